@@ -1,0 +1,51 @@
+"""A customer and the contract that they owe on, as Customer Management and Debt tell it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.refusals import Refusal, RefusalCode
+
+
+class ContractStatus(StrEnum):
+    ACTIVE = "ACTIVE"
+    SUSPENDED = "SUSPENDED"
+    TERMINATED = "TERMINATED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneNumber:
+    number: str
+    type: str
+    has_hifpt: bool
+    is_messaging: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer:
+    customer_id: str
+    name: str
+    contract_number: str
+    contract_status: ContractStatus
+    service_address: str
+    phone_numbers: tuple[PhoneNumber, ...]
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Debt:
+    """What the debt system holds against a contract, in VND."""
+
+    total_debt: int
+    overdue_months: int
+    status: str
+
+
+@dataclass(eq=False)
+class ContractInactive(Refusal):
+    code = RefusalCode.CONTRACT_INACTIVE
+    vi = "Hợp đồng {contract_number} đã chấm dứt, không thể thu tiền."
+    en = "Contract {contract_number} is terminated: nothing can be collected on it."
+
+    contract_number: str

@@ -1,0 +1,292 @@
+"""
+What is said about money from outside, and what the domain makes of it.
+
+Whatever a gateway answers, calls or is asked, a settlement line and two people: all become
+Evidence and meet `decide`, which is pure. `resolvers.payments.apply` locks, asks, and writes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
+
+from domain import ledger
+from domain.attempts import Attempt, AttemptStatus, Failure
+from domain.cases import CaseKind
+from domain.ledger import Posting
+from domain.methods import GatewayName
+from domain.money import Money
+from domain.payments import HoldReason, Payment, PaymentStatus
+
+
+class Grade(StrEnum):
+    """How much a saying is worth. E0 never moves money state; it may only make us ask."""
+
+    NONE = "NONE"
+    E0 = "E0"  # a client's claim, a browser's return
+    E1 = "E1"  # a verified webhook
+    E2 = "E2"  # an authenticated reply to our own question
+    E3 = "E3"  # a settlement line
+    E4 = "E4"  # two people, with a reason
+
+
+class Finding(StrEnum):
+    """What was said. NOT_SENT and UNKNOWN are our own findings about a call that failed."""
+
+    ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
+    PAID = "PAID"
+    UNPAID = "UNPAID"  # not so far
+    DECLINED = "DECLINED"  # definitively not
+    EXPIRED = "EXPIRED"  # the gateway will take it no more
+    SUSPICIOUS = "SUSPICIOUS"  # money may have left the customer, and may not be ours
+    UNKNOWN = "UNKNOWN"  # silence, or nothing that can be read
+    NOT_SENT = "NOT_SENT"  # no connection was opened: the gateway knows nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """`source` says where it comes from (`vnpay:ipn`), `event_id` which stored event carries it."""
+
+    grade: Grade
+    source: str
+    finding: Finding
+    money: Money | None = None
+    gateway_id: str | None = None
+    failure: Failure | None = None
+    payment_url: str | None = None
+    qr_payload: str | None = None
+    event_id: str | None = None
+
+
+class Closing(StrEnum):
+    """Why an unpaid payment is to end."""
+
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+class Effect(StrEnum):
+    """What a decision does to the payment's bills, reservation and followers."""
+
+    NONE = "NONE"
+    COLLECT = "COLLECT"  # reservation → used, bills paid, Revenue and the customer are told
+    COLLECT_LATE = "COLLECT_LATE"  # the same for bills and limits that were released before
+    RELEASE = "RELEASE"  # bills and reservation are free again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What to write. `changed` is False for a duplicate or stale saying: it is counted, no more."""
+
+    payment: Payment
+    attempt: Attempt | None
+    changed: bool = True
+    effect: Effect = Effect.NONE
+    postings: tuple[Posting, ...] = ()
+    case: CaseKind | None = None
+    ask: bool = False
+
+
+def decide(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None = None,
+    bills_open: bool = True,
+) -> Decision:
+    """
+    Return what *evidence* about *attempt* makes of *payment*.
+
+    `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
+    that ended without success are still free: neither paid nor held by another live payment.
+    """
+    if evidence.grade is Grade.E0:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    match payment.status:
+        case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
+            if payment.hold_reason is not None:
+                return _held(payment, attempt, evidence)
+            return _open(payment, attempt, evidence, now=now, closing=closing)
+        case PaymentStatus.SUCCESS:
+            return _succeeded(payment, attempt, evidence)
+        case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
+            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open)
+        case _:
+            assert_never(payment.status)
+
+
+def _open(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None,
+) -> Decision:
+    match evidence.finding:
+        case Finding.PAID:
+            return _paid(payment, attempt, evidence, now=now)
+        case Finding.DECLINED | Finding.NOT_SENT:
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.EXPIRED:
+            expired = _answered(attempt, AttemptStatus.EXPIRED, evidence, now)
+            return _release(payment, expired, PaymentStatus.EXPIRED, now)
+        case Finding.SUSPICIOUS:
+            asked = _answered(attempt, attempt.status, evidence, now)
+            return _hold(
+                payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
+            )
+        case Finding.UNPAID if closing is not None:
+            ended = _answered(attempt, AttemptStatus(closing.value), evidence, now)
+            return _release(payment, ended, PaymentStatus(closing.value), now)
+        case Finding.UNPAID:
+            if attempt.status is not AttemptStatus.UNKNOWN:
+                return _nothing(payment, attempt)
+            known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            return Decision(payment=payment.noted(now, needs_verification=False), attempt=known)
+        case Finding.ACCEPTED:
+            if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
+                return _nothing(payment, attempt)
+            accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
+        case Finding.UNKNOWN:
+            if attempt.status is not AttemptStatus.SENT:
+                return _nothing(payment, attempt)
+            unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
+            return Decision(
+                payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
+            )
+        case _:
+            assert_never(evidence.finding)
+
+
+def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    received = evidence.money
+    attempt = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    if received is None or received.currency is not attempt.money.currency:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.CURRENCY_MISMATCH,
+            CaseKind.CURRENCY_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    if received.amount < attempt.money.amount:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.AMOUNT_MISMATCH,
+            CaseKind.AMOUNT_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    return Decision(
+        payment=payment.become(PaymentStatus.SUCCESS, now),
+        attempt=attempt,
+        effect=Effect.COLLECT,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _held(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
+    """A held payment moves only by two people; what is said meanwhile is kept, and money is booked."""
+    if evidence.finding is not Finding.PAID or evidence.gateway_id == attempt.gateway_id:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment,
+        attempt=attempt,
+        postings=ledger.unexplained(payment, evidence.money),
+        case=CaseKind.PAID_TWICE,
+    )
+
+
+def _succeeded(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
+    again = (
+        evidence.finding is Finding.PAID
+        and evidence.gateway_id is not None
+        and attempt.gateway_id is not None
+        and evidence.gateway_id != attempt.gateway_id
+    )
+    if not again:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment,
+        attempt=attempt,
+        postings=ledger.unexplained(payment, evidence.money),
+        case=CaseKind.PAID_TWICE,
+    )
+
+
+def _ended(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, bills_open: bool
+) -> Decision:
+    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+        return _nothing(payment, attempt)
+    proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
+    if not proven:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    received = evidence.money
+    fits = (
+        received is not None
+        and received.currency is attempt.money.currency
+        and received.amount >= attempt.money.amount
+    )
+    paid = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    if not (fits and bills_open):
+        return Decision(
+            payment=payment.noted(now),
+            attempt=paid,
+            postings=ledger.unexplained(payment, received),
+            case=CaseKind.LATE_MONEY,
+        )
+    assert received is not None
+    return Decision(
+        payment=payment.succeed_late(now),
+        attempt=paid,
+        effect=Effect.COLLECT_LATE,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _hold(
+    payment: Payment,
+    attempt: Attempt,
+    reason: HoldReason,
+    case: CaseKind,
+    postings: tuple[Posting, ...],
+    now: datetime,
+) -> Decision:
+    return Decision(
+        payment=payment.noted(now, hold_reason=reason, needs_verification=True),
+        attempt=attempt,
+        postings=postings,
+        case=case,
+    )
+
+
+def _release(payment: Payment, attempt: Attempt, status: PaymentStatus, now: datetime) -> Decision:
+    return Decision(payment=payment.become(status, now), attempt=attempt, effect=Effect.RELEASE)
+
+
+def _nothing(payment: Payment, attempt: Attempt) -> Decision:
+    return Decision(payment=payment, attempt=attempt, changed=False)
+
+
+def _answered(
+    attempt: Attempt, status: AttemptStatus, evidence: Evidence, now: datetime
+) -> Attempt:
+    return replace(
+        attempt,
+        status=status,
+        answered_at=now,
+        gateway_id=evidence.gateway_id or attempt.gateway_id,
+        payment_url=evidence.payment_url or attempt.payment_url,
+        qr_payload=evidence.qr_payload or attempt.qr_payload,
+        failure=evidence.failure,
+    )

@@ -1,0 +1,138 @@
+"""What every payment gateway must be able to do, and what we keep of its calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from domain.attempts import Attempt
+from domain.evidence import Evidence
+from domain.methods import GatewayName, PaymentMethod
+from domain.refusals import Refusal, RefusalCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a gateway needs to know beside the attempt. `staff_token` is the wallet's, and secret."""
+
+    description: str
+    customer_name: str
+    customer_phone: str | None
+    client_ip: str
+    return_url: str
+    notify_url: str
+    staff_token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Order(description={self.description!r})"
+
+
+class WebhookOutcome(StrEnum):
+    """What became of a stored webhook event."""
+
+    RECEIVED = "RECEIVED"
+    HANDLED = "HANDLED"
+    DUPLICATE = "DUPLICATE"
+    STALE = "STALE"
+    UNMATCHED = "UNMATCHED"
+    BAD_SIGNATURE = "BAD_SIGNATURE"
+    DEAD = "DEAD"
+
+
+class Verdict(StrEnum):
+    """What we tell a gateway of its call; each adapter says it in the gateway's own dialect."""
+
+    ACCEPTED = "ACCEPTED"
+    ALREADY_DONE = "ALREADY_DONE"
+    UNKNOWN_REFERENCE = "UNKNOWN_REFERENCE"
+    WRONG_AMOUNT = "WRONG_AMOUNT"
+    BAD_SIGNATURE = "BAD_SIGNATURE"
+    OUR_ERROR = "OUR_ERROR"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A gateway's HTTP call, as it came: `query` is the raw query string, `body` the raw bytes."""
+
+    method: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A verified call. `event_id` is the sender's identity of the event: repeats share it."""
+
+    event_id: str
+    reference: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """The HTTP answer to a gateway's call."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+class BadCall(Exception):
+    """The call is not from the gateway, or cannot be read. It touches no payment."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Gateway(Protocol):
+    """
+    One gateway. Every call is idempotent under `attempt.reference`, which it was given by us.
+
+    `start` and `inquire` never raise for what a gateway does: silence, a 5xx and an unreadable
+    answer are Finding.UNKNOWN; only a connection that never opened is Finding.NOT_SENT. While the
+    breaker is open `start` raises GatewayUnavailable before anything is sent, and `inquire` goes on.
+    """
+
+    @property
+    def name(self) -> GatewayName: ...
+
+    @property
+    def revocable(self) -> bool:
+        """Whether a reference that was closed here can no longer be paid there."""
+        ...
+
+    @property
+    def ask_again_after(self) -> float:
+        """Seconds that must lie between two inquiries of one reference (VNPay: 300)."""
+        ...
+
+    def ready(self) -> bool:
+        """Return False while the breaker of `start` is open."""
+        ...
+
+    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence: ...
+
+    async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence: ...
+
+    def read_webhook(self, call: Call) -> Notice:
+        """Verify and translate a call. Raises BadCall."""
+        ...
+
+    def answer(self, verdict: Verdict) -> Reply: ...
+
+
+@dataclass(eq=False, kw_only=True)
+class GatewayUnavailable(Refusal):
+    code = RefusalCode.GATEWAY_UNAVAILABLE
+    vi = "Cổng {gateway} đang gián đoạn. Hãy dùng: {alternatives}."
+    en = "{gateway} is not available. Use instead: {alternatives}."
+
+    gateway: GatewayName
+    retry_after_ms: int | None = None
+    alternatives: tuple[PaymentMethod, ...] = ()

@@ -1,0 +1,97 @@
+"""
+Double-entry bookkeeping. A posting names both its sides, so none can be out of balance.
+
+    cash            staff_cash               → customer_receivable
+    wallet          wallet_clearing          → customer_receivable
+    gateway         gateway_clearing:<name>  → customer_receivable
+    paid too much   … the excess             → customer_credit
+    does not fit    … all of it              → suspense
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payments import Payment
+
+
+class Account(StrEnum):
+    STAFF_CASH = "staff_cash"
+    WALLET_CLEARING = "wallet_clearing"
+    VNPAY_CLEARING = "gateway_clearing:vnpay"
+    MOMO_CLEARING = "gateway_clearing:momo"
+    STRIPE_CLEARING = "gateway_clearing:stripe"
+    PAYPAL_CLEARING = "gateway_clearing:paypal"
+    BANK = "bank"
+    CUSTOMER_RECEIVABLE = "customer_receivable"
+    CUSTOMER_CREDIT = "customer_credit"
+    SUSPENSE = "suspense"
+    REFUNDS_PAYABLE = "refunds_payable"
+    VARIANCE = "variance"
+
+
+# Where the money stands while it is on its way to us.
+CLEARING: dict[GatewayName | None, Account] = {
+    None: Account.STAFF_CASH,
+    GatewayName.FPT_PAY: Account.WALLET_CLEARING,
+    GatewayName.VNPAY: Account.VNPAY_CLEARING,
+    GatewayName.BANK: Account.BANK,
+    GatewayName.MOMO: Account.MOMO_CLEARING,
+    GatewayName.STRIPE: Account.STRIPE_CLEARING,
+    GatewayName.PAYPAL: Account.PAYPAL_CLEARING,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posting:
+    """`money` leaves `credit` and arrives at `debit`. The member of staff is a dimension."""
+
+    debit: Account
+    credit: Account
+    money: Money
+    staff_id: str | None
+
+    def __post_init__(self) -> None:
+        assert self.money.amount > 0, "a posting moves a positive amount"
+        assert self.debit is not self.credit, "a posting moves money between two accounts"
+
+
+def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
+    """Return the postings of a success: the bill is paid, and any excess is the customer's."""
+    arrived = CLEARING[payment.gateway]
+    postings = (
+        Posting(
+            debit=arrived,
+            credit=Account.CUSTOMER_RECEIVABLE,
+            money=payment.money,
+            staff_id=payment.staff_id,
+        ),
+    )
+    excess = received.amount - payment.amount
+    if received.currency is Currency.VND and excess > 0:
+        postings += (
+            Posting(
+                debit=arrived,
+                credit=Account.CUSTOMER_CREDIT,
+                money=Money(excess, received.currency),
+                staff_id=payment.staff_id,
+            ),
+        )
+    return postings
+
+
+def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]:
+    """Return the postings of money that arrived and fits no bill: it waits in suspense for people."""
+    if received is None or received.amount <= 0:
+        return ()
+    return (
+        Posting(
+            debit=CLEARING[payment.gateway],
+            credit=Account.SUSPENSE,
+            money=received,
+            staff_id=payment.staff_id,
+        ),
+    )

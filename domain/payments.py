@@ -1,0 +1,208 @@
+"""
+A payment: one try at collecting bills and fees by one method.
+
+    PENDING ──▶ PROCESSING ──▶ SUCCESS ◀─ ─ ─ ┐ LATE_SUCCESS, when money
+       │            ├────────▶ FAILED    ─ ─ ─┤ is proven to have arrived
+       │            ├────────▶ EXPIRED   ─ ─ ─┤ after all
+       │            └────────▶ CANCELLED ─ ─ ─┘
+       └─▶ SUCCESS (cash) · FAILED · CANCELLED
+
+SUCCESS is never left: it is undone only by a reversal, a record of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from domain.attempts import Attempt, Failure
+from domain.bills import Item
+from domain.methods import GatewayName, PaymentMethod
+from domain.money import Currency, Money
+from domain.refusals import Refusal, RefusalCode
+
+
+class PaymentStatus(StrEnum):
+    PENDING = "PENDING"
+    PROCESSING = "PROCESSING"
+    SUCCESS = "SUCCESS"
+    FAILED = "FAILED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+class Custody(StrEnum):
+    """Where a cash payment's money is."""
+
+    HELD_BY_STAFF = "HELD_BY_STAFF"
+    HANDED_IN = "HANDED_IN"
+    RECONCILED = "RECONCILED"
+    VOIDED = "VOIDED"
+
+
+class HoldReason(StrEnum):
+    """Why a PROCESSING payment waits for two people."""
+
+    AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
+    CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
+    GATEWAY_SUSPICIOUS = "GATEWAY_SUSPICIOUS"
+    UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"
+
+
+class PostingStatus(StrEnum):
+    """Revenue Management's record of the payment."""
+
+    NONE = "NONE"
+    PENDING = "PENDING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.PENDING: frozenset(
+        {
+            PaymentStatus.PROCESSING,
+            PaymentStatus.SUCCESS,
+            PaymentStatus.FAILED,
+            PaymentStatus.CANCELLED,
+        }
+    ),
+    PaymentStatus.PROCESSING: frozenset(
+        {
+            PaymentStatus.SUCCESS,
+            PaymentStatus.FAILED,
+            PaymentStatus.EXPIRED,
+            PaymentStatus.CANCELLED,
+        }
+    ),
+    PaymentStatus.SUCCESS: frozenset(),
+    PaymentStatus.FAILED: frozenset(),
+    PaymentStatus.EXPIRED: frozenset(),
+    PaymentStatus.CANCELLED: frozenset(),
+}
+
+# The one named correction, LATE_SUCCESS: from these, money that is proven to have arrived.
+LATE_SUCCESS_FROM = frozenset(
+    {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notify:
+    """Whom to tell of the success, and by what: decided when the payment is created."""
+
+    phone: str | None = None
+    hifpt: bool = False
+    sms: bool = False
+    email: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """
+    Every change makes a new value with the next `version`; clients never see it go back.
+
+    `amount` is in the minor unit of `currency`. `business_date` is the Vietnamese day of creation,
+    on which limits count it. `attempt` is the latest conversation with a gateway (None for cash).
+    `receipt_token` can't be guessed: it opens the public receipt.
+    """
+
+    id: str
+    version: int
+    status: PaymentStatus
+    method: PaymentMethod
+    amount: int
+    currency: Currency
+    contract_number: str
+    customer_name: str
+    items: tuple[Item, ...]
+    staff_id: str
+    staff_name: str
+    team: str | None
+    business_date: date
+    receipt_token: str
+    notify: Notify
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime | None = None
+    completed_at: datetime | None = None
+    custody: Custody | None = None
+    hold_reason: HoldReason | None = None
+    needs_verification: bool = False
+    late: bool = False
+    posting_status: PostingStatus = PostingStatus.NONE
+    attempt: Attempt | None = None
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    @property
+    def is_final(self) -> bool:
+        return not TRANSITIONS[self.status]
+
+    @property
+    def gateway(self) -> GatewayName | None:
+        return self.attempt.gateway if self.attempt else None
+
+    @property
+    def gateway_reference(self) -> str | None:
+        return self.attempt.reference if self.attempt else None
+
+    @property
+    def payment_url(self) -> str | None:
+        return self.attempt.payment_url if self.attempt and not self.is_final else None
+
+    @property
+    def qr_payload(self) -> str | None:
+        return self.attempt.qr_payload if self.attempt and not self.is_final else None
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.attempt.failure if self.attempt else None
+
+    def become(self, status: PaymentStatus, now: datetime) -> Payment:
+        """Return the payment moved to *status*; raise TransitionRefused where the table has no such move."""
+        if status not in TRANSITIONS[self.status]:
+            raise TransitionRefused(payment_id=self.id, status=self.status, wanted=status)
+        final = not TRANSITIONS[status]
+        return replace(
+            self,
+            status=status,
+            version=self.version + 1,
+            updated_at=now,
+            completed_at=now if final else None,
+            needs_verification=False if final else self.needs_verification,
+            hold_reason=None if final else self.hold_reason,
+        )
+
+    def succeed_late(self, now: datetime) -> Payment:
+        """Return the payment corrected to SUCCESS after another final state."""
+        if self.status not in LATE_SUCCESS_FROM:
+            raise TransitionRefused(
+                payment_id=self.id, status=self.status, wanted=PaymentStatus.SUCCESS
+            )
+        return replace(
+            self,
+            status=PaymentStatus.SUCCESS,
+            late=True,
+            version=self.version + 1,
+            updated_at=now,
+            completed_at=now,
+        )
+
+    def noted(self, now: datetime, **changes: object) -> Payment:
+        """Return the payment in the same state with something about it changed."""
+        return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
+
+
+@dataclass(eq=False, kw_only=True)
+class TransitionRefused(Refusal):
+    code = RefusalCode.TRANSITION_REFUSED
+    vi = "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}."
+    en = "Payment {payment_id} is {status} and cannot become {wanted}."
+
+    payment_id: str
+    status: PaymentStatus
+    wanted: PaymentStatus

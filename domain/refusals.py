@@ -1,0 +1,123 @@
+"""
+Refusals: what the business says no to. The request was understood, and nothing was changed.
+
+A refusal has a code that clients may rely on, its facts as attributes, and a sentence in
+Vietnamese and in English that says what to do. Its class lives beside what raises it; the
+codes, and the refusals that any noun may raise, live here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Literal, cast
+
+from domain.calendar import local
+
+Language = Literal["vi", "en"]
+
+
+class RefusalCode(StrEnum):
+    PAYMENT_LIMIT_EXCEEDED = "PAYMENT_LIMIT_EXCEEDED"
+    BILL_LOCKED = "BILL_LOCKED"
+    BILL_ALREADY_PAID = "BILL_ALREADY_PAID"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
+    IDEMPOTENCY_IN_PROGRESS = "IDEMPOTENCY_IN_PROGRESS"
+    GATEWAY_UNAVAILABLE = "GATEWAY_UNAVAILABLE"
+    UPSTREAM_UNAVAILABLE = "UPSTREAM_UNAVAILABLE"
+    INVALID_INPUT = "INVALID_INPUT"
+    NOT_FOUND = "NOT_FOUND"
+    AMOUNT_MISMATCH = "AMOUNT_MISMATCH"
+    CONTRACT_INACTIVE = "CONTRACT_INACTIVE"
+    TRANSITION_REFUSED = "TRANSITION_REFUSED"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    INVALID_CREDENTIALS = "INVALID_CREDENTIALS"
+
+
+class Refusal(Exception):
+    """Subclasses are dataclasses: their fields are the details, and fill the two sentences."""
+
+    code: ClassVar[RefusalCode]
+    vi: ClassVar[str]
+    en: ClassVar[str]
+
+    @property
+    def details(self) -> dict[str, object]:
+        """The facts of this refusal, by field name; never a secret."""
+        return {
+            name: value for name, value in self._facts.items() if not name.endswith(("_vi", "_en"))
+        }
+
+    @property
+    def _facts(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(cast("Any", self))}
+
+    def say(self, language: Language) -> str:
+        facts = {name: _spoken(value, language) for name, value in self._facts.items()}
+        return (self.vi if language == "vi" else self.en).format_map(facts)
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.say('en')}"
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidInput(Refusal):
+    """Something that GraphQL's types let through and the business does not."""
+
+    code = RefusalCode.INVALID_INPUT
+    vi = "{field}: {problem_vi}"
+    en = "{field}: {problem_en}"
+
+    field: str
+    problem_vi: str
+    problem_en: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NotFound(Refusal):
+    """It does not exist, or it is not the asker's: the two must not be told apart."""
+
+    code = RefusalCode.NOT_FOUND
+    vi = "Không tìm thấy {what_vi} {id}. Hãy kiểm tra lại mã."
+    en = "There is no {what_en} {id}. Check the number and try again."
+
+    what_vi: str
+    what_en: str
+    id: str
+
+
+@dataclass(eq=False, kw_only=True)
+class UpstreamUnavailable(Refusal):
+    code = RefusalCode.UPSTREAM_UNAVAILABLE
+    vi = "Hệ thống {system} chưa trả lời. Chưa có gì thay đổi; hãy thử lại sau ít phút."
+    en = "{system} does not answer. Nothing was changed; try again in a few minutes."
+
+    system: str
+
+
+@dataclass(eq=False, kw_only=True)
+class NotPermitted(Refusal):
+    code = RefusalCode.NOT_PERMITTED
+    vi = "Bạn không được phép làm việc này: {why_vi}"
+    en = "You may not do this: {why_en}"
+
+    why_vi: str
+    why_en: str
+
+
+def _spoken(value: object, language: Language) -> str:
+    match value:
+        case bool():
+            return str(value)
+        case int():
+            return f"{value:,}".replace(",", "." if language == "vi" else ",")
+        case datetime():
+            return f"{local(value):%H:%M %d/%m/%Y}"
+        case tuple():
+            parts = cast("tuple[object, ...]", value)
+            return ", ".join(_spoken(part, language) for part in parts) or "–"
+        case None:
+            return "–"
+        case _:
+            return str(value)

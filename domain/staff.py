@@ -1,0 +1,134 @@
+"""Who acts: members of staff, merchants and services, what each may do, and whose payments each sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import assert_never
+
+from domain.refusals import Refusal, RefusalCode
+
+
+class Role(StrEnum):
+    """The first six are Staff Management's; the last two belong to programs."""
+
+    TIN_PNC = "TIN_PNC"
+    SUPERVISOR = "SUPERVISOR"
+    CASHIER = "CASHIER"
+    FINANCE = "FINANCE"
+    ADMIN = "ADMIN"
+    AUDITOR = "AUDITOR"
+    MERCHANT = "MERCHANT"
+    SERVICE = "SERVICE"
+
+
+class Permission(StrEnum):
+    PAYMENT_PROCESSING = "payment_processing"
+    REASON_MANAGEMENT = "reason_management"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Staff:
+    """A member of staff as Staff Management knows them."""
+
+    staff_id: str
+    name: str
+    role: Role
+    permissions: tuple[str, ...] = ()
+    team: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Whoever sent this request, proved by a token. `session` is what `logout` ends."""
+
+    id: str
+    name: str
+    role: Role
+    permissions: tuple[str, ...] = ()
+    team: str | None = None
+    session: str | None = None
+
+
+class Operation(StrEnum):
+    """What an actor may be allowed to do. The table below says who; §13 of the rules says why."""
+
+    READ_CUSTOMER = "read customers and bills"
+    READ_PAYMENT = "read payments"
+    READ_LIMIT = "read limits"
+    COLLECT = "take payments"
+    FOLLOW_UP = "ask the gateway about a payment"
+    CANCEL = "cancel payments"
+
+
+_COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
+_OFFICE = frozenset({Role.FINANCE, Role.ADMIN, Role.AUDITOR})
+
+MAY: dict[Operation, frozenset[Role]] = {
+    Operation.READ_CUSTOMER: _COLLECTS | _OFFICE,
+    Operation.READ_PAYMENT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
+    Operation.READ_LIMIT: _COLLECTS | _OFFICE | {Role.SERVICE},
+    Operation.COLLECT: _COLLECTS,
+    Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN},
+    Operation.CANCEL: _COLLECTS | {Role.ADMIN},
+}
+
+# Beyond the role, Staff Management must have given this permission.
+NEEDS: dict[Operation, Permission] = {Operation.COLLECT: Permission.PAYMENT_PROCESSING}
+
+
+class Unauthenticated(Exception):
+    """No token, or one that is expired, forged or ended by a logout."""
+
+
+class Forbidden(Exception):
+    """The actor's role or permissions do not cover the operation."""
+
+    def __init__(self, operation: Operation) -> None:
+        super().__init__(f"the actor may not {operation}")
+        self.operation = operation
+
+
+def check(actor: Actor | None, operation: Operation) -> Actor:
+    """Return the actor, who may do *operation*; else raise Unauthenticated or Forbidden."""
+    if actor is None:
+        raise Unauthenticated
+    if actor.role not in MAY[operation]:
+        raise Forbidden(operation)
+    needed = NEEDS.get(operation)
+    if needed is not None and needed not in actor.permissions:
+        raise Forbidden(operation)
+    return actor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose records an actor sees: one person's, a team's, or (both None) everyone's."""
+
+    staff_id: str | None = None
+    team: str | None = None
+
+    def covers(self, *, staff_id: str | None, team: str | None) -> bool:
+        if self.staff_id is not None:
+            return staff_id == self.staff_id
+        return self.team is None or team == self.team
+
+
+def scope(actor: Actor) -> Scope:
+    """Return what *actor* sees. What lies outside reads as not found."""
+    match actor.role:
+        case Role.TIN_PNC | Role.MERCHANT:
+            return Scope(staff_id=actor.id)
+        case Role.SUPERVISOR:
+            return Scope(team=actor.team)
+        case Role.CASHIER | Role.FINANCE | Role.ADMIN | Role.AUDITOR | Role.SERVICE:
+            return Scope()
+        case _:
+            assert_never(actor.role)
+
+
+@dataclass(eq=False, kw_only=True)
+class InvalidCredentials(Refusal):
+    code = RefusalCode.INVALID_CREDENTIALS
+    vi = "Mã nhân viên hoặc mật khẩu không đúng, hoặc phiên đã hết. Hãy đăng nhập lại."
+    en = "The staff number or password is wrong, or the session has ended. Log in again."
