@@ -1,0 +1,158 @@
+"""What tests ask for: a database, migrated and theirs alone, and a Redis.
+
+    database        a migrated scratch database: the worker's own, for the whole session
+    fresh_database  the same for one test: a copy of the migrated template
+    database_url    the server on which they are made
+    redis_url       a logical database of a Redis, empty at first: the worker's own
+    shared_folder   a folder that all workers of the session see
+
+Both servers are embedded in a temporary folder and shared by all workers, unless MOBINET_DATABASE_URL or
+MOBINET_REDIS_URL name others. There, only databases called `mobinet_test_…` are made and dropped.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+import redis
+
+from integrations.embedded import Servers, gone, servers
+
+_FOLDER = "MOBINET_TEST_FOLDER"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # the process that starts the workers
+        os.environ[_FOLDER] = tempfile.mkdtemp(prefix="mobinet-test-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput") and (named := os.environ.pop(_FOLDER, None)):
+        folder = Path(named)
+        if (server := _given_server()) and (folder / "template").exists():
+            asyncio.run(_drop(server, (folder / "template").read_text()))
+        gone(folder)
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    return Path(os.environ[_FOLDER])
+
+
+@pytest.fixture(scope="session")
+def embedded(shared_folder: Path) -> Iterator[Servers]:
+    with servers(shared_folder) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def database_url(request: pytest.FixtureRequest) -> str:
+    return _given_server() or request.getfixturevalue("embedded").postgres_url
+
+
+@pytest.fixture(scope="session")
+def template(database_url: str, shared_folder: Path) -> str:
+    """The name of a migrated database, made once per session, to be copied and never entered."""
+    note = shared_folder / "template"
+    with (shared_folder / "template.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not note.exists():
+            name = _new_name()
+            asyncio.run(_make_template(database_url, name))
+            note.write_text(name)
+    return note.read_text()
+
+
+@pytest.fixture(scope="session")
+def database(database_url: str, template: str) -> Iterator[str]:
+    with _copy_of(template, database_url) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_database(database_url: str, template: str) -> Iterator[str]:
+    with _copy_of(template, database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[str]:
+    server = _given("REDIS") or request.getfixturevalue("embedded").valkey_url
+    for number in range(1, 16):
+        with contextlib.suppress(FileExistsError), (shared_folder / f"redis-{number}").open("x"):
+            url = _logical(server, number)
+            with redis.Redis.from_url(url) as client:
+                if client.dbsize() == 0 and client.set("mobinet_test", "taken", nx=True):
+                    yield url
+                    client.flushdb()
+                    return
+    pytest.fail(
+        "MOBINET_REDIS_URL: no logical database from 1 to 15 is empty; the tests need one per worker."
+    )
+
+
+def _given(what: str) -> str:
+    return os.environ.get(f"MOBINET_{what}_URL", "")
+
+
+def _given_server() -> str:
+    return _given("DATABASE_OWNER") or _given("DATABASE")
+
+
+def _logical(server: str, number: int) -> str:
+    if server.startswith("unix:"):
+        return f"{server}?db={number}"
+    return urlsplit(server)._replace(path=f"/{number}").geturl()
+
+
+def _named(server: str, database: str) -> str:
+    return urlsplit(server)._replace(path=f"/{database}").geturl()
+
+
+def _new_name() -> str:
+    return f"mobinet_test_{secrets.token_hex(6)}"
+
+
+@contextlib.contextmanager
+def _copy_of(template: str, server: str) -> Generator[str]:
+    name = _new_name()
+    asyncio.run(_run(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
+    try:
+        yield _named(server, name)
+    finally:
+        asyncio.run(_drop(server, name))
+
+
+async def _make_template(server: str, name: str) -> None:
+    await _run(server, f"CREATE DATABASE {name}")
+    with contextlib.suppress(ModuleNotFoundError):  # until db/migrate.py is there
+        from db.migrate import migrate
+
+        await migrate(_named(server, name))
+
+
+async def _drop(server: str, name: str) -> None:
+    await _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+async def _run(server: str, statement: str) -> None:
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
