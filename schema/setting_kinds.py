@@ -1,0 +1,109 @@
+"""The kinds of values that a setting can have, each with what is said of a wrong one: what it is not, and what to set."""
+
+import base64
+import binascii
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr
+from pydantic_settings import NoDecode
+
+
+def _web_address(value: str) -> str:
+    return _checked(value, "http", "https").rstrip("/")
+
+
+def _database_address(value: SecretStr) -> SecretStr:
+    return SecretStr(_checked(value.get_secret_value(), "postgresql", "postgres"))
+
+
+def _redis_address(value: SecretStr) -> SecretStr:
+    return SecretStr(_checked(value.get_secret_value(), "redis", "rediss", "unix"))
+
+
+def _checked(value: str, *schemes: str) -> str:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in schemes or not (parts.netloc or parts.path.strip("/")):
+        beginnings = " or ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"is not an address: set one that begins with {beginnings}")
+    return value
+
+
+def _items(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(each.strip() for each in value.split(",") if each.strip())
+    return value
+
+
+def _seconds(value: object) -> object:
+    if isinstance(value, str):
+        if not re.fullmatch(r"[1-9]\d{0,8}", value):
+            raise ValueError("is not a number of seconds: set a whole number such as 900")
+        return timedelta(seconds=int(value))
+    return value
+
+
+def _pems(value: object) -> object:
+    """The text itself or the file that holds it; several blocks while keys are rotated."""
+    if not isinstance(value, str):
+        return value
+    text = _text_or_file(value, "-----BEGIN")
+    blocks = re.findall(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----", text, re.DOTALL)
+    if not blocks or not all(map(_is_ed25519, blocks)):
+        raise ValueError("holds no Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
+    return tuple(f"{block}\n" for block in blocks)
+
+
+def _is_ed25519(pem: str) -> bool:
+    try:
+        return isinstance(serialization.load_pem_private_key(pem.encode(), None), Ed25519PrivateKey)
+    except (ValueError, TypeError):
+        return False
+
+
+def _encryption_key(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    key = _decoded(value) or _decoded(_text_or_file(value, "\0"))
+    if key is None:
+        raise ValueError("is not 32 bytes in base64: make them with `openssl rand -base64 32`")
+    return key
+
+
+def _decoded(value: str) -> bytes | None:
+    try:
+        key = base64.b64decode(value.strip(), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return key if len(key) == 32 else None
+
+
+def _text_or_file(value: str, beginning: str) -> str:
+    if beginning in value:
+        return value.replace("\\n", "\n")
+    try:
+        return Path(value).read_text()
+    except (OSError, ValueError) as error:
+        raise ValueError("is neither the key itself nor a file that can be read") from error
+
+
+Address = Annotated[str, AfterValidator(_web_address)]
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_items), NoDecode]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
+DatabaseAddresses = Annotated[tuple[DatabaseAddress, ...], BeforeValidator(_items), NoDecode]
+RedisAddress = Annotated[SecretStr, AfterValidator(_redis_address)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Dong = Annotated[int, Field(ge=0)]
+Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
+SigningKeys = Annotated[tuple[SecretStr, ...], BeforeValidator(_pems), NoDecode]
+EncryptionKey = Annotated[SecretBytes, BeforeValidator(_encryption_key)]

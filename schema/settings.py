@@ -1,0 +1,292 @@
+"""Every setting of the system: read from the environment once, checked whole, frozen, and silent about its secrets.
+
+An outer system that is not named is the sandbox's in development; production refuses the sandbox, piece by piece.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    ModelWrapValidatorHandler,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schema import development_keys
+from schema.setting_kinds import (
+    Address,
+    DatabaseAddress,
+    DatabaseAddresses,
+    Dong,
+    EncryptionKey,
+    Port,
+    RedisAddress,
+    Seconds,
+    Secret,
+    Secrets,
+    SigningKeys,
+)
+
+_PREFIX = "MOBINET_"
+_DEFAULT_PORT = 8000
+_DEFAULT_SANDBOX_PORT = 8100
+_DEFAULT_DATA_DIR = ".data"
+
+# What the sandbox expects of those who call it.
+_SANDBOX: Mapping[str, Mapping[str, str]] = {
+    "revenue": {"api_key": "sandbox-revenue-key"},
+    "customer": {"api_key": "sandbox-customer-key"},
+    "staff": {"api_key": "sandbox-staff-key"},
+    "debt": {"api_key": "sandbox-debt-key"},
+    "hifpt": {"api_key": "sandbox-hifpt-key"},
+    "sms": {"api_key": "sandbox-sms-key"},
+    "fpt_pay": {"secret": "sandbox-fpt-pay-secret"},
+    "vnpay": {"tmn_code": "MOBINET1", "hash_secret": "sandbox-vnpay-hash-secret"},
+}
+
+
+class SettingsError(Exception):
+    """Its text is one line for each thing wrong: the variable, what is wrong with it, what to set."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+def load() -> "Settings":
+    """What the environment says, or `SettingsError`. In development it makes the keys that are missing."""
+    return Settings()  # pyright: ignore[reportCallIssue]  # the environment gives the arguments
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
+
+
+class InternalSystem(_Section):
+    """One of ours: known by a key, or by a certificate."""
+
+    url: Address
+    api_key: Secret | None = None
+    client_cert: FilePath | None = None
+    client_key: FilePath | None = None
+    ca: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _knows_itself(self) -> Self:
+        if (self.client_cert is None) != (self.client_key is None):
+            raise ValueError(
+                "has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither"
+            )
+        if self.api_key is None and self.client_cert is None:
+            raise ValueError(
+                "has nothing to say who we are: set __API_KEY, or __CLIENT_CERT and __CLIENT_KEY"
+            )
+        return self
+
+
+class FptPay(_Section):
+    url: Address
+    secret: Secret
+
+
+class Vnpay(_Section):
+    url: Address
+    tmn_code: str
+    hash_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
+    """The first signs; both verify, while the secret is being changed."""
+
+
+class Hifpt(_Section):
+    url: Address
+    api_key: Secret
+
+
+class Sms(_Section):
+    url: Address
+    api_key: Secret
+    sender_id: str = "FPT_TELECOM"
+
+
+class Sandbox(_Section):
+    contracts: Annotated[int, Field(ge=0)] = 10_000
+
+
+class Keys(_Section):
+    """Of each kind the first signs and all verify. Receipts have keys of their own: who can make a token cannot make a receipt."""
+
+    signing: SigningKeys
+    receipts: SigningKeys
+    encryption: EncryptionKey
+
+    @field_validator("receipts", mode="after")
+    @classmethod
+    def _another_key(
+        cls, receipts: tuple[SecretStr, ...], given: ValidationInfo
+    ) -> tuple[SecretStr, ...]:
+        if set(receipts) & set(given.data.get("signing", ())):
+            raise ValueError("is the key of MOBINET_KEYS__SIGNING: set another one")
+        return receipts
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        frozen=True,
+        hide_input_in_errors=True,
+        extra="ignore",
+    )
+
+    env: Literal["development", "production"] = "development"
+    host: str = "127.0.0.1"
+    port: Port = _DEFAULT_PORT
+    sandbox_port: Port = _DEFAULT_SANDBOX_PORT
+    dashboard_port: Port = 8200
+    public_url: Address
+    data_dir: Annotated[Path, AfterValidator(Path.absolute)] = Path(_DEFAULT_DATA_DIR)
+
+    database_url: DatabaseAddress | None = None
+    """None: the embedded server."""
+    database_owner_url: DatabaseAddress | None = None
+    """For migrations; None: `database_url`."""
+    database_replica_urls: DatabaseAddresses = ()
+    redis_url: RedisAddress | None = None
+    """None: the embedded server."""
+
+    keys: Keys
+    qr_lifetime: Seconds = timedelta(seconds=900)
+    token_lifetime: Seconds = timedelta(seconds=900)
+    four_eyes_above: Dong = 5_000_000
+    cash_in_hand_limit: Dong | None = None
+    """None: the daily limit of each collector."""
+    routes: bool = False
+    public_clients: Path | None = None
+    """The folder of the documents that clients ship."""
+
+    revenue: InternalSystem
+    customer: InternalSystem
+    staff: InternalSystem
+    debt: InternalSystem
+    fpt_pay: FptPay
+    vnpay: Vnpay
+    hifpt: Hifpt
+    sms: Sms
+    sandbox: Sandbox = Sandbox()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check(cls, data: dict[str, Any], handler: ModelWrapValidatorHandler[Self]) -> Self:
+        data = _completed(data)
+        refused = dict(_refused_in_production(data)) if data["env"] == "production" else {}
+        try:
+            settings = handler(data)
+        except ValidationError as error:
+            wrong = {
+                _variable(each["loc"]): _said(each)
+                for each in error.errors(include_url=False, include_input=False)
+            }
+            raise SettingsError(
+                [f"{name} {what}." for name, what in (wrong | refused).items()]
+            ) from None
+        if refused:
+            raise SettingsError([f"{name} {what}." for name, what in refused.items()])
+        return settings
+
+
+def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is given; for each outer system what is not given as the sandbox has it; in development our own keys."""
+    data: dict[str, Any] = {"env": "development", **given}
+    data.setdefault("public_url", f"http://127.0.0.1:{_port(data, 'port', _DEFAULT_PORT)}")
+    for system, defaults in _SANDBOX.items():
+        known = _mapping(data.get(system))
+        if "client_cert" in known:  # it says who we are, so no key is needed beside it
+            known.setdefault("api_key", None)
+        data[system] = {"url": f"{_sandbox_url(data)}/{system}", **defaults, **known}
+    data["keys"] = _mapping(data.get("keys"))
+    if data["env"] != "production":
+        data_dir = Path(data.get("data_dir", _DEFAULT_DATA_DIR))
+        for make in (
+            development_keys.signing,
+            development_keys.receipts,
+            development_keys.encryption,
+        ):
+            if make.__name__ not in data["keys"]:
+                data["keys"][make.__name__] = str(make(data_dir))
+    return data
+
+
+def _mapping(section: Any) -> dict[str, Any]:
+    if isinstance(section, BaseModel):
+        return section.model_dump()
+    return dict(section or {})
+
+
+def _sandbox_url(data: Mapping[str, Any]) -> str:
+    return f"http://127.0.0.1:{_port(data, 'sandbox_port', _DEFAULT_SANDBOX_PORT)}"
+
+
+def _port(data: Mapping[str, Any], name: str, default: int) -> int:
+    """Of something that is no number, one complaint is enough."""
+    given = str(data.get(name, default))
+    return int(given) if given.isdecimal() else default
+
+
+def _refused_in_production(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for name, scheme in (("database_url", "postgresql"), ("redis_url", "redis")):
+        if not data.get(name):
+            yield (
+                _variable((name,)),
+                f"is not set, and production embeds no server: set {scheme}://…",
+            )
+    for name in ("signing", "receipts", "encryption"):
+        if not data["keys"].get(name):
+            yield (
+                _variable(("keys", name)),
+                "is not set, and production makes no keys: set the key, or a file that holds it",
+            )
+    for system, defaults in _SANDBOX.items():
+        for name, value in data[system].items():
+            if name == "url" and str(value).startswith(_sandbox_url(data)):
+                yield (
+                    _variable((system, name)),
+                    "is the sandbox's or not set: set the address of the real system",
+                )
+            elif value == defaults.get(name) or "sandbox-" in str(value):
+                yield (
+                    _variable((system, name)),
+                    "is the sandbox's or not set: set what the real system gave us",
+                )
+
+
+def _variable(location: tuple[str | int, ...]) -> str:
+    return _PREFIX + "__".join(part.upper() for part in location if isinstance(part, str))
+
+
+def _said(error: ErrorDetails) -> str:
+    """Pydantic's words, where ours are not clearer. Never the value."""
+    match error["type"]:
+        case "value_error":
+            return str(error.get("ctx", {})["error"])
+        case "int_parsing" | "int_type":
+            return "is not a whole number: set digits only"
+        case "bool_parsing":
+            return "is neither on nor off: set one of the two"
+        case "literal_error":
+            return f"must be {error.get('ctx', {})['expected']}"
+        case "path_not_file":
+            return "names no file that is there: set the path of one"
+        case _:
+            return f"is wrong: {error['msg'][0].lower()}{error['msg'][1:]}"

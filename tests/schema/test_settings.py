@@ -1,0 +1,219 @@
+"""The environment is read once, and what is wrong with it is said in lines that one can act on."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from schema.settings import Settings, SettingsError, load
+
+OPENSSL_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n"
+OTHER_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIDERERERERERERERERERERERERERERERERERERERERER\n-----END PRIVATE KEY-----\n"
+PRODUCTION = {
+    "ENV": "production",
+    "DATABASE_URL": "postgresql://mobinet:hidden@db.internal/mobinet",
+    "REDIS_URL": "rediss://:hidden@cache.internal:6379/0",
+    "KEYS__SIGNING": OPENSSL_KEY,
+    "KEYS__RECEIPTS": OTHER_KEY,
+    "KEYS__ENCRYPTION": base64.b64encode(b"k" * 32).decode(),
+    **{
+        f"{name}__URL": f"https://{name.lower()}.internal"
+        for name in ("REVENUE", "CUSTOMER", "STAFF", "DEBT", "HIFPT", "SMS")
+    },
+    **{
+        f"{name}__API_KEY": f"real-{name}"
+        for name in ("REVENUE", "CUSTOMER", "STAFF", "DEBT", "HIFPT", "SMS")
+    },
+    "FPT_PAY__URL": "https://pay.internal",
+    "FPT_PAY__SECRET": "real-fpt-pay",
+    "VNPAY__URL": "https://vnpay.example",
+    "VNPAY__TMN_CODE": "FPTTEL01",
+    "VNPAY__HASH_SECRET": "new-hash,old-hash",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("MOBINET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def set_to(monkeypatch: pytest.MonkeyPatch):
+    def set_them(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"MOBINET_{name}", value)
+
+    return set_them
+
+
+def complaints() -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        load()
+    return raised.value.lines
+
+
+def test_with_nothing_set_everything_outside_is_the_sandbox():
+    settings = load()
+    assert settings.env == "development"
+    assert settings.database_url is None
+    assert settings.public_url == "http://127.0.0.1:8000"
+    assert settings.fpt_pay.url == "http://127.0.0.1:8100/fpt_pay"
+    assert settings.revenue.api_key
+    assert settings.revenue.api_key.get_secret_value() == "sandbox-revenue-key"
+    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+        "sandbox-vnpay-hash-secret"
+    ]
+    assert settings.qr_lifetime == timedelta(minutes=15)
+    assert settings.cash_in_hand_limit is None
+    assert settings.sandbox.contracts == 10_000
+
+
+def test_the_ports_move_the_addresses_that_follow_from_them(set_to):
+    set_to(PORT="9000", SANDBOX_PORT="9100")
+    settings = load()
+    assert settings.public_url == "http://127.0.0.1:9000"
+    assert settings.sms.url == "http://127.0.0.1:9100/sms"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(set_to):
+    set_to(DATABASE_URL="", REVENUE__URL="")
+    assert load().database_url is None
+    assert load().revenue.url == "http://127.0.0.1:8100/revenue"
+
+
+def test_production_starts_when_all_is_set(set_to):
+    set_to(**PRODUCTION, DATABASE_REPLICA_URLS="postgresql://a/m, postgresql://b/m", ROUTES="on")
+    settings = load()
+    assert settings.env == "production"
+    assert len(settings.database_replica_urls) == 2
+    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+        "new-hash",
+        "old-hash",
+    ]
+    assert settings.keys.encryption.get_secret_value() == b"k" * 32
+    assert settings.routes is True
+    assert not Path(".data").exists()
+
+
+@pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "ENV"])
+def test_production_refuses_whatever_is_missing(set_to, missing):
+    set_to(**{name: value for name, value in PRODUCTION.items() if name != missing})
+    [line] = complaints()
+    assert line.startswith(f"MOBINET_{missing} is ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REVENUE__URL", "http://127.0.0.1:8100/revenue"),
+        ("STAFF__API_KEY", "sandbox-staff-key"),
+        ("FPT_PAY__SECRET", "sandbox-anything"),
+        ("VNPAY__HASH_SECRET", "real-one,sandbox-vnpay-hash-secret"),
+    ],
+)
+def test_production_refuses_what_is_the_sandboxes(set_to, name, value):
+    set_to(**{**PRODUCTION, name: value})
+    [line] = complaints()
+    assert line.startswith(f"MOBINET_{name} is the sandbox's")
+    assert value not in line
+
+
+def test_everything_wrong_is_said_at_once_and_without_values(set_to):
+    set_to(
+        PORT="eighty",
+        DATABASE_URL="mysql://root:hunter2@db/mobinet",
+        QR_LIFETIME="a while",
+        KEYS__ENCRYPTION="hunter2",
+        SMS__URL="sms.internal?key=hunter2",
+        ENV="prod",
+    )
+    lines = complaints()
+    assert {line.split()[0] for line in lines} == {
+        "MOBINET_PORT",
+        "MOBINET_DATABASE_URL",
+        "MOBINET_QR_LIFETIME",
+        "MOBINET_KEYS__ENCRYPTION",
+        "MOBINET_SMS__URL",
+        "MOBINET_ENV",
+    }
+    assert not any("hunter2" in line or "a while" in line for line in lines)
+
+
+def test_secrets_are_in_no_representation(set_to):
+    set_to(**PRODUCTION)
+    shown = f"{load()!r} {load()} {load().model_dump()}"
+    assert not any(secret in shown for secret in ("hidden", "real-", "-hash", "PRIVATE", "k" * 32))
+
+
+def test_a_certificate_says_who_we_are_instead_of_a_key(set_to, folder):
+    for name in ("client.pem", "client.key"):
+        (folder / name).write_text("a certificate")
+    without_key = {name: value for name, value in PRODUCTION.items() if name != "REVENUE__API_KEY"}
+    set_to(**without_key, REVENUE__CLIENT_CERT="client.pem", REVENUE__CLIENT_KEY="client.key")
+    assert load().revenue.api_key is None
+
+
+def test_half_a_certificate_is_refused(set_to, folder):
+    (folder / "client.pem").write_text("a certificate")
+    set_to(REVENUE__CLIENT_CERT="client.pem", REVENUE__API_KEY="key")
+    assert complaints() == [
+        "MOBINET_REVENUE has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither."
+    ]
+
+
+def test_a_key_may_be_a_file_and_hold_the_one_before_it(set_to, folder):
+    (folder / "signing.pem").write_text(OPENSSL_KEY + OTHER_KEY)
+    set_to(KEYS__SIGNING="signing.pem")
+    assert [each.get_secret_value() for each in load().keys.signing] == [OPENSSL_KEY, OTHER_KEY]
+
+
+def test_receipts_are_not_signed_with_the_tokens_key(set_to):
+    set_to(KEYS__SIGNING=OPENSSL_KEY, KEYS__RECEIPTS=OPENSSL_KEY)
+    assert complaints() == [
+        "MOBINET_KEYS__RECEIPTS is the key of MOBINET_KEYS__SIGNING: set another one."
+    ]
+
+
+def test_development_keys_are_made_once_and_are_ours_alone():
+    first, second = load().keys, load().keys
+    assert first == second
+    assert first.signing != first.receipts
+    for name in ("signing.pem", "receipts.pem", "encryption.key"):
+        assert stat.S_IMODE((Path(".data/keys") / name).stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_agree_on_the_keys():
+    program = "from schema.settings import load; print(load().keys.signing[0].get_secret_value())"
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).parents[2]
+    together = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}
+        )
+        for _ in range(6)
+    ]
+    said = {process.communicate()[0] for process in together}
+    assert len(said) == 1
+    assert "PRIVATE KEY" in said.pop()
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_test_may_name_settings_itself(folder):
+    assert (
+        Settings(
+            data_dir=folder / "elsewhere", qr_lifetime=timedelta(seconds=1)
+        ).qr_lifetime.seconds
+        == 1
+    )
