@@ -1,0 +1,40 @@
+"""The page on which developers try the API: GraphiQL, from a public CDN, served in development only.
+
+The `Authorization` written in its headers editor goes into the WebSocket's `connection_init` too.
+"""
+
+from typing import Final
+
+GRAPHIQL: Final = """<!doctype html>
+<html lang="en">
+  <head>
+    <meta charset="utf-8">
+    <title>Mobinet GraphiQL</title>
+    <style>body { margin: 0 } #graphiql { height: 100vh }</style>
+    <link rel="stylesheet" crossorigin href="https://unpkg.com/graphiql@3.8.3/graphiql.min.css"
+      integrity="sha384-Mq3vbRBY71jfjQAt/DcjxUIYY33ksal4cgdRt9U/hNPvHBCaT2JfJ/PTRiPKf0aM">
+  </head>
+  <body>
+    <div id="graphiql">Loading…</div>
+    <script crossorigin src="https://unpkg.com/react@18.2.0/umd/react.production.min.js"
+      integrity="sha384-tMH8h3BGESGckSAVGZ82T9n90ztNXxvdwvdM6UoR56cYcf+0iGXBliJ29D+wZ/x8"></script>
+    <script crossorigin src="https://unpkg.com/react-dom@18.2.0/umd/react-dom.production.min.js"
+      integrity="sha384-bm7MnzvK++ykSwVJ2tynSE5TRdN+xL418osEVF2DE/L/gfWHj91J2Sphe582B1Bh"></script>
+    <script crossorigin src="https://unpkg.com/graphiql@3.8.3/graphiql.min.js"
+      integrity="sha384-HbRVEFG0JGJZeAHCJ9Xm2+tpknBQ7QZmNlO/DgZtkZ0aJSypT96YYGRNod99l9Ie"></script>
+    <script>
+      const url = location.origin + location.pathname;
+      const socket = url.replace(/^http/, "ws");
+      const fetcher = (params, options) => {
+        const headers = (options && options.headers) || {};
+        const authorization = headers.Authorization || headers.authorization;
+        const wsConnectionParams = authorization ? { authorization } : {};
+        const make = GraphiQL.createFetcher;
+        return make({ url, subscriptionUrl: socket, wsConnectionParams })(params, options);
+      };
+      const page = React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: true });
+      ReactDOM.createRoot(document.getElementById("graphiql")).render(page);
+    </script>
+  </body>
+</html>
+"""
