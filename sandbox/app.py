@@ -1,0 +1,68 @@
+"""All systems in one application, each under its name, and the controls beside them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from sandbox import pages
+from sandbox.control import Control
+from sandbox.customer import Customer
+from sandbox.debt import Debt
+from sandbox.door import Door, System
+from sandbox.fpt_pay import FptPay
+from sandbox.hifpt import HiFPT
+from sandbox.revenue import Revenue
+from sandbox.settings import Settings
+from sandbox.sms import SMS
+from sandbox.staff import Staff
+from sandbox.vnpay import VNPay
+from sandbox.world import create
+
+
+def build(settings: Settings) -> Starlette:
+    world = create(settings)
+    gateways = [FptPay(world), VNPay(world)]
+    systems: list[System] = [
+        Revenue(world),
+        Customer(world),
+        Staff(world),
+        Debt(world),
+        HiFPT(world),
+        SMS(world),
+        *gateways,
+    ]
+    for gateway in gateways:
+        world.player.meet(gateway)
+    names = [system.name for system in systems]
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        await world.webhooks.start()
+        await world.player.start()
+        yield
+        await world.player.stop()
+        await world.webhooks.stop()
+        world.store.close()
+
+    async def index(request: Request) -> Response:
+        return HTMLResponse(pages.index(names, str(request.base_url)))
+
+    async def healthz(request: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    doors = [Mount(f"/{system.name}", Door(system, world.faults, world.log)) for system in systems]
+    return Starlette(
+        routes=[
+            Route("/", index),
+            Route("/healthz", healthz),
+            Mount("/_sandbox", Control(world, names).app()),
+            *doors,
+        ],
+        lifespan=lifespan,
+    )

@@ -1,0 +1,143 @@
+"""What payment gateways keep: each charge under the merchant's reference, and its refunds."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass
+
+from sandbox import clock
+from sandbox.store import Store
+from sandbox.web import Json
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    id: int
+    gateway: str
+    reference: str
+    day: str
+    gateway_id: str
+    amount: int  # asked
+    currency: str
+    status: str  # pending paid declined expired, and at VNPay suspicious reversed
+    created_at: float
+    expires_at: float
+    received: int | None
+    paid_at: float | None
+    token: str  # cannot be guessed: it is in the address of the customer's page
+    qr: str | None
+    payment_url: str | None
+    details: Json
+
+    @property
+    def now(self) -> str:
+        """The status, once the time that was left to pay is considered."""
+        lapsed = self.status == "pending" and self.expires_at <= clock.now()
+        return "expired" if lapsed else self.status
+
+    @property
+    def money(self) -> int:
+        """What was received or, before that, asked."""
+        return self.amount if self.received is None else self.received
+
+    @property
+    def taken(self) -> bool:
+        """Whether the customer's account was debited."""
+        return self.status in ("paid", "suspicious", "reversed")
+
+
+def _read(row: sqlite3.Row | None) -> Charge | None:
+    return None if row is None else Charge(**dict(row) | {"details": json.loads(row["details"])})
+
+
+class Charges:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._last = 0
+
+    def number(self) -> str:
+        """A gateway's own id: 14 digits that only grow, also over a reset and a restart."""
+        self._last = max(self._last + 1, int(clock.now() * 10_000))
+        return str(self._last)
+
+    def open(
+        self,
+        *,
+        gateway: str,
+        reference: str,
+        amount: int,
+        expires_at: float,
+        gateway_id: str,
+        token: str = "",
+        day: str = "",
+        qr: str | None = None,
+        payment_url: str | None = None,
+        details: Json,
+    ) -> Charge | None:
+        """The new charge, or None when the reference was used (on that day, where one is given)."""
+        try:
+            cursor = self._store.run(
+                "insert into charges (gateway, reference, day, gateway_id, amount, currency, status,"
+                " created_at, expires_at, token, qr, payment_url, details)"
+                " values (?, ?, ?, ?, ?, 'VND', 'pending', ?, ?, ?, ?, ?, ?)",
+                gateway, reference, day, gateway_id, amount, clock.now(), expires_at,
+                token or secrets.token_hex(16), qr, payment_url, json.dumps(details),
+            )  # fmt: skip
+        except sqlite3.IntegrityError:
+            return None
+        return _read(self._store.one("select * from charges where id = ?", cursor.lastrowid))
+
+    def find(self, *, gateway: str, reference: str, day: str | None = None) -> Charge | None:
+        if day is None:
+            return _read(self._store.one(
+                "select * from charges where gateway = ? and reference = ? order by id desc",
+                gateway, reference,
+            ))  # fmt: skip
+        return _read(self._store.one(
+            "select * from charges where gateway = ? and reference = ? and day = ?",
+            gateway, reference, day,
+        ))  # fmt: skip
+
+    def known_as(self, column: str, value: str) -> Charge | None:
+        """The latest charge with this `reference`, `qr`, `payment_url`, `token` or `gateway_id`."""
+        assert column in ("reference", "qr", "payment_url", "token", "gateway_id")
+        return _read(self._store.one(
+            f"select * from charges where {column} = ? order by id desc",  # noqa: S608
+            value,
+        ))  # fmt: skip
+
+    def become(self, charge: Charge, status: str, received: int | None, at: float) -> Charge:
+        self._store.run(
+            "update charges set status = ?, received = ?, paid_at = ? where id = ?",
+            status, received, None if received is None else at, charge.id,
+        )  # fmt: skip
+        changed = _read(self._store.one("select * from charges where id = ?", charge.id))
+        assert changed is not None
+        return changed
+
+    def all(self) -> list[Charge]:
+        rows = self._store.all("select * from charges order by id")
+        return [charge for row in rows if (charge := _read(row))]
+
+    def refunded(self, charge: Charge) -> int:
+        sum_ = self._store.value("select sum(amount) from refunds where charge_id = ?", charge.id)
+        return sum_ or 0
+
+    def refund(self, charge: Charge, refund_reference: str, amount: int) -> str:
+        """The gateway's id of the refund; `sqlite3.IntegrityError` when its reference was used."""
+        gateway_id = self.number()
+        self._store.run(
+            "insert into refunds (charge_id, gateway, refund_reference, gateway_id, amount, at)"
+            " values (?, ?, ?, ?, ?, ?)",
+            charge.id, charge.gateway, refund_reference, gateway_id, amount, clock.now(),
+        )  # fmt: skip
+        return gateway_id
+
+    def refunds(self) -> list[Json]:
+        rows = self._store.all(
+            "select refunds.*, charges.reference, charges.currency from refunds"
+            " join charges on charges.id = charge_id order by refunds.id"
+        )
+        return [dict(row) for row in rows]

@@ -1,0 +1,112 @@
+"""`/_sandbox`: play the customer, break a system, ask what all of them believe, begin again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sandbox import clock
+from sandbox.player import Act
+from sandbox.truth import settlement, truth
+from sandbox.web import ERRORS, Body, Refused, read
+from sandbox.world import World
+
+
+class FaultOrder(Body):
+    system: str
+    fault: Literal["timeout", "reset", "500", "slow", "truncated", "refuse"]
+    times: int | None = Field(default=None, ge=1)
+    probability: float = Field(default=1, ge=0, le=1)
+    after_processing: bool = False
+    path: str = ""
+    seconds: float | None = Field(default=None, ge=0)
+
+
+class Reset(Body):
+    data: bool = False
+
+
+class Control:
+    def __init__(self, world: World, systems: Collection[str]) -> None:
+        self.world = world
+        self.systems = systems
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/pay", self.pay, methods=["POST"]),
+                Route("/faults", self.order_fault, methods=["POST"]),
+                Route("/faults", self.faults, methods=["GET"]),
+                Route("/truth", self.truth),
+                Route("/reset", self.reset, methods=["POST"]),
+                Route("/settlement/{gateway}", self.settlement),
+                Route("/requests", self.requests),
+                Route("/webhooks", self.webhooks),
+            ],
+            exception_handlers=ERRORS,
+        )
+
+    async def pay(self, request: Request) -> Response:
+        act = read(Act, await request.body())
+        return JSONResponse(await self.world.player.play(act))
+
+    async def order_fault(self, request: Request) -> Response:
+        order = read(FaultOrder, await request.body())
+        if order.system not in self.systems:
+            served = ", ".join(self.systems)
+            raise Refused(422, "UNKNOWN_SYSTEM", f"served here: {served}", field="system")
+        self.world.faults.order(**order.model_dump())
+        return await self.faults(request)
+
+    async def faults(self, request: Request) -> Response:
+        return JSONResponse({"faults": self.world.faults.list()})
+
+    async def truth(self, request: Request) -> Response:
+        return JSONResponse(truth(self.world))
+
+    async def reset(self, request: Request) -> Response:
+        order = read(Reset, await request.body() or b"{}")
+        self.world.faults.end()
+        if order.data:
+            self.world.player.forget()
+            self.world.webhooks.forget()
+            self.world.store.clear()
+            self.world.log.clear()
+        return JSONResponse({"faults": [], "data": order.data})
+
+    async def settlement(self, request: Request) -> Response:
+        gateway = request.path_params["gateway"]
+        if gateway not in self.world.player.gateways:
+            raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} settles nothing here")
+        day = request.query_params.get("date") or clock.local_day(clock.now())
+        try:
+            date.fromisoformat(day)
+        except ValueError:
+            raise Refused(
+                422, "INVALID_INPUT", "date is written 2025-07-29", field="date"
+            ) from None
+        name = f"{gateway}-{day}.csv"
+        return PlainTextResponse(
+            settlement(self.world, gateway, day),
+            media_type="text/csv",
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    async def requests(self, request: Request) -> Response:
+        since = request.query_params.get("since", "0")
+        if not since.isdigit():
+            raise Refused(422, "INVALID_INPUT", "since is the n of a request", field="since")
+        log = self.world.log
+        entries = log.read(request.query_params.get("system"), int(since))
+        return JSONResponse({"requests": entries, "last": log.last})
+
+    async def webhooks(self, request: Request) -> Response:
+        reference = request.query_params.get("reference")
+        return JSONResponse({"webhooks": self.world.webhooks.list(reference)})

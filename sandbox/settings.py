@@ -1,0 +1,84 @@
+"""What the sandbox is told: the same environment names as the API's, read without the API's code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Revenue(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-revenue-key")
+
+
+class Customer(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-customer-key")
+
+
+class Staff(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-staff-key")
+
+
+class Debt(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-debt-key")
+
+
+class HiFPT(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-hifpt-key")
+
+
+class SMS(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-sms-key")
+    sender_id: str = "FPT_TELECOM"
+
+
+class FptPay(BaseModel):
+    secret: SecretStr = SecretStr("sandbox-fpt-pay-secret")
+
+
+class VNPay(BaseModel):
+    tmn_code: str = "MOBINET1"
+    hash_secret: SecretStr = SecretStr("sandbox-vnpay-hash-secret")
+
+    @property
+    def secrets(self) -> list[bytes]:
+        """The secrets that a request may be signed with; the first signs what we send."""
+        both = self.hash_secret.get_secret_value().split(",")
+        return [secret.strip().encode() for secret in both if secret.strip()]
+
+
+class Sandbox(BaseModel):
+    contracts: int = Field(default=10_000, ge=0)
+    # 60 makes the five minutes between two IPN calls last five seconds.
+    time_scale: float = Field(default=1, gt=0)
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_prefix="MOBINET_", env_nested_delimiter="__", extra="ignore"
+    )
+
+    sandbox_port: int = 8100
+    port: int = 8000
+    public_url: str = ""
+    data_dir: Path = Path(".data")
+
+    sandbox: Sandbox = Sandbox()
+    revenue: Revenue = Revenue()
+    customer: Customer = Customer()
+    staff: Staff = Staff()
+    debt: Debt = Debt()
+    hifpt: HiFPT = HiFPT()
+    sms: SMS = SMS()
+    fpt_pay: FptPay = FptPay()
+    vnpay: VNPay = VNPay()
+
+    @property
+    def api_url(self) -> str:
+        """Where the merchant's own webhooks are registered."""
+        return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
+
+    @property
+    def database(self) -> Path:
+        return self.data_dir / "sandbox.sqlite3"

@@ -1,0 +1,68 @@
+"""Staff Management: who somebody is, what they may do, and how much they may take."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.people import Person
+from sandbox.web import ERRORS, ApiKey, Body, Json, Refused, read, same, unavailable
+from sandbox.world import World
+
+
+class Login(Body):
+    staff_id: str
+    password: str
+
+
+class Staff:
+    name = "staff"
+
+    def __init__(self, world: World) -> None:
+        self.people = world.people
+        self.key = world.settings.staff.api_key.get_secret_value()
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/api/staff/authenticate", self.authenticate, methods=["POST"]),
+                Route("/api/staff/{staff_id}", self.person),
+            ],
+            middleware=[Middleware(ApiKey, key=self.key)],
+            exception_handlers=ERRORS,
+        )
+
+    async def refusal(self, request: Request) -> Response:
+        return unavailable(self.name)
+
+    async def authenticate(self, request: Request) -> Response:
+        login = read(Login, await request.body())
+        person = self.people.find(login.staff_id)
+        # An unknown name and a wrong password sound the same.
+        if not same(person.password if person else "", login.password) or person is None:
+            raise Refused(401, "INVALID_CREDENTIALS", "the staff id or the password is wrong")
+        return JSONResponse(_told(person) | {"fpt_pay_token": self.people.wallet_token(person)})
+
+    async def person(self, request: Request) -> Response:
+        person = self.people.find(request.path_params["staff_id"])
+        if person is None:
+            raise Refused(404, "NOT_FOUND", "no such member of staff")
+        return JSONResponse(_told(person))
+
+
+def _told(person: Person) -> Json:
+    told: Json = {
+        "staff_id": person.id,
+        "name": person.name,
+        "role": person.role,
+        "payment_limits": {
+            "daily_limit": person.daily_limit,
+            "per_transaction_limit": person.per_transaction_limit,
+            "used_today": person.used_today,
+        },
+        "permissions": list(person.permissions),
+    }
+    return told | ({"team": person.team} if person.team else {})

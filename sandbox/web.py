@@ -1,0 +1,156 @@
+"""What all systems that speak JSON do alike: read a body, refuse, and answer a repeat as the first time."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.store import Store
+
+Json = dict[str, Any]
+Answer = tuple[int, Json]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Body(BaseModel):
+    """A request's body: types are meant as written (no `"5"` for 5), other fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore", str_strip_whitespace=True, frozen=True)
+
+
+B = TypeVar("B", bound=Body)
+
+
+class Refused(Exception):
+    def __init__(self, status: int, code: str, message: str, **details: object) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body: Json = {"error": {"code": code, "message": message, "details": details}}
+
+    @property
+    def response(self) -> Response:
+        return JSONResponse(self.body, self.status)
+
+
+def refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response
+
+
+def http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    codes = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED"}
+    code = codes.get(error.status_code, "HTTP_ERROR")
+    return JSONResponse(
+        {"error": {"code": code, "message": error.detail, "details": {}}},
+        error.status_code,
+        headers=error.headers,
+    )
+
+
+ERRORS: dict[Any, Callable[[Request, Exception], Response]] = {
+    Refused: refused,
+    HTTPException: http_error,
+}
+
+
+def unavailable(system: str) -> Response:
+    """How an internal system says no to work that it will gladly do later."""
+    message = f"{system} takes no requests at the moment"
+    response = Refused(503, "SERVICE_UNAVAILABLE", message).response
+    response.headers["Retry-After"] = "1"
+    return response
+
+
+def read(model: type[B], raw: bytes) -> B:
+    try:
+        return model.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise Refused(400, "INVALID_JSON", first["msg"]) from None
+        field = ".".join(str(part) for part in first["loc"])
+        raise Refused(422, "INVALID_INPUT", f"{field}: {first['msg']}", field=field) from None
+
+
+def same(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+class ApiKey:
+    """Lets nobody in without the system's `X-Api-Key`."""
+
+    def __init__(self, app: ASGIApp, key: str) -> None:
+        self.app = app
+        self.key = key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not same(
+            Request(scope).headers.get("x-api-key", ""), self.key
+        ):
+            refusal = Refused(401, "UNAUTHENTICATED", "X-Api-Key is missing or wrong")
+            await refusal.response(scope, receive, send)
+            return
+        await self.app(scope, receive, send)
+
+
+class Once:
+    """Makes a POST safe to repeat by its `Idempotency-Key`.
+
+    What took effect is answered again, word for word; a refusal is not kept, so that the same
+    key may succeed once its reason is gone. The effect and its answer are one transaction.
+    """
+
+    def __init__(self, store: Store, system: str) -> None:
+        self.store = store
+        self.system = system
+
+    def __call__(self, model: type[B], act: Callable[[Request, B], Answer]) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            key = request.headers.get("idempotency-key", "")
+            if not 1 <= len(key) <= 255:
+                raise Refused(400, "IDEMPOTENCY_KEY_REQUIRED", "Idempotency-Key is missing")
+            raw = await request.body()
+            body = read(model, raw)
+            print_ = hashlib.sha256(
+                json.dumps(json.loads(raw), sort_keys=True).encode()
+            ).hexdigest()
+            path = request.url.path
+            first = self.store.one(
+                "select * from answers where system = ? and path = ? and key = ?",
+                self.system, path, key,
+            )  # fmt: skip
+            if first is not None:
+                if first["fingerprint"] != print_:
+                    raise Refused(
+                        409, "IDEMPOTENCY_KEY_REUSED", "this key was first sent with another body"
+                    )
+                return Response(
+                    first["body"],
+                    first["status"],
+                    {"Idempotent-Replayed": "true"},
+                    "application/json",
+                )
+            with self.store.transaction():
+                try:
+                    status, answer = act(request, body)
+                except Refused as refusal:
+                    # It refuses before it changes anything; a conflict that it noted is kept.
+                    return refusal.response
+                response = JSONResponse(answer, status)
+                self.store.run(
+                    "insert into answers values (?, ?, ?, ?, ?, ?)",
+                    self.system, path, key, print_, status, bytes(response.body).decode(),
+                )  # fmt: skip
+            return response
+
+        return endpoint

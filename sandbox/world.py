@@ -1,0 +1,48 @@
+"""What the systems share: one store, one set of contracts and staff, one customer who pays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sandbox.charges import Charges
+from sandbox.conflicts import Conflicts
+from sandbox.contracts import Contracts
+from sandbox.faults import Faults
+from sandbox.log import Log
+from sandbox.people import People
+from sandbox.player import Player
+from sandbox.settings import Settings
+from sandbox.store import Store
+from sandbox.webhooks import Webhooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    settings: Settings
+    store: Store
+    contracts: Contracts
+    people: People
+    conflicts: Conflicts
+    charges: Charges
+    webhooks: Webhooks
+    player: Player
+    faults: Faults
+    log: Log
+
+
+def create(settings: Settings) -> World:
+    store = Store(settings.database)
+    charges = Charges(store)
+    webhooks = Webhooks(store)
+    return World(
+        settings=settings,
+        store=store,
+        contracts=Contracts(settings.sandbox.contracts),
+        people=People(settings.fpt_pay.secret.get_secret_value()),
+        conflicts=Conflicts(store),
+        charges=charges,
+        webhooks=webhooks,
+        player=Player(store, charges, webhooks),
+        faults=Faults(store),
+        log=Log(),
+    )
