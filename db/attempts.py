@@ -1,0 +1,132 @@
+"""Attempts: what we asked a gateway, and how far it got."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from db.engine import Row, execute, fetchval
+from domain.attempts import Attempt, AttemptStatus, Failure
+from domain.evidence import Finding
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+
+# Prefixed, since they travel in one row with their payment's.
+COLUMNS = ", ".join(
+    f"a.{name} as a_{name}"
+    for name in [
+        "reference",
+        "gateway",
+        "status",
+        "amount",
+        "currency",
+        "created_at",
+        "expires_at",
+        "sent_at",
+        "answered_at",
+        "gateway_id",
+        "payment_url",
+        "qr_payload",
+        "failure_code",
+        "failure_message",
+        "inquiries",
+        "inquired_at",
+        "last_finding",
+    ]
+)
+
+
+async def add(attempt: Attempt) -> None:
+    await execute(
+        """
+        insert into attempt (reference, payment, gateway, status, amount, currency, created_at,
+                             expires_at, inquiries)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+        """,
+        attempt.reference,
+        attempt.payment_id,
+        attempt.gateway,
+        attempt.status,
+        attempt.money.amount,
+        attempt.money.currency,
+        attempt.created_at,
+        attempt.expires_at,
+    )
+
+
+async def save(attempt: Attempt) -> None:
+    await execute(
+        """
+        update attempt
+           set status = $2, sent_at = $3, answered_at = $4, gateway_id = $5, payment_url = $6,
+               qr_payload = $7, failure_code = $8, failure_message = $9
+         where reference = $1
+        """,
+        attempt.reference,
+        attempt.status,
+        attempt.sent_at,
+        attempt.answered_at,
+        attempt.gateway_id,
+        attempt.payment_url,
+        attempt.qr_payload,
+        attempt.failure.code if attempt.failure else None,
+        attempt.failure.message if attempt.failure else None,
+    )
+
+
+async def payment_of(reference: str) -> str | None:
+    """Return the id of the payment that we gave *reference* for."""
+    return await fetchval("select payment from attempt where reference = $1", reference)
+
+
+async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -> bool:
+    """
+    Take the right to ask the gateway now; False when it was asked after *not_after*.
+
+    One conditional update: whoever watches, a reference has one asker within its gateway's quota.
+    """
+    return (
+        await fetchval(
+            """
+            update attempt set inquired_at = $2, inquiries = inquiries + 1
+             where reference = $1 and (inquired_at is null or inquired_at <= $3)
+            returning 1
+            """,
+            reference,
+            now,
+            not_after,
+        )
+        is not None
+    )
+
+
+async def note_finding(reference: str, finding: Finding) -> None:
+    """Remember what the last inquiry said: inside the gateway's quota it is what counts."""
+    await execute("update attempt set last_finding = $2 where reference = $1", reference, finding)
+
+
+def of(row: Row) -> Attempt | None:
+    """Return the attempt in a row that carries `COLUMNS`."""
+    if row["a_reference"] is None:
+        return None
+    return Attempt(
+        reference=row["a_reference"],
+        payment_id=row["id"],
+        gateway=GatewayName(row["a_gateway"]),
+        status=AttemptStatus(row["a_status"]),
+        money=Money(row["a_amount"], Currency(row["a_currency"])),
+        created_at=row["a_created_at"],
+        expires_at=row["a_expires_at"],
+        sent_at=row["a_sent_at"],
+        answered_at=row["a_answered_at"],
+        gateway_id=row["a_gateway_id"],
+        payment_url=row["a_payment_url"],
+        qr_payload=row["a_qr_payload"],
+        failure=(
+            Failure(code=row["a_failure_code"], message=row["a_failure_message"])
+            if row["a_failure_code"]
+            else None
+        ),
+        inquiries=row["a_inquiries"],
+        inquired_at=row["a_inquired_at"],
+        last_finding=row["a_last_finding"],
+    )

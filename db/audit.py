@@ -1,0 +1,57 @@
+"""The audit trail: rows are added in the business transaction, and never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+import orjson
+
+from db.engine import execute
+
+
+class AuditOutcome(StrEnum):
+    DONE = "DONE"
+    REFUSED = "REFUSED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEvent:
+    """Who (`actor`) did what (`action`), and on which evidence. `details` holds no secret."""
+
+    at: datetime
+    actor: str
+    action: str
+    outcome: AuditOutcome = AuditOutcome.DONE
+    payment_id: str | None = None
+    from_status: str | None = None
+    to_status: str | None = None
+    evidence: str | None = None
+    source: str | None = None
+    event_id: str | None = None
+    request_id: str | None = None
+    details: dict[str, object] = field(default_factory=dict[str, object])
+
+
+async def record(event: AuditEvent) -> None:
+    await execute(
+        """
+        insert into audit_event (at, actor, action, outcome, payment_id, from_status, to_status,
+                                 evidence, source, event_id, request_id, details)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        """,
+        event.at,
+        event.actor,
+        event.action,
+        event.outcome,
+        event.payment_id,
+        event.from_status,
+        event.to_status,
+        event.evidence,
+        event.source,
+        event.event_id,
+        event.request_id,
+        orjson.dumps(event.details, default=str).decode(),
+    )

@@ -1,0 +1,113 @@
+"""Which bills and fees are being collected, or were: one live or successful collection of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from db.engine import execute, fetch, fetchval
+from domain.bills import Item, ItemType, Lock
+from domain.methods import PaymentMethod
+from domain.payments import Payment, PaymentStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collection:
+    """The payment that holds an item: live, or (with `paid_at`) successful."""
+
+    type: ItemType
+    id: str
+    payment_id: str
+    staff_id: str
+    staff_name: str
+    method: PaymentMethod
+    until: datetime | None
+    paid_at: datetime | None
+
+    @property
+    def lock(self) -> Lock | None:
+        if self.paid_at is not None:
+            return None
+        return Lock(
+            payment_id=self.payment_id,
+            method=self.method,
+            held_by=self.staff_name,
+            until=self.until,
+        )
+
+
+async def lock(payment: Payment) -> bool:
+    """Lock the payment's items, in their sorted order; False when another payment holds one."""
+    items = sorted(payment.items)
+    taken = await fetch(
+        """
+        insert into payment_item (payment, contract_number, type, item_id, amount, locked)
+        select $1, $2, type, item_id, amount, true
+          from unnest($3::text[], $4::text[], $5::bigint[]) as item (type, item_id, amount)
+            on conflict do nothing
+        returning 1
+        """,
+        payment.id,
+        payment.contract_number,
+        [item.type for item in items],
+        [item.id for item in items],
+        [item.amount for item in items],
+    )
+    return len(taken) == len(items)
+
+
+async def release(payment: Payment) -> None:
+    await execute("update payment_item set locked = false where payment = $1", payment.id)
+
+
+async def lock_again(payment: Payment) -> None:
+    """Lock the items of a payment that succeeds late; a unique violation when one was taken since."""
+    await execute("update payment_item set locked = true where payment = $1", payment.id)
+
+
+async def are_open(payment: Payment) -> bool:
+    """Tell whether no other payment holds, or has paid, any of the payment's items."""
+    return not await fetchval(
+        """
+        select exists (
+            select from payment_item mine
+              join payment_item other using (contract_number, type, item_id)
+             where mine.payment = $1 and other.payment <> $1 and other.locked)
+        """,
+        payment.id,
+    )
+
+
+async def collections(
+    contract_number: str, items: Sequence[Item] | None = None
+) -> dict[tuple[ItemType, str], Collection]:
+    """Return who holds which item of the contract (of *items* only, where given)."""
+    rows = await fetch(
+        """
+        select i.type, i.item_id, p.id, p.staff, s.name, p.method, p.status, p.expires_at,
+               p.completed_at
+          from payment_item i
+          join payment p on p.id = i.payment
+          join staff s on s.staff_id = p.staff
+         where i.locked and i.contract_number = $1
+           and ($2::text[] is null or (i.type, i.item_id) in (
+                   select * from unnest($2::text[], $3::text[])))
+        """,
+        contract_number,
+        None if items is None else [item.type for item in items],
+        None if items is None else [item.id for item in items],
+    )
+    return {
+        (ItemType(row["type"]), row["item_id"]): Collection(
+            type=ItemType(row["type"]),
+            id=row["item_id"],
+            payment_id=row["id"],
+            staff_id=row["staff"],
+            staff_name=row["name"],
+            method=PaymentMethod(row["method"]),
+            until=row["expires_at"],
+            paid_at=row["completed_at"] if row["status"] == PaymentStatus.SUCCESS else None,
+        )
+        for row in rows
+    }

@@ -1,0 +1,87 @@
+"""Idempotency keys: what a client's key stands for, and whether its first request still runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from db import processes
+from db.engine import execute, fetchrow, fetchval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A key that was used before: for what, and whether its first request has not answered yet."""
+
+    fingerprint: bytes
+    subject_id: str
+    in_flight: bool
+
+
+async def claim(
+    actor_id: str,
+    operation: str,
+    key: str,
+    *,
+    fingerprint: bytes,
+    subject_id: str,
+    process: int,
+    now: datetime,
+    answered: bool,
+) -> bool:
+    """
+    Take the key for *subject_id* in this transaction; False when it was taken before.
+
+    Waits for a transaction that is taking the same key. `answered` says that the commit is the
+    answer: nothing follows that a repeat would have to wait for.
+    """
+    taken = await fetchval(
+        """
+        insert into idempotency_key (actor_id, operation, key, fingerprint, subject_id, process,
+                                     created_at, answered_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+            on conflict do nothing
+        returning 1
+        """,
+        actor_id,
+        operation,
+        key,
+        fingerprint,
+        subject_id,
+        process,
+        now,
+        now if answered else None,
+    )
+    return taken is not None
+
+
+async def find(actor_id: str, operation: str, key: str) -> Claim | None:
+    row = await fetchrow(
+        """
+        select fingerprint, subject_id, process, answered_at from idempotency_key
+         where actor_id = $1 and operation = $2 and key = $3
+        """,
+        actor_id,
+        operation,
+        key,
+    )
+    if row is None:
+        return None
+    return Claim(
+        fingerprint=row["fingerprint"],
+        subject_id=row["subject_id"],
+        in_flight=row["answered_at"] is None and await processes.is_alive(row["process"]),
+    )
+
+
+async def answered(actor_id: str, operation: str, key: str, now: datetime) -> None:
+    await execute(
+        """
+        update idempotency_key set answered_at = $4
+         where actor_id = $1 and operation = $2 and key = $3 and answered_at is null
+        """,
+        actor_id,
+        operation,
+        key,
+        now,
+    )

@@ -1,0 +1,147 @@
+"""What counts against a member of staff's limits. The condition of one update is the limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+
+from db.engine import execute, fetch, fetchval
+from domain.calendar import day_end
+from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, StaffLimits
+
+# Cash in hand is a balance, not a day's turnover: its row is not of a day.
+_STANDING = date(2000, 1, 1)
+_USED = "(theirs_first + greatest(ours, theirs - theirs_first))"
+
+
+async def learn(
+    staff_id: str, theirs: StaffLimits, *, cash_in_hand: int, today: date, now: datetime
+) -> None:
+    """Write down what Staff Management says today; its first figure of the day is kept."""
+    ceilings = {
+        LimitKind.PER_TRANSACTION: (today, theirs.per_transaction, 0),
+        LimitKind.DAILY: (today, theirs.daily, theirs.used_today),
+        LimitKind.CASH_IN_HAND: (_STANDING, cash_in_hand, 0),
+    }
+    for kind in sorted(ceilings):
+        day, ceiling, used = ceilings[kind]
+        await execute(
+            """
+            insert into staff_limit (staff, business_date, kind, ceiling, ours, reserved,
+                                     theirs_first, theirs, read_at)
+            values ($1, $2, $3, $4, 0, 0, $5, $5, $6)
+                on conflict (staff, business_date, kind) do update
+               set ceiling = excluded.ceiling, theirs = excluded.theirs, read_at = excluded.read_at
+            """,
+            staff_id,
+            day,
+            kind,
+            ceiling,
+            used,
+            now,
+        )
+
+
+async def read_at(staff_id: str, today: date) -> datetime | None:
+    """Return when Staff Management was last heard about this member of staff today."""
+    return await fetchval(
+        "select read_at from staff_limit where staff = $1 and business_date = $2 and kind = $3",
+        staff_id,
+        today,
+        LimitKind.DAILY,
+    )
+
+
+async def current(staff_id: str, today: date, source: LimitSource) -> tuple[Limit, ...]:
+    rows = await fetch(
+        f"""
+        select kind, ceiling, {_USED} as used, reserved from staff_limit
+         where staff = $1 and business_date in ($2, $3)
+        """,
+        staff_id,
+        today,
+        _STANDING,
+    )
+    found = {
+        LimitKind(row["kind"]): Limit(
+            staff_id=staff_id,
+            kind=LimitKind(row["kind"]),
+            limit=row["ceiling"],
+            used=row["used"],
+            reserved=row["reserved"],
+            resets_at=day_end(today) if row["kind"] == LimitKind.DAILY else None,
+            source=source,
+        )
+        for row in rows
+    }
+    return tuple(found[kind] for kind in LimitKind if kind in found)
+
+
+async def take(
+    staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date, reserve: bool
+) -> None:
+    """
+    Count *amount* against each limit, as reserved or as used; raise LimitExceeded where it is too much.
+
+    Never reads, then writes: the update's own condition decides, however many race.
+    """
+    column = "reserved" if reserve else "ours"
+    for kind in sorted(kinds):
+        counts = kind is not LimitKind.PER_TRANSACTION
+        taken = await fetchval(
+            f"""
+            update staff_limit set {column} = {column} + $4
+             where staff = $1 and business_date = $2 and kind = $3
+               and {_USED} + reserved + $5 <= ceiling
+            returning 1
+            """,
+            staff_id,
+            _day(kind, today),
+            kind,
+            amount if counts else 0,
+            amount,
+        )
+        if taken is None:
+            limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
+            raise LimitExceeded.of(next(one for one in limits if one.kind is kind), amount)
+
+
+async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
+    """Turn a reservation into use: the payment succeeded."""
+    await _move(staff_id, kinds, today, reserved=-amount, ours=amount)
+
+
+async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
+    """Give a reservation back: the payment ended without success."""
+    await _move(staff_id, kinds, today, reserved=-amount, ours=0)
+
+
+async def use_late(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
+    """Count money that arrived after its reservation was given back, even past the limit."""
+    await _move(staff_id, kinds, today, reserved=0, ours=amount)
+
+
+async def _move(
+    staff_id: str, kinds: Sequence[LimitKind], today: date, *, reserved: int, ours: int
+) -> None:
+    for kind in sorted(kinds):
+        if kind is not LimitKind.PER_TRANSACTION:
+            await execute(
+                """
+                update staff_limit set reserved = reserved + $4, ours = ours + $5
+                 where staff = $1 and business_date = $2 and kind = $3
+                """,
+                staff_id,
+                _day(kind, today),
+                kind,
+                reserved,
+                ours,
+            )
+
+
+def _day(kind: LimitKind, today: date) -> date:
+    return _STANDING if kind is LimitKind.CASH_IN_HAND else today
+
+
+FRESH = timedelta(seconds=60)  # Staff Management is not asked again within this
+USABLE = timedelta(minutes=15)  # when it is down, what it said serves for this long, then never

@@ -1,0 +1,57 @@
+"""Messages to customers: one a payment, phone and template, however often a channel is retried."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from db.engine import Row, execute, fetchrow
+from domain.notifications import Channel, Notification, NotificationStatus, Template
+
+
+async def add(notification: Notification, now: datetime) -> bool:
+    """Keep a message to be sent; False when the phone was already told."""
+    row = await fetchrow(
+        """
+        insert into notification (id, payment, phone, template, channel, status, attempts, created_at)
+        values ($1, $2, $3, $4, $5, $6, 0, $7)
+            on conflict do nothing
+        returning 1
+        """,
+        notification.id,
+        notification.payment_id,
+        notification.phone,
+        notification.template,
+        notification.channel,
+        notification.status,
+        now,
+    )
+    return row is not None
+
+
+async def by_id(notification_id: str) -> Notification | None:
+    row = await fetchrow("select * from notification where id = $1", notification_id)
+    return None if row is None else _notification(row)
+
+
+async def save(notification: Notification) -> None:
+    await execute(
+        "update notification set channel = $2, status = $3, attempts = $4, sent_at = $5 where id = $1",
+        notification.id,
+        notification.channel,
+        notification.status,
+        notification.attempts,
+        notification.sent_at,
+    )
+
+
+def _notification(row: Row) -> Notification:
+    return Notification(
+        id=row["id"],
+        payment_id=row["payment"],
+        phone=row["phone"],
+        template=Template(row["template"]),
+        channel=Channel(row["channel"]),
+        status=NotificationStatus(row["status"]),
+        attempts=row["attempts"],
+        sent_at=row["sent_at"],
+    )

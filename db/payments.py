@@ -1,0 +1,254 @@
+"""Payments with their items and latest attempt, kept and fetched. One conversion: row → value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import orjson
+
+from db import attempts
+from db.engine import Row, execute, fetch, fetchrow, fetchval
+from domain.bills import Item, ItemType
+from domain.methods import PaymentMethod
+from domain.money import Currency
+from domain.payments import Custody, HoldReason, Notify, Payment, PaymentStatus, PostingStatus
+from domain.search import PaymentFilter, PaymentOrder, Totals
+from domain.staff import Scope
+
+_SELECT = f"""
+select p.*, s.name as staff_name, {attempts.COLUMNS},
+       (select json_agg(json_build_array(i.type, i.item_id, i.amount) order by i.id)
+          from payment_item i where i.payment = p.id)::text as items
+  from payment p
+  join staff s on s.staff_id = p.staff
+  left join lateral (
+      select * from attempt where attempt.payment = p.id order by created_at desc limit 1
+  ) a on true
+"""
+
+
+async def add(payment: Payment) -> None:
+    """Keep a new payment; its items and attempt are kept by their own modules."""
+    await execute(
+        """
+        insert into payment (
+            id, version, status, method, amount, currency, contract_number, customer_name, staff,
+            team, business_date, receipt_token, notify, created_at, updated_at, expires_at,
+            completed_at, custody, hold_reason, needs_verification, late, posting_status)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                $19, $20, $21, $22)
+        """,
+        payment.id,
+        payment.version,
+        payment.status,
+        payment.method,
+        payment.amount,
+        payment.currency,
+        payment.contract_number,
+        payment.customer_name,
+        payment.staff_id,
+        payment.team,
+        payment.business_date,
+        payment.receipt_token,
+        orjson.dumps(asdict(payment.notify)).decode(),
+        payment.created_at,
+        payment.updated_at,
+        payment.expires_at,
+        payment.completed_at,
+        payment.custody,
+        payment.hold_reason,
+        payment.needs_verification,
+        payment.late,
+        payment.posting_status,
+    )
+
+
+async def save(payment: Payment) -> None:
+    """Write what may change of a payment that this transaction has locked."""
+    await execute(
+        """
+        update payment
+           set version = $2, status = $3, updated_at = $4, completed_at = $5, custody = $6,
+               hold_reason = $7, needs_verification = $8, late = $9, posting_status = $10
+         where id = $1
+        """,
+        payment.id,
+        payment.version,
+        payment.status,
+        payment.updated_at,
+        payment.completed_at,
+        payment.custody,
+        payment.hold_reason,
+        payment.needs_verification,
+        payment.late,
+        payment.posting_status,
+    )
+
+
+async def by_id(payment_id: str) -> Payment | None:
+    row = await fetchrow(_SELECT + " where p.id = $1", payment_id)
+    return None if row is None else _payment(row)
+
+
+async def by_receipt(token: str) -> Payment | None:
+    row = await fetchrow(_SELECT + " where p.receipt_token = $1", token)
+    return None if row is None else _payment(row)
+
+
+async def by_ids(payment_ids: Sequence[str]) -> list[Payment]:
+    return [_payment(row) for row in await fetch(_SELECT + " where p.id = any($1)", payment_ids)]
+
+
+async def lock(payment_id: str) -> Payment | None:
+    """
+    Return the payment, held against every other writer until the transaction ends.
+
+    Two statements: what the lock waited for is only visible to a snapshot taken after it.
+    """
+    if await fetchval("select 1 from payment where id = $1 for update", payment_id) is None:
+        return None
+    return await by_id(payment_id)
+
+
+async def versions(payment_ids: Sequence[str]) -> dict[str, int]:
+    """Return the current version of each payment: what a watcher's sweep compares with."""
+    rows = await fetch("select id, version from payment where id = any($1)", payment_ids)
+    return {row["id"]: row["version"] for row in rows}
+
+
+async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
+    """Return the payments that changed at or after *moment*, oldest change first."""
+    rows = await fetch(
+        _SELECT + " where p.updated_at >= $1 order by p.updated_at limit $2", moment, most
+    )
+    return [_payment(row) for row in rows]
+
+
+async def posting_status(payment_id: str, status: PostingStatus, now: datetime) -> None:
+    """Note how far Revenue's record of the payment is; watchers see a new version."""
+    await execute(
+        """
+        update payment set posting_status = $2, version = version + 1, updated_at = $3
+         where id = $1 and posting_status <> $2
+        """,
+        payment_id,
+        status,
+        now,
+    )
+
+
+_BY_TIME = ("p.created_at", 'p.id collate "C"')
+_BY_AMOUNT = ("p.amount", *_BY_TIME)
+_ORDERS = {
+    PaymentOrder.CREATED_DESC: (_BY_TIME, "desc"),
+    PaymentOrder.CREATED_ASC: (_BY_TIME, "asc"),
+    PaymentOrder.AMOUNT_DESC: (_BY_AMOUNT, "desc"),
+    PaymentOrder.AMOUNT_ASC: (_BY_AMOUNT, "asc"),
+}
+
+
+def key(payment: Payment, order: PaymentOrder) -> tuple[object, ...]:
+    """Return where *payment* stands in *order*: unique, so that pages neither skip nor repeat."""
+    time = (payment.created_at, payment.id)
+    by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
+    return (payment.amount, *time) if by_amount else time
+
+
+async def page(
+    scope: Scope,
+    filter: PaymentFilter,
+    *,
+    order: PaymentOrder,
+    after: Sequence[object] | None,
+    most: int,
+) -> list[Payment]:
+    """Return up to *most* payments in *order*, from the one behind the key *after* (see `key`)."""
+    where, args = _conditions(scope, filter)
+    columns, way = _ORDERS[order]
+    if after is not None:
+        marks = ", ".join(f"${len(args) + n}" for n in range(1, len(after) + 1))
+        where.append(f"({', '.join(columns)}) {'<' if way == 'desc' else '>'} ({marks})")
+        args += after
+    args.append(most)
+    keys = ", ".join(f"{column} {way}" for column in columns)
+    sql = f"{_SELECT} where {' and '.join(where)} order by {keys} limit ${len(args)}"
+    return [_payment(row) for row in await fetch(sql, *args)]
+
+
+async def totals(scope: Scope, filter: PaymentFilter) -> Totals:
+    where, args = _conditions(scope, filter)
+    row = await fetchrow(
+        f"select count(*) as count, coalesce(sum(p.amount), 0)::bigint as amount"
+        f" from payment p where {' and '.join(where)}",
+        *args,
+    )
+    assert row is not None
+    return Totals(count=row["count"], amount=row["amount"])
+
+
+def _conditions(scope: Scope, filter: PaymentFilter) -> tuple[list[str], list[object]]:
+    """Return the conditions as SQL and their arguments; only the parts that are given."""
+    where, args = ["true"], list[object]()
+
+    def given(condition: str, value: object) -> None:
+        if value is not None:
+            args.append(value)
+            where.append(condition.format(f"${len(args)}"))
+
+    given("p.staff = {}", scope.staff_id)
+    given("p.team = {}", scope.team)
+    given("p.status = any({})", filter.status)
+    given("p.method = any({})", filter.method)
+    given("p.custody = any({})", filter.custody)
+    given("p.staff = {}", filter.staff_id)
+    given("p.contract_number = {}", filter.contract_number)
+    given(
+        "p.id in (select payment from attempt where reference = {0} or gateway_id = {0})",
+        filter.gateway_reference,
+    )
+    given("p.created_at >= {}", filter.created_from)
+    given("p.created_at < {}", filter.created_to)
+    given("p.amount >= {}", filter.min_amount)
+    given("p.amount <= {}", filter.max_amount)
+    given("p.needs_verification = {}", filter.needs_verification)
+    given(
+        "(p.id = {0} or p.contract_number = {0} or p.customer_name ilike '%' || {0} || '%'"
+        " or p.id in (select payment from attempt where reference = {0} or gateway_id = {0}))",
+        filter.search,
+    )
+    return where, args
+
+
+def _payment(row: Row) -> Payment:
+    return Payment(
+        id=row["id"],
+        version=row["version"],
+        status=PaymentStatus(row["status"]),
+        method=PaymentMethod(row["method"]),
+        amount=row["amount"],
+        currency=Currency(row["currency"]),
+        contract_number=row["contract_number"],
+        customer_name=row["customer_name"],
+        items=tuple(
+            Item(type=ItemType(type_), id=id_, amount=amount)
+            for type_, id_, amount in orjson.loads(row["items"] or "[]")
+        ),
+        staff_id=row["staff"],
+        staff_name=row["staff_name"],
+        team=row["team"],
+        business_date=row["business_date"],
+        receipt_token=row["receipt_token"],
+        notify=Notify(**orjson.loads(row["notify"])),
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        expires_at=row["expires_at"],
+        completed_at=row["completed_at"],
+        custody=Custody(row["custody"]) if row["custody"] else None,
+        hold_reason=HoldReason(row["hold_reason"]) if row["hold_reason"] else None,
+        needs_verification=row["needs_verification"],
+        late=row["late"],
+        posting_status=PostingStatus(row["posting_status"]),
+        attempt=attempts.of(row),
+    )

@@ -1,0 +1,14 @@
+"""What Piccolo's own commands read: `PICCOLO_CONF=db.piccolo_conf piccolo migrations new mobinet`."""
+
+from __future__ import annotations
+
+import os
+
+from piccolo.conf.apps import AppRegistry
+
+from db.engine import DB
+
+if "dsn" not in DB.config and (url := os.environ.get("MOBINET_DATABASE_URL")):
+    DB.config = {"dsn": url}
+
+APP_REGISTRY = AppRegistry(apps=["db.piccolo_app"])

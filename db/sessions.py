@@ -1,0 +1,139 @@
+"""Logins: refresh tokens as hashes, the wallet's token encrypted, and when each session ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from db import staff
+from db.engine import Row, execute, fetchrow, fetchval
+from domain.staff import Role, Staff
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    id: str
+    staff: Staff
+    expires_at: datetime
+
+
+async def add(
+    session: Session, *, refresh_hash: bytes, wallet_token: bytes | None, now: datetime
+) -> None:
+    await execute(
+        """
+        insert into session (id, staff, refresh_hash, wallet_token, created_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6)
+        """,
+        session.id,
+        session.staff.staff_id,
+        refresh_hash,
+        wallet_token,
+        now,
+        session.expires_at,
+    )
+
+
+async def by_refresh(refresh_hash: bytes, now: datetime) -> Session | None:
+    row = await fetchrow(
+        """
+        select session.id, session.expires_at, staff.* from session
+          join staff on staff.staff_id = session.staff
+         where refresh_hash = $1 and ended_at is null and expires_at > $2
+        """,
+        refresh_hash,
+        now,
+    )
+    return None if row is None else _session(row)
+
+
+async def rotate(session_id: str, *, old_hash: bytes, new_hash: bytes) -> bool:
+    """Replace the refresh token; False when another request replaced it first."""
+    return (
+        await fetchval(
+            """
+            update session set refresh_hash = $3, previous_refresh_hash = $2
+             where id = $1 and refresh_hash = $2 and ended_at is null
+            returning 1
+            """,
+            session_id,
+            old_hash,
+            new_hash,
+        )
+        is not None
+    )
+
+
+async def end_reused(refresh_hash: bytes, now: datetime) -> bool:
+    """End the session whose replaced token comes back: someone else holds a copy."""
+    return (
+        await fetchval(
+            """
+            update session set ended_at = $2
+             where previous_refresh_hash = $1 and ended_at is null
+            returning 1
+            """,
+            refresh_hash,
+            now,
+        )
+        is not None
+    )
+
+
+async def end(session_id: str, now: datetime) -> None:
+    await execute(
+        "update session set ended_at = $2 where id = $1 and ended_at is null", session_id, now
+    )
+
+
+async def is_open(session_id: str, now: datetime) -> bool:
+    return (
+        await fetchval(
+            "select 1 from session where id = $1 and ended_at is null and expires_at > $2",
+            session_id,
+            now,
+        )
+        is not None
+    )
+
+
+async def wallet_token(session_id: str) -> bytes | None:
+    return await fetchval("select wallet_token from session where id = $1", session_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiClient:
+    client_id: str
+    name: str
+    role: Role
+    secret_hash: bytes
+
+
+async def api_client(client_id: str) -> ApiClient | None:
+    row = await fetchrow("select * from api_client where client_id = $1", client_id)
+    if row is None:
+        return None
+    return ApiClient(
+        client_id=row["client_id"],
+        name=row["name"],
+        role=Role(row["role"]),
+        secret_hash=row["secret_hash"],
+    )
+
+
+async def learn_api_client(client: ApiClient, now: datetime) -> None:
+    await execute(
+        """
+        insert into api_client (client_id, name, role, secret_hash, created_at)
+        values ($1, $2, $3, $4, $5) on conflict (client_id) do nothing
+        """,
+        client.client_id,
+        client.name,
+        client.role,
+        client.secret_hash,
+        now,
+    )
+
+
+def _session(row: Row) -> Session:
+    return Session(id=row["id"], staff=staff.of(row), expires_at=row["expires_at"])

@@ -1,0 +1,94 @@
+"""Gateways' calls, kept raw before anything is made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import orjson
+
+from db.engine import Row, execute, fetch, fetchrow
+from domain.gateways import Call, WebhookOutcome
+from domain.methods import GatewayName
+from domain.webhooks import WebhookEvent
+
+
+async def keep(
+    event_id: str,
+    gateway: GatewayName,
+    call: Call,
+    *,
+    identity: str | None,
+    reference: str | None,
+    outcome: WebhookOutcome,
+    headers: Mapping[str, str],
+) -> WebhookEvent:
+    """
+    Keep a call, once for each identity of its gateway: a repeat returns the event kept first.
+
+    `identity` None is a call that could not be verified; each of those is kept by itself.
+    """
+    row = await fetchrow(
+        """
+        insert into webhook_event (id, gateway, event_id, reference, outcome, method, query,
+                                   headers, body, received_at, deliveries, tries)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 0)
+            on conflict (gateway, event_id) do update set deliveries = webhook_event.deliveries + 1
+        returning *
+        """,
+        event_id,
+        gateway,
+        identity,
+        reference,
+        outcome,
+        call.method,
+        call.query,
+        orjson.dumps(dict(headers)).decode(),
+        call.body,
+        call.received_at,
+    )
+    assert row is not None
+    return _event(row)
+
+
+async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> None:
+    await execute(
+        "update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1 where id = $1",
+        event_id,
+        outcome,
+        now,
+    )
+
+
+async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
+    """Return verified events that no one has finished with, received before *before*."""
+    rows = await fetch(
+        """
+        select * from webhook_event
+         where outcome in ('RECEIVED', 'UNMATCHED') and received_at < $1
+         order by received_at limit $2
+        """,
+        before,
+        most,
+    )
+    return [_event(row) for row in rows]
+
+
+def _event(row: Row) -> WebhookEvent:
+    return WebhookEvent(
+        id=row["id"],
+        gateway=GatewayName(row["gateway"]),
+        event_id=row["event_id"],
+        reference=row["reference"],
+        outcome=WebhookOutcome(row["outcome"]),
+        received_at=row["received_at"],
+        deliveries=row["deliveries"],
+        tries=row["tries"],
+        call=Call(
+            method=row["method"],
+            query=row["query"],
+            headers=orjson.loads(row["headers"]),
+            body=row["body"],
+            received_at=row["received_at"],
+        ),
+    )

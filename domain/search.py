@@ -1,0 +1,66 @@
+"""Looking for payments: which, in what order, and what they come to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from domain.methods import PaymentMethod
+from domain.payments import Custody, Payment, PaymentStatus
+
+
+class PaymentOrder(StrEnum):
+    CREATED_DESC = "CREATED_DESC"
+    CREATED_ASC = "CREATED_ASC"
+    AMOUNT_DESC = "AMOUNT_DESC"
+    AMOUNT_ASC = "AMOUNT_ASC"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaymentFilter:
+    """Which payments; every part that is given must hold. A range is [from, to)."""
+
+    status: Sequence[PaymentStatus] | None = None
+    method: Sequence[PaymentMethod] | None = None
+    custody: Sequence[Custody] | None = None
+    staff_id: str | None = None
+    contract_number: str | None = None
+    gateway_reference: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    min_amount: int | None = None
+    max_amount: int | None = None
+    needs_verification: bool | None = None
+    search: str | None = None
+
+    def holds(self, payment: Payment) -> bool:
+        """Tell whether *payment* is among them: what the database decides of a page, decided of one."""
+        attempt = payment.attempt
+        references = {attempt.reference, attempt.gateway_id} if attempt else set[str | None]()
+        found = {payment.id, payment.contract_number} | references
+        return (
+            (self.status is None or payment.status in self.status)
+            and (self.method is None or payment.method in self.method)
+            and (self.custody is None or payment.custody in self.custody)
+            and self.staff_id in {None, payment.staff_id}
+            and self.contract_number in {None, payment.contract_number}
+            and (self.gateway_reference is None or self.gateway_reference in references)
+            and (self.created_from is None or payment.created_at >= self.created_from)
+            and (self.created_to is None or payment.created_at < self.created_to)
+            and (self.min_amount is None or payment.amount >= self.min_amount)
+            and (self.max_amount is None or payment.amount <= self.max_amount)
+            and self.needs_verification in {None, payment.needs_verification}
+            and (
+                self.search is None
+                or self.search in found
+                or self.search.casefold() in payment.customer_name.casefold()
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    count: int
+    amount: int
