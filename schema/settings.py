@@ -186,6 +186,19 @@ class Settings(BaseSettings):
     sms: Sms
     sandbox: Sandbox = Sandbox()
 
+    @property
+    def sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.sandbox_port}"
+
+    @property
+    def systems(self) -> dict[str, str]:
+        """The outer systems by name, each with its address."""
+        return {name: getattr(self, name).url for name in _SANDBOX}
+
+    @property
+    def uses_sandbox(self) -> bool:
+        return any(url.startswith(self.sandbox_url) for url in self.systems.values())
+
     @model_validator(mode="wrap")
     @classmethod
     def _check(cls, data: dict[str, Any], handler: ModelWrapValidatorHandler[Self]) -> Self:

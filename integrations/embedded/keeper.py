@@ -101,6 +101,7 @@ def _watch_users(users: int) -> None:
 def _publish(folder: Path, postgres: Postgres, valkey: Valkey) -> None:
     text = json.dumps(
         {
+            "keeper_pid": os.getpid(),
             "postgres_url": postgres.url,
             "postgres_pid": postgres.pid,
             "valkey_url": valkey.url,

@@ -27,6 +27,7 @@ _SECONDS_TO_START = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Servers:
+    keeper_pid: int
     postgres_url: str
     postgres_pid: int
     valkey_url: str

@@ -1,0 +1,153 @@
+"""The program `mobinet`: each command in a few lines, and what it needs imported only when it runs."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from integrations.embedded import EmbeddedError, die_with_parent, servers
+from schema.settings import Settings, SettingsError, load
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+app = typer.Typer(
+    name="mobinet",
+    help="Payment collection. `mobinet run` starts all of it; the other commands are its parts.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+Workers = Annotated[int, typer.Option(min=1, help="How many processes serve.")]
+
+
+def main() -> None:
+    try:
+        app()
+    except (SettingsError, EmbeddedError) as error:
+        sys.exit(f"{error}")
+
+
+@app.command()
+def run(workers: Workers = 1) -> None:
+    """Everything at once: servers, sandbox, migrations, API and worker, until Ctrl-C."""
+    from schema import supervisor
+
+    settings = load()
+    try:
+        supervisor.run(settings, supervisor.plan(settings, workers))
+    except supervisor.CannotRun as error:
+        sys.exit(f"{error}")
+
+
+@app.command()
+def serve(workers: Workers = 1) -> None:
+    """The API."""
+    import uvicorn
+
+    with _servers() as settings:
+        uvicorn.run(
+            "schema.app:create_app" if workers == 1 else "schema.cli:application_of_a_worker",
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=workers,
+            loop="uvloop",
+            http="httptools",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            access_log=False,
+            timeout_graceful_shutdown=25,
+        )
+
+
+@app.command()
+def work() -> None:
+    """The worker: jobs, inquiries, expiry, sealing. Run as many as you want."""
+    from schema.worker import main
+
+    with _servers() as settings:
+        asyncio.run(main(settings))
+
+
+@app.command()
+def sandbox() -> None:
+    """Stand-ins for every outer system, with faults to order."""
+    # Not imported: it spells their protocols a second time, so it shares no code with us.
+    os.execv(sys.executable, [sys.executable, "-m", "sandbox"])  # noqa: S606
+
+
+@app.command()
+def migrate() -> None:
+    """Brings the database to this version. One process at a time; the others wait."""
+    from db.migrate import MigrationFailed, migrate
+
+    with _servers() as settings:
+        url = settings.database_owner_url or settings.database_url
+        assert url is not None
+        try:
+            asyncio.run(migrate(url.get_secret_value()))
+        except MigrationFailed as error:
+            sys.exit(f"The database is as it was: {error}")
+        except OSError as error:
+            sys.exit(f"The database cannot be reached ({error}): see `mobinet doctor`.")
+
+
+@app.command()
+def schema() -> None:
+    """Prints the SDL."""
+    from schema.root import sdl
+
+    print(sdl())
+
+
+@app.command()
+def doctor() -> None:
+    """What is configured, reachable and migrated, what is not, and how to mend it."""
+    from schema.doctor import examine
+
+    with _servers() as settings:
+        findings = asyncio.run(examine(settings))
+    for finding in findings:
+        print(finding)
+    ill = sum(not finding.well for finding in findings)
+    print(
+        f"\n{'One thing is' if ill == 1 else f'{ill} things are'} wrong."
+        if ill
+        else "\nAll is well."
+    )
+    raise typer.Exit(1 if ill else 0)
+
+
+def application_of_a_worker() -> "Starlette":
+    """For `serve --workers`: uvicorn's processes would outlive a parent that is killed."""
+    die_with_parent(signal.SIGTERM)
+    from schema.app import create_app
+
+    return create_app()
+
+
+@contextlib.contextmanager
+def _servers() -> Generator[Settings]:
+    """Settings that name a database and a Redis: those given, or the embedded ones, ours while this lasts."""
+    settings = load()
+    if settings.database_url is not None and settings.redis_url is not None:
+        yield settings
+        return
+    with servers(settings.data_dir) as running:
+        # By environment, because uvicorn's processes read it too.
+        if settings.database_url is None:
+            os.environ["MOBINET_DATABASE_URL"] = running.postgres_url
+        if settings.redis_url is None:
+            os.environ["MOBINET_REDIS_URL"] = running.valkey_url
+        yield load()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+"""What `mobinet doctor` looks at: each finding says how it is, and how to mend it where it is not well."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import starmap
+from urllib.parse import urlsplit
+
+import typer
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from db import engine
+from db import migrate as migrations
+from schema.settings import Settings
+
+_PATIENCE = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    well: bool
+    what: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        mark = (
+            typer.style("ok  ", fg="green")
+            if self.well
+            else typer.style("BAD ", fg="red", bold=True)
+        )
+        return f"{mark} {self.what}" + (
+            f"\n       → {self.mend}" if self.mend and not self.well else ""
+        )
+
+
+async def examine(settings: Settings) -> Sequence[Finding]:
+    """The settings name a database and a Redis by now."""
+    findings = [Finding(well=True, what=what) for what in _configured(settings)]
+    findings += [finding async for finding in _database(settings)]
+    findings += [await _redis(settings)]
+    findings += await asyncio.gather(*starmap(_system, _systems(settings)))
+    return findings
+
+
+def _configured(settings: Settings) -> Sequence[str]:
+    keys = settings.keys
+    return (
+        f"environment   {settings.env}, served at {settings.public_url}, data in {settings.data_dir}",
+        f"keys          {len(keys.signing)} for tokens, {len(keys.receipts)} for receipts, encryption set",
+        f"limits        four eyes above {settings.four_eyes_above:,} VND, cash in hand "
+        + (
+            "as the daily limit"
+            if settings.cash_in_hand_limit is None
+            else f"{settings.cash_in_hand_limit:,} VND"
+        ),
+    )
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    what = f"PostgreSQL    {_masked(url)}"
+    try:
+        await asyncio.wait_for(engine.connect(url, pool_size=1, role=None), _PATIENCE)
+    except Exception as error:  # whatever it is, it is the finding
+        yield Finding(
+            well=False,
+            what=f"{what}: {_short(error)}",
+            mend="start it, or correct MOBINET_DATABASE_URL",
+        )
+        return
+    yield Finding(well=True, what=what)
+    try:
+        missing = await migrations.pending()
+    except Exception as error:
+        yield Finding(
+            well=False, what=f"migrations    {_short(error)}", mend="look at the database's rights"
+        )
+        return
+    finally:
+        await engine.disconnect()
+    if missing:
+        yield Finding(
+            well=False,
+            what=f"migrations    {len(missing)} have not run",
+            mend="run `mobinet migrate`",
+        )
+    else:
+        yield Finding(well=True, what="migrations    all have run")
+
+
+async def _redis(settings: Settings) -> Finding:
+    assert settings.redis_url is not None
+    url = settings.redis_url.get_secret_value()
+    what = f"Redis         {_masked(url)}"
+    client = Redis.from_url(url, socket_connect_timeout=_PATIENCE, socket_timeout=_PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        await client.ping()  # pyright: ignore[reportUnknownMemberType]
+    except (RedisError, OSError) as error:
+        return Finding(
+            well=False,
+            what=f"{what}: {_short(error)}",
+            mend="start it, or correct MOBINET_REDIS_URL",
+        )
+    finally:
+        await client.aclose()
+    return Finding(well=True, what=what)
+
+
+def _systems(settings: Settings) -> Iterator[tuple[str, str, str]]:
+    """Name, address and mending; those that the sandbox plays are one."""
+    if settings.uses_sandbox:
+        yield (
+            "sandbox",
+            settings.sandbox_url,
+            "start `mobinet sandbox`, or everything with `mobinet run`",
+        )
+    for name, url in settings.systems.items():
+        if not url.startswith(settings.sandbox_url):
+            yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for a way through to it"
+
+
+async def _system(name: str, url: str, mend: str) -> Finding:
+    what = f"{name:<13} {url}"
+    address = urlsplit(url)
+    port = address.port or {"http": 80, "https": 443}[address.scheme]
+    try:
+        _, writer = await asyncio.wait_for(
+            asyncio.open_connection(address.hostname, port), _PATIENCE
+        )
+    except (OSError, TimeoutError) as error:
+        return Finding(well=False, what=f"{what}: {_short(error)}", mend=mend)
+    writer.close()
+    return Finding(well=True, what=what)
+
+
+def _masked(url: str) -> str:
+    """Without the password."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    user, _, place = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user.partition(':')[0]}:…@{place}").geturl()
+
+
+def _short(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
