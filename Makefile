@@ -1,0 +1,59 @@
+# What one does with Mobinet. Needs Python 3.11 or newer, git and make; everything else is fetched.
+
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help run test demo check test-external lock clean
+
+BIN       := .venv/bin
+INSTALLED := .venv/.installed
+DEMO      ?= tests.journeys.demo
+
+PYTEST    := $(BIN)/pytest -n 2 --dist loadfile
+
+help:  ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(INSTALLED)  ## Start everything: servers, sandbox, API, worker. Ctrl-C stops it, the data stays
+	@exec $(BIN)/mobinet run
+
+test: $(INSTALLED)  ## All tests, on embedded servers
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(PYTEST) $(ARGS)
+
+test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_URL and MOBINET_REDIS_URL name
+	@: $${MOBINET_DATABASE_URL:?set it to a PostgreSQL where databases may be created} \
+	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
+	@$(PYTEST) $(ARGS)
+
+demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
+	@exec $(BIN)/python -m $(DEMO)
+
+check: $(INSTALLED)  ## Format, lint, import contracts, types
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports
+	@$(BIN)/basedpyright
+
+COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
+lock:  ## Choose new versions of what we depend on (needs uv); `make lock ARGS=--upgrade` chooses the newest
+	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv"; exit 1; }
+	$(COMPILE) $(ARGS) --all-extras pyproject.toml -o requirements/dev.lock
+	$(COMPILE) -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+	$(COMPILE) -c requirements/dev.lock requirements/build.in -o requirements/build.lock
+
+clean:  ## Remove the environment and the data
+	rm -rf .venv .data
+
+# The environment: made once, and again when the lock changes.
+$(INSTALLED): requirements/dev.lock pyproject.toml
+	@python=; for each in python3 python3.14 python3.13 python3.12 python3.11; do \
+		if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$each; break; fi; \
+	done; \
+	test -n "$$python" || { echo "Python 3.11 or newer is needed, and none was found on the PATH."; exit 1; }; \
+	$(BIN)/python -c '' 2>/dev/null || { \
+		rm -rf .venv; \
+		$$python -m venv .venv || { echo "Its module venv is needed too (Debian: apt install python3-venv)."; exit 1; }; \
+	}
+	@echo "Installing; the first time takes a minute."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
