@@ -1,0 +1,50 @@
+"""What conversations with gateways have in common: how silence becomes Evidence, and a 4xx an outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from domain.attempts import Failure
+from domain.evidence import Evidence, Finding, Grade
+from domain.gateways import GatewayUnavailable
+from domain.methods import GatewayName
+from integrations.http import NotSent, Stopped, Unanswered
+
+# Every other 4xx says definitively that nothing was begun. These may be said while an earlier
+# request under the same reference is alive.
+_NOT_DEFINITE = frozenset({408, 409, 425})
+
+
+async def begun(gateway: GatewayName, source: str, asked: Awaitable[Evidence]) -> Evidence:
+    """Return the evidence of a charge that is being asked for. Only an open breaker raises."""
+    try:
+        return await asked
+    except Stopped as stopped:
+        raise GatewayUnavailable(
+            gateway=gateway, retry_after_ms=stopped.retry_after_ms
+        ) from stopped
+    except NotSent:
+        failure = Failure(
+            code="NOT_SENT",
+            message="Không kết nối được tới cổng thanh toán. Chưa có khoản tiền nào bị trừ.",
+        )
+        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
+    except Unanswered:
+        return unknown(source)
+
+
+async def asked(source: str, question: Awaitable[Evidence]) -> Evidence:
+    """Return the evidence of a question, which changes nothing: not to have asked is not to know."""
+    try:
+        return await question
+    except (NotSent, Unanswered):
+        return unknown(source)
+
+
+def unknown(source: str) -> Evidence:
+    return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
+
+
+def is_definite(status: int) -> bool:
+    """Return whether an HTTP status says that the request was not, and will not be, carried out."""
+    return 400 <= status < 500 and status not in _NOT_DEFINITE

@@ -1,0 +1,249 @@
+"""FPT Pay, the staff's wallet: a form to pay by, a question by our reference, a signed notification."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import orjson
+import structlog
+from pydantic import AwareDatetime, Field
+
+from domain.attempts import Attempt, Failure
+from domain.evidence import Evidence, Finding, Grade
+from domain.gateways import BadCall, Call, Notice, Order, Reply, Verdict
+from domain.methods import GatewayName
+from domain.money import LARGEST, Currency, Money
+from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.http import Answer, Unreadable, Upstream
+from integrations.webhooks import header, json_object
+from integrations.wire import Rejected, Text, Wire, expect, parse, rejected
+
+_log = structlog.stdlib.get_logger("integrations.fpt_pay")
+
+INIT, INQUIRY, WEBHOOK = "fpt_pay:init", "fpt_pay:inquiry", "fpt_pay:webhook"
+
+WINDOW = 300  # seconds that a signature is good for, either way
+
+# A repeat is told the first answer. 404 and 401 make it visible at their end which call went astray.
+_ANSWERS = {
+    Verdict.ACCEPTED: (200, "00"),
+    Verdict.ALREADY_DONE: (200, "00"),
+    Verdict.WRONG_AMOUNT: (200, "04"),
+    Verdict.UNKNOWN_REFERENCE: (404, "01"),
+    Verdict.BAD_SIGNATURE: (401, "97"),
+    Verdict.OUR_ERROR: (500, "99"),
+}
+_FINDINGS = {
+    "pending": Finding.UNPAID,
+    "paid": Finding.PAID,
+    "declined": Finding.DECLINED,
+    "expired": Finding.EXPIRED,
+}
+_SENTENCES = {
+    "declined": "Ví FPT Pay từ chối giao dịch.",
+    "expired": "Đã hết hạn thanh toán trên ví FPT Pay.",
+}
+_LOG_IN_AGAIN = Failure(
+    code="GATEWAY_UNAVAILABLE",
+    message="Ví FPT Pay không nhận phiên của bạn. Hãy đăng nhập lại rồi thử lại.",
+)
+_SIGNATURE = re.compile(r"t=([0-9]{1,12})((?:,v1=[0-9A-Fa-f]{64})+)", re.ASCII)
+
+
+class _Init(Wire):
+    payment_id: Text
+    payment_url: str = Field(pattern=r"^https?://[!-~]{3,2000}$")
+    status: Literal["pending"]
+    expires_at: AwareDatetime | None = None
+
+
+class _Told(Wire):
+    """What an inquiry's answer and a notification have in common. The amount is judged apart."""
+
+    reference: Text
+    payment_id: Text
+    status: Text
+    amount: Any = None
+    currency: Any = None
+    reason: str | None = None
+
+
+class _Event(_Told):
+    event_id: Text
+
+
+class FPTPay:
+    """The first of `secrets` authenticates us, any of them signs for FPT Pay: two during a rotation."""
+
+    name = GatewayName.FPT_PAY
+    revocable = False
+    ask_again_after = 3.0
+
+    def __init__(self, http: Upstream, *, secrets: Sequence[str]) -> None:
+        assert secrets, "FPT Pay needs a secret"
+        self._http = http
+        self._secrets = tuple(secrets)
+
+    def ready(self) -> bool:
+        return self._http.ready("start")
+
+    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence:
+        assert attempt.money.currency is Currency.VND
+        if order.staff_token is None:
+            return _declined(_LOG_IN_AGAIN)
+        customer = {"name": order.customer_name}
+        if order.customer_phone is not None:
+            customer["phone"] = order.customer_phone
+        return await begun(
+            self.name,
+            INIT,
+            self._http.call(
+                "start",
+                "POST",
+                "/payment/init",
+                body={
+                    "amount": attempt.money.amount,
+                    "description": order.description[:255],
+                    "customer_info": customer,
+                    "reference": attempt.reference,
+                    "return_url": order.return_url,
+                    "notify_url": order.notify_url,
+                },
+                headers={
+                    "Authorization": f"Bearer {order.staff_token}",
+                    "Idempotency-Key": attempt.reference,
+                },
+                read=_read_init,
+                repeatable=False,
+            ),
+        )
+
+    async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            return _read_inquiry(attempt, answer)
+
+        return await asked(
+            INQUIRY,
+            self._http.call(
+                "inquire",
+                "GET",
+                f"/payment/{attempt.reference}",
+                headers={"Authorization": f"Bearer {self._secrets[0]}"},
+                read=read,
+                repeatable=True,
+            ),
+        )
+
+    def read_webhook(self, call: Call) -> Notice:
+        self._verify(call)
+        json_object(call.body)  # refuses what repeats a member
+        try:
+            told = parse(_Event, call.body)
+        except Unreadable as error:
+            raise BadCall(str(error)) from None
+        return Notice(
+            event_id=told.event_id,
+            reference=told.reference,
+            evidence=_evidence(WEBHOOK, Grade.E1, told),
+        )
+
+    def answer(self, verdict: Verdict) -> Reply:
+        status, code = _ANSWERS[verdict]
+        return Reply(status=status, body=orjson.dumps({"code": code}))
+
+    def _verify(self, call: Call) -> None:
+        match = _SIGNATURE.fullmatch(header(call, "X-FptPay-Signature"))
+        if match is None:
+            raise BadCall("the signature is missing or malformed")
+        sent_at, presented = match[1], match[2].lower().split(",v1=")[1:]
+        signed = sent_at.encode() + b"." + call.body
+        expected = [
+            hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+            for secret in self._secrets
+        ]
+        matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
+        if not any(matches):
+            raise BadCall("the signature does not verify")
+        if abs(call.received_at.timestamp() - int(sent_at)) > WINDOW:
+            raise BadCall("the signature is too old or from the future")
+
+
+def _read_init(answer: Answer) -> Evidence:
+    if answer.status in {401, 403}:
+        return _declined(_LOG_IN_AGAIN)
+    if not answer.ok:
+        no = rejected(answer)
+        if not is_definite(no.status):
+            raise Unreadable(f"status {no.status}")
+        return _declined(_refusal(no))
+    told = expect(_Init, answer)
+    return Evidence(
+        grade=Grade.E2,
+        source=INIT,
+        finding=Finding.ACCEPTED,
+        gateway_id=told.payment_id,
+        payment_url=told.payment_url,
+    )
+
+
+def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
+    if answer.status == 404:
+        no = rejected(answer)
+        if no.code.startswith("HTTP_"):  # not FPT Pay's own words: a proxy, or a wrong address
+            raise Unreadable("status 404")
+        return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
+    if not answer.ok:
+        raise Unreadable(f"status {answer.status}")
+    told = parse(_Told, answer.body)
+    if told.reference != attempt.reference:
+        _log.warning(
+            "inquiry_not_believed",
+            gateway="FPT_PAY",
+            reference=attempt.reference,
+            why="it is about another reference",
+        )
+        return unknown(INQUIRY)
+    return _evidence(INQUIRY, Grade.E2, told)
+
+
+def _evidence(source: str, grade: Grade, told: _Told) -> Evidence:
+    found = _FINDINGS.get(told.status, Finding.UNKNOWN)
+    if found is Finding.UNKNOWN:
+        _log.warning("fpt_pay_status_unknown", status=told.status[:20], reference=told.reference)
+    sentence = _SENTENCES.get(told.status)
+    failure = None
+    if sentence is not None:
+        failure = Failure(code=(told.reason or told.status)[:64], message=sentence)
+    return Evidence(
+        grade=grade,
+        source=source,
+        finding=found,
+        money=_money(told.amount, told.currency),
+        gateway_id=told.payment_id,
+        failure=failure,
+    )
+
+
+def _money(amount: Any, currency: Any) -> Money | None:
+    """
+    Return what was paid; None if it is no exact amount of a currency that we know. A payment of
+    that is PAID with no money, which the domain holds for people.
+    """
+    exact = type(amount) is int and 0 <= amount <= LARGEST
+    known = currency in set(Currency) if isinstance(currency, str) else False
+    return Money(amount, Currency(currency)) if exact and known else None
+
+
+def _declined(failure: Failure) -> Evidence:
+    return Evidence(grade=Grade.E2, source=INIT, finding=Finding.DECLINED, failure=failure)
+
+
+def _refusal(no: Rejected) -> Failure:
+    return Failure(
+        code=no.code, message=no.text or "Ví FPT Pay từ chối yêu cầu. Hãy dùng phương thức khác."
+    )

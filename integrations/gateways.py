@@ -1,0 +1,46 @@
+"""The gateways that this house can use, by name, by method, and by the address that they call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from domain.gateways import Gateway
+from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
+
+
+class Gateways(Mapping[GatewayName, Gateway]):
+    def __init__(self, gateways: Iterable[Gateway]) -> None:
+        self._gateways = {gateway.name: gateway for gateway in gateways}
+
+    def __getitem__(self, name: GatewayName) -> Gateway:
+        return self._gateways[name]
+
+    def __iter__(self) -> Iterator[GatewayName]:
+        return iter(self._gateways)
+
+    def __len__(self) -> int:
+        return len(self._gateways)
+
+    def by_path(self, path: str) -> Gateway | None:
+        """Return the gateway that calls `/webhooks/<path>`."""
+        return next((self[name] for name in self if path_of(name) == path), None)
+
+    def for_method(self, method: PaymentMethod) -> Gateway | None:
+        """Return the method's gateway; None for cash, and for a gateway that is not installed."""
+        name = GATEWAY_OF[method]
+        return None if name is None else self._gateways.get(name)
+
+    def alternatives(self, method: PaymentMethod) -> tuple[PaymentMethod, ...]:
+        """Return the other methods that work now. Cash always does, and comes first."""
+        return tuple(other for other in PaymentMethod if other is not method and self._works(other))
+
+    def _works(self, method: PaymentMethod) -> bool:
+        if GATEWAY_OF[method] is None:
+            return True
+        gateway = self.for_method(method)
+        return gateway is not None and gateway.ready()
+
+
+def path_of(name: GatewayName) -> str:
+    """Return `fpt-pay` for FPT_PAY."""
+    return name.value.lower().replace("_", "-")

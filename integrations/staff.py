@@ -1,0 +1,112 @@
+"""Staff Management: who somebody is, what they may do, and how much of their own money they may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from domain.limits import StaffLimits
+from domain.refusals import NotFound
+from domain.staff import InvalidCredentials, Role, Staff
+from integrations.http import Answer, Unreadable, Upstream
+from integrations.wire import Amount, Text, Wire, expect, or_unavailable, segment
+
+SYSTEM = "Staff Management"
+
+
+class _Limits(Wire):
+    daily_limit: Amount
+    per_transaction_limit: Amount
+    used_today: Amount
+
+
+class _Staff(Wire):
+    staff_id: Text
+    name: Text
+    # Those that it may give; a merchant or a service is never one of the staff.
+    role: Literal["TIN_PNC", "SUPERVISOR", "CASHIER", "FINANCE", "ADMIN", "AUDITOR"]
+    payment_limits: _Limits
+    permissions: tuple[str, ...]
+    team: str | None = None
+
+
+class _Authenticated(_Staff):
+    # It travels in a header.
+    fpt_pay_token: Annotated[str, Field(pattern=r"^[!-~]{1,4096}$", repr=False)] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticated:
+    """Somebody who gave the right password. `fpt_pay_token` is their wallet's, and secret."""
+
+    staff: Staff
+    limits: StaffLimits
+    fpt_pay_token: str | None = field(repr=False)
+
+
+class StaffManagement:
+    def __init__(self, http: Upstream) -> None:
+        self._http = http
+
+    async def authenticate(self, staff_id: str, password: str) -> Authenticated:
+        """Raises InvalidCredentials, which doesn't tell an unknown name from a wrong password."""
+
+        def read(answer: Answer) -> Authenticated:
+            if answer.status == 401:
+                raise InvalidCredentials
+            told = expect(_Authenticated, answer)
+            _same(told.staff_id, staff_id)
+            return Authenticated(
+                staff=_staff(told), limits=_limits(told), fpt_pay_token=told.fpt_pay_token
+            )
+
+        with or_unavailable(SYSTEM):
+            return await self._http.call(
+                "authenticate",
+                "POST",
+                "/api/staff/authenticate",
+                body={"staff_id": staff_id, "password": password},
+                read=read,
+                repeatable=True,
+            )
+
+    async def staff(self, staff_id: str) -> tuple[Staff, StaffLimits]:
+        """Raises NotFound."""
+        id = segment(staff_id, what_vi="nhân viên", what_en="member of staff")
+
+        def read(answer: Answer) -> tuple[Staff, StaffLimits]:
+            if answer.status == 404:
+                raise NotFound(what_vi="nhân viên", what_en="member of staff", id=id)
+            told = expect(_Staff, answer)
+            _same(told.staff_id, id)
+            return _staff(told), _limits(told)
+
+        with or_unavailable(SYSTEM):
+            return await self._http.call(
+                "staff", "GET", f"/api/staff/{id}", read=read, repeatable=True
+            )
+
+
+def _staff(told: _Staff) -> Staff:
+    return Staff(
+        staff_id=told.staff_id,
+        name=told.name,
+        role=Role(told.role),
+        permissions=told.permissions,
+        team=told.team,
+    )
+
+
+def _limits(told: _Staff) -> StaffLimits:
+    return StaffLimits(
+        per_transaction=told.payment_limits.per_transaction_limit,
+        daily=told.payment_limits.daily_limit,
+        used_today=told.payment_limits.used_today,
+    )
+
+
+def _same(told: str, asked: str) -> None:
+    if told != asked:
+        raise Unreadable("somebody else's answer")

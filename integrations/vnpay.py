@@ -1,0 +1,277 @@
+"""VNPay's redirect gateway 2.1.0, by its QR: genqr to begin, querydr to ask, the IPN to be told."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+import structlog
+
+from domain.attempts import Attempt, Failure
+from domain.evidence import Evidence, Finding, Grade
+from domain.gateways import BadCall, Call, Notice, Order, Reply, Verdict
+from domain.methods import GatewayName
+from domain.money import Currency
+from integrations import vnpay_protocol as protocol
+from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.http import Answer, Unreadable, Upstream
+from integrations.text import plain
+from integrations.webhooks import form, header, json_object, text_body
+from integrations.wire import Wire, expect, rejected
+
+_log = structlog.stdlib.get_logger("integrations.vnpay")
+
+GENQR, QUERYDR, IPN = "vnpay:genqr", "vnpay:querydr", "vnpay:ipn"
+
+_ANSWERS = {
+    Verdict.ACCEPTED: ("00", "Confirm Success"),
+    Verdict.UNKNOWN_REFERENCE: ("01", "Order not found"),
+    Verdict.ALREADY_DONE: ("02", "Order already confirmed"),
+    Verdict.WRONG_AMOUNT: ("04", "Invalid amount"),
+    Verdict.BAD_SIGNATURE: ("97", "Invalid signature"),
+    Verdict.OUR_ERROR: ("99", "Unknown error"),
+}
+_NEEDED = (
+    "vnp_TmnCode",
+    "vnp_TxnRef",
+    "vnp_Amount",
+    "vnp_TransactionNo",
+    "vnp_ResponseCode",
+    "vnp_TransactionStatus",
+)
+_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{7,45}", re.ASCII)
+_NOBODY = "127.0.0.1"
+_USED_TODAY = "94"  # an earlier genqr under our reference was accepted
+
+
+class _GenQr(Wire):
+    code: str
+    message: str | None = None
+    qrcontent: str | None = None
+
+
+class VNPay:
+    """The first of `hash_secrets` signs, any of them verifies: two during a rotation."""
+
+    name = GatewayName.VNPAY
+    revocable = False
+    ask_again_after = 300.0
+
+    def __init__(self, http: Upstream, *, tmn_code: str, hash_secrets: Sequence[str]) -> None:
+        assert hash_secrets, "VNPay needs a hash secret"
+        self._http = http
+        self._tmn_code = tmn_code
+        self._secrets = tuple(hash_secrets)
+
+    def ready(self) -> bool:
+        return self._http.ready("start")
+
+    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence:
+        assert attempt.money.currency is Currency.VND
+        if not 0 < attempt.money.amount <= protocol.LARGEST_AMOUNT:
+            return _declined(
+                Failure(code="AMOUNT", message="VNPAY không nhận số tiền này. Hãy dùng cách khác.")
+            )
+        return await begun(
+            self.name,
+            GENQR,
+            self._http.call(
+                "start",
+                "GET",
+                "/paymentv2/vpcpay.html",
+                query=self.genqr(attempt, order),
+                read=_read_genqr,
+                repeatable=False,
+            ),
+        )
+
+    async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            return self._read_inquiry(attempt, answer)
+
+        return await asked(
+            QUERYDR,
+            self._http.call(
+                "inquire",
+                "POST",
+                "/merchant_webapi/api/transaction",
+                body=self.querydr(attempt, now=now),
+                read=read,
+                repeatable=False,  # a second one within five minutes is refused
+            ),
+        )
+
+    def read_webhook(self, call: Call) -> Notice:
+        fields = _fields(call)
+        text = protocol.canonical(fields)
+        if not protocol.is_signed(self._secrets, text, fields.get("vnp_SecureHash", "")):
+            raise BadCall("the signature does not verify")
+        if missing := [name for name in _NEEDED if not fields.get(name)]:
+            raise BadCall(f"{missing[0]} is missing")
+        if fields["vnp_TmnCode"] != self._tmn_code:
+            raise BadCall("it is for another terminal")
+        response, status = fields["vnp_ResponseCode"], fields["vnp_TransactionStatus"]
+        found = protocol.finding(response, status)
+        if found is Finding.UNKNOWN:
+            _log.warning("vnpay_codes_contradict", response=response, status=status)
+        return Notice(
+            event_id=":".join(
+                fields[name]
+                for name in (
+                    "vnp_TxnRef",
+                    "vnp_TransactionNo",
+                    "vnp_ResponseCode",
+                    "vnp_TransactionStatus",
+                    "vnp_Amount",
+                )
+            ),
+            reference=fields["vnp_TxnRef"],
+            evidence=_evidence(
+                IPN, Grade.E1, found, fields, code=status if response == "00" else response
+            ),
+        )
+
+    def answer(self, verdict: Verdict) -> Reply:
+        code, message = _ANSWERS[verdict]
+        return Reply(status=200, body=orjson.dumps({"RspCode": code, "Message": message}))
+
+    def genqr(self, attempt: Attempt, order: Order) -> str:
+        """Return the signed query that asks for a QR."""
+        fields = {
+            "vnp_Version": protocol.VERSION,
+            "vnp_Command": "genqr",
+            "vnp_TmnCode": self._tmn_code,
+            "vnp_Amount": protocol.to_wire(attempt.money),
+            "vnp_CreateDate": protocol.date14(_request_date(attempt)),
+            "vnp_CurrCode": "VND",
+            "vnp_IpAddr": order.client_ip if _ADDRESS.fullmatch(order.client_ip) else _NOBODY,
+            "vnp_Locale": "vn",
+            "vnp_OrderInfo": plain(order.description, 255) or attempt.reference,
+            "vnp_OrderType": "other",
+            "vnp_ReturnUrl": order.return_url,
+            "vnp_ExpireDate": protocol.date14(attempt.expires_at),
+            "vnp_TxnRef": attempt.reference,
+        }
+        text = protocol.canonical(fields)
+        return f"{text}&vnp_SecureHash={protocol.sign(self._secrets[0], text)}"
+
+    def querydr(self, attempt: Attempt, *, now: datetime) -> dict[str, str]:
+        """Return the signed question about an attempt; its id is new with every moment."""
+        asked_at = f"{attempt.reference} {now.isoformat()}".encode()
+        fields = {
+            "vnp_RequestId": hashlib.blake2b(asked_at, digest_size=16).hexdigest(),
+            "vnp_Version": protocol.VERSION,
+            "vnp_Command": "querydr",
+            "vnp_TmnCode": self._tmn_code,
+            "vnp_TxnRef": attempt.reference,
+            "vnp_OrderInfo": f"Truy van GD {attempt.reference}",
+            "vnp_TransactionDate": protocol.date14(_request_date(attempt)),
+            "vnp_CreateDate": protocol.date14(now),
+            "vnp_IpAddr": _NOBODY,
+        }
+        text = protocol.piped(fields, protocol.QUERY)
+        return fields | {"vnp_SecureHash": protocol.sign(self._secrets[0], text)}
+
+    def _read_inquiry(self, attempt: Attempt, answer: Answer) -> Evidence:
+        if not answer.ok:
+            raise Unreadable(f"status {answer.status}")
+        fields = _flat(answer.body)
+        text = protocol.piped(fields, protocol.QUERY_ANSWER)
+        if not protocol.is_signed(self._secrets, text, fields.get("vnp_SecureHash", "")):
+            return _disbelieved(attempt, "the signature does not verify")
+        if fields.get("vnp_TmnCode") != self._tmn_code:
+            return _disbelieved(attempt, "it is for another terminal")
+        code = fields.get("vnp_ResponseCode", "")
+        if fields.get("vnp_TxnRef", "") not in {attempt.reference, "" if code == "91" else None}:
+            return _disbelieved(attempt, "it is about another reference")
+        if code == "91":  # VNPay has no such payment: nobody scanned, or genqr never arrived
+            return _evidence(QUERYDR, Grade.E2, Finding.UNPAID, fields, code=code)
+        if code != "00":
+            return _disbelieved(attempt, f"code {code[:2]}")
+        if fields.get("vnp_TransactionType") != "01":
+            return _disbelieved(attempt, "it is about a refund")
+        status = fields.get("vnp_TransactionStatus", "")
+        return _evidence(QUERYDR, Grade.E2, protocol.state(status), fields, code=status)
+
+
+def _read_genqr(answer: Answer) -> Evidence:
+    if not answer.ok:
+        no = rejected(answer)
+        if not is_definite(no.status):
+            raise Unreadable(f"status {no.status}")
+        return _declined(protocol.failure(no.code))
+    told = expect(_GenQr, answer)
+    if told.code == _USED_TODAY:
+        raise Unreadable("the reference was used before")
+    if told.code != "00":
+        return _declined(protocol.failure(told.code[:16]))
+    if not told.qrcontent:
+        raise Unreadable("qrcontent: missing")
+    return Evidence(
+        grade=Grade.E2, source=GENQR, finding=Finding.ACCEPTED, qr_payload=told.qrcontent
+    )
+
+
+def _declined(failure: Failure) -> Evidence:
+    return Evidence(grade=Grade.E2, source=GENQR, finding=Finding.DECLINED, failure=failure)
+
+
+def _evidence(
+    source: str, grade: Grade, found: Finding, fields: Mapping[str, str], *, code: str
+) -> Evidence:
+    """
+    An amount that is no whole number of đồng is no Money: a payment of it is PAID with none, which
+    the domain holds for people. To drop it would lose sight of money that was taken.
+    """
+    number = fields.get("vnp_TransactionNo", "")
+    good = found in {Finding.PAID, Finding.UNPAID}
+    return Evidence(
+        grade=grade,
+        source=source,
+        finding=found,
+        money=protocol.from_wire(fields.get("vnp_Amount", "")),
+        gateway_id=number if number.strip("0") else None,
+        failure=None if good else protocol.failure(code),
+    )
+
+
+def _disbelieved(attempt: Attempt, why: str) -> Evidence:
+    _log.warning("inquiry_not_believed", gateway="VNPAY", reference=attempt.reference, why=why)
+    return unknown(QUERYDR)
+
+
+def _request_date(attempt: Attempt) -> datetime:
+    """What genqr gave as vnp_CreateDate, and every later question must repeat."""
+    return attempt.sent_at or attempt.created_at
+
+
+def _fields(call: Call) -> dict[str, str]:
+    if call.method.upper() != "POST" or not call.body:
+        told = form(call.query)
+    elif header(call, "content-type").partition(";")[0].strip().lower() == "application/json":
+        told = json_object(call.body)
+    else:
+        told = form(text_body(call))
+    for name, value in told.items():
+        if not isinstance(value, str):
+            raise BadCall(f"{name[:40]} is not text")
+    return {name: value for name, value in told.items() if name.startswith("vnp_")}
+
+
+def _flat(body: bytes) -> dict[str, str]:
+    """The members of an answer as the text that is signed."""
+    try:
+        told: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unreadable("body: json_invalid") from None
+    if not isinstance(told, dict):
+        raise Unreadable("body: not an object")
+    return {
+        name: "" if value is None else str(value)
+        for name, value in cast("dict[str, Any]", told).items()
+        if not isinstance(value, bool | float | dict | list)
+    }

@@ -1,0 +1,157 @@
+"""VNPay 2.1.0 on the wire: what is signed and how, dates, amounts, and its codes in words for people."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from urllib.parse import quote_plus
+
+from domain.attempts import Failure
+from domain.calendar import local
+from domain.evidence import Finding
+from domain.money import Money
+
+VERSION = "2.1.0"
+
+QUERY = (
+    "vnp_RequestId",
+    "vnp_Version",
+    "vnp_Command",
+    "vnp_TmnCode",
+    "vnp_TxnRef",
+    "vnp_TransactionDate",
+    "vnp_CreateDate",
+    "vnp_IpAddr",
+    "vnp_OrderInfo",
+)
+QUERY_ANSWER = (
+    "vnp_ResponseId",
+    "vnp_Command",
+    "vnp_ResponseCode",
+    "vnp_Message",
+    "vnp_TmnCode",
+    "vnp_TxnRef",
+    "vnp_Amount",
+    "vnp_BankCode",
+    "vnp_PayDate",
+    "vnp_TransactionNo",
+    "vnp_TransactionType",
+    "vnp_TransactionStatus",
+    "vnp_OrderInfo",
+    "vnp_PromotionCode",
+    "vnp_PromotionAmount",
+)
+
+_UNSIGNED = frozenset({"vnp_SecureHash", "vnp_SecureHashType"})
+_AMOUNT = re.compile(r"[0-9]{1,12}", re.ASCII)
+LARGEST_AMOUNT = 10**12 // 100 - 1  # VND: twelve digits, × 100
+
+_SENTENCES = {
+    "02": "Giao dịch không thành công tại VNPAY.",
+    "09": "Thẻ hoặc tài khoản chưa đăng ký dịch vụ ngân hàng trực tuyến.",
+    "10": "Khách hàng xác thực thông tin thẻ hoặc tài khoản sai quá 3 lần.",
+    "11": "Đã hết hạn chờ thanh toán.",
+    "12": "Thẻ hoặc tài khoản của khách hàng bị khoá.",
+    "13": "Khách hàng nhập sai mật khẩu xác thực (OTP).",
+    "24": "Khách hàng đã huỷ giao dịch.",
+    "51": "Tài khoản của khách hàng không đủ số dư.",
+    "65": "Tài khoản của khách hàng đã vượt hạn mức giao dịch trong ngày.",
+    "75": "Ngân hàng thanh toán đang bảo trì.",
+    "79": "Khách hàng nhập sai mật khẩu thanh toán quá số lần quy định.",
+    "04": "Khách hàng đã bị trừ tiền nhưng giao dịch bị đảo tại VNPAY. Đang chờ đối soát.",
+    "07": "Khách hàng đã bị trừ tiền, giao dịch bị nghi ngờ gian lận. Đang chờ kiểm tra.",
+}
+_OTHER = "VNPAY từ chối giao dịch. Hãy tạo lại mã QR hoặc dùng phương thức khác."
+
+
+def canonical(fields: Mapping[str, str]) -> str:
+    """Return the query that is signed: sorted, form-encoded, without empty values and signatures."""
+    return "&".join(
+        f"{_encode(name)}={_encode(value)}"
+        for name, value in sorted(fields.items())
+        if value and name not in _UNSIGNED
+    )
+
+
+def piped(fields: Mapping[str, str], order: Sequence[str]) -> str:
+    """Return the raw values in *order*; an absent one counts as empty."""
+    return "|".join(fields.get(name, "") for name in order)
+
+
+def sign(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha512).hexdigest()
+
+
+def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
+    """Return whether one of *secrets* made *signature*; every one is tried, in constant time."""
+    presented = signature.lower().encode()
+    matches = [hmac.compare_digest(sign(secret, text).encode(), presented) for secret in secrets]
+    return any(matches)
+
+
+def date14(moment: datetime) -> str:
+    """Return `yyyyMMddHHmmss` in Vietnam."""
+    return f"{local(moment):%Y%m%d%H%M%S}"
+
+
+def to_wire(money: Money) -> str:
+    return str(money.amount * 100)
+
+
+def from_wire(amount: str) -> Money | None:
+    """Return the amount; None for what is no whole number of đồng. Only here and above is × 100."""
+    if not _AMOUNT.fullmatch(amount):
+        return None
+    dong, rest = divmod(int(amount), 100)
+    return None if rest else Money(dong)
+
+
+def finding(response: str, status: str) -> Finding:
+    """
+    Return what `vnp_ResponseCode` and `vnp_TransactionStatus` say together.
+
+    Both must be 00 to be paid, and VNPay's own state must be "error" (02) to be declined: codes
+    that contradict each other, or that nobody told us of, are not known yet.
+    """
+    if {"04", "07"} & {response, status}:
+        return Finding.SUSPICIOUS
+    match response, status:
+        case "00", "00":
+            return Finding.PAID
+        case _, "01":
+            return Finding.UNPAID
+        case "11", "02":
+            return Finding.EXPIRED
+        case "00", "02":
+            return Finding.UNKNOWN
+        case _, "02":
+            return Finding.DECLINED
+        case _:
+            return Finding.UNKNOWN
+
+
+def state(status: str) -> Finding:
+    """Return what `vnp_TransactionStatus` alone says, in an answer to our own question."""
+    match status:
+        case "00":
+            return Finding.PAID
+        case "01":
+            return Finding.UNPAID
+        case "02":
+            return Finding.DECLINED
+        case "04" | "07":
+            return Finding.SUSPICIOUS
+        case _:
+            return Finding.UNKNOWN
+
+
+def failure(code: str) -> Failure:
+    return Failure(code=code, message=_SENTENCES.get(code, _OTHER))
+
+
+def _encode(text: str) -> str:
+    # PHP, Java and browsers encode the tilde, Python doesn't.
+    return quote_plus(text).replace("~", "%7E")

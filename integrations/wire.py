@@ -1,0 +1,126 @@
+"""The shapes of what others send: strictly what was agreed, or it is unreadable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Annotated, Any, TypeVar, cast
+
+import orjson
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.money import LARGEST
+from domain.refusals import NotFound, UpstreamUnavailable
+from integrations.http import Answer, NotSent, Unanswered, Unreadable
+
+_log = structlog.stdlib.get_logger("integrations.wire")
+
+Amount = Annotated[int, Field(ge=0, le=LARGEST)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+class Wire(BaseModel):
+    """A number is a number and no `"5"`, `5.0` or `true`; what we don't know is passed over."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
+
+
+W = TypeVar("W", bound=Wire)
+
+
+def parse(model: type[W], body: bytes) -> W:
+    """Return *body* as the model says, or raise Unreadable, naming the place and not the value."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "body"
+        raise Unreadable(f"{place}: {first['type']}") from None
+
+
+class Rejected(Exception):
+    """A 4xx: `code` and `text` are the counterpart's own where it gave any."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.text = text
+
+    @property
+    def definite(self) -> bool:
+        """Whether it is about what was asked, so that asking again would change nothing."""
+        return self.status not in _NOT_ABOUT_THE_REQUEST
+
+
+# Our key, our pace, or an earlier try that is still running.
+_NOT_ABOUT_THE_REQUEST = frozenset({401, 403, 407, 408, 425, 429})
+
+
+def expect(model: type[W], answer: Answer) -> W:
+    """Return a 2xx answer as the model says; raise Rejected for a 4xx, Unreadable for the rest."""
+    if answer.ok:
+        return parse(model, answer.body)
+    raise rejected(answer)
+
+
+def accepted(answer: Answer) -> None:
+    """Read the answer to what needs no more than a yes."""
+    if not answer.ok:
+        raise rejected(answer)
+
+
+def rejected(answer: Answer) -> Rejected:
+    """Return the 4xx as an exception; raise Unreadable for what is neither 2xx nor 4xx."""
+    if answer.status < 400:
+        raise Unreadable(f"status {answer.status}")
+    code, text = _told(answer.body)
+    return Rejected(answer.status, code or f"HTTP_{answer.status}", text)
+
+
+@contextmanager
+def or_unavailable(system: str, *, keep_rejections: bool = False) -> Generator[None]:
+    """
+    Turn every failure to ask *system* into UpstreamUnavailable.
+
+    With `keep_rejections` a definite no comes through as Rejected: the caller can act on it.
+    """
+    try:
+        yield
+    except (NotSent, Unanswered) as failure:
+        raise UpstreamUnavailable(system=system) from failure
+    except Rejected as no:
+        if keep_rejections and no.definite:
+            raise
+        _log.error("upstream_will_not", system=system, status=no.status, code=no.code)
+        raise UpstreamUnavailable(system=system) from no
+
+
+_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+
+
+def segment(id: str, *, what_vi: str, what_en: str) -> str:
+    """Return *id*, which can stand in a path; anything else exists nowhere: NotFound."""
+    if not _NAME.fullmatch(id):
+        raise NotFound(what_vi=what_vi, what_en=what_en, id=id[:64])
+    return id
+
+
+def _told(body: bytes) -> tuple[str, str]:
+    """The code and text of `{"error": {"code", "message"}}` or `{"code", "message"}`."""
+    try:
+        told: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return "", ""
+    if isinstance(told, dict):
+        fields = cast("dict[str, Any]", told)
+        inner = fields.get("error")
+        fields = cast("dict[str, Any]", inner) if isinstance(inner, dict) else fields
+        return _short(fields.get("code"), 64), _short(fields.get("message"), 200)
+    return "", ""
+
+
+def _short(value: object, length: int) -> str:
+    return value[:length] if isinstance(value, str) else ""
