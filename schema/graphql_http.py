@@ -290,7 +290,7 @@ class Engine(Generic[C]):
         format_error: FormatError = format_error,
         find_document: Callable[[Asked, C], str] = the_query,
         documents: int = 1_000,
-        tokens: int = 200_000,
+        tokens: int = 100_000,
     ) -> None:
         if schema.get_extensions():
             raise TypeError("this engine does not run Strawberry's extensions")

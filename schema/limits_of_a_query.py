@@ -45,13 +45,16 @@ class Limits:
     """GraphiQL and code generators ask for the schema 13 to 15 levels deep."""
     root_fields: int = 20
     aliases: int = 30
-    """Fields under another name, or asked for again beside themselves."""
     directives: int = 30
     cost: int = 20_000
+    comparisons: int = 3_000
+    """Pairs of fields of one name that validation would hold against each other: some 10 µs each."""
+    fragments: int = 30
     largest_page: int = 100
     """What a page given as a variable is counted as; a larger value is refused."""
     assumed_list: int = 10
-    tokens: int = 2_000
+    tokens: int = 1_000
+    """Ten times the largest operation of the shipped clients."""
     comments: int = 200
 
 
@@ -65,8 +68,11 @@ class Sum(NamedTuple):
 
     depth: int = 0
     fields: int = 0
+    size: int = 0
+    """Fields here and below, as they are written."""
     aliases: int = 0
     directives: int = 0
+    comparisons: int = 0
     cost: int = 0
     per_item: int = 0
     introspection_depth: int = 0
@@ -75,12 +81,26 @@ class Sum(NamedTuple):
         return Sum(
             max(self.depth, other.depth),
             self.fields + other.fields,
+            self.size + other.size,
             self.aliases + other.aliases,
             self.directives + other.directives,
+            self.comparisons + other.comparisons,
             self.cost + other.cost,
             self.per_item + other.per_item,
             max(self.introspection_depth, other.introspection_depth),
         )
+
+
+LIMITED: Final = (
+    "depth",
+    "introspection_depth",
+    "root_fields",
+    "aliases",
+    "directives",
+    "comparisons",
+    "fragments",
+    "cost",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +112,19 @@ class Measure:
     root_fields: int = 0
     aliases: int = 0
     directives: int = 0
+    comparisons: int = 0
+    fragments: int = 0
+    """In the whole document."""
     cost: int = 0
     page_variables: frozenset[str] = frozenset()
     """The variables of the document that say how long a page is."""
 
     def beyond(self, limits: Limits) -> dict[str, Excess]:
         """Each limit that is passed, with what was asked and what is allowed; empty: none."""
-        names = ("depth", "introspection_depth", "root_fields", "aliases", "directives", "cost")
-        asked = {name: getattr(self, name) for name in names}
-        allowed = {name: getattr(limits, name) for name in names}
         return {
-            name: Excess(asked=min(asked[name], LARGEST_NUMBER), allowed=allowed[name])
-            for name in names
-            if asked[name] > allowed[name]
+            name: Excess(asked=min(asked, LARGEST_NUMBER), allowed=allowed)
+            for name in LIMITED
+            if (asked := getattr(self, name)) > (allowed := getattr(limits, name))
         }
 
     def pages_beyond(self, variables: Mapping[str, object], limits: Limits) -> dict[str, Excess]:
@@ -143,13 +163,15 @@ class _Measuring:
         return [(node, self.operation(node)) for node in self.operations]
 
     def operation(self, node: OperationDefinitionNode) -> Measure:
-        asked = self.selection(node.selection_set, self.schema.get_root_type(node.operation))
+        asked = self.selection(node.selection_set, self.schema.get_root_type(node.operation), {})
         return Measure(
             depth=asked.depth,
             introspection_depth=asked.introspection_depth,
             root_fields=asked.fields,
             aliases=asked.aliases,
             directives=asked.directives + len(node.directives or ()),
+            comparisons=asked.comparisons,
+            fragments=len(self.fragments),
             cost=self.total(asked),
             page_variables=frozenset(self.page_variables),
         )
@@ -157,28 +179,34 @@ class _Measuring:
     def total(self, inner: Sum) -> int:
         return inner.cost + inner.per_item * self.limits.assumed_list
 
-    def selection(self, node: SelectionSetNode, parent: GraphQLCompositeType | None) -> Sum:
+    def selection(
+        self, node: SelectionSetNode, parent: GraphQLCompositeType | None, seen: dict[str, int]
+    ) -> Sum:
+        """`seen`: how much has been written under each name of this set and those it is part of."""
         found = Sum()
-        seen: set[str] = set()
         for selection in node.selections:
             found = found.beside(Sum(directives=len(selection.directives or ())))
             if isinstance(selection, FieldNode):
+                part = self.field(selection, parent)
                 name = (selection.alias or selection.name).value
-                again = name in seen or name != selection.name.value
-                seen.add(name)
-                found = found.beside(self.field(selection, parent)).beside(Sum(aliases=int(again)))
+                before = seen.get(name, 0)
+                seen[name] = before + part.size
+                alias = int(name != selection.name.value)
+                found = found.beside(Sum(aliases=alias, comparisons=before * part.size))
             elif isinstance(selection, InlineFragmentNode):
                 on = self.named(selection.type_condition, parent)
-                found = found.beside(self.selection(selection.selection_set, on))
-            elif isinstance(selection, FragmentSpreadNode):
-                found = found.beside(self.fragment(selection.name.value))
+                part = self.selection(selection.selection_set, on, seen)
+            else:
+                part = self.fragment(cast("FragmentSpreadNode", selection).name.value)
+            found = found.beside(part)
         return found
 
     def fragment(self, name: str) -> Sum:
         if name not in self.known:
             self.known[name] = Sum()  # what a circle finds; validation refuses it afterwards
             if node := self.fragments.get(name):
-                inner = self.selection(node.selection_set, self.named(node.type_condition, None))
+                on = self.named(node.type_condition, None)
+                inner = self.selection(node.selection_set, on, {})
                 self.known[name] = inner.beside(Sum(directives=len(node.directives or ())))
         return self.known[name]
 
@@ -194,22 +222,20 @@ class _Measuring:
         result = _result_of(definition)
         page = self.page(node)
         if node.selection_set is None:
-            return Sum(depth=1, fields=int(name != "__typename"), cost=1)
+            return Sum(depth=1, fields=int(name != "__typename"), size=1, cost=1)
         inside = self.schema.get_type(str(result).strip("[]!"))
-        inner = self.selection(node.selection_set, inside if is_composite_type(inside) else None)
+        inner = self.selection(
+            node.selection_set, inside if is_composite_type(inside) else None, {}
+        )
+        here = inner._replace(depth=inner.depth + 1, fields=1, size=inner.size + 1)
         if name in INTROSPECTION:
-            return Sum(1, 1, inner.aliases, inner.directives, 1, 0, inner.depth + 1)
+            return here._replace(depth=1, cost=1, per_item=0, introspection_depth=here.depth)
         if not _is_list(result):
             items = self.limits.assumed_list if page is None else page
-            cost, per_item = 1 + inner.cost + items * inner.per_item, 0
-        elif page is not None:
-            cost, per_item = 1 + page * self.total(inner), 0
-        else:
-            cost, per_item = 1, self.total(inner)
-        depth = inner.depth + 1
-        return Sum(
-            depth, 1, inner.aliases, inner.directives, cost, per_item, inner.introspection_depth
-        )
+            return here._replace(cost=1 + inner.cost + items * inner.per_item, per_item=0)
+        if page is not None:
+            return here._replace(cost=1 + page * self.total(inner), per_item=0)
+        return here._replace(cost=1, per_item=self.total(inner))
 
     def page(self, node: FieldNode) -> int | None:
         for argument in node.arguments or ():

@@ -2,22 +2,37 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
 import httpx
+import orjson
 import pytest
 import strawberry
+import structlog
 import uvicorn
+from graphql import GraphQLError, get_introspection_query
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from schema.graphql_http import ApiError, GraphQLEndpoint, Language, language_of, the_query
+from schema.graphql_http import (
+    TEXTS,
+    ApiError,
+    Asked,
+    Engine,
+    GraphQLEndpoint,
+    Language,
+    Refused,
+    Stranger,
+    format_error,
+    language_of,
+    the_query,
+)
 from schema.graphql_ws import Caps, GraphQLSockets
 from schema.limits_of_a_query import Limits
 
@@ -243,6 +258,12 @@ async def serving(
             await running
 
 
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[list[Any]]:
+    with structlog.testing.capture_logs() as logs:
+        yield logs
+
+
 @pytest.fixture(scope="module")
 async def served() -> AsyncIterator[Served]:
     async with serving() as served:
@@ -268,3 +289,325 @@ async def test_a_query_is_answered_in_both_media_types(served: Served) -> None:
         )
         assert answer.headers["content-type"] == f"{given}; charset=utf-8"
         assert answer.json() == {"data": {"hello": "hello world"}}
+
+
+async def post(
+    served: Served, body: Any, *, accept: str = "application/json", **headers: str
+) -> httpx.Response:
+    content = body if isinstance(body, bytes) else orjson.dumps(body)
+    given = {"content-type": "application/json", "accept": accept} | headers
+    return await served.client.post("/graphql", content=content, headers=given)
+
+
+def only_error(answer: httpx.Response) -> dict[str, Any]:
+    body = answer.json()
+    assert list(body) == ["errors"], body
+    (error,) = body["errors"]
+    return error
+
+
+async def test_a_media_type_that_we_do_not_speak_is_406(served: Served) -> None:
+    assert (await post(served, {"query": "{ hello }"}, accept="text/plain")).status_code == 406
+    refused = await post(served, {"query": "{ hello }"}, accept="application/json;q=0")
+    assert refused.status_code == 406
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"null",
+        b'"x"',
+        b"1",
+        b"[]",
+        b'[{"query": "{ hello }"}]',
+        b"{}",
+        b'{"query": ""}',
+        b'{"query": 1}',
+        b'{"query": ["{ hello }"]}',
+        b'{"query": "{ hello }", "variables": []}',
+        b'{"query": "{ hello }", "variables": "{}"}',
+        b'{"query": "{ hello }", "operationName": 1}',
+        b'{"query": "{ hello }", "extensions": 1}',
+        b"[" * 100_000,
+    ],
+)
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+async def test_what_is_no_request_is_400(served: Served, body: bytes, accept: str) -> None:
+    answer = await post(served, body, accept=accept)
+    assert answer.status_code == 400
+    assert only_error(answer)["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_nulls_in_a_request_are_as_if_not_sent(served: Served) -> None:
+    body = {"query": "{ hello }", "variables": None, "operationName": None, "extensions": None}
+    assert (await post(served, body)).json() == {"data": {"hello": "hello world"}}
+
+
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "application/graphql", "application/json; charset=latin-1", ""]
+)
+async def test_another_content_type_is_415(served: Served, kind: str) -> None:
+    answer = await served.client.post("/graphql", content=b"{}", headers={"content-type": kind})
+    assert answer.status_code == 415
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"])
+async def test_another_method_is_405_and_says_which_are_allowed(
+    served: Served, method: str
+) -> None:
+    answer = await served.client.request(method, "/graphql")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
+
+
+async def test_a_body_over_the_cap_is_413(served: Served) -> None:
+    answer = await post(served, {"query": "{ hello }", "variables": {"x": "x" * 256 * 1024}})
+    assert answer.status_code == 413
+
+
+async def test_get_serves_queries(served: Served) -> None:
+    given = {
+        "query": "query Q($n: String!) { hello(name: $n) } query R { bug }",
+        "operationName": "Q",
+        "variables": '{"n": "Huế"}',
+    }
+    answer = await served.client.get("/graphql", params=given)
+    assert answer.json() == {"data": {"hello": "hello Huế"}}
+    for bad in ({"variables": "{"}, {"variables": "[]"}, {"query": ""}):
+        assert (await served.client.get("/graphql", params=given | bad)).status_code == 400
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])
+async def test_a_mutation_by_get_is_405_and_does_not_run(served: Served, accept: str) -> None:
+    query = {"query": 'mutation { add(what: "by get") }'}
+    answer = await served.client.get("/graphql", params=query, headers={"accept": accept})
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+    assert "by get" not in served.toy.ran
+
+
+async def test_two_operations_and_no_name_are_400_and_neither_runs(served: Served) -> None:
+    two = 'mutation A { add(what: "A") } mutation B { add(what: "B") }'
+    assert (await post(served, {"query": two})).status_code == 400
+    assert (await post(served, {"query": two, "operationName": "C"})).status_code == 400
+    assert not {"A", "B"} & set(served.toy.ran)
+    assert (await post(served, {"query": two, "operationName": "B"})).json() == {
+        "data": {"add": "B"}
+    }
+    assert served.toy.ran.count("B") == 1
+    assert "A" not in served.toy.ran
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'mutation { a: add(what: "two") b: add(what: "two") }',
+        'mutation { ...F } fragment F on Mutation { a: add(what: "two") ... { b: add(what: "two") } }',
+    ],
+)
+async def test_a_mutation_has_one_root_field(served: Served, query: str) -> None:
+    answer = await post(served, {"query": query}, **GRAPHQL)
+    assert answer.status_code == 400
+    assert only_error(answer)["message"] == "Mỗi mutation chỉ được gọi một trường gốc."
+    assert "two" not in served.toy.ran
+
+
+async def test_a_subscription_over_http_is_400(served: Served) -> None:
+    answer = await post(served, {"query": "subscription { count }"}, **{"accept-language": "en"})
+    assert answer.status_code == 400
+    assert only_error(answer)["message"] == "Subscriptions run over WebSocket only."
+
+
+@pytest.mark.parametrize(
+    ("query", "variables"),
+    [
+        ("{", None),
+        ("{ nothing }", None),
+        ("query($n: String!) { hello(name: $n) }", {}),
+        ("query($n: String) { hello(name: $n) }", {"n": 1}),
+    ],
+)
+async def test_a_request_error_is_200_in_json_and_400_without_data_in_the_newer_type(
+    served: Served, query: str, variables: dict[str, Any] | None
+) -> None:
+    body = {"query": query, "variables": variables}
+    older, newer = await post(served, body), await post(served, body, **GRAPHQL)
+    assert (older.status_code, newer.status_code) == (200, 400)
+    for answer in (older, newer):
+        assert only_error(answer)["extensions"]["code"] == "BAD_USER_INPUT"
+
+
+async def test_a_bug_is_masked_and_logged_with_its_id(served: Served, logs: list[Any]) -> None:
+    answer = await served.ask("{ bug hello }")
+    assert answer["data"] == {"bug": None, "hello": "hello world"}
+    (error,) = answer["errors"]
+    assert error["message"] == "Hệ thống gặp sự cố, vui lòng thử lại."
+    assert error["path"] == ["bug"]
+    assert error["extensions"]["code"] == "INTERNAL"
+    (entry,) = logs
+    assert entry["id"] == error["extensions"]["details"]["id"]
+    assert isinstance(entry["exc_info"], RuntimeError)
+
+
+async def test_a_value_that_cannot_be_written_is_our_fault_and_masked(served: Served) -> None:
+    (error,) = (await served.ask("{ huge }"))["errors"]
+    assert error["extensions"]["code"] == "INTERNAL"
+    assert "1099511627776" not in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("", "Không thấy hợp đồng."),
+        ("vi", "Không thấy hợp đồng."),
+        ("fr, de", "Không thấy hợp đồng."),
+        ("en-GB,vi;q=0.5", "No such contract."),
+        ("en;q=0.1, vi-VN", "Không thấy hợp đồng."),
+        ("en;q=x", "Không thấy hợp đồng."),
+    ],
+)
+async def test_an_api_error_speaks_the_language_that_is_asked_for(
+    served: Served, header: str, message: str
+) -> None:
+    answer = await served.ask("{ missing }", headers={"accept-language": header})
+    assert answer["data"] == {"missing": None}
+    (error,) = answer["errors"]
+    assert error["message"] == message
+    assert error["extensions"] == {"code": "NOT_FOUND", "details": {"id": "X"}}
+
+
+async def test_a_scalar_refuses_with_its_own_words(served: Served) -> None:
+    asked = {"query": "query($a: Amount!) { double(amount: $a) }", "variables": {"a": 2}}
+    assert (await post(served, asked)).json() == {"data": {"double": 4}}
+    answer = await post(served, asked | {"variables": {"a": "x"}}, **GRAPHQL)
+    assert answer.status_code == 400
+    error = only_error(answer)
+    assert (error["message"], error["extensions"]["code"]) == (
+        "Số tiền phải là số nguyên.",
+        "BAD_USER_INPUT",
+    )
+    literal = only_error(await post(served, {"query": '{ double(amount: "x") }'}))
+    assert literal["message"] == "Số tiền phải là số nguyên."
+
+
+@pytest.mark.parametrize(
+    ("token", "status", "code"), [("bad", 401, "UNAUTHENTICATED"), ("crash", 500, "INTERNAL")]
+)
+async def test_who_is_refused_at_the_door_runs_nothing(
+    served: Served, token: str, status: int, code: str
+) -> None:
+    answer = await post(served, {"query": "{ hello }"}, authorization=f"Bearer {token}", **GRAPHQL)
+    assert answer.status_code == status
+    assert only_error(answer)["extensions"]["code"] == code
+
+
+async def test_what_is_too_expensive_is_refused_with_its_numbers(served: Served) -> None:
+    answer = await served.ask("{ nodes(first: 100) { children(first: 1000) { id } } }")
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "QUERY_TOO_EXPENSIVE"
+    assert error["extensions"]["details"]["cost"] == {"asked": 100_101, "allowed": 20_000}
+    (error,) = (await served.ask("{" + "a " * 2_000 + "}"))["errors"]
+    assert error["extensions"]["code"] == "QUERY_TOO_EXPENSIVE"
+    paged = "query($n: Int) { nodes(first: $n) { id } }"
+    (error,) = (await served.ask(paged, variables={"n": 101}))["errors"]
+    assert error["extensions"]["details"] == {"n": {"asked": 101, "allowed": 100}}
+
+
+async def test_introspection_passes_where_it_is_allowed(served: Served) -> None:
+    asked = get_introspection_query(input_value_deprecation=True, specified_by_url=True)
+    assert "__schema" in (await served.ask(asked))["data"]
+    async with serving(introspection=False) as closed:
+        (error, *_) = (await closed.ask(asked))["errors"]
+        assert error["extensions"]["code"] == "BAD_USER_INPUT"
+        assert (await closed.ask("{ __typename }"))["data"] == {"__typename": "Query"}
+
+
+async def test_a_document_is_prepared_once_and_the_oldest_is_forgotten() -> None:
+    engine = Engine[Context](toy_schema, documents=2)
+    first = engine.prepare("{ hello }")
+    assert engine.prepare("{ hello }") is first
+    for text in ("{ nodes { id } }", "{ node { id } }"):
+        engine.prepare(text)
+    assert engine.prepare("{ hello }") is not first
+    for _ in range(2):  # what is refused is remembered too
+        with pytest.raises(Refused):
+            engine.prepare("{ nothing }")
+
+
+async def test_documents_are_forgotten_by_their_size_too() -> None:
+    engine = Engine[Context](toy_schema, tokens=100)
+    for number in range(50):
+        engine.prepare(f"{{ a{number}: hello }}")
+    assert engine._tokens <= 100
+    assert len(engine._prepared) < 30
+
+
+async def test_a_mutation_is_finished_when_its_client_has_gone() -> None:
+    async with serving() as served:
+        asking = asyncio.create_task(served.ask("mutation { slowly }"))
+        await until(lambda: served.toy.ran == ["begun"])
+        asking.cancel()
+        await asyncio.wait([asking])
+        served.toy.release.set()
+        await served.endpoint.engine.drain()
+        assert served.toy.ran == ["begun", "done"]
+
+
+async def test_a_cancelled_request_does_not_cancel_its_mutation() -> None:
+    toy = Toy()
+    engine = Engine[Context](toy_schema)
+    context = Context(toy)
+    operation = engine.operation(Asked(query="mutation { slowly }"), context)
+    running = asyncio.create_task(engine.execute(operation, context))
+    await until(lambda: toy.ran == ["begun"])
+    running.cancel()
+    await asyncio.wait([running])
+    toy.release.set()
+    await engine.drain()
+    assert toy.ran == ["begun", "done"]
+
+
+async def test_trusted_documents_take_the_place_of_the_query() -> None:
+    def find(asked: Asked, _context: Context) -> str:
+        if (asked.extensions or {}).get("id") != "hello":
+            raise ApiError("PERSISTED_DOCUMENT_REQUIRED")
+        return "{ hello }"
+
+    async with serving(find_document=find) as served:
+        trusted = await post(served, {"extensions": {"id": "hello"}})
+        assert trusted.json() == {"data": {"hello": "hello world"}}
+        refused = only_error(await post(served, {"query": "{ hello }"}))
+        assert refused["extensions"]["code"] == "PERSISTED_DOCUMENT_REQUIRED"
+
+
+async def test_graphiql_is_shown_to_browsers_where_it_is_on(served: Served) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    assert (await served.client.get("/graphql", headers=browser)).status_code == 400
+    async with serving(graphiql=True) as developing:
+        page = await developing.client.get("/graphql", headers=browser)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "GraphiQL" in page.text
+        query = await developing.client.get("/graphql?query={hello}", headers=browser)
+        assert query.json() == {"data": {"hello": "hello world"}}
+
+
+def test_another_floors_exception_may_be_given_words() -> None:
+    def translate(error: Exception) -> ApiError | None:
+        return ApiError("NOT_FOUND") if isinstance(error, LookupError) else None
+
+    error = GraphQLError("x", original_error=LookupError("x"))
+    said = format_error(error, Stranger("en"), translate=translate)
+    assert said == {"message": "Not found.", "extensions": {"code": "NOT_FOUND"}}
+
+
+def test_every_code_of_ours_speaks_both_languages() -> None:
+    assert all(vi and en and vi != en for vi, en in TEXTS.values())
+    contract = "UNAUTHENTICATED FORBIDDEN RATE_LIMITED BAD_USER_INPUT INTERNAL QUERY_TOO_EXPENSIVE"
+    assert {*contract.split(), "PERSISTED_DOCUMENT_REQUIRED"} <= set(TEXTS)
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not happened():
+            await asyncio.sleep(0.005)
