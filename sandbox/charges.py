@@ -104,7 +104,7 @@ class Charges:
         """The latest charge with this `reference`, `qr`, `payment_url`, `token` or `gateway_id`."""
         assert column in ("reference", "qr", "payment_url", "token", "gateway_id")
         return _read(self._store.one(
-            f"select * from charges where {column} = ? order by id desc",  # noqa: S608
+            f"select * from charges where {column} = ? order by id desc",
             value,
         ))  # fmt: skip
 

@@ -112,7 +112,7 @@ class FptPay:
             expires_at=clock.now() + LIFETIME,
             gateway_id=f"FP{self.charges.number()}",
             token=token,
-            payment_url=f"{request.base_url}form/{token}",
+            payment_url=f"{request.base_url}{self.name}/form/{token}",
             details={
                 "description": body.description,
                 "staff_id": payer.id,

@@ -86,9 +86,10 @@ def settlement(world: World, gateway: str, day: str) -> str:
             told = {key: refund[key] for key in ("reference", "gateway_id", "amount", "currency")}
             lines.append((refund["at"], told | {"kind": "refund", "status": "success"}))
     file = io.StringIO()
-    writer = csv.DictWriter[str](file, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(COLUMNS)
     for at, line in sorted(lines, key=lambda pair: pair[0]):
         if clock.local_day(at) == day:
-            writer.writerow(line | {"at": clock.local_iso(at)})
+            told = line | {"at": clock.local_iso(at)}
+            writer.writerow([told[column] for column in COLUMNS])
     return file.getvalue()

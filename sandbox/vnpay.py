@@ -90,7 +90,7 @@ class VNPay:
             return self._rejected(request, fields, rejected)
         if fields["vnp_Command"] == "genqr":
             return JSONResponse({"code": "00", "message": "Success", "qrcontent": charge.qr})
-        page = f"{request.base_url}paymentv2/Transaction/PaymentMethod.html?token={charge.token}"
+        page = f"{request.base_url}{self.name}/paymentv2/Transaction/PaymentMethod.html?token={charge.token}"
         return RedirectResponse(page, 302)
 
     def _open(self, fields: dict[str, str]) -> Charge:
@@ -144,7 +144,7 @@ class VNPay:
         if fields.get("vnp_Command") == "genqr":
             answer = {"code": rejected.code, "message": rejected.message, "qrcontent": ""}
             return JSONResponse(answer)
-        page = f"{request.base_url}paymentv2/Payment/Error.html?code={rejected.code}"
+        page = f"{request.base_url}{self.name}/paymentv2/Payment/Error.html?code={rejected.code}"
         return RedirectResponse(page, 302)
 
     # What the customer sees

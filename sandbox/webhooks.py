@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
-
-import httpx
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from sandbox import clock
 from sandbox.store import Store
 from sandbox.web import Json
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,6 @@ class Webhooks:
         self._dialects[dialect.name] = dialect
 
     async def start(self) -> None:
-        self._client = httpx.AsyncClient(timeout=15, trust_env=False)
         for row in self._store.all("select * from webhooks where due_at is not null"):
             self.later(row["id"], row["due_at"])
 
@@ -112,7 +112,10 @@ class Webhooks:
         return answers
 
     async def _call(self, dialect: Dialect, webhook_id: int, fields: Json, forged: bool) -> Json:
-        assert self._client is not None
+        # Not before the first webhook: it takes a third of the whole start.
+        import httpx
+
+        self._client = self._client or httpx.AsyncClient(timeout=15, trust_env=False)
         letter = dialect.letter(fields, forged=forged)
         status_code: int | None
         try:
