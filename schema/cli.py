@@ -38,11 +38,12 @@ def main() -> None:
 def run(workers: Workers = 1) -> None:
     """Everything at once: servers, sandbox, migrations, API and worker, until Ctrl-C."""
     from schema import supervisor
+    from schema.parts import CannotRun, plan
 
     settings = load()
     try:
-        supervisor.run(settings, supervisor.plan(settings, workers))
-    except supervisor.CannotRun as error:
+        supervisor.run(settings, plan(settings, workers))
+    except CannotRun as error:
         sys.exit(f"{error}")
 
 

@@ -11,10 +11,8 @@ import fcntl
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +21,7 @@ import typer
 
 from integrations.embedded import EmbeddedError, Servers, attach, child_of_this, servers
 from schema import ports
+from schema.parts import CannotRun, Part, Plan
 from schema.settings import Settings
 from schema.terminal import Voice, banner
 
@@ -30,58 +29,6 @@ _SECONDS_TO_START = 90.0
 _SECONDS_TO_STOP = 30.0
 _SECONDS_BETWEEN_LOOKS = 0.5
 _FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.1, 15.0, 30.0
-
-
-class CannotRun(Exception):
-    """The text says why, and what to do about it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
-    name: str
-    command: Sequence[str]
-    url: str | None = None
-    answers_at: str | None = None
-    """What says 200 once the part can work; None: it works as soon as it runs."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What is started, in this order, and ended in the opposite one."""
-
-    first: Sequence[Part]
-    prepare: Sequence[str]
-    """A command that must succeed before the others start."""
-    then: Sequence[Part]
-    ports: dict[str, int] = field(default_factory=dict[str, int])
-    """The setting that chooses each port that we need."""
-
-
-def plan(settings: Settings, workers: int = 1) -> Plan:
-    def mobinet(*words: str) -> Sequence[str]:
-        return (sys.executable, "-m", "schema.cli", *words)
-
-    sandbox = Part(
-        name="sandbox",
-        command=mobinet("sandbox"),
-        url=settings.sandbox_url,
-        answers_at=f"{settings.sandbox_url}/healthz",
-    )
-    url = f"http://127.0.0.1:{settings.port}"
-    api = Part(
-        name="api",
-        command=mobinet("serve", "--workers", str(workers)),
-        url=url,
-        answers_at=f"{url}/readyz",
-    )
-    needed = {"MOBINET_PORT": settings.port}
-    with_sandbox = settings.env == "development" and settings.uses_sandbox
-    return Plan(
-        first=(sandbox,) if with_sandbox else (),
-        prepare=mobinet("migrate"),
-        then=(api, Part(name="worker", command=mobinet("work"))),
-        ports=needed | ({"MOBINET_SANDBOX_PORT": settings.sandbox_port} if with_sandbox else {}),
-    )
 
 
 def run(settings: Settings, plan: Plan) -> None:
@@ -141,23 +88,12 @@ class Supervisor:
     async def _start(self) -> None:
         for part in self._plan.first:
             await self._keep(part)
-        await self._prepare()
+        await self._plan.prepare(self._database())
         for part in self._plan.then:
             await self._keep(part)
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             for part in (*self._plan.first, *self._plan.then):
                 await self._answer_of(part, client)
-
-    async def _prepare(self) -> None:
-        process = await self._spawn("migrate", self._plan.prepare)
-        try:
-            await self._voice.listen("migrate", process.stdout)
-            if await process.wait() != 0:
-                raise CannotRun(
-                    f"The database could not be migrated:\n{self._voice.last('migrate')}"
-                )
-        finally:
-            _signal(process, signal.SIGTERM)
 
     async def _answer_of(self, part: Part, client: httpx.AsyncClient) -> None:
         deadline = time.monotonic() + _SECONDS_TO_START
@@ -224,6 +160,14 @@ class Supervisor:
 
     # The embedded servers, and what is told about all
 
+    def _database(self) -> str:
+        """As the owner, who may change its tables."""
+        given = self._settings.database_owner_url or self._settings.database_url
+        if given is not None:
+            return given.get_secret_value()
+        assert self._servers is not None
+        return self._servers.postgres_url
+
     async def _watch_servers(self) -> None:
         while True:
             await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
@@ -274,6 +218,7 @@ def _alone(data_dir: Path) -> Generator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        (data_dir / "run.json").unlink(missing_ok=True)  # of one that was killed
         yield
 
 

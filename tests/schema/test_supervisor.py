@@ -21,16 +21,20 @@ ROOT = Path(__file__).parents[2]
 SUPERVISOR = """
 import json, sys
 from schema.settings import load
-from schema.supervisor import CannotRun, Part, Plan, run
+from schema.parts import CannotRun, Part, Plan
+from schema.supervisor import run
 
 spec = json.loads(sys.argv[1])
 def part(name):
     url = spec["urls"].get(name)
     return Part(name=name, command=(sys.executable, "-c", spec["parts"][name]), url=url, answers_at=url)
+async def prepare(database):
+    if spec["refusal"]:
+        raise CannotRun(spec["refusal"])
 try:
     run(load(), Plan(
         first=[part(name) for name in spec["first"]],
-        prepare=(sys.executable, "-c", spec["prepare"]),
+        prepare=prepare,
         then=[part(name) for name in spec["parts"] if name not in spec["first"]],
         ports=spec["ports"],
     ))
@@ -58,7 +62,6 @@ signal.signal(signal.SIGTERM, finish)
 print("ready", flush=True)
 while True: signal.pause()
 """
-NOTHING = "pass"
 
 
 class Run:
@@ -94,7 +97,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
         *,
         first: tuple[str, ...] = (),
         urls: dict[str, str] | None = None,
-        prepare: str = NOTHING,
+        refusal: str = "",
         ports: dict[str, int] | None = None,
         embedded: bool = False,
     ) -> Run:
@@ -102,7 +105,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
             "parts": parts,
             "first": first,
             "urls": urls or {},
-            "prepare": prepare,
+            "refusal": refusal,
             "ports": ports or {},
         }
         environment = {
@@ -233,13 +236,31 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_its_setting(start):
     assert "set MOBINET_PORT to another" in said
 
 
-def test_a_migration_that_fails_is_shown_and_nothing_is_started(start):
-    run = start({"worker": WAITS}, prepare="raise SystemExit('column is missing')")
+def test_what_prevents_a_start_is_said_and_what_was_started_is_ended(start):
+    run = start(
+        {"sandbox": WAITS, "worker": WAITS},
+        first=("sandbox",),
+        refusal="The database could not be migrated.",
+    )
     _, said = run.process.communicate(timeout=20)
     assert run.process.returncode == 1
-    assert "could not be migrated" in said
-    assert "column is missing" in said
+    assert said == "The database could not be migrated.\n"
     assert not (run.data_dir / "logs" / "worker.log").exists()
+
+
+def test_a_database_that_is_not_there_is_said_in_a_line(tmp_path):
+    environment = os.environ | {
+        "PYTHONPATH": str(ROOT),
+        "MOBINET_DATA_DIR": str(tmp_path),
+        "MOBINET_DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/nowhere",
+        "MOBINET_REDIS_URL": "redis://127.0.0.1:1",
+        "MOBINET_REVENUE__URL": "http://127.0.0.1:1",
+    }
+    command = [sys.executable, "-m", "schema.cli", "migrate"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("The database cannot be reached")
+    assert "hidden" not in done.stderr
 
 
 def test_what_goes_wrong_in_a_part_is_seen_and_the_rest_is_in_its_log(start):
