@@ -108,10 +108,13 @@ class Charges:
             value,
         ))  # fmt: skip
 
-    def become(self, charge: Charge, status: str, received: int | None, at: float) -> Charge:
+    def become(
+        self, charge: Charge, status: str, received: int | None, reason: str | None
+    ) -> Charge:
         self._store.run(
-            "update charges set status = ?, received = ?, paid_at = ? where id = ?",
-            status, received, None if received is None else at, charge.id,
+            "update charges set status = ?, received = ?, paid_at = ?, details = ? where id = ?",
+            status, received, None if received is None else clock.now(),
+            json.dumps(charge.details | {"reason": reason}), charge.id,
         )  # fmt: skip
         changed = _read(self._store.one("select * from charges where id = ?", charge.id))
         assert changed is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+
+from sandbox.overrides import Overrides
 
 FIRST = 2000
 NETWORKS = ("097", "098", "096", "091", "090", "093", "094", "032", "070", "081")
@@ -146,10 +148,16 @@ def _roll(dice: bytes, nth: int) -> int:
 
 
 class Contracts:
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, overrides: Overrides) -> None:
         self.count = count
+        self.overrides = overrides
 
     def find(self, number: str) -> Contract | None:
+        contract = self._made(number)
+        changed = self.overrides.of("contract", number)
+        return replace(contract, **changed) if contract and changed else contract
+
+    def _made(self, number: str) -> Contract | None:
         if number == KNOWN.number:
             return KNOWN
         digits = number.removeprefix("SGFDN")

@@ -1,4 +1,4 @@
-"""`/_sandbox`: play the customer, break a system, ask what all of them believe, begin again."""
+"""`/_sandbox`: play the customer, break a system, change who may do what, ask what all of them believe, begin again."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from sandbox import clock
 from sandbox.player import Act
+from sandbox.staff import told
 from sandbox.truth import settlement, truth
 from sandbox.web import ERRORS, Body, Refused, read
 from sandbox.world import World
@@ -27,6 +28,21 @@ class FaultOrder(Body):
     after_processing: bool = False
     path: str = ""
     seconds: float | None = Field(default=None, ge=0)
+
+
+class StaffChange(Body):
+    staff_id: str
+    role: str | None = None
+    daily_limit: int | None = Field(default=None, ge=0)
+    per_transaction_limit: int | None = Field(default=None, ge=0)
+    used_today: int | None = Field(default=None, ge=0)
+    permissions: list[str] | None = None
+    team: str | None = None
+
+
+class ContractChange(Body):
+    contract_number: str
+    status: Literal["active", "suspended", "terminated"]
 
 
 class Reset(Body):
@@ -44,6 +60,8 @@ class Control:
                 Route("/pay", self.pay, methods=["POST"]),
                 Route("/faults", self.order_fault, methods=["POST"]),
                 Route("/faults", self.faults, methods=["GET"]),
+                Route("/staff", self.change_staff, methods=["POST"]),
+                Route("/contracts", self.change_contract, methods=["POST"]),
                 Route("/truth", self.truth),
                 Route("/reset", self.reset, methods=["POST"]),
                 Route("/settlement/{gateway}", self.settlement),
@@ -68,6 +86,25 @@ class Control:
     async def faults(self, request: Request) -> Response:
         return JSONResponse({"faults": self.world.faults.list()})
 
+    async def change_staff(self, request: Request) -> Response:
+        change = read(StaffChange, await request.body())
+        if self.world.people.find(change.staff_id) is None:
+            raise Refused(404, "NOT_FOUND", "no such member of staff", field="staff_id")
+        fields = change.model_dump(exclude={"staff_id"}, exclude_none=True)
+        self.world.overrides.set("staff", change.staff_id, fields)
+        person = self.world.people.find(change.staff_id)
+        assert person is not None
+        return JSONResponse(told(person))
+
+    async def change_contract(self, request: Request) -> Response:
+        change = read(ContractChange, await request.body())
+        if self.world.contracts.find(change.contract_number) is None:
+            raise Refused(404, "NOT_FOUND", "no such contract", field="contract_number")
+        self.world.overrides.set("contract", change.contract_number, {"status": change.status})
+        return JSONResponse(
+            {"contract_number": change.contract_number, "contract_status": change.status}
+        )
+
     async def truth(self, request: Request) -> Response:
         return JSONResponse(truth(self.world))
 
@@ -77,6 +114,7 @@ class Control:
         if order.data:
             self.world.player.forget()
             self.world.webhooks.forget()
+            self.world.overrides.forget()
             self.world.store.clear()
             self.world.log.clear()
         return JSONResponse({"faults": [], "data": order.data})

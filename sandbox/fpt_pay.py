@@ -118,7 +118,6 @@ class FptPay:
                 "staff_id": payer.id,
                 "return_url": body.return_url,
                 "notify_url": body.notify_url,
-                "reason": None,
             },
         )
         assert charge is not None
@@ -140,7 +139,7 @@ class FptPay:
                 "amount": charge.money,
                 "currency": charge.currency,
                 "paid_at": None if charge.paid_at is None else clock.iso(charge.paid_at),
-                "reason": _reason(status, charge.details["reason"]),
+                "reason": _reason(status, charge.details.get("reason")),
                 "refunded": self.charges.refunded(charge),
             }
         )
@@ -188,7 +187,10 @@ class FptPay:
             )
         form = dict(parse_qsl((await request.body()).decode()))
         outcome = "paid" if form.get("outcome") == "paid" else "declined"
-        await self.world.player.do(charge, Act(outcome=outcome, wait=False))
+        await self.world.player.do(
+            charge,
+            Act(outcome=outcome, reason=None if outcome == "paid" else "cancelled", wait=False),
+        )
         back = urlencode({"reference": charge.reference, "status": outcome})
         return RedirectResponse(pages.with_query(charge.details["return_url"], back), 303)
 

@@ -107,25 +107,25 @@ class Player:
     async def do(self, charge: Charge, act: Act) -> Json:
         """What was taken stays taken: a later outcome is only told, as old news arriving late."""
         gateway = self.gateways[charge.gateway]
-        if not charge.taken:
-            taken = act.outcome in ("paid", "suspicious", "reversed")
-            received = (act.amount or charge.amount) if taken else None
-            charge = self._charges.become(charge, act.outcome, received, clock.now())
-        answers: list[Json] = []
-        if not act.drop_webhook:
-            due_at = clock.now() + act.webhook_delay
+        due_at = clock.now() + act.webhook_delay
+        with self._store.transaction():
+            if not charge.taken:
+                taken = act.outcome in ("paid", "suspicious", "reversed")
+                received = (act.amount or charge.amount) if taken else None
+                charge = self._charges.become(charge, act.outcome, received, act.reason)
             webhook = self._webhooks.write(
                 charge.gateway,
                 charge.reference,
                 gateway.news(charge, act.outcome, act.reason),
                 forged=act.bad_signature,
-                burst=act.repeat,
-                due_at=due_at,
+                burst=0 if act.drop_webhook else act.repeat,
+                due_at=None if act.drop_webhook else due_at,
             )
-            if act.wait and not act.webhook_delay:
-                answers = await self._webhooks.deliver(webhook)
-            else:
-                self._webhooks.later(webhook, due_at)
+        answers: list[Json] = []
+        if act.wait and not act.webhook_delay and not act.drop_webhook:
+            answers = await self._webhooks.deliver(webhook)
+        elif not act.drop_webhook:
+            self._webhooks.later(webhook, due_at)
         return {"reference": charge.reference, "status": charge.status, "webhooks": answers}
 
     def _plan(self, id: int, due_at: float, act: Act) -> None:

@@ -44,17 +44,17 @@ class Staff:
         # An unknown name and a wrong password sound the same.
         if not same(person.password if person else "", login.password) or person is None:
             raise Refused(401, "INVALID_CREDENTIALS", "the staff id or the password is wrong")
-        return JSONResponse(_told(person) | {"fpt_pay_token": self.people.wallet_token(person)})
+        return JSONResponse(told(person) | {"fpt_pay_token": self.people.wallet_token(person)})
 
     async def person(self, request: Request) -> Response:
         person = self.people.find(request.path_params["staff_id"])
         if person is None:
             raise Refused(404, "NOT_FOUND", "no such member of staff")
-        return JSONResponse(_told(person))
+        return JSONResponse(told(person))
 
 
-def _told(person: Person) -> Json:
-    told: Json = {
+def told(person: Person) -> Json:
+    answer: Json = {
         "staff_id": person.id,
         "name": person.name,
         "role": person.role,
@@ -65,4 +65,4 @@ def _told(person: Person) -> Json:
         },
         "permissions": list(person.permissions),
     }
-    return told | ({"team": person.team} if person.team else {})
+    return answer | ({"team": person.team} if person.team else {})

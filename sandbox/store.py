@@ -11,7 +11,7 @@ from typing import Any
 Value = str | int | float | bytes | None
 
 # Raised whenever a table below changes: an older file is then begun afresh.
-VERSION = 1
+VERSION = 2
 
 TABLES = """
 create table answers (
@@ -54,6 +54,7 @@ create index charges_by_url on charges (payment_url);
 create table refunds (
     id integer primary key autoincrement, charge_id integer, gateway text, refund_reference text,
     gateway_id text, amount integer, at real, unique (gateway, refund_reference));
+create index refunds_by_charge on refunds (charge_id);
 create table inquiries (
     gateway text, name text, at real, primary key (gateway, name)) without rowid;
 
@@ -62,7 +63,10 @@ create table webhooks (
     forged integer, burst integer, due_at real);
 create table calls (
     id integer primary key, webhook_id integer, at real, status_code integer, body text);
+create index calls_by_webhook on calls (webhook_id);
 create table plans (id integer primary key autoincrement, due_at real, act text);
+create table overrides (
+    kind text, id text, fields text, primary key (kind, id)) without rowid;
 create table faults (
     id integer primary key autoincrement, system text, fault text, times integer,
     probability real, after_processing integer, path text, seconds real);

@@ -65,9 +65,17 @@ class Webhooks:
         self._tasks.clear()
 
     def write(
-        self, gateway: str, reference: str, fields: Json, *, forged: bool, burst: int, due_at: float
+        self,
+        gateway: str,
+        reference: str,
+        fields: Json,
+        *,
+        forged: bool,
+        burst: int,
+        due_at: float | None,
     ) -> int:
-        """Stores a webhook that is sent so many times at once; the caller delivers it, or `later`."""
+        """Stores a webhook that is sent so many times at once; the caller delivers it, or `later`,
+        or never, when none is due."""
         cursor = self._store.run(
             "insert into webhooks (gateway, reference, fields, forged, burst, due_at)"
             " values (?, ?, ?, ?, ?, ?)",

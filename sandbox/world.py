@@ -9,6 +9,7 @@ from sandbox.conflicts import Conflicts
 from sandbox.contracts import Contracts
 from sandbox.faults import Faults
 from sandbox.log import Log
+from sandbox.overrides import Overrides
 from sandbox.people import People
 from sandbox.player import Player
 from sandbox.settings import Settings
@@ -20,6 +21,7 @@ from sandbox.webhooks import Webhooks
 class World:
     settings: Settings
     store: Store
+    overrides: Overrides
     contracts: Contracts
     people: People
     conflicts: Conflicts
@@ -32,13 +34,15 @@ class World:
 
 def create(settings: Settings) -> World:
     store = Store(settings.database)
+    overrides = Overrides(store)
     charges = Charges(store)
     webhooks = Webhooks(store)
     return World(
         settings=settings,
         store=store,
-        contracts=Contracts(settings.sandbox.contracts),
-        people=People(settings.fpt_pay.secret.get_secret_value()),
+        overrides=overrides,
+        contracts=Contracts(settings.sandbox.contracts, overrides),
+        people=People(settings.fpt_pay.secret.get_secret_value(), overrides),
         conflicts=Conflicts(store),
         charges=charges,
         webhooks=webhooks,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Call:
 class Merchant:
     """Takes every webhook, keeps it, and answers as the test says."""
 
-    answer: Callable[[Call], Response]
+    answer: Callable[[Call], Response | Awaitable[Response]]
     calls: list[Call] = field(default_factory=list)
     url: str = ""
     _changed: threading.Condition = field(default_factory=threading.Condition)
@@ -83,7 +83,8 @@ class Merchant:
         with self._changed:
             self.calls.append(call)
             self._changed.notify_all()
-        return self.answer(call)
+        answer = self.answer(call)
+        return answer if isinstance(answer, Response) else await answer
 
     def wait_for(self, calls: int, timeout: float = 5) -> list[Call]:
         with self._changed:

@@ -69,9 +69,10 @@ def test_a_person_may_decline(fpt_pay: FptPay, merchant: Merchant) -> None:
     assert (event["status"], event["paid_at"], event["reason"]) == (
         "declined",
         None,
-        "insufficient_funds",
+        "cancelled",
     )
-    assert fpt_pay.inquire("R1").json()["status"] == "declined"
+    told = fpt_pay.inquire("R1").json()
+    assert (told["status"], told["reason"]) == ("declined", "cancelled")
 
 
 @pytest.mark.parametrize("token", ["", "fpt.NV001.0000", "fpt.NV999.x", FPT_SECRET, "a.b", "é.é.é"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -76,7 +78,7 @@ def test_the_known_contract_owes_a_bill_and_a_fee(ask: Any) -> None:
 
 def test_generated_contracts_are_what_was_promised(ask: Any) -> None:
     mobiles: set[str] = set()
-    for serial in range(0, 10_000, 13):
+    for serial in range(0, 10_000, 39):
         contract = f"SGFDN{2000 + serial}"
         customer = ask("customer").get(f"/api/customers/{contract}").json()
         assert (customer["contract_status"] == "terminated") is (serial % 40 == 39)
@@ -88,7 +90,7 @@ def test_generated_contracts_are_what_was_promised(ask: Any) -> None:
             debt = ask("debt").get(f"/api/debts/{contract}").json()
             assert debt["total_debt"] == sum(bill["amount"] for bill in bills)
             assert debt["overdue_months"] == len(bills)
-    assert len(mobiles) == len(range(0, 10_000, 13))
+    assert len(mobiles) == len(range(0, 10_000, 39))
 
 
 @pytest.mark.parametrize(
@@ -117,6 +119,25 @@ def test_staff_log_in_with_their_password_only(ask: Any) -> None:
     collector = staff.get("/api/staff/NV1427").json()
     assert (collector["team"], collector["payment_limits"]["daily_limit"]) == ("T07", 10**10)
     assert staff.get("/api/staff/NV2000").status_code == 404
+
+
+def test_staff_and_contracts_change_by_order(sandbox: httpx.Client, ask: Any) -> None:
+    change = {"staff_id": "NV001", "used_today": 9_000_000, "permissions": []}
+    assert sandbox.post("/_sandbox/staff", json=change).status_code == 200
+    sandbox.post("/_sandbox/staff", json={"staff_id": "NV001", "role": "AUDITOR"})
+    person = ask("staff").get("/api/staff/NV001").json()
+    assert (person["role"], person["permissions"]) == ("AUDITOR", [])
+    assert person["payment_limits"]["used_today"] == 9_000_000
+    assert person["payment_limits"]["daily_limit"] == 10_000_000
+    change = {"contract_number": "SGFDN2000", "status": "suspended"}
+    assert sandbox.post("/_sandbox/contracts", json=change).status_code == 200
+    customer = ask("customer").get("/api/customers/SGFDN2000").json()
+    assert customer["contract_status"] == "suspended"
+    assert sandbox.post("/_sandbox/staff", json={"staff_id": "NV999"}).status_code == 404
+    sandbox.post("/_sandbox/reset", json={"data": True})
+    customer = ask("customer").get("/api/customers/SGFDN2000").json()
+    assert customer["contract_status"] == "active"
+    assert ask("staff").get("/api/staff/NV001").json()["role"] == "TIN_PNC"
 
 
 def test_a_recorded_payment_pays_its_items_once(ask: Any, truth: Any) -> None:
@@ -149,6 +170,20 @@ def test_a_bill_that_is_recorded_by_a_second_transaction_is_refused_and_seen(
     assert (conflict["transaction_id"], conflict["times"]) == ("TXN_2", 2)
     fees = revenue.get("/api/fees/SGFDN1015").json()["fees"]
     assert fees[0]["status"] == "unpaid"
+
+
+def test_of_many_who_record_one_bill_at_once_one_succeeds(ask: Any, truth: Any) -> None:
+    revenue = ask("revenue")
+    together = Barrier(8)
+
+    def try_it(n: int) -> int:
+        together.wait(5)
+        return revenue.post("/api/payments/record", record(f"TXN_{n}"), f"TXN_{n}").status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        statuses = sorted(pool.map(try_it, range(8)))
+    assert statuses == [201] + [409] * 7
+    assert [line["times"] for line in truth()["records"]] == [1]
 
 
 @pytest.mark.parametrize(
