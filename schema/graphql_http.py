@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any, Final, Generic, Literal, Protocol, TypeVar, cast
 
-import graphql
+import graphql.execution
 import orjson
 import strawberry
 import structlog
@@ -27,6 +27,8 @@ from graphql import (
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    ValueNode,
+    VariableDefinitionNode,
     parse,
     specified_rules,
     validate,
@@ -43,7 +45,7 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from schema.graphiql import GRAPHIQL
 from schema.limits_of_a_query import Limits, Measure, measure
 
-_core: Any = graphql  # whose executors are generic without saying over what
+_core: Any = graphql.execution  # whose executors are generic without saying over what
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 JSON: Final = "application/json"
@@ -175,13 +177,18 @@ def _innermost(error: GraphQLError) -> Exception:
 
 
 def _is_fault(error: GraphQLError, cause: Exception) -> bool:
-    """Whether this is our mistake: no GraphQLError, or graphql-core failing to write a field's value."""
+    """Whether this is our mistake: no GraphQLError, or graphql-core failing to write a field's value.
+
+    What a scalar raises at a value that the client gave is the client's mistake, whatever its type.
+    """
+    at = error.nodes[0] if error.nodes else None
     if not isinstance(cause, GraphQLError):
-        return True
-    at_a_field = (
-        error.path is not None and bool(error.nodes) and isinstance(error.nodes[0], FieldNode)
-    )
-    return at_a_field and "code" not in (cause.extensions or {})
+        return error.path is not None or not isinstance(at, VariableDefinitionNode | ValueNode)
+    wrote = error.path is not None and isinstance(at, FieldNode)
+    return wrote and "code" not in (cause.extensions or {})
+
+
+Refusal = tuple[GraphQLError, ...]
 
 
 # One request
@@ -300,7 +307,7 @@ class Engine(Generic[C]):
         self._rules = _rules(introspection)
         self._format_error = format_error
         self._find_document = find_document
-        self._prepared: OrderedDict[bytes, tuple[Prepared | Refused, int]] = OrderedDict()
+        self._prepared: OrderedDict[bytes, tuple[Prepared | Refusal, int]] = OrderedDict()
         self._room = (documents, tokens)
         self._tokens = 0
         self._finishing: set[asyncio.Task[bytes]] = set()
@@ -343,13 +350,13 @@ class Engine(Generic[C]):
                 found = self._prepare(key, text)
                 weight = found.document.token_count
             except Refused as refused:
-                found, weight = refused, 10 + len(text) // 4
+                found, weight = refused.errors, 10 + len(text) // 4
             self._keep(key, found, weight)
-        if isinstance(found, Refused):
-            raise Refused(*found.errors)
+        if not isinstance(found, Prepared):
+            raise Refused(*found)
         return found
 
-    def _keep(self, key: bytes, found: Prepared | Refused, weight: int) -> None:
+    def _keep(self, key: bytes, found: Prepared | Refusal, weight: int) -> None:
         documents, tokens = self._room
         self._prepared[key] = (found, weight)
         self._tokens += weight
@@ -413,21 +420,34 @@ class Engine(Generic[C]):
             raise Refused(*result.errors)
         return self.payload(result, context)
 
-    async def subscribe(self, operation: Operation, context: C) -> AsyncGenerator[bytes, None]:
-        """The payloads of a subscription; raises `Refused` when it does not begin."""
-        starting = _core.subscribe(
+    async def subscribe(
+        self, operation: Operation, context: C, fresh: Callable[[C], C] = lambda context: context
+    ) -> AsyncGenerator[bytes, None]:
+        """The payloads of a subscription; raises `Refused` when it does not begin.
+
+        `fresh` makes each event's context: what was loaded for one event is old at the next.
+        """
+        executor = self._executor.build(
             self._schema,
             operation.prepared.document,
             context_value=context,
-            variable_values=operation.variables,
+            raw_variable_values=operation.variables,
             operation_name=operation.name,
-            executor_class=self._executor,
+            is_awaitable=optimized_is_awaitable,
             operation_extensions=None,
         )
-        stream = await starting if isawaitable(starting) else starting
-        if isinstance(stream, ExecutionResult):
-            raise Refused(*(stream.errors or ()))
-        async with aclosing(cast("AsyncGenerator[ExecutionResult, None]", stream)) as results:
+        if isinstance(executor, list):
+            raise Refused(*cast("list[GraphQLError]", executor))
+        source = _core.create_source_event_stream(executor)
+        source = await source if isawaitable(source) else source
+        if isinstance(source, ExecutionResult):
+            raise Refused(*(source.errors or ()))
+
+        def one(event: Any) -> Any:
+            event.context_value = fresh(context)
+            return _core.execute_subscription_event(event)
+
+        async with aclosing(_core.map_source_to_response_event(executor, source, one)) as results:
             async for result in results:
                 yield self.payload(result, context)
 

@@ -80,16 +80,16 @@ class GraphQLSockets(Generic[C]):
         *,
         caps: Caps | None = None,
         origins: Collection[str] | None = None,
-        operation_context: Callable[[C], C] = lambda context: context,
+        fresh: Callable[[C], C] = lambda context: context,
     ) -> None:
-        """`origins`: the pages that may connect; None: any. `operation_context` makes an operation's
-        context of its connection's: what is loaded once must not live as long as the socket.
+        """`origins`: the pages that may connect; None: any. `fresh` makes the context of an operation,
+        and of each event, of its connection's: what is loaded once must not live as long as a socket.
         """
         self.engine = engine
         self.context_factory = context_factory
         self.caps = caps or Caps()
         self.origins = None if origins is None else frozenset(origins)
-        self.operation_context = operation_context
+        self.fresh = fresh
         self.connections: set[_Connection[C]] = set()
         self.actors: Counter[Hashable] = Counter()
         self.farewell: Close | None = None
@@ -243,7 +243,7 @@ class _Connection(Generic[C]):
         last = b'{"id":%b,"type":"complete"}' % id_
         try:
             try:
-                context = self.sockets.operation_context(context)
+                context = self.sockets.fresh(context)
                 async with aclosing(self.payloads(asked, context)) as payloads:
                     async for payload in payloads:
                         await self.send(b'{"id":%b,"type":"next","payload":%b}' % (id_, payload))
@@ -264,7 +264,7 @@ class _Connection(Generic[C]):
         engine = self.sockets.engine
         operation = engine.operation(asked, context)
         if operation.type is OperationType.SUBSCRIPTION:
-            async with aclosing(engine.subscribe(operation, context)) as events:
+            async with aclosing(engine.subscribe(operation, context, self.sockets.fresh)) as events:
                 async for event in events:
                     yield event
         else:

@@ -1,10 +1,11 @@
 """GraphQL over HTTP, asked by a real client over a real socket, with a toy schema."""
 
 import asyncio
+import itertools
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NewType
 
@@ -53,6 +54,7 @@ class Toy:
 class Context:
     toy: Toy
     language: Language = "vi"
+    stamp: int = 0
     actor_id: str | None = None
     expires_at: datetime | None = None
 
@@ -62,6 +64,8 @@ def parse_amount(value: object) -> int:
         raise ApiError(
             "BAD_USER_INPUT", vi="Số tiền phải là số nguyên.", en="An amount is a whole number."
         )
+    if value < 0:
+        raise ValueError("negative")
     return value
 
 
@@ -79,6 +83,10 @@ class Node:
     @strawberry.field
     def parent(self) -> "Node":
         return self
+
+    @strawberry.field
+    def stamp(self, info: strawberry.Info[Context, None]) -> int:
+        return info.context.stamp
 
 
 @strawberry.type
@@ -136,6 +144,11 @@ class Subscription:
     async def count(self, to: int = 3) -> AsyncGenerator[int, None]:
         for number in range(to):
             yield number
+
+    @strawberry.subscription
+    async def nodes(self) -> AsyncGenerator[Node, None]:
+        yield Node(id=1)
+        yield Node(id=2)
 
     @strawberry.subscription
     async def wait(self, info: strawberry.Info[Context, None]) -> AsyncGenerator[int, None]:
@@ -236,7 +249,14 @@ async def serving(
         graphiql=graphiql,
         find_document=find_document,
     )
-    sockets = GraphQLSockets(endpoint.engine, ws_context, caps=caps, origins=origins)
+    stamps = itertools.count(1)
+    sockets = GraphQLSockets(
+        endpoint.engine,
+        ws_context,
+        caps=caps,
+        origins=origins,
+        fresh=lambda context: replace(context, stamp=next(stamps)),
+    )
     routes = [Route("/graphql", endpoint), WebSocketRoute("/graphql", sockets)]
     config = uvicorn.Config(
         Starlette(routes=routes),
@@ -489,6 +509,17 @@ async def test_a_scalar_refuses_with_its_own_words(served: Served) -> None:
     )
     literal = only_error(await post(served, {"query": '{ double(amount: "x") }'}))
     assert literal["message"] == "Số tiền phải là số nguyên."
+
+
+async def test_a_scalar_that_raises_anything_else_blames_the_client_too(served: Served) -> None:
+    for body in (
+        {"query": "query($a: Amount!) { double(amount: $a) }", "variables": {"a": -1}},
+        {"query": "{ double(amount: -1) }"},
+    ):
+        assert only_error(await post(served, body))["extensions"]["code"] == "BAD_USER_INPUT"
+    null = {"query": "query($i: Int = 1) { node(id: $i) { id } }", "variables": {"i": None}}
+    (error,) = (await post(served, null)).json()["errors"]
+    assert (error["path"], error["extensions"]["code"]) == (["node"], "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize(

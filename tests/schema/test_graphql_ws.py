@@ -78,6 +78,13 @@ async def test_a_subscription_from_its_first_event_to_its_completion(served: Ser
         assert await one.hear() == {"id": "1", "type": "complete"}
 
 
+async def test_each_event_has_a_context_of_its_own(served: Served) -> None:
+    async with client(served) as one:
+        await one.ask("subscription { nodes { stamp } }")
+        stamps = [(await one.hear())["payload"]["data"]["nodes"]["stamp"] for _ in range(2)]
+        assert stamps[0] < stamps[1]
+
+
 async def test_queries_and_mutations_run_too_under_the_rules_of_http(served: Served) -> None:
     async with client(served) as one:
         await one.ask("query A { hello } query B { bug }", operationName="A")
