@@ -43,9 +43,9 @@ class Charge:
         return self.amount if self.received is None else self.received
 
     @property
-    def taken(self) -> bool:
-        """Whether the customer's account was debited."""
-        return self.status in ("paid", "suspicious", "reversed")
+    def final(self) -> bool:
+        """Whether nothing that happens later changes it. A suspicion may still be lifted."""
+        return self.status in ("paid", "reversed")
 
 
 def _read(row: sqlite3.Row | None) -> Charge | None:

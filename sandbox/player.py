@@ -109,7 +109,7 @@ class Player:
         gateway = self.gateways[charge.gateway]
         due_at = clock.now() + act.webhook_delay
         with self._store.transaction():
-            if not charge.taken:
+            if not charge.final:
                 taken = act.outcome in ("paid", "suspicious", "reversed")
                 received = (act.amount or charge.amount) if taken else None
                 charge = self._charges.become(charge, act.outcome, received, act.reason)

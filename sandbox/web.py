@@ -121,7 +121,7 @@ class Once:
                 raise Refused(400, "IDEMPOTENCY_KEY_REQUIRED", "Idempotency-Key is missing")
             raw = await request.body()
             body = read(model, raw)
-            print_ = hashlib.sha256(
+            fingerprint = hashlib.sha256(
                 json.dumps(json.loads(raw), sort_keys=True).encode()
             ).hexdigest()
             path = request.url.path
@@ -130,7 +130,7 @@ class Once:
                 self.system, path, key,
             )  # fmt: skip
             if first is not None:
-                if first["fingerprint"] != print_:
+                if first["fingerprint"] != fingerprint:
                     raise Refused(
                         409, "IDEMPOTENCY_KEY_REUSED", "this key was first sent with another body"
                     )
@@ -149,7 +149,7 @@ class Once:
                 response = JSONResponse(answer, status)
                 self.store.run(
                     "insert into answers values (?, ?, ?, ?, ?, ?)",
-                    self.system, path, key, print_, status, bytes(response.body).decode(),
+                    self.system, path, key, fingerprint, status, bytes(response.body).decode(),
                 )  # fmt: skip
             return response
 

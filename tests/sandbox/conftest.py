@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -41,7 +40,7 @@ class Served:
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
         )
         self._thread = threading.Thread(
-            target=asyncio.run, args=(self._server.serve([self._socket]),), daemon=True
+            target=self._server.run, args=([self._socket],), daemon=True
         )
         self._thread.start()
         while not self._server.started:

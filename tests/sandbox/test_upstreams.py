@@ -122,7 +122,7 @@ def test_staff_log_in_with_their_password_only(ask: Any) -> None:
 
 
 def test_staff_and_contracts_change_by_order(sandbox: httpx.Client, ask: Any) -> None:
-    change = {"staff_id": "NV001", "used_today": 9_000_000, "permissions": []}
+    change: Any = {"staff_id": "NV001", "used_today": 9_000_000, "permissions": []}
     assert sandbox.post("/_sandbox/staff", json=change).status_code == 200
     sandbox.post("/_sandbox/staff", json={"staff_id": "NV001", "role": "AUDITOR"})
     person = ask("staff").get("/api/staff/NV001").json()

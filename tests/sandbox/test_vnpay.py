@@ -251,6 +251,18 @@ def test_what_was_paid_stays_paid_and_old_news_may_arrive_late(
     assert truth()["charges"][0]["status"] == "paid"
 
 
+def test_a_suspicion_may_be_lifted(vnpay: VNPay, play: Any, merchant: Merchant, truth: Any) -> None:
+    vnpay.genqr("R1")
+    assert play(reference="R1", outcome="suspicious")["status"] == "suspicious"
+    assert play(reference="R1")["status"] == "paid"
+    told = [
+        (call.query["vnp_TransactionNo"], call.query["vnp_TransactionStatus"])
+        for call in merchant.calls
+    ]
+    number = truth()["charges"][0]["gateway_id"]
+    assert told == [(number, "07"), (number, "00")]
+
+
 def test_a_person_pays_on_the_page_and_is_sent_back(
     vnpay: VNPay, merchant: Merchant, truth: Any
 ) -> None:

@@ -1,0 +1,40 @@
+"""The sandbox reads the names that the API reads, and knows the same secrets unless told others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sandbox.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PORT", "PUBLIC_URL", "DATA_DIR", "SANDBOX_PORT", "SANDBOX__CONTRACTS"):
+        monkeypatch.delenv(f"MOBINET_{name}", raising=False)
+
+
+def test_nothing_needs_to_be_set() -> None:
+    settings = Settings()
+    assert settings.sandbox_port == 8100
+    assert settings.api_url == "http://127.0.0.1:8000"
+    assert settings.database == Path(".data/sandbox.sqlite3")
+    assert settings.sandbox.contracts == 10_000
+
+
+def test_webhooks_go_where_the_api_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBINET_PORT", "8123")
+    assert Settings().api_url == "http://127.0.0.1:8123"
+    monkeypatch.setenv("MOBINET_PUBLIC_URL", "https://pay.example.vn/")
+    assert Settings().api_url == "https://pay.example.vn"
+
+
+def test_what_is_set_for_the_api_is_set_for_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBINET_SANDBOX_PORT", "8101")
+    monkeypatch.setenv("MOBINET_SANDBOX__CONTRACTS", "12")
+    monkeypatch.setenv("MOBINET_VNPAY__HASH_SECRET", "newer,older")
+    settings = Settings()
+    assert (settings.sandbox_port, settings.sandbox.contracts) == (8101, 12)
+    assert settings.vnpay.secrets == [b"newer", b"older"]
+    assert "newer" not in repr(settings)
