@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import asyncpg
+
 from db.engine import execute, fetch, fetchval
 from domain.bills import Item, ItemType, Lock
 from domain.methods import PaymentMethod
@@ -61,9 +63,16 @@ async def release(payment: Payment) -> None:
     await execute("update payment_item set locked = false where payment = $1", payment.id)
 
 
+class TakenMeanwhile(Exception):
+    """Another payment took one of the items since we looked. The transaction is lost: begin again."""
+
+
 async def lock_again(payment: Payment) -> None:
-    """Lock the items of a payment that succeeds late; a unique violation when one was taken since."""
-    await execute("update payment_item set locked = true where payment = $1", payment.id)
+    """Lock the items of a payment that succeeds late. Raises TakenMeanwhile."""
+    try:
+        await execute("update payment_item set locked = true where payment = $1", payment.id)
+    except asyncpg.UniqueViolationError:
+        raise TakenMeanwhile from None
 
 
 async def are_open(payment: Payment) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
@@ -27,14 +27,14 @@ class Transaction(PostgresTransaction):
             else:
                 await self.rollback()
         except BaseException:
-            connection: Any = self.connection
+            connection = cast("Any", self).connection
             if not connection.is_closed():
                 connection.terminate()
             raise
         finally:
             self.engine.current_transaction.reset(self.context)
-            pool: Any = self.engine.pool
-            await pool.release(self.connection)
+            untyped = cast("Any", self)
+            await untyped.engine.pool.release(untyped.connection)
         return False
 
 
@@ -84,8 +84,8 @@ async def _nothing(_: object) -> None:
 
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """Run a hot statement: prepared once a connection, in the current transaction if there is one."""
-    transaction = DB.current_transaction.get()
-    runner: Any = DB.pool if transaction is None else transaction.connection
+    transaction: Any = DB.current_transaction.get()
+    runner = cast("Any", DB).pool if transaction is None else transaction.connection
     assert runner is not None, "the database is not connected: await db.engine.connect(url)"
     return await runner.fetch(sql, *args)
 

@@ -32,3 +32,8 @@ async def enqueue(jobs: Sequence[Job]) -> None:
         [0] * len(jobs),
         execute_after=[job.after for job in jobs],
     )
+
+
+def subject(payload: bytes) -> str:
+    """Return what a job is about, from what the queue kept of it."""
+    return orjson.loads(payload)["subject"]

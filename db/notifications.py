@@ -28,8 +28,13 @@ async def add(notification: Notification, now: datetime) -> bool:
     return row is not None
 
 
-async def by_id(notification_id: str) -> Notification | None:
-    row = await fetchrow("select * from notification where id = $1", notification_id)
+async def of_phone(payment_id: str, phone: str, template: Template) -> Notification | None:
+    row = await fetchrow(
+        "select * from notification where payment = $1 and phone = $2 and template = $3",
+        payment_id,
+        phone,
+        template,
+    )
     return None if row is None else _notification(row)
 
 

@@ -136,3 +136,9 @@ class GatewayUnavailable(Refusal):
     gateway: GatewayName
     retry_after_ms: int | None = None
     alternatives: tuple[PaymentMethod, ...] = ()
+
+
+@dataclass(eq=False, kw_only=True)
+class WalletTokenMissing(GatewayUnavailable):
+    vi = "Ví FPT Pay cần đăng nhập lại. Hãy đăng xuất, đăng nhập rồi thử lại."
+    en = "The FPT Pay wallet needs a new login. Log out, log in and try again."

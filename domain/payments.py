@@ -166,16 +166,7 @@ class Payment:
         """Return the payment moved to *status*; raise TransitionRefused where the table has no such move."""
         if status not in TRANSITIONS[self.status]:
             raise TransitionRefused(payment_id=self.id, status=self.status, wanted=status)
-        final = not TRANSITIONS[status]
-        return replace(
-            self,
-            status=status,
-            version=self.version + 1,
-            updated_at=now,
-            completed_at=now if final else None,
-            needs_verification=False if final else self.needs_verification,
-            hold_reason=None if final else self.hold_reason,
-        )
+        return self._moved(status, now)
 
     def succeed_late(self, now: datetime) -> Payment:
         """Return the payment corrected to SUCCESS after another final state."""
@@ -183,13 +174,19 @@ class Payment:
             raise TransitionRefused(
                 payment_id=self.id, status=self.status, wanted=PaymentStatus.SUCCESS
             )
+        return replace(self._moved(PaymentStatus.SUCCESS, now), late=True)
+
+    def _moved(self, status: PaymentStatus, now: datetime) -> Payment:
+        moved = replace(self, status=status, version=self.version + 1, updated_at=now)
+        if not moved.is_final:
+            return moved
+        moved = replace(moved, completed_at=now, needs_verification=False, hold_reason=None)
+        if status is not PaymentStatus.SUCCESS:
+            return moved
         return replace(
-            self,
-            status=PaymentStatus.SUCCESS,
-            late=True,
-            version=self.version + 1,
-            updated_at=now,
-            completed_at=now,
+            moved,
+            posting_status=PostingStatus.PENDING,
+            custody=Custody.HELD_BY_STAFF if self.method is PaymentMethod.CASH else None,
         )
 
     def noted(self, now: datetime, **changes: object) -> Payment:

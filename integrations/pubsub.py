@@ -41,9 +41,16 @@ RESYNC: Final[str] = _Resync("RESYNC")
 """In the place of a message: some may be missing, read the database again. Compare with `is`."""
 
 
-def broadcast(url: str) -> Broadcast:
-    """A `Broadcast` over `redis://`, `rediss://` or `unix://`; `connect()` it, `disconnect()` it."""
-    return Broadcast(backend=RedisBackend(url))
+class RedisBroadcast(Broadcast):
+    """Over `redis://`, `rediss://` or `unix://`; `connect()` it, `disconnect()` it."""
+
+    def __init__(self, url: str) -> None:
+        self.backend = RedisBackend(url)
+        super().__init__(backend=self.backend)
+
+
+def broadcast(url: str) -> RedisBroadcast:
+    return RedisBroadcast(url)
 
 
 class RedisBackend(BroadcastBackend):
@@ -88,6 +95,11 @@ class RedisBackend(BroadcastBackend):
         self._supervisor: asyncio.Task[None] | None = None
 
     # What broadcaster calls
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether hints from other processes arrive now."""
+        return self._commands is not None
 
     async def connect(self) -> None:
         """Returns when Redis answers, or after a moment without it."""

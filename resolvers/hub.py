@@ -11,10 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Final, Self
 
 import structlog
-from broadcaster import Broadcast
 from prometheus_client import Gauge
 
-from integrations.pubsub import RESYNC
+from integrations.pubsub import RESYNC, RedisBroadcast
 
 __all__ = ["RESYNC", "Hub", "HubClosed", "Wakes"]
 
@@ -99,9 +98,9 @@ class _Channel:
 
 
 class Hub:
-    """`hub.watch(channel)` and `hub.publish(channel, message)`, over a connected `Broadcast`."""
+    """`hub.watch(channel)` and `hub.publish(channel, message)`, over a connected `RedisBroadcast`."""
 
-    def __init__(self, broadcast: Broadcast, *, linger: float = 1.0) -> None:
+    def __init__(self, broadcast: RedisBroadcast, *, linger: float = 1.0) -> None:
         """`linger`: seconds for which a channel without watchers stays subscribed."""
         self._broadcast = broadcast
         self._linger = linger
@@ -127,6 +126,25 @@ class Hub:
     async def publish(self, name: str, message: str) -> None:
         """Tells every process. Never raises, and returns within a tenth of a second."""
         await self._broadcast.publish(name, message)
+
+    @property
+    def connected(self) -> bool:
+        """Whether hints from other processes arrive now; without them the sweep finds changes."""
+        return self._broadcast.backend.is_connected
+
+    def watched(self, prefix: str) -> list[str]:
+        """The channels that begin with *prefix* and have a watcher in this process."""
+        return [
+            name
+            for name, channel in self._channels.items()
+            if channel.watchers and name.startswith(prefix)
+        ]
+
+    def wake(self, name: str, message: str) -> None:
+        """Tells the watchers of this process alone."""
+        if (channel := self._channels.get(name)) is not None:
+            for wakes in channel.watchers:
+                wakes.push(message)
 
     async def close(self) -> None:
         """Ends every watch and every subscription."""

@@ -1,0 +1,113 @@
+"""Collecting what a contract owes: what is asked, and whether it may be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from domain.bills import AmountMismatch, Bill, BillAlreadyPaid, BillStatus, Fee, Item, ItemType
+from domain.customers import ContractInactive, ContractStatus, Customer
+from domain.methods import PaymentMethod
+from domain.money import LARGEST
+from domain.payments import Notify
+from domain.refusals import InvalidInput, NotFound
+
+MOST_ITEMS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyWish:
+    """By which roads the client wants the customer told."""
+
+    hifpt: bool = True
+    sms_zalo: bool = True
+    email: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessPayment:
+    """The client's request. `customer_phone` is as typed until `process` has it in its domestic form."""
+
+    idempotency_key: str
+    contract_number: str
+    method: PaymentMethod
+    items: tuple[Item, ...]
+    customer_phone: str | None
+    notify: NotifyWish
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What makes two requests the same one; the order of the items does not count."""
+        return {
+            "contract": self.contract_number,
+            "method": self.method,
+            "items": [[item.type, item.id, item.amount] for item in sorted(self.items)],
+            "phone": self.customer_phone,
+            "notify": [self.notify.hifpt, self.notify.sms_zalo, self.notify.email],
+        }
+
+
+def check_items(items: Sequence[Item]) -> None:
+    """Raise InvalidInput where the items make no sense whatever the contract owes."""
+    if not 1 <= len(items) <= MOST_ITEMS:
+        raise InvalidInput(
+            field="items",
+            problem_vi=f"cần từ 1 đến {MOST_ITEMS} khoản.",
+            problem_en=f"needs 1 to {MOST_ITEMS} items.",
+        )
+    seen: set[tuple[ItemType, str]] = set()
+    for position, item in enumerate(items):
+        if not 0 < item.amount <= LARGEST:
+            raise InvalidInput(
+                field=f"items.{position}.amount",
+                problem_vi="phải là số đồng nguyên dương.",
+                problem_en="must be a positive whole number of đồng.",
+            )
+        if (item.type, item.id) in seen:
+            raise InvalidInput(
+                field=f"items.{position}.id",
+                problem_vi=f"{item.id} bị lặp lại.",
+                problem_en=f"{item.id} is repeated.",
+            )
+        seen.add((item.type, item.id))
+
+
+def check_owed(
+    asked: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
+) -> None:
+    """Raise a refusal where the contract does not owe exactly what is asked: items are paid whole."""
+    if customer.contract_status is ContractStatus.TERMINATED:
+        raise ContractInactive(contract_number=customer.contract_number)
+    owed = {(ItemType.BILL, bill.bill_number): (bill.amount, bill.status) for bill in bills}
+    owed |= {(ItemType.FEE, fee.fee_id): (fee.amount, fee.status) for fee in fees}
+    for item in asked.items:
+        if (item.type, item.id) not in owed:
+            bill = item.type is ItemType.BILL
+            raise NotFound(
+                what_vi="hoá đơn" if bill else "khoản phí",
+                what_en="bill" if bill else "fee",
+                id=item.id,
+            )
+        amount, status = owed[item.type, item.id]
+        if status is BillStatus.PAID:
+            raise BillAlreadyPaid(bill_number=item.id, paid_at=None)
+        if amount != item.amount:
+            raise AmountMismatch(id=item.id, expected=amount, requested=item.amount)
+
+
+def notify(asked: ProcessPayment, customer: Customer) -> Notify:
+    """
+    Return whom to tell of the success: the phone asked for, else the customer's messaging one.
+
+    HiFPT reaches only the numbers that have it.
+    """
+    messaging = [phone for phone in customer.phone_numbers if phone.is_messaging]
+    default = messaging[0].number if messaging else None
+    phone = asked.customer_phone or default
+    known = {one.number: one for one in customer.phone_numbers}
+    return Notify(
+        phone=phone,
+        hifpt=asked.notify.hifpt and phone in known and known[phone].has_hifpt,
+        sms=asked.notify.sms_zalo and phone is not None,
+        email=customer.email if asked.notify.email else None,
+    )

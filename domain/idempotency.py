@@ -1,0 +1,48 @@
+"""Idempotency: the same key and input is the same request, whenever and however often it comes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+
+from domain.refusals import InvalidInput, Refusal, RefusalCode
+
+SHORTEST, LONGEST = 16, 128
+WAIT_SECONDS = 2.0  # how long a repeat waits for a first request that has not answered yet
+
+
+def check_key(key: str) -> str:
+    """Return *key*; raise InvalidInput when it could collide or can't be kept."""
+    if not (SHORTEST <= len(key) <= LONGEST and key.isascii() and key.isprintable()):
+        raise InvalidInput(
+            field="idempotencyKey",
+            problem_vi=f"cần {SHORTEST}–{LONGEST} ký tự ASCII, mỗi giao dịch mới một khoá ngẫu nhiên.",
+            problem_en=f"needs {SHORTEST}–{LONGEST} ASCII characters, random for each new payment.",
+        )
+    return key
+
+
+def fingerprint(operation: str, facts: object) -> bytes:
+    """Return the SHA-256 of the canonical, validated input (JSON values only)."""
+    text = json.dumps([operation, facts], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).digest()
+
+
+@dataclass(eq=False, kw_only=True)
+class IdempotencyKeyReused(Refusal):
+    code = RefusalCode.IDEMPOTENCY_KEY_REUSED
+    vi = "Khoá này đã dùng cho một yêu cầu khác. Hãy tạo khoá mới cho giao dịch mới."
+    en = "This key was used for another request. Make a new key for a new payment."
+
+    payment_id: str | None
+
+
+@dataclass(eq=False, kw_only=True)
+class IdempotencyInProgress(Refusal):
+    code = RefusalCode.IDEMPOTENCY_IN_PROGRESS
+    vi = "Yêu cầu này đang được xử lý. Hãy gửi lại cùng khoá sau giây lát."
+    en = "This request is still being handled. Send it again with the same key in a moment."
+
+    payment_id: str | None
+    retry_after_ms: int | None

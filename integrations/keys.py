@@ -1,0 +1,92 @@
+"""Keys: Ed25519 to sign, its public half for anyone to check, and a vault for what must stay secret."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_private_key,
+)
+
+ALGORITHM = "Ed25519"
+
+
+class SigningKey:
+    """One Ed25519 key. Its id is the thumbprint of its public half (RFC 7638)."""
+
+    def __init__(self, pem: str) -> None:
+        """Raise ValueError where *pem* holds no Ed25519 private key; the text is never repeated."""
+        private = load_pem_private_key(pem.encode(), password=None)
+        if not isinstance(private, Ed25519PrivateKey):
+            raise ValueError("the key is not an Ed25519 private key")
+        self.private = private
+        self.public = private.public_key()
+        raw = self.public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+        required = {"crv": "Ed25519", "kty": "OKP", "x": encode(raw)}
+        text = json.dumps(required, sort_keys=True, separators=(",", ":"))
+        self.id = encode(hashlib.sha256(text.encode()).digest())
+        self.jwk = {**required, "kid": self.id, "use": "sig", "alg": "EdDSA"}
+
+    def sign(self, message: bytes) -> bytes:
+        return self.private.sign(message)
+
+    def verifies(self, signature: bytes, message: bytes) -> bool:
+        try:
+            self.public.verify(signature, message)
+        except InvalidSignature:
+            return False
+        return True
+
+
+class KeyRing:
+    """Keys of one use: the first signs, all verify, so that one can follow another."""
+
+    def __init__(self, pems: Sequence[str]) -> None:
+        """Raise ValueError where one of *pems* holds no Ed25519 private key."""
+        assert pems, "a key ring holds a key"
+        self._keys = {key.id: key for key in map(SigningKey, pems)}
+        self.signing = next(iter(self._keys.values()))
+
+    def find(self, key_id: str) -> SigningKey | None:
+        return self._keys.get(key_id)
+
+    @property
+    def jwks(self) -> list[dict[str, str]]:
+        return [key.jwk for key in self._keys.values()]
+
+
+class VaultError(Exception):
+    """What was sealed can't be opened: another key, another owner, or a changed byte."""
+
+
+class Vault:
+    """AES-256-GCM. What is sealed for one owner (a session's id, say) opens for no other."""
+
+    def __init__(self, key: bytes) -> None:
+        if len(key) != 32:
+            raise ValueError("the encryption key has 32 bytes")
+        self._cipher = AESGCM(key)
+
+    def seal(self, secret: str, *, owner: str) -> bytes:
+        nonce = os.urandom(12)
+        return nonce + self._cipher.encrypt(nonce, secret.encode(), owner.encode())
+
+    def open(self, sealed: bytes, *, owner: str) -> str:
+        try:
+            return self._cipher.decrypt(sealed[:12], sealed[12:], owner.encode()).decode()
+        except InvalidTag:
+            raise VaultError from None
+
+
+def encode(raw: bytes) -> str:
+    """Return base64url without padding, as JOSE writes it."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

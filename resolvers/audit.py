@@ -1,0 +1,74 @@
+"""Every command leaves a row, the refused and the failed too; a done one writes it in its own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from db import audit
+from db.audit import AuditEvent, AuditOutcome
+from domain.refusals import Refusal
+from domain.staff import Forbidden, Unauthenticated
+from resolvers.context import Context
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Operation = Callable[Concatenate[Context, P], Awaitable[T]]
+
+
+class Refused(Exception):
+    """Several refusals at once: a payment of several items says no to each that it can't take."""
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("; ".join(str(refusal) for refusal in refusals))
+        self.refusals = refusals
+
+
+def command(action: str) -> Callable[[Operation[P, T]], Operation[P, T]]:
+    """
+    Write down a command that ends in a refusal, a lack of permission or a fault, and let it rise.
+
+    The row is all that such a command leaves behind.
+    """
+
+    def decorate(operation: Operation[P, T]) -> Operation[P, T]:
+        @wraps(operation)
+        async def audited(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            try:
+                return await operation(context, *args, **kwargs)
+            except (Refused, Refusal, Forbidden, Unauthenticated) as no:
+                await _write(context, action, AuditOutcome.REFUSED, _codes(no))
+                raise
+            except Exception as fault:
+                await _write(context, action, AuditOutcome.FAILED, type(fault).__name__)
+                raise
+
+        return audited
+
+    return decorate
+
+
+async def _write(context: Context, action: str, outcome: AuditOutcome, why: str) -> None:
+    await audit.record(
+        AuditEvent(
+            at=await context.clock(),
+            actor=context.actor_id,
+            action=action,
+            outcome=outcome,
+            request_id=context.request_id,
+            details={"why": why},
+        )
+    )
+
+
+def _codes(no: Exception) -> str:
+    match no:
+        case Refused(refusals=refusals):
+            return ",".join(refusal.code for refusal in refusals)
+        case Refusal(code=code):
+            return code
+        case Forbidden():
+            return "FORBIDDEN"
+        case _:
+            return "UNAUTHENTICATED"

@@ -1,0 +1,99 @@
+"""What every operation may reach: who asks, the clock, ids, the outer systems, the hub, the keys."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from domain.refusals import Language
+from domain.staff import Actor
+from integrations.customer import CustomerManagement
+from integrations.debt import DebtManagement
+from integrations.gateways import Gateways
+from integrations.hifpt import HiFPT
+from integrations.keys import KeyRing, Vault
+from integrations.revenue import Revenue
+from integrations.sms import Sms
+from integrations.staff import StaffManagement
+from resolvers.hub import Hub
+from resolvers.ids import Ids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What the operator decided. Money in VND."""
+
+    public_url: str
+    qr_lifetime: timedelta
+    token_lifetime: timedelta
+    session_lifetime: timedelta = timedelta(days=30)
+    cash_in_hand_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """The receipts' keys are not the tokens': who can make a token cannot make a receipt."""
+
+    tokens: KeyRing
+    receipts: KeyRing
+    vault: Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """
+    The first part belongs to one request, the rest to the process.
+
+    `clock` reads the database's time: an operation reads it once and passes it on. `process` is
+    this process's number, by which others can tell whether it is alive.
+    """
+
+    actor: Actor | None = None
+    language: Language = "vi"
+    request_id: str = ""
+    client_ip: str = "127.0.0.1"
+    expires_at: datetime | None = None
+    memo: dict[str, object] = field(default_factory=dict[str, object])
+
+    clock: Callable[[], Awaitable[datetime]]
+    ids: Ids
+    process: int
+    terms: Terms
+    keys: Keys
+    hub: Hub
+    revenue: Revenue
+    customers: CustomerManagement
+    staff_management: StaffManagement
+    debts: DebtManagement
+    hifpt: HiFPT
+    sms: Sms
+    gateways: Gateways
+
+    def asked_by(
+        self,
+        actor: Actor | None,
+        *,
+        language: Language = "vi",
+        request_id: str = "",
+        client_ip: str = "127.0.0.1",
+        expires_at: datetime | None = None,
+    ) -> Context:
+        """Return the context of one request."""
+        return replace(
+            self,
+            actor=actor,
+            language=language,
+            request_id=request_id,
+            client_ip=client_ip,
+            expires_at=expires_at,
+            memo={},
+        )
+
+    @property
+    def actor_id(self) -> str:
+        """Who the audit trail names: an actor, or the system itself."""
+        return self.actor.id if self.actor else "system"
+
+    def confirmation_link(self, receipt_token: str) -> str:
+        return f"{self.terms.public_url}/pay/{receipt_token}"

@@ -1,0 +1,132 @@
+"""A customer at the door: who they are, what they owe, and who is collecting it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import replace
+from typing import TypeVar, cast
+
+from db import bills
+from domain.bills import Bill, BillStatus, Fee, ItemType, PastPayment
+from domain.customers import Customer, Debt
+from domain.refusals import NotFound
+from domain.staff import Operation, check
+from resolvers.context import Context
+
+T = TypeVar("T")
+Owed = TypeVar("Owed", Bill, Fee)
+Held = dict[tuple[ItemType, str], bills.Collection]
+
+
+async def customer(context: Context, contract_number: str, also: Collection[str] = ()) -> Customer:
+    """
+    Return the customer of a contract. Raises NotFound, UpstreamUnavailable.
+
+    *also* names what will be asked next (`bills`, `fees`, `history`, `debt`): it is read side by
+    side with the customer, so that a page costs its slowest system and not the sum of them.
+    """
+    check(context.actor, Operation.READ_CUSTOMER)
+    for name in also:
+        _READS[name](context, contract_number)
+    return await context.customers.customer(contract_number)
+
+
+async def all_bills(context: Context, contract_number: str) -> tuple[Bill, ...]:
+    """Return the contract's bills, ours that are paid or being collected marked so."""
+    check(context.actor, Operation.READ_CUSTOMER)
+    found, held = await asyncio.gather(
+        _bills(context, contract_number), _held(context, contract_number)
+    )
+    return tuple(_seen(one, held.get((ItemType.BILL, one.bill_number))) for one in found)
+
+
+async def bill(context: Context, contract_number: str, bill_number: str) -> Bill:
+    """Return one bill of the contract. Raises NotFound for another contract's."""
+    for one in await all_bills(context, contract_number):
+        if one.bill_number == bill_number:
+            return one
+    raise NotFound(what_vi="hoá đơn", what_en="bill", id=bill_number)
+
+
+async def fees(context: Context, contract_number: str) -> tuple[Fee, ...]:
+    check(context.actor, Operation.READ_CUSTOMER)
+    found, held = await asyncio.gather(
+        _fees(context, contract_number), _held(context, contract_number)
+    )
+    return tuple(_seen(one, held.get((ItemType.FEE, one.fee_id))) for one in found)
+
+
+async def history(context: Context, contract_number: str) -> tuple[PastPayment, ...]:
+    """Return what Revenue Management recorded of the contract, newest first."""
+    check(context.actor, Operation.READ_CUSTOMER)
+    found = await _history(context, contract_number)
+    return tuple(sorted(found, key=lambda past: past.paid_at, reverse=True))
+
+
+async def debt(context: Context, contract_number: str) -> Debt:
+    check(context.actor, Operation.READ_CUSTOMER)
+    return await _debt(context, contract_number)
+
+
+async def total_outstanding(context: Context, contract_number: str) -> int:
+    """Return what is unpaid, in VND: bills and fees, whoever is collecting them now."""
+    owed = await asyncio.gather(all_bills(context, contract_number), fees(context, contract_number))
+    return sum(one.amount for group in owed for one in group if one.status is BillStatus.UNPAID)
+
+
+def _seen(owed: Owed, held: bills.Collection | None) -> Owed:
+    """Revenue learns of our payments a little later: until then ours decide what is shown."""
+    if held is None:
+        return owed
+    if held.paid_at is not None:
+        return replace(owed, status=BillStatus.PAID)
+    return replace(owed, lock=held.lock)
+
+
+def _once(
+    context: Context, what: str, contract_number: str, read: Callable[[str], Awaitable[T]]
+) -> asyncio.Future[T]:
+    """Start a reading once a request, whoever asks for it first; everyone awaits the same one."""
+    key = f"{what}:{contract_number}"
+    started = context.memo.get(key)
+    if started is None:
+        started = asyncio.ensure_future(read(contract_number))
+        started.add_done_callback(_noticed)
+        context.memo[key] = started
+    return cast("asyncio.Future[T]", started)
+
+
+def _noticed(done: asyncio.Future[T]) -> None:
+    """A reading that no one came to await has failed for no one."""
+    if not done.cancelled():
+        done.exception()
+
+
+def _bills(context: Context, contract_number: str) -> asyncio.Future[tuple[Bill, ...]]:
+    return _once(context, "bills", contract_number, context.revenue.bills)
+
+
+def _fees(context: Context, contract_number: str) -> asyncio.Future[tuple[Fee, ...]]:
+    return _once(context, "fees", contract_number, context.revenue.fees)
+
+
+def _history(context: Context, contract_number: str) -> asyncio.Future[tuple[PastPayment, ...]]:
+    return _once(context, "history", contract_number, context.revenue.history)
+
+
+def _debt(context: Context, contract_number: str) -> asyncio.Future[Debt]:
+    return _once(context, "debt", contract_number, context.debts.debt)
+
+
+def _held(context: Context, contract_number: str) -> asyncio.Future[Held]:
+    return _once(context, "held", contract_number, bills.collections)
+
+
+_READS: dict[str, Callable[[Context, str], object]] = {
+    "bills": _bills,
+    "fees": _fees,
+    "history": _history,
+    "debt": _debt,
+    "held": _held,
+}

@@ -1,0 +1,146 @@
+"""Asking a gateway what became of a payment: when staff ask, cancel, or the clock says so."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from db import attempts, payments
+from domain.attempts import AttemptStatus
+from domain.evidence import Closing, Evidence, Finding, Grade
+from domain.inquiries import Question, next_question
+from domain.payments import Payment, PaymentStatus, TransitionRefused
+from domain.refusals import InvalidInput
+from domain.staff import Operation, check
+from resolvers import gateways
+from resolvers.audit import command
+from resolvers.context import Context
+from resolvers.payments import apply, visible
+
+
+@command("verifyPayment")
+async def verify(context: Context, payment_id: str) -> Payment:
+    """
+    Ask the gateway now, and return the payment as it is then.
+
+    Inside the gateway's own quota its last answer stands. Raises NotFound, and GatewayUnavailable
+    when it does not answer; a payment with nothing to ask is returned as it is.
+    """
+    actor = check(context.actor, Operation.FOLLOW_UP)
+    payment = visible(await payments.by_id(payment_id), actor, payment_id)
+    if payment.attempt is None or payment.status is PaymentStatus.SUCCESS:
+        return payment
+    asked = await ask(context, payment)
+    if asked is None:
+        return payment
+    if asked.finding is Finding.UNKNOWN or asked.finding is Finding.NOT_SENT:
+        raise gateways.unavailable(
+            context, payment.method, payment.attempt.gateway, retry_after_ms=5000
+        )
+    return await _afresh(payment)
+
+
+@command("cancelPayment")
+async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
+    """
+    End an unpaid payment: never sent, or unpaid by the gateway's own word.
+
+    Cancelling twice is once. Raises NotFound, TransitionRefused (paid meanwhile, or held), and
+    GatewayUnavailable when the gateway can't say whether it was paid: nothing has changed then.
+    """
+    actor = check(context.actor, Operation.CANCEL)
+    if not 3 <= len(reason.strip()) <= 200:
+        raise InvalidInput(
+            field="reason",
+            problem_vi="cần lý do từ 3 đến 200 ký tự.",
+            problem_en="needs a reason of 3 to 200 characters.",
+        )
+    payment = visible(await payments.by_id(payment_id), actor, payment_id)
+    if payment.status is PaymentStatus.CANCELLED:
+        return payment
+    attempt = payment.attempt
+    if payment.is_final or attempt is None or payment.hold_reason is not None:
+        raise _cannot_cancel(payment)
+    if attempt.status is AttemptStatus.CREATED:
+        unpaid = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.UNPAID)
+        await apply(context, attempt.reference, unpaid, closing=Closing.CANCELLED)
+    else:
+        await ask(context, payment, closing=Closing.CANCELLED)
+    after = await _afresh(payment)
+    if after.status is PaymentStatus.CANCELLED:
+        return after
+    if after.is_final or after.hold_reason is not None:
+        raise _cannot_cancel(after)
+    raise gateways.unavailable(context, payment.method, attempt.gateway, retry_after_ms=5000)
+
+
+async def follow_up(context: Context, payment_id: str) -> datetime | None:
+    """
+    Ask about a payment if it is time to; return when to come again, None when nothing is left.
+
+    The road by which a lost webhook, a silent gateway, a crash after sending and a QR's end are
+    all settled. Called as often as one likes: it asks only when it is due.
+    """
+    payment = await payments.by_id(payment_id)
+    assert payment is not None
+    question = _question(context, payment)
+    now = await context.clock()
+    if question is None or question.at > now:
+        return question.at if question else None
+    assert payment.attempt is not None
+    if payment.status is PaymentStatus.PENDING:
+        lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NOT_SENT)
+        await apply(context, payment.attempt.reference, lost)
+    else:
+        await ask(context, payment, closing=question.closing)
+    following = _question(context, await _afresh(payment))
+    return following.at if following else None
+
+
+async def ask(
+    context: Context, payment: Payment, *, closing: Closing | None = None
+) -> Evidence | None:
+    """
+    Inquire, and apply the answer. One asker at a time, within the gateway's quota.
+
+    Inside the quota the last answer counts: "unpaid" still closes what was to be closed. Returns
+    None where that says nothing.
+    """
+    attempt = payment.attempt
+    assert attempt is not None
+    gateway = context.gateways[attempt.gateway]
+    now = await context.clock()
+    quota = timedelta(seconds=gateway.ask_again_after)
+    if await attempts.claim_inquiry(attempt.reference, now=now, not_after=now - quota):
+        evidence = await gateway.inquire(attempt, now=now)
+        await attempts.note_finding(attempt.reference, evidence.finding)
+    elif closing is not None and attempt.last_finding == Finding.UNPAID:
+        evidence = Evidence(
+            grade=Grade.E2, source=f"{attempt.gateway.lower()}:last", finding=Finding.UNPAID
+        )
+    else:
+        return None
+    await apply(context, attempt.reference, evidence, closing=closing)
+    return evidence
+
+
+def _question(context: Context, payment: Payment) -> Question | None:
+    if payment.attempt is None:
+        return None
+    gateway = context.gateways[payment.attempt.gateway]
+    return next_question(
+        payment,
+        quota=timedelta(seconds=gateway.ask_again_after),
+        revocable=gateway.revocable,
+    )
+
+
+async def _afresh(payment: Payment) -> Payment:
+    after = await payments.by_id(payment.id)
+    assert after is not None
+    return after
+
+
+def _cannot_cancel(payment: Payment) -> TransitionRefused:
+    return TransitionRefused(
+        payment_id=payment.id, status=payment.status, wanted=PaymentStatus.CANCELLED
+    )

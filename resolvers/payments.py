@@ -1,0 +1,518 @@
+"""
+The life of a payment, in the order in which it happens: promise, ask, conclude.
+
+Two doors. A client's write enters by the idempotency claim in `_promise`; whatever is said about
+money from outside, by whichever road, enters by `apply`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import structlog
+
+from db import attempts, audit, bills, cases, idempotency, jobs, ledger, limits, payments, sessions
+from db.audit import AuditEvent
+from db.jobs import Job
+from db.transaction import transaction
+from domain import collection
+from domain.attempts import Attempt, AttemptStatus
+from domain.bills import BillAlreadyPaid, BillLocked, Item
+from domain.calendar import business_date
+from domain.cases import Case, CaseStatus
+from domain.collection import ProcessPayment
+from domain.customers import Customer
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
+from domain.gateways import Gateway, GatewayUnavailable, Order, WalletTokenMissing
+from domain.idempotency import (
+    WAIT_SECONDS,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    check_key,
+    fingerprint,
+)
+from domain.ledger import collected
+from domain.limits import kinds_of
+from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
+from domain.money import Currency
+from domain.payments import Payment, PaymentStatus
+from domain.refusals import InvalidInput, NotFound, Refusal, UpstreamUnavailable
+from domain.staff import Actor, Operation, check, scope
+from integrations import phones
+from resolvers import gateways
+from resolvers import limits as limit_operations
+from resolvers.audit import Refused, command
+from resolvers.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+OPERATION = "processPayment"
+READING_SECONDS = 10.0  # the outer systems' share of the 25 s in which a mutation answers
+ASKING_SECONDS = 14.0  # the gateway's share; after it the outcome is UNKNOWN, and is asked for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processed:
+    """`replayed` says that the key was used before: this is what became of the first request."""
+
+    payment: Payment
+    replayed: bool = False
+
+
+@command(OPERATION)
+async def process(context: Context, asked: ProcessPayment) -> Processed:
+    """
+    Take the money for bills and fees: at once in cash, or by opening a QR or a payment form.
+
+    Raises every refusal of the contract; after a refusal nothing has changed. A gateway that stays
+    silent is no refusal: the payment is PROCESSING and `needs_verification`.
+    """
+    actor = check(context.actor, Operation.COLLECT)
+    check_key(asked.idempotency_key)
+    collection.check_items(asked.items)
+    asked = replace(asked, customer_phone=_phone(asked.customer_phone))
+    print_ = fingerprint(OPERATION, asked.facts)
+    if (replayed := await _replayed(actor, asked, print_)) is not None:
+        return replayed
+    gateway = gateways.ready(context, asked.method)
+    wallet = await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
+    customer = await _read(context, actor, asked)
+    payment = await _promise(context, actor, asked, print_, customer, gateway)
+    if payment is None:  # the same key won the race
+        repeated = await _replayed(actor, asked, print_)
+        assert repeated is not None
+        return repeated
+    if gateway is None:
+        await announce(context, payment)
+        return Processed(payment=payment)
+    asking = _ask(context, asked, payment, gateway, wallet)
+    return Processed(payment=await asyncio.shield(asyncio.ensure_future(asking)))
+
+
+async def read(context: Context, payment_id: str) -> Payment:
+    """Return a payment that the asker may see. Raises NotFound for any other."""
+    actor = check(context.actor, Operation.READ_PAYMENT)
+    return visible(await payments.by_id(payment_id), actor, payment_id)
+
+
+def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
+    """Return *payment*; what is not the actor's reads as not found."""
+    if payment is None or not scope(actor).covers(staff_id=payment.staff_id, team=payment.team):
+        raise NotFound(what_vi="giao dịch", what_en="payment", id=payment_id)
+    return payment
+
+
+async def announce(context: Context, payment: Payment) -> None:
+    """Wake whoever watches this payment, every payment, or its collector's limits."""
+    message = f"{payment.id} {payment.version}"
+    await context.hub.publish(f"payment:{payment.id}", message)
+    await context.hub.publish("payments", message)
+    if payment.method in STAFF_MONEY:
+        await limit_operations.announce(context, payment.staff_id)
+
+
+# ── the first door: the idempotency claim ────────────────────────────────────────────────────────
+
+
+async def _replayed(actor: Actor, asked: ProcessPayment, print_: bytes) -> Processed | None:
+    """Return what the key already stands for, waiting a little for a first request in flight."""
+    for wait in (0.05, 0.1, 0.2, 0.4, 0.5, WAIT_SECONDS - 1.25, None):
+        claim = await idempotency.find(actor.id, OPERATION, asked.idempotency_key)
+        if claim is None:
+            return None
+        if claim.fingerprint != print_:
+            raise IdempotencyKeyReused(payment_id=claim.subject_id)
+        if not claim.in_flight:
+            payment = await payments.by_id(claim.subject_id)
+            assert payment is not None, "a key is kept in the transaction of its payment"
+            return Processed(payment=payment, replayed=True)
+        if wait is None:
+            raise IdempotencyInProgress(payment_id=claim.subject_id, retry_after_ms=1000)
+        await asyncio.sleep(wait)
+    return None
+
+
+async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Customer:
+    """
+    Read the contract and what it owes afresh, and say no where the request does not fit.
+
+    A cache is for display: money is decided on what the systems say now, or refused.
+    """
+    try:
+        async with asyncio.timeout(READING_SECONDS):
+            customer, owed_bills, owed_fees, _ = await asyncio.gather(
+                context.customers.customer(asked.contract_number),
+                context.revenue.bills(asked.contract_number),
+                context.revenue.fees(asked.contract_number),
+                _limits(context, actor, asked.method),
+            )
+    except TimeoutError:
+        raise UpstreamUnavailable(system="Revenue Management") from None
+    collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
+    return customer
+
+
+async def _limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
+    """Hear Staff Management where the staff's own money is taken; the promise then decides."""
+    if method in STAFF_MONEY:
+        await limit_operations.current(context, actor.id, await context.clock())
+
+
+async def _promise(
+    context: Context,
+    actor: Actor,
+    asked: ProcessPayment,
+    print_: bytes,
+    customer: Customer,
+    gateway: Gateway | None,
+) -> Payment | None:
+    """
+    Write the whole promise in one transaction, before anyone else is asked anything.
+
+    Cash is complete with it. Returns None where the same key was claimed by another request.
+    """
+    now = await context.clock()
+    payment = _new(context, actor, asked, customer, gateway, now)
+    attempt = payment.attempt
+    cash = gateway is None
+    done = payment.become(PaymentStatus.SUCCESS, now) if cash else payment
+    async with transaction():
+        claimed = await idempotency.claim(
+            actor.id,
+            OPERATION,
+            asked.idempotency_key,
+            fingerprint=print_,
+            subject_id=payment.id,
+            process=context.process,
+            now=now,
+            answered=cash,
+        )
+        if not claimed:
+            return None
+        await payments.add(done)
+        if not await bills.lock(payment):
+            raise Refused(await _held_by_others(payment))
+        await limits.take(
+            actor.id,
+            kinds_of(payment.method),
+            payment.amount,
+            today=payment.business_date,
+            reserve=not cash,
+        )
+        await _record(context, "create", None, payment, now)
+        if attempt is not None:
+            await attempts.add(attempt)
+            await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
+        else:
+            await ledger.post(done.id, "SUCCESS", collected(done, done.money), now)
+            await _record(context, "confirmCash", payment.status, done, now)
+            await jobs.enqueue(after_success(done))
+    return done
+
+
+async def _ask(
+    context: Context,
+    asked: ProcessPayment,
+    payment: Payment,
+    gateway: Gateway,
+    wallet: str | None,
+) -> Payment:
+    """Commit that we are about to send, send, and apply what comes back, silence included."""
+    try:
+        sent = await _sent(context, payment)
+        assert sent.attempt is not None
+        order = _order(context, sent, gateway, wallet)
+        evidence = await _start(context, gateway, sent, order)
+        return (await apply(context, sent.attempt.reference, evidence)).payment
+    finally:
+        now = await context.clock()
+        await idempotency.answered(payment.staff_id, OPERATION, asked.idempotency_key, now)
+
+
+async def _sent(context: Context, payment: Payment) -> Payment:
+    """Mark the attempt SENT. A crash from here on is visible, and asked about."""
+    now = await context.clock()
+    async with transaction():
+        locked = await payments.lock(payment.id)
+        assert locked is not None
+        assert locked.attempt is not None
+        moved = locked.become(PaymentStatus.PROCESSING, now)
+        attempt = replace(locked.attempt, status=AttemptStatus.SENT, sent_at=now)
+        moved = replace(moved, attempt=attempt)
+        await payments.save(moved)
+        await attempts.save(attempt)
+        await _record(context, "send", locked.status, moved, now)
+    await announce(context, moved)
+    return moved
+
+
+async def _start(context: Context, gateway: Gateway, sent: Payment, order: Order) -> Evidence:
+    assert sent.attempt is not None
+    source = f"{gateway.name.lower()}:start"
+    try:
+        async with asyncio.timeout(ASKING_SECONDS):
+            return await gateway.start(sent.attempt, order, now=sent.updated_at)
+    except GatewayUnavailable:  # the breaker opened since we looked: nothing was sent
+        failure = gateways.not_sent(context, sent.method, gateway.name)
+        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
+    except TimeoutError:
+        return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
+
+
+# ── the second door: evidence ────────────────────────────────────────────────────────────────────
+
+
+class UnknownReference(Exception):
+    """No attempt of ours has this reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    payment: Payment
+    decision: Decision
+
+
+async def apply(
+    context: Context, reference: str, evidence: Evidence, *, closing: Closing | None = None
+) -> Applied:
+    """
+    Let *evidence* about one of our references do to its payment what the domain decides.
+
+    The only way in which money from outside changes anything. Locks the payment's row; repeats,
+    latecomers and parallel deliveries find it changed, and change nothing. Raises UnknownReference.
+    """
+    payment_id = await attempts.payment_of(reference)
+    if payment_id is None:
+        raise UnknownReference(reference)
+    now = await context.clock()
+    while True:
+        try:
+            async with transaction():
+                payment = await payments.lock(payment_id)
+                assert payment is not None
+                assert payment.attempt is not None
+                decision = decide(
+                    payment,
+                    payment.attempt,
+                    evidence,
+                    now=now,
+                    closing=closing,
+                    bills_open=await _bills_open(payment, evidence),
+                )
+                await _write(context, payment, decision, evidence, now)
+            break
+        except bills.TakenMeanwhile:
+            continue  # the bill was taken between the look and the lock: look again
+    if decision.changed:
+        await announce(context, decision.payment)
+    log.info(
+        "evidence",
+        payment=payment_id,
+        source=evidence.source,
+        finding=evidence.finding,
+        was=payment.status,
+        now=decision.payment.status,
+        changed=decision.changed,
+    )
+    return Applied(payment=decision.payment, decision=decision)
+
+
+async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
+    late = payment.is_final and evidence.finding is Finding.PAID
+    return await bills.are_open(payment) if late else True
+
+
+async def _write(
+    context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
+) -> None:
+    """Write what was decided; in the caller's transaction, under its lock."""
+    after = decision.payment
+    if decision.ask:
+        await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
+    if not decision.changed:
+        return
+    if decision.attempt is not None:
+        after = replace(after, attempt=decision.attempt)
+        await attempts.save(decision.attempt)
+    await payments.save(after)
+    await ledger.post(after.id, evidence.finding, decision.postings, now)
+    await _carry_out(decision.effect, after)
+    if decision.case is not None:
+        await cases.open_case(
+            Case(
+                id=context.ids.record("CASE"),
+                kind=decision.case,
+                status=CaseStatus.OPEN,
+                opened_at=now,
+                amount=evidence.money.amount if evidence.money else None,
+                payment_id=after.id,
+                gateway=after.gateway,
+            )
+        )
+    await _record(context, "apply", before.status, after, now, evidence)
+    if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
+        await jobs.enqueue(after_success(after))
+
+
+async def _carry_out(effect: Effect, payment: Payment) -> None:
+    kinds = kinds_of(payment.method)
+    counted = (payment.staff_id, kinds, payment.amount)
+    match effect:
+        case Effect.NONE:
+            pass
+        case Effect.COLLECT:
+            await limits.use(*counted, today=payment.business_date)
+        case Effect.COLLECT_LATE:
+            await bills.lock_again(payment)
+            await limits.use_late(*counted, today=payment.business_date)
+        case Effect.RELEASE:
+            await bills.release(payment)
+            await limits.release(*counted, today=payment.business_date)
+
+
+# ── what the doors share ─────────────────────────────────────────────────────────────────────────
+
+FOLLOW_UP = timedelta(seconds=5)
+
+
+def after_success(payment: Payment) -> Sequence[Job]:
+    """Return what a success sets going, enqueued with it: Revenue, then Debt, and the customer."""
+    return [
+        Job(name="record_payment", subject=payment.id),
+        Job(name="settle_debt", subject=payment.id),
+        Job(name="notify_customer", subject=payment.id),
+    ]
+
+
+async def _held_by_others(payment: Payment) -> tuple[Refusal, ...]:
+    """Return, for each item that someone else holds or has paid, the refusal that says so."""
+    held = await bills.collections(payment.contract_number, payment.items)
+    return tuple(
+        _refusal(item, held[item.type, item.id])
+        for item in payment.items
+        if (item.type, item.id) in held and held[item.type, item.id].payment_id != payment.id
+    )
+
+
+def _refusal(item: Item, held: bills.Collection) -> Refusal:
+    if held.paid_at is not None:
+        return BillAlreadyPaid(bill_number=item.id, paid_at=held.paid_at)
+    return BillLocked(
+        bill_number=item.id,
+        payment_id=held.payment_id,
+        held_by=held.staff_name,
+        method=held.method,
+        until=held.until,
+    )
+
+
+def _new(
+    context: Context,
+    actor: Actor,
+    asked: ProcessPayment,
+    customer: Customer,
+    gateway: Gateway | None,
+    now: datetime,
+) -> Payment:
+    payment_id = context.ids.payment()
+    amount = sum(item.amount for item in asked.items)
+    expires_at = now + context.terms.qr_lifetime
+    payment = Payment(
+        id=payment_id,
+        version=1,
+        status=PaymentStatus.PENDING,
+        method=asked.method,
+        amount=amount,
+        currency=Currency.VND,
+        contract_number=customer.contract_number,
+        customer_name=customer.name,
+        items=tuple(sorted(asked.items)),
+        staff_id=actor.id,
+        staff_name=actor.name,
+        team=actor.team,
+        business_date=business_date(now),
+        receipt_token=context.ids.receipt(),
+        notify=collection.notify(asked, customer),
+        created_at=now,
+        updated_at=now,
+    )
+    if gateway is None:
+        return payment
+    attempt = Attempt(
+        reference=context.ids.reference(),
+        payment_id=payment_id,
+        gateway=gateway.name,
+        status=AttemptStatus.CREATED,
+        money=payment.money,
+        created_at=now,
+        expires_at=expires_at,
+    )
+    return replace(payment, expires_at=expires_at, attempt=attempt)
+
+
+def _order(context: Context, payment: Payment, gateway: Gateway, wallet: str | None) -> Order:
+    return Order(
+        description=f"Thanh toan hop dong {payment.contract_number}",
+        customer_name=payment.customer_name,
+        customer_phone=payment.notify.phone,
+        client_ip=context.client_ip,
+        return_url=context.confirmation_link(payment.receipt_token),
+        notify_url=gateways.notify_url(context, gateway.name),
+        staff_token=wallet,
+    )
+
+
+def _phone(text: str | None) -> str | None:
+    if text is None or not text.strip():
+        return None
+    number = phones.normalise(text)
+    if number is None:
+        raise InvalidInput(
+            field="customerPhone",
+            problem_vi="không phải số di động Việt Nam.",
+            problem_en="is not a Vietnamese mobile number.",
+        )
+    return number
+
+
+async def _wallet_token(context: Context, actor: Actor) -> str:
+    """Return the wallet's token of this login. Raises WalletTokenMissing: log in again."""
+    sealed = await sessions.wallet_token(actor.session) if actor.session else None
+    if sealed is None or actor.session is None:
+        raise WalletTokenMissing(
+            gateway=GatewayName.FPT_PAY,
+            alternatives=context.gateways.alternatives(PaymentMethod.FPT_PAY),
+        )
+    return context.keys.vault.open(sealed, owner=actor.session)
+
+
+async def _record(
+    context: Context,
+    action: str,
+    before: PaymentStatus | None,
+    after: Payment,
+    now: datetime,
+    evidence: Evidence | None = None,
+) -> None:
+    await audit.record(
+        AuditEvent(
+            at=now,
+            actor=context.actor_id,
+            action=action,
+            payment_id=after.id,
+            from_status=before,
+            to_status=after.status,
+            evidence=evidence.grade if evidence else None,
+            source=evidence.source if evidence else None,
+            event_id=evidence.event_id if evidence else None,
+            request_id=context.request_id,
+            details={
+                "version": after.version,
+                "amount": after.amount,
+                "finding": evidence.finding if evidence else None,
+            },
+        )
+    )

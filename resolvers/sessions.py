@@ -1,0 +1,187 @@
+"""Logging in, staying in, and out: members of staff by password, programs by their secret."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+
+from db import audit, limits, sessions, staff
+from db.audit import AuditEvent
+from db.sessions import Session
+from db.transaction import transaction
+from domain.calendar import business_date
+from domain.limits import StaffLimits
+from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
+from resolvers import tokens
+from resolvers.audit import command
+from resolvers.context import Context
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """What a client keeps: a token for a quarter of an hour, and one to get the next with."""
+
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime
+    staff: Staff
+
+
+@command("login")
+async def login(context: Context, *, staff_id: str, password: str) -> Login:
+    """Ask Staff Management, and open a session. Raises InvalidCredentials, UpstreamUnavailable."""
+    known = await context.staff_management.authenticate(staff_id, password)
+    now = await context.clock()
+    session = Session(
+        id=context.ids.record("SES"),
+        staff=known.staff,
+        expires_at=now + context.terms.session_lifetime,
+    )
+    refresh_token = context.ids.secret()
+    async with transaction():
+        await staff.learn(known.staff, now)
+        await learn_limits(context, staff_id, known.limits, now)
+        await sessions.add(
+            session,
+            refresh_hash=tokens.digest(refresh_token),
+            wallet_token=(
+                context.keys.vault.seal(known.fpt_pay_token, owner=session.id)
+                if known.fpt_pay_token
+                else None
+            ),
+            now=now,
+        )
+        await audit.record(
+            AuditEvent(at=now, actor=staff_id, action="login", request_id=context.request_id)
+        )
+    return _login(context, session, refresh_token, now)
+
+
+@command("refreshSession")
+async def refresh(context: Context, *, refresh_token: str) -> Login:
+    """
+    Replace both tokens; the role and limits are read afresh from Staff Management.
+
+    A token that was replaced before ends its session: two parties hold it. Raises
+    InvalidCredentials, UpstreamUnavailable.
+    """
+    now = await context.clock()
+    old_hash = tokens.digest(refresh_token)
+    session = await sessions.by_refresh(old_hash, now)
+    if session is None:
+        await sessions.end_reused(old_hash, now)
+        raise InvalidCredentials
+    known, known_limits = await context.staff_management.staff(session.staff.staff_id)
+    new_token = context.ids.secret()
+    async with transaction():
+        if not await sessions.rotate(
+            session.id, old_hash=old_hash, new_hash=tokens.digest(new_token)
+        ):
+            raise InvalidCredentials
+        await staff.learn(known, now)
+        await learn_limits(context, known.staff_id, known_limits, now)
+        await audit.record(
+            AuditEvent(
+                at=now,
+                actor=known.staff_id,
+                action="refreshSession",
+                request_id=context.request_id,
+            )
+        )
+    renewed = Session(id=session.id, staff=known, expires_at=session.expires_at)
+    return _login(context, renewed, new_token, now)
+
+
+@command("logout")
+async def logout(context: Context) -> None:
+    """End the session: its tokens are refused from now on. Raises Unauthenticated."""
+    if context.actor is None:
+        raise Unauthenticated
+    now = await context.clock()
+    async with transaction():
+        if context.actor.session is not None:
+            await sessions.end(context.actor.session, now)
+        await audit.record(
+            AuditEvent(
+                at=now, actor=context.actor.id, action="logout", request_id=context.request_id
+            )
+        )
+
+
+async def me(context: Context) -> Staff:
+    """Return the asker as Staff Management last described them. Raises Unauthenticated."""
+    if context.actor is None:
+        raise Unauthenticated
+    known = await staff.by_id(context.actor.id)
+    actor = context.actor
+    return known or Staff(
+        staff_id=actor.id, name=actor.name, role=actor.role, permissions=actor.permissions
+    )
+
+
+async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
+    """Return who *token* proves and until when. Raises Unauthenticated, after a logout too."""
+    now = await context.clock()
+    actor, expires_at = tokens.read(context, token, now)
+    if actor.session is not None and not await sessions.is_open(actor.session, now):
+        raise Unauthenticated
+    return actor, expires_at
+
+
+@command("token")
+async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
+    """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
+    client = await sessions.api_client(client_id)
+    kept = client.secret_hash if client else bytes(32)
+    if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
+        raise InvalidCredentials
+    now = await context.clock()
+    actor = Actor(id=client.client_id, name=client.name, role=client.role)
+    access_token, expires_at = tokens.mint(context, actor, now)
+    return Login(
+        access_token=access_token,
+        refresh_token=None,
+        expires_at=expires_at,
+        staff=Staff(staff_id=client.client_id, name=client.name, role=client.role),
+    )
+
+
+async def learn_api_client(
+    context: Context, *, client_id: str, name: str, role: Role, secret: str
+) -> None:
+    """Make a program known, if it is not: what development starts with."""
+    client = sessions.ApiClient(
+        client_id=client_id, name=name, role=role, secret_hash=tokens.digest(secret)
+    )
+    await sessions.learn_api_client(client, await context.clock())
+
+
+async def learn_limits(context: Context, staff_id: str, theirs: StaffLimits, now: datetime) -> None:
+    """Write down the limits that Staff Management gives today, in the caller's transaction."""
+    cash_in_hand = context.terms.cash_in_hand_limit
+    await limits.learn(
+        staff_id,
+        theirs,
+        cash_in_hand=theirs.daily if cash_in_hand is None else cash_in_hand,
+        today=business_date(now),
+        now=now,
+    )
+
+
+def _login(context: Context, session: Session, refresh_token: str, now: datetime) -> Login:
+    actor = Actor(
+        id=session.staff.staff_id,
+        name=session.staff.name,
+        role=session.staff.role,
+        permissions=session.staff.permissions,
+        team=session.staff.team,
+        session=session.id,
+    )
+    access_token, expires_at = tokens.mint(context, actor, now)
+    return Login(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_at=expires_at,
+        staff=session.staff,
+    )

@@ -1,0 +1,137 @@
+"""What the office looks at: pages of payments, and every change as it happens."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+
+from db import payments
+from domain.payments import Payment
+from domain.refusals import InvalidInput
+from domain.search import PaymentFilter, PaymentOrder, Totals
+from domain.staff import Operation, Scope, check, scope
+from resolvers.context import Context
+from resolvers.hub import RESYNC
+
+MOST = 100
+# After a lost connection to Redis, changes from this long before are looked for again.
+OVERLAP = timedelta(seconds=10)
+RESYNC_MOST = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page; `filter` and `scope` are kept so that totals are counted only when asked for."""
+
+    payments: tuple[Payment, ...]
+    has_next: bool
+    order: PaymentOrder
+    filter: PaymentFilter
+    scope: Scope
+
+    def cursor(self, payment: Payment) -> str:
+        return _cursor(payment, self.order)
+
+    async def totals(self) -> Totals:
+        return await payments.totals(self.scope, self.filter)
+
+
+async def page(
+    context: Context,
+    filter: PaymentFilter,
+    *,
+    first: int,
+    after: str | None,
+    order: PaymentOrder,
+) -> Page:
+    """
+    Return up to *first* of the payments that the asker may see, behind the cursor *after*.
+
+    A page is cut by key, never by offset: rows that arrive meanwhile are neither skipped nor
+    repeated, and page 1,000 costs what page 1 does. Raises InvalidInput.
+    """
+    actor = check(context.actor, Operation.READ_PAYMENT)
+    if not 1 <= first <= MOST:
+        raise InvalidInput(
+            field="first",
+            problem_vi=f"phải từ 1 đến {MOST}.",
+            problem_en=f"must be from 1 to {MOST}.",
+        )
+    seen = scope(actor)
+    key = None if after is None else _key(after, order)
+    found = await payments.page(seen, filter, order=order, after=key, most=first + 1)
+    return Page(
+        payments=tuple(found[:first]),
+        has_next=len(found) > first,
+        order=order,
+        filter=filter,
+        scope=seen,
+    )
+
+
+async def changes(context: Context, filter: PaymentFilter) -> AsyncGenerator[Payment]:
+    """
+    Yield every change, from now on, of every payment that the asker may see and *filter* names.
+
+    A payment's versions never go back. Where hints were lost, the database is asked what changed.
+    """
+    actor = check(context.actor, Operation.READ_PAYMENT)
+    seen_by = scope(actor)
+    versions: dict[str, int] = {}
+    async with context.hub.watch("payments", feed=1000) as wakes:
+        heard_at = await context.clock()
+        async for hint in wakes:
+            if hint is RESYNC:
+                changed = await payments.changed_since(heard_at - OVERLAP, most=RESYNC_MOST)
+            else:
+                payment_id, _, version = hint.partition(" ")
+                if versions.get(payment_id, 0) >= int(version):
+                    continue
+                changed = await payments.by_ids([payment_id])
+            for payment in changed:
+                heard_at = max(heard_at, payment.updated_at)
+                if versions.get(payment.id, 0) >= payment.version:
+                    continue
+                _remember(versions, payment)
+                visible = seen_by.covers(staff_id=payment.staff_id, team=payment.team)
+                if visible and filter.holds(payment):
+                    yield payment
+
+
+def _remember(versions: dict[str, int], payment: Payment) -> None:
+    versions[payment.id] = payment.version
+    if len(versions) > 10_000:  # the oldest: a change of it would only be sent once more
+        del versions[next(iter(versions))]
+
+
+def _cursor(payment: Payment, order: PaymentOrder) -> str:
+    key = [
+        part.isoformat() if isinstance(part, datetime) else part
+        for part in payments.key(payment, order)
+    ]
+    return base64.urlsafe_b64encode(orjson.dumps([order, *key])).decode()
+
+
+def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
+    """Return the key in a cursor; raise InvalidInput for one that is not ours or of another order."""
+    try:
+        made_for, *key = orjson.loads(base64.urlsafe_b64decode(cursor))
+        if made_for != order:
+            raise ValueError
+        *amount, created_at, payment_id = key
+        by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
+        numbers = [int(number) for number in amount]
+        if len(numbers) != int(by_amount):
+            raise ValueError
+        return (*numbers, datetime.fromisoformat(created_at), str(payment_id))
+    except (binascii.Error, ValueError, TypeError):
+        raise InvalidInput(
+            field="after",
+            problem_vi="con trỏ không hợp lệ cho thứ tự này; hãy tải lại từ trang đầu.",
+            problem_en="the cursor does not fit this order; load again from the first page.",
+        ) from None

@@ -1,0 +1,53 @@
+"""A payment, watched: as it is now, then after each change, until it can change no more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+from db import payments
+from domain.payments import Payment
+from resolvers.context import Context
+from resolvers.payments import read
+
+SWEEP_SECONDS = 5.0
+
+
+async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
+    """
+    Yield the payment now, and each newer version; complete on a final state. Raises NotFound.
+
+    The order is what makes it sure: listen first, then read. A hint only says "look again": the
+    payment is always read from the database, so one lost, repeated or late does no harm.
+    """
+    async with context.hub.watch(f"payment:{payment_id}") as wakes:
+        current = await read(context, payment_id)
+        sent = 0
+        while True:
+            if current.version > sent:
+                sent = current.version
+                yield current
+            if current.is_final:
+                return
+            await wakes.next()
+            again = await payments.by_id(payment_id)
+            assert again is not None, "a payment is never deleted"
+            current = again
+
+
+async def sweep(context: Context) -> None:
+    """
+    Wake, for as long as the process lives, the watchers of payments whose hint was lost.
+
+    One query for all of them, however many watch. A payment seen for the first time counts as
+    changed: its watcher may have read it before the change, and missed the hint.
+    """
+    versions: dict[str, int] = {}
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        watched = [one.removeprefix("payment:") for one in context.hub.watched("payment:")]
+        now = await payments.versions(watched)
+        for payment_id, version in now.items():
+            if versions.get(payment_id) != version:
+                context.hub.wake(f"payment:{payment_id}", f"{payment_id} {version}")
+        versions = now

@@ -1,0 +1,77 @@
+"""The ASGI application, put together: what answers where, and what lives as long as the process."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+from starlette.applications import Starlette
+from starlette.routing import Route, WebSocketRoute
+
+from resolvers import watching
+from resolvers.context import Context
+from schema import identity
+from schema.bootstrap import running
+from schema.common import format_error
+from schema.graphql_http import GraphQLEndpoint
+from schema.graphql_ws import GraphQLSockets
+from schema.health import healthz, metrics, readyz
+from schema.receipts import receipt
+from schema.root import schema
+from schema.settings import Settings, load
+from schema.webhooks import webhook
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    settings = settings or load()
+    development = settings.env == "development"
+    http: GraphQLEndpoint[Context] = GraphQLEndpoint(
+        schema,
+        identity.http_context,
+        introspection=development,
+        graphiql=development,
+        format_error=format_error,
+    )
+    sockets: GraphQLSockets[Context] = GraphQLSockets(
+        http.engine,
+        identity.socket_context,
+        origins=None if development else {_origin(settings.public_url)},
+        fresh=identity.fresh,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with running(settings) as context:
+            app.state.context = context
+            await identity.known_clients(context, settings)
+            sweep = asyncio.create_task(watching.sweep(context))
+            gc.freeze()  # what was made at start is never garbage: the collector need not look
+            yield
+            await sockets.close()
+            await http.engine.drain()
+            sweep.cancel()
+            with suppress(asyncio.CancelledError):
+                await sweep
+
+    return Starlette(
+        lifespan=lifespan,
+        routes=[
+            Route("/graphql", http),
+            WebSocketRoute("/graphql", sockets),
+            Route("/oauth/token", identity.token, methods=["POST"]),
+            Route("/.well-known/jwks.json", identity.jwks),
+            Route("/webhooks/{gateway}", webhook, methods=["GET", "POST"]),
+            Route("/pay/{token}", receipt),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+            Route("/metrics", metrics),
+        ],
+    )
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,114 @@
+"""Putting a process together: from settings to the context that every operation is given."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from db import clock, engine, processes
+from integrations.customer import CustomerManagement
+from integrations.debt import DebtManagement
+from integrations.fpt_pay import FPTPay
+from integrations.gateways import Gateways
+from integrations.hifpt import HiFPT
+from integrations.http import Upstream
+from integrations.keys import KeyRing, Vault
+from integrations.pubsub import RedisBroadcast
+from integrations.revenue import Revenue
+from integrations.sms import Sms
+from integrations.staff import StaffManagement
+from integrations.vnpay import VNPay
+from resolvers.context import Context, Keys, Terms
+from resolvers.hub import Hub
+from resolvers.ids import Ids
+from schema.settings import Hifpt, InternalSystem, Settings
+from schema.settings import Sms as SmsSettings
+
+
+@asynccontextmanager
+async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[Context]:
+    """
+    Connect to everything, and yield the context of a process; disconnect when it is left.
+
+    The settings name a database and a Redis by now, the embedded ones where none were given.
+    """
+    assert settings.database_url is not None
+    assert settings.redis_url is not None
+    async with AsyncExitStack() as stack:
+        await engine.connect(settings.database_url.get_secret_value(), pool_size=pool_size)
+        stack.push_async_callback(engine.disconnect)
+        process = await stack.enter_async_context(processes.presence())
+        channel = RedisBroadcast(settings.redis_url.get_secret_value())
+        hub = Hub(await stack.enter_async_context(_connected(channel)))
+        stack.push_async_callback(hub.close)
+
+        def opened(upstream: Upstream) -> Upstream:
+            stack.push_async_callback(upstream.aclose)
+            return upstream
+
+        customers = CustomerManagement(opened(_internal("customer", settings.customer)))
+        stack.push_async_callback(customers.aclose)
+        yield Context(
+            clock=clock.now,
+            ids=Ids(),
+            process=process,
+            terms=Terms(
+                public_url=settings.public_url,
+                qr_lifetime=settings.qr_lifetime,
+                token_lifetime=settings.token_lifetime,
+                cash_in_hand_limit=settings.cash_in_hand_limit,
+            ),
+            keys=_keys(settings),
+            hub=hub,
+            revenue=Revenue(opened(_internal("revenue", settings.revenue))),
+            customers=customers,
+            staff_management=StaffManagement(opened(_internal("staff", settings.staff))),
+            debts=DebtManagement(opened(_internal("debt", settings.debt))),
+            hifpt=HiFPT(opened(_messenger("hifpt", settings.hifpt))),
+            sms=Sms(opened(_messenger("sms", settings.sms)), sender_id=settings.sms.sender_id),
+            gateways=Gateways(
+                [
+                    VNPay(
+                        opened(Upstream("vnpay", settings.vnpay.url)),
+                        tmn_code=settings.vnpay.tmn_code,
+                        hash_secrets=[one.get_secret_value() for one in settings.vnpay.hash_secret],
+                    ),
+                    FPTPay(
+                        opened(Upstream("fpt_pay", settings.fpt_pay.url)),
+                        secrets=[settings.fpt_pay.secret.get_secret_value()],
+                    ),
+                ]
+            ),
+        )
+
+
+@asynccontextmanager
+async def _connected(channel: RedisBroadcast) -> AsyncGenerator[RedisBroadcast]:
+    await channel.connect()
+    try:
+        yield channel
+    finally:
+        await channel.disconnect()
+
+
+def _keys(settings: Settings) -> Keys:
+    return Keys(
+        tokens=KeyRing([one.get_secret_value() for one in settings.keys.signing]),
+        receipts=KeyRing([one.get_secret_value() for one in settings.keys.receipts]),
+        vault=Vault(settings.keys.encryption.get_secret_value()),
+    )
+
+
+def _internal(name: str, system: InternalSystem) -> Upstream:
+    return Upstream(
+        name,
+        system.url,
+        headers={"X-Api-Key": system.api_key.get_secret_value()} if system.api_key else None,
+        cert=str(system.client_cert) if system.client_cert else None,
+        key=str(system.client_key) if system.client_key else None,
+        ca=str(system.ca) if system.ca else None,
+    )
+
+
+def _messenger(name: str, system: Hifpt | SmsSettings) -> Upstream:
+    return Upstream(name, system.url, headers={"X-Api-Key": system.api_key.get_secret_value()})

@@ -1,0 +1,224 @@
+"""What every noun of the API shares: amounts, refusals, payloads, and what becomes of an exception."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, NewType, TypeVar, cast
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+
+from domain import bills, customers, gateways, idempotency, limits, payments, refusals, staff
+from domain.methods import GatewayName, PaymentMethod
+from domain.money import LARGEST
+from resolvers.audit import Refused
+from resolvers.context import Context
+from schema.graphql_http import ApiError, Speaks
+from schema.graphql_http import format_error as format_any
+from schema.shows import shows
+
+Info = strawberry.Info[Context, None]
+P = TypeVar("P")
+T = TypeVar("T")
+
+# ── amounts ──────────────────────────────────────────────────────────────────────────────────────
+
+Amount = NewType("Amount", int)
+
+
+def _amount(value: object) -> int:
+    """Take a JSON integer; no float, exponent, string or separator is ever an amount."""
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
+        raise ApiError(
+            "BAD_USER_INPUT",
+            vi="Số tiền phải là số nguyên JSON, tính bằng đồng, tối đa 2^53−1.",
+            en="An amount is a JSON integer, in đồng, at most 2^53−1.",
+        )
+    return value
+
+
+def _literal(node: Any, _variables: object = None) -> int:
+    if node.kind != "int_value":
+        return _amount(None)
+    return _amount(int(node.value))
+
+
+CONFIG = StrawberryConfig(
+    scalar_map={
+        Amount: strawberry.scalar(
+            name="Amount",
+            description="Whole units of the currency's minor unit (VND has none): a JSON integer up"
+            " to 2^53−1.",
+            serialize=_amount,
+            parse_value=_amount,
+            parse_literal=_literal,
+        )
+    }
+)
+
+# ── the domain's names, published ────────────────────────────────────────────────────────────────
+
+strawberry.enum(PaymentMethod, description="How a payment is made.")
+strawberry.enum(GatewayName, name="Gateway", description="Through whom; null for cash.")
+strawberry.enum(limits.LimitKind)
+strawberry.enum(
+    refusals.RefusalCode, description="Why the business said no. A client may rely on these."
+)
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@strawberry.interface(
+    description="The request was understood and declined; nothing was changed. `message` says what to"
+    " do, in Vietnamese, or in English by `Accept-Language`."
+)
+class Refusal:
+    code: refusals.RefusalCode
+
+    @strawberry.field
+    def message(self, info: Info, root: strawberry.Parent[refusals.Refusal]) -> str:
+        return root.say(info.context.language)
+
+
+@shows(limits.LimitExceeded)
+class LimitExceeded(Refusal):
+    kind: limits.LimitKind
+    limit: Amount
+    requested: Amount
+    used: Amount
+    reserved: Amount
+    remaining: Amount
+    resets_at: datetime | None
+
+
+@shows(bills.BillLocked)
+class BillLocked(Refusal):
+    bill_number: strawberry.ID | None
+    payment_id: strawberry.ID | None
+    held_by: str
+    method: PaymentMethod
+    until: datetime | None
+
+
+@shows(bills.BillAlreadyPaid)
+class BillAlreadyPaid(Refusal):
+    bill_number: strawberry.ID | None
+    paid_at: datetime | None
+
+
+@shows(idempotency.IdempotencyKeyReused)
+class IdempotencyKeyReused(Refusal):
+    payment_id: strawberry.ID | None
+
+
+@shows(idempotency.IdempotencyInProgress)
+class IdempotencyInProgress(Refusal):
+    payment_id: strawberry.ID | None
+    retry_after_ms: int | None
+
+
+@shows(gateways.GatewayUnavailable)
+class GatewayUnavailable(Refusal):
+    gateway: GatewayName
+    retry_after_ms: int | None
+    alternatives: list[PaymentMethod]
+
+
+@shows(refusals.InvalidInput)
+class InvalidInput(Refusal):
+    field: str
+
+
+@shows(refusals.NotFound)
+class NotFound(Refusal):
+    pass
+
+
+@shows(bills.AmountMismatch)
+class AmountMismatch(Refusal):
+    expected: Amount
+    requested: Amount
+
+
+@shows(customers.ContractInactive)
+class ContractInactive(Refusal):
+    contract_number: strawberry.ID | None
+
+
+@shows(payments.TransitionRefused)
+class TransitionRefused(Refusal):
+    payment_id: strawberry.ID | None
+
+
+@shows(refusals.UpstreamUnavailable)
+class UpstreamUnavailable(Refusal):
+    system: str
+
+
+@shows(refusals.NotPermitted)
+class NotPermitted(Refusal):
+    pass
+
+
+@shows(staff.InvalidCredentials)
+class InvalidCredentials(Refusal):
+    pass
+
+
+REFUSALS: tuple[type, ...] = (
+    LimitExceeded,
+    BillLocked,
+    BillAlreadyPaid,
+    IdempotencyKeyReused,
+    IdempotencyInProgress,
+    GatewayUnavailable,
+    InvalidInput,
+    NotFound,
+    AmountMismatch,
+    ContractInactive,
+    TransitionRefused,
+    UpstreamUnavailable,
+    NotPermitted,
+    InvalidCredentials,
+)
+
+
+async def attempted(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
+    """Return what *work* gives, or the refusals it ends in, as a payload carries them."""
+    try:
+        return await work, []
+    except Refused as several:
+        no = several.refusals
+    except refusals.Refusal as one:
+        no = (one,)
+    return None, cast("list[Refusal]", list(no))
+
+
+async def answered(payload: Callable[..., P], name: str, work: Awaitable[object]) -> P:
+    """Return *payload* with what *work* gives as its field *name*, or with the refusals it ends in."""
+    done, errors = await attempted(work)
+    return payload(**{name: done, "errors": errors})
+
+
+# ── exceptions ───────────────────────────────────────────────────────────────────────────────────
+
+
+def translate(cause: Exception) -> ApiError | None:
+    """Say in the API's terms what another floor raised; None for a fault, which is masked."""
+    match cause:
+        case staff.Unauthenticated():
+            return ApiError("UNAUTHENTICATED")
+        case staff.Forbidden():
+            return ApiError("FORBIDDEN")
+        case refusals.Refusal():
+            return ApiError(
+                cause.code, vi=cause.say("vi"), en=cause.say("en"), details=cause.details
+            )
+        case _:
+            return None
+
+
+def format_error(error: GraphQLError, context: Speaks) -> dict[str, Any]:
+    return format_any(error, context, translate=translate)

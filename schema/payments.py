@@ -1,0 +1,325 @@
+"""Payments, as the API shows and takes them."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import cast
+
+import segno
+import strawberry
+
+from domain import attempts, bills, collection, payments, receipts, search
+from domain.methods import GatewayName, PaymentMethod
+from domain.money import Currency
+from resolvers import gateways, inquiries, transactions, watching
+from resolvers import payments as resolve
+from resolvers.receipts import sign
+from resolvers.transactions import Page
+from schema.common import Amount, Info, Refusal, answered, attempted
+from schema.shows import shows
+
+strawberry.enum(payments.PaymentStatus)
+strawberry.enum(payments.Custody)
+strawberry.enum(payments.HoldReason)
+strawberry.enum(payments.PostingStatus)
+strawberry.enum(bills.ItemType)
+strawberry.enum(Currency)
+strawberry.enum(search.PaymentOrder)
+
+
+@shows(bills.Item, name="PaymentItem")
+class PaymentItem:
+    type: bills.ItemType
+    id: strawberry.ID
+    amount: Amount
+
+
+@shows(attempts.Failure, description="Why a gateway said no: its own code, and a sentence.")
+class Failure:
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QrCode:
+    payload: str
+    expires_at: datetime
+
+    @property
+    def image(self) -> str:
+        return qr_image(self.payload)
+
+
+@shows(QrCode, name="Qr", description="What the customer scans: an EMV payload, and its picture.")
+class Qr:
+    payload: str
+    image: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Taker:
+    staff_id: str
+    name: str
+
+
+@shows(Taker, description="The member of staff who took a payment.")
+class Collector:
+    staff_id: strawberry.ID
+    name: str
+
+
+@shows(receipts.Signature, description="Ed25519 over the UTF-8 bytes of `payload`; see the JWKS.")
+class Signature:
+    algorithm: str
+    key_id: str
+    value: str
+    payload: str
+
+
+Parent = strawberry.Parent[payments.Payment]
+
+
+@shows(payments.Payment, description="One try at collecting bills and fees by one method.")
+class Payment:
+    id: strawberry.ID
+    version: int
+    status: payments.PaymentStatus
+    method: PaymentMethod
+    amount: Amount
+    currency: Currency
+    contract_number: strawberry.ID | None
+    customer_name: str
+    items: list[PaymentItem]
+    gateway: GatewayName | None
+    gateway_reference: str | None
+    needs_verification: bool
+    hold_reason: payments.HoldReason | None
+    custody: payments.Custody | None
+    posting_status: payments.PostingStatus
+    payment_url: str | None
+    failure: Failure | None
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    expires_at: datetime | None
+
+    @strawberry.field(description="The public receipt: whoever has the address can check it.")
+    def confirmation_link(self, info: Info, root: Parent) -> str:
+        return info.context.confirmation_link(root.receipt_token)
+
+    @strawberry.field(graphql_type=Qr | None)
+    def qr(self, root: Parent) -> QrCode | None:
+        if root.qr_payload is None or root.expires_at is None:
+            return None
+        return QrCode(payload=root.qr_payload, expires_at=root.expires_at)
+
+    @strawberry.field(graphql_type=Collector)
+    def staff(self, root: Parent) -> Taker:
+        return Taker(staff_id=root.staff_id, name=root.staff_name)
+
+    @strawberry.field(graphql_type=Signature)
+    def signature(self, info: Info, root: Parent) -> receipts.Signature:
+        return sign(info.context, root)
+
+
+@strawberry.input
+class PaymentItemInput:
+    type: bills.ItemType
+    id: strawberry.ID
+    amount: Amount
+
+
+@strawberry.input
+class NotifyInput:
+    hifpt: bool = True
+    sms_zalo: bool = True
+    email: bool = False
+
+
+@strawberry.input
+class ProcessPaymentInput:
+    idempotency_key: str
+    contract_number: strawberry.ID
+    method: PaymentMethod
+    items: list[PaymentItemInput]
+    customer_phone: str | None = None
+    notify: NotifyInput | None = None
+
+    def to_domain(self) -> collection.ProcessPayment:
+        wish = self.notify or NotifyInput()
+        return collection.ProcessPayment(
+            idempotency_key=self.idempotency_key,
+            contract_number=self.contract_number,
+            method=self.method,
+            items=tuple(
+                bills.Item(type=item.type, id=item.id, amount=item.amount) for item in self.items
+            ),
+            customer_phone=self.customer_phone,
+            notify=collection.NotifyWish(
+                hifpt=wish.hifpt, sms_zalo=wish.sms_zalo, email=wish.email
+            ),
+        )
+
+
+@strawberry.input(description="Every part that is given must hold; a range is [from, to).")
+class PaymentFilter:
+    status: list[payments.PaymentStatus] | None = None
+    method: list[PaymentMethod] | None = None
+    custody: list[payments.Custody] | None = None
+    staff_id: strawberry.ID | None = None
+    contract_number: strawberry.ID | None = None
+    gateway_reference: str | None = None
+    created_from: datetime | None = None
+    created_to: datetime | None = None
+    min_amount: Amount | None = None
+    max_amount: Amount | None = None
+    needs_verification: bool | None = None
+    search: str | None = None
+
+    def to_domain(self) -> search.PaymentFilter:
+        return search.PaymentFilter(**vars(self))
+
+
+@strawberry.type
+class ProcessPaymentPayload:
+    payment: Payment | None = None
+    replayed: bool = False
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class PaymentPayload:
+    payment: Payment | None = None
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class PageInfo:
+    has_next_page: bool
+    end_cursor: str | None
+
+
+@strawberry.type
+class PaymentEdge:
+    cursor: str
+    node: Payment
+
+
+@strawberry.type(description="Totals are counted only when asked for.")
+class PaymentConnection:
+    page: strawberry.Private[Page]
+
+    @strawberry.field
+    def edges(self) -> list[PaymentEdge]:
+        return [
+            PaymentEdge(cursor=self.page.cursor(one), node=cast("Payment", one))
+            for one in self.page.payments
+        ]
+
+    @strawberry.field
+    def page_info(self) -> PageInfo:
+        last = self.page.payments[-1] if self.page.payments else None
+        return PageInfo(
+            has_next_page=self.page.has_next,
+            end_cursor=self.page.cursor(last) if last else None,
+        )
+
+    @strawberry.field
+    async def total_count(self) -> int:
+        return (await self.page.totals()).count
+
+    @strawberry.field
+    async def total_amount(self) -> Amount:
+        return Amount((await self.page.totals()).amount)
+
+
+@strawberry.type
+class PaymentQuery:
+    @strawberry.field(graphql_type=Payment)
+    async def payment(self, info: Info, id: strawberry.ID) -> payments.Payment:
+        return await resolve.read(info.context, id)
+
+    @strawberry.field
+    async def payments(
+        self,
+        info: Info,
+        filter: PaymentFilter | None = None,
+        first: int | None = 50,
+        after: str | None = None,
+        order_by: search.PaymentOrder | None = search.PaymentOrder.CREATED_DESC,
+    ) -> PaymentConnection:
+        page = await transactions.page(
+            info.context,
+            (filter or PaymentFilter()).to_domain(),
+            first=50 if first is None else first,
+            after=after,
+            order=order_by or search.PaymentOrder.CREATED_DESC,
+        )
+        return PaymentConnection(page=page)
+
+
+@strawberry.type
+class PaymentMutation:
+    @strawberry.mutation(
+        description="Take the money for bills and fees: at once in cash, or by a QR or a payment form."
+        " The same key and input is the same payment, however often it is sent."
+    )
+    async def process_payment(
+        self, info: Info, input: ProcessPaymentInput
+    ) -> ProcessPaymentPayload:
+        done, errors = await attempted(resolve.process(info.context, input.to_domain()))
+        if done is None:
+            return ProcessPaymentPayload(errors=errors)
+        why = gateways.why_unavailable(info.context, done.payment)
+        return ProcessPaymentPayload(
+            payment=cast("Payment", done.payment),
+            replayed=done.replayed,
+            errors=cast("list[Refusal]", why),
+        )
+
+    @strawberry.mutation(description="Ask the gateway now.")
+    async def verify_payment(self, info: Info, id: strawberry.ID) -> PaymentPayload:
+        return await answered(PaymentPayload, "payment", inquiries.verify(info.context, id))
+
+    @strawberry.mutation(description="End an unpaid payment; its bills are free again.")
+    async def cancel_payment(self, info: Info, id: strawberry.ID, reason: str) -> PaymentPayload:
+        work = inquiries.cancel(info.context, id, reason=reason)
+        return await answered(PaymentPayload, "payment", work)
+
+
+@strawberry.type
+class PaymentSubscription:
+    @strawberry.subscription(
+        graphql_type=Payment,
+        description="The payment as it is, then each newer version; completes on a final state.",
+    )
+    async def payment_status(
+        self, info: Info, id: strawberry.ID
+    ) -> AsyncGenerator[payments.Payment]:
+        async for current in watching.payment(info.context, id):
+            yield current
+
+    @strawberry.subscription(
+        graphql_type=Payment,
+        description="Every change, from now on, of every payment that you see.",
+    )
+    async def payment_changed(
+        self, info: Info, filter: PaymentFilter | None = None
+    ) -> AsyncGenerator[payments.Payment]:
+        wanted = (filter or PaymentFilter()).to_domain()
+        async for changed in transactions.changes(info.context, wanted):
+            yield changed
+
+
+@lru_cache(maxsize=2048)
+def qr_image(payload: str) -> str:
+    """Return the payload as an SVG in a data URI, with the quiet zone that scanners need."""
+    svg = io.BytesIO()
+    segno.make(payload, error="m", micro=False).save(svg, kind="svg", scale=4, border=4)
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"

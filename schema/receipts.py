@@ -1,0 +1,86 @@
+"""The public receipt, in its first form: a plain page that anyone with its address can check."""
+
+from __future__ import annotations
+
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from domain.calendar import local
+from domain.payments import PaymentStatus
+from domain.refusals import NotFound
+from resolvers import receipts
+from resolvers.receipts import Receipt
+from schema.graphql_http import language_of
+
+SAID = {
+    PaymentStatus.PENDING: "Đang chờ",
+    PaymentStatus.PROCESSING: "Đang chờ thanh toán",
+    PaymentStatus.SUCCESS: "Đã thanh toán",
+    PaymentStatus.FAILED: "Không thành công",
+    PaymentStatus.EXPIRED: "Đã hết hạn",
+    PaymentStatus.CANCELLED: "Đã huỷ",
+}
+
+
+async def receipt(request: Request) -> Response:
+    """`GET /pay/{token}`: a page, or with `Accept: application/json` what is signed and by which key."""
+    context = request.app.state.context
+    wants_json = "application/json" in request.headers.get("accept", "")
+    try:
+        found = await receipts.receipt(context, request.path_params["token"])
+    except NotFound as refused:
+        text = refused.say(language_of(request.headers))
+        if wants_json:
+            return JSONResponse({"error": {"code": refused.code, "message": text}}, 404)
+        return HTMLResponse(_PAGE.format(title="404", body=f"<p>{escape(text)}</p>"), 404)
+    headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+    if wants_json:
+        signature = found.signature
+        return JSONResponse(
+            {
+                "payload": signature.payload,
+                "algorithm": signature.algorithm,
+                "key_id": signature.key_id,
+                "value": signature.value,
+            },
+            headers=headers,
+        )
+    return HTMLResponse(_page(found), headers=headers)
+
+
+def _page(found: Receipt) -> str:
+    payment, signature = found.payment, found.signature
+    amount = f"{payment.amount:,}".replace(",", ".")
+    rows = {
+        "Mã giao dịch": payment.id,
+        "Hợp đồng": payment.contract_number,
+        "Số tiền": f"{amount} đ",
+        "Hình thức": payment.method.value,
+        "Thời điểm": f"{local(payment.completed_at or payment.created_at):%H:%M %d/%m/%Y}",
+        "Người thu": payment.staff_name,
+    }
+    items = "".join(f"<li>{escape(item.type)} {escape(item.id)}</li>" for item in payment.items)
+    table = "".join(
+        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items()
+    )
+    body = f"""<p class="status {payment.status.lower()}">{SAID[payment.status]}</p>
+<table>{table}</table><ul>{items}</ul>
+<h2>Chữ ký số</h2>
+<p>{signature.algorithm}, khoá <code>{signature.key_id}</code>
+trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ sau:</p>
+<pre>{escape(signature.payload)}</pre>
+<pre>{escape(signature.value)}</pre>"""
+    return _PAGE.format(title=f"Biên nhận {escape(payment.id)}", body=body)
+
+
+_PAGE = """<!doctype html><html lang="vi"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>
+<style>
+body{{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}}
+th{{text-align:left;font-weight:500;color:#57606a;padding:.25rem 1rem .25rem 0;vertical-align:top}}
+pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.75rem;border-radius:6px;font-size:.8rem}}
+.status{{font-size:1.5rem;font-weight:600}}.success{{color:#1a7f37}}.failed,.expired,.cancelled{{color:#cf222e}}
+h2{{font-size:1rem;margin-top:2rem}}
+</style></head><body><h1>Biên nhận</h1>{body}</body></html>"""

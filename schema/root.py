@@ -1,0 +1,42 @@
+"""The three roots, and the schema they make. `schema.graphql` is this, printed."""
+
+from __future__ import annotations
+
+import strawberry
+from graphql import lexicographic_sort_schema, print_schema
+
+from schema.common import CONFIG, REFUSALS
+from schema.customers import CustomerQuery
+from schema.limits import LimitQuery, LimitSubscription
+from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
+from schema.sessions import SessionMutation, SessionQuery
+
+
+@strawberry.type
+class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery):
+    pass
+
+
+@strawberry.type
+class Mutation(SessionMutation, PaymentMutation):
+    pass
+
+
+@strawberry.type
+class Subscription(LimitSubscription, PaymentSubscription):
+    pass
+
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    subscription=Subscription,
+    types=REFUSALS,
+    config=CONFIG,
+)
+
+
+def sdl() -> str:
+    """Return the schema as text, sorted. Only the text is: a sorted schema breaks unions at run time."""
+    core = schema._schema  # pyright: ignore[reportPrivateUsage]
+    return print_schema(lexicographic_sort_schema(core)) + "\n"

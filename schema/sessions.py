@@ -1,0 +1,85 @@
+"""Logging in, staying in and out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from domain import limits, staff
+from resolvers import limits as limit_operations
+from resolvers import sessions as resolve
+from schema.common import Info, Refusal, answered
+from schema.limits import Limit
+from schema.shows import shows
+
+strawberry.enum(staff.Role)
+
+
+@shows(staff.Staff, description="A member of staff as Staff Management describes them.")
+class Staff:
+    staff_id: strawberry.ID
+    name: str
+    role: staff.Role
+    permissions: list[str]
+    team: str | None
+
+    @strawberry.field(
+        graphql_type=list[Limit], description="What this member of staff may still take."
+    )
+    async def limits(
+        self, info: Info, root: strawberry.Parent[staff.Staff]
+    ) -> tuple[limits.Limit, ...]:
+        return await limit_operations.of_staff(info.context, root.staff_id)
+
+
+@shows(resolve.Login, name="Session", description="The tokens of a login.")
+class Session:
+    access_token: str
+    refresh_token: str | None
+    expires_at: datetime
+    staff: Staff
+
+
+@strawberry.input
+class LoginInput:
+    staff_id: strawberry.ID
+    password: str
+
+
+@strawberry.type
+class SessionPayload:
+    session: Session | None = None
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class LogoutPayload:
+    ok: bool
+
+
+@strawberry.type
+class SessionQuery:
+    @strawberry.field(graphql_type=Staff, description="Who is asking.")
+    async def me(self, info: Info) -> staff.Staff:
+        return await resolve.me(info.context)
+
+
+@strawberry.type
+class SessionMutation:
+    @strawberry.mutation(description="Open a session with a staff number and password.")
+    async def login(self, info: Info, input: LoginInput) -> SessionPayload:
+        work = resolve.login(info.context, staff_id=input.staff_id, password=input.password)
+        return await answered(SessionPayload, "session", work)
+
+    @strawberry.mutation(
+        description="Replace both tokens. A refresh token works once; reuse ends its session."
+    )
+    async def refresh_session(self, info: Info, refresh_token: str) -> SessionPayload:
+        work = resolve.refresh(info.context, refresh_token=refresh_token)
+        return await answered(SessionPayload, "session", work)
+
+    @strawberry.mutation(description="End the session: its tokens are refused from now on.")
+    async def logout(self, info: Info) -> LogoutPayload:
+        await resolve.logout(info.context)
+        return LogoutPayload(ok=True)

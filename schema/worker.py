@@ -1,0 +1,70 @@
+"""The worker: runs jobs, asks gateways, retries webhooks. Run as many as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from datetime import timedelta
+
+import structlog
+from pgqueuer import PgQueuer, RetryRequested
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.models import Job, Schedule
+
+from db import jobs
+from db.engine import own_connection
+from resolvers import webhooks
+from resolvers.context import Context
+from resolvers.jobs import HANDLERS, Handler
+from schema.bootstrap import running
+from schema.settings import Settings
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+TRIES = 50
+LONGEST_WAIT = timedelta(minutes=10)
+AT_ONCE = 32
+
+
+async def main(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; what is in hand is finished first."""
+    async with running(settings) as context:
+        connection = await own_connection()
+        try:
+            await connection.execute("set role mobinet_app")
+            queue = assemble(context, PgQueuer(AsyncpgDriver(connection)))
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, queue.shutdown.set)
+            await queue.run(dequeue_timeout=timedelta(seconds=5), max_concurrent_tasks=AT_ONCE)
+        finally:
+            await connection.close(timeout=5)
+
+
+def assemble(context: Context, queue: PgQueuer) -> PgQueuer:
+    """Register every handler of resolvers/jobs.py, and what runs by the clock."""
+    for name, handler in HANDLERS.items():
+        queue.entrypoint(name, on_failure="hold")(_entry(context, handler))
+
+    @queue.schedule("retry_webhooks", "* * * * *")
+    async def retry_webhooks(_: Schedule) -> None:  # pyright: ignore[reportUnusedFunction]
+        await webhooks.retry(context)
+
+    return queue
+
+
+def _entry(context: Context, handler: Handler):
+    async def run(job: Job) -> None:
+        assert job.payload is not None
+        again: timedelta | None
+        try:
+            again = await handler(context, jobs.subject(job.payload))
+        except Exception:
+            if job.attempts >= TRIES:
+                raise
+            again = min(timedelta(seconds=2 ** min(job.attempts + 1, 12)), LONGEST_WAIT)
+            log.exception("job failed", job=job.entrypoint, attempt=job.attempts, again=str(again))
+        if again is not None:
+            raise RetryRequested(delay=again)
+
+    return run
