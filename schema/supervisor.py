@@ -108,7 +108,7 @@ class Supervisor:
     # One part
 
     async def _keep(self, part: Part) -> None:
-        process = self._running[part.name] = await self._spawn(part.name, part.command)
+        process = self._running[part.name] = await self._spawn(part.command)
         self._keeping[part.name] = asyncio.create_task(self._kept(part, process))
 
     async def _kept(self, part: Part, process: asyncio.subprocess.Process) -> None:
@@ -129,10 +129,10 @@ class Supervisor:
             )
             self._voice.say(part.name, f"ended ({_why(code)}); starting it again in {wait:.1f} s")
             await asyncio.sleep(wait)
-            process = self._running[part.name] = await self._spawn(part.name, part.command)
+            process = self._running[part.name] = await self._spawn(part.command)
             self._publish()
 
-    async def _spawn(self, name: str, command: Sequence[str]) -> asyncio.subprocess.Process:
+    async def _spawn(self, command: Sequence[str]) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
@@ -140,7 +140,7 @@ class Supervisor:
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us, who then end them in order
             preexec_fn=child_of_this(signal.SIGTERM),
-            env=os.environ | {"PYTHONUNBUFFERED": "1", "MOBINET_PART": name},
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
 
     async def _end(self, part: Part) -> None:

@@ -13,6 +13,7 @@ from schema.settings import Settings
 
 _MOST_BYTES_OF_A_LOG = 10 * 1024 * 1024
 _WRONG = re.compile(r"\b(warning|error|critical|exception)\b|^Traceback ", re.IGNORECASE)
+_LEVEL = re.compile(r'"level": ?"(\w+)"')
 _STAFF = (
     ("NV001", "collector: 10,000,000 a day, 5,000,000 a payment, 2,000,000 used"),
     ("NV002", "collector: 50,000,000 a day, 20,000,000 a payment"),
@@ -59,7 +60,7 @@ class Voice:
 
     def _hear(self, name: str, line: str, in_trace: bool) -> bool:
         """Whether the next line may belong to this one, as in a traceback."""
-        begins, goes_on = bool(_WRONG.search(line)), in_trace and line.startswith((" ", "\t"))
+        begins, goes_on = _is_wrong(line), in_trace and line.startswith((" ", "\t"))
         if begins or goes_on or (in_trace and line):
             self.say(name, line)
         else:
@@ -74,6 +75,12 @@ class Voice:
             self._logs[name] = path.open("a", buffering=1)
         self._logs[name].write(f"{line}\n")
         self._last.setdefault(name, deque(maxlen=30)).append(line)
+
+
+def _is_wrong(line: str) -> bool:
+    """By the level where the line has fields, so that a calm line may speak of an error."""
+    level = _LEVEL.search(line) if line.startswith("{") else None
+    return bool(_WRONG.search(level[1] if level else line))
 
 
 class _Part(Protocol):

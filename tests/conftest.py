@@ -2,6 +2,7 @@
 
     database        a migrated scratch database: the worker's own, for the whole session
     fresh_database  the same for one test: a copy of the migrated template
+    empty_database  one without tables
     database_url    the server on which they are made
     redis_url       a logical database of a Redis, empty at first: the worker's own
     shared_folder   a folder that all workers of the session see
@@ -25,6 +26,7 @@ import asyncpg
 import pytest
 import redis
 
+from db.migrate import migrate
 from integrations.embedded import Servers, gone, servers
 
 _FOLDER = "MOBINET_TEST_FOLDER"
@@ -90,6 +92,12 @@ def fresh_database(database_url: str, template: str) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def empty_database(database_url: str) -> Iterator[str]:
+    with _copy_of("template1", database_url) as url:
+        yield url
+
+
 @pytest.fixture(scope="session")
 def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[str]:
     server = _given("REDIS") or request.getfixturevalue("embedded").valkey_url
@@ -140,10 +148,7 @@ def _copy_of(template: str, server: str) -> Generator[str]:
 
 async def _make_template(server: str, name: str) -> None:
     await _run(server, f"CREATE DATABASE {name}")
-    with contextlib.suppress(ModuleNotFoundError):  # until db/migrate.py is there
-        from db.migrate import migrate
-
-        await migrate(_named(server, name))
+    await migrate(_named(server, name))
 
 
 async def _drop(server: str, name: str) -> None:

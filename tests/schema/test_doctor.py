@@ -1,0 +1,47 @@
+"""The doctor names what is wrong and how to mend it, and keeps secrets to itself."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from schema.doctor import examine
+from schema.settings import Settings
+
+
+@pytest.fixture
+def well(fresh_database: str, redis_url: str, tmp_path: Path) -> Settings:
+    return Settings(
+        data_dir=tmp_path,
+        database_url=SecretStr(fresh_database),
+        redis_url=SecretStr(redis_url),
+        sandbox_port=1,  # where nobody listens
+    )
+
+
+async def ill(settings: Settings) -> list[str]:
+    return [str(finding) for finding in await examine(settings) if not finding.well]
+
+
+async def test_a_migrated_database_and_a_redis_that_answers_are_well(well):
+    [only] = await ill(well)
+    assert "sandbox" in only
+    assert "mobinet sandbox" in only
+
+
+async def test_a_database_that_was_not_migrated_is_not_well(well, empty_database):
+    findings = await ill(well.model_copy(update={"database_url": SecretStr(empty_database)}))
+    assert any("have not run" in finding and "mobinet migrate" in finding for finding in findings)
+
+
+async def test_servers_that_are_away_are_named_without_their_passwords(well):
+    away = {
+        "database_url": SecretStr("postgresql://mobinet:hidden@127.0.0.1:1/mobinet"),
+        "redis_url": SecretStr("redis://:hidden@127.0.0.1:1/0"),
+    }
+    findings = await ill(well.model_copy(update=away))
+    assert any(
+        "PostgreSQL" in finding and "MOBINET_DATABASE_URL" in finding for finding in findings
+    )
+    assert any("Redis" in finding and "MOBINET_REDIS_URL" in finding for finding in findings)
+    assert not any("hidden" in finding for finding in findings)
