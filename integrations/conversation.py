@@ -15,10 +15,10 @@ from integrations.http import NotSent, Stopped, Unanswered
 _NOT_DEFINITE = frozenset({408, 409, 425})
 
 
-async def begun(gateway: GatewayName, source: str, asked: Awaitable[Evidence]) -> Evidence:
+async def begun(gateway: GatewayName, source: str, question: Awaitable[Evidence]) -> Evidence:
     """Return the evidence of a charge that is being asked for. Only an open breaker raises."""
     try:
-        return await asked
+        return await question
     except Stopped as stopped:
         raise GatewayUnavailable(
             gateway=gateway, retry_after_ms=stopped.retry_after_ms

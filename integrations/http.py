@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeVar
 
 import httpx
@@ -118,7 +119,7 @@ class Upstream:
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             headers=headers,
-            verify=_tls(base_url, cert=cert, key=key, ca=ca),
+            verify=_tls(cert=cert, key=key, ca=ca),
             timeout=httpx.Timeout(read, connect=connect, pool=connect),
             limits=_KEEPALIVE,
             trust_env=False,
@@ -280,19 +281,23 @@ def _headers(given: Mapping[str, str] | None, *, has_body: bool) -> dict[str, st
     headers = {"Accept": "application/json"}
     if has_body:
         headers["Content-Type"] = "application/json"
-    if (current := request_id.get()) is not None:
+    if (current := request_id.get()) is not None and current.isascii() and current.isprintable():
         headers["X-Request-Id"] = current
     return headers | dict(given or {})
 
 
-def _tls(
-    base_url: str, *, cert: str | None, key: str | None, ca: str | None
-) -> ssl.SSLContext | bool:
-    if not base_url.startswith("https:"):
-        return True
+def _tls(*, cert: str | None, key: str | None, ca: str | None) -> ssl.SSLContext:
+    if ca is None and cert is None:
+        return _public_tls()
     context = (
         ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context(trust_env=False)
     )
     if cert:
         context.load_cert_chain(cert, key)
     return context
+
+
+@cache
+def _public_tls() -> ssl.SSLContext:
+    """The public authorities, read once: it takes longer than a call."""
+    return httpx.create_ssl_context(trust_env=False)

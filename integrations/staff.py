@@ -34,7 +34,9 @@ class _Staff(Wire):
 
 class _Authenticated(_Staff):
     # It travels in a header.
-    fpt_pay_token: Annotated[str, Field(pattern=r"^[!-~]{1,4096}$", repr=False)] | None = None
+    fpt_pay_token: Annotated[str, Field(pattern=r"^[!-~]{1,4096}$")] | None = Field(
+        default=None, repr=False
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,7 +91,7 @@ class VNPay:
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
         def read(answer: Answer) -> Evidence:
-            return self._read_inquiry(attempt, answer)
+            return self._read_inquiry(attempt, answer, now=now)
 
         return await asked(
             QUERYDR,
@@ -176,7 +176,7 @@ class VNPay:
         text = protocol.piped(fields, protocol.QUERY)
         return fields | {"vnp_SecureHash": protocol.sign(self._secrets[0], text)}
 
-    def _read_inquiry(self, attempt: Attempt, answer: Answer) -> Evidence:
+    def _read_inquiry(self, attempt: Attempt, answer: Answer, *, now: datetime) -> Evidence:
         if not answer.ok:
             raise Unreadable(f"status {answer.status}")
         fields = _flat(answer.body)
@@ -195,7 +195,12 @@ class VNPay:
         if fields.get("vnp_TransactionType") != "01":
             return _disbelieved(attempt, "it is about a refund")
         status = fields.get("vnp_TransactionStatus", "")
-        return _evidence(QUERYDR, Grade.E2, protocol.state(status), fields, code=status)
+        found = protocol.state(status)
+        if found is Finding.DECLINED and now >= attempt.expires_at:
+            # An answer has no code of its own for a QR that nobody paid in time. A decline before
+            # that came by IPN.
+            found, status = Finding.EXPIRED, "11"
+        return _evidence(QUERYDR, Grade.E2, found, fields, code=status)
 
 
 def _read_genqr(answer: Answer) -> Evidence:

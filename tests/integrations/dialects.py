@@ -1,0 +1,242 @@
+"""How each gateway speaks, spelled here a second time: what it answers, and what it calls."""
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+from urllib.parse import quote_plus
+
+from domain.attempts import Attempt, AttemptStatus
+from domain.gateways import Call, Gateway, Order
+from domain.methods import GatewayName
+from domain.money import Money
+from integrations.fpt_pay import FPTPay
+from integrations.http import Upstream
+from integrations.vnpay import VNPay
+from tests.integrations.counterpart import Act, Seen, says
+
+NOW = datetime(2025, 7, 29, 3, 20, tzinfo=UTC)
+SENT = datetime(2025, 7, 29, 3, 15, tzinfo=UTC)
+REFERENCE = "TXN20250729000001"
+
+ORDER = Order(
+    description="Thanh toán cước Internet 2025-06 HĐ SGFDN1015",
+    customer_name="Nguyen Van A",
+    customer_phone="0987654321",
+    client_ip="203.0.113.10",
+    return_url="https://pay.example.vn/vnpay/return",
+    notify_url="https://pay.example.vn/webhooks/it",
+    staff_token="wallet-token",
+)
+
+
+def attempt(gateway: GatewayName = GatewayName.VNPAY, amount: int = 200_000) -> Attempt:
+    return Attempt(
+        reference=REFERENCE,
+        payment_id="TXN_1",
+        gateway=gateway,
+        status=AttemptStatus.SENT,
+        money=Money(amount),
+        created_at=SENT,
+        sent_at=SENT,
+        expires_at=SENT + timedelta(minutes=15),
+    )
+
+
+class Dialect(Protocol):
+    """`outcome` is one of pending, paid, declined, expired."""
+
+    name: GatewayName
+    gateway_id: str
+
+    def gateway(self, http: Upstream) -> Gateway: ...
+    def accepts(self) -> Act: ...
+    def declines(self) -> Act: ...
+    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act: ...
+    def knows_nothing(self) -> Act: ...
+    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call: ...
+    def forges(self, call: Call) -> Call: ...
+    def repeats_a_parameter(self, call: Call) -> Call: ...
+
+
+SECRET = "SIMVNPAYSECRET0123456789ABCDEFGH"
+TERMINAL = "SIMTMN01"
+
+
+def vnpay_hash(text: str, secret: str = SECRET) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha512).hexdigest()
+
+
+def vnpay_query(fields: dict[str, str], secret: str = SECRET) -> str:
+    text = "&".join(f"{k}={quote_plus(v)}" for k, v in sorted(fields.items()) if v)
+    return f"{text}&vnp_SecureHash={vnpay_hash(text, secret)}"
+
+
+def vnpay_ipn(fields: dict[str, str], secret: str = SECRET) -> Call:
+    return Call(
+        method="GET", query=vnpay_query(fields, secret), headers={}, body=b"", received_at=NOW
+    )
+
+
+VNPAY_CODES = {
+    "paid": ("00", "00"),
+    "declined": ("24", "02"),
+    "expired": ("11", "02"),
+    "pending": ("00", "01"),
+}
+
+
+@dataclass
+class VNPayDialect:
+    name = GatewayName.VNPAY
+    gateway_id = "15099001"
+
+    def gateway(self, http: Upstream) -> VNPay:
+        return VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET, "the-old-one"])
+
+    def accepts(self) -> Act:
+        return says({"code": "00", "message": "Success", "qrcontent": "00020101021226…"})
+
+    def declines(self) -> Act:
+        return says({"code": "99", "message": "Cac loi khac", "qrcontent": ""})
+
+    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
+        return says(self.inquiry(outcome, reference=reference, amount=amount))
+
+    def knows_nothing(self) -> Act:
+        return says(self.signed(self.heading("91", "Not found", REFERENCE)))
+
+    def inquiry(self, outcome: str, *, reference: str, amount: int, **other: str) -> dict[str, str]:
+        status = VNPAY_CODES[outcome][1]
+        fields = self.heading("00", "QueryDR Success", reference) | {
+            "vnp_Amount": f"{amount}00",
+            "vnp_BankCode": "NCB",
+            "vnp_PayDate": "20250729101733",
+            "vnp_TransactionNo": self.gateway_id if outcome == "paid" else "0",
+            "vnp_TransactionType": "01",
+            "vnp_TransactionStatus": status,
+            "vnp_OrderInfo": "Thanh toan cuoc",
+            "vnp_PromotionCode": "",
+            "vnp_PromotionAmount": "",
+        }
+        return self.signed(fields | other)
+
+    def heading(self, code: str, message: str, reference: str) -> dict[str, str]:
+        return {
+            "vnp_ResponseId": "a1b2c3d4e5",
+            "vnp_Command": "querydr",
+            "vnp_ResponseCode": code,
+            "vnp_Message": message,
+            "vnp_TmnCode": TERMINAL,
+            "vnp_TxnRef": reference,
+        }
+
+    def signed(self, fields: dict[str, str]) -> dict[str, str]:
+        order = [
+            "ResponseId",
+            "Command",
+            "ResponseCode",
+            "Message",
+            "TmnCode",
+            "TxnRef",
+            "Amount",
+            "BankCode",
+            "PayDate",
+            "TransactionNo",
+            "TransactionType",
+            "TransactionStatus",
+            "OrderInfo",
+            "PromotionCode",
+            "PromotionAmount",
+        ]
+        text = "|".join(fields.get(f"vnp_{name}", "") for name in order)
+        return fields | {"vnp_SecureHash": vnpay_hash(text)}
+
+    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+        response, status = VNPAY_CODES[outcome]
+        return vnpay_ipn(
+            {
+                "vnp_TmnCode": TERMINAL,
+                "vnp_Amount": f"{amount}00",
+                "vnp_BankCode": "NCB",
+                "vnp_OrderInfo": "Thanh toan cuoc",
+                "vnp_TransactionNo": self.gateway_id if outcome == "paid" else "0",
+                "vnp_ResponseCode": response,
+                "vnp_TransactionStatus": status,
+                "vnp_TxnRef": reference,
+            }
+        )
+
+    def forges(self, call: Call) -> Call:
+        return replace(call, query=call.query.replace("vnp_TmnCode=", "vnp_TmnCode=X"))
+
+    def repeats_a_parameter(self, call: Call) -> Call:
+        return replace(call, query=f"{call.query}&vnp_Amount=20000000")
+
+
+WALLET_SECRET = "wallet-secret"
+
+
+def fpt_pay_call(body: bytes, *, at: datetime = NOW, secret: str = WALLET_SECRET) -> Call:
+    stamp = str(int(at.timestamp()))
+    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    headers = {"x-fptpay-signature": f"t={stamp},v1={digest}", "content-type": "application/json"}
+    return Call(method="POST", query="", headers=headers, body=body, received_at=NOW)
+
+
+@dataclass
+class FPTPayDialect:
+    name = GatewayName.FPT_PAY
+    gateway_id = "FP77"
+
+    def gateway(self, http: Upstream) -> FPTPay:
+        return FPTPay(http, secrets=[WALLET_SECRET, "the-old-one"])
+
+    def accepts(self) -> Act:
+        told = {
+            "payment_id": self.gateway_id,
+            "payment_url": "https://pay.fptpay.vn/form/abc",
+            "status": "pending",
+            "expires_at": "2025-07-29T03:30:00.000Z",
+        }
+        return says(told, 201)
+
+    def declines(self) -> Act:
+        return says({"error": {"code": "WALLET_LOCKED", "message": "Ví bị khoá"}}, 422)
+
+    def told(self, outcome: str, reference: str, amount: Any, **other: Any) -> dict[str, Any]:
+        return {
+            "reference": reference,
+            "payment_id": self.gateway_id,
+            "status": outcome,
+            "amount": amount,
+            "currency": "VND",
+            "paid_at": "2025-07-29T03:17:33.000Z" if outcome == "paid" else None,
+            "reason": "NO_FUNDS" if outcome == "declined" else None,
+        } | other
+
+    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
+        return says(self.told(outcome, reference, amount))
+
+    def knows_nothing(self) -> Act:
+        return says({"error": {"code": "NOT_FOUND", "message": "no such payment"}}, 404)
+
+    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+        return fpt_pay_call(
+            json.dumps(self.told(outcome, reference, amount, event_id="evt_1")).encode()
+        )
+
+    def forges(self, call: Call) -> Call:
+        return replace(call, body=call.body.replace(b"200000", b"200001"))
+
+    def repeats_a_parameter(self, call: Call) -> Call:
+        return fpt_pay_call(call.body.replace(b"{", b'{"amount": 1, ', 1))
+
+
+DIALECTS: tuple[Dialect, ...] = (VNPayDialect(), FPTPayDialect())
+
+
+def seen_reference(seen: Seen) -> str:
+    return seen.fields.get("vnp_TxnRef") or seen.json["reference"]

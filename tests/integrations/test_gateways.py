@@ -1,0 +1,327 @@
+"""What every gateway must keep to, whatever its dialect."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.evidence import Finding, Grade
+from domain.gateways import BadCall, Call, Gateway, GatewayUnavailable, Verdict
+from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
+from domain.money import Money
+from integrations.gateways import Gateways
+from integrations.http import Upstream
+from tests.integrations import counterpart as they
+from tests.integrations.counterpart import Act, Counterpart
+from tests.integrations.dialects import (
+    DIALECTS,
+    NOW,
+    ORDER,
+    REFERENCE,
+    Dialect,
+    attempt,
+    seen_reference,
+)
+
+SILENCES = {
+    "a timeout": they.silence,
+    "a reset": they.reset,
+    "a 500": they.server_error,
+    "a truncated answer": they.truncated,
+    "half a JSON": they.half_json,
+    "something else": they.not_json,
+}
+silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.fixture
+def gateway(dialect: Dialect, http: Upstream) -> Gateway:
+    return dialect.gateway(http)
+
+
+async def start(gateway: Gateway):
+    return await gateway.start(attempt(gateway.name), ORDER, now=NOW)
+
+
+async def inquire(gateway: Gateway):
+    return await gateway.inquire(attempt(gateway.name), now=NOW)
+
+
+# To begin
+
+
+async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.accepts())
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.ACCEPTED
+    assert evidence.qr_payload or evidence.payment_url
+    assert seen_reference(counterpart.seen[0]) == REFERENCE
+
+
+async def test_a_decline_carries_their_code_and_a_sentence(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.declines())
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.failure
+    assert evidence.failure.code
+    assert evidence.failure.message
+    assert gateway.ready()
+
+
+@silences
+async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
+    gateway: Gateway, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.UNKNOWN
+    assert evidence.failure is None
+    assert len(counterpart.seen) == 1
+
+
+async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    counterpart.deaf = True
+    assert (await start(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_a_connection_that_never_opened_is_not_sent(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.NOT_SENT
+    assert evidence.failure
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 302])
+async def test_a_status_that_says_nothing_of_this_request_is_unknown(
+    gateway: Gateway, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.will(they.says({}, status))
+    assert (await start(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_five_silences_stop_new_payments_and_inquiries_go_on(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(*[they.server_error] * 5, dialect.tells("paid"))
+    for _ in range(5):
+        await start(gateway)
+    assert not gateway.ready()
+    with pytest.raises(GatewayUnavailable) as refusal:
+        await start(gateway)
+    assert refusal.value.gateway is gateway.name
+    assert refusal.value.retry_after_ms
+    assert (await inquire(gateway)).finding is Finding.PAID
+
+
+async def test_declines_never_stop_new_payments(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(dialect.declines())
+    for _ in range(6):
+        assert (await start(gateway)).finding is Finding.DECLINED
+
+
+# To ask
+
+
+@pytest.mark.parametrize(
+    ("outcome", "finding"),
+    [("paid", Finding.PAID), ("pending", Finding.UNPAID), ("declined", Finding.DECLINED)],
+)
+async def test_an_inquiry_says_what_became_of_the_reference(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart, outcome: str, finding: Finding
+) -> None:
+    counterpart.will(dialect.tells(outcome))
+    evidence = await inquire(gateway)
+    assert (evidence.finding, evidence.grade) == (finding, Grade.E2)
+    if finding is Finding.PAID:
+        assert evidence.money == Money(200_000)
+        assert evidence.gateway_id == dialect.gateway_id
+
+
+async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_asked(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.tells("paid", amount=150_000))
+    assert (await inquire(gateway)).money == Money(150_000)
+
+
+async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.knows_nothing())
+    assert (await inquire(gateway)).finding is Finding.UNPAID
+
+
+async def test_an_answer_about_another_reference_is_not_believed(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.tells("paid", reference="TXN20250729000002"))
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+@silences
+async def test_a_question_without_an_answer_is_unknown(
+    gateway: Gateway, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_a_question_that_never_went_out_is_unknown_for_the_charge_may_live(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    for _ in range(3):  # the last one with the breaker open
+        assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_a_proxy_that_finds_nothing_does_not_speak_for_them(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.says(b"<html>404</html>", 404))
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+# To be told
+
+
+@pytest.mark.parametrize(
+    ("outcome", "finding"),
+    [
+        ("paid", Finding.PAID),
+        ("pending", Finding.UNPAID),
+        ("declined", Finding.DECLINED),
+        ("expired", Finding.EXPIRED),
+    ],
+)
+def test_a_webhook_says_what_became_of_the_reference(
+    gateway: Gateway, dialect: Dialect, outcome: str, finding: Finding
+) -> None:
+    notice = gateway.read_webhook(dialect.calls(outcome))
+    assert (notice.evidence.finding, notice.evidence.grade) == (finding, Grade.E1)
+    assert notice.reference == REFERENCE
+    assert notice.event_id
+    if finding is Finding.PAID:
+        assert notice.evidence.money == Money(200_000)
+        assert notice.evidence.gateway_id == dialect.gateway_id
+
+
+def test_the_same_event_has_the_same_identity(gateway: Gateway, dialect: Dialect) -> None:
+    one, two = (gateway.read_webhook(dialect.calls("paid")) for _ in range(2))
+    assert one == two
+
+
+def test_a_wrong_amount_is_translated_faithfully(gateway: Gateway, dialect: Dialect) -> None:
+    notice = gateway.read_webhook(dialect.calls("paid", amount=1))
+    assert notice.evidence.money == Money(1)
+
+
+def test_a_forged_webhook_is_refused(gateway: Gateway, dialect: Dialect) -> None:
+    with pytest.raises(BadCall):
+        gateway.read_webhook(dialect.forges(dialect.calls("paid")))
+
+
+def test_an_unsigned_webhook_is_refused(gateway: Gateway, dialect: Dialect) -> None:
+    call = dialect.calls("paid")
+    bare = replace(call, query=call.query.partition("&vnp_SecureHash")[0], headers={})
+    with pytest.raises(BadCall):
+        gateway.read_webhook(bare)
+
+
+def test_a_repeated_parameter_is_refused(gateway: Gateway, dialect: Dialect) -> None:
+    with pytest.raises(BadCall, match="repeated"):
+        gateway.read_webhook(dialect.repeats_a_parameter(dialect.calls("paid")))
+
+
+READERS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in DIALECTS]
+
+
+@given(query=st.text(), body=st.binary(), name=st.text(), value=st.text(), post=st.booleans())
+def test_whatever_comes_in_is_read_or_refused(
+    query: str, body: bytes, name: str, value: str, post: bool
+) -> None:
+    call = Call(
+        method="POST" if post else "GET",
+        query=query,
+        headers={name: value, "X-FptPay-Signature": value, "Content-Type": "application/json"},
+        body=body,
+        received_at=NOW,
+    )
+    for gateway in READERS:
+        with pytest.raises(BadCall):
+            gateway.read_webhook(call)
+
+
+@pytest.mark.parametrize("verdict", Verdict)
+def test_every_verdict_has_words_in_their_dialect(gateway: Gateway, verdict: Verdict) -> None:
+    reply = gateway.answer(verdict)
+    assert json.loads(reply.body)
+    assert reply.content_type == "application/json"
+
+
+def test_no_gateway_shows_its_secrets(gateway: Gateway) -> None:
+    assert "secret" not in repr(gateway).lower()
+
+
+# The registry
+
+
+@pytest.fixture
+def gateways(http: Upstream) -> Gateways:
+    return Gateways([dialect.gateway(http) for dialect in DIALECTS])
+
+
+def test_a_gateway_is_found_by_the_address_that_it_calls(gateways: Gateways) -> None:
+    assert gateways.by_path("vnpay") is gateways[GatewayName.VNPAY]
+    assert gateways.by_path("fpt-pay") is gateways[GatewayName.FPT_PAY]
+    assert gateways.by_path("nobody") is None
+
+
+def test_a_gateway_is_found_by_the_method(gateways: Gateways) -> None:
+    for method in PaymentMethod:
+        gateway = gateways.for_method(method)
+        assert gateway is None or gateway.name is GATEWAY_OF[method]
+    assert gateways.for_method(PaymentMethod.CASH) is None
+
+
+async def test_alternatives_are_what_works_now_and_cash_comes_first(
+    gateways: Gateways, counterpart: Counterpart
+) -> None:
+    both = (PaymentMethod.CASH, PaymentMethod.FPT_PAY)
+    assert gateways.alternatives(PaymentMethod.VNPAY_QR) == both
+    counterpart.always(they.server_error)
+    for _ in range(5):
+        await start(gateways[GatewayName.VNPAY])
+    assert gateways.alternatives(PaymentMethod.CASH) == ()
+    assert gateways.alternatives(PaymentMethod.FPT_PAY) == (PaymentMethod.CASH,)
+
+
+def test_every_adapter_of_the_house_is_in_this_suite() -> None:
+    here = {dialect.name for dialect in DIALECTS}
+    files = {path.stem for path in (Path(__file__).parents[2] / "integrations").glob("*.py")}
+    assert here == {name for name in GatewayName if name.value.lower() in files}
+
+
+def test_questions_can_be_repeated_at_once_only_where_the_gateway_allows_it(
+    gateways: Gateways,
+) -> None:
+    assert gateways[GatewayName.VNPAY].ask_again_after == timedelta(minutes=5).total_seconds()
+    assert not any(gateway.revocable for gateway in gateways.values())

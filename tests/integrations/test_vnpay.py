@@ -1,0 +1,372 @@
+"""VNPay to the letter: its printed and computed examples, and its ways of saying that it is not sure."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from domain.evidence import Evidence, Finding
+from domain.gateways import BadCall, Call, Verdict
+from domain.money import Currency, Money
+from integrations import vnpay_protocol as protocol
+from integrations.http import Upstream
+from integrations.vnpay import VNPay
+from tests.integrations import counterpart as they
+from tests.integrations.conftest import VECTORS
+from tests.integrations.counterpart import Counterpart, says
+from tests.integrations.dialects import (
+    NOW,
+    ORDER,
+    REFERENCE,
+    SECRET,
+    TERMINAL,
+    VNPayDialect,
+    attempt,
+    vnpay_hash,
+    vnpay_ipn,
+)
+
+EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
+OURS = VNPayDialect()
+
+
+@pytest.fixture
+def vnpay(http: Upstream) -> VNPay:
+    return OURS.gateway(http)
+
+
+def ipn(**other: str) -> Call:
+    return vnpay_ipn(EXAMPLES["vnpay-ipn-success"]["input"] | other)
+
+
+def said(vnpay: VNPay, **other: str) -> Evidence:
+    return vnpay.read_webhook(ipn(**other)).evidence
+
+
+@pytest.mark.parametrize("id", EXAMPLES)
+def test_every_example_signs_as_printed(id: str) -> None:
+    example = EXAMPLES[id]
+    if "field_order" in example:
+        assert protocol.piped(example["input"], example["field_order"]) == example["canonical"]
+    elif "input" in example:
+        assert protocol.canonical(example["input"]) == example["canonical"]
+    secret, text, expected = example["secret"], example["canonical"], example["expected"]
+    assert protocol.sign(secret, text) == expected
+    assert protocol.is_signed(["another", secret], text, expected.upper())
+    assert not protocol.is_signed([secret], text, example.get("presented", "0" * 128))
+
+
+def test_the_orders_of_the_signed_fields_are_those_of_the_document() -> None:
+    assert list(protocol.QUERY) == EXAMPLES["vnpay-querydr-request"]["field_order"]
+    assert list(protocol.QUERY_ANSWER) == EXAMPLES["vnpay-querydr-response"]["field_order"]
+
+
+def test_our_request_for_a_qr_is_the_example_byte_for_byte(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-genqr-url"]
+    expected = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
+    assert vnpay.genqr(attempt(), ORDER) == expected
+
+
+async def test_two_hundred_thousand_dong_travel_as_twenty_million(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await vnpay.start(attempt(), ORDER, now=NOW)
+    assert "vnp_Amount=20000000&" in counterpart.seen[0].query
+    assert evidence.qr_payload == "00020101021226…"
+    assert (counterpart.seen[0].method, counterpart.seen[0].path) == (
+        "GET",
+        "/paymentv2/vpcpay.html",
+    )
+
+
+def test_accents_and_unusual_letters_never_reach_vnpay(vnpay: VNPay) -> None:
+    order = replace(ORDER, description="Cước* tháng 6~ <HĐ> #1 & 2", client_ip="nobody knows")
+    fields = dict(parse_qsl(vnpay.genqr(attempt(), order)))
+    assert fields["vnp_OrderInfo"] == "Cuoc thang 6 HD 1 2"
+    assert fields["vnp_IpAddr"] == "127.0.0.1"
+
+
+async def test_an_amount_of_more_digits_than_vnpay_takes_is_declined_unsent(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    evidence = await vnpay.start(attempt(amount=10_000_000_000), ORDER, now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    assert not counterpart.seen
+
+
+async def test_a_reference_that_vnpay_already_has_is_unknown_for_a_qr_may_be_out(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"code": "94", "message": "duplicate", "qrcontent": ""}))
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_acceptance_without_a_qr_is_unknown(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"code": "00", "message": "Success", "qrcontent": ""}))
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_inquiry_is_signed_dated_as_the_request_was_and_never_the_same_twice(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(OURS.tells("paid"))
+    await vnpay.inquire(attempt(), now=NOW)
+    await vnpay.inquire(attempt(), now=NOW.replace(microsecond=1))
+    one, two = (seen.json for seen in counterpart.seen)
+    assert one["vnp_TransactionDate"] == "20250729101500"
+    assert one["vnp_CreateDate"] == "20250729102000"
+    assert one["vnp_RequestId"] != two["vnp_RequestId"]
+    assert len(one["vnp_RequestId"]) == 32
+    order = EXAMPLES["vnpay-querydr-request"]["field_order"]
+    assert one["vnp_SecureHash"] == vnpay_hash("|".join(one[name] for name in order))
+    assert counterpart.seen[0].path == "/merchant_webapi/api/transaction"
+
+
+async def test_the_example_of_an_inquiry_is_believed(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    example = EXAMPLES["vnpay-querydr-response"]
+    counterpart.will(says(example["input"] | {"vnp_SecureHash": example["expected"]}))
+    evidence = await vnpay.inquire(attempt(), now=NOW)
+    assert (evidence.finding, evidence.money) == (Finding.PAID, Money(200_000))
+    assert evidence.gateway_id == "15099001"
+
+
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        ("00", Finding.PAID),
+        ("01", Finding.UNPAID),
+        ("02", Finding.DECLINED),
+        ("04", Finding.SUSPICIOUS),
+        ("07", Finding.SUSPICIOUS),
+        ("05", Finding.UNKNOWN),
+        ("20", Finding.UNKNOWN),
+        ("", Finding.UNKNOWN),
+    ],
+)
+async def test_the_outcome_of_an_inquiry_is_the_transactions_status(
+    vnpay: VNPay, counterpart: Counterpart, status: str, finding: Finding
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_TransactionStatus=status)
+    counterpart.will(says(told))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is finding
+
+
+async def test_an_error_after_the_deadline_is_a_qr_that_nobody_paid(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(OURS.tells("expired"))
+    late = attempt().expires_at
+    assert (await vnpay.inquire(attempt(), now=late)).finding is Finding.EXPIRED
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.DECLINED
+
+
+@pytest.mark.parametrize("code", ["02", "03", "94", "97", "99", ""])
+async def test_an_inquiry_that_did_not_work_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart, code: str
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_ResponseCode=code)
+    counterpart.will(says(told))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"vnp_TmnCode": "OTHERTMN"}, {"vnp_TransactionType": "02"}],
+    ids=["another terminal", "a refund"],
+)
+async def test_a_signed_answer_to_another_question_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart, other: dict[str, str]
+) -> None:
+    counterpart.will(says(OURS.inquiry("paid", reference=REFERENCE, amount=200_000, **other)))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_answer_whose_amount_was_changed_on_the_way_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000)
+    counterpart.will(says(told | {"vnp_Amount": "100"}))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-success"]
+    query = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
+    call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
+    notice = vnpay.read_webhook(call)
+    assert notice.evidence.finding is Finding.PAID
+    assert notice.event_id == "TXN20250729000001:15099001:00:00:20000000"
+    assert json.loads(vnpay.answer(Verdict.ACCEPTED).body) == example["answer"]
+
+
+def test_the_published_ipns_are_read_with_their_own_secret(http: Upstream) -> None:
+    vnpay = VNPay(http, tmn_code="TEST_TMN_CODE", hash_secrets=["new", "test_secret"])
+    findings = {"vnpay-ipn-lib-success": Finding.PAID, "vnpay-ipn-lib-code99": Finding.UNKNOWN}
+    for id, finding in findings.items():
+        example = EXAMPLES[id]
+        query = f"vnp_SecureHash={example['expected']}&{example['canonical']}"
+        call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
+        assert vnpay.read_webhook(call).evidence.finding is finding
+
+
+def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-tampered-amount"]
+    query = f"{example['canonical']}&vnp_SecureHash={example['presented']}"
+    with pytest.raises(BadCall, match="signature"):
+        vnpay.read_webhook(Call(method="GET", query=query, headers={}, body=b"", received_at=NOW))
+    assert json.loads(vnpay.answer(Verdict.BAD_SIGNATURE).body)["RspCode"] == "97"
+
+
+def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-cancelled"]
+    evidence = vnpay.read_webhook(vnpay_ipn(example["input"])).evidence
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.gateway_id is None
+    assert evidence.failure
+    assert (evidence.failure.code, evidence.failure.message) == (
+        "24",
+        "Khách hàng đã huỷ giao dịch.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("response", "status", "finding"),
+    [
+        ("00", "00", Finding.PAID),
+        ("00", "01", Finding.UNPAID),
+        ("24", "01", Finding.UNPAID),
+        ("51", "02", Finding.DECLINED),
+        ("99", "02", Finding.DECLINED),
+        ("11", "02", Finding.EXPIRED),
+        ("07", "00", Finding.SUSPICIOUS),
+        ("00", "07", Finding.SUSPICIOUS),
+        ("00", "04", Finding.SUSPICIOUS),
+        ("07", "02", Finding.SUSPICIOUS),
+        ("00", "02", Finding.UNKNOWN),
+        ("99", "00", Finding.UNKNOWN),
+        ("00", "05", Finding.UNKNOWN),
+        ("xx", "yy", Finding.UNKNOWN),
+    ],
+)
+def test_both_codes_must_agree(vnpay: VNPay, response: str, status: str, finding: Finding) -> None:
+    told = said(vnpay, vnp_ResponseCode=response, vnp_TransactionStatus=status)
+    assert told.finding is finding
+
+
+@pytest.mark.parametrize(
+    "amount", ["20000050", "-20000000", "2e7", "20000000.0", "９００", "1" * 13]
+)
+def test_a_signed_payment_of_no_whole_dong_is_paid_without_money_and_so_held(
+    vnpay: VNPay, amount: str
+) -> None:
+    told = said(vnpay, vnp_Amount=amount)
+    assert (told.finding, told.money) == (Finding.PAID, None)
+
+
+def test_the_old_secret_still_verifies_and_a_third_does_not(vnpay: VNPay) -> None:
+    fields = EXAMPLES["vnpay-ipn-success"]["input"]
+    assert vnpay.read_webhook(vnpay_ipn(fields, "the-old-one"))
+    with pytest.raises(BadCall):
+        vnpay.read_webhook(vnpay_ipn(fields, "a-third"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TmnCode", "TxnRef", "Amount", "TransactionNo", "ResponseCode", "TransactionStatus"],
+)
+def test_a_signed_ipn_that_lacks_a_field_is_refused(vnpay: VNPay, name: str) -> None:
+    with pytest.raises(BadCall, match=f"vnp_{name} is missing"):
+        vnpay.read_webhook(ipn(**{f"vnp_{name}": ""}))
+
+
+def test_an_ipn_for_another_terminal_is_refused(vnpay: VNPay) -> None:
+    with pytest.raises(BadCall, match="terminal"):
+        vnpay.read_webhook(ipn(vnp_TmnCode="OTHERTMN"))
+
+
+@pytest.mark.parametrize("signature", ["", "é" * 128, "0" * 127, "\x00", "0" * 129])
+def test_a_signature_of_any_other_shape_is_refused(vnpay: VNPay, signature: str) -> None:
+    query = EXAMPLES["vnpay-ipn-success"]["canonical"]
+    call = Call(
+        method="GET",
+        query=f"{query}&vnp_SecureHash={signature}",
+        headers={},
+        body=b"",
+        received_at=NOW,
+    )
+    with pytest.raises(BadCall):
+        vnpay.read_webhook(call)
+
+
+def test_an_ipn_may_also_come_as_a_posted_form_or_json(vnpay: VNPay) -> None:
+    got = ipn()
+    fields = dict(parse_qsl(got.query))
+    form = Call(
+        method="POST",
+        query="",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=got.query.encode(),
+        received_at=NOW,
+    )
+    as_json = replace(
+        form,
+        headers={"content-type": "application/json; charset=utf-8"},
+        body=json.dumps(fields).encode(),
+    )
+    assert vnpay.read_webhook(got) == vnpay.read_webhook(form) == vnpay.read_webhook(as_json)
+
+
+def test_a_posted_number_is_not_taken_for_text(vnpay: VNPay) -> None:
+    fields: dict[str, Any] = dict(parse_qsl(ipn().query))
+    call = Call(
+        method="POST",
+        query="",
+        headers={"content-type": "application/json"},
+        body=json.dumps(fields | {"vnp_Amount": 20000000}).encode(),
+        received_at=NOW,
+    )
+    with pytest.raises(BadCall, match="not text"):
+        vnpay.read_webhook(call)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict.ACCEPTED, "00"),
+        (Verdict.UNKNOWN_REFERENCE, "01"),
+        (Verdict.ALREADY_DONE, "02"),
+        (Verdict.WRONG_AMOUNT, "04"),
+        (Verdict.BAD_SIGNATURE, "97"),
+        (Verdict.OUR_ERROR, "99"),
+    ],
+)
+def test_vnpay_is_answered_in_its_codes_and_always_with_200(
+    vnpay: VNPay, verdict: Verdict, code: str
+) -> None:
+    reply = vnpay.answer(verdict)
+    assert reply.status == 200
+    assert json.loads(reply.body)["RspCode"] == code
+
+
+async def test_other_currencies_are_a_mistake_of_ours(vnpay: VNPay) -> None:
+    with pytest.raises(AssertionError):
+        await vnpay.start(replace(attempt(), money=Money(1, Currency.USD)), ORDER, now=NOW)
+
+
+async def test_an_open_gateway_says_so_in_time(vnpay: VNPay, counterpart: Counterpart) -> None:
+    counterpart.always(they.server_error)
+    for _ in range(5):
+        await vnpay.start(attempt(), ORDER, now=NOW)
+    assert not vnpay.ready()
+
+
+def test_the_secrets_of_this_test_are_invented() -> None:
+    assert SECRET.startswith("SIM")
+    assert TERMINAL.startswith("SIM")
