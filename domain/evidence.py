@@ -81,12 +81,17 @@ class Decision:
     """What to write. `changed` is False for a duplicate or stale saying: it is counted, no more."""
 
     payment: Payment
-    attempt: Attempt | None
+    attempt: Attempt
     changed: bool = True
     effect: Effect = Effect.NONE
     postings: tuple[Posting, ...] = ()
     case: CaseKind | None = None
     ask: bool = False
+
+    @property
+    def after(self) -> Payment:
+        """The payment with its attempt, as they are from now on."""
+        return replace(self.payment, attempt=self.attempt)
 
 
 def decide(

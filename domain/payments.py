@@ -20,6 +20,7 @@ from domain.attempts import Attempt, Failure
 from domain.bills import Item
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency, Money
+from domain.orders import Order
 from domain.refusals import Refusal, RefusalCode
 
 
@@ -105,7 +106,7 @@ class Payment:
 
     `amount` is in the minor unit of `currency`. `business_date` is the Vietnamese day of creation,
     on which limits count it. `attempt` is the latest conversation with a gateway (None for cash).
-    `receipt_token` can't be guessed: it opens the public receipt.
+    `receipt_token` can't be guessed: it opens the public receipt. A bill payment has no `order`.
     """
 
     id: str
@@ -133,6 +134,7 @@ class Payment:
     late: bool = False
     posting_status: PostingStatus = PostingStatus.NONE
     attempt: Attempt | None = None
+    order: Order | None = None
 
     @property
     def money(self) -> Money:

@@ -306,18 +306,19 @@ async def apply(
             break
         except bills.TakenMeanwhile:
             continue  # the bill was taken between the look and the lock: look again
+    after = decision.after
     if decision.changed:
-        await announce(context, decision.payment)
+        await announce(context, after)
     log.info(
         "evidence",
         payment=payment_id,
         source=evidence.source,
         finding=evidence.finding,
         was=payment.status,
-        now=decision.payment.status,
+        now=after.status,
         changed=decision.changed,
     )
-    return Applied(payment=decision.payment, decision=decision)
+    return Applied(payment=after, decision=decision)
 
 
 async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
@@ -329,14 +330,12 @@ async def _write(
     context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
 ) -> None:
     """Write what was decided; in the caller's transaction, under its lock."""
-    after = decision.payment
+    after = decision.after
     if decision.ask:
         await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
     if not decision.changed:
         return
-    if decision.attempt is not None:
-        after = replace(after, attempt=decision.attempt)
-        await attempts.save(decision.attempt)
+    await attempts.save(decision.attempt)
     await payments.save(after)
     await ledger.post(after.id, evidence.finding, decision.postings, now)
     await _carry_out(decision.effect, after)

@@ -13,7 +13,7 @@ from typing import cast
 import segno
 import strawberry
 
-from domain import attempts, bills, collection, payments, receipts, search
+from domain import attempts, bills, collection, orders, payments, receipts, search
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
 from resolvers import gateways, inquiries, transactions, watching
@@ -28,6 +28,7 @@ strawberry.enum(payments.Custody)
 strawberry.enum(payments.HoldReason)
 strawberry.enum(payments.PostingStatus)
 strawberry.enum(bills.ItemType)
+strawberry.enum(orders.OrderStatus)
 strawberry.enum(Currency)
 strawberry.enum(search.PaymentOrder)
 
@@ -74,6 +75,13 @@ class Collector:
     name: str
 
 
+@shows(orders.Order, description="A merchant's generic order; a bill payment has none.")
+class Order:
+    id: strawberry.ID
+    reference: str
+    status: orders.OrderStatus
+
+
 @shows(receipts.Signature, description="Ed25519 over the UTF-8 bytes of `payload`; see the JWKS.")
 class Signature:
     algorithm: str
@@ -95,6 +103,7 @@ class Payment:
     currency: Currency
     contract_number: strawberry.ID | None
     customer_name: str
+    order: Order | None
     items: list[PaymentItem]
     gateway: GatewayName | None
     gateway_reference: str | None
