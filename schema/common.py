@@ -15,8 +15,8 @@ from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
 from resolvers.audit import Refused
 from resolvers.context import Context
-from schema.graphql_http import ApiError, Speaks
-from schema.graphql_http import format_error as format_any
+from schema.api_errors import ApiError, Speaks
+from schema.api_errors import format_error as format_any
 from schema.shows import shows
 
 Info = strawberry.Info[Context, None]

@@ -21,7 +21,9 @@ from prometheus_client import Gauge
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
-from schema.graphql_http import LARGEST_BODY, ApiError, Asked, Engine, Speaks
+from schema.api_errors import ApiError, Speaks
+from schema.graphql_engine import Asked, Engine
+from schema.graphql_http import LARGEST_BODY
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -16,7 +16,8 @@ from domain.staff import InvalidCredentials, Role, Unauthenticated
 from resolvers import sessions
 from resolvers.context import Context
 from resolvers.sessions import Login
-from schema.graphql_http import ApiError, language_of
+from schema.api_errors import ApiError
+from schema.graphql_http import language_of
 from schema.settings import Settings
 
 SANDBOX_CLIENTS = (("dashboard", "Dashboard", Role.SERVICE, "dashboard-secret"),)

@@ -21,19 +21,9 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from schema.graphql_http import (
-    TEXTS,
-    ApiError,
-    Asked,
-    Engine,
-    GraphQLEndpoint,
-    Language,
-    Refused,
-    Stranger,
-    format_error,
-    language_of,
-    the_query,
-)
+from schema.api_errors import TEXTS, ApiError, Language, Refused, format_error
+from schema.graphql_engine import Asked, Engine, the_query
+from schema.graphql_http import GraphQLEndpoint, Stranger, language_of
 from schema.graphql_ws import Caps, GraphQLSockets
 from schema.limits_of_a_query import Limits
 
