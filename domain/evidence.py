@@ -161,7 +161,9 @@ def _open(
             return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
         case Finding.UNKNOWN:
             if attempt.status is not AttemptStatus.SENT:
-                return _nothing(payment, attempt)
+                # A verified call that contradicts itself says one thing surely: ask.
+                told = evidence.grade is Grade.E1
+                return Decision(payment=payment, attempt=attempt, changed=False, ask=told)
             unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
             return Decision(
                 payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True

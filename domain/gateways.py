@@ -15,7 +15,7 @@ from domain.refusals import Refusal, RefusalCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Purchase:
     """What a gateway needs to know beside the attempt. `staff_token` is the wallet's, and secret."""
 
     description: str
@@ -27,7 +27,7 @@ class Order:
     staff_token: str | None = None
 
     def __repr__(self) -> str:
-        return f"Order(description={self.description!r})"
+        return f"Purchase(description={self.description!r})"
 
 
 class WebhookOutcome(StrEnum):
@@ -95,8 +95,9 @@ class Gateway(Protocol):
     One gateway. Every call is idempotent under `attempt.reference`, which it was given by us.
 
     `start` and `inquire` never raise for what a gateway does: silence, a 5xx and an unreadable
-    answer are Finding.UNKNOWN; only a connection that never opened is Finding.NOT_SENT. While the
-    breaker is open `start` raises GatewayUnavailable before anything is sent, and `inquire` goes on.
+    answer are Finding.UNKNOWN; only a connection that never opened is Finding.NOT_SENT, and only for
+    `start`. While its breaker is open `start` raises GatewayUnavailable before anything is sent;
+    `inquire` and webhooks go on.
     """
 
     @property
@@ -116,7 +117,7 @@ class Gateway(Protocol):
         """Return False while the breaker of `start` is open."""
         ...
 
-    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence: ...
+    async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence: ...
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence: ...
 

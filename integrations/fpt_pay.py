@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field
 
 from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Order, Reply, Verdict
+from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import LARGEST, Currency, Money
 from integrations.conversation import asked, begun, is_definite, unknown
@@ -92,13 +92,13 @@ class FPTPay:
     def ready(self) -> bool:
         return self._http.ready("start")
 
-    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence:
+    async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
-        if order.staff_token is None:
+        if purchase.staff_token is None:
             return _declined(_LOG_IN_AGAIN)
-        customer = {"name": order.customer_name}
-        if order.customer_phone is not None:
-            customer["phone"] = order.customer_phone
+        customer = {"name": purchase.customer_name}
+        if purchase.customer_phone is not None:
+            customer["phone"] = purchase.customer_phone
         return await begun(
             self.name,
             INIT,
@@ -108,14 +108,14 @@ class FPTPay:
                 "/payment/init",
                 body={
                     "amount": attempt.money.amount,
-                    "description": order.description[:255],
+                    "description": purchase.description[:255],
                     "customer_info": customer,
                     "reference": attempt.reference,
-                    "return_url": order.return_url,
-                    "notify_url": order.notify_url,
+                    "return_url": purchase.return_url,
+                    "notify_url": purchase.notify_url,
                 },
                 headers={
-                    "Authorization": f"Bearer {order.staff_token}",
+                    "Authorization": f"Bearer {purchase.staff_token}",
                     "Idempotency-Key": attempt.reference,
                 },
                 read=_read_init,

@@ -13,7 +13,7 @@ import structlog
 
 from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Order, Reply, Verdict
+from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
 from integrations import vnpay_protocol as protocol
@@ -70,7 +70,7 @@ class VNPay:
     def ready(self) -> bool:
         return self._http.ready("start")
 
-    async def start(self, attempt: Attempt, order: Order, *, now: datetime) -> Evidence:
+    async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if not 0 < attempt.money.amount <= protocol.LARGEST_AMOUNT:
             return _declined(
@@ -83,7 +83,7 @@ class VNPay:
                 "start",
                 "GET",
                 "/paymentv2/vpcpay.html",
-                query=self.genqr(attempt, order),
+                query=self.genqr(attempt, purchase),
                 read=_read_genqr,
                 repeatable=False,
             ),
@@ -139,7 +139,7 @@ class VNPay:
         code, message = _ANSWERS[verdict]
         return Reply(status=200, body=orjson.dumps({"RspCode": code, "Message": message}))
 
-    def genqr(self, attempt: Attempt, order: Order) -> str:
+    def genqr(self, attempt: Attempt, purchase: Purchase) -> str:
         """Return the signed query that asks for a QR."""
         fields = {
             "vnp_Version": protocol.VERSION,
@@ -148,11 +148,11 @@ class VNPay:
             "vnp_Amount": protocol.to_wire(attempt.money),
             "vnp_CreateDate": protocol.date14(_request_date(attempt)),
             "vnp_CurrCode": "VND",
-            "vnp_IpAddr": order.client_ip if _ADDRESS.fullmatch(order.client_ip) else _NOBODY,
+            "vnp_IpAddr": purchase.client_ip if _ADDRESS.fullmatch(purchase.client_ip) else _NOBODY,
             "vnp_Locale": "vn",
-            "vnp_OrderInfo": plain(order.description, 255) or attempt.reference,
+            "vnp_OrderInfo": plain(purchase.description, 255) or attempt.reference,
             "vnp_OrderType": "other",
-            "vnp_ReturnUrl": order.return_url,
+            "vnp_ReturnUrl": purchase.return_url,
             "vnp_ExpireDate": protocol.date14(attempt.expires_at),
             "vnp_TxnRef": attempt.reference,
         }

@@ -14,6 +14,7 @@ from datetime import timedelta
 from db import audit, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
 from db.transaction import transaction
+from domain.evidence import Finding
 from domain.notifications import (
     Channel,
     Delivery,
@@ -44,8 +45,9 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
     """Ask once, now: something was said that only the gateway itself can confirm."""
     payment = await _payment(payment_id)
     if payment.attempt is not None and payment.status is not PaymentStatus.SUCCESS:
-        asked = await inquiries.ask(context, payment)
-        if asked is None and payment.is_final:  # inside the quota: the confirmation must wait
+        evidence = await inquiries.ask(context, payment)
+        # Inside the quota, or not understood: what was said still waits for its confirmation.
+        if evidence is None or evidence.finding is Finding.UNKNOWN:
             gateway = context.gateways[payment.attempt.gateway]
             return timedelta(seconds=gateway.ask_again_after)
     return None

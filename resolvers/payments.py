@@ -26,7 +26,7 @@ from domain.cases import Case, CaseStatus
 from domain.collection import ProcessPayment
 from domain.customers import Customer
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
-from domain.gateways import Gateway, GatewayUnavailable, Order, WalletTokenMissing
+from domain.gateways import Gateway, GatewayUnavailable, Purchase, WalletTokenMissing
 from domain.idempotency import (
     WAIT_SECONDS,
     IdempotencyInProgress,
@@ -108,10 +108,13 @@ def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
 async def announce(context: Context, payment: Payment) -> None:
     """Wake whoever watches this payment, every payment, or its collector's limits."""
     message = f"{payment.id} {payment.version}"
-    await context.hub.publish(f"payment:{payment.id}", message)
-    await context.hub.publish("payments", message)
+    hints = [
+        context.hub.publish(f"payment:{payment.id}", message),
+        context.hub.publish("payments", message),
+    ]
     if payment.method in STAFF_MONEY:
-        await limit_operations.announce(context, payment.staff_id)
+        hints.append(limit_operations.announce(context, payment.staff_id))
+    await asyncio.gather(*hints)
 
 
 # ── the first door: the idempotency claim ────────────────────────────────────────────────────────
@@ -224,8 +227,8 @@ async def _ask(
     try:
         sent = await _sent(context, payment)
         assert sent.attempt is not None
-        order = _order(context, sent, gateway, wallet)
-        evidence = await _start(context, gateway, sent, order)
+        purchase = _purchase(context, sent, gateway, wallet)
+        evidence = await _start(context, gateway, sent, purchase)
         return (await apply(context, sent.attempt.reference, evidence)).payment
     finally:
         now = await context.clock()
@@ -249,12 +252,12 @@ async def _sent(context: Context, payment: Payment) -> Payment:
     return moved
 
 
-async def _start(context: Context, gateway: Gateway, sent: Payment, order: Order) -> Evidence:
+async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Purchase) -> Evidence:
     assert sent.attempt is not None
     source = f"{gateway.name.lower()}:start"
     try:
         async with asyncio.timeout(ASKING_SECONDS):
-            return await gateway.start(sent.attempt, order, now=sent.updated_at)
+            return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
     except GatewayUnavailable:  # the breaker opened since we looked: nothing was sent
         failure = gateways.not_sent(context, sent.method, gateway.name)
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
@@ -452,8 +455,8 @@ def _new(
     return replace(payment, expires_at=expires_at, attempt=attempt)
 
 
-def _order(context: Context, payment: Payment, gateway: Gateway, wallet: str | None) -> Order:
-    return Order(
+def _purchase(context: Context, payment: Payment, gateway: Gateway, wallet: str | None) -> Purchase:
+    return Purchase(
         description=f"Thanh toan hop dong {payment.contract_number}",
         customer_name=payment.customer_name,
         customer_phone=payment.notify.phone,

@@ -13,7 +13,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from resolvers import watching
 from resolvers.context import Context
-from schema import identity
+from schema import identity, logs
 from schema.bootstrap import running
 from schema.common import format_error
 from schema.graphql_http import GraphQLEndpoint
@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        logs.configure(settings.env)
         async with running(settings) as context:
             app.state.context = context
             await identity.known_clients(context, settings)

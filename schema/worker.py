@@ -13,9 +13,12 @@ from pgqueuer.models import Job, Schedule
 
 from db import jobs
 from db.engine import own_connection
+from domain.refusals import Refusal
+from integrations.wire import Rejected
 from resolvers import webhooks
 from resolvers.context import Context
-from resolvers.jobs import HANDLERS, Handler
+from resolvers.jobs import HANDLERS, Handler, NotDelivered
+from schema import logs
 from schema.bootstrap import running
 from schema.settings import Settings
 
@@ -28,6 +31,7 @@ AT_ONCE = 32
 
 async def main(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; what is in hand is finished first."""
+    logs.configure(settings.env)
     async with running(settings) as context:
         connection = await own_connection()
         try:
@@ -57,13 +61,24 @@ def _entry(context: Context, handler: Handler):
     async def run(job: Job) -> None:
         assert job.payload is not None
         again: timedelta | None
+        subject = jobs.subject(job.payload)
         try:
-            again = await handler(context, jobs.subject(job.payload))
-        except Exception:
+            again = await handler(context, subject)
+        except Exception as fault:
             if job.attempts >= TRIES:
+                log.exception("job given up", job=job.entrypoint, subject=subject)
                 raise
             again = min(timedelta(seconds=2 ** min(job.attempts + 1, 12)), LONGEST_WAIT)
-            log.exception("job failed", job=job.entrypoint, attempt=job.attempts, again=str(again))
+            expected = isinstance(fault, Refusal | NotDelivered | Rejected)
+            log.warning(
+                "job failed",
+                job=job.entrypoint,
+                subject=subject,
+                attempt=job.attempts,
+                again=str(again),
+                why=str(fault),
+                exc_info=not expected,
+            )
         if again is not None:
             raise RetryRequested(delay=again)
 

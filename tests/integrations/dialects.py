@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from domain.attempts import Attempt, AttemptStatus
-from domain.gateways import Call, Gateway, Order
+from domain.gateways import Call, Gateway, Purchase
 from domain.methods import GatewayName
 from domain.money import Money
 from integrations.fpt_pay import FPTPay
@@ -21,7 +21,7 @@ NOW = datetime(2025, 7, 29, 3, 20, tzinfo=UTC)
 SENT = datetime(2025, 7, 29, 3, 15, tzinfo=UTC)
 REFERENCE = "TXN20250729000001"
 
-ORDER = Order(
+ORDER = Purchase(
     description="Thanh toán cước Internet 2025-06 HĐ SGFDN1015",
     customer_name="Nguyen Van A",
     customer_phone="0987654321",
@@ -134,7 +134,7 @@ class VNPayDialect:
         }
 
     def signed(self, fields: dict[str, str]) -> dict[str, str]:
-        order = [
+        purchase = [
             "ResponseId",
             "Command",
             "ResponseCode",

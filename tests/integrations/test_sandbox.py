@@ -17,7 +17,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.bills import Item, ItemType
 from domain.customers import ContractStatus
 from domain.evidence import Evidence, Finding
-from domain.gateways import BadCall, Call, Gateway, Notice, Order, Verdict
+from domain.gateways import BadCall, Call, Gateway, Notice, Purchase, Verdict
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Money
 from domain.notifications import Channel, Delivery, Message, Notification, Template
@@ -151,7 +151,7 @@ class Talk:
     wallet: str
 
     async def start(self) -> Evidence:
-        order = Order(
+        purchase = Purchase(
             description=f"Thanh toán cước HĐ {CONTRACT}",
             customer_name="Nguyen Van A",
             customer_phone="0987654321",
@@ -160,7 +160,7 @@ class Talk:
             notify_url=f"{self.outside.door.url}/webhooks/fpt-pay",
             staff_token=self.wallet,
         )
-        return await self.gateway.start(self.attempt, order, now=datetime.now(UTC))
+        return await self.gateway.start(self.attempt, purchase, now=datetime.now(UTC))
 
     async def inquire(self) -> Evidence:
         return await self.gateway.inquire(self.attempt, now=datetime.now(UTC))
