@@ -1,0 +1,28 @@
+"""Logs: one line an event, for people in development, as JSON in production. No secret, no body."""
+
+from __future__ import annotations
+
+import logging
+from typing import Literal
+
+import structlog
+
+
+def configure(env: Literal["development", "production"]) -> None:
+    shared = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    ending = (
+        [structlog.dev.ConsoleRenderer(colors=False)]
+        if env == "development"
+        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *ending],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        cache_logger_on_first_use=True,
+    )
+    # It says at every turn of a waiting job that the job waits.
+    logging.getLogger("pgqueuer").setLevel(logging.WARNING)
