@@ -64,7 +64,7 @@ async def release(payment: Payment) -> None:
 
 
 class TakenMeanwhile(Exception):
-    """Another payment took one of the items since we looked. The transaction is lost: begin again."""
+    """Who holds an item changed between two looks at it. The transaction is lost: begin again."""
 
 
 async def lock_again(payment: Payment) -> None:

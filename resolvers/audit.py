@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
 from db import audit
 from db.audit import AuditEvent, AuditOutcome
+from domain.evidence import Evidence
+from domain.payments import Payment, PaymentStatus
 from domain.refusals import Refusal
 from domain.staff import Forbidden, Unauthenticated
 from resolvers.context import Context
@@ -47,6 +50,36 @@ def command(action: str) -> Callable[[Operation[P, T]], Operation[P, T]]:
         return audited
 
     return decorate
+
+
+async def record(
+    context: Context,
+    action: str,
+    before: PaymentStatus | None,
+    after: Payment,
+    now: datetime,
+    evidence: Evidence | None = None,
+) -> None:
+    """Write down a payment's move, in the transaction that moves it."""
+    await audit.record(
+        AuditEvent(
+            at=now,
+            actor=context.actor_id,
+            action=action,
+            payment_id=after.id,
+            from_status=before,
+            to_status=after.status,
+            evidence=evidence.grade if evidence else None,
+            source=evidence.source if evidence else None,
+            event_id=evidence.event_id if evidence else None,
+            request_id=context.request_id,
+            details={
+                "version": after.version,
+                "amount": after.amount,
+                "finding": evidence.finding if evidence else None,
+            },
+        )
+    )
 
 
 async def _write(context: Context, action: str, outcome: AuditOutcome, why: str) -> None:

@@ -14,7 +14,8 @@ from domain.staff import Operation, check
 from resolvers import gateways
 from resolvers.audit import command
 from resolvers.context import Context
-from resolvers.payments import apply, visible
+from resolvers.evidence import apply
+from resolvers.payments import visible
 
 
 @command("verifyPayment")

@@ -27,8 +27,8 @@ from domain.notifications import (
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from integrations.wire import Rejected
 from resolvers import inquiries
+from resolvers.announcements import announce
 from resolvers.context import Context
-from resolvers.payments import announce
 
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
 

@@ -13,6 +13,7 @@ from domain.limits import Limit, LimitPreview, LimitSource, kinds_of
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound, UpstreamUnavailable
 from domain.staff import Actor, Operation, Staff, check, scope
+from resolvers.announcements import limit_channel
 from resolvers.context import Context
 from resolvers.sessions import learn_limits
 
@@ -46,7 +47,7 @@ async def changes(context: Context) -> AsyncGenerator[Limit]:
     """Yield each limit of the asker now, and again whenever it changes."""
     actor = check(context.actor, Operation.READ_LIMIT)
     seen: dict[str, Limit] = {}
-    async with context.hub.watch(channel(actor.id)) as wakes:
+    async with context.hub.watch(limit_channel(actor.id)) as wakes:
         while True:
             for limit in await current(context, actor.id, await context.clock()):
                 if seen.get(limit.kind) != limit:
@@ -75,15 +76,6 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
                 raise
             source = LimitSource.CACHED
     return await limits.current(staff_id, today, source)
-
-
-async def announce(context: Context, staff_id: str) -> None:
-    """Wake whoever watches the limits of this member of staff."""
-    await context.hub.publish(channel(staff_id), staff_id)
-
-
-def channel(staff_id: str) -> str:
-    return f"limit:{staff_id}"
 
 
 async def _visible(context: Context, actor: Actor, staff_id: str) -> Staff:

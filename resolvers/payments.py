@@ -1,39 +1,30 @@
 """
 The life of a payment, in the order in which it happens: promise, ask, conclude.
 
-Two doors. A client's write enters by the idempotency claim in `_promise`; whatever is said about
-money from outside, by whichever road, enters by `apply`.
+A client's write enters by the idempotency claim in `_promise`; whatever is then said about the money
+from outside enters by the other door, resolvers/evidence.py.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from db import attempts, audit, bills, cases, idempotency, jobs, ledger, limits, payments, sessions
-from db.audit import AuditEvent
+from db import attempts, bills, idempotency, jobs, ledger, limits, payments, sessions
 from db.jobs import Job
 from db.transaction import transaction
 from domain import collection
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import BillAlreadyPaid, BillLocked, Item
 from domain.calendar import business_date
-from domain.cases import Case, CaseStatus
 from domain.collection import ProcessPayment
 from domain.customers import Customer
-from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
+from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import Gateway, GatewayUnavailable, Purchase, WalletTokenMissing
-from domain.idempotency import (
-    WAIT_SECONDS,
-    IdempotencyInProgress,
-    IdempotencyKeyReused,
-    check_key,
-    fingerprint,
-)
+from domain.idempotency import check_key, fingerprint
 from domain.ledger import collected
 from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
@@ -42,14 +33,19 @@ from domain.payments import Payment, PaymentStatus
 from domain.refusals import InvalidInput, NotFound, Refusal, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
-from resolvers import gateways
+from integrations.keys import VaultError
+from resolvers import audit, gateways
 from resolvers import limits as limit_operations
+from resolvers.announcements import announce
 from resolvers.audit import Refused, command
 from resolvers.context import Context
+from resolvers.evidence import after_success, apply
+from resolvers.idempotency import earlier
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 OPERATION = "processPayment"
+FOLLOW_UP = timedelta(seconds=5)
 READING_SECONDS = 10.0  # the outer systems' share of the 25 s in which a mutation answers
 ASKING_SECONDS = 14.0  # the gateway's share; after it the outcome is UNKNOWN, and is asked for
 
@@ -80,7 +76,10 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     gateway = gateways.ready(context, asked.method)
     wallet = await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
     customer = await _read(context, actor, asked)
-    payment = await _promise(context, actor, asked, print_, customer, gateway)
+    try:
+        payment = await _promise(context, actor, asked, print_, customer, gateway)
+    except bills.TakenMeanwhile:  # held when we tried, free again when we looked who held it
+        payment = await _promise(context, actor, asked, print_, customer, gateway)
     if payment is None:  # the same key won the race
         repeated = await _replayed(actor, asked, print_)
         assert repeated is not None
@@ -105,37 +104,16 @@ def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
     return payment
 
 
-async def announce(context: Context, payment: Payment) -> None:
-    """Wake whoever watches this payment, every payment, or its collector's limits."""
-    message = f"{payment.id} {payment.version}"
-    hints = [
-        context.hub.publish(f"payment:{payment.id}", message),
-        context.hub.publish("payments", message),
-    ]
-    if payment.method in STAFF_MONEY:
-        hints.append(limit_operations.announce(context, payment.staff_id))
-    await asyncio.gather(*hints)
-
-
 # ── the first door: the idempotency claim ────────────────────────────────────────────────────────
 
 
 async def _replayed(actor: Actor, asked: ProcessPayment, print_: bytes) -> Processed | None:
-    """Return what the key already stands for, waiting a little for a first request in flight."""
-    for wait in (0.05, 0.1, 0.2, 0.4, 0.5, WAIT_SECONDS - 1.25, None):
-        claim = await idempotency.find(actor.id, OPERATION, asked.idempotency_key)
-        if claim is None:
-            return None
-        if claim.fingerprint != print_:
-            raise IdempotencyKeyReused(payment_id=claim.subject_id)
-        if not claim.in_flight:
-            payment = await payments.by_id(claim.subject_id)
-            assert payment is not None, "a key is kept in the transaction of its payment"
-            return Processed(payment=payment, replayed=True)
-        if wait is None:
-            raise IdempotencyInProgress(payment_id=claim.subject_id, retry_after_ms=1000)
-        await asyncio.sleep(wait)
-    return None
+    payment_id = await earlier(actor.id, OPERATION, asked.idempotency_key, print_)
+    if payment_id is None:
+        return None
+    payment = await payments.by_id(payment_id)
+    assert payment is not None, "a key is kept in the transaction of its payment"
+    return Processed(payment=payment, replayed=True)
 
 
 async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Customer:
@@ -197,7 +175,8 @@ async def _promise(
             return None
         await payments.add(done)
         if not await bills.lock(payment):
-            raise Refused(await _held_by_others(payment))
+            held = await _held_by_others(payment)
+            raise Refused(held) if held else bills.TakenMeanwhile
         await limits.take(
             actor.id,
             kinds_of(payment.method),
@@ -205,13 +184,13 @@ async def _promise(
             today=payment.business_date,
             reserve=not cash,
         )
-        await _record(context, "create", None, payment, now)
+        await audit.record(context, "create", None, payment, now)
         if attempt is not None:
             await attempts.add(attempt)
             await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
         else:
             await ledger.post(done.id, "SUCCESS", collected(done, done.money), now)
-            await _record(context, "confirmCash", payment.status, done, now)
+            await audit.record(context, "confirmCash", payment.status, done, now)
             await jobs.enqueue(after_success(done))
     return done
 
@@ -247,7 +226,7 @@ async def _sent(context: Context, payment: Payment) -> Payment:
         moved = replace(moved, attempt=attempt)
         await payments.save(moved)
         await attempts.save(attempt)
-        await _record(context, "send", locked.status, moved, now)
+        await audit.record(context, "send", locked.status, moved, now)
     await announce(context, moved)
     return moved
 
@@ -263,130 +242,6 @@ async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Pu
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
     except TimeoutError:
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
-
-
-# ── the second door: evidence ────────────────────────────────────────────────────────────────────
-
-
-class UnknownReference(Exception):
-    """No attempt of ours has this reference."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    payment: Payment
-    decision: Decision
-
-
-async def apply(
-    context: Context, reference: str, evidence: Evidence, *, closing: Closing | None = None
-) -> Applied:
-    """
-    Let *evidence* about one of our references do to its payment what the domain decides.
-
-    The only way in which money from outside changes anything. Locks the payment's row; repeats,
-    latecomers and parallel deliveries find it changed, and change nothing. Raises UnknownReference.
-    """
-    payment_id = await attempts.payment_of(reference)
-    if payment_id is None:
-        raise UnknownReference(reference)
-    now = await context.clock()
-    while True:
-        try:
-            async with transaction():
-                payment = await payments.lock(payment_id)
-                assert payment is not None
-                assert payment.attempt is not None
-                decision = decide(
-                    payment,
-                    payment.attempt,
-                    evidence,
-                    now=now,
-                    closing=closing,
-                    bills_open=await _bills_open(payment, evidence),
-                )
-                await _write(context, payment, decision, evidence, now)
-            break
-        except bills.TakenMeanwhile:
-            continue  # the bill was taken between the look and the lock: look again
-    after = decision.after
-    if decision.changed:
-        await announce(context, after)
-    log.info(
-        "evidence",
-        payment=payment_id,
-        source=evidence.source,
-        finding=evidence.finding,
-        was=payment.status,
-        now=after.status,
-        changed=decision.changed,
-    )
-    return Applied(payment=after, decision=decision)
-
-
-async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
-    late = payment.is_final and evidence.finding is Finding.PAID
-    return await bills.are_open(payment) if late else True
-
-
-async def _write(
-    context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
-) -> None:
-    """Write what was decided; in the caller's transaction, under its lock."""
-    after = decision.after
-    if decision.ask:
-        await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
-    if not decision.changed:
-        return
-    await attempts.save(decision.attempt)
-    await payments.save(after)
-    await ledger.post(after.id, evidence.finding, decision.postings, now)
-    await _carry_out(decision.effect, after)
-    if decision.case is not None:
-        await cases.open_case(
-            Case(
-                id=context.ids.record("CASE"),
-                kind=decision.case,
-                status=CaseStatus.OPEN,
-                opened_at=now,
-                amount=evidence.money.amount if evidence.money else None,
-                payment_id=after.id,
-                gateway=after.gateway,
-            )
-        )
-    await _record(context, "apply", before.status, after, now, evidence)
-    if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
-        await jobs.enqueue(after_success(after))
-
-
-async def _carry_out(effect: Effect, payment: Payment) -> None:
-    kinds = kinds_of(payment.method)
-    counted = (payment.staff_id, kinds, payment.amount)
-    match effect:
-        case Effect.NONE:
-            pass
-        case Effect.COLLECT:
-            await limits.use(*counted, today=payment.business_date)
-        case Effect.COLLECT_LATE:
-            await bills.lock_again(payment)
-            await limits.use_late(*counted, today=payment.business_date)
-        case Effect.RELEASE:
-            await bills.release(payment)
-            await limits.release(*counted, today=payment.business_date)
-
-
-# ── what the doors share ─────────────────────────────────────────────────────────────────────────
-
-FOLLOW_UP = timedelta(seconds=5)
-
-
-def after_success(payment: Payment) -> Sequence[Job]:
-    """Return what a success sets going, enqueued with it: Revenue, then Debt, and the customer."""
-    return [
-        Job(name="record_payment", subject=payment.id),
-        Job(name="settle_debt", subject=payment.id),
-        Job(name="notify_customer", subject=payment.id),
-    ]
 
 
 async def _held_by_others(payment: Payment) -> tuple[Refusal, ...]:
@@ -482,39 +337,14 @@ def _phone(text: str | None) -> str | None:
 
 async def _wallet_token(context: Context, actor: Actor) -> str:
     """Return the wallet's token of this login. Raises WalletTokenMissing: log in again."""
+    missing = WalletTokenMissing(
+        gateway=GatewayName.FPT_PAY,
+        alternatives=context.gateways.alternatives(PaymentMethod.FPT_PAY),
+    )
     sealed = await sessions.wallet_token(actor.session) if actor.session else None
     if sealed is None or actor.session is None:
-        raise WalletTokenMissing(
-            gateway=GatewayName.FPT_PAY,
-            alternatives=context.gateways.alternatives(PaymentMethod.FPT_PAY),
-        )
-    return context.keys.vault.open(sealed, owner=actor.session)
-
-
-async def _record(
-    context: Context,
-    action: str,
-    before: PaymentStatus | None,
-    after: Payment,
-    now: datetime,
-    evidence: Evidence | None = None,
-) -> None:
-    await audit.record(
-        AuditEvent(
-            at=now,
-            actor=context.actor_id,
-            action=action,
-            payment_id=after.id,
-            from_status=before,
-            to_status=after.status,
-            evidence=evidence.grade if evidence else None,
-            source=evidence.source if evidence else None,
-            event_id=evidence.event_id if evidence else None,
-            request_id=context.request_id,
-            details={
-                "version": after.version,
-                "amount": after.amount,
-                "finding": evidence.finding if evidence else None,
-            },
-        )
-    )
+        raise missing
+    try:
+        return context.keys.vault.open(sealed, owner=actor.session)
+    except VaultError:
+        raise missing from None

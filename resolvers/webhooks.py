@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from prometheus_client import Counter
@@ -14,7 +15,7 @@ from domain.evidence import Decision, Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
 from domain.webhooks import WebhookEvent
 from resolvers.context import Context
-from resolvers.payments import UnknownReference, apply
+from resolvers.evidence import UnknownReference, apply
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -26,6 +27,7 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x
 FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookOutcome.STALE})
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
+QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
 
 async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
@@ -38,7 +40,8 @@ async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     try:
         notice = gateway.read_webhook(call)
     except BadCall as bad:
-        await _keep(context, gateway, call, None)
+        if _quarantine_has_room(gateway, call):
+            await _keep(context, gateway, call, None)
         _count(gateway, WebhookOutcome.BAD_SIGNATURE)
         log.warning("webhook refused", gateway=gateway.name, reason=bad.reason)
         return gateway.answer(Verdict.BAD_SIGNATURE)
@@ -58,6 +61,19 @@ async def retry(context: Context) -> int:
         gateway = context.gateways[event.gateway]
         await _handle(context, gateway, event, gateway.read_webhook(event.call))
     return len(events)
+
+
+_quarantined: dict[str, deque[datetime]] = {}
+
+
+def _quarantine_has_room(gateway: Gateway, call: Call) -> bool:
+    """Tell whether one more bad call is kept: a flood of them is counted and answered, no more."""
+    kept = _quarantined.setdefault(gateway.name, deque(maxlen=QUARANTINE_A_MINUTE))
+    full = len(kept) == QUARANTINE_A_MINUTE
+    if full and call.received_at - kept[0] < timedelta(minutes=1):
+        return False
+    kept.append(call.received_at)
+    return True
 
 
 async def _handle(

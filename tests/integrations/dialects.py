@@ -134,7 +134,7 @@ class VNPayDialect:
         }
 
     def signed(self, fields: dict[str, str]) -> dict[str, str]:
-        purchase = [
+        order = [
             "ResponseId",
             "Command",
             "ResponseCode",

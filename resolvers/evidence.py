@@ -1,0 +1,143 @@
+"""
+Evidence: whatever is said about money from outside, by whichever road, enters here, and only here.
+
+The gateway's answer, its webhook, our inquiry, a settlement line, two people: `apply` locks the
+payment, lets the domain decide, and writes what was decided, all in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from db import attempts, bills, cases, jobs, ledger, limits, payments
+from db.jobs import Job
+from db.transaction import transaction
+from domain.cases import Case, CaseStatus
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding, decide
+from domain.limits import kinds_of
+from domain.payments import Payment, PaymentStatus
+from resolvers import audit
+from resolvers.announcements import announce
+from resolvers.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+
+class UnknownReference(Exception):
+    """No attempt of ours has this reference."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    payment: Payment
+    decision: Decision
+
+
+async def apply(
+    context: Context, reference: str, evidence: Evidence, *, closing: Closing | None = None
+) -> Applied:
+    """
+    Let *evidence* about one of our references do to its payment what the domain decides.
+
+    Repeats, latecomers and parallel deliveries wait for the payment's row, find it changed, and
+    change nothing. Raises UnknownReference.
+    """
+    payment_id = await attempts.payment_of(reference)
+    if payment_id is None:
+        raise UnknownReference(reference)
+    now = await context.clock()
+    while True:
+        try:
+            async with transaction():
+                payment = await payments.lock(payment_id)
+                assert payment is not None
+                assert payment.attempt is not None
+                decision = decide(
+                    payment,
+                    payment.attempt,
+                    evidence,
+                    now=now,
+                    closing=closing,
+                    bills_open=await _bills_open(payment, evidence),
+                )
+                await _write(context, payment, decision, evidence, now)
+            break
+        except bills.TakenMeanwhile:
+            continue  # the bill was taken between the look and the lock: look again
+    after = decision.after
+    if decision.changed:
+        await announce(context, after)
+    log.info(
+        "evidence",
+        payment=payment_id,
+        source=evidence.source,
+        finding=evidence.finding,
+        was=payment.status,
+        now=after.status,
+        changed=decision.changed,
+    )
+    return Applied(payment=after, decision=decision)
+
+
+async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
+    late = payment.is_final and evidence.finding is Finding.PAID
+    return await bills.are_open(payment) if late else True
+
+
+async def _write(
+    context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
+) -> None:
+    """Write what was decided; in the caller's transaction, under its lock."""
+    after = decision.after
+    if decision.ask:
+        await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
+    if not decision.changed:
+        return
+    await attempts.save(decision.attempt)
+    await payments.save(after)
+    await ledger.post(after.id, evidence.finding, decision.postings, now)
+    await _carry_out(decision.effect, after)
+    if decision.case is not None:
+        await cases.open_case(
+            Case(
+                id=context.ids.record("CASE"),
+                kind=decision.case,
+                status=CaseStatus.OPEN,
+                opened_at=now,
+                amount=evidence.money.amount if evidence.money else None,
+                payment_id=after.id,
+                gateway=after.gateway,
+            )
+        )
+    await audit.record(context, "apply", before.status, after, now, evidence)
+    if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
+        await jobs.enqueue(after_success(after))
+
+
+async def _carry_out(effect: Effect, payment: Payment) -> None:
+    kinds = kinds_of(payment.method)
+    counted = (payment.staff_id, kinds, payment.amount)
+    match effect:
+        case Effect.NONE:
+            pass
+        case Effect.COLLECT:
+            await limits.use(*counted, today=payment.business_date)
+        case Effect.COLLECT_LATE:
+            await bills.lock_again(payment)
+            await limits.use_late(*counted, today=payment.business_date)
+        case Effect.RELEASE:
+            await bills.release(payment)
+            await limits.release(*counted, today=payment.business_date)
+
+
+def after_success(payment: Payment) -> Sequence[Job]:
+    """Return what a success sets going, enqueued with it: Revenue, then Debt, and the customer."""
+    return [
+        Job(name="record_payment", subject=payment.id),
+        Job(name="settle_debt", subject=payment.id),
+        Job(name="notify_customer", subject=payment.id),
+    ]
