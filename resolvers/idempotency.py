@@ -26,6 +26,7 @@ async def earlier(actor_id: str, operation: str, key: str, fingerprint: bytes) -
             raise IdempotencyKeyReused(payment_id=claim.subject_id)
         if not claim.in_flight:
             return claim.subject_id
-        if wait is not None:
-            await asyncio.sleep(wait)
-    raise IdempotencyInProgress(payment_id=claim.subject_id, retry_after_ms=1000)
+        if wait is None:
+            raise IdempotencyInProgress(payment_id=claim.subject_id, retry_after_ms=1000)
+        await asyncio.sleep(wait)
+    return None

@@ -18,7 +18,6 @@ from db.jobs import Job
 from db.transaction import transaction
 from domain import collection
 from domain.attempts import Attempt, AttemptStatus
-from domain.bills import BillAlreadyPaid, BillLocked, Item
 from domain.calendar import business_date
 from domain.collection import ProcessPayment
 from domain.customers import Customer
@@ -30,7 +29,7 @@ from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Currency
 from domain.payments import Payment, PaymentStatus
-from domain.refusals import InvalidInput, NotFound, Refusal, UpstreamUnavailable
+from domain.refusals import InvalidInput, NotFound, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
@@ -38,6 +37,7 @@ from resolvers import audit, gateways
 from resolvers import limits as limit_operations
 from resolvers.announcements import announce
 from resolvers.audit import Refused, command
+from resolvers.bills import held_by_others
 from resolvers.context import Context
 from resolvers.evidence import after_success, apply
 from resolvers.idempotency import earlier
@@ -175,7 +175,7 @@ async def _promise(
             return None
         await payments.add(done)
         if not await bills.lock(payment):
-            held = await _held_by_others(payment)
+            held = await held_by_others(payment)
             raise Refused(held) if held else bills.TakenMeanwhile
         await limits.take(
             actor.id,
@@ -242,28 +242,6 @@ async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Pu
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
     except TimeoutError:
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
-
-
-async def _held_by_others(payment: Payment) -> tuple[Refusal, ...]:
-    """Return, for each item that someone else holds or has paid, the refusal that says so."""
-    held = await bills.collections(payment.contract_number, payment.items)
-    return tuple(
-        _refusal(item, held[item.type, item.id])
-        for item in payment.items
-        if (item.type, item.id) in held and held[item.type, item.id].payment_id != payment.id
-    )
-
-
-def _refusal(item: Item, held: bills.Collection) -> Refusal:
-    if held.paid_at is not None:
-        return BillAlreadyPaid(bill_number=item.id, paid_at=held.paid_at)
-    return BillLocked(
-        bill_number=item.id,
-        payment_id=held.payment_id,
-        held_by=held.staff_name,
-        method=held.method,
-        until=held.until,
-    )
 
 
 def _new(
