@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import datetime
 from typing import Any, NewType, TypeVar, cast
 
@@ -185,6 +185,23 @@ REFUSALS: tuple[type, ...] = (
 )
 
 
+class Said:
+    """A refusal as a value: GraphQL takes an exception that is returned for one that was raised."""
+
+    __slots__ = ("shown",)
+
+    def __init__(self, shown: refusals.Refusal) -> None:
+        self.shown = shown
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.shown, name)
+
+
+def said(no: Iterable[refusals.Refusal]) -> list[Refusal]:
+    """Return refusals as a payload carries them."""
+    return cast("list[Refusal]", [Said(refusal) for refusal in no])
+
+
 async def attempted(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
     """Return what *work* gives, or the refusals it ends in, as a payload carries them."""
     try:
@@ -193,7 +210,7 @@ async def attempted(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
         no = several.refusals
     except refusals.Refusal as one:
         no = (one,)
-    return None, cast("list[Refusal]", list(no))
+    return None, said(no)
 
 
 async def answered(payload: Callable[..., P], name: str, work: Awaitable[object]) -> P:

@@ -20,7 +20,7 @@ from resolvers import gateways, inquiries, transactions, watching
 from resolvers import payments as resolve
 from resolvers.receipts import sign
 from resolvers.transactions import Page
-from schema.common import Amount, Info, Refusal, answered, attempted
+from schema.common import Amount, Info, Refusal, answered, attempted, said
 from schema.shows import shows
 
 strawberry.enum(payments.PaymentStatus)
@@ -289,7 +289,7 @@ class PaymentMutation:
         return ProcessPaymentPayload(
             payment=cast("Payment", done.payment),
             replayed=done.replayed,
-            errors=cast("list[Refusal]", why),
+            errors=said(why),
         )
 
     @strawberry.mutation(description="Ask the gateway now.")
