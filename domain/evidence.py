@@ -33,7 +33,7 @@ class Grade(StrEnum):
 
 
 class Finding(StrEnum):
-    """What was said. NOT_SENT and UNKNOWN are our own findings about a call that failed."""
+    """What was said. The last three are our own findings, about a call that failed or was never made."""
 
     ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
     PAID = "PAID"
@@ -43,6 +43,10 @@ class Finding(StrEnum):
     SUSPICIOUS = "SUSPICIOUS"  # money may have left the customer, and may not be ours
     UNKNOWN = "UNKNOWN"  # silence, or nothing that can be read
     NOT_SENT = "NOT_SENT"  # no connection was opened: the gateway knows nothing
+    NEVER_SENT = "NEVER_SENT"  # we did not even begin to; true only while the attempt is CREATED
+
+
+_OURS = frozenset({Finding.UNKNOWN, Finding.NOT_SENT, Finding.NEVER_SENT, Finding.UNPAID})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,10 @@ class Evidence:
     payment_url: str | None = None
     qr_payload: str | None = None
     event_id: str | None = None
+
+    def __post_init__(self) -> None:
+        ours = self.grade is Grade.NONE
+        assert not ours or self.finding in _OURS, "only somebody else can say that money moved"
 
 
 class Closing(StrEnum):
@@ -114,10 +122,11 @@ def decide(
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
             if payment.hold_reason is not None:
-                return _held(payment, attempt, evidence)
+                # Only two people move it; a second payment meanwhile is booked.
+                return _again(payment, attempt, evidence)
             return _open(payment, attempt, evidence, now=now, closing=closing)
         case PaymentStatus.SUCCESS:
-            return _succeeded(payment, attempt, evidence)
+            return _again(payment, attempt, evidence)
         case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
             return _ended(payment, attempt, evidence, now=now, bills_open=bills_open)
         case _:
@@ -135,6 +144,16 @@ def _open(
     match evidence.finding:
         case Finding.PAID:
             return _paid(payment, attempt, evidence, now=now)
+        case Finding.NEVER_SENT:
+            if attempt.status is not AttemptStatus.CREATED:  # it was sent since we looked
+                return _nothing(payment, attempt)
+            if closing is Closing.CANCELLED:
+                ended = _answered(attempt, AttemptStatus.CANCELLED, evidence, now)
+                return _release(payment, ended, PaymentStatus.CANCELLED, now)
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.NOT_SENT if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.SENT}:
+            return _nothing(payment, attempt)
         case Finding.DECLINED | Finding.NOT_SENT:
             failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
             return _release(payment, failed, PaymentStatus.FAILED, now)
@@ -201,26 +220,10 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     )
 
 
-def _held(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
-    """A held payment moves only by two people; what is said meanwhile is kept, and money is booked."""
-    if evidence.finding is not Finding.PAID or evidence.gateway_id == attempt.gateway_id:
-        return _nothing(payment, attempt)
-    return Decision(
-        payment=payment,
-        attempt=attempt,
-        postings=ledger.unexplained(payment, evidence.money),
-        case=CaseKind.PAID_TWICE,
-    )
-
-
-def _succeeded(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
-    again = (
-        evidence.finding is Finding.PAID
-        and evidence.gateway_id is not None
-        and attempt.gateway_id is not None
-        and evidence.gateway_id != attempt.gateway_id
-    )
-    if not again:
+def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
+    """Book a second payment of the same reference: one that the gateway numbers otherwise."""
+    numbers = {evidence.gateway_id, attempt.gateway_id}
+    if evidence.finding is not Finding.PAID or None in numbers or len(numbers) == 1:
         return _nothing(payment, attempt)
     return Decision(
         payment=payment,

@@ -62,8 +62,8 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     if payment.is_final or attempt is None or payment.hold_reason is not None:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
-        unpaid = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.UNPAID)
-        await apply(context, attempt.reference, unpaid, closing=Closing.CANCELLED)
+        unsent = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
+        await apply(context, attempt.reference, unsent, closing=Closing.CANCELLED)
     else:
         await ask(context, payment, closing=Closing.CANCELLED)
     after = await _afresh(payment)
@@ -89,7 +89,7 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
         return question.at if question else None
     assert payment.attempt is not None
     if payment.status is PaymentStatus.PENDING:
-        lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NOT_SENT)
+        lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
         await apply(context, payment.attempt.reference, lost)
     else:
         await ask(context, payment, closing=question.closing)

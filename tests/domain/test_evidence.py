@@ -1,0 +1,352 @@
+"""Every pair of a state and a saying, against a table written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.cases import CaseKind
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
+from domain.ledger import Account
+from domain.methods import PaymentMethod
+from domain.money import Currency, Money
+from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
+from tests.domain.builders import LATER, NOW, a_payment, an_attempt, evidence
+
+# What may be said, beside UNPAID when the payment is to end.
+PAID = {
+    "under": Money(199_999),
+    "exact": Money(200_000),
+    "over": Money(200_001),
+    "usd": Money(200_000, Currency.USD),
+    "zero": Money(0),
+    "none": None,
+}
+SAYINGS = (
+    "ACCEPTED", "UNPAID", "→EXPIRED", "→CANCELLED", "DECLINED", "EXPIRED", "SUSPICIOUS", "UNKNOWN",
+    "NOT_SENT", "NEVER_SENT", *PAID,
+)  # fmt: skip
+
+# "·" nothing, not even a question     ask    nothing, but the gateway is asked
+# known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, and the gateway is asked
+# FAILED EXPIRED CANCELLED             the payment ends, bills and reservation are released
+# SUCCESS  collected     late  LATE_SUCCESS     +case  money to suspense, with a case
+# !amount !currency !suspicious        held, with a case       no  TransitionRefused
+TABLE = """
+status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_SENT NEVER_SENT under   exact   over    usd       zero    none
+PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING UNKNOWN   ·    | known    known  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
+EXPIRED    EXPIRED   ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
+CANCELLED  CANCELLED ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
+FAILED     PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+"""
+
+PROOFS = {Grade.E2, Grade.E3}
+OF_OURS = {"UNKNOWN", "NOT_SENT", "NEVER_SENT", "UNPAID", "→EXPIRED", "→CANCELLED"}
+ENDED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
+
+
+@dataclass(frozen=True)
+class Row:
+    payment: Payment
+    cells: dict[str, str]
+
+    def __str__(self) -> str:
+        assert self.payment.attempt is not None
+        held = "-held" if self.payment.hold_reason else ""
+        return f"{self.payment.status}{held}-{self.payment.attempt.status}"
+
+
+def rows() -> Iterator[Row]:
+    heading, *lines = (line for line in TABLE.strip().splitlines())
+    names = heading.partition("|")[2].split()
+    assert tuple(names) == SAYINGS
+    for line in lines:
+        left, _, right = line.partition("|")
+        status, attempt, held = left.split()
+        payment = a_payment(
+            PaymentStatus(status),
+            hold_reason=HoldReason.GATEWAY_SUSPICIOUS if held == "held" else None,
+            attempt=an_attempt(AttemptStatus(attempt), gateway_id="G1"),
+        )
+        yield Row(payment, dict(zip(names, right.split(), strict=True)))
+
+
+ROWS = list(rows())
+each_state = pytest.mark.parametrize("row", ROWS, ids=str)
+each_saying = pytest.mark.parametrize("said", SAYINGS)
+
+
+def saying(said: str, grade: Grade, gateway_id: str | None = "G1") -> Evidence:
+    if said in PAID:
+        return evidence(Finding.PAID, grade=grade, money=PAID[said], gateway_id=gateway_id)
+    finding = Finding.UNPAID if said.startswith("→") else Finding(said)
+    return evidence(finding, grade=grade, money=None, gateway_id=None)
+
+
+def closings(said: str) -> tuple[Closing | None, ...]:
+    """UNPAID ends a payment that is to end; of the rest only NEVER_SENT asks how it is to end."""
+    if said == "UNPAID":
+        return (None,)
+    return (Closing(said[1:]),) if said.startswith("→") else (None, *Closing)
+
+
+def became(before: Payment, decision: Decision) -> str:
+    """Say in the table's words what a decision does, having checked that it does that whole."""
+    after = decision.after
+    assert after.attempt is not None
+    if not decision.changed:
+        assert decision == Decision(
+            payment=before, attempt=before.attempt, changed=False, ask=decision.ask
+        )
+        return "ask" if decision.ask else "·"
+    word = _word(before, decision)
+    grew = after.version == before.version + 1
+    assert grew or word == "+case", "watchers see every change of a payment"
+    assert decision.ask == (word == "lost")
+    assert (decision.case is not None) == (word[0] in "+!" or word[-1] == "+")
+    assert after.is_final is (after.completed_at is not None) or before.is_final
+    if after.is_final:
+        assert not after.needs_verification
+        assert after.hold_reason is None
+    return word
+
+
+def _word(before: Payment, decision: Decision) -> str:
+    after, effect = decision.after, decision.effect
+    to_suspense = {one.credit for one in decision.postings} <= {Account.SUSPENSE}
+    if before.status is not after.status:
+        if after.status is PaymentStatus.SUCCESS:
+            assert decision.attempt.status is AttemptStatus.PAID
+            assert sum(one.money.amount for one in decision.postings) >= after.amount
+            assert decision.postings[0].credit is Account.CUSTOMER_RECEIVABLE
+            late = before.is_final
+            assert after.late is late
+            assert effect is (Effect.COLLECT_LATE if late else Effect.COLLECT)
+            return "late" if late else "SUCCESS"
+        assert effect is Effect.RELEASE
+        assert decision.postings == ()
+        ended = {"FAILED": "DECLINED"}.get(after.status, after.status)
+        assert decision.attempt.status == ended
+        return after.status.value
+    assert effect is Effect.NONE
+    assert to_suspense
+    if after.hold_reason is not None and before.hold_reason is None:
+        assert after.needs_verification
+        word, case = {
+            HoldReason.AMOUNT_MISMATCH: ("!amount", CaseKind.AMOUNT_MISMATCH),
+            HoldReason.CURRENCY_MISMATCH: ("!currency", CaseKind.CURRENCY_MISMATCH),
+            HoldReason.GATEWAY_SUSPICIOUS: ("!suspicious", CaseKind.SUSPICIOUS),
+        }[after.hold_reason]
+        assert decision.case is case
+        return word
+    if decision.case is CaseKind.LATE_MONEY:
+        assert decision.attempt.status is AttemptStatus.PAID
+        return "late+"
+    if decision.case is CaseKind.PAID_TWICE:
+        return "+case"
+    assert decision.case is None
+    if decision.attempt.status is AttemptStatus.UNKNOWN:
+        assert after.needs_verification
+        return "lost"
+    assert decision.attempt.status is AttemptStatus.ACCEPTED
+    assert not after.needs_verification
+    return "known"
+
+
+def what_becomes(
+    row: Row, said: str, grade: Grade, closing: Closing | None = None, *, bills_open: bool = True
+) -> str:
+    assert row.payment.attempt is not None
+    try:
+        decision = decide(
+            row.payment,
+            row.payment.attempt,
+            saying(said, grade),
+            now=LATER,
+            closing=closing,
+            bills_open=bills_open,
+        )
+    except TransitionRefused:
+        return "no"
+    return became(row.payment, decision)
+
+
+def test_the_table_names_every_state_that_is_possible() -> None:
+    named = {
+        (row.payment.status, row.payment.attempt.status, row.payment.hold_reason is not None)
+        for row in ROWS
+        if row.payment.attempt
+    }
+    assert len(named) == len(ROWS)
+    assert {status for status, _, _ in named} == set(PaymentStatus)
+    assert {attempt for _, attempt, _ in named} == set(AttemptStatus)
+    said = {saying(one, Grade.E2).finding for one in SAYINGS}
+    assert said == set(Finding)
+
+
+@each_state
+@each_saying
+def test_every_saying_does_what_the_table_says(row: Row, said: str) -> None:
+    for grade in Grade:
+        if grade is Grade.NONE and said not in OF_OURS:
+            continue
+        for closing in closings(said):
+            for bills_open in (True, False):
+                expected = row.cells[said]
+                if expected.startswith("late"):
+                    if grade not in PROOFS:
+                        expected = "ask"
+                    elif not bills_open:
+                        expected = "late+"
+                if (grade, said, expected) == (Grade.E1, "UNKNOWN", "·") and _is_open(row):
+                    expected = "ask"  # a verified call that contradicts itself
+                if (said, expected, closing) == ("NEVER_SENT", "FAILED", Closing.CANCELLED):
+                    expected = "CANCELLED"
+                if grade is Grade.E0:
+                    expected = "ask"
+                found = what_becomes(row, said, grade, closing, bills_open=bills_open)
+                assert found == expected, (grade, closing, bills_open)
+
+
+def _is_open(row: Row) -> bool:
+    return not row.payment.is_final and row.payment.hold_reason is None
+
+
+@each_state
+@each_saying
+def test_a_claim_of_the_client_never_moves_anything(row: Row, said: str) -> None:
+    assert what_becomes(row, said, Grade.E0) == "ask"
+
+
+@each_saying
+@pytest.mark.parametrize("grade", Grade)
+@pytest.mark.parametrize("gateway_id", ["G1", "G2", None])
+def test_success_is_never_left(said: str, grade: Grade, gateway_id: str | None) -> None:
+    if grade is Grade.NONE and said not in OF_OURS:
+        return
+    payment = a_payment(
+        PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")
+    )
+    assert payment.attempt is not None
+    for closing in (None, *Closing):
+        decision = decide(
+            payment, payment.attempt, saying(said, grade, gateway_id), now=LATER, closing=closing
+        )
+        assert decision.after.status is PaymentStatus.SUCCESS
+        assert decision.effect is Effect.NONE
+
+
+def test_nothing_but_a_decline_or_a_call_never_made_fails_a_payment() -> None:
+    failing = {
+        said
+        for row in ROWS
+        for said, cell in row.cells.items()
+        if cell == "FAILED" and row.payment.status is not PaymentStatus.FAILED
+    }
+    assert failing == {"DECLINED", "NOT_SENT", "NEVER_SENT"}
+
+
+def test_silence_never_ends_a_payment() -> None:
+    assert {row.cells["UNKNOWN"] for row in ROWS} == {"·", "lost"}
+
+
+@pytest.mark.parametrize("finding", [one for one in Finding if one.value not in OF_OURS])
+def test_our_own_findings_say_nothing_about_money(finding: Finding) -> None:
+    with pytest.raises(AssertionError):
+        evidence(finding, grade=Grade.NONE)
+
+
+@pytest.mark.parametrize("held", [True, False], ids=["held", "success"])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "twice"),
+    [("G1", "G2", True), ("G1", "G1", False), ("G1", None, False), (None, "G2", False)],
+)
+def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_number(
+    held: bool, ours: str | None, theirs: str | None, twice: bool
+) -> None:
+    payment = a_payment(
+        PaymentStatus.PROCESSING if held else PaymentStatus.SUCCESS,
+        hold_reason=HoldReason.AMOUNT_MISMATCH if held else None,
+        attempt=an_attempt(AttemptStatus.PAID, gateway_id=ours),
+    )
+    assert payment.attempt is not None
+    said = evidence(Finding.PAID, gateway_id=theirs, money=Money(70_000))
+    decision = decide(payment, payment.attempt, said, now=LATER)
+    assert became(payment, decision) == ("+case" if twice else "·")
+    assert [one.money for one in decision.postings] == ([Money(70_000)] if twice else [])
+    assert decision.after.status is payment.status
+
+
+@pytest.mark.xfail(strict=True, reason="a second payment of a reference is not remembered")
+def test_a_second_payment_is_booked_once_however_often_it_is_told() -> None:
+    payment = a_payment(
+        PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")
+    )
+    assert payment.attempt is not None
+    said = evidence(Finding.PAID, gateway_id="G2")
+    first = decide(payment, payment.attempt, said, now=LATER)
+    again = decide(first.after, first.attempt, replace(said, grade=Grade.E3), now=LATER)
+    assert first.case is CaseKind.PAID_TWICE
+    assert again.postings == ()
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+@pytest.mark.parametrize("grade", [one for one in Grade if one is not Grade.NONE])
+def test_late_money_is_believed_when_proven_and_a_banks_notice_is_proof(
+    status: PaymentStatus, grade: Grade
+) -> None:
+    for method in (PaymentMethod.VNPAY_QR, PaymentMethod.BANK_TRANSFER):
+        payment = a_payment(status, method=method, expires_at=NOW, completed_at=NOW)
+        payment = replace(payment, attempt=replace(payment.attempt, status=_end_of(status)))  # type: ignore[arg-type, type-var]
+        assert payment.attempt is not None
+        decision = decide(payment, payment.attempt, evidence(Finding.PAID, grade=grade), now=LATER)
+        proof = grade in PROOFS or method is PaymentMethod.BANK_TRANSFER
+        believed = proof and grade is not Grade.E0
+        assert became(payment, decision) == ("late" if believed else "ask")
+
+
+def _end_of(status: PaymentStatus) -> AttemptStatus:
+    return AttemptStatus({"FAILED": "DECLINED"}.get(status, status))
+
+
+def test_too_much_pays_the_bill_and_the_rest_is_the_customers() -> None:
+    payment = a_payment()
+    assert payment.attempt is not None
+    decision = decide(
+        payment, payment.attempt, evidence(Finding.PAID, money=Money(250_000)), now=LATER
+    )
+    assert [(one.credit, one.money.amount) for one in decision.postings] == [
+        (Account.CUSTOMER_RECEIVABLE, 200_000),
+        (Account.CUSTOMER_CREDIT, 50_000),
+    ]
+
+
+def test_what_the_gateway_says_of_itself_is_kept_beside_the_attempt() -> None:
+    payment = a_payment(attempt=an_attempt(AttemptStatus.SENT))
+    assert payment.attempt is not None
+    said = Evidence(
+        grade=Grade.E2,
+        source="test",
+        finding=Finding.ACCEPTED,
+        gateway_id="G1",
+        payment_url="https://pay",
+        qr_payload="0002",
+    )
+    after = decide(payment, payment.attempt, said, now=LATER).after
+    assert (after.payment_url, after.qr_payload) == ("https://pay", "0002")
+    paid = decide(after, after.attempt, evidence(gateway_id=None), now=LATER).attempt  # type: ignore[arg-type]
+    assert (paid.gateway_id, paid.payment_url, paid.answered_at) == ("G1", "https://pay", LATER)
