@@ -8,7 +8,6 @@ from pathlib import Path
 
 import asyncpg
 from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
-from piccolo.apps.migrations.tables import Migration
 
 from db import engine
 
@@ -45,10 +44,10 @@ async def migrate(owner_url: str) -> None:
 async def pending() -> list[str]:
     """Return the ids of the migrations that the connected database still lacks."""
     try:
-        ran = set(await Migration.get_migrations_which_ran(app_name="mobinet"))
+        rows = await engine.fetch("select name from migration where app_name = 'mobinet'")
     except asyncpg.UndefinedTableError:
-        ran = set[str]()
-    return sorted(_known() - ran)
+        rows = []
+    return sorted(_known() - {row["name"] for row in rows})
 
 
 def _known() -> set[str]:
