@@ -15,6 +15,9 @@ LOCK = 0x4D4F42494E4554  # "MOBINET"
 FOLDER = Path(__file__).parent / "migrations"
 ID = re.compile(r'^ID = "(.+)"$', re.MULTILINE)
 
+# Piccolo's own table of what ran asks for it too, so reading it needs it as much as migrating.
+os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
+
 
 class MigrationFailed(Exception):
     """The database is as it was before the migration that failed."""
@@ -26,7 +29,6 @@ async def migrate(owner_url: str) -> None:
 
     Raises MigrationFailed. The engine must not be connected: this connects it, and disconnects it.
     """
-    os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
     guard = await engine.own_connection(owner_url)
     try:
         await guard.execute("select pg_advisory_lock($1)", LOCK)
@@ -46,7 +48,7 @@ async def pending() -> list[str]:
     try:
         rows = await engine.fetch("select name from migration where app_name = 'mobinet'")
     except asyncpg.UndefinedTableError:
-        rows = []
+        return sorted(_known())
     return sorted(_known() - {row["name"] for row in rows})
 
 
