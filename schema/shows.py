@@ -46,7 +46,7 @@ def shows(
 
 
 def _is(model: type) -> Callable[[type, object, object], bool]:
-    return lambda _face, value, _info: type(getattr(value, "shown", value)) is model
+    return lambda _face, value, _info: isinstance(getattr(value, "shown", value), model)
 
 
 def _kept(model: type) -> dict[str, Any]:
