@@ -17,6 +17,7 @@ from domain.payments import Notify, Payment, PaymentStatus
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=3)
+PRICE = Money(200_000)
 
 
 def an_attempt(status: AttemptStatus = AttemptStatus.ACCEPTED, **but: Any) -> Attempt:
@@ -73,7 +74,7 @@ def evidence(
     finding: Finding = Finding.PAID,
     *,
     grade: Grade = Grade.E2,
-    money: Money | None = Money(200_000),
+    money: Money | None = PRICE,
     gateway_id: str | None = "G1",
 ) -> Evidence:
     return Evidence(grade=grade, source="test", finding=finding, money=money, gateway_id=gateway_id)

@@ -1,0 +1,104 @@
+"""Who may do what, and whose records each sees."""
+
+from __future__ import annotations
+
+import pytest
+
+from domain.staff import (
+    MAY,
+    NEEDS,
+    Actor,
+    Forbidden,
+    Operation,
+    Permission,
+    Role,
+    Unauthenticated,
+    check,
+    scope,
+)
+
+EVERY_PERMISSION = tuple(permission.value for permission in Permission)
+
+TABLE = """
+                READ_CUSTOMER READ_PAYMENT READ_LIMIT COLLECT FOLLOW_UP CANCEL
+TIN_PNC         may           may          may        may     may       may
+SUPERVISOR      may           may          may        may     may       may
+CASHIER         -             may          -          -       -         -
+FINANCE         may           may          may        -       may       -
+ADMIN           may           may          may        -       may       may
+AUDITOR         may           may          may        -       -         -
+MERCHANT        -             -            -          -       -         -
+SERVICE         -             may          may        -       -         -
+"""
+
+
+def cells() -> list[tuple[Role, Operation, bool]]:
+    heading, *lines = (line.split() for line in TABLE.strip().splitlines())
+    assert heading == [operation.name for operation in Operation]
+    assert [line[0] for line in lines] == list(Role)
+    return [
+        (Role(line[0]), Operation[name], cell == "may")
+        for line in lines
+        for name, cell in zip(heading, line[1:], strict=True)
+    ]
+
+
+def somebody(role: Role, *, team: str | None = None, **but: object) -> Actor:
+    given = {"id": "NV001", "name": "Bich", "permissions": EVERY_PERMISSION} | but
+    return Actor(role=role, team=team, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("role", "operation", "may"), cells())
+def test_a_role_may_do_what_the_table_says(role: Role, operation: Operation, may: bool) -> None:
+    actor = somebody(role)
+    if may:
+        assert check(actor, operation) is actor
+    else:
+        with pytest.raises(Forbidden) as forbidden:
+            check(actor, operation)
+        assert forbidden.value.operation is operation
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_nobody_may_do_nothing(operation: Operation) -> None:
+    with pytest.raises(Unauthenticated):
+        check(None, operation)
+
+
+@pytest.mark.parametrize("operation", NEEDS)
+@pytest.mark.parametrize("role", Role)
+def test_a_role_is_not_enough_where_a_permission_is_needed(
+    role: Role, operation: Operation
+) -> None:
+    without = somebody(role, permissions=("reason_management",))
+    with pytest.raises(Forbidden):
+        check(without, operation)
+
+
+def test_nothing_can_be_done_by_nobody_at_all() -> None:
+    assert all(MAY[operation] for operation in Operation)
+
+
+@pytest.mark.parametrize(
+    ("actor", "own", "colleagues", "others"),
+    [
+        (somebody(Role.TIN_PNC, team="HCM1"), True, False, False),
+        (somebody(Role.MERCHANT), True, False, False),
+        (somebody(Role.SUPERVISOR, team="HCM1"), True, True, False),
+        (somebody(Role.SUPERVISOR, team=None), True, True, True),
+        (somebody(Role.CASHIER), True, True, True),
+        (somebody(Role.FINANCE), True, True, True),
+        (somebody(Role.ADMIN), True, True, True),
+        (somebody(Role.AUDITOR), True, True, True),
+        (somebody(Role.SERVICE), True, True, True),
+    ],
+    ids=lambda value: f"{value.role}-{value.team}" if isinstance(value, Actor) else "",
+)
+def test_each_sees_their_own_their_teams_or_everyones(
+    actor: Actor, own: bool, colleagues: bool, others: bool
+) -> None:
+    sees = scope(actor)
+    assert sees.covers(staff_id="NV001", team="HCM1") is own
+    assert sees.covers(staff_id="NV002", team="HCM1") is colleagues
+    assert sees.covers(staff_id="NV1000", team="T00") is others
+    assert sees.covers(staff_id="NV1001", team=None) is others
