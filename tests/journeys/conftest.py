@@ -1,0 +1,104 @@
+"""One running stack for all journeys of a test process; each journey has its own contract and collector."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.conftest import _copy_of
+from tests.journeys.client import Client, Json, Sandbox
+from tests.journeys.stack import Process, Stack, started
+
+CONTRACTS = itertools.count(2000)
+COLLECTORS = itertools.count(1000)
+
+
+@pytest.fixture(scope="package")
+def stack(
+    tmp_path_factory: pytest.TempPathFactory, database_url: str, template: str, redis_url: str
+) -> Iterator[Stack]:
+    """Sandbox, two API processes behind one port, and a worker, over a database of their own."""
+    with _copy_of(template, database_url) as database:
+        stack = Stack(tmp_path_factory.mktemp("stack"), database_url=database, redis_url=redis_url)
+        with stack.running():
+            yield stack
+
+
+@pytest.fixture(scope="package")
+def neighbour(stack: Stack) -> Iterator[Process]:
+    """Another API over the same database and Redis. VNPAY never calls it."""
+    process = stack.api("neighbour")
+    with started(process):
+        yield process
+
+
+@pytest.fixture(scope="package")
+def hasty(stack: Stack) -> Iterator[Process]:
+    """Another API, whose QRs and tokens live for two seconds."""
+    process = stack.api("hasty", QR_LIFETIME="2", TOKEN_LIFETIME="2")
+    with started(process):
+        yield process
+
+
+@pytest.fixture
+async def sandbox(stack: Stack) -> AsyncIterator[Sandbox]:
+    async with Sandbox(stack.sandbox_url) as sandbox:
+        yield sandbox
+        await sandbox.mends()
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    contract: str
+    bills: list[Json]
+
+
+@pytest.fixture
+async def collectors(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+    """Makes members of staff of this test's own, logged in."""
+    clients: list[Client] = []
+
+    async def another() -> Client:
+        clients.append(await Client(stack.url).log_in(f"NV{next(COLLECTORS)}"))
+        return clients[-1]
+
+    yield another
+    for client in clients:
+        await client.__aexit__()
+
+
+@pytest.fixture
+async def collector(collectors: Callable[[], Awaitable[Client]]) -> Client:
+    return await collectors()
+
+
+@pytest.fixture
+def customers(collector: Client) -> Callable[[int], Awaitable[Customer]]:
+    """Finds contracts of this test's own, that owe at least so many bills."""
+
+    async def who_owes(count: int) -> Customer:
+        while True:
+            contract = f"SGFDN{next(CONTRACTS)}"
+            told = await collector.ask("CustomerBills", contractNumber=contract)
+            if told["contractStatus"] == "ACTIVE" and len(told["bills"]) >= count:
+                return Customer(contract, told["bills"])
+
+    return who_owes
+
+
+@pytest.fixture
+async def customer(customers: Callable[[int], Awaitable[Customer]]) -> Customer:
+    return await customers(2)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
+    """Where a journey fails, what its processes said is part of the report."""
+    report = yield
+    stack = getattr(item, "funcargs", {}).get("stack")
+    if report.failed and isinstance(stack, Stack):
+        report.sections.append(("The stack", stack.logs()))
+    return report
