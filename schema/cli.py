@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -25,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 Workers = Annotated[int, typer.Option(min=1, help="How many processes serve.")]
+WhenInputEnds = Annotated[bool, typer.Option("--when-input-ends", hidden=True)]
+"""Load everything, then wait for whoever started us to say that the database is ready."""
 
 
 def main() -> None:
@@ -48,11 +51,15 @@ def run(workers: Workers = 1) -> None:
 
 
 @app.command()
-def serve(workers: Workers = 1) -> None:
+def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
     """The API."""
     import uvicorn
 
     with _servers() as settings:
+        if when_input_ends:
+            if workers == 1:
+                importlib.import_module("schema.app")
+            sys.stdin.read()
         uvicorn.run(
             "schema.app:create_app" if workers == 1 else "schema.cli:application_of_a_worker",
             factory=True,
@@ -69,11 +76,13 @@ def serve(workers: Workers = 1) -> None:
 
 
 @app.command()
-def work() -> None:
+def work(when_input_ends: WhenInputEnds = False) -> None:
     """The worker: jobs, inquiries, expiry, sealing. Run as many as you want."""
     from schema.worker import main
 
     with _servers() as settings:
+        if when_input_ends:
+            sys.stdin.read()
         asyncio.run(main(settings))
 
 

@@ -25,12 +25,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is started, in this order, and ended in the opposite one."""
+    """What is started, and ended in the opposite order."""
 
     first: Sequence[Part]
     prepare: Callable[[str], Awaitable[None]]
-    """What must succeed with the database before the others start."""
+    """What must succeed with the database before the others touch it."""
     then: Sequence[Part]
+    """Started at once too, since loading takes them longest; each waits until its standard input ends."""
     ports: dict[str, int] = field(default_factory=dict[str, int])
     """The setting that chooses each port that we need."""
 
@@ -41,14 +42,14 @@ def plan(settings: Settings, workers: int = 1) -> Plan:
 
     sandbox = Part(
         name="sandbox",
-        command=mobinet("sandbox"),
+        command=(sys.executable, "-m", "sandbox"),
         url=settings.sandbox_url,
         answers_at=f"{settings.sandbox_url}/healthz",
     )
     url = f"http://127.0.0.1:{settings.port}"
     api = Part(
         name="api",
-        command=mobinet("serve", "--workers", str(workers)),
+        command=mobinet("serve", "--when-input-ends", "--workers", str(workers)),
         url=url,
         answers_at=f"{url}/readyz",
     )
@@ -57,7 +58,7 @@ def plan(settings: Settings, workers: int = 1) -> Plan:
     return Plan(
         first=(sandbox,) if with_sandbox else (),
         prepare=partial(_migrate, settings.data_dir / "logs"),
-        then=(api, Part(name="worker", command=mobinet("work"))),
+        then=(api, Part(name="worker", command=mobinet("work", "--when-input-ends"))),
         ports=needed | ({"MOBINET_SANDBOX_PORT": settings.sandbox_port} if with_sandbox else {}),
     )
 

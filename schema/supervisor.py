@@ -1,6 +1,6 @@
 """What `mobinet run` does: starts every part of the system, starts again the one that dies, and ends them all in order.
 
-    lock · ports · embedded servers · sandbox · migrate · api, worker · run.json · until a signal · the same way back
+    lock · ports · embedded servers · sandbox, api and worker load · migrate · they begin · run.json · a signal · the same way back
 
 Parts die with us even when we are killed, and PostgreSQL and Valkey with the last of the parts.
 """
@@ -48,6 +48,7 @@ class Supervisor:
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._keeping: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
+        self._prepared = False
         self._up = False
         self._voice = Voice(settings.data_dir / "logs")
 
@@ -86,11 +87,12 @@ class Supervisor:
         return False
 
     async def _start(self) -> None:
-        for part in self._plan.first:
+        for part in (*self._plan.first, *self._plan.then):
             await self._keep(part)
         await self._plan.prepare(self._database())
-        for part in self._plan.then:
-            await self._keep(part)
+        self._prepared = True
+        for process in self._running.values():
+            _end_input(process)
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
             for part in (*self._plan.first, *self._plan.then):
                 await self._answer_of(part, client)
@@ -133,15 +135,18 @@ class Supervisor:
             self._publish()
 
     async def _spawn(self, command: Sequence[str]) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
+        process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C is for us, who then end them in order
             preexec_fn=child_of_this(signal.SIGTERM),
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
+        if self._prepared:
+            _end_input(process)
+        return process
 
     async def _end(self, part: Part) -> None:
         self._stop.set()
@@ -244,6 +249,11 @@ def _embedded(settings: Settings) -> Generator[Callable[[], Servers | None]]:
         return
     with servers(settings.data_dir):
         yield lambda: attach(settings.data_dir)
+
+
+def _end_input(process: asyncio.subprocess.Process) -> None:
+    assert process.stdin is not None
+    process.stdin.close()
 
 
 def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:

@@ -27,7 +27,8 @@ from schema.supervisor import run
 spec = json.loads(sys.argv[1])
 def part(name):
     url = spec["urls"].get(name)
-    return Part(name=name, command=(sys.executable, "-c", spec["parts"][name]), url=url, answers_at=url)
+    waits = "" if name in spec["first"] else "import sys; sys.stdin.read()\\n"
+    return Part(name=name, command=(sys.executable, "-c", waits + spec["parts"][name]), url=url, answers_at=url)
 async def prepare(database):
     if spec["refusal"]:
         raise CannotRun(spec["refusal"])
@@ -236,7 +237,7 @@ def test_a_port_that_is_taken_is_named_with_its_holder_and_its_setting(start):
     assert "set MOBINET_PORT to another" in said
 
 
-def test_what_prevents_a_start_is_said_and_what_was_started_is_ended(start):
+def test_what_prevents_a_start_is_said_and_nothing_has_worked_by_then(start):
     run = start(
         {"sandbox": WAITS, "worker": WAITS},
         first=("sandbox",),
@@ -245,7 +246,9 @@ def test_what_prevents_a_start_is_said_and_what_was_started_is_ended(start):
     _, said = run.process.communicate(timeout=20)
     assert run.process.returncode == 1
     assert said == "The database could not be migrated.\n"
-    assert not (run.data_dir / "logs" / "worker.log").exists()
+    assert not (run.data_dir / "logs" / "worker.log").exists(), (
+        "it worked, although it should have waited"
+    )
 
 
 def test_a_database_that_is_not_there_is_said_in_a_line(tmp_path):
