@@ -1,33 +1,50 @@
-"""One running stack for all journeys of a test process; each journey has its own contract and collector."""
+"""
+One running stack for all journeys, and each journey its own contract and collector.
+
+Journeys run side by side, so none breaks a system for the others: a fault names its `path`.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from tests.conftest import _copy_of
 from tests.journeys.client import Client, Json, Sandbox
-from tests.journeys.stack import Process, Stack, started
+from tests.journeys.stack import Process, Stack, shared, started
 
-CONTRACTS = itertools.count(2000)
-COLLECTORS = itertools.count(1000)
+# Each test process numbers its own: they share the stack.
+NTH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+CONTRACTS = itertools.count(2000 + 1000 * NTH)
+COLLECTORS = itertools.count(1000 + 100 * NTH)
 
 
-@pytest.fixture(scope="package")
-def stack(
-    tmp_path_factory: pytest.TempPathFactory, database_url: str, template: str, redis_url: str
-) -> Iterator[Stack]:
+@pytest.fixture(scope="session")
+def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack]:
     """Sandbox, two API processes behind one port, and a worker, over a database of their own."""
-    with _copy_of(template, database_url) as database:
-        stack = Stack(tmp_path_factory.mktemp("stack"), database_url=database, redis_url=redis_url)
-        with stack.running():
-            yield stack
+    folder = shared_folder / "journeys"
+
+    @contextmanager
+    def make() -> Iterator[Stack]:
+        server: str = request.getfixturevalue("database_url")
+        template: str = request.getfixturevalue("template")
+        with _copy_of(template, server) as database:
+            redis: str = request.getfixturevalue("redis_url")
+            new = Stack.over(folder, database_url=database, redis_url=redis)
+            with new.running():
+                yield new
+
+    with shared(folder, make) as stack:
+        yield stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def neighbour(stack: Stack) -> Iterator[Process]:
     """Another API over the same database and Redis. VNPAY never calls it."""
     process = stack.api("neighbour")
@@ -35,7 +52,7 @@ def neighbour(stack: Stack) -> Iterator[Process]:
         yield process
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def hasty(stack: Stack) -> Iterator[Process]:
     """Another API, whose QRs and tokens live for two seconds."""
     process = stack.api("hasty", QR_LIFETIME="2", TOKEN_LIFETIME="2")
@@ -47,7 +64,6 @@ def hasty(stack: Stack) -> Iterator[Process]:
 async def sandbox(stack: Stack) -> AsyncIterator[Sandbox]:
     async with Sandbox(stack.sandbox_url) as sandbox:
         yield sandbox
-        await sandbox.mends()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -87,33 +90,37 @@ class Process:
             self.running.wait()
             self.running = None
 
-    def last_words(self, lines: int = 60) -> str:
-        if not self.log.exists():
-            return ""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+    def last_words(self) -> str:
+        return _end_of(self.log)
 
 
 class Stack:
-    """Everything of one Mobinet over a database and a Redis that are given."""
+    """Everything of one Mobinet, as its environment describes it."""
 
-    def __init__(self, folder: Path, *, database_url: str, redis_url: str) -> None:
+    def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
-        self.database_url = database_url
+        self.env = env
+        self.url = env["MOBINET_PUBLIC_URL"]
+        self.sandbox_url = f"http://127.0.0.1:{env['MOBINET_SANDBOX_PORT']}"
+
+    @classmethod
+    def over(cls, folder: Path, *, database_url: str, redis_url: str) -> Stack:
+        """A new one, on free ports, over a migrated database and a Redis."""
         port, sandbox_port = free_ports(2)
-        self.url = f"http://127.0.0.1:{port}"
-        self.sandbox_url = f"http://127.0.0.1:{sandbox_port}"
-        self.env = {
-            "MOBINET_DATABASE_URL": database_url,
-            "MOBINET_REDIS_URL": redis_url,
-            "MOBINET_DATA_DIR": str(folder / "data"),
-            "MOBINET_PUBLIC_URL": self.url,
-            "MOBINET_PORT": str(port),
-            "MOBINET_SANDBOX_PORT": str(sandbox_port),
-        }
-        self.processes: list[Process] = []
+        return cls(
+            folder,
+            {
+                "MOBINET_DATABASE_URL": database_url,
+                "MOBINET_REDIS_URL": redis_url,
+                "MOBINET_DATA_DIR": str(folder / "data"),
+                "MOBINET_PUBLIC_URL": f"http://127.0.0.1:{port}",
+                "MOBINET_PORT": str(port),
+                "MOBINET_SANDBOX_PORT": str(sandbox_port),
+            },
+        )
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Stack]:
+    def running(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         parts = [
             self._process("sandbox", "-m", "sandbox", url=self.sandbox_url, answers_at="/healthz"),
@@ -123,7 +130,7 @@ class Stack:
             self._process("worker", *_mobinet("work")),
         ]
         with started(*parts):
-            yield self
+            yield
 
     def api(self, name: str, *, port: int | None = None, **settings: str) -> Process:
         """
@@ -143,7 +150,7 @@ class Stack:
 
     def logs(self) -> str:
         return "\n\n".join(
-            f"── the last of {process.name}:\n{process.last_words()}" for process in self.processes
+            f"── the last of {log.name}:\n{_end_of(log)}" for log in self.folder.glob("*.log")
         )
 
     def _process(
@@ -154,7 +161,7 @@ class Stack:
         answers_at: str | None = None,
         env: dict[str, str] | None = None,
     ) -> Process:
-        process = Process(
+        return Process(
             name=name,
             command=command,
             env=self.env | (env or {}),
@@ -162,8 +169,26 @@ class Stack:
             url=url,
             answers_at=f"{url}{answers_at}" if answers_at else None,
         )
-        self.processes.append(process)
-        return process
+
+
+@contextlib.contextmanager
+def shared(folder: Path, make: Callable[[], AbstractContextManager[Stack]]) -> Iterator[Stack]:
+    """
+    One running stack for all processes that name the same folder.
+
+    Who comes first makes it, and ends it when the last one has left.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    note = folder / "stack.json"
+    with contextlib.ExitStack() as mine, _lock(folder / "users", fcntl.LOCK_SH):
+        with _lock(folder / "start", fcntl.LOCK_EX):
+            if note.exists():
+                stack = Stack(folder, json.loads(note.read_text()))
+            else:
+                stack = mine.enter_context(make())
+                note.write_text(json.dumps(stack.env))
+                mine.enter_context(_gone_when_all_have_left(folder / "users", note))
+        yield stack
 
 
 @contextlib.contextmanager
@@ -187,6 +212,26 @@ def free_ports(count: int) -> list[int]:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return [one.getsockname()[1] for one in sockets]
+
+
+@contextlib.contextmanager
+def _lock(path: Path, kind: int) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, kind)
+        yield
+
+
+@contextlib.contextmanager
+def _gone_when_all_have_left(users: Path, note: Path) -> Iterator[None]:
+    yield
+    with _lock(users, fcntl.LOCK_EX):
+        note.unlink()
+
+
+def _end_of(log: Path, lines: int = 60) -> str:
+    if not log.exists():
+        return ""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
 def _mobinet(*words: str) -> tuple[str, ...]:
