@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check test-external lock clean
+.PHONY: help run test demo check schema test-external lock clean
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
@@ -32,6 +32,9 @@ check: $(INSTALLED)  ## Format, lint, import contracts, types
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/basedpyright
+
+schema: $(INSTALLED)  ## Print the API's schema into schema/schema.graphql
+	@$(BIN)/mobinet schema > schema/schema.graphql
 
 COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
 lock:  ## Choose new versions of what we depend on (needs uv); `make lock ARGS=--upgrade` chooses the newest

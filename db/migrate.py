@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import asyncpg
-from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
 
 from db import engine
 

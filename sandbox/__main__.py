@@ -12,7 +12,7 @@ def main() -> None:
     settings = Settings()
     uvicorn.run(
         build(settings),
-        host="127.0.0.1",
+        host=settings.host,
         port=settings.sandbox_port,
         access_log=False,
         log_level="warning",

@@ -56,9 +56,10 @@ class Sandbox(BaseModel):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix="MOBINET_", env_nested_delimiter="__", extra="ignore"
+        env_prefix="MOBINET_", env_nested_delimiter="__", env_ignore_empty=True, extra="ignore"
     )
 
+    host: str = "127.0.0.1"
     sandbox_port: int = 8100
     port: int = 8000
     public_url: str = ""
