@@ -28,6 +28,8 @@ async def migrate(owner_url: str) -> None:
 
     Raises MigrationFailed. The engine must not be connected: this connects it, and disconnects it.
     """
+    from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
+
     guard = await engine.own_connection(owner_url)
     try:
         await guard.execute("select pg_advisory_lock($1)", LOCK)
