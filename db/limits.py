@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from db.engine import execute, fetch, fetchval
 from domain.calendar import day_end
 from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, StaffLimits
+from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover: its row is not of a day.
 _STANDING = date(2000, 1, 1)
@@ -83,7 +84,8 @@ async def take(
     """
     Count *amount* against each limit, as reserved or as used; raise LimitExceeded where it is too much.
 
-    Never reads, then writes: the update's own condition decides, however many race.
+    Never reads, then writes: the update's own condition decides, however many race. Where nothing is
+    known of the day (it turned since Staff Management was asked) raises UpstreamUnavailable.
     """
     column = "reserved" if reserve else "ours"
     for kind in sorted(kinds):
@@ -103,7 +105,10 @@ async def take(
         )
         if taken is None:
             limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
-            raise LimitExceeded.of(next(one for one in limits if one.kind is kind), amount)
+            limit = next((one for one in limits if one.kind is kind), None)
+            if limit is None:
+                raise UpstreamUnavailable(system="Staff Management")
+            raise LimitExceeded.of(limit, amount)
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
