@@ -226,12 +226,6 @@ def _is_open(row: Row) -> bool:
     return not row.payment.is_final and row.payment.hold_reason is None
 
 
-@each_state
-@each_saying
-def test_a_claim_of_the_client_never_moves_anything(row: Row, said: str) -> None:
-    assert what_becomes(row, said, Grade.E0) == "ask"
-
-
 @each_saying
 @pytest.mark.parametrize("grade", Grade)
 @pytest.mark.parametrize("gateway_id", ["G1", "G2", None])
