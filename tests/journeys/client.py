@@ -78,6 +78,9 @@ class Client:
         url = address if address.startswith("http") else f"{self.url}{address}"
         return await self._http.get(url, headers=headers)
 
+    async def post_form(self, path: str, **fields: str) -> httpx.Response:
+        return await self._http.post(f"{self.url}{path}", data=fields)
+
     async def log_in(self, staff_id: str) -> Self:
         told = await self.ask(
             "Login", input={"staffId": staff_id, "password": f"mobinet{staff_id}"}
@@ -88,13 +91,11 @@ class Client:
         return self
 
     async def log_in_as_a_program(self, client_id: str, secret: str) -> Self:
-        response = await self._http.post(
-            f"{self.url}/oauth/token",
-            data={
-                "grant_type": "client_credentials",
-                "client_id": client_id,
-                "client_secret": secret,
-            },
+        response = await self.post_form(
+            "/oauth/token",
+            grant_type="client_credentials",
+            client_id=client_id,
+            client_secret=secret,
         )
         self.token = response.raise_for_status().json()["access_token"]
         return self

@@ -1,0 +1,102 @@
+"""A key stands for one payment, however often and however fast it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.journeys.client import ONCE, Client, Sandbox, a_key, equals, eventually
+from tests.journeys.conftest import Books, Customer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_same_key_again_is_the_same_payment_as_it_is_by_then(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    key, bill = a_key(), customer.bills[0]
+    first = await collector.process(customer.contract, "VNPAY_QR", bill, key=key)
+    assert first["replayed"] is False
+
+    again = await collector.process(customer.contract, "VNPAY_QR", bill, key=key)
+    assert again["replayed"] is True
+    assert again["payment"] == first["payment"]
+
+    await sandbox.pays(qr=first["payment"]["qr"]["payload"])
+    last = await collector.process(customer.contract, "VNPAY_QR", bill, key=key)
+    assert last["replayed"] is True
+    assert last["payment"]["id"] == first["payment"]["id"]
+    assert last["payment"]["status"] == "SUCCESS"
+    assert await books.payments(customer.contract) == ["SUCCESS"]
+
+
+@pytest.mark.parametrize("method", ["CASH", "VNPAY_QR", "FPT_PAY"])
+async def test_ten_requests_at_once_with_one_key_are_one_payment(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books, method: str
+) -> None:
+    key, bill = a_key(), customer.bills[0]
+
+    answers = await asyncio.gather(
+        *(collector.process(customer.contract, method, bill, key=key) for _ in range(10))
+    )
+
+    assert [answer["errors"] for answer in answers] == [[]] * 10
+    assert len({answer["payment"]["id"] for answer in answers}) == 1
+    assert sorted(answer["replayed"] for answer in answers) == [False] + [True] * 9
+    assert len(await books.payments(customer.contract)) == 1
+    payment = answers[0]["payment"]
+    if method == "CASH":
+        await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+        assert len(await books.entries(payment["id"])) == 1
+    else:
+        reference = (await collector.office_view(payment["id"]))["gatewayReference"]
+        truth = await sandbox.truth()
+        assert [one["reference"] for one in truth["charges"]].count(reference) == 1
+        assert len({str(answer["payment"]) for answer in answers}) == 1
+
+
+async def test_the_same_key_with_another_input_is_refused_without_any_effect(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    key = a_key()
+    paid, other = customer.bills[:2]
+    payment = await collector.pay(customer.contract, "CASH", paid, key=key)
+    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    limits = await collector.limits()
+
+    for bills, method in (((other,), "CASH"), ((paid,), "VNPAY_QR"), ((paid, other), "CASH")):
+        payload = await collector.process(customer.contract, method, *bills, key=key)
+        assert payload["payment"] is None
+        (refusal,) = payload["errors"]
+        assert refusal["code"] == "IDEMPOTENCY_KEY_REUSED"
+        assert refusal["paymentId"] == payment["id"]
+
+    assert await books.payments(customer.contract) == ["SUCCESS"]
+    assert await collector.limits() == limits
+    assert (await collector.bills(customer.contract))[other["billNumber"]]["lock"] is None
+    assert await sandbox.effects(payment["id"]) == ONCE
+
+
+async def test_a_refused_key_may_be_used_again(collector: Client, customer: Customer) -> None:
+    key, bill = a_key(), customer.bills[0]
+    wrong = {**bill, "amount": bill["amount"] + 1}
+    refused = await collector.process(customer.contract, "CASH", wrong, key=key)
+    assert [error["code"] for error in refused["errors"]] == ["AMOUNT_MISMATCH"]
+
+    payment = await collector.pay(customer.contract, "CASH", bill, key=key)
+
+    assert payment["status"] == "SUCCESS"
+
+
+async def test_two_members_of_staff_may_choose_the_same_key(
+    collectors, collector: Client, customer: Customer
+) -> None:
+    key = a_key()
+    colleague = await collectors()
+    mine, theirs = await asyncio.gather(
+        collector.pay(customer.contract, "CASH", customer.bills[0], key=key),
+        colleague.pay(customer.contract, "CASH", customer.bills[1], key=key),
+    )
+    assert mine["id"] != theirs["id"]
+    await eventually(lambda: collector.payment(mine["id"]))

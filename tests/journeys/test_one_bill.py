@@ -1,0 +1,97 @@
+"""A bill is collected once, whoever tries at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from tests.journeys.client import ONCE, Client, Sandbox, equals
+from tests.journeys.conftest import Books, Customer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_of_two_members_of_staff_who_take_cash_for_one_bill_one_succeeds(
+    collectors, customer: Customer, sandbox: Sandbox, books: Books
+) -> None:
+    bill = customer.bills[0]
+    staff = [await collectors(), await collectors()]
+
+    answers = await asyncio.gather(*(one.process(customer.contract, "CASH", bill) for one in staff))
+
+    (won,) = (answer["payment"] for answer in answers if answer["payment"])
+    ((refusal,),) = (answer["errors"] for answer in answers if answer["errors"])
+    assert won["status"] == "SUCCESS"
+    assert refusal["code"] in {"BILL_LOCKED", "BILL_ALREADY_PAID"}
+    assert refusal["billNumber"] == bill["billNumber"]
+    await equals(lambda: sandbox.effects(won["id"]), ONCE)
+    assert await books.entries(won["id"]) == [("staff_cash", "customer_receivable", bill["amount"])]
+
+
+async def test_of_twenty_attempts_at_once_on_one_bill_one_succeeds(
+    collectors, customer: Customer, sandbox: Sandbox, books: Books
+) -> None:
+    bill = customer.bills[0]
+    staff = [await collectors() for _ in range(4)]
+
+    answers = await asyncio.gather(
+        *(one.process(customer.contract, "CASH", bill) for one in staff for _ in range(5))
+    )
+
+    assert sum(answer["payment"] is not None for answer in answers) == 1
+    codes = Counter(error["code"] for answer in answers for error in answer["errors"])
+    assert sum(codes.values()) == 19
+    assert set(codes) <= {"BILL_LOCKED", "BILL_ALREADY_PAID"}
+    assert await books.payments(customer.contract) == ["SUCCESS"]
+    taken = [(await one.limits())["DAILY"] for one in staff]
+    assert sorted(limit["used"] for limit in taken) == [0, 0, 0, bill["amount"]]
+    (won,) = (answer["payment"] for answer in answers if answer["payment"])
+    await equals(lambda: sandbox.effects(won["id"]), ONCE)
+
+
+async def test_of_a_qr_and_cash_at_once_one_is_taken(
+    collectors, customer: Customer, books: Books
+) -> None:
+    bill = customer.bills[0]
+    one, other = await collectors(), await collectors()
+
+    answers = await asyncio.gather(
+        one.process(customer.contract, "CASH", bill),
+        other.process(customer.contract, "VNPAY_QR", bill),
+    )
+
+    assert sum(answer["payment"] is not None for answer in answers) == 1
+    assert len(await books.payments(customer.contract)) == 1
+
+
+async def test_a_paid_bill_takes_the_whole_payment_with_it(
+    collector: Client, customer: Customer, books: Books
+) -> None:
+    paid, open_ = customer.bills[:2]
+    first = await collector.pay(customer.contract, "CASH", paid)
+
+    payload = await collector.process(customer.contract, "CASH", paid, open_)
+
+    (refusal,) = payload["errors"]
+    assert refusal["code"] == "BILL_ALREADY_PAID"
+    assert refusal["billNumber"] == paid["billNumber"]
+    assert refusal["paidAt"] == first["completedAt"]
+    assert await books.payments(customer.contract) == ["SUCCESS"]
+    second = await collector.pay(customer.contract, "CASH", open_)
+    assert second["status"] == "SUCCESS"
+
+
+async def test_bills_named_in_opposite_orders_at_once_end_without_a_deadlock(
+    collectors, customer: Customer, books: Books
+) -> None:
+    staff = [await collectors(), await collectors()]
+    orders = (customer.bills, customer.bills[::-1])
+
+    answers = await asyncio.gather(
+        *(one.process(customer.contract, "CASH", *orders[n % 2]) for n in range(8) for one in staff)
+    )
+
+    assert sum(answer["payment"] is not None for answer in answers) == 1
+    assert await books.payments(customer.contract) == ["SUCCESS"]

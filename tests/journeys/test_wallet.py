@@ -1,0 +1,72 @@
+"""The staff's wallet: a form is opened, the limit reserved, and the outcome comes by webhook."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.journeys.client import NEVER, ONCE, Client, Sandbox, equals
+from tests.journeys.conftest import Books, Customer
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_wallet_payment_reserves_the_limit_and_uses_it_when_it_is_paid(
+    collector: Client, sandbox: Sandbox, customer: Customer
+) -> None:
+    bill = customer.bills[0]
+    payment = await collector.pay(customer.contract, "FPT_PAY", bill)
+    assert payment["status"] == "PROCESSING"
+    daily = (await collector.limits())["DAILY"]
+    assert (daily["used"], daily["reserved"]) == (0, bill["amount"])
+
+    async with collector.watch(payment["id"]) as events:
+        snapshot = await events.next()
+        assert snapshot["paymentUrl"] == payment["paymentUrl"]
+        await sandbox.pays(payment_url=payment["paymentUrl"])
+        later = await events.to_the_end()
+
+    assert later[-1]["status"] == "SUCCESS"
+    assert later[-1]["custody"] is None
+    daily = (await collector.limits())["DAILY"]
+    assert (daily["used"], daily["reserved"]) == (bill["amount"], 0)
+    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+
+
+async def test_a_declined_wallet_payment_gives_back_the_reservation_and_the_bill(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    bill = customer.bills[0]
+    payment = await collector.pay(customer.contract, "FPT_PAY", bill)
+
+    async with collector.watch(payment["id"]) as events:
+        await events.next()
+        await sandbox.pays(payment_url=payment["paymentUrl"], outcome="declined")
+        later = await events.to_the_end()
+
+    assert later[-1]["status"] == "FAILED"
+    assert later[-1]["failure"]["code"] == "insufficient_funds"
+    assert later[-1]["failure"]["message"]
+    daily = (await collector.limits())["DAILY"]
+    assert (daily["used"], daily["reserved"]) == (0, 0)
+    assert (await collector.bills(customer.contract))[bill["billNumber"]]["lock"] is None
+    assert await books.entries(payment["id"]) == []
+    cash = await collector.pay(customer.contract, "CASH", bill)
+    await equals(lambda: sandbox.effects(cash["id"]), ONCE)
+    assert await sandbox.effects(payment["id"]) == NEVER
+
+
+async def test_watching_the_limits_shows_them_fall(
+    collector: Client, sandbox: Sandbox, customer: Customer
+) -> None:
+    bill = customer.bills[0]
+    async with collector.subscribed("LimitChanged") as limits:
+        first = {limit["kind"]: limit for limit in [await limits.next() for _ in range(3)]}
+        assert set(first) == {"PER_TRANSACTION", "DAILY", "CASH_IN_HAND"}
+
+        payment = await collector.pay(customer.contract, "FPT_PAY", bill)
+        await limits.until(lambda it: it["kind"] == "DAILY" and it["reserved"] == bill["amount"])
+        await sandbox.pays(payment_url=payment["paymentUrl"])
+        used = await limits.until(lambda it: it["kind"] == "DAILY" and it["used"] > 0)
+
+    assert (used["used"], used["reserved"]) == (bill["amount"], 0)
+    assert used["remaining"] == first["DAILY"]["remaining"] - bill["amount"]

@@ -1,0 +1,168 @@
+"""What gateways tell us: twice, too early, forged, wrong, or about nothing that we know."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from sandbox.vnpay_rules import canonical, sign
+from tests.journeys.client import NEVER, ONCE, Client, Json, Sandbox, equals, eventually
+from tests.journeys.conftest import Books, Customer
+
+pytestmark = pytest.mark.anyio
+
+SECRET = b"sandbox-vnpay-hash-secret"
+
+
+def codes(told: Json) -> list[str]:
+    return [answer["body"]["RspCode"] for answer in told["webhooks"]]
+
+
+async def test_a_repeated_webhook_is_answered_02_and_does_nothing(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    bill = customer.bills[0]
+    qr = await collector.pay(customer.contract, "VNPAY_QR", bill)
+    assert codes(await sandbox.pays(qr=qr["qr"]["payload"])) == ["00"]
+    await equals(lambda: sandbox.effects(qr["id"]), ONCE)
+    version = (await collector.payment(qr["id"]))["version"]
+
+    assert codes(await sandbox.pays(qr=qr["qr"]["payload"])) == ["02"]
+
+    assert (await collector.payment(qr["id"]))["version"] == version
+    assert len(await books.entries(qr["id"])) == 1
+    assert await sandbox.effects(qr["id"]) == ONCE
+
+
+async def test_five_webhooks_at_once_have_one_effect(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    qr = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
+
+    told = await sandbox.pays(qr=qr["qr"]["payload"], repeat=5)
+
+    assert sorted(codes(told)) == ["00", "02", "02", "02", "02"]
+    assert len(await books.entries(qr["id"])) == 1
+    assert await books.cases(qr["id"]) == []
+    await equals(lambda: sandbox.effects(qr["id"]), ONCE)
+
+
+async def test_a_webhook_before_the_answer_to_our_own_question_counts(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    await sandbox.breaks(
+        "vnpay", "slow", times=1, after_processing=True, seconds=2, path=customer.contract
+    )
+    asking = asyncio.create_task(
+        collector.process(customer.contract, "VNPAY_QR", customer.bills[0])
+    )
+    payment = await eventually(lambda: the_open_one(collector, customer.contract))
+    await eventually(lambda: sandbox.charge(payment["gatewayReference"]))
+
+    assert not asking.done()
+    assert codes(await sandbox.pays(reference=payment["gatewayReference"])) == ["00"]
+    assert (await collector.payment(payment["id"]))["status"] == "SUCCESS"
+
+    answer = await asking
+    assert answer["errors"] == []
+    assert answer["payment"]["id"] == payment["id"]
+    assert answer["payment"]["status"] == "SUCCESS"
+    assert len(await books.entries(payment["id"])) == 1
+    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+
+
+async def the_open_one(collector: Client, contract: str) -> Json | None:
+    page = await collector.ask(
+        "Transactions", filter={"contractNumber": contract, "status": ["PROCESSING"]}
+    )
+    return page["edges"][0]["node"] if page["edges"] else None
+
+
+async def test_a_forged_webhook_changes_nothing_and_silences_nothing(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    qr = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
+
+    assert codes(await sandbox.pays(qr=qr["qr"]["payload"], bad_signature=True)) == ["97"]
+    assert await collector.payment(qr["id"]) == qr
+    assert await books.entries(qr["id"]) == []
+
+    assert codes(await sandbox.pays(qr=qr["qr"]["payload"])) == ["00"]
+    assert (await collector.payment(qr["id"]))["status"] == "SUCCESS"
+    await equals(lambda: sandbox.effects(qr["id"]), ONCE)
+
+
+async def test_too_little_money_is_held_for_people_and_clears_no_bill(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    bill = customer.bills[0]
+    qr = await collector.pay(customer.contract, "VNPAY_QR", bill)
+
+    told = await sandbox.pays(qr=qr["qr"]["payload"], amount=bill["amount"] - 1000)
+
+    assert codes(told) == ["04"]
+    held = await collector.office_view(qr["id"])
+    assert held["status"] == "PROCESSING"
+    assert held["holdReason"] == "AMOUNT_MISMATCH"
+    assert await books.cases(qr["id"]) == [("AMOUNT_MISMATCH", "OPEN")]
+    assert await books.entries(qr["id"]) == [
+        ("gateway_clearing:vnpay", "suspense", bill["amount"] - 1000)
+    ]
+    kept = (await collector.bills(customer.contract))[bill["billNumber"]]
+    assert kept["status"] == "UNPAID"
+    assert kept["lock"]["paymentId"] == qr["id"]
+    cancel = await collector.ask("CancelPayment", id=qr["id"], reason="Khách đổi ý")
+    assert [error["code"] for error in cancel["errors"]] == ["TRANSITION_REFUSED"]
+    assert await sandbox.effects(qr["id"]) == NEVER
+
+
+async def test_too_much_money_pays_the_bill_and_leaves_a_credit(
+    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+) -> None:
+    bill = customer.bills[0]
+    qr = await collector.pay(customer.contract, "VNPAY_QR", bill)
+
+    told = await sandbox.pays(qr=qr["qr"]["payload"], amount=bill["amount"] + 1000)
+
+    assert codes(told) == ["00"]
+    assert (await collector.payment(qr["id"]))["status"] == "SUCCESS"
+    assert sorted(await books.entries(qr["id"])) == [
+        ("gateway_clearing:vnpay", "customer_credit", 1000),
+        ("gateway_clearing:vnpay", "customer_receivable", bill["amount"]),
+    ]
+    await equals(lambda: sandbox.effects(qr["id"]), ONCE)
+
+
+async def test_old_news_of_a_decline_does_not_undo_a_success(
+    collector: Client, sandbox: Sandbox, customer: Customer
+) -> None:
+    qr = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
+    await sandbox.pays(qr=qr["qr"]["payload"])
+
+    assert codes(await sandbox.pays(qr=qr["qr"]["payload"], outcome="declined")) == ["02"]
+
+    assert (await collector.payment(qr["id"]))["status"] == "SUCCESS"
+
+
+async def test_a_webhook_for_a_reference_that_is_not_ours_is_answered_01(
+    collector: Client,
+) -> None:
+    fields = {
+        "vnp_TmnCode": "MOBINET1",
+        "vnp_Amount": "20000000",
+        "vnp_BankCode": "NCB",
+        "vnp_OrderInfo": "Thanh toan",
+        "vnp_TransactionNo": "14226112",
+        "vnp_ResponseCode": "00",
+        "vnp_TransactionStatus": "00",
+        "vnp_TxnRef": "NOBODYASKED",
+        "vnp_PayDate": "20250729101500",
+    }
+    text = canonical(fields)
+
+    signed = await collector.get(f"/webhooks/vnpay?{text}&vnp_SecureHash={sign(SECRET, text)}")
+    forged = await collector.get(f"/webhooks/vnpay?{text}&vnp_SecureHash={sign(b'x', text)}")
+
+    assert signed.json()["RspCode"] == "01"
+    assert forged.json()["RspCode"] == "97"
