@@ -29,7 +29,7 @@ from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Currency
 from domain.payments import Payment, PaymentStatus
-from domain.refusals import InvalidInput, NotFound, UpstreamUnavailable
+from domain.refusals import InvalidInput, NotFound, Refusal, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
@@ -73,9 +73,17 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     print_ = fingerprint(OPERATION, asked.facts)
     if (replayed := await _replayed(actor, asked, print_)) is not None:
         return replayed
-    gateway = gateways.ready(context, asked.method)
-    wallet = await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
-    customer = await _read(context, actor, asked)
+    try:
+        gateway = gateways.ready(context, asked.method)
+        wallet = (
+            await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
+        )
+        customer = await _read(context, actor, asked)
+    except (Refusal, Refused):
+        # The same key may have won meanwhile, and what is in the way be its own payment.
+        if (replayed := await _replayed(actor, asked, print_)) is None:
+            raise
+        return replayed
     try:
         payment = await _promise(context, actor, asked, print_, customer, gateway)
     except bills.TakenMeanwhile:  # held when we tried, free again when we looked who held it
