@@ -25,7 +25,7 @@ async def begun(gateway: GatewayName, source: str, question: Awaitable[Evidence]
         ) from stopped
     except NotSent:
         failure = Failure(
-            code="NOT_SENT",
+            code="GATEWAY_UNAVAILABLE",
             message="Không kết nối được tới cổng thanh toán. Chưa có khoản tiền nào bị trừ.",
         )
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
