@@ -7,6 +7,11 @@ from typing import Literal
 
 import structlog
 
+# Without the local variables, which both renderers show by default: passwords and tokens are among them.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
 
 def configure(env: Literal["development", "production"]) -> None:
     shared = [
@@ -15,9 +20,13 @@ def configure(env: Literal["development", "production"]) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     ending = (
-        [structlog.dev.ConsoleRenderer(colors=False)]
+        [
+            structlog.dev.ConsoleRenderer(
+                colors=False, exception_formatter=structlog.dev.plain_traceback
+            )
+        ]
         if env == "development"
-        else [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[*shared, *ending],
