@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
 from db.engine import execute, fetch, fetchval
@@ -24,7 +24,7 @@ async def learn(
         LimitKind.DAILY: (today, theirs.daily, theirs.used_today),
         LimitKind.CASH_IN_HAND: (_STANDING, cash_in_hand, 0),
     }
-    for kind in sorted(ceilings):
+    for kind in _in_order(ceilings):
         day, ceiling, used = ceilings[kind]
         await execute(
             """
@@ -88,7 +88,7 @@ async def take(
     known of the day (it turned since Staff Management was asked) raises UpstreamUnavailable.
     """
     column = "reserved" if reserve else "ours"
-    for kind in sorted(kinds):
+    for kind in _in_order(kinds):
         counts = kind is not LimitKind.PER_TRANSACTION
         taken = await fetchval(
             f"""
@@ -129,7 +129,7 @@ async def use_late(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, to
 async def _move(
     staff_id: str, kinds: Sequence[LimitKind], today: date, *, reserved: int, ours: int
 ) -> None:
-    for kind in sorted(kinds):
+    for kind in _in_order(kinds):
         if kind is not LimitKind.PER_TRANSACTION:
             await execute(
                 """
@@ -142,6 +142,11 @@ async def _move(
                 reserved,
                 ours,
             )
+
+
+def _in_order(kinds: Iterable[LimitKind]) -> list[LimitKind]:
+    """Return the kinds as they are told, and everywhere locked: what is exceeded first is named."""
+    return sorted(kinds, key=list(LimitKind).index)
 
 
 def _day(kind: LimitKind, today: date) -> date:
