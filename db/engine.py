@@ -82,12 +82,23 @@ async def _nothing(_: object) -> None:
     """No session state is ever left behind, so none is reset: the stock RESET halves throughput."""
 
 
+class NotText(ValueError):
+    """A text holds what no text of the database can: the character U+0000."""
+
+
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
-    """Run a hot statement: prepared once a connection, in the current transaction if there is one."""
+    """
+    Run a hot statement: prepared once a connection, in the current transaction if there is one.
+
+    Raises NotText.
+    """
     transaction: Any = DB.current_transaction.get()
     runner = cast("Any", DB).pool if transaction is None else transaction.connection
     assert runner is not None, "the database is not connected: await db.engine.connect(url)"
-    return await runner.fetch(sql, *args)
+    try:
+        return await runner.fetch(sql, *args)
+    except asyncpg.CharacterNotInRepertoireError:
+        raise NotText from None
 
 
 async def fetchrow(sql: str, *args: object) -> Row | None:

@@ -10,6 +10,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
+from db.engine import NotText
 from domain import bills, customers, gateways, idempotency, limits, payments, refusals, staff
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
@@ -232,6 +233,12 @@ def translate(cause: Exception) -> ApiError | None:
         case refusals.Refusal():
             return ApiError(
                 cause.code, vi=cause.say("vi"), en=cause.say("en"), details=cause.details
+            )
+        case NotText():
+            return ApiError(
+                "BAD_USER_INPUT",
+                vi="Văn bản chứa ký tự không hợp lệ (U+0000).",
+                en="A text holds a character that no text may: U+0000.",
             )
         case _:
             return None
