@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import orjson
 
 from db import payments
+from domain.money import LARGEST
 from domain.payments import Payment
 from domain.refusals import InvalidInput
 from domain.search import PaymentFilter, PaymentOrder, Totals
@@ -33,12 +35,18 @@ class Page:
     order: PaymentOrder
     filter: PaymentFilter
     scope: Scope
+    counting: list[asyncio.Future[Totals]] = field(
+        default_factory=list["asyncio.Future[Totals]"], repr=False, compare=False
+    )
 
     def cursor(self, payment: Payment) -> str:
         return _cursor(payment, self.order)
 
     async def totals(self) -> Totals:
-        return await payments.totals(self.scope, self.filter)
+        """Count once, however many of the totals are asked for."""
+        if not self.counting:
+            self.counting.append(asyncio.ensure_future(payments.totals(self.scope, self.filter)))
+        return await self.counting[0]
 
 
 async def page(
@@ -126,7 +134,7 @@ def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
         *amount, created_at, payment_id = key
         by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
         numbers = [int(number) for number in amount]
-        if len(numbers) != int(by_amount):
+        if len(numbers) != int(by_amount) or not all(0 < one <= LARGEST for one in numbers):
             raise ValueError
         return (*numbers, datetime.fromisoformat(created_at), str(payment_id))
     except (binascii.Error, ValueError, TypeError):
