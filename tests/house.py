@@ -412,17 +412,17 @@ async def _rows(url: str, sql: str, *args: object) -> list[asyncpg.Record]:
 
 
 async def _dump(url: str) -> dict[str, Counter[str]]:
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, timeout=10)
     try:
         tables = await connection.fetch(
-            "select tablename from pg_tables where schemaname = 'public' order by 1"
+            "select tablename from pg_tables where schemaname = 'public'"
         )
-        return {
-            name: Counter(
-                row["row"]
-                for row in await connection.fetch(f'select md5(t::text) as row from "{name}" t')
-            )
-            for (name,) in tables
-        }
+        every = " union all ".join(
+            f"select '{name}' as name, md5(t::text) as row from \"{name}\" t" for (name,) in tables
+        )
+        found: dict[str, Counter[str]] = {name: Counter() for (name,) in tables}
+        for name, row in await connection.fetch(every):
+            found[name][row] += 1
+        return found
     finally:
         await connection.close()
