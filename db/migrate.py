@@ -14,9 +14,6 @@ LOCK = 0x4D4F42494E4554  # "MOBINET"
 FOLDER = Path(__file__).parent / "migrations"
 ID = re.compile(r'^ID = "(.+)"$', re.MULTILINE)
 
-# Piccolo's own table of what ran asks for it too, so reading it needs it as much as migrating.
-os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
-
 
 class MigrationFailed(Exception):
     """The database is as it was before the migration that failed."""
@@ -30,6 +27,9 @@ async def migrate(owner_url: str) -> None:
     """
     from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
 
+    # Here, not above: who only asks what is pending need not load what migrates.
+
+    os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
     guard = await engine.own_connection(owner_url)
     try:
         await guard.execute("select pg_advisory_lock($1)", LOCK)
