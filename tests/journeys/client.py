@@ -105,17 +105,14 @@ class Client:
     async def process(
         self, contract: str, method: str, *bills: Json, key: str | None = None, **more: object
     ) -> Json:
-        """Send ProcessPayment for whole bills and return its payload, refusals and all."""
+        """Send ProcessPayment for whole bills or fees and return its payload, refusals and all."""
         return await self.ask(
             "ProcessPayment",
             input={
                 "idempotencyKey": key or a_key(),
                 "contractNumber": contract,
                 "method": method,
-                "items": [
-                    {"type": "BILL", "id": bill["billNumber"], "amount": bill["amount"]}
-                    for bill in bills
-                ],
+                "items": [an_item(owed) for owed in bills],
                 **more,
             },
         )
@@ -301,6 +298,13 @@ async def equals(probe: Callable[[], Awaitable[T]], expected: T, *, within: floa
 
 def a_key() -> str:
     return uuid.uuid4().hex
+
+
+def an_item(owed: Json) -> Json:
+    """What a customer owes, as it is named when it is paid."""
+    if "feeId" in owed:
+        return {"type": "FEE", "id": owed["feeId"], "amount": owed["amount"]}
+    return {"type": "BILL", "id": owed["billNumber"], "amount": owed["amount"]}
 
 
 def is_genuine(payload: str, value: str, key_id: str, jwks: Json) -> bool:
