@@ -133,7 +133,7 @@ async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Custom
     try:
         async with asyncio.timeout(READING_SECONDS):
             customer, owed_bills, owed_fees, _ = await asyncio.gather(
-                context.customers.customer(asked.contract_number),
+                context.customers.customer(asked.contract_number, fresh=True),
                 context.revenue.bills(asked.contract_number),
                 context.revenue.fees(asked.contract_number),
                 _limits(context, actor, asked.method),
