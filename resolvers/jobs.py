@@ -33,6 +33,7 @@ from resolvers.context import Context
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
 
 SOON = timedelta(seconds=1)
+LONGEST_LOOK = timedelta(minutes=10)
 
 
 async def follow_up(context: Context, payment_id: str) -> timedelta | None:
@@ -79,7 +80,10 @@ async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
     """Tell the debt system, once Revenue has the payment."""
     payment = await _payment(payment_id)
     if payment.posting_status is not PostingStatus.DONE:
-        return timedelta(seconds=2)
+        assert payment.completed_at is not None
+        # The longer Revenue takes, the less often we look.
+        waited = await context.clock() - payment.completed_at
+        return min(max(SOON, waited / 2), LONGEST_LOOK)
     await context.debts.settle(
         transaction_id=payment.id,
         contract_number=payment.contract_number,
