@@ -7,7 +7,9 @@ from html import escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from domain.bills import ItemType
 from domain.calendar import local
+from domain.methods import PaymentMethod
 from domain.payments import PaymentStatus
 from domain.refusals import NotFound
 from resolvers import receipts
@@ -22,6 +24,17 @@ SAID = {
     PaymentStatus.EXPIRED: "Đã hết hạn",
     PaymentStatus.CANCELLED: "Đã huỷ",
 }
+
+BY = {
+    PaymentMethod.CASH: "Tiền mặt",
+    PaymentMethod.FPT_PAY: "Ví FPT Pay",
+    PaymentMethod.VNPAY_QR: "Quét mã VNPAY-QR",
+    PaymentMethod.BANK_TRANSFER: "Chuyển khoản",
+    PaymentMethod.MOMO: "MoMo",
+    PaymentMethod.CARD: "Thẻ",
+    PaymentMethod.PAYPAL: "PayPal",
+}
+FOR = {ItemType.BILL: "Hoá đơn", ItemType.FEE: "Khoản phí"}
 
 
 async def receipt(request: Request) -> Response:
@@ -52,16 +65,18 @@ async def receipt(request: Request) -> Response:
 
 def _page(found: Receipt) -> str:
     payment, signature = found.payment, found.signature
-    amount = f"{payment.amount:,}".replace(",", ".")
     rows = {
         "Mã giao dịch": payment.id,
         "Hợp đồng": payment.contract_number,
-        "Số tiền": f"{amount} đ",
-        "Hình thức": payment.method.value,
+        "Số tiền": _dong(payment.amount),
+        "Hình thức": BY[payment.method],
         "Thời điểm": f"{local(payment.completed_at or payment.created_at):%H:%M %d/%m/%Y}",
         "Người thu": payment.staff_name,
     }
-    items = "".join(f"<li>{escape(item.type)} {escape(item.id)}</li>" for item in payment.items)
+    items = "".join(
+        f"<li>{FOR[item.type]} {escape(item.id)}: {_dong(item.amount)}</li>"
+        for item in payment.items
+    )
     table = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items()
     )
@@ -73,6 +88,10 @@ trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ s
 <pre>{escape(signature.payload)}</pre>
 <pre>{escape(signature.value)}</pre>"""
     return _PAGE.format(title=f"Biên nhận {escape(payment.id)}", body=body)
+
+
+def _dong(amount: int) -> str:
+    return f"{amount:,} đ".replace(",", ".")
 
 
 _PAGE = """<!doctype html><html lang="vi"><head><meta charset="utf-8">
