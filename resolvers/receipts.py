@@ -21,7 +21,7 @@ class Receipt:
 
 async def receipt(context: Context, token: str) -> Receipt:
     """Return the receipt behind a token that can't be guessed. Raises NotFound."""
-    payment = await payments.by_receipt(token)
+    payment = await payments.by_receipt(token) if token.isprintable() else None
     if payment is None:
         raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
     return Receipt(payment=payment, signature=sign(context, payment))
