@@ -1,0 +1,390 @@
+"""Who may do what: every operation of the schema, by everyone who may knock, on their own and on others'."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from websockets.sync.client import connect
+
+from schema.root import schema
+from tests.house import Api, Sandbox, key, until
+
+pytest_plugins = ["tests.house"]
+
+# NV001, NV002 and SV001 are of one team; the other collector is of another.
+# Each operation is tried on what is NV002's ("own"), and on what is the other collector's ("other").
+#   yes    done          404    NOT_FOUND         403   FORBIDDEN
+#   401    UNAUTHENTICATED      no     done by nobody: it has no subject of this kind
+TABLE = """
+operation        subject | nobody NV002 NV001 SV001 CA001 FI001 AD001 AU001 dashboard
+me               -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
+customer         -       | 401    yes   yes   yes   403   yes   yes   yes   403
+bills            -       | 401    yes   yes   yes   403   yes   yes   yes   403
+bill             -       | 401    yes   yes   yes   403   yes   yes   yes   403
+limits           own     | 401    yes   404   yes   403   yes   yes   yes   yes
+limits           other   | 401    404   404   404   403   yes   yes   yes   yes
+limitPreview     -       | 401    yes   yes   yes   403   yes   yes   yes   404
+payment          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+payment          other   | 401    404   404   404   yes   yes   yes   yes   yes
+payments         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+payments         other   | 401    404   404   404   yes   yes   yes   yes   yes
+processPayment   -       | 401    yes   yes   yes   403   403   403   403   403
+verifyPayment    own     | 401    yes   404   yes   403   yes   yes   403   403
+verifyPayment    other   | 401    404   404   404   403   yes   yes   403   403
+cancelPayment    own     | 401    yes   404   yes   403   403   yes   403   403
+cancelPayment    other   | 401    404   404   404   403   403   yes   403   403
+paymentStatus    own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+paymentStatus    other   | 401    404   404   404   yes   yes   yes   yes   yes
+paymentChanged   own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+paymentChanged   other   | 401    404   404   404   yes   yes   yes   yes   yes
+limitChanged     -       | 401    yes   yes   yes   403   yes   yes   yes   404
+login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
+refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
+logout           -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
+"""
+
+DOCUMENTS = {
+    "me": "query { me { staffId role } }",
+    "customer": 'query { customer(contractNumber: "SGFDN1015") { name bills { amount } } }',
+    "bills": 'query { bills(contractNumber: "SGFDN1015") { amount } }',
+    "bill": 'query { bill(contractNumber: "SGFDN1015", billNumber: "U23SG0073526") { amount } }',
+    "limits": "query ($staff: ID!) { limits(staffId: $staff) { kind } }",
+    "limitPreview": "query { limitPreview(method: CASH, amount: 1) { allowed } }",
+    "payment": "query ($id: ID!) { payment(id: $id) { id } }",
+    "payments": "query ($contract: ID!) { payments(filter: { contractNumber: $contract }) { edges { node { id } } } }",
+    "processPayment": "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id } errors { code } } }",
+    "verifyPayment": "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
+    "cancelPayment": 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { id } errors { code } } }',
+    "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
+    "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
+    "limitChanged": "subscription { limitChanged { kind } }",
+    "login": 'mutation { login(input: { staffId: "AU001", password: "mobinetAU001" }) { session { expiresAt } errors { code } } }',
+    "refreshSession": 'mutation ($refresh: String!) { refreshSession(refreshToken: $refresh) { session { expiresAt } errors { code } } }',
+    "logout": "mutation { logout { ok } }",
+}  # fmt: skip
+CODES = {"UNAUTHENTICATED": "401", "FORBIDDEN": "403", "NOT_FOUND": "404"}
+
+
+def cells() -> list[tuple[str, str, str, str]]:
+    heading, *lines = TABLE.strip().splitlines()
+    actors = heading.partition("|")[2].split()
+    found = []
+    for line in lines:
+        left, _, right = line.partition("|")
+        operation, subject = left.split()
+        found += [
+            (operation, subject, actor, cell)
+            for actor, cell in zip(actors, right.split(), strict=True)
+        ]
+    return found
+
+
+@dataclass
+class Subject:
+    """Somebody's payment in each state that an operation needs."""
+
+    staff: str
+    qrs: Iterator[dict[str, Any]]
+    paid: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def subjects(api: Api) -> dict[str, Subject]:
+    def of(staff: str) -> Subject:
+        def qrs() -> Iterator[dict[str, Any]]:
+            while True:
+                yield api.paid(staff, method="VNPAY_QR")
+
+        return Subject(staff, qrs(), api.paid(staff))
+
+    other = api.collector()
+    return {"own": of("NV002"), "other": of(other), "-": of("NV002")}
+
+
+def token_of(api: Api, actor: str, *, fresh: bool = False) -> str | None:
+    if actor == "nobody":
+        return None
+    if actor == "dashboard":
+        return api.service_token()
+    return api.login(actor)["accessToken"] if fresh else api.token(actor)
+
+
+@pytest.mark.parametrize(
+    ("operation", "subject", "actor", "expected"), [one for one in cells() if one[0] not in {"paymentChanged"}]
+)  # fmt: skip
+def test_each_may_do_what_the_table_says(
+    api: Api, subjects: dict[str, Subject], operation: str, subject: str, actor: str, expected: str
+) -> None:
+    about = subjects[subject]
+    token = token_of(api, actor, fresh=operation == "logout")
+    variables = given(api, operation, about)
+    if operation in {"paymentStatus", "limitChanged"}:
+        answer = first_event(api, DOCUMENTS[operation], variables, token)
+    else:
+        answer = api.ask(DOCUMENTS[operation], variables, token=token)
+    assert outcome(answer) == expected, answer
+
+
+def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
+    match operation:
+        case "processPayment":
+            contract = api.contract()
+            return {
+                "input": {
+                    "idempotencyKey": key(),
+                    "contractNumber": contract,
+                    "method": "CASH",
+                    "items": api.owed(contract)[:1],
+                }
+            }
+        case "verifyPayment" | "cancelPayment":
+            return {"id": next(about.qrs)["id"]}
+        case "payment" | "paymentStatus":
+            return {"id": about.paid["id"]}
+        case "payments":
+            return {"contract": about.paid["contractNumber"]}
+        case "limits":
+            return {"staff": about.staff}
+        case "refreshSession":
+            return {"refresh": api.login("AU001")["refreshToken"]}
+        case _:
+            return {}
+
+
+def outcome(answer: dict[str, Any]) -> str:
+    """Return the table's word; a page without the payment is what a stranger's payment looks like."""
+    if errors := answer.get("errors"):
+        return CODES[errors[0]["extensions"]["code"]]
+    value = next(iter(answer["data"].values()))
+    if isinstance(value, dict) and value.get("errors"):
+        return CODES[value["errors"][0]["code"]]
+    if isinstance(value, dict) and value.get("edges") == []:
+        return "404"
+    return "yes"
+
+
+def test_the_table_names_every_operation_of_the_schema() -> None:
+    core = schema._schema
+    served = {
+        name
+        for root in (core.query_type, core.mutation_type, core.subscription_type)
+        if root
+        for name in root.fields
+    }
+    assert {operation for operation, *_ in cells()} == served
+    assert set(DOCUMENTS) == served
+
+
+# ── over the socket ──────────────────────────────────────────────────────────────────────────────
+
+
+class Socket:
+    def __init__(self, api: Api, token: str | None) -> None:
+        self._stack = ExitStack()
+        url = api.url.replace("http", "ws") + "/graphql"
+        self._socket = self._stack.enter_context(
+            connect(url, subprotocols=["graphql-transport-ws"])
+        )
+        payload = {"authorization": f"Bearer {token}"} if token else {}
+        self.send(type="connection_init", payload=payload)
+
+    def __enter__(self) -> Socket:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def send(self, **message: Any) -> None:
+        self._socket.send(json.dumps(message))
+
+    def next(self) -> dict[str, Any]:
+        return json.loads(self._socket.recv(timeout=10))
+
+    def subscribe(self, document: str, variables: dict[str, Any]) -> None:
+        assert self.next()["type"] == "connection_ack"
+        self.send(type="subscribe", id="1", payload={"query": document, "variables": variables})
+
+
+def first_event(
+    api: Api, document: str, variables: dict[str, Any], token: str | None
+) -> dict[str, Any]:
+    """Return the first event of a subscription as if it were an answer."""
+    if token is None:
+        with pytest.raises(Exception, match=r"4403|4401"), Socket(api, None) as socket:
+            socket.next()
+        return {"errors": [{"extensions": {"code": "UNAUTHENTICATED"}}]}
+    with Socket(api, token) as socket:
+        socket.subscribe(document, variables)
+        message = socket.next()
+        if message["type"] == "error":
+            return {"errors": message["payload"]}
+        assert message["type"] == "next"
+        return message["payload"]
+
+
+@pytest.mark.parametrize(
+    ("actor", "sees_own", "sees_other"),
+    [
+        (actor, own == "yes", other == "yes")
+        for (_, _, actor, own), (_, _, _, other) in zip(
+            [one for one in cells() if one[:2] == ("paymentChanged", "own")],
+            [one for one in cells() if one[:2] == ("paymentChanged", "other")],
+            strict=True,
+        )
+        if actor != "nobody"
+    ],
+)
+def test_each_is_told_of_the_changes_that_they_may_see(
+    api: Api, subjects: dict[str, Subject], actor: str, sees_own: bool, sees_other: bool
+) -> None:
+    everything = "subscription { paymentChanged { id staff { staffId } } }"
+    with Socket(api, token_of(api, actor)) as socket:
+        socket.subscribe(everything, {})
+        socket.send(type="ping")
+        assert socket.next()["type"] == "pong"
+        _listens(api, actor)
+        expected = set()
+        for seen, subject in ((sees_other, "other"), (sees_own, "own")):
+            paid = api.paid(subjects[subject].staff)
+            if seen:
+                expected.add(paid["id"])
+        marker = _own_payment_or_last(api, actor)
+        if marker:
+            expected.add(marker)
+        found: set[str] = set()
+        while expected - found:
+            found.add(socket.next()["payload"]["data"]["paymentChanged"]["id"])
+        assert found == expected
+
+
+def _listens(api: Api, actor: str) -> None:
+    """Wait until the API heard of the subscription: changes before it are not told."""
+    until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+
+
+def _own_payment_or_last(api: Api, actor: str) -> str | None:
+    """A payment that the actor surely sees and that comes last: all before it has been told by then."""
+    return api.paid(actor)["id"] if actor in {"NV001", "NV002", "SV001"} else None
+
+
+# ── tokens ───────────────────────────────────────────────────────────────────────────────────────
+
+ME = "query { me { staffId } }"
+
+
+def claims(api: Api, **but: Any) -> dict[str, Any]:
+    kept = jwt.decode(api.token("NV002"), options={"verify_signature": False})
+    return {name: value for name, value in (kept | but).items() if value is not None}
+
+
+def mine(api: Api) -> Any:
+    return api.context.keys.tokens.signing
+
+
+def _unsigned(header: dict[str, Any], payload: dict[str, Any]) -> str:
+    def part(value: Any) -> str:
+        return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+    return f"{part(header)}.{part(payload)}"
+
+
+def by_another_key(api: Api) -> str:
+    return jwt.encode(claims(api), Ed25519PrivateKey.generate(), "EdDSA", {"kid": mine(api).id})
+
+
+def by_no_key(api: Api) -> str:
+    return _unsigned({"alg": "none", "typ": "JWT", "kid": mine(api).id}, claims(api)) + "."
+
+
+def by_the_public_key(api: Api) -> str:
+    """HS256 with what everyone knows as the secret."""
+    public = mine(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": mine(api).id}, claims(api))
+    seal = hmac.new(public, text.encode(), hashlib.sha256).digest()
+    return f"{text}.{base64.urlsafe_b64encode(seal).rstrip(b'=').decode()}"
+
+
+def by_the_receipts_key(api: Api) -> str:
+    key = api.context.keys.receipts.signing
+    return jwt.encode(claims(api), key.private, "EdDSA", {"kid": key.id})
+
+
+def signed(api: Api, **but: Any) -> str:
+    return jwt.encode(claims(api, **but), mine(api).private, "EdDSA", {"kid": mine(api).id})
+
+
+FORGED = {
+    "another key": by_another_key,
+    "no key": by_no_key,
+    "the public key": by_the_public_key,
+    "the receipts' key": by_the_receipts_key,
+    "expired": lambda api: signed(api, exp=int(time.time()) - 1),
+    "for another audience": lambda api: signed(api, aud="somebody-else"),
+    "from another issuer": lambda api: signed(api, iss="somebody-else"),
+    "no expiry": lambda api: signed(api, exp=None),
+    "no role": lambda api: signed(api, role=None),
+    "an unknown role": lambda api: signed(api, role="ROOT"),
+    "an unknown session": lambda api: signed(api, sid="SES_UNKNOWN"),
+    "an unknown kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA", {"kid": "?"}),
+    "no kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA"),
+    "half of it": lambda api: api.token("NV002")[:-10],
+    "garbage": lambda _: "garbage",
+    "no text": lambda _: "đ" * 3,
+}
+
+
+def test_the_real_token_works(api: Api) -> None:
+    assert api.get(ME, token=signed(api)) == {"staffId": "NV002"}
+
+
+@pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
+def test_a_token_that_we_did_not_make_so_proves_nothing(api: Api, forge: Any) -> None:
+    headers = {"authorization": b"Bearer " + forge(api).encode()}
+    answer = api.http.post("/graphql", json={"query": ME}, headers=headers).json()
+    assert [one["extensions"]["code"] for one in answer["errors"]] == ["UNAUTHENTICATED"]
+
+
+def test_a_session_that_was_ended_is_over_at_once_for_all_of_its_tokens(
+    api: Api, sandbox: Sandbox
+) -> None:
+    session = api.login("NV001")
+    api.get("mutation { logout { ok } }", token=session["accessToken"])
+    answer = api.ask(ME, token=session["accessToken"])
+    assert outcome(answer) == "401"
+    again = api.get(DOCUMENTS["refreshSession"], {"refresh": session["refreshToken"]})
+    assert again["errors"][0]["code"] == "INVALID_CREDENTIALS"
+
+
+def test_a_refresh_token_works_once_and_its_second_use_ends_the_session(api: Api) -> None:
+    refresh = "mutation ($t: String!) { refreshSession(refreshToken: $t) { session { accessToken refreshToken } errors { code } } }"
+    old = api.login("NV001")
+    new = api.get(refresh, {"t": old["refreshToken"]})["session"]
+    assert api.get(ME, token=new["accessToken"]) == {"staffId": "NV001"}
+    stolen = api.get(refresh, {"t": old["refreshToken"]})
+    assert stolen["errors"][0]["code"] == "INVALID_CREDENTIALS"
+    assert outcome(api.ask(ME, token=new["accessToken"])) == "401"
+
+
+def test_a_role_without_the_permission_collects_nothing(api: Api, sandbox: Sandbox) -> None:
+    by = api.collector()
+    sandbox.change_staff(by, permissions=["reason_management"])
+    contract = api.contract()
+    asked = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
+    answer = api.ask(
+        DOCUMENTS["processPayment"],
+        {"input": asked | {"items": api.owed(contract)[:1]}},
+        token=api.token(by),
+    )
+    assert outcome(answer) == "403"
