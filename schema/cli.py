@@ -114,7 +114,7 @@ def schema() -> None:
     """Prints the SDL."""
     from schema.root import sdl
 
-    print(sdl())
+    print(sdl(), end="")
 
 
 @app.command()
