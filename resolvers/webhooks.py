@@ -58,8 +58,11 @@ async def retry(context: Context) -> int:
     before = await context.clock() - RETRY_AFTER
     events = await webhooks.waiting(before, most=RETRIES_AT_ONCE)
     for event in events:
-        gateway = context.gateways[event.gateway]
-        await _handle(context, gateway, event, gateway.read_webhook(event.call))
+        try:
+            gateway = context.gateways[event.gateway]
+            await _handle(context, gateway, event, gateway.read_webhook(event.call))
+        except Exception:  # it stays, and keeps no other from its turn
+            log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
     return len(events)
 
 
