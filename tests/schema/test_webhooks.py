@@ -1,0 +1,351 @@
+"""Gateways call: what each is answered, what is kept, and what never happens twice. Signed by the test itself."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_plus
+
+import httpx
+import pytest
+
+from resolvers import webhooks
+from tests.house import CANCEL, Api, Sandbox
+
+pytest_plugins = ["tests.house"]
+
+VNPAY_SECRET = b"sandbox-vnpay-hash-secret"
+FPT_SECRET = b"sandbox-fpt-pay-secret"
+
+
+# ── VNPay, spelt here once more ──────────────────────────────────────────────────────────────────
+
+
+def ipn(payment: dict[str, Any], **but: str) -> dict[str, str]:
+    number = str(time.time_ns() % 10**8)
+    return {
+        "vnp_Amount": str(payment["amount"] * 100),
+        "vnp_BankCode": "NCB",
+        "vnp_OrderInfo": "Thanh toan hop dong",
+        "vnp_PayDate": "20260304120000",
+        "vnp_ResponseCode": "00",
+        "vnp_TmnCode": "MOBINET1",
+        "vnp_TransactionNo": number,
+        "vnp_TransactionStatus": "00",
+        "vnp_TxnRef": payment["gatewayReference"],
+    } | but
+
+
+def signed(fields: dict[str, str], secret: bytes = VNPAY_SECRET) -> str:
+    text = "&".join(f"{quote_plus(name)}={quote_plus(fields[name])}" for name in sorted(fields))
+    return f"{text}&vnp_SecureHash={hmac.new(secret, text.encode(), hashlib.sha512).hexdigest()}"
+
+
+def call(api: Api, query: str) -> str:
+    answer = api.http.get(f"/webhooks/vnpay?{query}")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"RspCode", "Message"}
+    return answer.json()["RspCode"]
+
+
+def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
+    (row,) = api.rows("select status, hold_reason from payment where id = $1", payment["id"])
+    return row["status"], row["hold_reason"]
+
+
+def events(api: Api, reference: str) -> list[Any]:
+    return api.rows("select * from webhook_event where reference = $1 order by id", reference)
+
+
+@pytest.fixture
+def qr(api: Api) -> dict[str, Any]:
+    return api.paid(method="VNPAY_QR")
+
+
+def test_a_payment_is_confirmed_once_and_a_repeat_is_told_so(api: Api, qr: dict[str, Any]) -> None:
+    query = signed(ipn(qr))
+    assert call(api, query) == "00"
+    assert state(api, qr) == ("SUCCESS", None)
+    assert call(api, query) == "02"
+    (event,) = events(api, qr["gatewayReference"])
+    assert (event["outcome"], event["deliveries"]) == ("HANDLED", 2)
+    assert event["query"] == query
+
+
+def test_one_event_in_ten_calls_at_once_is_applied_once(api: Api, qr: dict[str, Any]) -> None:
+    query = signed(ipn(qr))
+    with ThreadPoolExecutor(10) as pool:
+        answers = list(pool.map(lambda _: call(api, query), range(10)))
+    assert set(answers) <= {"00", "02"}
+    (entries,) = api.rows("select count(*) from entry where payment = $1", qr["id"])
+    assert entries["count"] == 1
+    assert state(api, qr) == ("SUCCESS", None)
+
+
+def test_a_call_about_nothing_of_ours_is_answered_so_and_kept(api: Api, qr: dict[str, Any]) -> None:
+    unknown = "MB" + "0" * 18
+    assert call(api, signed(ipn(qr, vnp_TxnRef=unknown))) == "01"
+    (event,) = events(api, unknown)
+    assert event["outcome"] == "UNMATCHED"
+
+
+def test_too_little_is_held_and_the_gateway_is_told_the_amount_is_wrong(
+    api: Api, qr: dict[str, Any]
+) -> None:
+    assert call(api, signed(ipn(qr, vnp_Amount=str(qr["amount"] * 100 - 100)))) == "04"
+    assert state(api, qr) == ("PROCESSING", "AMOUNT_MISMATCH")
+    (case,) = api.rows("select kind, amount from money_case where payment = $1", qr["id"])
+    assert (case["kind"], case["amount"]) == ("AMOUNT_MISMATCH", qr["amount"] - 1)
+    (posting,) = api.rows(
+        "select credit, amount from posting join entry on entry.id = entry where payment = $1",
+        qr["id"],
+    )
+    assert (posting["credit"], posting["amount"]) == ("suspense", qr["amount"] - 1)
+
+
+def test_too_much_pays_the_bill_and_the_rest_is_the_customers(api: Api, qr: dict[str, Any]) -> None:
+    assert call(api, signed(ipn(qr, vnp_Amount=str(qr["amount"] * 100 + 5000)))) == "00"
+    assert state(api, qr) == ("SUCCESS", None)
+    postings = api.rows(
+        "select credit, amount from posting join entry on entry.id = entry where payment = $1",
+        qr["id"],
+    )
+    assert {row["credit"]: row["amount"] for row in postings} == {
+        "customer_receivable": qr["amount"],
+        "customer_credit": 50,
+    }
+
+
+@pytest.mark.parametrize("code", ["07", "04"])
+def test_a_suspicion_is_no_success(api: Api, qr: dict[str, Any], code: str) -> None:
+    status = {"07": "07", "04": "04"}[code]
+    call(api, signed(ipn(qr, vnp_ResponseCode="00" if code == "04" else code, vnp_TransactionStatus=status)))  # fmt: skip
+    assert state(api, qr) == ("PROCESSING", "GATEWAY_SUSPICIOUS")
+
+
+def test_a_decline_fails_the_payment_and_frees_its_bill(api: Api, qr: dict[str, Any]) -> None:
+    assert call(api, signed(ipn(qr, vnp_ResponseCode="51", vnp_TransactionStatus="02"))) == "00"
+    assert state(api, qr) == ("FAILED", None)
+    again = api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    assert again["status"] == "SUCCESS"
+
+
+def test_a_failure_after_a_success_is_old_news(api: Api, qr: dict[str, Any]) -> None:
+    assert call(api, signed(ipn(qr))) == "00"
+    late = ipn(qr, vnp_ResponseCode="24", vnp_TransactionStatus="02")
+    assert call(api, signed(late)) == "02"
+    assert state(api, qr) == ("SUCCESS", None)
+    assert {row["outcome"] for row in events(api, qr["gatewayReference"])} == {"HANDLED", "STALE"}
+
+
+def test_money_after_an_end_waits_for_the_gateways_own_word(api: Api, qr: dict[str, Any]) -> None:
+    cancelled = api.get(
+        CANCEL, {"id": qr["id"], "reason": "customer left"}, token=api.token("NV002")
+    )
+    assert cancelled["payment"]["status"] == "CANCELLED"
+    call(api, signed(ipn(qr)))
+    assert state(api, qr) == ("CANCELLED", None)
+    jobs = api.rows("select entrypoint from pgqueuer where payload::text is not null")
+    assert "inquire" in {row["entrypoint"] for row in jobs}
+
+
+# ── calls that are not theirs ────────────────────────────────────────────────────────────────────
+
+
+def tampered(fields: dict[str, str]) -> Iterator[tuple[str, str]]:
+    good = signed(fields)
+    yield "another secret", signed(fields, b"another secret")
+    yield "a changed amount", good.replace(fields["vnp_Amount"], "100", 1)
+    yield "a changed reference", good.replace(fields["vnp_TxnRef"], "MB1", 1)
+    yield "no signature", good.partition("&vnp_SecureHash")[0]
+    yield "half a signature", good[:-20]
+    yield "a repeated parameter", good + "&vnp_ResponseCode=00"
+    yield "another terminal", signed(fields | {"vnp_TmnCode": "SOMEBODY"})
+    yield "nothing", ""
+
+
+def test_a_forged_call_touches_nothing_and_suppresses_nothing(api: Api, qr: dict[str, Any]) -> None:
+    fields = ipn(qr)
+    before = api.dump()
+    calls = list(tampered(fields))
+    for name, query in calls:
+        assert call(api, query) == "97", name
+    after = api.dump()
+    changed = {name for name in after if before[name] != after[name]}
+    assert changed == {"webhook_event"}, "the quarantine and nothing else"
+    kept = (after["webhook_event"] - before["webhook_event"]).total()
+    assert kept == len(calls)
+    assert call(api, signed(fields)) == "00"
+    assert state(api, qr) == ("SUCCESS", None)
+
+
+def test_a_body_past_the_cap_is_not_read(api: Api) -> None:
+    answer = api.http.post("/webhooks/fpt-pay", content=b"x" * (64 * 1024 + 1))
+    assert answer.status_code == 413
+    assert api.http.post("/webhooks/fpt-pay", content=b"x" * 64 * 1024).status_code == 401
+
+
+@pytest.mark.parametrize("path", ["unknown", "cash", "VNPAY", "fpt_pay", ".."])
+def test_a_gateway_that_does_not_exist_is_not_found(api: Api, path: str) -> None:
+    assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404
+
+
+# ── FPT Pay ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def notice(payment: dict[str, Any], **but: Any) -> bytes:
+    fields = {
+        "event_id": f"EV{time.time_ns()}",
+        "payment_id": f"FP{time.time_ns()}",
+        "reference": payment["gatewayReference"],
+        "status": "paid",
+        "amount": payment["amount"],
+        "currency": "VND",
+        "paid_at": "2026-03-04T12:00:00+07:00",
+        "reason": None,
+    }
+    return json.dumps(fields | but).encode()
+
+
+def notify(
+    api: Api, body: bytes, *, at: int | None = None, secret: bytes = FPT_SECRET, **headers: str
+) -> httpx.Response:
+    moment = int(time.time()) if at is None else at
+    seal = hmac.new(secret, f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
+    given = {"X-FptPay-Signature": f"t={moment},v1={seal}", "Content-Type": "application/json"}
+    return api.http.post("/webhooks/fpt-pay", content=body, headers=given | headers)
+
+
+@pytest.fixture
+def wallet(api: Api) -> dict[str, Any]:
+    return api.paid(method="FPT_PAY")
+
+
+def answer_of(response: httpx.Response) -> tuple[int, str]:
+    return response.status_code, response.json()["code"]
+
+
+def test_the_wallet_is_answered_in_its_own_words(api: Api, wallet: dict[str, Any]) -> None:
+    body = notice(wallet)
+    assert answer_of(notify(api, body)) == (200, "00")
+    assert state(api, wallet) == ("SUCCESS", None)
+    assert answer_of(notify(api, body)) == (200, "00")
+    assert answer_of(notify(api, notice(wallet, reference="MB0"))) == (404, "01")
+
+
+@pytest.mark.parametrize(
+    ("but", "held"),
+    [
+        ({"amount": 1}, "AMOUNT_MISMATCH"),
+        ({"currency": "USD"}, "CURRENCY_MISMATCH"),
+        ({"amount": 200_000.5}, "CURRENCY_MISMATCH"),
+        ({"amount": "200000"}, "CURRENCY_MISMATCH"),
+        ({"amount": 0}, "AMOUNT_MISMATCH"),
+    ],
+)
+def test_money_that_does_not_fit_is_held_for_people(
+    api: Api, wallet: dict[str, Any], but: dict[str, Any], held: str
+) -> None:
+    assert answer_of(notify(api, notice(wallet, **but))) == (200, "04")
+    assert state(api, wallet) == ("PROCESSING", held)
+
+
+def test_a_signature_is_good_for_five_minutes_and_by_the_right_secret(
+    api: Api, wallet: dict[str, Any]
+) -> None:
+    body, now = notice(wallet), int(time.time())
+    for at in (now - 310, now + 310, 0):
+        assert answer_of(notify(api, body, at=at)) == (401, "97")
+    assert answer_of(notify(api, body, secret=b"another")) == (401, "97")
+    assert state(api, wallet) == ("PROCESSING", None)
+    assert answer_of(notify(api, body, at=now - 200)) == (200, "00")
+
+
+def test_an_event_is_kept_raw_with_its_secrets_masked(api: Api, wallet: dict[str, Any]) -> None:
+    body = notice(wallet)
+    notify(api, body, Authorization="Bearer very-secret", Cookie="a=very-secret")
+    (event,) = events(api, wallet["gatewayReference"])
+    assert (event["method"], event["body"]) == ("POST", body)
+    headers = json.loads(event["headers"])
+    assert headers["x-fptpay-signature"].startswith("t=")
+    assert "very-secret" not in event["headers"]
+    assert headers["authorization"] == headers["cookie"] == "…"
+
+
+# ── our own faults ───────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """References for which handling breaks down, until they are taken out again."""
+    broken: set[str] = set()
+    apply = webhooks.apply
+
+    async def breaks(context: Any, reference: str, *args: Any, **more: Any) -> Any:
+        if reference in broken:
+            raise ConnectionResetError("the database went away")
+        return await apply(context, reference, *args, **more)
+
+    monkeypatch.setattr(webhooks, "apply", breaks)
+    return broken
+
+
+def retried(api: Api) -> None:
+    """Run the worker's minute: for it, every kept event is old enough."""
+
+    async def later() -> Any:
+        return await api.context.clock() + timedelta(minutes=5)
+
+    api.run(webhooks.retry(replace(api.context, clock=later)))
+
+
+def test_a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it(
+    api: Api, qr: dict[str, Any], failing: set[str]
+) -> None:
+    failing.add(qr["gatewayReference"])
+    assert call(api, signed(ipn(qr))) == "99"
+    (event,) = events(api, qr["gatewayReference"])
+    assert event["outcome"] == "RECEIVED"
+    failing.clear()
+    retried(api)
+    assert state(api, qr) == ("SUCCESS", None)
+    (event,) = events(api, qr["gatewayReference"])
+    assert event["outcome"] == "HANDLED"
+
+
+def test_one_event_that_cannot_be_handled_keeps_no_other_from_it(
+    api: Api, failing: set[str]
+) -> None:
+    bad, good = api.paid(method="VNPAY_QR"), api.paid(method="VNPAY_QR")
+    failing |= {bad["gatewayReference"], good["gatewayReference"]}
+    for payment in (bad, good):
+        assert call(api, signed(ipn(payment))) == "99"
+    failing.remove(good["gatewayReference"])
+    retried(api)
+    assert state(api, good) == ("SUCCESS", None)
+    assert state(api, bad) == ("PROCESSING", None)
+
+
+def test_a_call_that_came_before_its_payment_is_matched_when_it_is_there(
+    api: Api, sandbox: Sandbox, qr: dict[str, Any]
+) -> None:
+    """As the event waits, so it is handled: under the reference that it names."""
+    fields = ipn(qr)
+    early = fields | {"vnp_TxnRef": "MBEARLY0000000000001"}
+    assert call(api, signed(early)) == "01"
+    api.rows(
+        "insert into attempt (reference, payment, gateway, status, amount, currency, created_at,"
+        " expires_at, inquiries) select $1, payment, gateway, status, amount, currency,"
+        " created_at + interval '1 second', expires_at, 0 from attempt where payment = $2",
+        early["vnp_TxnRef"],
+        qr["id"],
+    )
+    retried(api)
+    assert state(api, qr) == ("SUCCESS", None)
