@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from db import bills
 from domain.bills import BillAlreadyPaid, BillLocked, Item
-from domain.payments import Payment
-from domain.refusals import Refusal
 
 
-async def held_by_others(payment: Payment) -> tuple[Refusal, ...]:
-    """Return, for each item that someone else holds or has paid, the refusal that says so."""
-    held = await bills.collections(payment.contract_number, payment.items)
+async def held(
+    contract_number: str, items: Sequence[Item], *, but: str | None = None
+) -> tuple[BillLocked | BillAlreadyPaid, ...]:
+    """Return, for each item that a payment holds or has paid (*but* that one), who and when."""
+    found = await bills.collections(contract_number, items)
     return tuple(
-        _refusal(item, held[item.type, item.id])
-        for item in payment.items
-        if (item.type, item.id) in held and held[item.type, item.id].payment_id != payment.id
+        _refusal(item, found[item.type, item.id])
+        for item in items
+        if (item.type, item.id) in found and found[item.type, item.id].payment_id != but
     )
 
 
-def _refusal(item: Item, held: bills.Collection) -> Refusal:
+def _refusal(item: Item, held: bills.Collection) -> BillLocked | BillAlreadyPaid:
     if held.paid_at is not None:
         return BillAlreadyPaid(bill_number=item.id, paid_at=held.paid_at)
     return BillLocked(

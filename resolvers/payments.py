@@ -18,6 +18,7 @@ from db.jobs import Job
 from db.transaction import transaction
 from domain import collection
 from domain.attempts import Attempt, AttemptStatus
+from domain.bills import BillAlreadyPaid
 from domain.calendar import business_date
 from domain.collection import ProcessPayment
 from domain.customers import Customer
@@ -37,7 +38,7 @@ from resolvers import audit, gateways
 from resolvers import limits as limit_operations
 from resolvers.announcements import announce
 from resolvers.audit import Refused, command
-from resolvers.bills import held_by_others
+from resolvers.bills import held
 from resolvers.context import Context
 from resolvers.evidence import after_success, apply
 from resolvers.idempotency import earlier
@@ -140,7 +141,14 @@ async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Custom
             )
     except TimeoutError:
         raise UpstreamUnavailable(system="Revenue Management") from None
-    collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
+    try:
+        collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
+    except BillAlreadyPaid as paid:
+        # Where it was paid through us, we know when, and what else stands in the way.
+        ours = await held(asked.contract_number, asked.items)
+        if not any(no.bill_number == paid.bill_number for no in ours):
+            raise
+        raise Refused(ours) from paid
     return customer
 
 
@@ -183,8 +191,8 @@ async def _promise(
             return None
         await payments.add(done)
         if not await bills.lock(payment):
-            held = await held_by_others(payment)
-            raise Refused(held) if held else bills.TakenMeanwhile
+            others = await held(payment.contract_number, payment.items, but=payment.id)
+            raise Refused(others) if others else bills.TakenMeanwhile
         await limits.take(
             actor.id,
             kinds_of(payment.method),
