@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -73,13 +74,26 @@ class Customer:
     bills: list[Json]
 
 
+async def new_collector(stack: Stack) -> Client:
+    """A member of staff whom no other journey knows, logged in; to be closed."""
+    return await Client(stack.url).log_in(f"NV{next(COLLECTORS)}")
+
+
+async def new_customer(collector: Client, bills: int) -> Customer:
+    """A contract that no other journey knows, which owes at least so many bills."""
+    while True:
+        contract = f"SGFDN{next(CONTRACTS)}"
+        told = await collector.ask("CustomerBills", contractNumber=contract)
+        if told["contractStatus"] == "ACTIVE" and len(told["bills"]) >= bills:
+            return Customer(contract, told["bills"])
+
+
 @pytest.fixture
 async def collectors(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
-    """Makes members of staff of this test's own, logged in."""
     clients: list[Client] = []
 
     async def another() -> Client:
-        clients.append(await Client(stack.url).log_in(f"NV{next(COLLECTORS)}"))
+        clients.append(await new_collector(stack))
         return clients[-1]
 
     yield another
@@ -94,21 +108,12 @@ async def collector(collectors: Callable[[], Awaitable[Client]]) -> Client:
 
 @pytest.fixture
 def customers(collector: Client) -> Callable[[int], Awaitable[Customer]]:
-    """Finds contracts of this test's own, that owe at least so many bills."""
-
-    async def who_owes(count: int) -> Customer:
-        while True:
-            contract = f"SGFDN{next(CONTRACTS)}"
-            told = await collector.ask("CustomerBills", contractNumber=contract)
-            if told["contractStatus"] == "ACTIVE" and len(told["bills"]) >= count:
-                return Customer(contract, told["bills"])
-
-    return who_owes
+    return partial(new_customer, collector)
 
 
 @pytest.fixture
-async def customer(customers: Callable[[int], Awaitable[Customer]]) -> Customer:
-    return await customers(2)
+async def customer(collector: Client) -> Customer:
+    return await new_customer(collector, bills=2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
 import pytest
 
-from tests.journeys.client import NEVER, ONCE, Client, Sandbox, equals, eventually
-from tests.journeys.conftest import Books, Customer
-from tests.journeys.stack import Process
+from tests.journeys.client import NEVER, ONCE, Client, Json, Sandbox, equals, eventually
+from tests.journeys.conftest import Books, Customer, new_collector, new_customer
+from tests.journeys.stack import Process, Stack
 
 pytestmark = pytest.mark.anyio
 
 
-async def expired(collector: Client, hasty: Process, customer: Customer, method: str):
-    """A payment whose end was watched, on a socket of the API that nobody hurries."""
-    payment = await collector.at(hasty.url).pay(customer.contract, method, customer.bills[0])
-    async with collector.watch(payment["id"]) as events:
-        seen = await events.to_the_end()
+@dataclass(frozen=True, slots=True)
+class Ended:
+    collector: Client
+    customer: Customer
+    payment: Json
+    seen: list[Json]
+
+
+@pytest.fixture(scope="module")
+async def ended(stack: Stack, hasty: Process) -> AsyncIterator[list[Ended]]:
+    """Three payments whose ends were watched at the same time: one QR, two forms of the wallet."""
+
+    async def open_and_watch(method: str) -> Ended:
+        collector = await new_collector(stack)
+        customer = await new_customer(collector, bills=1)
+        api = collector.at(hasty.url)
+        payment = await api.pay(customer.contract, method, customer.bills[0])
+        async with collector.watch(payment["id"]) as events:
+            return Ended(collector, customer, payment, await events.to_the_end())
+
+    three = await asyncio.gather(*map(open_and_watch, ("VNPAY_QR", "FPT_PAY", "FPT_PAY")))
+    yield three
+    for one in three:
+        await one.collector.__aexit__()
+
+
+@pytest.mark.parametrize("nth", range(3))
+async def test_what_nobody_pays_in_time_expires_before_the_eyes(
+    ended: list[Ended], nth: int
+) -> None:
+    seen = ended[nth].seen
+
     assert [event["status"] for event in seen] == ["PROCESSING", "EXPIRED"]
     assert seen[-1]["qr"] is None
     assert seen[-1]["paymentUrl"] is None
-    return payment
 
 
-async def test_a_qr_that_nobody_pays_expires_before_the_eyes_and_frees_its_bill(
-    collector: Client, sandbox: Sandbox, customer: Customer, hasty: Process
-) -> None:
+async def test_the_bill_of_a_qr_that_expired_is_free(ended: list[Ended], sandbox: Sandbox) -> None:
+    collector, customer, payment = ended[0].collector, ended[0].customer, ended[0].payment
     bill = customer.bills[0]
-    payment = await expired(collector, hasty, customer, "VNPAY_QR")
 
     assert (await collector.bills(customer.contract))[bill["billNumber"]]["lock"] is None
     cash = await collector.pay(customer.contract, "CASH", bill)
@@ -35,10 +63,10 @@ async def test_a_qr_that_nobody_pays_expires_before_the_eyes_and_frees_its_bill(
 
 
 async def test_money_that_comes_late_pays_the_bill_that_is_still_open(
-    collector: Client, sandbox: Sandbox, customer: Customer, hasty: Process, books: Books
+    ended: list[Ended], sandbox: Sandbox, books: Books
 ) -> None:
+    collector, customer, payment = ended[1].collector, ended[1].customer, ended[1].payment
     bill = customer.bills[0]
-    payment = await expired(collector, hasty, customer, "FPT_PAY")
     daily = (await collector.limits())["DAILY"]
     assert (daily["used"], daily["reserved"]) == (0, 0)
 
@@ -57,10 +85,10 @@ async def test_money_that_comes_late_pays_the_bill_that_is_still_open(
 
 
 async def test_money_that_comes_late_for_a_bill_paid_otherwise_waits_for_people(
-    collector: Client, sandbox: Sandbox, customer: Customer, hasty: Process, books: Books
+    ended: list[Ended], sandbox: Sandbox, books: Books
 ) -> None:
+    collector, customer, payment = ended[2].collector, ended[2].customer, ended[2].payment
     bill = customer.bills[0]
-    payment = await expired(collector, hasty, customer, "FPT_PAY")
     cash = await collector.pay(customer.contract, "CASH", bill)
 
     await sandbox.pays(payment_url=payment["paymentUrl"])

@@ -66,11 +66,14 @@ async def test_of_a_qr_and_cash_at_once_one_is_taken(
     assert len(await books.payments(customer.contract)) == 1
 
 
+@pytest.mark.parametrize("revenue_knows", [False, True])
 async def test_a_paid_bill_takes_the_whole_payment_with_it(
-    collector: Client, customer: Customer, books: Books
+    collector: Client, customer: Customer, sandbox: Sandbox, books: Books, revenue_knows: bool
 ) -> None:
     paid, open_ = customer.bills[:2]
     first = await collector.pay(customer.contract, "CASH", paid)
+    if revenue_knows:
+        await equals(lambda: sandbox.effects(first["id"]), ONCE)
 
     payload = await collector.process(customer.contract, "CASH", paid, open_)
 
@@ -81,6 +84,22 @@ async def test_a_paid_bill_takes_the_whole_payment_with_it(
     assert await books.payments(customer.contract) == ["SUCCESS"]
     second = await collector.pay(customer.contract, "CASH", open_)
     assert second["status"] == "SUCCESS"
+
+
+async def test_everything_that_stands_in_the_way_is_named_at_once(
+    collector: Client, customer: Customer, sandbox: Sandbox
+) -> None:
+    paid, held = customer.bills[:2]
+    cash = await collector.pay(customer.contract, "CASH", paid)
+    qr = await collector.pay(customer.contract, "VNPAY_QR", held)
+    await equals(lambda: sandbox.effects(cash["id"]), ONCE)
+
+    payload = await collector.process(customer.contract, "CASH", paid, held)
+
+    named = {error["billNumber"]: error["code"] for error in payload["errors"]}
+    assert named == {paid["billNumber"]: "BILL_ALREADY_PAID", held["billNumber"]: "BILL_LOCKED"}
+    (locked,) = (error for error in payload["errors"] if error["code"] == "BILL_LOCKED")
+    assert locked["paymentId"] == qr["id"]
 
 
 async def test_bills_named_in_opposite_orders_at_once_end_without_a_deadlock(

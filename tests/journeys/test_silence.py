@@ -1,15 +1,20 @@
-"""A gateway that says nothing, or cannot be reached: nothing is believed, nothing sent twice."""
+"""A gateway that says nothing or cannot be reached, and an API that dies: nothing is sent twice."""
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from functools import partial
 
+import httpx
 import pytest
 
-from tests.journeys.client import ONCE, Client, Sandbox, a_key, equals, eventually
-from tests.journeys.conftest import Customer
+from tests.journeys.client import ONCE, Client, Json, Sandbox, a_key, equals, eventually
+from tests.journeys.conftest import Books, Customer, new_collector, new_customer
 from tests.journeys.stack import Process, Stack, free_ports, started
+from tests.journeys.test_webhooks import the_open_one
 
 pytestmark = pytest.mark.anyio
 
@@ -20,6 +25,56 @@ def cut_off(stack: Stack) -> Iterator[Process]:
     process = stack.api("cut off", VNPAY__URL=f"http://127.0.0.1:{free_ports(1)[0]}")
     with started(process):
         yield process
+
+
+@dataclass(frozen=True, slots=True)
+class Crashed:
+    collector: Client
+    customer: Customer
+    payment: Json
+    replayed: Json
+
+
+@pytest.fixture(scope="module")
+async def crashed(stack: Stack) -> AsyncIterator[Crashed]:
+    """An API was killed between sending to the gateway and its answer, and the client asked again."""
+    collector = await new_collector(stack)
+    customer = await new_customer(collector, bills=1)
+    ask = partial(collector_asks, customer, key=a_key())
+    doomed = stack.api("doomed")
+    async with Sandbox(stack.sandbox_url) as sandbox:
+        await sandbox.breaks(
+            "vnpay", "slow", times=1, after_processing=True, seconds=20, path=customer.contract
+        )
+        with started(doomed):
+            asking = asyncio.create_task(ask(collector.at(doomed.url)))
+            payment = await eventually(lambda: the_open_one(collector, customer.contract))
+            await eventually(lambda: sandbox.charge(payment["gatewayReference"]))
+            doomed.kill()
+            with pytest.raises(httpx.HTTPError):
+                await asking
+            doomed.start()
+            doomed.wait_until_it_answers()
+            replayed = await ask(collector.at(doomed.url))
+        await sandbox.pays(reference=payment["gatewayReference"], drop_webhook=True)
+    async with collector:
+        yield Crashed(collector, customer, payment, replayed)
+
+
+async def collector_asks(customer: Customer, api: Client, *, key: str) -> Json:
+    return await api.process(customer.contract, "VNPAY_QR", customer.bills[0], key=key)
+
+
+async def test_after_a_crash_the_same_key_is_the_payment_that_was_sent(
+    crashed: Crashed, sandbox: Sandbox
+) -> None:
+    assert crashed.replayed["replayed"] is True
+    assert crashed.replayed["errors"] == []
+    assert crashed.replayed["payment"]["id"] == crashed.payment["id"]
+    assert crashed.replayed["payment"]["status"] == "PROCESSING"
+    truth = await sandbox.truth()
+    charges = [charge["reference"] for charge in truth["charges"]]
+    assert charges.count(crashed.payment["gatewayReference"]) == 1
 
 
 async def test_a_charge_that_the_gateway_took_in_silence_is_found_by_asking(
@@ -106,3 +161,16 @@ async def test_a_gateway_that_stays_away_is_asked_no_more_and_refused_at_once(
         return payload["payment"] is None and time.monotonic() - began < 1
 
     await eventually(refused_at_once)
+
+
+async def test_after_a_crash_the_worker_finds_out_that_it_was_paid(
+    crashed: Crashed, sandbox: Sandbox, books: Books
+) -> None:
+    """Half a minute after the crash; the stories above are told meanwhile."""
+    await eventually(
+        lambda: crashed.collector.payment(crashed.payment["id"]),
+        lambda now: now["status"] == "SUCCESS",
+        within=60,
+    )
+    await equals(lambda: sandbox.effects(crashed.payment["id"]), ONCE)
+    assert await books.payments(crashed.customer.contract) == ["SUCCESS"]
