@@ -276,7 +276,7 @@ class System:
             check(answer.status_code == 200, f"{address} answers {answer.text}")
 
     def last_words(self) -> str:
-        logs = [self._log, *sorted((self.folder / "logs").glob("*.log"))]
+        logs = [self._log, *sorted(self.folder.glob("*/*.log"))]
         ends = ((log.name, log.read_text(errors="replace").splitlines()[-15:]) for log in logs)
         return "\n".join(f"── {name}\n" + "\n".join(lines) for name, lines in ends if lines)
 
