@@ -14,6 +14,7 @@ from datetime import timedelta
 from db import audit, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
 from db.transaction import transaction
+from domain.attempts import AttemptStatus
 from domain.evidence import Finding
 from domain.notifications import (
     Channel,
@@ -33,6 +34,9 @@ from resolvers.context import Context
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
 
 SOON = timedelta(seconds=1)
+ASK_AGAIN = timedelta(minutes=1)
+# About these `follow_up` goes on asking by itself: two askers would wear out the gateway's patience.
+LEFT_TO_THE_TABLE = frozenset({AttemptStatus.SENT, AttemptStatus.UNKNOWN})
 LONGEST_LOOK = timedelta(minutes=10)
 
 
@@ -49,8 +53,10 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
         evidence = await inquiries.ask(context, payment)
         # Inside the quota, or not understood: what was said still waits for its confirmation.
         if evidence is None or evidence.finding is Finding.UNKNOWN:
+            if not payment.is_final and payment.attempt.status in LEFT_TO_THE_TABLE:
+                return None
             gateway = context.gateways[payment.attempt.gateway]
-            return timedelta(seconds=gateway.ask_again_after)
+            return max(ASK_AGAIN, timedelta(seconds=gateway.ask_again_after))
     return None
 
 
