@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from base64 import b64decode
 from typing import Any
+from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -20,6 +21,7 @@ from schema.api_errors import ApiError
 from schema.graphql_http import language_of
 from schema.settings import Settings
 
+LARGEST_FORM = 16 * 1024
 SANDBOX_CLIENTS = (("dashboard", "Dashboard", Role.SERVICE, "dashboard-secret"),)
 
 
@@ -99,8 +101,9 @@ async def jwks(request: Request) -> Response:
 async def token(request: Request) -> Response:
     """OAuth 2.0 (RFC 6749): `client_credentials` for programs, `refresh_token` for all."""
     context = await http_context(request)
-    async with request.form(max_fields=10, max_part_size=8192) as form:
-        given = {name: str(value) for name, value in form.items()}
+    given = await _form(request)
+    if given is None:
+        return _oauth_error(400, "invalid_request", None, context.language)
     client = _basic(request.headers.get("authorization", ""))
     client_id = client[0] if client else given.get("client_id", "")
     secret = client[1] if client else given.get("client_secret", "")
@@ -123,6 +126,25 @@ async def token(request: Request) -> Response:
     except UpstreamUnavailable as refused:
         return _oauth_error(503, "temporarily_unavailable", refused, context.language)
     return JSONResponse(await _granted(context, login), headers={"cache-control": "no-store"})
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """Return the fields of a form; None for a body that is none, is too long, or repeats a field."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        return None
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            return None
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=10)
+    except ValueError:
+        return None
+    given = dict(pairs)
+    printable = all(value.isprintable() for value in given.values())
+    return given if printable and len(given) == len(pairs) else None
 
 
 async def _granted(context: Context, login: Login) -> dict[str, object]:

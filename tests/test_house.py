@@ -36,6 +36,7 @@ LONGER = {
     "tests/schema/test_access.py",
     "tests/schema/test_graphql_http.py",
     "tests/schema/test_refusals.py",
+    "tests/schema/test_webhooks.py",
     "tests/house.py",
     "tests/journeys/demo.py",
 }

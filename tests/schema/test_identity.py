@@ -91,9 +91,38 @@ def test_no_other_grant_is_given(api: Api, given: dict[str, str]) -> None:
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"grant_type=client_credentials&grant_type=refresh_token",
+        b"grant_type=client_credentials&client_id=dash%00board",
+        b"grant_type=client_credentials&client_id=\xff",
+        b"grant_type=client_credentials&client_id=%ff",
+        b"&".join(b"f%d=1" % n for n in range(20)),
+        b"grant_type=" + b"x" * 20_000,
+    ],
+    ids=["repeated", "nul", "no text", "no text either", "too many", "too long"],
+)
+def test_a_form_that_cannot_be_meant_is_refused(api: Api, body: bytes) -> None:
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    answer = api.http.post("/oauth/token", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
 def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
-    answer = api.http.post("/oauth/token", json=GRANT | DASHBOARD)
-    assert answer.status_code == 400
+    for answer in (
+        api.http.post("/oauth/token", json=GRANT | DASHBOARD),
+        api.http.post("/oauth/token"),
+    ):
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_form_is_read_without_what_only_tests_install(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Starlette's own forms need a package that production does not have."""
+    monkeypatch.setattr("starlette.requests.parse_options_header", None)
+    assert api.http.post("/oauth/token", data=GRANT | DASHBOARD).status_code == 200
 
 
 def test_the_published_keys_are_public_and_of_two_uses(api: Api) -> None:
