@@ -33,7 +33,7 @@ class Grade(StrEnum):
 
 
 class Finding(StrEnum):
-    """What was said. The last three are our own findings, about a call that failed or was never made."""
+    """What was said. The last four are our own findings, about a call that failed or was never made."""
 
     ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
     PAID = "PAID"
@@ -44,9 +44,18 @@ class Finding(StrEnum):
     UNKNOWN = "UNKNOWN"  # silence, or nothing that can be read
     NOT_SENT = "NOT_SENT"  # no connection was opened: the gateway knows nothing
     NEVER_SENT = "NEVER_SENT"  # we did not even begin to; true only while the attempt is CREATED
+    NO_ANSWER = "NO_ANSWER"  # we asked for as long as the table says, and nobody ever said
 
 
-_OURS = frozenset({Finding.UNKNOWN, Finding.NOT_SENT, Finding.NEVER_SENT, Finding.UNPAID})
+_OURS = frozenset(
+    {
+        Finding.UNKNOWN,
+        Finding.NOT_SENT,
+        Finding.NEVER_SENT,
+        Finding.NO_ANSWER,
+        Finding.UNPAID,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +174,9 @@ def _open(
             return _hold(
                 payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
             )
+        case Finding.NO_ANSWER:
+            reason, case = HoldReason.UNKNOWN_OUTCOME, CaseKind.UNKNOWN_OUTCOME
+            return _hold(payment, attempt, reason, case, (), now)
         case Finding.UNPAID if closing is not None:
             ended = _answered(attempt, AttemptStatus(closing.value), evidence, now)
             return _release(payment, ended, PaymentStatus(closing.value), now)

@@ -85,16 +85,31 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
     assert payment is not None
     question = _question(context, payment)
     now = await context.clock()
-    if question is None or question.at > now:
-        return question.at if question else None
+    if question is None:
+        await _give_up(context, payment)
+        return None
+    if question.at > now:
+        return question.at
     assert payment.attempt is not None
     if payment.status is PaymentStatus.PENDING:
         lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
         await apply(context, payment.attempt.reference, lost)
     else:
         await ask(context, payment, closing=question.closing)
-    following = _question(context, await _afresh(payment))
-    return following.at if following else None
+    after = await _afresh(payment)
+    following = _question(context, after)
+    if following is None:
+        await _give_up(context, after)
+        return None
+    return following.at
+
+
+async def _give_up(context: Context, payment: Payment) -> None:
+    """Leave to people what the table has no more questions for, where the outcome is still unknown."""
+    if payment.attempt is None or payment.is_final or payment.hold_reason is not None:
+        return
+    silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.NO_ANSWER)
+    await apply(context, payment.attempt.reference, silence)
 
 
 async def ask(

@@ -27,35 +27,35 @@ PAID = {
 }
 SAYINGS = (
     "ACCEPTED", "UNPAID", "→EXPIRED", "→CANCELLED", "DECLINED", "EXPIRED", "SUSPICIOUS", "UNKNOWN",
-    "NOT_SENT", "NEVER_SENT", *PAID,
+    "NOT_SENT", "NEVER_SENT", "NO_ANSWER", *PAID,
 )  # fmt: skip
 
 # "·" nothing, not even a question     ask    nothing, but the gateway is asked
 # known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, and the gateway is asked
 # FAILED EXPIRED CANCELLED             the payment ends, bills and reservation are released
 # SUCCESS  collected     late  LATE_SUCCESS     +case  money to suspense, with a case
-# !amount !currency !suspicious        held, with a case       no  TransitionRefused
+# !amount !currency !suspicious !unknown        held, with a case       no  TransitionRefused
 TABLE = """
-status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_SENT NEVER_SENT under   exact   over    usd       zero    none
-PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING UNKNOWN   ·    | known    known  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
-EXPIRED    EXPIRED   ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
-CANCELLED  CANCELLED ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          late+   late    late    late+     late+   late+
-FAILED     PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
-CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·       ·       ·       ·         ·       ·
+status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_SENT NEVER_SENT NO_ANSWER under   exact   over    usd       zero    none
+PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING UNKNOWN   ·    | known    known  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+
+EXPIRED    EXPIRED   ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+
+CANCELLED  CANCELLED ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+
+FAILED     PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
 """
 
 PROOFS = {Grade.E2, Grade.E3}
-OF_OURS = {"UNKNOWN", "NOT_SENT", "NEVER_SENT", "UNPAID", "→EXPIRED", "→CANCELLED"}
+OF_OURS = {"UNKNOWN", "NOT_SENT", "NEVER_SENT", "NO_ANSWER", "UNPAID", "→EXPIRED", "→CANCELLED"}
 ENDED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
 
 
@@ -150,6 +150,7 @@ def _word(before: Payment, decision: Decision) -> str:
             HoldReason.AMOUNT_MISMATCH: ("!amount", CaseKind.AMOUNT_MISMATCH),
             HoldReason.CURRENCY_MISMATCH: ("!currency", CaseKind.CURRENCY_MISMATCH),
             HoldReason.GATEWAY_SUSPICIOUS: ("!suspicious", CaseKind.SUSPICIOUS),
+            HoldReason.UNKNOWN_OUTCOME: ("!unknown", CaseKind.UNKNOWN_OUTCOME),
         }[after.hold_reason]
         assert decision.case is case
         return word

@@ -14,7 +14,7 @@ from domain.evidence import Finding
 from domain.gateways import GatewayUnavailable
 from domain.inquiries import GIVE_UP
 from domain.methods import PaymentMethod
-from domain.payments import Payment, PaymentStatus, TransitionRefused
+from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
 from resolvers import inquiries, jobs
 from resolvers import payments as operations
 from tests.resolvers.conftest import House
@@ -86,10 +86,17 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(house: Hous
     assert not await house.is_free(qr)
 
 
-@pytest.mark.xfail(strict=True, reason="after seven days nothing opens the case UNKNOWN_OUTCOME")
 async def test_what_nobody_answered_in_seven_days_is_a_case(house: House) -> None:
     qr = await silent(house)
     await followed(house, qr, until=GIVE_UP + timedelta(days=1))
+    assert await house.cases(qr) == ["UNKNOWN_OUTCOME"]
+    after = await house.again(qr)
+    assert (after.status, after.hold_reason) == (
+        PaymentStatus.PROCESSING,
+        HoldReason.UNKNOWN_OUTCOME,
+    )
+    assert not await house.is_free(qr)
+    assert await jobs.follow_up(house.context, qr.id) is None
     assert await house.cases(qr) == ["UNKNOWN_OUTCOME"]
 
 
