@@ -55,8 +55,9 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
         if evidence is None or evidence.finding is Finding.UNKNOWN:
             if not payment.is_final and payment.attempt.status in LEFT_TO_THE_TABLE:
                 return None
-            gateway = context.gateways[payment.attempt.gateway]
-            return max(ASK_AGAIN, timedelta(seconds=gateway.ask_again_after))
+            quota = timedelta(seconds=context.gateways[payment.attempt.gateway].ask_again_after)
+            # Not asked because it was asked just before: as soon as we may. Silence: with patience.
+            return max(SOON, quota) if evidence is None else max(ASK_AGAIN, quota)
     return None
 
 
