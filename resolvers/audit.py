@@ -59,8 +59,14 @@ async def record(
     after: Payment,
     now: datetime,
     evidence: Evidence | None = None,
+    reason: str | None = None,
 ) -> None:
     """Write down a payment's move, in the transaction that moves it."""
+    details: dict[str, object] = {
+        "version": after.version,
+        "amount": after.amount,
+        "finding": evidence.finding if evidence else None,
+    }
     await audit.record(
         AuditEvent(
             at=now,
@@ -73,11 +79,7 @@ async def record(
             source=evidence.source if evidence else None,
             event_id=evidence.event_id if evidence else None,
             request_id=context.request_id,
-            details={
-                "version": after.version,
-                "amount": after.amount,
-                "finding": evidence.finding if evidence else None,
-            },
+            details=details | ({"reason": reason} if reason else {}),
         )
     )
 

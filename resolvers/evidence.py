@@ -38,10 +38,17 @@ class Applied:
 
 
 async def apply(
-    context: Context, reference: str, evidence: Evidence, *, closing: Closing | None = None
+    context: Context,
+    reference: str,
+    evidence: Evidence,
+    *,
+    closing: Closing | None = None,
+    reason: str | None = None,
 ) -> Applied:
     """
     Let *evidence* about one of our references do to its payment what the domain decides.
+
+    `reason` is why somebody wants it to end, for the audit trail.
 
     Repeats, latecomers and parallel deliveries wait for the payment's row, find it changed, and
     change nothing. Raises UnknownReference.
@@ -64,7 +71,7 @@ async def apply(
                     closing=closing,
                     bills_open=await _bills_open(payment, evidence),
                 )
-                await _write(context, payment, decision, evidence, now)
+                await _write(context, payment, decision, evidence, now, reason)
             break
         except bills.TakenMeanwhile:
             continue  # the bill was taken between the look and the lock: look again
@@ -89,7 +96,12 @@ async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
 
 
 async def _write(
-    context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
+    context: Context,
+    before: Payment,
+    decision: Decision,
+    evidence: Evidence,
+    now: datetime,
+    reason: str | None,
 ) -> None:
     """Write what was decided; in the caller's transaction, under its lock."""
     after = decision.after
@@ -113,7 +125,7 @@ async def _write(
                 gateway=after.gateway,
             )
         )
-    await audit.record(context, "apply", before.status, after, now, evidence)
+    await audit.record(context, "apply", before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
         await jobs.enqueue(after_success(after))
 

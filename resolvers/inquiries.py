@@ -63,9 +63,11 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
         unsent = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
-        await apply(context, attempt.reference, unsent, closing=Closing.CANCELLED)
+        await apply(
+            context, attempt.reference, unsent, closing=Closing.CANCELLED, reason=reason.strip()
+        )
     else:
-        await ask(context, payment, closing=Closing.CANCELLED)
+        await ask(context, payment, closing=Closing.CANCELLED, reason=reason.strip())
     after = await _afresh(payment)
     if after.status is PaymentStatus.CANCELLED:
         return after
@@ -113,7 +115,11 @@ async def _give_up(context: Context, payment: Payment) -> None:
 
 
 async def ask(
-    context: Context, payment: Payment, *, closing: Closing | None = None
+    context: Context,
+    payment: Payment,
+    *,
+    closing: Closing | None = None,
+    reason: str | None = None,
 ) -> Evidence | None:
     """
     Inquire, and apply the answer. One asker at a time, within the gateway's quota.
@@ -135,7 +141,7 @@ async def ask(
         )
     else:
         return None
-    await apply(context, attempt.reference, evidence, closing=closing)
+    await apply(context, attempt.reference, evidence, closing=closing, reason=reason)
     return evidence
 
 

@@ -202,7 +202,6 @@ async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(house: House
     assert await house.cases(qr) == ["LATE_MONEY"]
 
 
-@pytest.mark.xfail(strict=True, reason="the reason is asked for and then kept nowhere")
 async def test_why_a_payment_was_cancelled_is_in_the_audit_trail(house: House) -> None:
     by = await house.collector()
     qr = await house.pays(by)
