@@ -144,7 +144,8 @@ def house_settings(
     ports: tuple[int, int],
     data_dir: Path,
 ) -> Settings:
-    """As the environment says them: the real way in."""
+    """As the environment says them: the real way in. The sandbox begins anew, as the database does."""
+    sandbox.reset(data=True)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("MOBINET_")]:
             patch.delenv(name)
