@@ -18,7 +18,8 @@ import asyncpg
 import pytest
 
 from tests.conftest import _copy_of
-from tests.journeys.client import Client, Json, Sandbox
+from tests.journeys.client import Client
+from tests.journeys.outside import Json, Sandbox
 from tests.journeys.stack import Process, Stack, shared, started
 
 # Each test process numbers its own: they share the stack.

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.journeys.client import Client, Json, Refused, Sandbox
+from tests.journeys.client import Client, Refused
 from tests.journeys.conftest import Customer
+from tests.journeys.outside import Json, Sandbox
 from tests.journeys.stack import Stack
 
 pytestmark = pytest.mark.anyio

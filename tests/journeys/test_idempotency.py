@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.journeys.client import ONCE, Client, Sandbox, a_key, equals, eventually
+from tests.journeys.client import Client, a_key
 from tests.journeys.conftest import Books, Customer
+from tests.journeys.outside import ONCE, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

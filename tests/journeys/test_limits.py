@@ -8,8 +8,9 @@ from datetime import datetime
 
 import pytest
 
-from tests.journeys.client import Client, Json, Sandbox
+from tests.journeys.client import Client
 from tests.journeys.conftest import COLLECTORS, Customer
+from tests.journeys.outside import Json, Sandbox
 from tests.journeys.stack import Stack
 
 pytestmark = pytest.mark.anyio

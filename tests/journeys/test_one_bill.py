@@ -7,8 +7,9 @@ from collections import Counter
 
 import pytest
 
-from tests.journeys.client import ONCE, Client, Sandbox, equals
+from tests.journeys.client import Client
 from tests.journeys.conftest import Books, Customer
+from tests.journeys.outside import ONCE, Sandbox, equals
 
 pytestmark = pytest.mark.anyio
 

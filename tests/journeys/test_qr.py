@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.client import ONCE, Client, Sandbox, equals, eventually
+from tests.journeys.client import Client
 from tests.journeys.conftest import Customer
+from tests.journeys.outside import ONCE, Sandbox, equals, eventually
 from tests.journeys.stack import Process
 
 pytestmark = pytest.mark.anyio

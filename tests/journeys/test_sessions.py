@@ -8,8 +8,9 @@ import json
 import pytest
 import websockets
 
-from tests.journeys.client import PATIENCE, SUBPROTOCOL, Client, Refused, eventually
+from tests.journeys.client import SUBPROTOCOL, Client, Refused
 from tests.journeys.conftest import COLLECTORS
+from tests.journeys.outside import PATIENCE, eventually
 from tests.journeys.stack import Process, Stack
 
 pytestmark = pytest.mark.anyio

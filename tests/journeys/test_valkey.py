@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.integrations.test_pubsub import PrivateValkey
-from tests.journeys.client import ONCE, Client, Sandbox, equals
+from tests.journeys.client import Client
 from tests.journeys.conftest import Customer
+from tests.journeys.outside import ONCE, Sandbox, equals
 from tests.journeys.stack import Stack, free_ports, started
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from sandbox.vnpay_rules import canonical, sign
-from tests.journeys.client import NEVER, ONCE, Client, Json, Sandbox, equals, eventually
+from tests.journeys.client import Client
 from tests.journeys.conftest import Books, Customer
+from tests.journeys.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 
