@@ -31,6 +31,7 @@ COLUMNS = ", ".join(
         "inquiries",
         "inquired_at",
         "last_finding",
+        "paid_under",
     ]
 )
 
@@ -39,8 +40,8 @@ async def add(attempt: Attempt) -> None:
     await execute(
         """
         insert into attempt (reference, payment, gateway, status, amount, currency, created_at,
-                             expires_at, inquiries)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, 0)
+                             expires_at, inquiries, paid_under)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, 0, '{}')
         """,
         attempt.reference,
         attempt.payment_id,
@@ -58,7 +59,7 @@ async def save(attempt: Attempt) -> None:
         """
         update attempt
            set status = $2, sent_at = $3, answered_at = $4, gateway_id = $5, payment_url = $6,
-               qr_payload = $7, failure_code = $8, failure_message = $9
+               qr_payload = $7, failure_code = $8, failure_message = $9, paid_under = $10
          where reference = $1
         """,
         attempt.reference,
@@ -70,6 +71,7 @@ async def save(attempt: Attempt) -> None:
         attempt.qr_payload,
         attempt.failure.code if attempt.failure else None,
         attempt.failure.message if attempt.failure else None,
+        attempt.paid_under,
     )
 
 
@@ -129,4 +131,5 @@ def of(row: Row) -> Attempt | None:
         inquiries=row["a_inquiries"],
         inquired_at=row["a_inquired_at"],
         last_finding=row["a_last_finding"],
+        paid_under=tuple(row["a_paid_under"]),
     )

@@ -126,17 +126,23 @@ async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
     return [_payment(row) for row in rows]
 
 
-async def posting_status(payment_id: str, status: PostingStatus, now: datetime) -> None:
-    """Note how far Revenue's record of the payment is; watchers see a new version."""
-    await execute(
+async def posting_status(payment_id: str, status: PostingStatus, now: datetime) -> bool:
+    """
+    Note how far Revenue's record of the payment is; False when it was known. Never back from DONE.
+
+    Watchers see a new version.
+    """
+    changed = await fetchval(
         """
         update payment set posting_status = $2, version = version + 1, updated_at = $3
-         where id = $1 and posting_status <> $2
+         where id = $1 and posting_status not in ($2, 'DONE')
+        returning 1
         """,
         payment_id,
         status,
         now,
     )
+    return changed is not None
 
 
 _BY_TIME = ("p.created_at", 'p.id collate "C"')

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from piccolo.columns import (
     JSONB,
+    Array,
     BigInt,
     BigSerial,
     Boolean,
@@ -133,6 +134,7 @@ class AttemptRow(Table, tablename="attempt", db=DB):
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
     last_finding = Varchar(length=20, default=None, null=True)
+    paid_under = Array(base_column=Text(), default=list)
 
     attempt_amount_is_positive = Check("amount > 0")
 

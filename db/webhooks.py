@@ -60,13 +60,32 @@ async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> Non
     )
 
 
+async def tried(event_id: str) -> None:
+    """Count a try that failed: those tried less have their turn first."""
+    await execute("update webhook_event set tries = tries + 1 where id = $1", event_id)
+
+
+async def bury(event_id: str, now: datetime) -> bool:
+    """Mark an event that nobody could finish with DEAD; False when someone has, meanwhile."""
+    row = await fetchrow(
+        """
+        update webhook_event set outcome = 'DEAD', handled_at = $2
+         where id = $1 and outcome in ('RECEIVED', 'UNMATCHED')
+        returning 1
+        """,
+        event_id,
+        now,
+    )
+    return row is not None
+
+
 async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
     """Return verified events that no one has finished with, received before *before*."""
     rows = await fetch(
         """
         select * from webhook_event
          where outcome in ('RECEIVED', 'UNMATCHED') and received_at < $1
-         order by received_at limit $2
+         order by tries, received_at limit $2
         """,
         before,
         most,

@@ -10,7 +10,7 @@ from domain.customers import ContractInactive, ContractStatus, Customer
 from domain.methods import PaymentMethod
 from domain.money import LARGEST
 from domain.payments import Notify
-from domain.refusals import InvalidInput, NotFound
+from domain.refusals import InvalidInput, NotFound, Refusal, Refused
 
 MOST_ITEMS = 50
 
@@ -75,24 +75,36 @@ def check_items(items: Sequence[Item]) -> None:
 def check_owed(
     asked: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
 ) -> None:
-    """Raise a refusal where the contract does not owe exactly what is asked: items are paid whole."""
+    """
+    Raise a refusal where the contract does not owe exactly what is asked: items are paid whole.
+
+    Several that stand in the way are all named, as Refused.
+    """
     if customer.contract_status is ContractStatus.TERMINATED:
         raise ContractInactive(contract_number=customer.contract_number)
     owed = {(ItemType.BILL, bill.bill_number): (bill.amount, bill.status) for bill in bills}
     owed |= {(ItemType.FEE, fee.fee_id): (fee.amount, fee.status) for fee in fees}
-    for item in asked.items:
-        if (item.type, item.id) not in owed:
-            bill = item.type is ItemType.BILL
-            raise NotFound(
-                what_vi="hoá đơn" if bill else "khoản phí",
-                what_en="bill" if bill else "fee",
-                id=item.id,
-            )
-        amount, status = owed[item.type, item.id]
-        if status is BillStatus.PAID:
-            raise BillAlreadyPaid(bill_number=item.id, paid_at=None)
-        if amount != item.amount:
-            raise AmountMismatch(id=item.id, expected=amount, requested=item.amount)
+    no = [_refusal(item, owed.get((item.type, item.id))) for item in asked.items]
+    refusals = tuple(one for one in no if one is not None)
+    if refusals:
+        raise refusals[0] if len(refusals) == 1 else Refused(refusals)
+
+
+def _refusal(item: Item, owed: tuple[int, BillStatus] | None) -> Refusal | None:
+    """Return why *item* can't be collected, given what the contract owes for it."""
+    if owed is None:
+        bill = item.type is ItemType.BILL
+        return NotFound(
+            what_vi="hoá đơn" if bill else "khoản phí",
+            what_en="bill" if bill else "fee",
+            id=item.id,
+        )
+    amount, status = owed
+    if status is BillStatus.PAID:
+        return BillAlreadyPaid(bill_number=item.id, paid_at=None)
+    if amount != item.amount:
+        return AmountMismatch(id=item.id, expected=amount, requested=item.amount)
+    return None
 
 
 def notify(asked: ProcessPayment, customer: Customer) -> Notify:

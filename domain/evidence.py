@@ -233,13 +233,14 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
 
 
 def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
-    """Book a second payment of the same reference: one that the gateway numbers otherwise."""
-    numbers = {evidence.gateway_id, attempt.gateway_id}
-    if evidence.finding is not Finding.PAID or None in numbers or len(numbers) == 1:
+    """Book a further payment of a reference that is paid: once for each number that the gateway gives."""
+    number = evidence.gateway_id
+    known = not attempt.paid_under or number is None or number in attempt.paid_under
+    if evidence.finding is not Finding.PAID or known:
         return _nothing(payment, attempt)
     return Decision(
         payment=payment,
-        attempt=attempt,
+        attempt=replace(attempt, paid_under=(*attempt.paid_under, number)),
         postings=ledger.unexplained(payment, evidence.money),
         case=CaseKind.PAID_TWICE,
     )
@@ -248,7 +249,9 @@ def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
 def _ended(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, bills_open: bool
 ) -> Decision:
-    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+    if attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence)
+    if evidence.finding is not Finding.PAID:
         return _nothing(payment, attempt)
     proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
     if not proven:
@@ -311,4 +314,9 @@ def _answered(
         payment_url=evidence.payment_url or attempt.payment_url,
         qr_payload=evidence.qr_payload or attempt.qr_payload,
         failure=evidence.failure,
+        paid_under=(
+            (evidence.gateway_id,)
+            if status is AttemptStatus.PAID and evidence.gateway_id
+            else attempt.paid_under
+        ),
     )

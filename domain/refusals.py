@@ -61,6 +61,14 @@ class Refusal(Exception):
         return f"{self.code}: {self.say('en')}"
 
 
+class Refused(Exception):
+    """Several refusals at once: a payment of several items says no to each that it can't take."""
+
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__("; ".join(str(refusal) for refusal in refusals))
+        self.refusals = refusals
+
+
 @dataclass(eq=False, kw_only=True)
 class InvalidInput(Refusal):
     """Something that GraphQL's types let through and the business does not."""

@@ -67,7 +67,7 @@ _OFFICE = frozenset({Role.FINANCE, Role.ADMIN, Role.AUDITOR})
 MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_CUSTOMER: _COLLECTS | _OFFICE,
     Operation.READ_PAYMENT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
-    Operation.READ_LIMIT: _COLLECTS | _OFFICE | {Role.SERVICE},
+    Operation.READ_LIMIT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
     Operation.COLLECT: _COLLECTS,
     Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN},
     Operation.CANCEL: _COLLECTS | {Role.ADMIN},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -11,7 +11,7 @@ from db import audit
 from db.audit import AuditEvent, AuditOutcome
 from domain.evidence import Evidence
 from domain.payments import Payment, PaymentStatus
-from domain.refusals import Refusal
+from domain.refusals import Refusal, Refused
 from domain.staff import Forbidden, Unauthenticated
 from resolvers.context import Context
 
@@ -20,20 +20,16 @@ T = TypeVar("T")
 Operation = Callable[Concatenate[Context, P], Awaitable[T]]
 
 
-class Refused(Exception):
-    """Several refusals at once: a payment of several items says no to each that it can't take."""
-
-    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
-        super().__init__("; ".join(str(refusal) for refusal in refusals))
-        self.refusals = refusals
-
-
-def command(action: str) -> Callable[[Operation[P, T]], Operation[P, T]]:
+def command(action: str, *, who: str | None = None) -> Callable[[Operation[P, T]], Operation[P, T]]:
     """
     Write down a command that ends in a refusal, a lack of permission or a fault, and let it rise.
 
-    The row is all that such a command leaves behind.
+    The row is all that such a command leaves behind. *who* names the argument that says who
+    asks, where no token does.
     """
+
+    def asker(given: Mapping[str, object]) -> str | None:
+        return None if who is None else str(given.get(who, ""))[:64].replace("\0", "")
 
     def decorate(operation: Operation[P, T]) -> Operation[P, T]:
         @wraps(operation)
@@ -41,10 +37,11 @@ def command(action: str) -> Callable[[Operation[P, T]], Operation[P, T]]:
             try:
                 return await operation(context, *args, **kwargs)
             except (Refused, Refusal, Forbidden, Unauthenticated) as no:
-                await _write(context, action, AuditOutcome.REFUSED, _codes(no))
+                await _write(context, action, AuditOutcome.REFUSED, _codes(no), asker(kwargs))
                 raise
             except Exception as fault:
-                await _write(context, action, AuditOutcome.FAILED, type(fault).__name__)
+                reason = type(fault).__name__
+                await _write(context, action, AuditOutcome.FAILED, reason, asker(kwargs))
                 raise
 
         return audited
@@ -84,7 +81,9 @@ async def record(
     )
 
 
-async def _write(context: Context, action: str, outcome: AuditOutcome, why: str) -> None:
+async def _write(
+    context: Context, action: str, outcome: AuditOutcome, why: str, who: str | None
+) -> None:
     await audit.record(
         AuditEvent(
             at=await context.clock(),
@@ -92,7 +91,7 @@ async def _write(context: Context, action: str, outcome: AuditOutcome, why: str)
             action=action,
             outcome=outcome,
             request_id=context.request_id,
-            details={"why": why},
+            details={"why": why, "who": who},
         )
     )
 

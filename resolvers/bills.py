@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from db import bills
 from domain.bills import BillAlreadyPaid, BillLocked, Item
+from domain.collection import ProcessPayment
+from domain.refusals import Refusal, Refused
 
 
 async def held(
@@ -18,6 +20,16 @@ async def held(
         for item in items
         if (item.type, item.id) in found and found[item.type, item.id].payment_id != but
     )
+
+
+async def dated(asked: ProcessPayment, refusals: Sequence[Refusal]) -> Refused:
+    """Return the refusals, those about a bill that was paid through us with when it was."""
+    ours = {no.bill_number: no for no in await held(asked.contract_number, asked.items)}
+    known = [
+        ours.get(no.bill_number, no) if isinstance(no, BillAlreadyPaid) else no for no in refusals
+    ]
+    others = [no for no in ours.values() if no not in known]
+    return Refused((*known, *others))
 
 
 def _refusal(item: Item, held: bills.Collection) -> BillLocked | BillAlreadyPaid:

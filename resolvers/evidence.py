@@ -147,9 +147,8 @@ async def _carry_out(effect: Effect, payment: Payment) -> None:
 
 
 def after_success(payment: Payment) -> Sequence[Job]:
-    """Return what a success sets going, enqueued with it: Revenue, then Debt, and the customer."""
+    """Return what a success sets going, enqueued with it; Debt is told once Revenue has recorded it."""
     return [
         Job(name="record_payment", subject=payment.id),
-        Job(name="settle_debt", subject=payment.id),
         Job(name="notify_customer", subject=payment.id),
     ]

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from db import audit, notifications, payments
+from db import audit, jobs, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
+from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
 from domain.evidence import Finding
@@ -37,7 +38,6 @@ SOON = timedelta(seconds=1)
 ASK_AGAIN = timedelta(minutes=1)
 # About these `follow_up` goes on asking by itself: two askers would wear out the gateway's patience.
 LEFT_TO_THE_TABLE = frozenset({AttemptStatus.SENT, AttemptStatus.UNKNOWN})
-LONGEST_LOOK = timedelta(minutes=10)
 
 
 async def follow_up(context: Context, payment_id: str) -> timedelta | None:
@@ -84,13 +84,9 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
 
 
 async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
-    """Tell the debt system, once Revenue has the payment."""
+    """Tell the debt system; the job is made by the transaction that notes Revenue's record."""
     payment = await _payment(payment_id)
-    if payment.posting_status is not PostingStatus.DONE:
-        assert payment.completed_at is not None
-        # The longer Revenue takes, the less often we look.
-        waited = await context.clock() - payment.completed_at
-        return min(max(SOON, waited / 2), LONGEST_LOOK)
+    assert payment.posting_status is PostingStatus.DONE, "enqueued with Revenue's record"
     await context.debts.settle(
         transaction_id=payment.id,
         contract_number=payment.contract_number,
@@ -154,7 +150,10 @@ async def _posted(context: Context, payment: Payment, status: PostingStatus) -> 
     now = await context.clock()
     done = status is PostingStatus.DONE
     async with transaction():
-        await payments.posting_status(payment.id, status, now)
+        if not await payments.posting_status(payment.id, status, now):
+            return
+        if done:
+            await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
         await audit.record(
             AuditEvent(
                 at=now,

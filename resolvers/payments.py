@@ -30,15 +30,15 @@ from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Currency
 from domain.payments import Payment, PaymentStatus
-from domain.refusals import InvalidInput, NotFound, Refusal, UpstreamUnavailable
+from domain.refusals import InvalidInput, NotFound, Refusal, Refused, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
 from resolvers import audit, gateways
 from resolvers import limits as limit_operations
 from resolvers.announcements import announce
-from resolvers.audit import Refused, command
-from resolvers.bills import held
+from resolvers.audit import command
+from resolvers.bills import dated, held
 from resolvers.context import Context
 from resolvers.evidence import after_success, apply
 from resolvers.idempotency import earlier
@@ -144,11 +144,9 @@ async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Custom
     try:
         collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
     except BillAlreadyPaid as paid:
-        # Where it was paid through us, we know when, and what else stands in the way.
-        ours = await held(asked.contract_number, asked.items)
-        if not any(no.bill_number == paid.bill_number for no in ours):
-            raise
-        raise Refused(ours) from paid
+        raise await dated(asked, (paid,)) from paid
+    except Refused as several:
+        raise await dated(asked, several.refusals) from several
     return customer
 
 

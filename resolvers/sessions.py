@@ -28,7 +28,7 @@ class Login:
     staff: Staff
 
 
-@command("login")
+@command("login", who="staff_id")
 async def login(context: Context, *, staff_id: str, password: str) -> Login:
     """Ask Staff Management, and open a session. Raises InvalidCredentials, UpstreamUnavailable."""
     known = await context.staff_management.authenticate(staff_id, password)
@@ -129,7 +129,7 @@ async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
     return actor, expires_at
 
 
-@command("token")
+@command("token", who="client_id")
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
     client = await sessions.api_client(client_id)

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from db import webhooks
-from domain.cases import CaseKind
+from db import cases, webhooks
+from db.transaction import transaction
+from domain.cases import Case, CaseKind, CaseStatus
 from domain.evidence import Decision, Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
 from domain.webhooks import WebhookEvent
@@ -27,6 +28,7 @@ SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x
 FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookOutcome.STALE})
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
+MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
 
@@ -63,7 +65,26 @@ async def retry(context: Context) -> int:
             await _handle(context, gateway, event, gateway.read_webhook(event.call))
         except Exception:  # it stays, and keeps no other from its turn
             log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
+            await webhooks.tried(event.id)
+        if event.tries + 1 >= MOST_TRIES:
+            await _bury(context, event)
     return len(events)
+
+
+async def _bury(context: Context, event: WebhookEvent) -> None:
+    """Give an event that nobody can place to people: money may have come that no payment knows."""
+    now = await context.clock()
+    async with transaction():
+        if await webhooks.bury(event.id, now):
+            await cases.open_case(
+                Case(
+                    id=context.ids.record("CASE"),
+                    kind=CaseKind.UNMATCHED,
+                    status=CaseStatus.OPEN,
+                    opened_at=now,
+                    gateway=event.gateway,
+                )
+            )
 
 
 _quarantined: dict[str, deque[datetime]] = {}

@@ -14,7 +14,6 @@ from db.engine import NotText
 from domain import bills, customers, gateways, idempotency, limits, payments, refusals, staff
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
-from resolvers.audit import Refused
 from resolvers.context import Context
 from schema.api_errors import ApiError, Speaks
 from schema.api_errors import format_error as format_any
@@ -207,7 +206,7 @@ async def attempted(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
     """Return what *work* gives, or the refusals it ends in, as a payload carries them."""
     try:
         return await work, []
-    except Refused as several:
+    except refusals.Refused as several:
         no = several.refusals
     except refusals.Refusal as one:
         no = (one,)

@@ -13,13 +13,12 @@ from typing import cast
 import segno
 import strawberry
 
-from domain import attempts, bills, collection, orders, payments, receipts, search
+from domain import attempts, bills, collection, orders, payments, receipts
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
-from resolvers import gateways, inquiries, transactions, watching
+from resolvers import gateways, inquiries, watching
 from resolvers import payments as resolve
 from resolvers.receipts import sign
-from resolvers.transactions import Page
 from schema.common import Amount, Info, Refusal, answered, attempted, said
 from schema.shows import shows
 
@@ -30,7 +29,6 @@ strawberry.enum(payments.PostingStatus)
 strawberry.enum(bills.ItemType)
 strawberry.enum(orders.OrderStatus)
 strawberry.enum(Currency)
-strawberry.enum(search.PaymentOrder)
 
 
 @shows(bills.Item, name="PaymentItem")
@@ -176,25 +174,6 @@ class ProcessPaymentInput:
         )
 
 
-@strawberry.input(description="Every part that is given must hold; a range is [from, to).")
-class PaymentFilter:
-    status: list[payments.PaymentStatus] | None = None
-    method: list[PaymentMethod] | None = None
-    custody: list[payments.Custody] | None = None
-    staff_id: strawberry.ID | None = None
-    contract_number: strawberry.ID | None = None
-    gateway_reference: str | None = None
-    created_from: datetime | None = None
-    created_to: datetime | None = None
-    min_amount: Amount | None = None
-    max_amount: Amount | None = None
-    needs_verification: bool | None = None
-    search: str | None = None
-
-    def to_domain(self) -> search.PaymentFilter:
-        return search.PaymentFilter(**vars(self))
-
-
 @strawberry.type
 class ProcessPaymentPayload:
     payment: Payment | None = None
@@ -209,68 +188,10 @@ class PaymentPayload:
 
 
 @strawberry.type
-class PageInfo:
-    has_next_page: bool
-    end_cursor: str | None
-
-
-@strawberry.type
-class PaymentEdge:
-    cursor: str
-    node: Payment
-
-
-@strawberry.type(description="Totals are counted only when asked for.")
-class PaymentConnection:
-    page: strawberry.Private[Page]
-
-    @strawberry.field
-    def edges(self) -> list[PaymentEdge]:
-        return [
-            PaymentEdge(cursor=self.page.cursor(one), node=cast("Payment", one))
-            for one in self.page.payments
-        ]
-
-    @strawberry.field
-    def page_info(self) -> PageInfo:
-        last = self.page.payments[-1] if self.page.payments else None
-        return PageInfo(
-            has_next_page=self.page.has_next,
-            end_cursor=self.page.cursor(last) if last else None,
-        )
-
-    @strawberry.field
-    async def total_count(self) -> int:
-        return (await self.page.totals()).count
-
-    @strawberry.field
-    async def total_amount(self) -> Amount:
-        return Amount((await self.page.totals()).amount)
-
-
-@strawberry.type
 class PaymentQuery:
     @strawberry.field(graphql_type=Payment)
     async def payment(self, info: Info, id: strawberry.ID) -> payments.Payment:
         return await resolve.read(info.context, id)
-
-    @strawberry.field
-    async def payments(
-        self,
-        info: Info,
-        filter: PaymentFilter | None = None,
-        first: int | None = 50,
-        after: str | None = None,
-        order_by: search.PaymentOrder | None = search.PaymentOrder.CREATED_DESC,
-    ) -> PaymentConnection:
-        page = await transactions.page(
-            info.context,
-            (filter or PaymentFilter()).to_domain(),
-            first=50 if first is None else first,
-            after=after,
-            order=order_by or search.PaymentOrder.CREATED_DESC,
-        )
-        return PaymentConnection(page=page)
 
 
 @strawberry.type
@@ -313,17 +234,6 @@ class PaymentSubscription:
     ) -> AsyncGenerator[payments.Payment]:
         async for current in watching.payment(info.context, id):
             yield current
-
-    @strawberry.subscription(
-        graphql_type=Payment,
-        description="Every change, from now on, of every payment that you see.",
-    )
-    async def payment_changed(
-        self, info: Info, filter: PaymentFilter | None = None
-    ) -> AsyncGenerator[payments.Payment]:
-        wanted = (filter or PaymentFilter()).to_domain()
-        async for changed in transactions.changes(info.context, wanted):
-            yield changed
 
 
 @lru_cache(maxsize=2048)

@@ -10,10 +10,11 @@ from schema.customers import CustomerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.sessions import SessionMutation, SessionQuery
+from schema.transactions import TransactionQuery, TransactionSubscription
 
 
 @strawberry.type
-class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery):
+class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery, TransactionQuery):
     pass
 
 
@@ -23,7 +24,7 @@ class Mutation(SessionMutation, PaymentMutation):
 
 
 @strawberry.type
-class Subscription(LimitSubscription, PaymentSubscription):
+class Subscription(LimitSubscription, PaymentSubscription, TransactionSubscription):
     pass
 
 

@@ -24,7 +24,7 @@ from schema.settings import Settings
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-TRIES = 50
+GIVE_UP = timedelta(days=7)
 LONGEST_WAIT = timedelta(minutes=10)
 AT_ONCE = 32
 
@@ -65,7 +65,7 @@ def _entry(context: Context, handler: Handler):
         try:
             again = await handler(context, subject)
         except Exception as fault:
-            if job.attempts >= TRIES:
+            if await context.clock() - job.created > GIVE_UP:
                 log.exception("job given up", job=job.entrypoint, subject=subject)
                 raise
             again = min(timedelta(seconds=2 ** min(job.attempts + 1, 12)), LONGEST_WAIT)

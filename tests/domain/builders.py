@@ -21,8 +21,12 @@ PRICE = Money(200_000)
 
 
 def an_attempt(status: AttemptStatus = AttemptStatus.ACCEPTED, **but: Any) -> Attempt:
+    """Paid, its money came under its `gateway_id`."""
+    number = but.get("gateway_id")
+    paid = status is AttemptStatus.PAID and number is not None
     return Attempt(
         **{
+            "paid_under": (number,) if paid else (),
             "reference": "MB0001",
             "payment_id": "TXN_1",
             "gateway": GatewayName.VNPAY,

@@ -286,7 +286,6 @@ def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_numbe
     assert decision.after.status is payment.status
 
 
-@pytest.mark.xfail(strict=True, reason="a second payment of a reference is not remembered")
 def test_a_second_payment_is_booked_once_however_often_it_is_told() -> None:
     payment = a_payment(
         PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")

@@ -23,7 +23,7 @@ TABLE = """
                 READ_CUSTOMER READ_PAYMENT READ_LIMIT COLLECT FOLLOW_UP CANCEL
 TIN_PNC         may           may          may        may     may       may
 SUPERVISOR      may           may          may        may     may       may
-CASHIER         -             may          -          -       -         -
+CASHIER         -             may          may        -       -         -
 FINANCE         may           may          may        -       may       -
 ADMIN           may           may          may        -       may       may
 AUDITOR         may           may          may        -       -         -

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from db import engine
@@ -123,11 +124,14 @@ async def test_a_record_whose_answer_was_lost_is_no_second_record(house: House) 
     assert records(house, payment) == [1]
 
 
-async def test_the_debt_waits_until_revenue_has_the_payment(house: House) -> None:
+async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(house: House) -> None:
     payment = await a_success(house)
-    assert await jobs.settle_debt(house.context, payment.id) is not None
-    assert settled(house, payment) == []
-    await jobs.record_payment(house.context, payment.id)
+    told = "select count(*) from pgqueuer where entrypoint = 'settle_debt' and payload = $1"
+    subject = orjson.dumps({"subject": payment.id})
+    assert await engine.fetchval(told, subject) == 0
+    for _ in range(2):
+        assert await jobs.record_payment(house.context, payment.id) is None
+        assert await engine.fetchval(told, subject) == 1
     for _ in range(2):
         assert await jobs.settle_debt(house.context, payment.id) is None
     assert len(settled(house, payment)) == 1

@@ -33,9 +33,9 @@ me               -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
 customer         -       | 401    yes   yes   yes   403   yes   yes   yes   403
 bills            -       | 401    yes   yes   yes   403   yes   yes   yes   403
 bill             -       | 401    yes   yes   yes   403   yes   yes   yes   403
-limits           own     | 401    yes   404   yes   403   yes   yes   yes   yes
-limits           other   | 401    404   404   404   403   yes   yes   yes   yes
-limitPreview     -       | 401    yes   yes   yes   403   yes   yes   yes   404
+limits           own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+limits           other   | 401    404   404   404   yes   yes   yes   yes   yes
+limitPreview     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 payment          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 payment          other   | 401    404   404   404   yes   yes   yes   yes   yes
 payments         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
@@ -49,7 +49,7 @@ paymentStatus    own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 paymentStatus    other   | 401    404   404   404   yes   yes   yes   yes   yes
 paymentChanged   own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 paymentChanged   other   | 401    404   404   404   yes   yes   yes   yes   yes
-limitChanged     -       | 401    yes   yes   yes   403   yes   yes   yes   404
+limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 logout           -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
