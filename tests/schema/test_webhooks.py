@@ -333,6 +333,26 @@ def test_one_event_that_cannot_be_handled_keeps_no_other_from_it(
     assert state(api, bad) == ("PROCESSING", None)
 
 
+def test_an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once(
+    api: Api, sandbox: Sandbox, qr: dict[str, Any]
+) -> None:
+    stray = ipn(qr) | {"vnp_TxnRef": "MBSTRAY0000000000001"}
+    assert call(api, signed(stray)) == "01"
+    api.rows(
+        "update webhook_event set tries = $1 where reference = $2",
+        webhooks.MOST_TRIES - 2,
+        stray["vnp_TxnRef"],
+    )
+    cases = "select kind, status, gateway from money_case where kind = 'UNMATCHED'"
+    retried(api)
+    assert not api.rows(cases)
+    for _ in range(2):
+        retried(api)
+        (event,) = events(api, stray["vnp_TxnRef"])
+        assert event["outcome"] == "DEAD"
+        assert [tuple(row.values()) for row in api.rows(cases)] == [("UNMATCHED", "OPEN", "VNPAY")]
+
+
 def test_a_call_that_came_before_its_payment_is_matched_when_it_is_there(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
