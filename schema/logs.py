@@ -31,7 +31,7 @@ def configure(env: Literal["development", "production"]) -> None:
     structlog.configure(
         processors=[*shared, *ending],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=env == "production",
     )
     # It says at every turn of a waiting job that the job waits.
     logging.getLogger("pgqueuer").setLevel(logging.WARNING)

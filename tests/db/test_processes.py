@@ -22,7 +22,8 @@ async def test_a_process_that_is_killed_is_dead_at_once(owner: asyncpg.Connectio
     async with processes.presence() as number:
         await owner.fetchval(
             "select pg_terminate_backend(pid, 5000) from pg_locks"
-            " where locktype = 'advisory' and objid = $1",
+            " where locktype = 'advisory' and objid = $1"
+            " and database = (select oid from pg_database where datname = current_database())",
             number,
         )
         assert not await processes.is_alive(number)
