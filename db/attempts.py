@@ -32,6 +32,7 @@ COLUMNS = ", ".join(
         "inquired_at",
         "last_finding",
         "paid_under",
+        "claimed_at",
     ]
 )
 
@@ -85,11 +86,12 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
     Take the right to ask the gateway now; False when it was asked after *not_after*.
 
     One conditional update: whoever watches, a reference has one asker within its gateway's quota.
+    What was said before is forgotten with it: an answer that is being asked for is not known.
     """
     return (
         await fetchval(
             """
-            update attempt set inquired_at = $2, inquiries = inquiries + 1
+            update attempt set inquired_at = $2, inquiries = inquiries + 1, last_finding = null
              where reference = $1 and (inquired_at is null or inquired_at <= $3)
             returning 1
             """,
@@ -99,6 +101,34 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
         )
         is not None
     )
+
+
+async def last_finding(reference: str) -> Finding | None:
+    """Return what the gateway said when it was last asked; None while that is still open."""
+    said = await fetchval("select last_finding from attempt where reference = $1", reference)
+    return None if said is None else Finding(said)
+
+
+async def note_claim(reference: str, now: datetime) -> None:
+    """Remember since when somebody says that this reference was paid, which is not proven yet."""
+    await execute(
+        "update attempt set claimed_at = $2 where reference = $1 and claimed_at is null",
+        reference,
+        now,
+    )
+
+
+async def drop_claim(reference: str) -> bool:
+    """Forget the claim; False when it was forgotten before."""
+    forgotten = await fetchval(
+        """
+        update attempt set claimed_at = null
+         where reference = $1 and claimed_at is not null
+        returning 1
+        """,
+        reference,
+    )
+    return forgotten is not None
 
 
 async def note_finding(reference: str, finding: Finding) -> None:
@@ -130,6 +160,6 @@ def of(row: Row) -> Attempt | None:
         ),
         inquiries=row["a_inquiries"],
         inquired_at=row["a_inquired_at"],
-        last_finding=row["a_last_finding"],
         paid_under=tuple(row["a_paid_under"]),
+        claimed_at=row["a_claimed_at"],
     )

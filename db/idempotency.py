@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from db import processes
 from db.engine import execute, fetchrow, fetchval
@@ -55,10 +55,14 @@ async def claim(
     return taken is not None
 
 
-async def find(actor_id: str, operation: str, key: str) -> Claim | None:
+# A request answers within 25 s whatever its gateway does: one that is older has failed to.
+LONGEST_FLIGHT = timedelta(seconds=30)
+
+
+async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim | None:
     row = await fetchrow(
         """
-        select fingerprint, subject_id, process, answered_at from idempotency_key
+        select fingerprint, subject_id, process, created_at, answered_at from idempotency_key
          where actor_id = $1 and operation = $2 and key = $3
         """,
         actor_id,
@@ -67,11 +71,12 @@ async def find(actor_id: str, operation: str, key: str) -> Claim | None:
     )
     if row is None:
         return None
-    return Claim(
-        fingerprint=row["fingerprint"],
-        subject_id=row["subject_id"],
-        in_flight=row["answered_at"] is None and await processes.is_alive(row["process"]),
+    in_flight = (
+        row["answered_at"] is None
+        and now - row["created_at"] < LONGEST_FLIGHT
+        and await processes.is_alive(row["process"])
     )
+    return Claim(fingerprint=row["fingerprint"], subject_id=row["subject_id"], in_flight=in_flight)
 
 
 async def answered(actor_id: str, operation: str, key: str, now: datetime) -> None:

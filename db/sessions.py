@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from db import staff
@@ -15,11 +15,10 @@ class Session:
     id: str
     staff: Staff
     expires_at: datetime
+    refresh_hash: bytes = field(repr=False)
 
 
-async def add(
-    session: Session, *, refresh_hash: bytes, wallet_token: bytes | None, now: datetime
-) -> None:
+async def add(session: Session, *, wallet_token: bytes | None, now: datetime) -> None:
     await execute(
         """
         insert into session (id, staff, refresh_hash, wallet_token, created_at, expires_at)
@@ -27,21 +26,22 @@ async def add(
         """,
         session.id,
         session.staff.staff_id,
-        refresh_hash,
+        session.refresh_hash,
         wallet_token,
         now,
         session.expires_at,
     )
 
 
-async def by_refresh(refresh_hash: bytes, now: datetime) -> Session | None:
+async def by_id(session_id: str, now: datetime) -> Session | None:
+    """Return a session that is still open."""
     row = await fetchrow(
         """
-        select session.id, session.expires_at, staff.* from session
+        select session.id, session.expires_at, session.refresh_hash, staff.* from session
           join staff on staff.staff_id = session.staff
-         where refresh_hash = $1 and ended_at is null and expires_at > $2
+         where id = $1 and ended_at is null and expires_at > $2
         """,
-        refresh_hash,
+        session_id,
         now,
     )
     return None if row is None else _session(row)
@@ -52,29 +52,13 @@ async def rotate(session_id: str, *, old_hash: bytes, new_hash: bytes) -> bool:
     return (
         await fetchval(
             """
-            update session set refresh_hash = $3, previous_refresh_hash = $2
+            update session set refresh_hash = $3
              where id = $1 and refresh_hash = $2 and ended_at is null
             returning 1
             """,
             session_id,
             old_hash,
             new_hash,
-        )
-        is not None
-    )
-
-
-async def end_reused(refresh_hash: bytes, now: datetime) -> bool:
-    """End the session whose replaced token comes back: someone else holds a copy."""
-    return (
-        await fetchval(
-            """
-            update session set ended_at = $2
-             where previous_refresh_hash = $1 and ended_at is null
-            returning 1
-            """,
-            refresh_hash,
-            now,
         )
         is not None
     )
@@ -136,4 +120,9 @@ async def learn_api_client(client: ApiClient, now: datetime) -> None:
 
 
 def _session(row: Row) -> Session:
-    return Session(id=row["id"], staff=staff.of(row), expires_at=row["expires_at"])
+    return Session(
+        id=row["id"],
+        staff=staff.of(row),
+        expires_at=row["expires_at"],
+        refresh_hash=row["refresh_hash"],
+    )

@@ -54,7 +54,6 @@ class SessionRow(Table, tablename="session", db=DB):
     id = Varchar(length=40, primary_key=True, default=None)
     staff = refers_to(StaffRow)
     refresh_hash = Bytea(default=None, unique=True)
-    previous_refresh_hash = Bytea(default=None, null=True)
     wallet_token = Bytea(default=None, null=True)
     created_at = Timestamptz(default=None)
     expires_at = Timestamptz(default=None)
@@ -135,6 +134,7 @@ class AttemptRow(Table, tablename="attempt", db=DB):
     inquired_at = Timestamptz(default=None, null=True)
     last_finding = Varchar(length=20, default=None, null=True)
     paid_under = Array(base_column=Text(), default=list)
+    claimed_at = Timestamptz(default=None, null=True)
 
     attempt_amount_is_positive = Check("amount > 0")
 

@@ -52,8 +52,13 @@ async def keep(
 
 
 async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> None:
+    """Write what became of an event; what somebody else finished with meanwhile stays."""
     await execute(
-        "update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1 where id = $1",
+        """
+        update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1
+         where id = $1 and (outcome in ('RECEIVED', 'UNMATCHED')
+                            or outcome = 'DEAD' and $2 <> 'UNMATCHED')
+        """,
         event_id,
         outcome,
         now,

@@ -44,8 +44,8 @@ class Attempt:
     `reference` is the id that we gave the gateway, committed before it is called, and so what
     every later question is asked by; `gateway_id` is the id that it gave us. `money` is what we
     asked for, in the currency that was sent. `sent_at` is also the request's date to the gateway.
-    `last_finding` is what the gateway said when it was last asked, `paid_under` the gateway's number
-    of each payment of the reference that we know of: more than one is paid twice.
+    `paid_under` is the gateway's number of each payment of the reference that we know of: more than one
+    is paid twice. Since `claimed_at` somebody says that it was paid, which is not proven yet.
     """
 
     reference: str
@@ -63,5 +63,5 @@ class Attempt:
     failure: Failure | None = None
     inquiries: int = 0
     inquired_at: datetime | None = None
-    last_finding: str | None = None
     paid_under: tuple[str, ...] = ()
+    claimed_at: datetime | None = None

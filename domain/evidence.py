@@ -131,8 +131,7 @@ def decide(
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
             if payment.hold_reason is not None:
-                # Only two people move it; a second payment meanwhile is booked.
-                return _again(payment, attempt, evidence)
+                return _held(payment, attempt, evidence, now=now)
             return _open(payment, attempt, evidence, now=now, closing=closing)
         case PaymentStatus.SUCCESS:
             return _again(payment, attempt, evidence)
@@ -184,7 +183,9 @@ def _open(
             if attempt.status is not AttemptStatus.UNKNOWN:
                 return _nothing(payment, attempt)
             known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
-            return Decision(payment=payment.noted(now, needs_verification=False), attempt=known)
+            # What the customer was to scan never reached us: somebody must see that it can't go on.
+            lost = attempt.qr_payload is None and attempt.payment_url is None
+            return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
         case Finding.ACCEPTED:
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
                 return _nothing(payment, attempt)
@@ -232,6 +233,17 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     )
 
 
+def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    """Only two people move a held payment; money that comes meanwhile is booked, and waits with it."""
+    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
+        postings=ledger.unexplained(payment, evidence.money),
+    )
+
+
 def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
     """Book a further payment of a reference that is paid: once for each number that the gateway gives."""
     number = evidence.gateway_id
@@ -251,6 +263,8 @@ def _ended(
 ) -> Decision:
     if attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence)
+    if evidence.finding is Finding.SUSPICIOUS:
+        return _suspected(payment, attempt, evidence, now=now)
     if evidence.finding is not Finding.PAID:
         return _nothing(payment, attempt)
     proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
@@ -276,6 +290,19 @@ def _ended(
         attempt=paid,
         effect=Effect.COLLECT_LATE,
         postings=ledger.collected(payment, received),
+    )
+
+
+def _suspected(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime
+) -> Decision:
+    """Money may have left the customer of a payment that has ended: once, a case for people."""
+    if attempt.failure == evidence.failure:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, attempt.status, evidence, now),
+        case=CaseKind.SUSPICIOUS,
     )
 
 

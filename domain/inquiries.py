@@ -18,6 +18,8 @@ from domain.payments import Payment, PaymentStatus
 # A process that was to send gets this long before its silence counts as a crash.
 SENDING = timedelta(seconds=30)
 GIVE_UP = timedelta(days=7)
+# A claim that money came is put to the gateway for this long; then it is for people to find out.
+CONFIRMING = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

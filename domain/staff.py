@@ -81,6 +81,10 @@ class Unauthenticated(Exception):
     """No token, or one that is expired, forged or ended by a logout."""
 
 
+class TooManyTries(Exception):
+    """Too many wrong passwords in a minute: whoever guesses has to wait."""
+
+
 class Forbidden(Exception):
     """The actor's role or permissions do not cover the operation."""
 

@@ -83,10 +83,18 @@ class Vault:
     def open(self, sealed: bytes, *, owner: str) -> str:
         try:
             return self._cipher.decrypt(sealed[:12], sealed[12:], owner.encode()).decode()
-        except InvalidTag:
+        except (InvalidTag, ValueError):
             raise VaultError from None
 
 
 def encode(raw: bytes) -> str:
     """Return base64url without padding, as JOSE writes it."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Return what `encode` wrote. Raises ValueError for anything else."""
+    raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
+    if encode(raw) != text:
+        raise ValueError("not base64url")
+    return raw

@@ -46,6 +46,9 @@ _NEEDED = (
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{7,45}", re.ASCII)
 _NOBODY = "127.0.0.1"
 _USED_TODAY = "94"  # an earlier genqr under our reference was accepted
+# What genqr refuses for good: our terminal, a field, the amount, the expiry, the signature. Any other
+# code, 99 above all, says nothing about whether the reference can still be paid.
+_REFUSED = frozenset({"02", "03", "11", "93", "97"})
 
 
 class _GenQr(Wire):
@@ -212,8 +215,10 @@ def _read_genqr(answer: Answer) -> Evidence:
     told = expect(_GenQr, answer)
     if told.code == _USED_TODAY:
         raise Unreadable("the reference was used before")
+    if told.code in _REFUSED:
+        return _declined(protocol.failure(told.code))
     if told.code != "00":
-        return _declined(protocol.failure(told.code[:16]))
+        raise Unreadable(f"code {told.code[:16]}")
     if not told.qrcontent:
         raise Unreadable("qrcontent: missing")
     return Evidence(

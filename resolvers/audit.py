@@ -12,7 +12,7 @@ from db.audit import AuditEvent, AuditOutcome
 from domain.evidence import Evidence
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
-from domain.staff import Forbidden, Unauthenticated
+from domain.staff import Forbidden, TooManyTries, Unauthenticated
 from resolvers.context import Context
 
 P = ParamSpec("P")
@@ -36,7 +36,9 @@ def command(action: str, *, who: str | None = None) -> Callable[[Operation[P, T]
         async def audited(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return await operation(context, *args, **kwargs)
-            except (Refused, Refusal, Forbidden, Unauthenticated) as no:
+            except (Unauthenticated, TooManyTries):
+                raise  # nobody did nothing: there is no one to name, and strangers may come in crowds
+            except (Refused, Refusal, Forbidden) as no:
                 await _write(context, action, AuditOutcome.REFUSED, _codes(no), asker(kwargs))
                 raise
             except Exception as fault:
@@ -102,7 +104,5 @@ def _codes(no: Exception) -> str:
             return ",".join(refusal.code for refusal in refusals)
         case Refusal(code=code):
             return code
-        case Forbidden():
-            return "FORBIDDEN"
         case _:
-            return "UNAUTHENTICATED"
+            return "FORBIDDEN"

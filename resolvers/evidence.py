@@ -106,6 +106,8 @@ async def _write(
     """Write what was decided; in the caller's transaction, under its lock."""
     after = decision.after
     if decision.ask:
+        if evidence.finding is Finding.PAID:
+            await attempts.note_claim(decision.attempt.reference, now)
         await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
     if not decision.changed:
         return

@@ -6,12 +6,15 @@ import asyncio
 
 from db import idempotency
 from domain.idempotency import WAIT_SECONDS, IdempotencyInProgress, IdempotencyKeyReused
+from resolvers.context import Context
 
 # How long to wait between looks, together WAIT_SECONDS: quick at first, as most answers are.
 _LOOKS = (0.05, 0.1, 0.2, 0.4, 0.5, WAIT_SECONDS - 1.25)
 
 
-async def earlier(actor_id: str, operation: str, key: str, fingerprint: bytes) -> str | None:
+async def earlier(
+    context: Context, actor_id: str, operation: str, key: str, fingerprint: bytes
+) -> str | None:
     """
     Return the id of what *key* opened before, None for a new key.
 
@@ -19,7 +22,7 @@ async def earlier(actor_id: str, operation: str, key: str, fingerprint: bytes) -
     has died, what it opened is returned. Raises IdempotencyKeyReused, IdempotencyInProgress.
     """
     for wait in (*_LOOKS, None):
-        claim = await idempotency.find(actor_id, operation, key)
+        claim = await idempotency.find(actor_id, operation, key, await context.clock())
         if claim is None:
             return None
         if claim.fingerprint != fingerprint:

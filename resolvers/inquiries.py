@@ -97,6 +97,9 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
         lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
         await apply(context, payment.attempt.reference, lost)
     else:
+        if payment.attempt.status is AttemptStatus.SENT:  # whoever sent it has died since
+            silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.UNKNOWN)
+            await apply(context, payment.attempt.reference, silence)
         await ask(context, payment, closing=question.closing)
     after = await _afresh(payment)
     following = _question(context, after)
@@ -135,7 +138,7 @@ async def ask(
     if await attempts.claim_inquiry(attempt.reference, now=now, not_after=now - quota):
         evidence = await gateway.inquire(attempt, now=now)
         await attempts.note_finding(attempt.reference, evidence.finding)
-    elif closing is not None and attempt.last_finding == Finding.UNPAID:
+    elif closing is not None and await attempts.last_finding(attempt.reference) is Finding.UNPAID:
         evidence = Evidence(
             grade=Grade.E2, source=f"{attempt.gateway.lower()}:last", finding=Finding.UNPAID
         )

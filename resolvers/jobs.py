@@ -11,12 +11,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from db import audit, jobs, notifications, payments
+from db import attempts, audit, cases, jobs, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
-from domain.evidence import Finding
+from domain.cases import Case, CaseKind, CaseStatus
+from domain.inquiries import CONFIRMING
 from domain.notifications import (
     Channel,
     Delivery,
@@ -47,18 +48,48 @@ async def follow_up(context: Context, payment_id: str) -> timedelta | None:
 
 
 async def inquire(context: Context, payment_id: str) -> timedelta | None:
-    """Ask once, now: something was said that only the gateway itself can confirm."""
+    """
+    Ask now: something was said that only the gateway itself can confirm.
+
+    A claim that an ended payment was paid after all is put to the gateway until it says so too, for
+    a day: then it is a case. A gateway that is slow to know its own payment does not lose it.
+    """
     payment = await _payment(payment_id)
-    if payment.attempt is not None and payment.status is not PaymentStatus.SUCCESS:
-        evidence = await inquiries.ask(context, payment)
-        # Inside the quota, or not understood: what was said still waits for its confirmation.
-        if evidence is None or evidence.finding is Finding.UNKNOWN:
-            if not payment.is_final and payment.attempt.status in LEFT_TO_THE_TABLE:
-                return None
-            quota = timedelta(seconds=context.gateways[payment.attempt.gateway].ask_again_after)
-            # Not asked because it was asked just before: as soon as we may. Silence: with patience.
-            return max(SOON, quota) if evidence is None else max(ASK_AGAIN, quota)
-    return None
+    attempt = payment.attempt
+    if attempt is None or payment.status is PaymentStatus.SUCCESS:
+        return None
+    gateway = context.gateways[attempt.gateway]
+    quota = timedelta(seconds=gateway.ask_again_after)
+    evidence = await inquiries.ask(context, payment)
+    payment = await _payment(payment_id)
+    now = await context.clock()
+    claimed = payment.attempt.claimed_at if payment.attempt else None
+    if payment.is_final and claimed is not None:
+        if payment.attempt is None or payment.attempt.paid_under:
+            return None
+        if now - claimed < CONFIRMING:
+            return max(quota, (now - claimed) / 2)
+        await _unconfirmed(context, payment, attempt.reference)
+        return None
+    # Inside the quota a confirmation waits for it; silence is left to the table of inquiries.
+    return quota if evidence is None and payment.is_final else None
+
+
+async def _unconfirmed(context: Context, payment: Payment, reference: str) -> None:
+    """Give to people a claim of money that its gateway never confirmed."""
+    now = await context.clock()
+    async with transaction():
+        if await attempts.drop_claim(reference):
+            await cases.open_case(
+                Case(
+                    id=context.ids.record("CASE"),
+                    kind=CaseKind.LATE_MONEY,
+                    status=CaseStatus.OPEN,
+                    opened_at=now,
+                    payment_id=payment.id,
+                    gateway=payment.gateway,
+                )
+            )
 
 
 async def record_payment(context: Context, payment_id: str) -> timedelta | None:
@@ -154,6 +185,18 @@ async def _posted(context: Context, payment: Payment, status: PostingStatus) -> 
             return
         if done:
             await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
+        else:  # the money is ours, and Revenue says that it is not owed: people decide
+            await cases.open_case(
+                Case(
+                    id=context.ids.record("CASE"),
+                    kind=CaseKind.PAID_TWICE,
+                    status=CaseStatus.OPEN,
+                    opened_at=now,
+                    amount=payment.amount,
+                    payment_id=payment.id,
+                    gateway=payment.gateway,
+                )
+            )
         await audit.record(
             AuditEvent(
                 at=now,

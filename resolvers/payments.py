@@ -72,7 +72,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     collection.check_items(asked.items)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
-    if (replayed := await _replayed(actor, asked, print_)) is not None:
+    if (replayed := await _replayed(context, actor, asked, print_)) is not None:
         return replayed
     try:
         gateway = gateways.ready(context, asked.method)
@@ -82,7 +82,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
         customer = await _read(context, actor, asked)
     except (Refusal, Refused):
         # The same key may have won meanwhile, and what is in the way be its own payment.
-        if (replayed := await _replayed(actor, asked, print_)) is None:
+        if (replayed := await _replayed(context, actor, asked, print_)) is None:
             raise
         return replayed
     try:
@@ -90,7 +90,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     except bills.TakenMeanwhile:  # held when we tried, free again when we looked who held it
         payment = await _promise(context, actor, asked, print_, customer, gateway)
     if payment is None:  # the same key won the race
-        repeated = await _replayed(actor, asked, print_)
+        repeated = await _replayed(context, actor, asked, print_)
         assert repeated is not None
         return repeated
     if gateway is None:
@@ -116,8 +116,10 @@ def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
 # ── the first door: the idempotency claim ────────────────────────────────────────────────────────
 
 
-async def _replayed(actor: Actor, asked: ProcessPayment, print_: bytes) -> Processed | None:
-    payment_id = await earlier(actor.id, OPERATION, asked.idempotency_key, print_)
+async def _replayed(
+    context: Context, actor: Actor, asked: ProcessPayment, print_: bytes
+) -> Processed | None:
+    payment_id = await earlier(context, actor.id, OPERATION, asked.idempotency_key, print_)
     if payment_id is None:
         return None
     payment = await payments.by_id(payment_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from db import audit, limits, sessions, staff
@@ -12,10 +12,12 @@ from db.sessions import Session
 from db.transaction import transaction
 from domain.calendar import business_date
 from domain.limits import StaffLimits
+from domain.refusals import NotFound
 from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
 from resolvers.audit import command
 from resolvers.context import Context
+from resolvers.guesses import GUESSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,21 +32,31 @@ class Login:
 
 @command("login", who="staff_id")
 async def login(context: Context, *, staff_id: str, password: str) -> Login:
-    """Ask Staff Management, and open a session. Raises InvalidCredentials, UpstreamUnavailable."""
-    known = await context.staff_management.authenticate(staff_id, password)
+    """
+    Ask Staff Management, and open a session.
+
+    Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries for whoever guesses.
+    """
     now = await context.clock()
+    GUESSES.check(context.client_ip, staff_id, now)
+    try:
+        known = await context.staff_management.authenticate(staff_id, password)
+    except InvalidCredentials:
+        GUESSES.note(context.client_ip, staff_id, now)
+        raise
+    session_id = context.ids.record("SES")
+    refresh_token = tokens.refresh_token(context, session_id)
     session = Session(
-        id=context.ids.record("SES"),
+        id=session_id,
         staff=known.staff,
         expires_at=now + context.terms.session_lifetime,
+        refresh_hash=tokens.digest(refresh_token),
     )
-    refresh_token = context.ids.secret()
     async with transaction():
         await staff.learn(known.staff, now)
         await learn_limits(context, staff_id, known.limits, now)
         await sessions.add(
             session,
-            refresh_hash=tokens.digest(refresh_token),
             wallet_token=(
                 context.keys.vault.seal(known.fpt_pay_token, owner=session.id)
                 if known.fpt_pay_token
@@ -63,21 +75,27 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
     """
     Replace both tokens; the role and limits are read afresh from Staff Management.
 
-    A token that was replaced before ends its session: two parties hold it. Raises
+    A token of ours that was replaced before ends its session: two parties hold it. Raises
     InvalidCredentials, UpstreamUnavailable.
     """
     now = await context.clock()
-    old_hash = tokens.digest(refresh_token)
-    session = await sessions.by_refresh(old_hash, now)
+    session_id = tokens.session_of(context, refresh_token)
+    session = await sessions.by_id(session_id, now) if session_id else None
     if session is None:
-        await sessions.end_reused(old_hash, now)
         raise InvalidCredentials
-    known, known_limits = await context.staff_management.staff(session.staff.staff_id)
-    new_token = context.ids.secret()
+    old_hash = tokens.digest(refresh_token)
+    if session.refresh_hash != old_hash:
+        await _end(context, session, "reused", now)
+        raise InvalidCredentials
+    try:
+        known, known_limits = await context.staff_management.staff(session.staff.staff_id)
+    except NotFound:
+        await _end(context, session, "gone", now)
+        raise InvalidCredentials from None
+    new_token = tokens.refresh_token(context, session.id)
+    new_hash = tokens.digest(new_token)
     async with transaction():
-        if not await sessions.rotate(
-            session.id, old_hash=old_hash, new_hash=tokens.digest(new_token)
-        ):
+        if not await sessions.rotate(session.id, old_hash=old_hash, new_hash=new_hash):
             raise InvalidCredentials
         await staff.learn(known, now)
         await learn_limits(context, known.staff_id, known_limits, now)
@@ -89,8 +107,21 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
                 request_id=context.request_id,
             )
         )
-    renewed = Session(id=session.id, staff=known, expires_at=session.expires_at)
-    return _login(context, renewed, new_token, now)
+    return _login(context, replace(session, staff=known), new_token, now)
+
+
+async def _end(context: Context, session: Session, why: str, now: datetime) -> None:
+    async with transaction():
+        await sessions.end(session.id, now)
+        await audit.record(
+            AuditEvent(
+                at=now,
+                actor=session.staff.staff_id,
+                action="endSession",
+                request_id=context.request_id,
+                details={"why": why},
+            )
+        )
 
 
 @command("logout")
@@ -129,14 +160,22 @@ async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
     return actor, expires_at
 
 
+async def is_open(context: Context) -> bool:
+    """Tell whether the asker's login has not been ended since their token was checked."""
+    session = context.actor.session if context.actor else None
+    return session is None or await sessions.is_open(session, await context.clock())
+
+
 @command("token", who="client_id")
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
+    now = await context.clock()
+    GUESSES.check(context.client_ip, client_id, now)
     client = await sessions.api_client(client_id)
     kept = client.secret_hash if client else bytes(32)
     if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
+        GUESSES.note(context.client_ip, client_id, now)
         raise InvalidCredentials
-    now = await context.clock()
     actor = Actor(id=client.client_id, name=client.name, role=client.role)
     access_token, expires_at = tokens.mint(context, actor, now)
     return Login(

@@ -8,6 +8,7 @@ from datetime import datetime
 import jwt
 
 from domain.staff import Actor, Role, Unauthenticated
+from integrations.keys import VaultError, decode, encode
 from resolvers.context import Context
 
 ISSUER = "mobinet"
@@ -67,6 +68,22 @@ def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
     if expires_at <= now:
         raise Unauthenticated
     return actor, expires_at
+
+
+def refresh_token(context: Context, session_id: str) -> str:
+    """Return a new refresh token of a session: sealed by us, so that a guess is told from a reuse."""
+    sealed = context.keys.vault.seal(context.ids.secret(), owner=session_id)
+    return f"{session_id}.{encode(sealed)}"
+
+
+def session_of(context: Context, token: str) -> str | None:
+    """Return the session that a refresh token of ours belongs to; None for one that is not ours."""
+    session_id, _, sealed = token.partition(".")
+    try:
+        context.keys.vault.open(decode(sealed), owner=session_id)
+    except (VaultError, ValueError):
+        return None
+    return session_id
 
 
 def digest(secret: str) -> bytes:

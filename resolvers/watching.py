@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
+import structlog
+
 from db import payments
 from domain.payments import Payment
 from resolvers.context import Context
 from resolvers.payments import read
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
 SWEEP_SECONDS = 5.0
+LOOK_AGAIN_SECONDS = 60.0  # should even the sweep have stopped
 
 
 async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
@@ -29,7 +34,7 @@ async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
                 yield current
             if current.is_final:
                 return
-            await wakes.next()
+            await wakes.next(timeout=LOOK_AGAIN_SECONDS)
             again = await payments.by_id(payment_id)
             assert again is not None, "a payment is never deleted"
             current = again
@@ -45,9 +50,17 @@ async def sweep(context: Context) -> None:
     versions: dict[str, int] = {}
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
-        watched = [one.removeprefix("payment:") for one in context.hub.watched("payment:")]
-        now = await payments.versions(watched)
-        for payment_id, version in now.items():
-            if versions.get(payment_id) != version:
-                context.hub.wake(f"payment:{payment_id}", f"{payment_id} {version}")
-        versions = now
+        try:
+            versions = await _sweep(context, versions)
+        except Exception:  # the database is away: the next turn finds what this one missed
+            log.exception("sweep failed")
+            versions = {}
+
+
+async def _sweep(context: Context, before: dict[str, int]) -> dict[str, int]:
+    watched = [one.removeprefix("payment:") for one in context.hub.watched("payment:")]
+    now = await payments.versions(watched)
+    for payment_id, version in now.items():
+        if before.get(payment_id) != version:
+            context.hub.wake(f"payment:{payment_id}", f"{payment_id} {version}")
+    return now

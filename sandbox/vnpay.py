@@ -75,7 +75,7 @@ class VNPay:
         if request.url.path.endswith("/merchant_webapi/api/transaction"):
             return self.merchant.refusal(await request.body())
         fields = await _fields(request)
-        return self._rejected(request, dict(fields), Rejected("99"))
+        return self._rejected(request, dict(fields), Rejected("02"))
 
     # What the merchant asks for
 

@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         identity.socket_context,
         origins=None if development else {_origin(settings.public_url)},
         fresh=identity.fresh,
+        admit=identity.admit,
     )
 
     @asynccontextmanager

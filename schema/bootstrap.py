@@ -21,6 +21,7 @@ from integrations.vnpay import VNPay
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
+from resolvers.payments import ASKING_SECONDS
 from schema.settings import Hifpt, InternalSystem, Settings
 from schema.settings import Sms as SmsSettings
 
@@ -69,12 +70,12 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
             gateways=Gateways(
                 [
                     VNPay(
-                        opened(Upstream("vnpay", settings.vnpay.url)),
+                        opened(_gateway("vnpay", settings.vnpay.url)),
                         tmn_code=settings.vnpay.tmn_code,
                         hash_secrets=[one.get_secret_value() for one in settings.vnpay.hash_secret],
                     ),
                     FPTPay(
-                        opened(Upstream("fpt_pay", settings.fpt_pay.url)),
+                        opened(_gateway("fpt_pay", settings.fpt_pay.url)),
                         secrets=[settings.fpt_pay.secret.get_secret_value()],
                     ),
                 ]
@@ -97,6 +98,11 @@ def _keys(settings: Settings) -> Keys:
         receipts=KeyRing([one.get_secret_value() for one in settings.keys.receipts]),
         vault=Vault(settings.keys.encryption.get_secret_value()),
     )
+
+
+def _gateway(name: str, url: str) -> Upstream:
+    """It gives up before the mutation does, since it alone knows whether anything was sent."""
+    return Upstream(name, url, total=ASKING_SECONDS - 1)
 
 
 def _internal(name: str, system: InternalSystem) -> Upstream:

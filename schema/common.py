@@ -227,6 +227,8 @@ def translate(cause: Exception) -> ApiError | None:
     match cause:
         case staff.Unauthenticated():
             return ApiError("UNAUTHENTICATED")
+        case staff.TooManyTries():
+            return ApiError("RATE_LIMITED")
         case staff.Forbidden():
             return ApiError("FORBIDDEN")
         case refusals.Refusal():

@@ -83,15 +83,18 @@ class GraphQLSockets(Generic[C]):
         caps: Caps | None = None,
         origins: Collection[str] | None = None,
         fresh: Callable[[C], C] = lambda context: context,
+        admit: Callable[[C], Awaitable[bool]] | None = None,
     ) -> None:
         """`origins`: the pages that may connect; None: any. `fresh` makes the context of an operation,
         and of each event, of its connection's: what is loaded once must not live as long as a socket.
+        `admit` says before each operation whether who asks still may; else the socket closes with 4401.
         """
         self.engine = engine
         self.context_factory = context_factory
         self.caps = caps or Caps()
         self.origins = None if origins is None else frozenset(origins)
         self.fresh = fresh
+        self.admit = admit
         self.connections: set[_Connection[C]] = set()
         self.actors: Counter[Hashable] = Counter()
         self.farewell: Close | None = None
@@ -246,6 +249,9 @@ class _Connection(Generic[C]):
         try:
             try:
                 context = self.sockets.fresh(context)
+                if self.sockets.admit is not None and not await self.sockets.admit(context):
+                    self.wake_at(0, Close(4401, "Session ended"))
+                    return
                 async with aclosing(self.payloads(asked, context)) as payloads:
                     async for payload in payloads:
                         await self.send(b'{"id":%b,"type":"next","payload":%b}' % (id_, payload))

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
 from domain.refusals import Language, Refusal, UpstreamUnavailable
-from domain.staff import InvalidCredentials, Role, Unauthenticated
+from domain.staff import InvalidCredentials, Role, TooManyTries, Unauthenticated
 from resolvers import sessions
 from resolvers.context import Context
 from resolvers.sessions import Login
@@ -73,6 +73,11 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
     )
 
 
+async def admit(context: Context) -> bool:
+    """Tell whether the session behind a socket is still open: a logout ends what it may do at once."""
+    return await sessions.is_open(context)
+
+
 def fresh(context: Context) -> Context:
     """Return the same asker with nothing read yet: for each operation and event of a socket."""
     return context.asked_by(
@@ -123,6 +128,8 @@ async def token(request: Request) -> Response:
         grant = given.get("grant_type") == "refresh_token"
         code = "invalid_grant" if grant else "invalid_client"
         return _oauth_error(400 if grant else 401, code, refused, context.language)
+    except TooManyTries:
+        return _oauth_error(429, "slow_down", None, context.language)
     except UpstreamUnavailable as refused:
         return _oauth_error(503, "temporarily_unavailable", refused, context.language)
     return JSONResponse(await _granted(context, login), headers={"cache-control": "no-store"})

@@ -23,8 +23,6 @@ create index entry_of_payment on entry (payment);
 create index posting_of_entry on posting (entry);
 create index audit_event_of_payment on audit_event (payment_id) where payment_id is not null;
 create index session_of_staff on session (staff);
-create index session_previous_refresh on session (previous_refresh_hash)
-    where previous_refresh_hash is not null;
 create index money_case_open on money_case (opened_at) where status <> 'RESOLVED';
 
 -- Each running process takes a number and holds it as an advisory lock: a lock gone is a process gone.

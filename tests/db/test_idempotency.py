@@ -31,7 +31,7 @@ async def claim(key: str, subject: str, *, process: int = DEAD, answered: bool =
 
 
 async def found(key: str) -> idempotency.Claim | None:
-    return await idempotency.find("NV001", "processPayment", key)
+    return await idempotency.find("NV001", "processPayment", key, NOW)
 
 
 async def test_of_many_with_one_key_one_opens_something_and_the_rest_find_it() -> None:
@@ -80,8 +80,8 @@ async def test_the_second_waits_for_the_first_and_takes_the_key_when_it_rolls_ba
 async def test_a_key_means_something_else_for_another_actor_or_operation() -> None:
     key = unique("key")
     assert await claim(key, "TXN_1")
-    assert await idempotency.find("NV002", "processPayment", key) is None
-    assert await idempotency.find("NV001", "payOrder", key) is None
+    assert await idempotency.find("NV002", "processPayment", key, NOW) is None
+    assert await idempotency.find("NV001", "payOrder", key, NOW) is None
 
 
 async def test_a_request_is_in_flight_until_it_is_answered_or_its_process_dies() -> None:

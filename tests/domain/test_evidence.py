@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from domain.attempts import AttemptStatus
+from domain.attempts import AttemptStatus, Failure
 from domain.cases import CaseKind
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
 from domain.ledger import Account
@@ -32,6 +32,8 @@ SAYINGS = (
 
 # "·" nothing, not even a question     ask    nothing, but the gateway is asked
 # known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, and the gateway is asked
+# blind    the same, but what the customer was to scan never reached us: still to be verified
+# booked   money to suspense, where it waits with the case of the held payment
 # FAILED EXPIRED CANCELLED             the payment ends, bills and reservation are released
 # SUCCESS  collected     late  LATE_SUCCESS     +case  money to suspense, with a case
 # !amount !currency !suspicious !unknown        held, with a case       no  TransitionRefused
@@ -40,10 +42,10 @@ status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXP
 PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
 PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
 PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING UNKNOWN   ·    | known    known  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
-PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
-PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
+PROCESSING UNKNOWN   ·    | known    blind  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
+PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
+PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
+PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
 PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
 SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
 FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+
@@ -163,9 +165,13 @@ def _word(before: Payment, decision: Decision) -> str:
     if decision.attempt.status is AttemptStatus.UNKNOWN:
         assert after.needs_verification
         return "lost"
+    if before.hold_reason is not None:
+        assert decision.attempt.status is AttemptStatus.PAID
+        return "booked"
     assert decision.attempt.status is AttemptStatus.ACCEPTED
-    assert not after.needs_verification
-    return "known"
+    blind = after.needs_verification
+    assert not blind or decision.attempt.qr_payload is decision.attempt.payment_url is None
+    return "blind" if blind else "known"
 
 
 def what_becomes(
@@ -344,3 +350,27 @@ def test_what_the_gateway_says_of_itself_is_kept_beside_the_attempt() -> None:
     assert (after.payment_url, after.qr_payload) == ("https://pay", "0002")
     paid = decide(after, after.attempt, evidence(gateway_id=None), now=LATER).attempt  # type: ignore[arg-type]
     assert (paid.gateway_id, paid.payment_url, paid.answered_at) == ("G1", "https://pay", LATER)
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+def test_a_suspicion_about_a_payment_that_has_ended_is_a_case_once(status: PaymentStatus) -> None:
+    payment = a_payment(status, completed_at=NOW)
+    payment = replace(payment, attempt=replace(payment.attempt, status=_end_of(status)))  # type: ignore[arg-type, type-var]
+    assert payment.attempt is not None
+    said = replace(
+        evidence(Finding.SUSPICIOUS, money=None), failure=Failure(code="07", message="nghi ngờ")
+    )
+    first = decide(payment, payment.attempt, said, now=LATER)
+    assert (first.case, first.after.status, first.postings) == (CaseKind.SUSPICIOUS, status, ())
+    again = decide(first.after, first.attempt, replace(said, grade=Grade.E2), now=LATER)
+    assert not again.changed
+
+
+def test_money_that_comes_for_a_suspected_payment_is_booked_once_and_waits() -> None:
+    payment = a_payment(hold_reason=HoldReason.GATEWAY_SUSPICIOUS)
+    assert payment.attempt is not None
+    first = decide(payment, payment.attempt, evidence(Finding.PAID), now=LATER)
+    assert [one.credit for one in first.postings] == [Account.SUSPENSE]
+    assert first.after.hold_reason is HoldReason.GATEWAY_SUSPICIOUS
+    again = decide(first.after, first.attempt, evidence(Finding.PAID, grade=Grade.E3), now=LATER)
+    assert not again.changed

@@ -100,7 +100,7 @@ class VNPayDialect:
         return says({"code": "00", "message": "Success", "qrcontent": "00020101021226…"})
 
     def declines(self) -> Act:
-        return says({"code": "99", "message": "Cac loi khac", "qrcontent": ""})
+        return says({"code": "02", "message": "Merchant khong hop le", "qrcontent": ""})
 
     def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
         return says(self.inquiry(outcome, reference=reference, amount=amount))
