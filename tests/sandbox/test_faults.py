@@ -141,7 +141,7 @@ def test_every_system_refuses_in_its_own_way(sandbox: httpx.Client, order: Any, 
     said = vnpay.genqr("R1")
     assert (said["code"], said["qrcontent"]) == ("02", "")
     page = vnpay.send(signed_query(payment("R1", Command="pay")))
-    assert page.headers["location"].endswith("?code=99")
+    assert page.headers["location"].endswith("?code=02")
     assert vnpay.querydr("R1", digits())["vnp_ResponseCode"] == "99"
     assert vnpay.refund("R1", digits(), 1)["vnp_ResponseCode"] == "16"
 
