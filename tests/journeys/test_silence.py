@@ -113,9 +113,10 @@ async def test_a_qr_that_was_lost_on_the_way_is_not_asked_for_again_and_can_be_c
     assert payment["status"] == "PROCESSING"
     assert payment["needsVerification"] is True
     known = await eventually(
-        lambda: collector.payment(payment["id"]), lambda now: not now["needsVerification"]
+        lambda: collector.payment(payment["id"]), lambda now: now["version"] > payment["version"]
     )
-    assert known["status"] == "PROCESSING"
+    assert (known["status"], known["qr"]) == ("PROCESSING", None)
+    assert known["needsVerification"] is True, "unpaid, but there is nothing left to scan"
 
     cancelled = await collector.ask("CancelPayment", id=payment["id"], reason="Không thấy mã QR")
     assert cancelled["errors"] == []
