@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from db import attempts, bills, cases, jobs, ledger, limits, payments
+from db import attempts, bills, jobs, ledger, limits, payments
 from db.jobs import Job
 from db.transaction import transaction
-from domain.cases import Case, CaseStatus
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding, decide
 from domain.limits import kinds_of
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit
 from resolvers.announcements import announce
+from resolvers.cases import open_case
 from resolvers.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -116,17 +116,8 @@ async def _write(
     await ledger.post(after.id, evidence.finding, decision.postings, now)
     await _carry_out(decision.effect, after)
     if decision.case is not None:
-        await cases.open_case(
-            Case(
-                id=context.ids.record("CASE"),
-                kind=decision.case,
-                status=CaseStatus.OPEN,
-                opened_at=now,
-                amount=evidence.money.amount if evidence.money else None,
-                payment_id=after.id,
-                gateway=after.gateway,
-            )
-        )
+        amount = evidence.money.amount if evidence.money else None
+        await open_case(context, decision.case, now, payment=after, amount=amount)
     await audit.record(context, "apply", before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
         await jobs.enqueue(after_success(after))

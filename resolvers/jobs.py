@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from db import attempts, audit, cases, jobs, notifications, payments
+from db import attempts, audit, jobs, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
-from domain.cases import Case, CaseKind, CaseStatus
+from domain.cases import CaseKind
 from domain.inquiries import CONFIRMING
 from domain.notifications import (
     Channel,
@@ -31,6 +31,7 @@ from domain.payments import Payment, PaymentStatus, PostingStatus
 from integrations.wire import Rejected
 from resolvers import inquiries
 from resolvers.announcements import announce
+from resolvers.cases import open_case
 from resolvers.context import Context
 
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
@@ -65,7 +66,7 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
     now = await context.clock()
     claimed = payment.attempt.claimed_at if payment.attempt else None
     if payment.is_final and claimed is not None:
-        if payment.attempt is None or payment.attempt.paid_under:
+        if payment.attempt is None or payment.attempt.status is AttemptStatus.PAID:
             return None
         if now - claimed < CONFIRMING:
             return max(quota, (now - claimed) / 2)
@@ -80,16 +81,7 @@ async def _unconfirmed(context: Context, payment: Payment, reference: str) -> No
     now = await context.clock()
     async with transaction():
         if await attempts.drop_claim(reference):
-            await cases.open_case(
-                Case(
-                    id=context.ids.record("CASE"),
-                    kind=CaseKind.LATE_MONEY,
-                    status=CaseStatus.OPEN,
-                    opened_at=now,
-                    payment_id=payment.id,
-                    gateway=payment.gateway,
-                )
-            )
+            await open_case(context, CaseKind.LATE_MONEY, now, payment=payment)
 
 
 async def record_payment(context: Context, payment_id: str) -> timedelta | None:
@@ -186,16 +178,8 @@ async def _posted(context: Context, payment: Payment, status: PostingStatus) -> 
         if done:
             await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
         else:  # the money is ours, and Revenue says that it is not owed: people decide
-            await cases.open_case(
-                Case(
-                    id=context.ids.record("CASE"),
-                    kind=CaseKind.PAID_TWICE,
-                    status=CaseStatus.OPEN,
-                    opened_at=now,
-                    amount=payment.amount,
-                    payment_id=payment.id,
-                    gateway=payment.gateway,
-                )
+            await open_case(
+                context, CaseKind.PAID_TWICE, now, payment=payment, amount=payment.amount
             )
         await audit.record(
             AuditEvent(

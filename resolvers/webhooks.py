@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from db import cases, webhooks
+from db import webhooks
 from db.transaction import transaction
-from domain.cases import Case, CaseKind, CaseStatus
+from domain.cases import CaseKind
 from domain.evidence import Decision, Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
 from domain.webhooks import WebhookEvent
+from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.evidence import UnknownReference, apply
 
@@ -76,15 +77,7 @@ async def _bury(context: Context, event: WebhookEvent) -> None:
     now = await context.clock()
     async with transaction():
         if await webhooks.bury(event.id, now):
-            await cases.open_case(
-                Case(
-                    id=context.ids.record("CASE"),
-                    kind=CaseKind.UNMATCHED,
-                    status=CaseStatus.OPEN,
-                    opened_at=now,
-                    gateway=event.gateway,
-                )
-            )
+            await open_case(context, CaseKind.UNMATCHED, now, gateway=event.gateway)
 
 
 _quarantined: dict[str, deque[datetime]] = {}
