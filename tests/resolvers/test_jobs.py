@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,11 +12,18 @@ from db import engine
 from domain.collection import NotifyWish
 from domain.methods import PaymentMethod
 from domain.payments import Payment, PaymentStatus, PostingStatus
+from domain.refusals import UpstreamUnavailable
+from integrations.http import Upstream
+from integrations.revenue import Revenue
+from integrations.wire import Rejected
 from resolvers import jobs
+from schema.settings import Settings
 from tests.resolvers.conftest import House
 
 pytest_plugins = ["tests.house"]
 pytestmark = pytest.mark.anyio
+
+DEBT_JOBS = "select count(*) from pgqueuer where entrypoint = 'settle_debt' and payload = $1"
 
 
 async def a_success(house: House, **but: Any) -> Payment:
@@ -126,15 +134,52 @@ async def test_a_record_whose_answer_was_lost_is_no_second_record(house: House) 
 
 async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(house: House) -> None:
     payment = await a_success(house)
-    told = "select count(*) from pgqueuer where entrypoint = 'settle_debt' and payload = $1"
     subject = orjson.dumps({"subject": payment.id})
-    assert await engine.fetchval(told, subject) == 0
+    assert await engine.fetchval(DEBT_JOBS, subject) == 0
     for _ in range(2):
         assert await jobs.record_payment(house.context, payment.id) is None
-        assert await engine.fetchval(told, subject) == 1
+        assert await engine.fetchval(DEBT_JOBS, subject) == 1
     for _ in range(2):
         assert await jobs.settle_debt(house.context, payment.id) is None
     assert len(settled(house, payment)) == 1
+
+
+async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_stays(
+    house: House,
+) -> None:
+    payment = await a_success(house)
+    assert payment.completed_at is not None
+    await house.context.revenue.record(
+        transaction_id="TXN_OF_ANOTHER_SYSTEM",
+        contract_number=payment.contract_number,
+        method=payment.method,
+        paid_at=payment.completed_at,
+        items=payment.items,
+        staff_id=payment.staff_id,
+    )
+    for _ in range(3):
+        with pytest.raises(Rejected, match="ALREADY_PAID"):
+            await jobs.record_payment(house.context, payment.id)
+    after = await house.again(payment)
+    assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.FAILED)
+    assert after.version == payment.version + 1, "watchers are told once"
+    assert await house.cases(payment) == ["PAID_TWICE"]
+    assert not await house.is_free(payment)
+    assert records(house, payment) == []
+    assert await engine.fetchval(DEBT_JOBS, orjson.dumps({"subject": payment.id})) == 0
+
+
+async def test_a_refusal_of_our_key_is_no_refusal_of_the_money(
+    house: House, house_settings: Settings
+) -> None:
+    payment = await a_success(house)
+    stranger = Upstream("revenue", house_settings.revenue.url, headers={"X-Api-Key": "expired"})
+    with pytest.raises(UpstreamUnavailable):
+        await jobs.record_payment(replace(house.context, revenue=Revenue(stranger)), payment.id)
+    await stranger.aclose()
+    assert (await house.again(payment)).posting_status is PostingStatus.PENDING
+    assert await house.cases(payment) == []
+    assert await jobs.record_payment(house.context, payment.id) is None
 
 
 def records(house: House, payment: Payment) -> list[int]:
