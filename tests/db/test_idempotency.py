@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -100,8 +101,21 @@ async def test_a_request_is_in_flight_until_it_is_answered_or_its_process_dies()
     assert not await in_flight(orphan)
 
 
-async def in_flight(key: str) -> bool:
-    kept = await found(key)
+async def test_without_an_answer_a_request_is_in_flight_for_half_a_minute() -> None:
+    key = unique("key")
+    async with processes.presence() as alive:
+        assert await claim(key, "TXN_1", process=alive)
+        almost = NOW + timedelta(seconds=30) - timedelta.resolution
+        assert await in_flight(key, almost)
+        assert not await in_flight(key, NOW + timedelta(seconds=30))
+        assert await processes.is_alive(alive)
+        kept = await idempotency.find("NV001", "processPayment", key, NOW + timedelta(days=1))
+        assert kept is not None
+        assert (kept.subject_id, kept.fingerprint) == ("TXN_1", PRINT), "it stands for the same"
+
+
+async def in_flight(key: str, now: datetime = NOW) -> bool:
+    kept = await idempotency.find("NV001", "processPayment", key, now)
     assert kept is not None
     return kept.in_flight
 

@@ -62,6 +62,72 @@ async def test_a_task_that_is_cancelled_gives_its_connection_back(kept: str) -> 
         await engine.disconnect()
 
 
+@pytest.mark.parametrize("give_up", ["during BEGIN", "at any moment"])
+async def test_whoever_gives_up_before_the_transaction_began_gives_the_connection_back(
+    kept: str, give_up: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.connect(kept, pool_size=2)
+    begin = engine.Transaction.begin
+    beginning = asyncio.Event()
+
+    async def seen(self: engine.Transaction) -> None:
+        beginning.set()
+        await begin(self)
+
+    monkeypatch.setattr(engine.Transaction, "begin", seen)
+
+    async def work() -> None:
+        async with transaction():
+            await engine.execute("select 1")
+
+    try:
+        for turn in range(50):
+            beginning.clear()
+            task = asyncio.create_task(work())
+            if give_up == "during BEGIN":
+                async with asyncio.timeout(5):
+                    await beginning.wait()
+            else:
+                for _ in range(turn % 12):
+                    await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task])
+        both = asyncio.Barrier(2)
+
+        async def together() -> int:
+            async with transaction():
+                await both.wait()
+                return await engine.fetchval("select 1")
+
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(together(), together()) == [1, 1]
+            assert await engine.fetchval("select 1") == 1, "nothing is left of a lost transaction"
+    finally:
+        async with asyncio.timeout(5):
+            await engine.disconnect()
+
+
+async def test_a_begin_that_fails_gives_its_connection_back(
+    kept: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await engine.connect(kept, pool_size=2)
+
+    async def fails(_: object) -> None:
+        raise asyncpg.ConnectionDoesNotExistError
+
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(engine.Transaction, "begin", fails)
+            for _ in range(5):
+                with pytest.raises(asyncpg.ConnectionDoesNotExistError):
+                    async with asyncio.timeout(5), transaction():
+                        pass
+        async with asyncio.timeout(5), transaction():
+            assert await engine.fetchval("select 1") == 1
+    finally:
+        await engine.disconnect()
+
+
 @pytest.mark.usefixtures("connected")
 async def test_a_job_of_what_was_rolled_back_does_not_exist(owner: asyncpg.Connection) -> None:
     lost, kept = unique("TXN_"), unique("TXN_")
