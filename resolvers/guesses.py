@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from domain.staff import TooManyTries
+from domain.staff import InvalidCredentials, TooManyTries
 
 A_MINUTE = timedelta(minutes=1)
 FROM_ONE_ADDRESS_AT_ONE_NAME = 10  # wrong ones a minute
@@ -16,21 +18,31 @@ class Guesses:
     def __init__(self) -> None:
         self._wrong: OrderedDict[tuple[str, str], deque[datetime]] = OrderedDict()
 
-    def check(self, address: str, name: str, now: datetime) -> None:
-        """Raise TooManyTries where *address* has just guessed wrong at *name* too often."""
-        wrong = self._wrong.get((address, name))
-        full = wrong is not None and len(wrong) == FROM_ONE_ADDRESS_AT_ONE_NAME
-        if full and now - wrong[0] < A_MINUTE:  # pyright: ignore[reportOptionalSubscript]
-            raise TooManyTries
+    @contextmanager
+    def guess(self, address: str, name: str, now: datetime) -> Generator[None]:
+        """
+        Let *address* try at *name*; within, InvalidCredentials says that it was wrong.
 
-    def note(self, address: str, name: str, now: datetime) -> None:
-        """Remember a wrong guess; the oldest guessers are forgotten first."""
+        A try counts as wrong until it has ended otherwise, or many at once would all be let through.
+        Raises TooManyTries. The oldest guessers are forgotten first.
+        """
         key = (address, name)
-        times = self._wrong.setdefault(key, deque(maxlen=FROM_ONE_ADDRESS_AT_ONE_NAME))
-        times.append(now)
+        wrong = self._wrong.setdefault(key, deque(maxlen=FROM_ONE_ADDRESS_AT_ONE_NAME))
+        if len(wrong) == FROM_ONE_ADDRESS_AT_ONE_NAME and now - wrong[0] < A_MINUTE:
+            raise TooManyTries
+        wrong.append(now)
         self._wrong.move_to_end(key)
         if len(self._wrong) > REMEMBERED:
             self._wrong.popitem(last=False)
+        was_wrong = False
+        try:
+            yield
+        except InvalidCredentials:
+            was_wrong = True
+            raise
+        finally:
+            if not was_wrong and now in wrong:
+                wrong.remove(now)
 
 
 GUESSES = Guesses()

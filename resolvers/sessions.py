@@ -38,12 +38,8 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries for whoever guesses.
     """
     now = await context.clock()
-    GUESSES.check(context.client_ip, staff_id, now)
-    try:
+    with GUESSES.guess(context.client_ip, staff_id, now):
         known = await context.staff_management.authenticate(staff_id, password)
-    except InvalidCredentials:
-        GUESSES.note(context.client_ip, staff_id, now)
-        raise
     session_id = context.ids.record("SES")
     refresh_token = tokens.refresh_token(context, session_id)
     session = Session(
@@ -170,12 +166,11 @@ async def is_open(context: Context) -> bool:
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
     now = await context.clock()
-    GUESSES.check(context.client_ip, client_id, now)
-    client = await sessions.api_client(client_id)
-    kept = client.secret_hash if client else bytes(32)
-    if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
-        GUESSES.note(context.client_ip, client_id, now)
-        raise InvalidCredentials
+    with GUESSES.guess(context.client_ip, client_id, now):
+        client = await sessions.api_client(client_id)
+        kept = client.secret_hash if client else bytes(32)
+        if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
+            raise InvalidCredentials
     actor = Actor(id=client.client_id, name=client.name, role=client.role)
     access_token, expires_at = tokens.mint(context, actor, now)
     return Login(
