@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -67,6 +69,25 @@ def test_whoever_guesses_too_often_is_told_to_wait_and_the_right_word_too(
     assert guess(api, guessed_at) == "RATE_LIMITED"
     assert outcome(log_in(api, guessed_at, f"mobinet{guessed_at}")) == "RATE_LIMITED"
     assert sandbox.requests("staff", since=last) == [], "Staff Management is left alone"
+
+
+def test_many_guesses_at_once_are_many_guesses(api: Api, sandbox: Sandbox, staff_id: str) -> None:
+    last = sandbox.last_request
+    with ThreadPoolExecutor(20) as pool:
+        said = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
+    assert said == {"INVALID_CREDENTIALS": MOST, "RATE_LIMITED": 60 - MOST}
+    assert len(sandbox.requests("staff", since=last)) == MOST
+
+
+def test_only_what_was_wrong_is_counted(api: Api, sandbox: Sandbox, staff_id: str) -> None:
+    for _ in range(MOST - 1):
+        guess(api, staff_id)
+    with sandbox.broken("staff", "refuse"):
+        assert guess(api, staff_id) == "UPSTREAM_UNAVAILABLE"
+    for _ in range(3):
+        assert outcome(log_in(api, staff_id, f"mobinet{staff_id}")) == "in"
+    assert guess(api, staff_id) == "INVALID_CREDENTIALS"
+    assert guess(api, staff_id) == "RATE_LIMITED"
 
 
 def test_a_guesser_is_slowed_at_one_name_and_from_one_address(
