@@ -16,6 +16,7 @@ from integrations.keys import KeyRing, Vault
 from integrations.revenue import Revenue
 from integrations.sms import Sms
 from integrations.staff import StaffManagement
+from resolvers.guesses import Guesses
 from resolvers.hub import Hub
 from resolvers.ids import Ids
 
@@ -69,6 +70,7 @@ class Context:
     hifpt: HiFPT
     sms: Sms
     gateways: Gateways
+    guesses: Guesses = field(default_factory=Guesses)
 
     def asked_by(
         self,

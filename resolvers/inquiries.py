@@ -100,7 +100,7 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
         if payment.attempt.status is AttemptStatus.SENT:  # whoever sent it has died since
             silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.UNKNOWN)
             await apply(context, payment.attempt.reference, silence)
-        await ask(context, payment, closing=question.closing)
+        await ask(context, payment, closing=question.closing or _overdue(payment, now))
     after = await _afresh(payment)
     following = _question(context, after)
     if following is None:
@@ -157,6 +157,13 @@ def _question(context: Context, payment: Payment) -> Question | None:
         quota=timedelta(seconds=gateway.ask_again_after),
         revocable=gateway.revocable,
     )
+
+
+def _overdue(payment: Payment, now: datetime) -> Closing | None:
+    """Return EXPIRED when a question that fell due before the QR's end is only put after it."""
+    attempt = payment.attempt
+    late = attempt is not None and not payment.is_final and now >= attempt.expires_at
+    return Closing.EXPIRED if late else None
 
 
 async def _afresh(payment: Payment) -> Payment:

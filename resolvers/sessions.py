@@ -17,7 +17,6 @@ from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
 from resolvers.audit import command
 from resolvers.context import Context
-from resolvers.guesses import GUESSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries for whoever guesses.
     """
     now = await context.clock()
-    with GUESSES.guess(context.client_ip, staff_id, now):
+    async with context.guesses.guess(context.client_ip, staff_id, now):
         known = await context.staff_management.authenticate(staff_id, password)
     session_id = context.ids.record("SES")
     refresh_token = tokens.refresh_token(context, session_id)
@@ -76,7 +75,10 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
     """
     now = await context.clock()
     session_id = tokens.session_of(context, refresh_token)
-    session = await sessions.by_id(session_id, now) if session_id else None
+    if session_id is None:
+        async with context.guesses.guess(context.client_ip, "refresh token", now):
+            raise InvalidCredentials
+    session = await sessions.by_id(session_id, now)
     if session is None:
         raise InvalidCredentials
     old_hash = tokens.digest(refresh_token)
@@ -166,7 +168,7 @@ async def is_open(context: Context) -> bool:
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
     now = await context.clock()
-    with GUESSES.guess(context.client_ip, client_id, now):
+    async with context.guesses.guess(context.client_ip, client_id, now):
         client = await sessions.api_client(client_id)
         kept = client.secret_hash if client else bytes(32)
         if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
