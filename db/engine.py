@@ -109,7 +109,7 @@ async def fetch(sql: str, *args: object) -> Sequence[Row]:
     assert runner is not None, "the database is not connected: await db.engine.connect(url)"
     try:
         return await runner.fetch(sql, *args)
-    except asyncpg.CharacterNotInRepertoireError:
+    except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
         raise NotText from None
 
 

@@ -119,6 +119,16 @@ async def learn_api_client(client: ApiClient, now: datetime) -> None:
     )
 
 
+async def disown_api_client(client_id: str, secret_hash: bytes) -> None:
+    """Leave a program without a secret that fits, where it still has this one."""
+    await execute(
+        "update api_client set secret_hash = $3 where client_id = $1 and secret_hash = $2",
+        client_id,
+        secret_hash,
+        b"",
+    )
+
+
 def _session(row: Row) -> Session:
     return Session(
         id=row["id"],

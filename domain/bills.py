@@ -77,8 +77,14 @@ class Item:
 @dataclass(eq=False, kw_only=True)
 class BillLocked(Refusal):
     code = RefusalCode.BILL_LOCKED
-    vi = "{bill_number} đang được {held_by} thu bằng {method}. Hãy tiếp tục hoặc huỷ giao dịch đó."
-    en = "{bill_number} is being collected by {held_by} by {method}. Resume or cancel that payment."
+    vi = (
+        "{bill_number} đang được {held_by} thu bằng {method}, đến {until}. Nếu là giao dịch của bạn,"
+        " hãy tiếp tục hoặc huỷ; nếu không, hãy hỏi {held_by}."
+    )
+    en = (
+        "{bill_number} is being collected by {held_by} by {method}, until {until}. If the payment is"
+        " yours, resume or cancel it; if not, ask {held_by}."
+    )
 
     bill_number: str
     payment_id: str | None

@@ -45,7 +45,7 @@ class Debt:
 @dataclass(eq=False)
 class ContractInactive(Refusal):
     code = RefusalCode.CONTRACT_INACTIVE
-    vi = "Hợp đồng {contract_number} đã chấm dứt, không thể thu tiền."
-    en = "Contract {contract_number} is terminated: nothing can be collected on it."
+    vi = "Hợp đồng {contract_number} đã chấm dứt, không thể thu tiền. Hãy kiểm tra lại số hợp đồng."
+    en = "Contract {contract_number} is terminated: nothing can be collected on it. Check the number."
 
     contract_number: str

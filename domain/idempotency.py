@@ -14,7 +14,8 @@ WAIT_SECONDS = 2.0  # how long a repeat waits for a first request that has not a
 
 def check_key(key: str) -> str:
     """Return *key*; raise InvalidInput when it could collide or can't be kept."""
-    if not (SHORTEST <= len(key) <= LONGEST and key.isascii() and key.isprintable()):
+    long_enough = len(key.strip()) >= SHORTEST and len(key) <= LONGEST
+    if not (long_enough and key.isascii() and key.isprintable()):
         raise InvalidInput(
             field="idempotencyKey",
             problem_vi=f"cần {SHORTEST}–{LONGEST} ký tự ASCII, mỗi giao dịch mới một khoá ngẫu nhiên.",

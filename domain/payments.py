@@ -199,8 +199,8 @@ class Payment:
 @dataclass(eq=False, kw_only=True)
 class TransitionRefused(Refusal):
     code = RefusalCode.TRANSITION_REFUSED
-    vi = "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}."
-    en = "Payment {payment_id} is {status} and cannot become {wanted}."
+    vi = "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}. Hãy tải lại giao dịch."
+    en = "Payment {payment_id} is {status} and cannot become {wanted}. Load the payment again."
 
     payment_id: str
     status: PaymentStatus

@@ -11,8 +11,12 @@ from collections.abc import Sequence
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
+    NoEncryption,
+    PrivateFormat,
     PublicFormat,
     load_pem_private_key,
 )
@@ -85,6 +89,14 @@ class Vault:
             return self._cipher.decrypt(sealed[:12], sealed[12:], owner.encode()).decode()
         except (InvalidTag, ValueError):
             raise VaultError from None
+
+
+def derived(secret: bytes, use: str) -> str:
+    """Return the Ed25519 key, as PEM, that *secret* always makes for one use (HKDF, RFC 5869)."""
+    seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"mobinet {use}".encode())
+    private = Ed25519PrivateKey.from_private_bytes(seed.derive(secret))
+    pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return pem.decode()
 
 
 def encode(raw: bytes) -> str:

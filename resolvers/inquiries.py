@@ -49,11 +49,11 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     GatewayUnavailable when the gateway can't say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
-    if not 3 <= len(reason.strip()) <= 200:
+    if not (3 <= len(reason.strip()) <= 200 and reason.isprintable()):
         raise InvalidInput(
             field="reason",
-            problem_vi="cần lý do từ 3 đến 200 ký tự.",
-            problem_en="needs a reason of 3 to 200 characters.",
+            problem_vi="cần lý do từ 3 đến 200 ký tự, trên một dòng.",
+            problem_en="needs a reason of 3 to 200 characters, on one line.",
         )
     payment = visible(await payments.by_id(payment_id), actor, payment_id)
     if payment.status is PaymentStatus.CANCELLED:

@@ -323,8 +323,8 @@ def _phone(text: str | None) -> str | None:
     if number is None:
         raise InvalidInput(
             field="customerPhone",
-            problem_vi="không phải số di động Việt Nam.",
-            problem_en="is not a Vietnamese mobile number.",
+            problem_vi="không phải số di động Việt Nam; hãy nhập như 0987654321.",
+            problem_en="is not a Vietnamese mobile number; write it like 0987654321.",
         )
     return number
 

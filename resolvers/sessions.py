@@ -193,6 +193,11 @@ async def learn_api_client(
     await sessions.learn_api_client(client, await context.clock())
 
 
+async def disown_api_client(context: Context, *, client_id: str, secret: str) -> None:
+    """Refuse a program whose secret everybody knows, should this database know it."""
+    await sessions.disown_api_client(client_id, tokens.digest(secret))
+
+
 async def learn_limits(context: Context, staff_id: str, theirs: StaffLimits, now: datetime) -> None:
     """Write down the limits that Staff Management gives today, in the caller's transaction."""
     cash_in_hand = context.terms.cash_in_hand_limit

@@ -7,7 +7,7 @@ import base64
 import binascii
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -136,8 +136,9 @@ def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
         numbers = [int(number) for number in amount]
         if len(numbers) != int(by_amount) or not all(0 < one <= LARGEST for one in numbers):
             raise ValueError
-        return (*numbers, datetime.fromisoformat(created_at), str(payment_id))
-    except (binascii.Error, ValueError, TypeError):
+        moment = datetime.fromisoformat(created_at).astimezone(UTC)
+        return (*numbers, moment, str(payment_id))
+    except (binascii.Error, ValueError, TypeError, OverflowError):
         raise InvalidInput(
             field="after",
             problem_vi="con trỏ không hợp lệ cho thứ tự này; hãy tải lại từ trang đầu.",

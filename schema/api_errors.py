@@ -1,5 +1,6 @@
 """What the API says no with: a code, a sentence in both languages, and no fault laid bare."""
 
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Literal, Protocol
@@ -21,7 +22,10 @@ class Speaks(Protocol):
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
     "UNAUTHENTICATED": ("Vui lòng đăng nhập.", "Please log in."),
-    "FORBIDDEN": ("Bạn không có quyền thực hiện thao tác này.", "You may not do this."),
+    "FORBIDDEN": (
+        "Bạn không có quyền thực hiện thao tác này. Hãy dùng tài khoản được phân quyền.",
+        "You may not do this. Use an account that may.",
+    ),
     "RATE_LIMITED": (
         "Quá nhiều yêu cầu, vui lòng thử lại sau.",
         "Too many requests, try again later.",
@@ -33,8 +37,8 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "A system we depend on does not answer, try again.",
     ),
     "QUERY_TOO_EXPENSIVE": (
-        "Truy vấn yêu cầu quá nhiều dữ liệu.",
-        "The query asks for too much.",
+        "Truy vấn yêu cầu quá nhiều dữ liệu. Hãy chọn ít trường hoặc trang nhỏ hơn.",
+        "The query asks for too much. Ask for fewer fields, or a smaller page.",
     ),
     "PERSISTED_DOCUMENT_REQUIRED": (
         "Chỉ chấp nhận các truy vấn đã đăng ký.",
@@ -114,10 +118,40 @@ def format_error(
         said = ApiError("INTERNAL", details={"id": fault})
     formatted: dict[str, Any] = {**error.formatted}
     if said is None:
+        formatted["message"] = _of_input(error.message, context.language)
         formatted["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     else:
         formatted |= {"message": said.text(context.language), "extensions": said.extensions}
     return formatted
+
+
+_VARIABLE = re.compile(
+    r"Variable '\$(?P<name>\w+)' has invalid value(?: at (?P<path>[^:]+))?: (?P<why>.*)", re.DOTALL
+)
+_WHY: Final = (
+    (re.compile(r"does not exist in '(\w+)' enum"), "không phải là một giá trị của {0}"),
+    (re.compile(r"to include required field '(\w+)'"), "thiếu trường bắt buộc {0}"),
+    (re.compile(r"not to be None"), "không được để trống"),
+)
+
+
+def _of_input(message: str, language: Language) -> str:
+    """
+    Say what is wrong with a variable in the asker's language, and never repeat what was sent.
+
+    graphql-core's own words for anything else, which a developer meets and no one at a door.
+    """
+    found = _VARIABLE.match(message)
+    if found is None:
+        return message
+    name = f"${found['name']}{found['path'] or ''}"
+    why = re.split(r",? found: |; found|(?<=value): ", found["why"], flags=re.DOTALL)[0].rstrip(".")
+    if language == "en":
+        return f"{name} is not valid: {why}. Correct it and send the request again."
+    for pattern, words in _WHY:
+        if match := pattern.search(why):
+            return f"{name}: {words.format(*match.groups())}. Hãy sửa rồi gửi lại."
+    return f"{name} không đúng kiểu hoặc giá trị. Hãy sửa rồi gửi lại."
 
 
 def _innermost(error: GraphQLError) -> Exception:

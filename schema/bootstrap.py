@@ -12,7 +12,7 @@ from integrations.fpt_pay import FPTPay
 from integrations.gateways import Gateways
 from integrations.hifpt import HiFPT
 from integrations.http import Upstream
-from integrations.keys import KeyRing, Vault
+from integrations.keys import KeyRing, Vault, derived
 from integrations.pubsub import RedisBroadcast
 from integrations.revenue import Revenue
 from integrations.sms import Sms
@@ -95,7 +95,10 @@ async def _connected(channel: RedisBroadcast) -> AsyncGenerator[RedisBroadcast]:
 def _keys(settings: Settings) -> Keys:
     return Keys(
         tokens=KeyRing([one.get_secret_value() for one in settings.keys.signing]),
-        receipts=KeyRing([one.get_secret_value() for one in settings.keys.receipts]),
+        receipts=KeyRing(
+            [one.get_secret_value() for one in settings.keys.receipts]
+            or [derived(settings.keys.encryption.get_secret_value(), "receipts")]
+        ),
         vault=Vault(settings.keys.encryption.get_secret_value()),
     )
 

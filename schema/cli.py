@@ -70,6 +70,7 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
             http="httptools",
             ws="websockets-sansio",
             ws_per_message_deflate=False,
+            ws_max_size=256 * 1024,
             access_log=False,
             timeout_graceful_shutdown=25,
         )

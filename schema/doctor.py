@@ -47,7 +47,7 @@ def _configured(settings: Settings) -> Sequence[str]:
     keys = settings.keys
     return (
         f"environment   {settings.env}, served at {settings.public_url}, data in {settings.data_dir}",
-        f"keys          {len(keys.signing)} for tokens, {len(keys.receipts)} for receipts, encryption set",
+        f"keys          {len(keys.signing)} for tokens, {len(keys.receipts) or 'a derived one'} for receipts, encryption set",
         f"limits        four eyes above {settings.four_eyes_above:,} VND, cash in hand "
         + (
             "as the daily limit"

@@ -167,12 +167,14 @@ async def _granted(context: Context, login: Login) -> dict[str, object]:
 
 
 async def known_clients(context: Context, settings: Settings) -> None:
-    """Make the sandbox's programs known in development; production registers its own."""
-    if settings.env == "development":
-        for client_id, name, role, secret in SANDBOX_CLIENTS:
+    """Make the sandbox's programs known in development; production registers its own, and refuses them."""
+    for client_id, name, role, secret in SANDBOX_CLIENTS:
+        if settings.env == "development":
             await sessions.learn_api_client(
                 context, client_id=client_id, name=name, role=role, secret=secret
             )
+        else:
+            await sessions.disown_api_client(context, client_id=client_id, secret=secret)
 
 
 def _oauth_error(status: int, code: str, refused: Refusal | None, language: Language) -> Response:

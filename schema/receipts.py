@@ -40,7 +40,8 @@ FOR = {ItemType.BILL: "Hoá đơn", ItemType.FEE: "Khoản phí"}
 async def receipt(request: Request) -> Response:
     """`GET /pay/{token}`: a page, or with `Accept: application/json` what is signed and by which key."""
     context = request.app.state.context
-    wants_json = "application/json" in request.headers.get("accept", "")
+    accepted = request.headers.get("accept", "")
+    wants_json = "application/json" in accepted and "text/html" not in accepted
     try:
         found = await receipts.receipt(context, request.path_params["token"])
     except NotFound as refused:

@@ -127,7 +127,8 @@ class Keys(_Section):
     """Of each kind the first signs and all verify. Receipts have keys of their own: who can make a token cannot make a receipt."""
 
     signing: SigningKeys
-    receipts: SigningKeys
+    receipts: SigningKeys = ()
+    """None given: made of the encryption key, so that production needs no more than it was promised."""
     encryption: EncryptionKey
 
     @field_validator("receipts", mode="after")
@@ -264,7 +265,7 @@ def _refused_in_production(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]
                 _variable((name,)),
                 f"is not set, and production embeds no server: set {scheme}://…",
             )
-    for name in ("signing", "receipts", "encryption"):
+    for name in ("signing", "encryption"):
         if not data["keys"].get(name):
             yield (
                 _variable(("keys", name)),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from integrations.keys import derived
 from schema.settings import Settings, SettingsError, load
 
 OPENSSL_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n"
@@ -103,7 +104,16 @@ def test_production_starts_when_all_is_set(set_to):
     assert not Path(".data").exists()
 
 
-@pytest.mark.parametrize("missing", [name for name in PRODUCTION if name != "ENV"])
+def test_production_makes_the_receipts_key_of_the_encryption_key_where_none_is_given(set_to):
+    set_to(**{name: value for name, value in PRODUCTION.items() if name != "KEYS__RECEIPTS"})
+    assert load().keys.receipts == ()
+    made = [derived(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
+    assert made[0] == made[1] != made[2]
+
+
+@pytest.mark.parametrize(
+    "missing", [name for name in PRODUCTION if name not in {"ENV", "KEYS__RECEIPTS"}]
+)
 def test_production_refuses_whatever_is_missing(set_to, missing):
     set_to(**{name: value for name, value in PRODUCTION.items() if name != missing})
     [line] = complaints()
