@@ -57,6 +57,7 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 		$$python -m venv .venv || { echo "Its module venv is needed too (Debian: apt install python3-venv)."; exit 1; }; \
 	}
 	@echo "Installing; the first time takes a minute."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
+	@# The lock is whole, so nothing is to be resolved; and what is never imported need not be compiled.
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
