@@ -36,15 +36,19 @@ check: $(INSTALLED)  ## Format, lint, import contracts, types
 schema: $(INSTALLED)  ## Print the API's schema into schema/schema.graphql
 	@$(BIN)/mobinet schema > schema/schema.graphql
 
-COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
-lock:  ## Choose new versions of what we depend on (needs uv); `make lock ARGS=--upgrade` chooses the newest
-	@command -v uv >/dev/null || { echo "make lock needs uv: https://docs.astral.sh/uv"; exit 1; }
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11
+lock: $(INSTALLED)  ## Choose versions of what we depend on; `make lock ARGS=--upgrade` chooses the newest
 	$(COMPILE) $(ARGS) --all-extras pyproject.toml -o requirements/dev.lock
 	$(COMPILE) -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 	$(COMPILE) -c requirements/dev.lock requirements/build.in -o requirements/build.lock
+	$(COMPILE) -c requirements/dev.lock requirements/installer.in -o requirements/installer.lock
 
 clean:  ## Remove the environment and the data
 	rm -rf .venv .data
+
+# The lock is whole, so nothing is to be resolved.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
+UV  := $(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps
 
 # The environment: made once, and again when the lock changes.
 $(INSTALLED): requirements/dev.lock pyproject.toml
@@ -56,8 +60,10 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 		rm -rf .venv; \
 		$$python -m venv .venv || { echo "Its module venv is needed too (Debian: apt install python3-venv)."; exit 1; }; \
 	}
-	@echo "Installing; the first time takes a minute."
-	@# The lock is whole, so nothing is to be resolved; and what is never imported need not be compiled.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements/dev.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@# uv installs in seconds what takes pip most of a minute; pip does it where uv does not run or finds no index.
+	@echo "Installing what is not there yet."
+	@$(PIP) --require-hashes -r requirements/installer.lock && \
+		$(UV) --require-hashes -r requirements/dev.lock && $(UV) --no-build-isolation -e . || { \
+		echo "uv could not; pip is slower."; \
+		$(PIP) --no-compile --require-hashes -r requirements/dev.lock && $(PIP) --no-build-isolation -e .; }
 	@touch $@
