@@ -1,5 +1,6 @@
 """
-Every table, in the order in which a payment meets them. Only db/ imports this module.
+The tables, in the order in which a payment meets them; what is written about it, and never changed, is
+in records.py. Only db/ imports the two.
 
 A column says its width and whether it may be empty; what no column can say (partial indexes,
 triggers, privileges) is in the migrations beside it. Text ids compare bytewise (`COLLATE "C"`).
@@ -18,7 +19,6 @@ from piccolo.columns import (
     Date,
     ForeignKey,
     Integer,
-    SmallInt,
     Text,
     Timestamptz,
     Varchar,
@@ -70,6 +70,28 @@ class ApiClientRow(Table, tablename="api_client", db=DB):
     created_at = Timestamptz(default=None)
 
 
+class HandInRow(Table, tablename="hand_in", db=DB):
+    """
+    Cash that a member of staff brings to the office. `declared` is what they counted, `counted` what
+    the cashier did, `expected` the sum of its payments; in VND.
+    """
+
+    id = Varchar(length=40, primary_key=True, default=None)
+    staff = refers_to(StaffRow)
+    team = Varchar(length=64, default=None, null=True)
+    status = Varchar(length=20, default=None)
+    expected = BigInt(default=None)
+    declared = BigInt(default=None)
+    counted = BigInt(default=None, null=True)
+    note = Text(default=None, null=True)
+    business_date = Date(default=None)
+    submitted_at = Timestamptz(default=None)
+    confirmed_at = Timestamptz(default=None, null=True)
+    confirmed_by = Varchar(length=64, default=None, null=True)
+
+    amounts_are_not_negative = Check("expected > 0 and declared >= 0 and counted >= 0")
+
+
 class PaymentRow(Table, tablename="payment", db=DB):
     id = Varchar(length=40, primary_key=True, default=None)
     version = Integer(default=None)
@@ -93,6 +115,7 @@ class PaymentRow(Table, tablename="payment", db=DB):
     needs_verification = Boolean(default=None)
     late = Boolean(default=None)
     posting_status = Varchar(length=10, default=None)
+    hand_in = refers_to(HandInRow, null=True)
 
     amount_is_positive = Check("amount > 0")
 
@@ -178,11 +201,45 @@ class StaffLimitRow(Table, tablename="staff_limit", db=DB):
     theirs_is_not_negative = Check("theirs >= 0 and theirs_first >= 0")
 
 
+class ReversalRow(Table, tablename="reversal", db=DB):
+    """
+    A void or a refund. `source` is the account that the money leaves; `told` how far Revenue and Debt
+    know of it. The key is also the reference that a gateway is given.
+    """
+
+    id = Varchar(length=40, primary_key=True, default=None)
+    payment = refers_to(PaymentRow)
+    kind = Varchar(length=10, default=None)
+    status = Varchar(length=20, default=None)
+    amount = BigInt(default=None)
+    currency = Varchar(length=3, default=None)
+    source = Varchar(length=40, default=None)
+    reason = Text(default=None)
+    requested_by = Varchar(length=64, default=None)
+    approved_by = Varchar(length=64, default=None, null=True)
+    attempt = refers_to(AttemptRow, null=True)
+    gateway = Varchar(length=20, default=None, null=True)
+    gateway_id = Varchar(length=128, default=None, null=True)
+    failure_code = Varchar(length=64, default=None, null=True)
+    failure_message = Text(default=None, null=True)
+    created_at = Timestamptz(default=None)
+    updated_at = Timestamptz(default=None)
+    sent_at = Timestamptz(default=None, null=True)
+    completed_at = Timestamptz(default=None, null=True)
+    inquiries = Integer(default=0)
+    inquired_at = Timestamptz(default=None, null=True)
+    told = Varchar(length=10, default=None)
+
+    reversal_amount_is_positive = Check("amount > 0")
+
+
 class EntryRow(Table, tablename="entry", db=DB):
-    """The postings of one event."""
+    """The postings of one event: of a payment, of its reversal, or of a hand-in."""
 
     id = BigSerial(primary_key=True)
-    payment = refers_to(PaymentRow)
+    payment = refers_to(PaymentRow, null=True)
+    reversal = refers_to(ReversalRow, null=True)
+    hand_in = refers_to(HandInRow, null=True)
     event = Varchar(length=40, default=None)
     created_at = Timestamptz(default=None)
 
@@ -203,7 +260,7 @@ class PostingRow(Table, tablename="posting", db=DB):
 
 
 class CaseRow(Table, tablename="money_case", db=DB):
-    """Money that does not fit, waiting for people."""
+    """Money that does not fit, waiting for people. `about` says what no other column can name."""
 
     id = Varchar(length=40, primary_key=True, default=None)
     kind = Varchar(length=20, default=None)
@@ -212,57 +269,21 @@ class CaseRow(Table, tablename="money_case", db=DB):
     payment = refers_to(PaymentRow, null=True)
     gateway = Varchar(length=20, default=None, null=True)
     opened_at = Timestamptz(default=None)
+    reversal = refers_to(ReversalRow, null=True)
+    hand_in = refers_to(HandInRow, null=True)
+    about = Text(default=None, null=True)
+    decision = Varchar(length=10, default=None, null=True)
+    resolved_at = Timestamptz(default=None, null=True)
 
 
-class WebhookEventRow(Table, tablename="webhook_event", db=DB):
-    """A gateway's call as it came, secrets masked. Without `event_id` it was not verified."""
-
-    id = Varchar(length=40, primary_key=True, default=None)
-    gateway = Varchar(length=20, default=None)
-    event_id = Varchar(length=200, default=None, null=True)
-    reference = Varchar(length=128, default=None, null=True)
-    outcome = Varchar(length=20, default=None)
-    method = Varchar(length=8, default=None)
-    query = Text(default=None)
-    headers = JSONB(default=None)
-    body = Bytea(default=None)
-    received_at = Timestamptz(default=None)
-    handled_at = Timestamptz(default=None, null=True)
-    deliveries = Integer(default=1)
-    tries = Integer(default=0)
-
-    an_event_once_a_gateway = Unique(["gateway", "event_id"])
-
-
-class NotificationRow(Table, tablename="notification", db=DB):
-    """One message to the customer: one a payment, phone and template, whatever the channel."""
-
-    id = Varchar(length=40, primary_key=True, default=None)
-    payment = refers_to(PaymentRow)
-    phone = Varchar(length=20, default=None)
-    template = Varchar(length=40, default=None)
-    channel = Varchar(length=10, default=None)
-    status = Varchar(length=10, default=None)
-    attempts = SmallInt(default=0)
-    created_at = Timestamptz(default=None)
-    sent_at = Timestamptz(default=None, null=True)
-
-    one_message_a_phone = Unique(["payment", "phone", "template"])
-
-
-class AuditEventRow(Table, tablename="audit_event", db=DB):
-    """Who did what, with which evidence. Rows are added in the business transaction, never changed."""
+class CaseApprovalRow(Table, tablename="case_approval", db=DB):
+    """One person's word on a case. Two persons with the case's present `decision` resolve it."""
 
     id = BigSerial(primary_key=True)
-    at = Timestamptz(default=None)
+    money_case = refers_to(CaseRow)
     actor = Varchar(length=64, default=None)
-    action = Varchar(length=40, default=None)
-    outcome = Varchar(length=10, default=None)
-    payment_id = Varchar(length=40, default=None, null=True)
-    from_status = Varchar(length=20, default=None, null=True)
-    to_status = Varchar(length=20, default=None, null=True)
-    evidence = Varchar(length=4, default=None, null=True)
-    source = Varchar(length=40, default=None, null=True)
-    event_id = Varchar(length=200, default=None, null=True)
-    request_id = Varchar(length=64, default=None, null=True)
-    details = JSONB(default=None)
+    decision = Varchar(length=10, default=None)
+    reason = Text(default=None)
+    at = Timestamptz(default=None)
+
+    one_word_a_person = Unique(["money_case", "actor", "decision"])

@@ -113,7 +113,7 @@ async def _write(
         return
     await attempts.save(decision.attempt)
     await payments.save(after)
-    await ledger.post(after.id, evidence.finding, decision.postings, now)
+    await ledger.post(evidence.finding, decision.postings, now, payment_id=after.id)
     await _carry_out(decision.effect, after)
     if decision.case is not None:
         amount = evidence.money.amount if evidence.money else None

@@ -205,7 +205,7 @@ async def _promise(
             await attempts.add(attempt)
             await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
         else:
-            await ledger.post(done.id, "SUCCESS", collected(done, done.money), now)
+            await ledger.post("SUCCESS", collected(done, done.money), now, payment_id=done.id)
             await audit.record(context, "confirmCash", payment.status, done, now)
             await jobs.enqueue(after_success(done))
     return done

@@ -72,7 +72,9 @@ async def a_kept_payment(
             await attempts.add(conversation)
             await attempts.save(conversation)
         if status is PaymentStatus.SUCCESS:
-            await ledger.post(payment.id, "SUCCESS", collected(payment, payment.money), NOW)
+            await ledger.post(
+                "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
+            )
         elif payment.is_final:
             await bills.release(payment)
     return payment

@@ -26,7 +26,9 @@ async def moved(payment: Payment, to: PaymentStatus, *, late: bool = False) -> b
     try:
         async with transaction():
             if to is SUCCESS and payment.status is not SUCCESS:
-                await ledger.post(payment.id, "SUCCESS", collected(payment, payment.money), NOW)
+                await ledger.post(
+                    "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
+                )
             await engine.execute(
                 "update payment set status = $2, late = $3, version = version + 1 where id = $1",
                 payment.id,
@@ -129,7 +131,7 @@ async def test_a_success_is_worth_exactly_what_was_asked(posted: int, credit: Ac
 
     async def succeed() -> None:
         async with transaction():
-            await ledger.post(payment.id, "SUCCESS", [posting], NOW)
+            await ledger.post("SUCCESS", [posting], NOW, payment_id=payment.id)
             await engine.execute(
                 "update payment set status = 'SUCCESS', version = version + 1 where id = $1",
                 payment.id,
