@@ -28,9 +28,33 @@ class CaseStatus(StrEnum):
     RESOLVED = "RESOLVED"
 
 
+class CaseDecision(StrEnum):
+    """What two people may decide about money that does not fit."""
+
+    APPLY = "APPLY"  # it is what was asked for: the bill is paid; the reversal is approved
+    CREDIT = "CREDIT"  # the customer keeps it with us
+    REFUND = "REFUND"  # the customer gets it back
+    CLOSE = "CLOSE"  # there is nothing to move; the reversal is rejected
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """One person's word on a case."""
+
+    actor: str
+    decision: CaseDecision
+    reason: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """`amount` is in VND, None where it is not known. Two people close it."""
+    """
+    `amount` is in VND, None where it is not known. Two people close it, by the same `decision`.
+
+    `about` says what no other field names: a gateway's number, a settlement line. `approvals` are in
+    the order in which they were given; whoever asked for a reversal has approved it by asking.
+    """
 
     id: str
     kind: CaseKind
@@ -39,3 +63,9 @@ class Case:
     amount: int | None = None
     payment_id: str | None = None
     gateway: GatewayName | None = None
+    reversal_id: str | None = None
+    hand_in_id: str | None = None
+    about: str | None = None
+    decision: CaseDecision | None = None
+    resolved_at: datetime | None = None
+    approvals: tuple[Approval, ...] = ()

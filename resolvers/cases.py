@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from db import cases
-from domain.cases import Case, CaseKind, CaseStatus
+from domain.cases import Approval, Case, CaseKind, CaseStatus
 from domain.methods import GatewayName
 from domain.payments import Payment
 from resolvers.context import Context
@@ -19,16 +19,29 @@ async def open_case(
     payment: Payment | None = None,
     gateway: GatewayName | None = None,
     amount: int | None = None,
-) -> None:
-    """Open a case about *payment*, or about a *gateway* where no payment is known."""
-    await cases.open_case(
-        Case(
-            id=context.ids.record("CASE"),
-            kind=kind,
-            status=CaseStatus.OPEN,
-            opened_at=now,
-            amount=amount,
-            payment_id=payment.id if payment else None,
-            gateway=payment.gateway if payment else gateway,
-        )
+    reversal_id: str | None = None,
+    hand_in_id: str | None = None,
+    about: str | None = None,
+    asked: Approval | None = None,
+) -> Case:
+    """
+    Open a case about *payment*, or about a *gateway* or a hand-in where no payment is known.
+
+    `amount` is in VND. `asked` is the first of the two words: who asks for a reversal has said APPLY.
+    """
+    case = Case(
+        id=context.ids.record("CASE"),
+        kind=kind,
+        status=CaseStatus.AWAITING_SECOND if asked else CaseStatus.OPEN,
+        opened_at=now,
+        amount=amount,
+        payment_id=payment.id if payment else None,
+        gateway=payment.gateway if payment else gateway,
+        reversal_id=reversal_id,
+        hand_in_id=hand_in_id,
+        about=about,
+        decision=asked.decision if asked else None,
+        approvals=(asked,) if asked else (),
     )
+    await cases.open_case(case)
+    return case

@@ -16,7 +16,8 @@ import structlog
 from db import attempts, bills, jobs, ledger, limits, payments
 from db.jobs import Job
 from db.transaction import transaction
-from domain.evidence import Closing, Decision, Effect, Evidence, Finding, decide
+from domain.decisions import decide
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding
 from domain.limits import kinds_of
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit

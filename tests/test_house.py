@@ -28,7 +28,7 @@ BESIDE = ("sandbox", "tests")
 MOST_LINES = 350
 # Longer than they should be; the list only shrinks.
 LONGER = {
-    "tests/domain/test_evidence.py",
+    "tests/domain/test_decisions.py",
     "tests/house.py",
     "tests/integrations/test_sandbox.py",
     "tests/integrations/test_systems.py",

@@ -9,7 +9,8 @@ import pytest
 
 from domain.attempts import AttemptStatus, Failure
 from domain.cases import CaseKind
-from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade, decide
+from domain.decisions import decide
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade
 from domain.ledger import Account
 from domain.methods import PaymentMethod
 from domain.money import Currency, Money

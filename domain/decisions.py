@@ -1,0 +1,253 @@
+"""What the domain makes of evidence: a table of states and findings, as code that touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from domain import ledger
+from domain.attempts import Attempt, AttemptStatus
+from domain.cases import CaseKind
+from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade
+from domain.ledger import Posting
+from domain.methods import GatewayName
+from domain.payments import HoldReason, Payment, PaymentStatus
+
+
+def decide(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None = None,
+    bills_open: bool = True,
+) -> Decision:
+    """
+    Return what *evidence* about *attempt* makes of *payment*.
+
+    `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
+    that ended without success are still free: neither paid nor held by another live payment.
+    """
+    if evidence.grade is Grade.E0:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    match payment.status:
+        case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
+            if payment.hold_reason is not None:
+                return _held(payment, attempt, evidence, now=now)
+            return _open(payment, attempt, evidence, now=now, closing=closing)
+        case PaymentStatus.SUCCESS:
+            return _again(payment, attempt, evidence)
+        case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
+            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open)
+        case _:
+            assert_never(payment.status)
+
+
+def _open(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None,
+) -> Decision:
+    match evidence.finding:
+        case Finding.PAID:
+            return _paid(payment, attempt, evidence, now=now)
+        case Finding.NEVER_SENT:
+            if attempt.status is not AttemptStatus.CREATED:  # it was sent since we looked
+                return _nothing(payment, attempt)
+            if closing is Closing.CANCELLED:
+                ended = _answered(attempt, AttemptStatus.CANCELLED, evidence, now)
+                return _release(payment, ended, PaymentStatus.CANCELLED, now)
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.NOT_SENT if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.SENT}:
+            return _nothing(payment, attempt)
+        case Finding.DECLINED | Finding.NOT_SENT:
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.EXPIRED:
+            expired = _answered(attempt, AttemptStatus.EXPIRED, evidence, now)
+            return _release(payment, expired, PaymentStatus.EXPIRED, now)
+        case Finding.SUSPICIOUS:
+            asked = _answered(attempt, attempt.status, evidence, now)
+            return _hold(
+                payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
+            )
+        case Finding.NO_ANSWER:
+            reason, case = HoldReason.UNKNOWN_OUTCOME, CaseKind.UNKNOWN_OUTCOME
+            return _hold(payment, attempt, reason, case, (), now)
+        case Finding.UNPAID if closing is not None:
+            ended = _answered(attempt, AttemptStatus(closing.value), evidence, now)
+            return _release(payment, ended, PaymentStatus(closing.value), now)
+        case Finding.UNPAID:
+            if attempt.status is not AttemptStatus.UNKNOWN:
+                return _nothing(payment, attempt)
+            known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            # What the customer was to scan never reached us: somebody must see that it can't go on.
+            lost = attempt.qr_payload is None and attempt.payment_url is None
+            return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
+        case Finding.ACCEPTED:
+            if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
+                return _nothing(payment, attempt)
+            accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
+        case Finding.UNKNOWN:
+            if attempt.status is not AttemptStatus.SENT:
+                # A verified call that contradicts itself says one thing surely: ask.
+                told = evidence.grade is Grade.E1
+                return Decision(payment=payment, attempt=attempt, changed=False, ask=told)
+            unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
+            return Decision(
+                payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
+            )
+        case _:
+            assert_never(evidence.finding)
+
+
+def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    received = evidence.money
+    attempt = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    if received is None or received.currency is not attempt.money.currency:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.CURRENCY_MISMATCH,
+            CaseKind.CURRENCY_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    if received.amount < attempt.money.amount:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.AMOUNT_MISMATCH,
+            CaseKind.AMOUNT_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    return Decision(
+        payment=payment.become(PaymentStatus.SUCCESS, now),
+        attempt=attempt,
+        effect=Effect.COLLECT,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    """Only two people move a held payment; money that comes meanwhile is booked, and waits with it."""
+    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
+        postings=ledger.unexplained(payment, evidence.money),
+    )
+
+
+def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
+    """Book a further payment of a reference that is paid: once for each number that the gateway gives."""
+    number = evidence.gateway_id
+    known = not attempt.paid_under or number is None or number in attempt.paid_under
+    if evidence.finding is not Finding.PAID or known:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment,
+        attempt=replace(attempt, paid_under=(*attempt.paid_under, number)),
+        postings=ledger.unexplained(payment, evidence.money),
+        case=CaseKind.PAID_TWICE,
+    )
+
+
+def _ended(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, bills_open: bool
+) -> Decision:
+    if attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence)
+    if evidence.finding is Finding.SUSPICIOUS:
+        return _suspected(payment, attempt, evidence, now=now)
+    if evidence.finding is not Finding.PAID:
+        return _nothing(payment, attempt)
+    proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
+    if not proven:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    received = evidence.money
+    fits = (
+        received is not None
+        and received.currency is attempt.money.currency
+        and received.amount >= attempt.money.amount
+    )
+    paid = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    if not (fits and bills_open):
+        return Decision(
+            payment=payment.noted(now),
+            attempt=paid,
+            postings=ledger.unexplained(payment, received),
+            case=CaseKind.LATE_MONEY,
+        )
+    assert received is not None
+    return Decision(
+        payment=payment.succeed_late(now),
+        attempt=paid,
+        effect=Effect.COLLECT_LATE,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _suspected(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime
+) -> Decision:
+    """Money may have left the customer of a payment that has ended: once, a case for people."""
+    if attempt.failure == evidence.failure:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, attempt.status, evidence, now),
+        case=CaseKind.SUSPICIOUS,
+    )
+
+
+def _hold(
+    payment: Payment,
+    attempt: Attempt,
+    reason: HoldReason,
+    case: CaseKind,
+    postings: tuple[Posting, ...],
+    now: datetime,
+) -> Decision:
+    return Decision(
+        payment=payment.noted(now, hold_reason=reason, needs_verification=True),
+        attempt=attempt,
+        postings=postings,
+        case=case,
+    )
+
+
+def _release(payment: Payment, attempt: Attempt, status: PaymentStatus, now: datetime) -> Decision:
+    return Decision(payment=payment.become(status, now), attempt=attempt, effect=Effect.RELEASE)
+
+
+def _nothing(payment: Payment, attempt: Attempt) -> Decision:
+    return Decision(payment=payment, attempt=attempt, changed=False)
+
+
+def _answered(
+    attempt: Attempt, status: AttemptStatus, evidence: Evidence, now: datetime
+) -> Attempt:
+    return replace(
+        attempt,
+        status=status,
+        answered_at=now,
+        gateway_id=evidence.gateway_id or attempt.gateway_id,
+        payment_url=evidence.payment_url or attempt.payment_url,
+        qr_payload=evidence.qr_payload or attempt.qr_payload,
+        failure=evidence.failure,
+        paid_under=(
+            (evidence.gateway_id,)
+            if status is AttemptStatus.PAID and evidence.gateway_id
+            else attempt.paid_under
+        ),
+    )
