@@ -22,8 +22,7 @@ from domain.bills import BillAlreadyPaid
 from domain.calendar import business_date
 from domain.collection import ProcessPayment
 from domain.customers import Customer
-from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import Gateway, GatewayUnavailable, Purchase, WalletTokenMissing
+from domain.gateways import Gateway, Purchase, WalletTokenMissing
 from domain.idempotency import check_key, fingerprint
 from domain.ledger import collected
 from domain.limits import kinds_of
@@ -37,18 +36,20 @@ from integrations.keys import VaultError
 from resolvers import audit, gateways
 from resolvers import limits as limit_operations
 from resolvers.announcements import announce
+from resolvers.asking import Claimed, ask
 from resolvers.audit import command
 from resolvers.bills import dated, held
 from resolvers.context import Context
-from resolvers.evidence import after_success, apply
+from resolvers.evidence import after_success
 from resolvers.idempotency import earlier
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 OPERATION = "processPayment"
 FOLLOW_UP = timedelta(seconds=5)
-READING_SECONDS = 10.0  # the outer systems' share of the 25 s in which a mutation answers
-ASKING_SECONDS = 14.0  # the gateway's share; after it the outcome is UNKNOWN, and is asked for
+READING_SECONDS = (
+    10.0  # the outer systems' share of a mutation's 25 s; resolvers/asking.py has the rest
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,8 +97,9 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     if gateway is None:
         await announce(context, payment)
         return Processed(payment=payment)
-    asking = _ask(context, asked, payment, gateway, wallet)
-    return Processed(payment=await asyncio.shield(asyncio.ensure_future(asking)))
+    claim = Claimed(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
+    purchase = _purchase(context, payment, gateway, wallet)
+    return Processed(payment=await ask(context, claim, payment, gateway, purchase))
 
 
 async def read(context: Context, payment_id: str) -> Payment:
@@ -209,55 +211,6 @@ async def _promise(
             await audit.record(context, "confirmCash", payment.status, done, now)
             await jobs.enqueue(after_success(done))
     return done
-
-
-async def _ask(
-    context: Context,
-    asked: ProcessPayment,
-    payment: Payment,
-    gateway: Gateway,
-    wallet: str | None,
-) -> Payment:
-    """Commit that we are about to send, send, and apply what comes back, silence included."""
-    try:
-        sent = await _sent(context, payment)
-        assert sent.attempt is not None
-        purchase = _purchase(context, sent, gateway, wallet)
-        evidence = await _start(context, gateway, sent, purchase)
-        return (await apply(context, sent.attempt.reference, evidence)).payment
-    finally:
-        now = await context.clock()
-        await idempotency.answered(payment.staff_id, OPERATION, asked.idempotency_key, now)
-
-
-async def _sent(context: Context, payment: Payment) -> Payment:
-    """Mark the attempt SENT. A crash from here on is visible, and asked about."""
-    now = await context.clock()
-    async with transaction():
-        locked = await payments.lock(payment.id)
-        assert locked is not None
-        assert locked.attempt is not None
-        moved = locked.become(PaymentStatus.PROCESSING, now)
-        attempt = replace(locked.attempt, status=AttemptStatus.SENT, sent_at=now)
-        moved = replace(moved, attempt=attempt)
-        await payments.save(moved)
-        await attempts.save(attempt)
-        await audit.record(context, "send", locked.status, moved, now)
-    await announce(context, moved)
-    return moved
-
-
-async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Purchase) -> Evidence:
-    assert sent.attempt is not None
-    source = f"{gateway.name.lower()}:start"
-    try:
-        async with asyncio.timeout(ASKING_SECONDS):
-            return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
-    except GatewayUnavailable:  # the breaker opened since we looked: nothing was sent
-        failure = gateways.not_sent(context, sent.method, gateway.name)
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
-    except TimeoutError:
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
 
 
 def _new(

@@ -18,10 +18,10 @@ from integrations.revenue import Revenue
 from integrations.sms import Sms
 from integrations.staff import StaffManagement
 from integrations.vnpay import VNPay
+from resolvers.asking import ASKING_SECONDS
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
-from resolvers.payments import ASKING_SECONDS
 from schema.settings import Hifpt, InternalSystem, Settings
 from schema.settings import Sms as SmsSettings
 

@@ -15,8 +15,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Evidence, Finding
 from domain.gateways import GatewayUnavailable
 from domain.payments import Payment, PaymentStatus
-from resolvers import inquiries, jobs
-from resolvers import payments as operations
+from resolvers import asking, inquiries, jobs
 from resolvers.context import Context
 from tests.resolvers.conftest import House
 
@@ -193,7 +192,7 @@ async def died_sending(house: House) -> Payment:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operations, "_start", dies)
+        patch.setattr(asking, "_start", dies)
         with pytest.raises(ConnectionResetError):
             await house.pays(await house.collector())
     left = await house.again(kept[0])

@@ -15,8 +15,7 @@ from domain.gateways import GatewayUnavailable
 from domain.inquiries import GIVE_UP
 from domain.methods import PaymentMethod
 from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
-from resolvers import inquiries, jobs
-from resolvers import payments as operations
+from resolvers import asking, inquiries, jobs
 from tests.resolvers.conftest import House
 
 pytest_plugins = ["tests.house"]
@@ -132,7 +131,7 @@ async def test_what_was_promised_and_never_sent_fails_and_frees_its_bill(
         kept.append(payment)
         raise ConnectionResetError
 
-    monkeypatch.setattr(operations, "_sent", dies)
+    monkeypatch.setattr(asking, "_sent", dies)
     with pytest.raises(ConnectionResetError):
         await house.pays(await house.collector())
     (promised,) = kept
