@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from domain.payments import Payment
 
@@ -18,21 +19,47 @@ class Signature:
     payload: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What we swore to when a payment became final. It is never signed again, whatever key is current."""
+
+    payment_id: str
+    version: int
+    payload: str
+    key_id: str
+    signature: bytes
+    signed_at: datetime
+
+
 def payload(payment: Payment) -> str:
-    """Return the canonical JSON of the payment's outcome: sorted keys, no spaces, whole đồng."""
+    """
+    Return the canonical JSON of the payment's outcome: sorted keys, no spaces, whole đồng.
+
+    Only what never changes once the payment is final, so that the text can be made again from the
+    tables at any time: db/proofs.py spells it a second time, in SQL.
+    """
     facts = {
         "amount": payment.amount,
-        "completed_at": payment.completed_at.isoformat() if payment.completed_at else None,
+        "business_date": payment.business_date.isoformat(),
+        "completed_at": _moment(payment.completed_at),
         "contract_number": payment.contract_number,
-        "created_at": payment.created_at.isoformat(),
+        "created_at": _moment(payment.created_at),
         "currency": payment.currency,
+        "gateway": payment.gateway,
+        "gateway_reference": payment.gateway_reference,
         "items": [
             {"amount": item.amount, "id": item.id, "type": item.type}
             for item in sorted(payment.items)
         ],
+        "late": payment.late,
         "method": payment.method,
         "staff_id": payment.staff_id,
         "status": payment.status,
         "transaction_id": payment.id,
+        "version": payment.version,
     }
     return json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat(timespec="microseconds") if at else None

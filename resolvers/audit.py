@@ -13,6 +13,7 @@ from domain.evidence import Evidence
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from domain.staff import Forbidden, TooManyTries, Unauthenticated
+from resolvers import receipts
 from resolvers.context import Context
 
 P = ParamSpec("P")
@@ -60,12 +61,18 @@ async def record(
     evidence: Evidence | None = None,
     reason: str | None = None,
 ) -> None:
-    """Write down a payment's move, in the transaction that moves it."""
+    """
+    Write down a payment's move, in the transaction that moves it.
+
+    A move into a final state is sworn to here, so that none can be made without its record.
+    """
     details: dict[str, object] = {
         "version": after.version,
         "amount": after.amount,
         "finding": evidence.finding if evidence else None,
     }
+    if after.is_final and before is not after.status:
+        details["record"] = await receipts.keep(context, after, now)
     await audit.record(
         AuditEvent(
             at=now,

@@ -7,18 +7,20 @@ import io
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import cast
 
 import segno
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from domain import attempts, bills, collection, orders, payments, receipts
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
 from resolvers import gateways, inquiries, watching
 from resolvers import payments as resolve
-from resolvers.receipts import sign
+from resolvers.context import Context
+from resolvers.receipts import signatures
 from schema.common import Amount, Info, Refusal, answered, attempted, said
 from schema.shows import shows
 
@@ -130,9 +132,12 @@ class Payment:
     def staff(self, root: Parent) -> Taker:
         return Taker(staff_id=root.staff_id, name=root.staff_name)
 
-    @strawberry.field(graphql_type=Signature)
-    def signature(self, info: Info, root: Parent) -> receipts.Signature:
-        return sign(info.context, root)
+    @strawberry.field(
+        graphql_type=Signature,
+        description="Of a final payment the one that was made when it became final.",
+    )
+    async def signature(self, info: Info, root: Parent) -> receipts.Signature:
+        return await _signatures(info.context).load(root)
 
 
 @strawberry.input
@@ -234,6 +239,14 @@ class PaymentSubscription:
     ) -> AsyncGenerator[payments.Payment]:
         async for current in watching.payment(info.context, id):
             yield current
+
+
+def _signatures(context: Context) -> DataLoader[payments.Payment, receipts.Signature]:
+    """Return what asks for a page's signatures at once."""
+    loader = context.memo.get("signatures")
+    if loader is None:
+        loader = context.memo["signatures"] = DataLoader(partial(signatures, context))
+    return cast("DataLoader[payments.Payment, receipts.Signature]", loader)
 
 
 @lru_cache(maxsize=2048)

@@ -16,7 +16,7 @@ query ($filter: PaymentFilter, $first: Int, $after: String, $orderBy: PaymentOrd
     edges { cursor node {
       id version status method amount currency contractNumber customerName
       staff { staffId name } order { id } gateway gatewayReference needsVerification holdReason
-      custody createdAt updatedAt completedAt items { id } signature { value }
+      custody createdAt updatedAt completedAt items { id }
     } }
     pageInfo { hasNextPage endCursor }
   } }

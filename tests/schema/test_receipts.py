@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.house import Api
+from integrations.keys import KeyRing, derived
+from tests.house import CANCEL, Api, Sandbox, statements
 
 pytest_plugins = ["tests.house"]
 
@@ -138,3 +140,49 @@ def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
     assert verifies(api, receipt)
     assert json.loads(receipt["payload"])["status"] == "PROCESSING"
     assert "Đã thanh toán" not in api.http.get(path(waiting)).text
+
+
+def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_again(
+    api: Api, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = api.http.get(path(paid), headers=JSON).json()
+    another = KeyRing([derived(b"another", "receipts")])
+    monkeypatch.setattr(api.context.keys.receipts, "signing", another.signing)
+    api.rows("update payment set version = version + 1 where id = $1", paid["id"])
+    assert api.http.get(path(paid), headers=JSON).json() == before
+    assert api.http.get(path(api.paid()), headers=JSON).json()["key_id"] == another.signing.id
+
+
+def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
+    api: Api, paid: dict[str, Any]
+) -> None:
+    receipt = api.http.get(path(paid), headers=JSON).json()
+    (row,) = api.rows(
+        "select details from audit_event where payment_id = $1 and details ? 'record'", paid["id"]
+    )
+    digest = hashlib.sha256(receipt["payload"].encode()).hexdigest()
+    assert json.loads(row["details"])["record"] == digest
+
+
+def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> None:
+    waiting = api.paid(method="VNPAY_QR")
+    cancelled = api.get(CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002"))  # fmt: skip
+    assert cancelled["payment"]["status"] == "CANCELLED", cancelled
+    receipt = api.http.get(path(waiting), headers=JSON).json()
+    assert verifies(api, receipt)
+    rows = api.rows("select payload from payment_record where payment = $1", waiting["id"])
+    assert [row["payload"] for row in rows] == [receipt["payload"]]
+    assert json.loads(receipt["payload"])["status"] == "CANCELLED"
+
+
+def test_the_signatures_of_a_page_are_read_by_one_statement(api: Api) -> None:
+    payments = [api.paid() for _ in range(3)]
+    token = api.token("NV002")
+    page = (
+        "query ($n: Int!) { payments(first: $n) { edges { node { id signature { payload } } } } }"
+    )
+    api.get(page, {"n": 3}, token=token)
+    with statements() as sent:
+        found = api.get(page, {"n": 3}, token=token)
+    assert {one["node"]["id"] for one in found["edges"]} == {one["id"] for one in payments}
+    assert len([sql for sql in sent.seen if "payment_record" in sql]) == 1
