@@ -20,6 +20,9 @@ SENDING = timedelta(seconds=30)
 GIVE_UP = timedelta(days=7)
 # A claim that money came is put to the gateway for this long; then it is for people to find out.
 CONFIRMING = timedelta(days=1)
+# While a client watches an open QR or form: 3, 6 and 12 s after it was opened, then by this step.
+WATCHING = (timedelta(seconds=3), timedelta(seconds=6), timedelta(seconds=12))
+WATCHING_STEP = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +75,39 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
         at = max(at, attempt.inquired_at + quota)
     closing = Closing.EXPIRED if not payment.is_final and at >= attempt.expires_at else None
     return Question(at=at, closing=closing)
+
+
+def next_while_watched(payment: Payment, *, quota: timedelta, now: datetime) -> datetime | None:
+    """
+    Return when to ask next about an open QR or form that a client watches; None when not to.
+
+    A gateway that wants a longer pause is first asked after one, and never so late that the
+    question at the QR's end would have to wait: that one frees the bill.
+    """
+    attempt = payment.attempt
+    if attempt is None or payment.status is not PaymentStatus.PROCESSING or payment.hold_reason:
+        return None
+    if attempt.status is not AttemptStatus.ACCEPTED or attempt.answered_at is None:
+        return None
+    patient = quota > WATCHING_STEP
+    delays = _every(quota) if patient else _every(WATCHING_STEP, *WATCHING)
+    at = _after((attempt.answered_at + delay for delay in delays), attempt.inquired_at)
+    assert at is not None, "the steps never end"
+    if attempt.inquired_at is not None:
+        at = max(at, attempt.inquired_at + quota)
+    at = max(at, now)
+    reserved = quota if patient else timedelta(0)
+    return at if at + reserved < attempt.expires_at else None
+
+
+def _every(step: timedelta, *first: timedelta) -> Iterator[timedelta]:
+    """Yield the *first* delays, then go on by *step* without end."""
+    delay = timedelta(0)
+    for delay in first:
+        yield delay
+    while True:
+        delay += step
+        yield delay
 
 
 def _after(moments: Iterator[datetime], last: datetime | None) -> datetime | None:

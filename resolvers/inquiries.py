@@ -123,19 +123,23 @@ async def ask(
     *,
     closing: Closing | None = None,
     reason: str | None = None,
+    first: bool = False,
 ) -> Evidence | None:
     """
     Inquire, and apply the answer. One asker at a time, within the gateway's quota.
 
-    Inside the quota the last answer counts: "unpaid" still closes what was to be closed. Returns
-    None where that says nothing.
+    Inside the quota the last answer counts: "unpaid" still closes what was to be closed. With
+    `first` nobody is asked when somebody has asked since *payment* was read. Returns None where
+    that says nothing.
     """
     attempt = payment.attempt
     assert attempt is not None
     gateway = context.gateways[attempt.gateway]
     now = await context.clock()
-    quota = timedelta(seconds=gateway.ask_again_after)
-    if await attempts.claim_inquiry(attempt.reference, now=now, not_after=now - quota):
+    not_after = now - timedelta(seconds=gateway.ask_again_after)
+    if first:
+        not_after = min(not_after, attempt.inquired_at or attempt.created_at)
+    if await attempts.claim_inquiry(attempt.reference, now=now, not_after=not_after):
         evidence = await gateway.inquire(attempt, now=now)
         await attempts.note_finding(attempt.reference, evidence.finding)
     elif closing is not None and await attempts.last_finding(attempt.reference) is Finding.UNPAID:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -49,14 +49,17 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with running(settings) as context:
             app.state.context = context
             await identity.known_clients(context, settings)
-            sweep = asyncio.create_task(watching.sweep(context))
+            beside = [
+                asyncio.create_task(watching.sweep(context)),
+                asyncio.create_task(watching.inquire(context)),
+            ]
             gc.freeze()  # what was made at start is never garbage: the collector need not look
             yield
             await sockets.close()
             await http.engine.drain()
-            sweep.cancel()
-            with suppress(asyncio.CancelledError):
-                await sweep
+            for task in beside:
+                task.cancel()
+            await asyncio.wait(beside)
 
     return Starlette(
         lifespan=lifespan,

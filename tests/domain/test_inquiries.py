@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.attempts import AttemptStatus
 from domain.evidence import Closing
-from domain.inquiries import GIVE_UP, SENDING, next_question
+from domain.inquiries import GIVE_UP, SENDING, next_question, next_while_watched
 from domain.methods import PaymentMethod
 from domain.payments import HoldReason, Payment, PaymentStatus
 from tests.domain.builders import NOW, a_payment, an_attempt
@@ -126,3 +126,66 @@ def test_every_moment_is_utc() -> None:
     question = next_question(unanswered(AttemptStatus.UNKNOWN), quota=M, revocable=True)
     assert question is not None
     assert question.at.tzinfo is UTC
+
+
+# ── while a client watches ───────────────────────────────────────────────────────────────────────
+
+
+def watched(*, quota: timedelta, joined: timedelta = timedelta(0)) -> list[timedelta]:
+    """Return when an open QR is asked about that a client watches from *joined* on, unpaid throughout."""
+    payment = a_payment(
+        attempt=an_attempt(AttemptStatus.ACCEPTED, expires_at=EXPIRY, answered_at=NOW),
+        expires_at=EXPIRY,
+    )
+    asked: list[timedelta] = []
+    now = NOW + joined
+    while (at := next_while_watched(payment, quota=quota, now=now)) is not None:
+        assert at >= now
+        asked.append(at - NOW)
+        assert payment.attempt is not None
+        payment = replace(payment, attempt=replace(payment.attempt, inquired_at=at))
+        now = at
+    return asked
+
+
+def test_a_watched_qr_is_asked_about_soon_then_every_15_seconds_until_its_end() -> None:
+    asked = watched(quota=3 * S)
+    assert asked[:5] == [3 * S, 6 * S, 12 * S, 27 * S, 42 * S]
+    assert {later - one for one, later in pairwise(asked[2:])} == {15 * S}
+    assert 15 * M - 15 * S <= asked[-1] < 15 * M
+
+
+def test_who_comes_back_to_a_qr_has_it_asked_about_at_once_and_then_by_the_same_steps() -> None:
+    assert watched(quota=3 * S, joined=200 * S)[:3] == [200 * S, 207 * S, 222 * S]
+
+
+def test_vnpay_is_not_asked_in_the_first_five_minutes_and_keeps_the_question_at_the_end() -> None:
+    assert watched(quota=300 * S) == [300 * S]
+    assert watched(quota=300 * S, joined=599 * S) == [599 * S]
+    assert watched(quota=300 * S, joined=600 * S) == []
+
+
+@given(st.timedeltas(timedelta(0), timedelta(hours=1)), st.timedeltas(timedelta(0), 15 * M))
+def test_two_questions_of_watchers_never_come_within_the_gateways_quota(
+    quota: timedelta, joined: timedelta
+) -> None:
+    asked = watched(quota=quota, joined=joined)
+    assert all(later - one >= quota for one, later in pairwise(asked))
+    if quota > 15 * S:
+        assert all(15 * M - at > quota for at in asked), "the question at its end need not wait"
+
+
+NOT_FOR_WATCHERS = NOTHING_TO_ASK | {
+    "never sent": a_payment(PaymentStatus.PENDING, attempt=an_attempt(AttemptStatus.CREATED)),
+    "being sent": a_payment(attempt=an_attempt(AttemptStatus.SENT)),
+    "unknown": a_payment(attempt=an_attempt(AttemptStatus.UNKNOWN)),
+    "held, and open": a_payment(
+        hold_reason=HoldReason.AMOUNT_MISMATCH,
+        attempt=an_attempt(AttemptStatus.ACCEPTED, answered_at=NOW),
+    ),
+}
+
+
+@pytest.mark.parametrize("payment", NOT_FOR_WATCHERS.values(), ids=NOT_FOR_WATCHERS)
+def test_watching_asks_nothing_about(payment: Payment) -> None:
+    assert next_while_watched(payment, quota=3 * S, now=NOW + M) is None
