@@ -11,6 +11,7 @@ from domain.staff import Actor
 from integrations.customer import CustomerManagement
 from integrations.debt import DebtManagement
 from integrations.gateways import Gateways
+from integrations.heads import Heads
 from integrations.hifpt import HiFPT
 from integrations.keys import KeyRing, Vault
 from integrations.revenue import Revenue
@@ -63,6 +64,7 @@ class Context:
     terms: Terms
     keys: Keys
     hub: Hub
+    heads: Heads
     revenue: Revenue
     customers: CustomerManagement
     staff_management: StaffManagement

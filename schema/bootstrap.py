@@ -10,6 +10,7 @@ from integrations.customer import CustomerManagement
 from integrations.debt import DebtManagement
 from integrations.fpt_pay import FPTPay
 from integrations.gateways import Gateways
+from integrations.heads import Heads
 from integrations.hifpt import HiFPT
 from integrations.http import Upstream
 from integrations.keys import KeyRing, Vault, derived
@@ -61,6 +62,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
             ),
             keys=_keys(settings),
             hub=hub,
+            heads=Heads(settings.data_dir / "heads.log"),
             revenue=Revenue(opened(_internal("revenue", settings.revenue))),
             customers=customers,
             staff_management=StaffManagement(opened(_internal("staff", settings.staff))),

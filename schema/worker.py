@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 from datetime import timedelta
 
@@ -15,7 +16,7 @@ from db import jobs
 from db.engine import own_connection
 from domain.refusals import Refusal
 from integrations.wire import Rejected
-from resolvers import webhooks
+from resolvers import sealing, webhooks
 from resolvers.context import Context
 from resolvers.jobs import HANDLERS, Handler, NotDelivered
 from schema import logs
@@ -27,6 +28,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 GIVE_UP = timedelta(days=8)  # a day after the last question of domain/inquiries.py
 LONGEST_WAIT = timedelta(minutes=10)
 AT_ONCE = 32
+SEAL_EVERY = timedelta(seconds=3)
 
 
 async def main(settings: Settings) -> None:
@@ -40,7 +42,9 @@ async def main(settings: Settings) -> None:
             loop = asyncio.get_running_loop()
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, queue.shutdown.set)
-            await queue.run(dequeue_timeout=timedelta(seconds=5), max_concurrent_tasks=AT_ONCE)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_seal(context, queue.shutdown))
+                await queue.run(dequeue_timeout=timedelta(seconds=5), max_concurrent_tasks=AT_ONCE)
         finally:
             await connection.close(timeout=5)
 
@@ -55,6 +59,18 @@ def assemble(context: Context, queue: PgQueuer) -> PgQueuer:
         await webhooks.retry(context)
 
     return queue
+
+
+async def _seal(context: Context, stop: asyncio.Event) -> None:
+    """Seal what was written, every few seconds until *stop*; what went wrong is tried again."""
+    while not stop.is_set():
+        try:
+            while await sealing.seal(context) == sealing.BATCH:
+                pass  # more waits
+        except Exception:
+            log.exception("sealing failed")
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), SEAL_EVERY.total_seconds())
 
 
 def _entry(context: Context, handler: Handler):
