@@ -37,6 +37,7 @@ class WebhookEventRow(Table, tablename="webhook_event", db=DB):
     handled_at = Timestamptz(default=None, null=True)
     deliveries = Integer(default=1)
     tries = Integer(default=0)
+    path = Varchar(length=40, default="")
 
     an_event_once_a_gateway = Unique(["gateway", "event_id"])
 

@@ -31,8 +31,8 @@ async def keep(
     row = await fetchrow(
         """
         insert into webhook_event (id, gateway, event_id, reference, outcome, method, query,
-                                   headers, body, received_at, deliveries, tries)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 0)
+                                   headers, body, received_at, path, deliveries, tries)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0)
             on conflict (gateway, event_id) do update set deliveries = webhook_event.deliveries + 1
         returning *
         """,
@@ -46,6 +46,7 @@ async def keep(
         orjson.dumps(dict(headers)).decode(),
         call.body,
         call.received_at,
+        call.path,
     )
     assert row is not None
     return _event(row)
@@ -114,5 +115,6 @@ def _event(row: Row) -> WebhookEvent:
             headers=orjson.loads(row["headers"]),
             body=row["body"],
             received_at=row["received_at"],
+            path=row["path"],
         ),
     )

@@ -55,22 +55,32 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A gateway's HTTP call, as it came: `query` is the raw query string, `body` the raw bytes."""
+    """
+    A gateway's HTTP call, as it came: `query` is the raw query string, `body` the raw bytes.
+
+    `path` is what follows /webhooks/ in its address: it names the dialect where a gateway has several.
+    """
 
     method: str
     query: str
     headers: Mapping[str, str]
     body: bytes
     received_at: datetime
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A verified call. `event_id` is the sender's identity of the event: repeats share it."""
+    """
+    One event that a verified call tells of. `event_id` is the sender's identity of it: repeats share it.
+
+    No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
+    that came to us, and is kept, no more.
+    """
 
     event_id: str
-    reference: str
-    evidence: Evidence
+    reference: str | None
+    evidence: Evidence | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +114,11 @@ class Gateway(Protocol):
     def name(self) -> GatewayName: ...
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """What follows /webhooks/ where it calls us: one address for each dialect, the usual one first."""
+        ...
+
+    @property
     def revocable(self) -> bool:
         """Whether a reference that was closed here can no longer be paid there."""
         ...
@@ -121,8 +136,8 @@ class Gateway(Protocol):
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence: ...
 
-    def read_webhook(self, call: Call) -> Notice:
-        """Verify and translate a call. Raises BadCall."""
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
+        """Verify a call and translate all that it tells of. The same call always reads the same. Raises BadCall."""
         ...
 
     def answer(self, verdict: Verdict) -> Reply: ...

@@ -81,6 +81,7 @@ class FPTPay:
     """The first of `secrets` authenticates us, any of them signs for FPT Pay: two during a rotation."""
 
     name = GatewayName.FPT_PAY
+    paths = ("fpt-pay",)
     revocable = False
     ask_again_after = 3.0
 
@@ -139,18 +140,19 @@ class FPTPay:
             ),
         )
 
-    def read_webhook(self, call: Call) -> Notice:
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         self._verify(call)
         json_object(call.body)  # refuses what repeats a member
         try:
             told = parse(_Event, call.body)
         except Unreadable as error:
             raise BadCall(str(error)) from None
-        return Notice(
+        notice = Notice(
             event_id=told.event_id,
             reference=told.reference,
             evidence=_evidence(WEBHOOK, Grade.E1, told),
         )
+        return (notice,)
 
     def answer(self, verdict: Verdict) -> Reply:
         status, code = _ANSWERS[verdict]

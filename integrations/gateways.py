@@ -23,7 +23,7 @@ class Gateways(Mapping[GatewayName, Gateway]):
 
     def by_path(self, path: str) -> Gateway | None:
         """Return the gateway that calls `/webhooks/<path>`."""
-        return next((self[name] for name in self if path_of(name) == path), None)
+        return next((one for one in self._gateways.values() if path in one.paths), None)
 
     def for_method(self, method: PaymentMethod) -> Gateway | None:
         """Return the method's gateway; None for cash, and for a gateway that is not installed."""
@@ -39,8 +39,3 @@ class Gateways(Mapping[GatewayName, Gateway]):
             return True
         gateway = self.for_method(method)
         return gateway is not None and gateway.ready()
-
-
-def path_of(name: GatewayName) -> str:
-    """Return `fpt-pay` for FPT_PAY."""
-    return name.value.lower().replace("_", "-")

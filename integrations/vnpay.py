@@ -61,6 +61,7 @@ class VNPay:
     """The first of `hash_secrets` signs, any of them verifies: two during a rotation."""
 
     name = GatewayName.VNPAY
+    paths = ("vnpay",)
     revocable = False
     ask_again_after = 300.0
 
@@ -108,7 +109,7 @@ class VNPay:
             ),
         )
 
-    def read_webhook(self, call: Call) -> Notice:
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         fields = _fields(call)
         text = protocol.canonical(fields)
         if not protocol.is_signed(self._secrets, text, fields.get("vnp_SecureHash", "")):
@@ -121,7 +122,7 @@ class VNPay:
         found = protocol.finding(response, status)
         if found is Finding.UNKNOWN:
             _log.warning("vnpay_codes_contradict", response=response, status=status)
-        return Notice(
+        notice = Notice(
             event_id=":".join(
                 fields[name]
                 for name in (
@@ -137,6 +138,7 @@ class VNPay:
                 IPN, Grade.E1, found, fields, code=status if response == "00" else response
             ),
         )
+        return (notice,)
 
     def answer(self, verdict: Verdict) -> Reply:
         code, message = _ANSWERS[verdict]

@@ -6,7 +6,6 @@ from domain.attempts import Failure
 from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.payments import Payment
-from integrations.gateways import path_of
 from resolvers.context import Context
 
 # A FAILED payment with this code was never taken by its gateway: another method may work.
@@ -42,7 +41,7 @@ def not_sent(context: Context, method: PaymentMethod, name: GatewayName) -> Fail
 
 def notify_url(context: Context, name: GatewayName) -> str:
     """Return where the gateway is to call us."""
-    return f"{context.terms.public_url}/webhooks/{path_of(name)}"
+    return f"{context.terms.public_url}/webhooks/{context.gateways[name].paths[0]}"
 
 
 def why_unavailable(context: Context, payment: Payment) -> list[GatewayUnavailable]:

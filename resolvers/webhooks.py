@@ -12,8 +12,9 @@ from prometheus_client import Counter
 from db import webhooks
 from db.transaction import transaction
 from domain.cases import CaseKind
-from domain.evidence import Decision, Finding
+from domain.evidence import Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
+from domain.money import Currency
 from domain.webhooks import WebhookEvent
 from resolvers.cases import open_case
 from resolvers.context import Context
@@ -32,28 +33,34 @@ RETRIES_AT_ONCE = 200
 MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
+# Of several events in one call the first of these is the answer to all: whoever calls again repeats the whole.
+GRAVEST_FIRST = (
+    Verdict.OUR_ERROR,
+    Verdict.UNKNOWN_REFERENCE,
+    Verdict.WRONG_AMOUNT,
+    Verdict.ACCEPTED,
+    Verdict.ALREADY_DONE,
+)
+
 
 async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     """
     Take a gateway's call and return the answer in its dialect.
 
-    A call that can't be verified goes to quarantine and touches nothing else. A fault of ours keeps
-    the event for the worker, and asks the gateway to call again.
+    A call that can't be verified goes to quarantine and touches nothing else. Each event that a
+    verified one tells of is kept and handled by itself; a fault of ours leaves it to the worker,
+    and asks the gateway to call again.
     """
     try:
-        notice = gateway.read_webhook(call)
+        notices = gateway.read_webhook(call)
     except BadCall as bad:
         if _quarantine_has_room(gateway, call):
             await _keep(context, gateway, call, None)
         _count(gateway, WebhookOutcome.BAD_SIGNATURE)
         log.warning("webhook refused", gateway=gateway.name, reason=bad.reason)
         return gateway.answer(Verdict.BAD_SIGNATURE)
-    try:
-        event = await _keep(context, gateway, call, notice)
-        return gateway.answer(await _handle(context, gateway, event, notice))
-    except Exception:
-        log.exception("webhook not handled", gateway=gateway.name, reference=notice.reference)
-        return gateway.answer(Verdict.OUR_ERROR)
+    verdicts = [await _take(context, gateway, call, notice) for notice in notices]
+    return gateway.answer(min(verdicts, key=GRAVEST_FIRST.index, default=Verdict.ACCEPTED))
 
 
 async def retry(context: Context) -> int:
@@ -61,23 +68,42 @@ async def retry(context: Context) -> int:
     before = await context.clock() - RETRY_AFTER
     events = await webhooks.waiting(before, most=RETRIES_AT_ONCE)
     for event in events:
+        notice = None
         try:
             gateway = context.gateways[event.gateway]
-            await _handle(context, gateway, event, gateway.read_webhook(event.call))
+            notice = _read_again(gateway, event)
+            await _handle(context, gateway, event, notice)
         except Exception:  # it stays, and keeps no other from its turn
             log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
             await webhooks.tried(event.id)
         if event.tries + 1 >= MOST_TRIES:
-            await _bury(context, event)
+            await _bury(context, event, notice)
     return len(events)
 
 
-async def _bury(context: Context, event: WebhookEvent) -> None:
+def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:
+    """Return what a kept call told of this one event."""
+    notices = {notice.event_id: notice for notice in gateway.read_webhook(event.call)}
+    assert event.event_id is not None, "only verified events wait"
+    return notices[event.event_id]
+
+
+async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) -> None:
     """Give an event that nobody can place to people: money may have come that no payment knows."""
     now = await context.clock()
+    said = notice.evidence if notice else None
+    money = said.money if said else None
+    names = (event.reference, said.gateway_id if said else None, event.id)
     async with transaction():
         if await webhooks.bury(event.id, now):
-            await open_case(context, CaseKind.UNMATCHED, now, gateway=event.gateway)
+            await open_case(
+                context,
+                CaseKind.UNMATCHED,
+                now,
+                gateway=event.gateway,
+                amount=money.amount if money and money.currency is Currency.VND else None,
+                about=" · ".join(name for name in names if name),
+            )
 
 
 _quarantined: dict[str, deque[datetime]] = {}
@@ -93,36 +119,50 @@ def _quarantine_has_room(gateway: Gateway, call: Call) -> bool:
     return True
 
 
+async def _take(context: Context, gateway: Gateway, call: Call, notice: Notice) -> Verdict:
+    try:
+        event = await _keep(context, gateway, call, notice)
+        return await _handle(context, gateway, event, notice)
+    except Exception:
+        log.exception("webhook not handled", gateway=gateway.name, reference=notice.reference)
+        return Verdict.OUR_ERROR
+
+
 async def _handle(
     context: Context, gateway: Gateway, event: WebhookEvent, notice: Notice
 ) -> Verdict:
     if event.outcome in FINISHED:
         _count(gateway, WebhookOutcome.DUPLICATE)
         return Verdict.ALREADY_DONE
-    evidence = replace(notice.evidence, event_id=event.id)
-    try:
-        applied = await apply(context, notice.reference, evidence)
-    except UnknownReference:
-        await webhooks.conclude(event.id, WebhookOutcome.UNMATCHED, await context.clock())
-        _count(gateway, WebhookOutcome.UNMATCHED)
-        return Verdict.UNKNOWN_REFERENCE
-    outcome = _outcome(applied.decision, notice)
+    outcome, verdict = await _outcome(context, event, notice)
     await webhooks.conclude(event.id, outcome, await context.clock())
     _count(gateway, outcome)
-    return _verdict(applied.decision, outcome)
+    return verdict
 
 
-def _outcome(decision: Decision, notice: Notice) -> WebhookOutcome:
-    if decision.changed or decision.ask:
-        return WebhookOutcome.HANDLED
-    paid = notice.evidence.finding is Finding.PAID
-    return WebhookOutcome.DUPLICATE if paid else WebhookOutcome.STALE
-
-
-def _verdict(decision: Decision, outcome: WebhookOutcome) -> Verdict:
+async def _outcome(
+    context: Context, event: WebhookEvent, notice: Notice
+) -> tuple[WebhookOutcome, Verdict]:
+    """Apply what an event says, and return what became of it, for us and for who told it."""
+    said = notice.evidence
+    if said is None:
+        return WebhookOutcome.STALE, Verdict.ACCEPTED
+    if notice.reference is None:
+        return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
+    try:
+        applied = await apply(context, notice.reference, replace(said, event_id=event.id))
+    except UnknownReference:
+        return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
+    decision = applied.decision
     if decision.case in {CaseKind.AMOUNT_MISMATCH, CaseKind.CURRENCY_MISMATCH}:
-        return Verdict.WRONG_AMOUNT
-    return Verdict.ACCEPTED if outcome is WebhookOutcome.HANDLED else Verdict.ALREADY_DONE
+        return WebhookOutcome.HANDLED, Verdict.WRONG_AMOUNT
+    if decision.changed or decision.ask:
+        return WebhookOutcome.HANDLED, Verdict.ACCEPTED
+    repeated = said.finding is Finding.PAID
+    return (
+        WebhookOutcome.DUPLICATE if repeated else WebhookOutcome.STALE,
+        Verdict.ALREADY_DONE,
+    )
 
 
 async def _keep(

@@ -68,7 +68,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             WebSocketRoute("/graphql", sockets),
             Route("/oauth/token", identity.token, methods=["POST"]),
             Route("/.well-known/jwks.json", identity.jwks),
-            Route("/webhooks/{gateway}", webhook, methods=["GET", "POST"]),
+            Route("/webhooks/{path:path}", webhook, methods=["GET", "POST"]),
             Route("/pay/{token}", receipt),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -15,7 +15,8 @@ LARGEST = 64 * 1024
 async def webhook(request: Request) -> Response:
     base: Context = request.app.state.context
     context = base.asked_by(None, request_id=f"webhook-{base.ids.record('REQ')}")
-    gateway = context.gateways.by_path(request.path_params["gateway"])
+    path: str = request.path_params["path"]
+    gateway = context.gateways.by_path(path)
     if gateway is None:
         return PlainTextResponse("There is no such gateway.", 404)
     body = bytearray()
@@ -32,6 +33,7 @@ async def webhook(request: Request) -> Response:
         headers=dict(request.headers),
         body=bytes(body),
         received_at=await context.clock(),
+        path=path,
     )
     reply = await webhooks.receive(context, gateway, call)
     return Response(reply.body, reply.status, media_type=reply.content_type)

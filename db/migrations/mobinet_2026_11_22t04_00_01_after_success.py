@@ -2303,6 +2303,28 @@ async def forwards():
         schema=None,
     )
 
+    manager.add_column(
+        table_class_name="WebhookEventRow",
+        tablename="webhook_event",
+        column_name="path",
+        db_column_name="path",
+        column_class_name="Varchar",
+        column_class=Varchar,
+        params={
+            "length": 40,
+            "default": "",
+            "null": False,
+            "primary_key": False,
+            "unique": False,
+            "index": False,
+            "index_method": IndexMethod.btree,
+            "choices": None,
+            "db_column_name": None,
+            "secret": False,
+        },
+        schema=None,
+    )
+
     manager.alter_column(
         table_class_name="EntryRow",
         tablename="entry",

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from urllib.parse import quote_plus
 
 from domain.attempts import Attempt, AttemptStatus
+from domain.evidence import Evidence
 from domain.gateways import Call, Gateway, Purchase
 from domain.methods import GatewayName
 from domain.money import Money
@@ -43,6 +44,13 @@ def attempt(gateway: GatewayName = GatewayName.VNPAY, amount: int = 200_000) -> 
         sent_at=SENT,
         expires_at=SENT + timedelta(minutes=15),
     )
+
+
+def told_by(gateway: Gateway, call: Call) -> Evidence:
+    """Return what a call says that tells of one event."""
+    (notice,) = gateway.read_webhook(call)
+    assert notice.evidence
+    return notice.evidence
 
 
 class Dialect(Protocol):

@@ -22,6 +22,7 @@ from tests.integrations.dialects import (
     FPTPayDialect,
     attempt,
     fpt_pay_call,
+    told_by,
 )
 
 OURS = FPTPayDialect()
@@ -108,7 +109,7 @@ async def test_an_inquiry_is_repeated_for_it_changes_nothing(
 @pytest.mark.parametrize("age", [-299, 0, 299])
 def test_a_signature_is_good_for_five_minutes(fpt_pay: FPTPay, age: int) -> None:
     call = fpt_pay_call(event(), at=NOW - timedelta(seconds=age))
-    assert fpt_pay.read_webhook(call).evidence.finding is Finding.PAID
+    assert told_by(fpt_pay, call).finding is Finding.PAID
 
 
 @pytest.mark.parametrize("age", [-301, 301, 86_400])
@@ -143,19 +144,19 @@ def test_one_of_several_signatures_is_enough(fpt_pay: FPTPay) -> None:
 def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
     fpt_pay: FPTPay, amount: Any
 ) -> None:
-    evidence = fpt_pay.read_webhook(fpt_pay_call(event(amount=amount))).evidence
+    evidence = told_by(fpt_pay, fpt_pay_call(event(amount=amount)))
     assert (evidence.finding, evidence.money) == (Finding.PAID, None)
 
 
 def test_another_currency_is_translated_faithfully(fpt_pay: FPTPay) -> None:
-    evidence = fpt_pay.read_webhook(fpt_pay_call(event(currency="USD"))).evidence
+    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="USD")))
     assert evidence.money == Money(200_000, Currency.USD)
-    evidence = fpt_pay.read_webhook(fpt_pay_call(event(currency="XXX"))).evidence
+    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="XXX")))
     assert (evidence.finding, evidence.money) == (Finding.PAID, None)
 
 
 def test_a_status_that_nobody_told_us_of_is_unknown(fpt_pay: FPTPay) -> None:
-    evidence = fpt_pay.read_webhook(fpt_pay_call(event(status="charged_back"))).evidence
+    evidence = told_by(fpt_pay, fpt_pay_call(event(status="charged_back")))
     assert evidence.finding is Finding.UNKNOWN
 
 

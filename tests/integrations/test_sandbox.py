@@ -169,7 +169,8 @@ class Talk:
         await self.outside.order("pay", reference=self.attempt.reference, outcome=outcome, **other)
 
     async def told(self) -> Notice:
-        return self.gateway.read_webhook(await self.outside.next_call())
+        (notice,) = self.gateway.read_webhook(await self.outside.next_call())
+        return notice
 
 
 @pytest.fixture(params=GATEWAYS)

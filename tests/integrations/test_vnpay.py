@@ -24,6 +24,7 @@ from tests.integrations.dialects import (
     TERMINAL,
     VNPayDialect,
     attempt,
+    told_by,
     vnpay_hash,
     vnpay_ipn,
 )
@@ -42,7 +43,7 @@ def ipn(**other: str) -> Call:
 
 
 def said(vnpay: VNPay, **other: str) -> Evidence:
-    return vnpay.read_webhook(ipn(**other)).evidence
+    return told_by(vnpay, ipn(**other))
 
 
 @pytest.mark.parametrize("id", EXAMPLES)
@@ -200,7 +201,7 @@ def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-ipn-success"]
     query = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
     call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
-    notice = vnpay.read_webhook(call)
+    (notice,) = vnpay.read_webhook(call)
     assert notice.evidence.finding is Finding.PAID
     assert notice.event_id == "TXN20250729000001:15099001:00:00:20000000"
     assert json.loads(vnpay.answer(Verdict.ACCEPTED).body) == example["answer"]
@@ -213,7 +214,7 @@ def test_the_published_ipns_are_read_with_their_own_secret(http: Upstream) -> No
         example = EXAMPLES[id]
         query = f"vnp_SecureHash={example['expected']}&{example['canonical']}"
         call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
-        assert vnpay.read_webhook(call).evidence.finding is finding
+        assert told_by(vnpay, call).finding is finding
 
 
 def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
@@ -226,7 +227,7 @@ def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
 
 def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-ipn-cancelled"]
-    evidence = vnpay.read_webhook(vnpay_ipn(example["input"])).evidence
+    evidence = told_by(vnpay, vnpay_ipn(example["input"]))
     assert evidence.finding is Finding.DECLINED
     assert evidence.gateway_id is None
     assert evidence.failure

@@ -45,6 +45,7 @@ class Obedient:
     """A gateway that answers as the test says, and remembers when it was asked."""
 
     name: GatewayName = GatewayName.VNPAY
+    paths: tuple[str, ...] = ("vnpay",)
     revocable: bool = False
     ask_again_after: float = 0
     starts: Finding = Finding.ACCEPTED
@@ -61,7 +62,7 @@ class Obedient:
         self.asked.append(now)
         return self._evidence(self.says, attempt)
 
-    def read_webhook(self, call: Call) -> Notice:
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         raise NotImplementedError
 
     def answer(self, verdict: Verdict) -> Reply:

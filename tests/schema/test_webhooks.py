@@ -192,7 +192,7 @@ def test_a_body_past_the_cap_is_not_read(api: Api) -> None:
     assert api.http.post("/webhooks/fpt-pay", content=b"x" * 64 * 1024).status_code == 401
 
 
-@pytest.mark.parametrize("path", ["unknown", "cash", "VNPAY", "fpt_pay", ".."])
+@pytest.mark.parametrize("path", ["unknown", "cash", "VNPAY", "vnpay/more", "fpt_pay", ".."])
 def test_a_gateway_that_does_not_exist_is_not_found(api: Api, path: str) -> None:
     assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404
 
