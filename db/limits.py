@@ -121,6 +121,11 @@ async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, tod
     await _move(staff_id, kinds, today, reserved=-amount, ours=0)
 
 
+async def give_back(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
+    """Take what was used off the limits again: cash was handed in, or a payment was voided."""
+    await _move(staff_id, kinds, today, reserved=0, ours=-amount)
+
+
 async def use_late(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
     """Count money that arrived after its reservation was given back, even past the limit."""
     await _move(staff_id, kinds, today, reserved=0, ours=amount)

@@ -59,10 +59,17 @@ class Operation(StrEnum):
     COLLECT = "take payments"
     FOLLOW_UP = "ask the gateway about a payment"
     CANCEL = "cancel payments"
+    SUBMIT_HAND_IN = "hand in cash"
+    CONFIRM_HAND_IN = "count cash that is handed in"
+    READ_HAND_INS = "read hand-ins"
+    READ_DAY_CLOSE = "read the close of a day"
+    READ_LEDGER = "read the ledger"
+    READ_TIMELINE = "read what was written about a payment"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
 _OFFICE = frozenset({Role.FINANCE, Role.ADMIN, Role.AUDITOR})
+_LOOKS_ON = _OFFICE | {Role.SERVICE}
 
 MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_CUSTOMER: _COLLECTS | _OFFICE,
@@ -71,6 +78,12 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.COLLECT: _COLLECTS,
     Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN},
     Operation.CANCEL: _COLLECTS | {Role.ADMIN},
+    Operation.SUBMIT_HAND_IN: _COLLECTS,
+    Operation.CONFIRM_HAND_IN: frozenset({Role.CASHIER}),
+    Operation.READ_HAND_INS: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
+    Operation.READ_DAY_CLOSE: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
+    Operation.READ_LEDGER: _LOOKS_ON,
+    Operation.READ_TIMELINE: _LOOKS_ON | {Role.SUPERVISOR},
 }
 
 # Beyond the role, Staff Management must have given this permission.

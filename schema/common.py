@@ -11,7 +11,17 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
 from db.engine import NotText
-from domain import bills, customers, gateways, idempotency, limits, payments, refusals, staff
+from domain import (
+    bills,
+    customers,
+    gateways,
+    hand_ins,
+    idempotency,
+    limits,
+    payments,
+    refusals,
+    staff,
+)
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
 from resolvers.context import Context
@@ -152,6 +162,13 @@ class TransitionRefused(Refusal):
     payment_id: strawberry.ID | None
 
 
+@shows(hand_ins.HandInConfirmed)
+class HandInConfirmed(Refusal):
+    hand_in_id: strawberry.ID
+    counted_amount: Amount
+    confirmed_at: datetime | None
+
+
 @shows(refusals.UpstreamUnavailable)
 class UpstreamUnavailable(Refusal):
     system: str
@@ -179,6 +196,7 @@ REFUSALS: tuple[type, ...] = (
     AmountMismatch,
     ContractInactive,
     TransitionRefused,
+    HandInConfirmed,
     UpstreamUnavailable,
     NotPermitted,
     InvalidCredentials,

@@ -7,6 +7,7 @@ from graphql import lexicographic_sort_schema, print_schema
 
 from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
+from schema.hand_ins import HandInMutation, HandInQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.sessions import SessionMutation, SessionQuery
@@ -14,12 +15,12 @@ from schema.transactions import TransactionQuery, TransactionSubscription
 
 
 @strawberry.type
-class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery, TransactionQuery):
+class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery, TransactionQuery, HandInQuery):
     pass
 
 
 @strawberry.type
-class Mutation(SessionMutation, PaymentMutation):
+class Mutation(SessionMutation, PaymentMutation, HandInMutation):
     pass
 
 

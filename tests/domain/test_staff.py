@@ -20,26 +20,30 @@ from domain.staff import (
 EVERY_PERMISSION = tuple(permission.value for permission in Permission)
 
 TABLE = """
-                READ_CUSTOMER READ_PAYMENT READ_LIMIT COLLECT FOLLOW_UP CANCEL
-TIN_PNC         may           may          may        may     may       may
-SUPERVISOR      may           may          may        may     may       may
-CASHIER         -             may          may        -       -         -
-FINANCE         may           may          may        -       may       -
-ADMIN           may           may          may        -       may       may
-AUDITOR         may           may          may        -       -         -
-MERCHANT        -             -            -          -       -         -
-SERVICE         -             may          may        -       -         -
+                TIN_PNC SUPERVISOR CASHIER FINANCE ADMIN AUDITOR MERCHANT SERVICE
+READ_CUSTOMER   may     may        -       may     may   may     -        -
+READ_PAYMENT    may     may        may     may     may   may     -        may
+READ_LIMIT      may     may        may     may     may   may     -        may
+COLLECT         may     may        -       -       -     -       -        -
+FOLLOW_UP       may     may        -       may     may   -       -        -
+CANCEL          may     may        -       -       may   -       -        -
+SUBMIT_HAND_IN  may     may        -       -       -     -       -        -
+CONFIRM_HAND_IN -       -          may     -       -     -       -        -
+READ_HAND_INS   may     may        may     may     may   may     -        may
+READ_DAY_CLOSE  may     may        may     may     may   may     -        may
+READ_LEDGER     -       -          -       may     may   may     -        may
+READ_TIMELINE   -       may        -       may     may   may     -        may
 """
 
 
 def cells() -> list[tuple[Role, Operation, bool]]:
     heading, *lines = (line.split() for line in TABLE.strip().splitlines())
-    assert heading == [operation.name for operation in Operation]
-    assert [line[0] for line in lines] == list(Role)
+    assert heading == list(Role)
+    assert [line[0] for line in lines] == [operation.name for operation in Operation]
     return [
-        (Role(line[0]), Operation[name], cell == "may")
+        (Role(role), Operation[line[0]], cell == "may")
         for line in lines
-        for name, cell in zip(heading, line[1:], strict=True)
+        for role, cell in zip(heading, line[1:], strict=True)
     ]
 
 

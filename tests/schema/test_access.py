@@ -49,6 +49,11 @@ paymentStatus    own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 paymentStatus    other   | 401    404   404   404   yes   yes   yes   yes   yes
 paymentChanged   own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 paymentChanged   other   | 401    404   404   404   yes   yes   yes   yes   yes
+submitHandIn     -       | 401    yes   yes   yes   403   403   403   403   403
+confirmHandIn    own     | 401    403   403   403   yes   403   403   403   403
+confirmHandIn    other   | 401    403   403   403   yes   403   403   403   403
+handIns          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
 limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
@@ -67,6 +72,9 @@ DOCUMENTS = {
     "processPayment": "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id } errors { code } } }",
     "verifyPayment": "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
     "cancelPayment": 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { id } errors { code } } }',
+    "submitHandIn": "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } errors { code } } }",
+    "confirmHandIn": "mutation ($id: ID!) { confirmHandIn(id: $id, countedAmount: 1) { handIn { id } errors { code } } }",
+    "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
     "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
     "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
     "limitChanged": "subscription { limitChanged { kind } }",
@@ -98,6 +106,7 @@ class Subject:
     staff: str
     qrs: Iterator[dict[str, Any]]
     paid: dict[str, Any]
+    hand_in: str
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +116,11 @@ def subjects(api: Api) -> dict[str, Subject]:
             while True:
                 yield api.paid(staff, method="VNPAY_QR")
 
-        return Subject(staff, qrs(), api.paid(staff))
+        token = api.token(staff)
+        api.paid(staff)
+        given = {"idempotencyKey": key(), "countedAmount": 1}
+        handed = api.get(DOCUMENTS["submitHandIn"], {"input": given}, token=token)["handIn"]
+        return Subject(staff, qrs(), api.paid(staff), handed["id"])
 
     other = api.collector()
     return {"own": of("NV002"), "other": of(other), "-": of("NV002")}
@@ -155,7 +168,13 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             return {"id": about.paid["id"]}
         case "payments":
             return {"contract": about.paid["contractNumber"]}
-        case "limits":
+        case "submitHandIn":
+            for staff in ("NV001", "NV002", "SV001"):  # whoever asks holds something
+                api.paid(staff)
+            return {"input": {"idempotencyKey": key(), "countedAmount": 1}}
+        case "confirmHandIn":
+            return {"id": about.hand_in}
+        case "limits" | "handIns":
             return {"staff": about.staff}
         case "refreshSession":
             return {"refresh": api.login("AU001")["refreshToken"]}

@@ -1,0 +1,153 @@
+"""Hand-ins, and the cash payments that they carry to the office."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from db import payments
+from db.engine import Row, execute, fetch, fetchrow, fetchval
+from domain.hand_ins import HandIn, HandInStatus
+from domain.payments import Custody, Payment
+from domain.staff import Scope
+
+_SELECT = "select h.*, s.name as staff_name from hand_in h join staff s on s.staff_id = h.staff"
+
+
+async def add(hand_in: HandIn) -> None:
+    await execute(
+        """
+        insert into hand_in (id, staff, team, status, expected, declared, note, business_date,
+                             submitted_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        hand_in.id,
+        hand_in.staff_id,
+        hand_in.team,
+        hand_in.status,
+        hand_in.expected_amount,
+        hand_in.declared_amount,
+        hand_in.note,
+        hand_in.business_date,
+        hand_in.submitted_at,
+    )
+
+
+async def confirm(hand_in: HandIn) -> None:
+    await execute(
+        """
+        update hand_in set status = $2, counted = $3, confirmed_at = $4, confirmed_by = $5
+         where id = $1
+        """,
+        hand_in.id,
+        hand_in.status,
+        hand_in.cashier_amount,
+        hand_in.confirmed_at,
+        hand_in.confirmed_by,
+    )
+
+
+async def by_id(hand_in_id: str) -> HandIn | None:
+    row = await fetchrow(f"{_SELECT} where h.id = $1", hand_in_id)
+    return None if row is None else _hand_in(row)
+
+
+async def lock(hand_in_id: str) -> HandIn | None:
+    """Return the hand-in, held against every other writer until the transaction ends."""
+    if await fetchval("select 1 from hand_in where id = $1 for update", hand_in_id) is None:
+        return None
+    return await by_id(hand_in_id)
+
+
+async def lock_held(staff_id: str) -> list[Payment]:
+    """
+    Return the cash that a member of staff holds and may hand in, locked in the order of its ids.
+
+    Two statements: a void that the locks waited for is only visible to a snapshot taken after them.
+    """
+    held = await fetch(
+        "select id from payment where staff = $1 and custody = 'HELD_BY_STAFF' order by id for update",
+        staff_id,
+    )
+    free = await fetch(
+        """
+        select id from unnest($1::text[]) as held (id)
+         where not exists (select from reversal
+                            where payment = held.id and kind = 'VOID'
+                              and status = 'AWAITING_APPROVAL')
+        """,
+        [row["id"] for row in held],
+    )
+    return await payments.by_ids([row["id"] for row in free])
+
+
+async def lock_payments(hand_in_id: str) -> list[str]:
+    """Return the ids of a hand-in's payments, locked in their order."""
+    rows = await fetch(
+        "select id from payment where hand_in = $1 order by id for update", hand_in_id
+    )
+    return [row["id"] for row in rows]
+
+
+async def move(
+    payment_ids: Sequence[str], custody: Custody, hand_in_id: str, now: datetime
+) -> list[Payment]:
+    """Move the cash of payments that this transaction has locked; watchers see a new version."""
+    await execute(
+        """
+        update payment set custody = $2, hand_in = $3, version = version + 1, updated_at = $4
+         where id = any($1)
+        """,
+        payment_ids,
+        custody,
+        hand_in_id,
+        now,
+    )
+    return await payments.by_ids(payment_ids)
+
+
+async def page(
+    scope: Scope,
+    *,
+    status: HandInStatus | None,
+    staff_id: str | None,
+    after: tuple[datetime, str] | None,
+    most: int,
+) -> list[HandIn]:
+    """Return up to *most* hand-ins, newest first, from the one behind the key *after*."""
+    submitted_at, hand_in_id = after or (None, None)
+    rows = await fetch(
+        f"""
+        {_SELECT}
+         where ($1::text is null or h.staff = $1) and ($2::text is null or h.team = $2)
+           and ($3::text is null or h.status = $3) and ($4::text is null or h.staff = $4)
+           and ($5::timestamptz is null or (h.submitted_at, h.id collate "C") < ($5, $6))
+         order by h.submitted_at desc, h.id collate "C" desc limit $7
+        """,
+        scope.staff_id,
+        scope.team,
+        status,
+        staff_id,
+        submitted_at,
+        hand_in_id,
+        most,
+    )
+    return [_hand_in(row) for row in rows]
+
+
+def _hand_in(row: Row) -> HandIn:
+    return HandIn(
+        id=row["id"],
+        staff_id=row["staff"],
+        staff_name=row["staff_name"],
+        team=row["team"],
+        status=HandInStatus(row["status"]),
+        expected_amount=row["expected"],
+        declared_amount=row["declared"],
+        note=row["note"],
+        business_date=row["business_date"],
+        submitted_at=row["submitted_at"],
+        cashier_amount=row["counted"],
+        confirmed_at=row["confirmed_at"],
+        confirmed_by=row["confirmed_by"],
+    )

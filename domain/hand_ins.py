@@ -1,0 +1,155 @@
+"""
+A hand-in: a member of staff brings the cash that they hold to the office, where a cashier counts it.
+
+    payment   HELD_BY_STAFF ──▶ HANDED_IN ──▶ RECONCILED
+    hand-in                     SUBMITTED ──▶ CONFIRMED
+
+Until the cashier has counted, the cash stays in its collector's name: in the ledger and in their limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from enum import StrEnum
+
+from domain.ledger import Account, Posting
+from domain.money import LARGEST, Money
+from domain.refusals import InvalidInput, NotPermitted, Refusal, RefusalCode
+
+LONGEST_NOTE = 500
+
+
+class HandInStatus(StrEnum):
+    SUBMITTED = "SUBMITTED"
+    CONFIRMED = "CONFIRMED"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitHandIn:
+    """What a member of staff says that they bring, in VND."""
+
+    idempotency_key: str
+    counted_amount: int
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HandIn:
+    """
+    `expected_amount` is the sum of its payments, `declared_amount` what their collector counted,
+    `cashier_amount` what the cashier did, None until then; in VND. `business_date` is the Vietnamese
+    day on which it was submitted, `team` the collector's of that day.
+    """
+
+    id: str
+    staff_id: str
+    staff_name: str
+    team: str | None
+    status: HandInStatus
+    expected_amount: int
+    declared_amount: int
+    note: str | None
+    business_date: date
+    submitted_at: datetime
+    cashier_amount: int | None = None
+    confirmed_at: datetime | None = None
+    confirmed_by: str | None = None
+
+    @property
+    def counted_amount(self) -> int:
+        """The cashier's figure; before there is one, the collector's."""
+        return self.declared_amount if self.cashier_amount is None else self.cashier_amount
+
+    @property
+    def variance(self) -> int:
+        """What was counted beyond what was expected; below zero, something lacks."""
+        return self.counted_amount - self.expected_amount
+
+    def confirmed(self, counted: int, *, by: str, now: datetime) -> HandIn:
+        """
+        Return the hand-in as its cashier counted it; the same one for the same figure again.
+
+        Raises NotPermitted to who submitted it, HandInConfirmed for another figure.
+        """
+        if by == self.staff_id:
+            raise NotPermitted(
+                why_vi="tiền bạn nộp phải do thu ngân khác đếm. Hãy nhờ một thu ngân khác xác nhận.",
+                why_en="what you hand in is counted by somebody else. Ask another cashier to confirm it.",
+            )
+        if self.status is HandInStatus.CONFIRMED:
+            if counted != self.counted_amount:
+                raise HandInConfirmed(
+                    hand_in_id=self.id,
+                    counted_amount=self.counted_amount,
+                    confirmed_at=self.confirmed_at,
+                )
+            return self
+        return replace(
+            self,
+            status=HandInStatus.CONFIRMED,
+            cashier_amount=counted,
+            confirmed_at=now,
+            confirmed_by=by,
+        )
+
+
+def check_counted(amount: int) -> None:
+    """Raise InvalidInput for what nobody can have counted."""
+    if not 0 <= amount <= LARGEST:
+        raise InvalidInput(
+            field="countedAmount",
+            problem_vi="là số tiền đã đếm, tính bằng đồng; không được âm.",
+            problem_en="is the amount that was counted, in đồng; it cannot be negative.",
+        )
+
+
+def note_of(text: str | None) -> str | None:
+    """Return a note without the space around it, None for an empty one; raise InvalidInput."""
+    note = (text or "").strip()
+    if len(note) > LONGEST_NOTE:
+        raise InvalidInput(
+            field="note",
+            problem_vi=f"tối đa {LONGEST_NOTE} ký tự; hãy viết ngắn hơn.",
+            problem_en=f"has at most {LONGEST_NOTE} characters; make it shorter.",
+        )
+    return note or None
+
+
+def nothing_held() -> InvalidInput:
+    """Return the refusal to hand in nothing. Cash whose void is being decided is not handed in."""
+    return InvalidInput(
+        field="countedAmount",
+        problem_vi="bạn không giữ khoản tiền mặt nào để nộp; khoản đang chờ duyệt huỷ thì chưa nộp.",
+        problem_en="you hold no cash to hand in; what waits for its void to be decided is not handed in.",
+    )
+
+
+def counted(hand_in: HandIn) -> tuple[Posting, ...]:
+    """
+    Return the postings of a confirmed hand-in: all that was expected leaves the collector's hands.
+
+    What was counted is at the bank; what lacks, or is too much, is a variance for people.
+    """
+    arrived = min(hand_in.counted_amount, hand_in.expected_amount)
+    moves = (
+        (Account.BANK, Account.STAFF_CASH, arrived),
+        (Account.VARIANCE, Account.STAFF_CASH, -hand_in.variance),
+        (Account.BANK, Account.VARIANCE, hand_in.variance),
+    )
+    return tuple(
+        Posting(debit=debit, credit=credit, money=Money(amount), staff_id=hand_in.staff_id)
+        for debit, credit, amount in moves
+        if amount > 0
+    )
+
+
+@dataclass(eq=False, kw_only=True)
+class HandInConfirmed(Refusal):
+    code = RefusalCode.TRANSITION_REFUSED
+    vi = "Lần nộp tiền {hand_in_id} đã được xác nhận lúc {confirmed_at} với {counted_amount} đ. Số tiền đã đếm không sửa được; chênh lệch được xử lý trong hồ sơ của nó."
+    en = "Hand-in {hand_in_id} was confirmed at {confirmed_at} with {counted_amount} VND. That figure stays; what differs is settled in its case."
+
+    hand_in_id: str
+    counted_amount: int
+    confirmed_at: datetime | None
