@@ -11,6 +11,7 @@ from prometheus_client import Counter
 
 from db import webhooks
 from db.transaction import transaction
+from domain.cards import masked
 from domain.cases import CaseKind
 from domain.evidence import Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
@@ -169,9 +170,12 @@ async def _keep(
     context: Context, gateway: Gateway, call: Call, notice: Notice | None
 ) -> WebhookEvent:
     headers = {
-        name.lower(): "…" if name.lower() in SECRET_HEADERS else value
+        name.lower(): "…" if name.lower() in SECRET_HEADERS else masked(value)
         for name, value in call.headers.items()
     }
+    if notice is None:  # nobody will check its signature again
+        body = masked(call.body.decode("latin-1")).encode("latin-1")
+        call = replace(call, query=masked(call.query), body=body)
     return await webhooks.keep(
         context.ids.record("EVT"),
         gateway.name,

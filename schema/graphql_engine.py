@@ -42,6 +42,7 @@ from schema.api_errors import (
     format_error,
     malformed,
 )
+from schema.card_numbers import check_no_card_number
 from schema.limits_of_a_query import Limits, Measure, measure
 
 _core: Any = graphql.execution  # whose executors are generic without saying over what
@@ -166,6 +167,7 @@ class Engine(Generic[C]):
 
     def operation(self, asked: Asked, context: C) -> Operation:
         """Finds what to run; raises `Refused` or `ApiError`."""
+        check_no_card_number(asked.variables)
         prepared = self.prepare(self._find_document(asked, context))
         operations = prepared.operations
         if asked.operation_name is None and len(operations) > 1:
@@ -218,6 +220,7 @@ class Engine(Generic[C]):
     def _prepare(self, key: bytes, text: str) -> Prepared:
         limits = self.limits
         try:
+            check_no_card_number(text)
             document = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
             operations = measure(self._schema, document, limits)
         except GraphQLError as error:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
+from domain.cards import holds_card_number
 from domain.refusals import Language, Refusal, UpstreamUnavailable
 from domain.staff import InvalidCredentials, Role, TooManyTries, Unauthenticated
 from resolvers import sessions
@@ -107,7 +108,7 @@ async def token(request: Request) -> Response:
     """OAuth 2.0 (RFC 6749): `client_credentials` for programs, `refresh_token` for all."""
     context = await http_context(request)
     given = await _form(request)
-    if given is None:
+    if given is None or holds_card_number(" ".join(given.values())):
         return _oauth_error(400, "invalid_request", None, context.language)
     client = _basic(request.headers.get("authorization", ""))
     client_id = client[0] if client else given.get("client_id", "")
