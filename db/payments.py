@@ -8,7 +8,7 @@ from datetime import datetime
 
 import orjson
 
-from db import attempts
+from db import attempts, orders
 from db.engine import Row, execute, fetch, fetchrow, fetchval
 from domain.bills import Item, ItemType
 from domain.methods import PaymentMethod
@@ -18,11 +18,13 @@ from domain.search import PaymentFilter, PaymentOrder, Totals
 from domain.staff import Scope
 
 _SELECT = f"""
-select p.*, s.name as staff_name, {attempts.COLUMNS},
+select p.*, s.name as staff_name, {attempts.COLUMNS}, {orders.COLUMNS},
        (select json_agg(json_build_array(i.type, i.item_id, i.amount) order by i.id)
           from payment_item i where i.payment = p.id)::text as items
   from payment p
   join staff s on s.staff_id = p.staff
+  left join merchant_order o on o.id = p.merchant_order
+  left join staff m on m.staff_id = o.merchant
   left join lateral (
       select * from attempt where attempt.payment = p.id order by created_at desc limit 1
   ) a on true
@@ -36,9 +38,10 @@ async def add(payment: Payment) -> None:
         insert into payment (
             id, version, status, method, amount, currency, contract_number, customer_name, staff,
             team, business_date, receipt_token, notify, created_at, updated_at, expires_at,
-            completed_at, custody, hold_reason, needs_verification, late, posting_status)
+            completed_at, custody, hold_reason, needs_verification, late, posting_status,
+            merchant_order, return_url)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22)
+                $19, $20, $21, $22, $23, $24)
         """,
         payment.id,
         payment.version,
@@ -62,6 +65,8 @@ async def add(payment: Payment) -> None:
         payment.needs_verification,
         payment.late,
         payment.posting_status,
+        payment.order.id if payment.order else None,
+        payment.return_url,
     )
 
 
@@ -210,6 +215,7 @@ def _conditions(scope: Scope, filter: PaymentFilter) -> tuple[list[str], list[ob
     given("p.custody = any({})", filter.custody)
     given("p.staff = {}", filter.staff_id)
     given("p.contract_number = {}", filter.contract_number)
+    given("p.merchant_order = {}", filter.order_id)
     given(
         "p.id in (select payment from attempt where reference = {0} or gateway_id = {0})",
         filter.gateway_reference,
@@ -257,4 +263,6 @@ def _payment(row: Row) -> Payment:
         late=row["late"],
         posting_status=PostingStatus(row["posting_status"]),
         attempt=attempts.of(row),
+        order=orders.of(row),
+        return_url=row["return_url"],
     )

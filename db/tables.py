@@ -70,6 +70,23 @@ class ApiClientRow(Table, tablename="api_client", db=DB):
     created_at = Timestamptz(default=None)
 
 
+class OrderRow(Table, tablename="merchant_order", db=DB):
+    """What a merchant wants paid. `reference` is the merchant's own, and names the order for them."""
+
+    id = Varchar(length=40, primary_key=True, default=None)
+    merchant = refers_to(StaffRow)
+    reference = Varchar(length=64, default=None)
+    amount = BigInt(default=None)
+    currency = Varchar(length=3, default=None)
+    description = Varchar(length=200, default=None)
+    status = Varchar(length=10, default=None)
+    created_at = Timestamptz(default=None)
+    paid_at = Timestamptz(default=None, null=True)
+
+    one_order_a_reference = Unique(["merchant", "reference"])
+    order_amount_is_positive = Check("amount > 0")
+
+
 class HandInRow(Table, tablename="hand_in", db=DB):
     """
     Cash that a member of staff brings to the office. `declared` is what they counted, `counted` what
@@ -99,12 +116,14 @@ class PaymentRow(Table, tablename="payment", db=DB):
     method = Varchar(length=20, default=None)
     amount = BigInt(default=None)
     currency = Varchar(length=3, default=None)
-    contract_number = Varchar(length=40, default=None)
+    contract_number = Varchar(length=40, default=None, null=True)
+    merchant_order = refers_to(OrderRow, null=True)
     customer_name = Varchar(length=200, default=None)
     staff = refers_to(StaffRow)
     team = Varchar(length=64, default=None, null=True)
     business_date = Date(default=None)
     receipt_token = Varchar(length=40, default=None, unique=True)
+    return_url = Text(default=None, null=True)
     notify = JSONB(default=None)
     created_at = Timestamptz(default=None)
     updated_at = Timestamptz(default=None)

@@ -86,7 +86,7 @@ class BillLocked(Refusal):
         " yours, resume or cancel it; if not, ask {held_by}."
     )
 
-    bill_number: str
+    bill_number: str | None
     payment_id: str | None
     held_by: str
     method: PaymentMethod
@@ -99,7 +99,7 @@ class BillAlreadyPaid(Refusal):
     vi = "{bill_number} đã được thanh toán. Hãy tải lại danh sách cước."
     en = "{bill_number} is already paid. Reload the list of bills."
 
-    bill_number: str
+    bill_number: str | None
     paid_at: datetime | None
 
 

@@ -66,6 +66,7 @@ def channels(notify: Notify) -> tuple[Channel, ...]:
 
 
 def message(payment: Payment, confirmation_link: str) -> Message:
+    assert payment.contract_number is not None, "a merchant tells its own customers"
     return Message(
         customer_name=payment.customer_name,
         amount=payment.amount,

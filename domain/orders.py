@@ -1,9 +1,22 @@
-"""A merchant's generic order. Bills and fees of a contract are paid without one."""
+"""
+A merchant's generic order: its own reference, an amount, a currency.
+
+    OPEN ──▶ PAID       by one payment, live or successful, at a time
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+from urllib.parse import urlsplit
+
+from domain.bills import BillAlreadyPaid, BillLocked
+from domain.methods import STAFF_MONEY, PaymentMethod
+from domain.money import LARGEST, Currency, Money
+from domain.refusals import InvalidInput
+
+LONGEST_REFERENCE, LONGEST_DESCRIPTION, LONGEST_URL = 64, 200, 2000
 
 
 class OrderStatus(StrEnum):
@@ -13,8 +26,129 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """`reference` is the merchant's own; `amount` is in the minor unit of its currency."""
+    """`reference` is the merchant's own; `amount` is in the minor unit of `currency`."""
 
     id: str
+    merchant_id: str
+    merchant_name: str
     reference: str
+    amount: int
+    currency: Currency
+    description: str
     status: OrderStatus
+    created_at: datetime
+    paid_at: datetime | None = None
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOrder:
+    """A merchant's request. A reference that is known with the same facts is the same order."""
+
+    idempotency_key: str
+    reference: str
+    amount: int
+    currency: Currency = Currency.VND
+    description: str = ""
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {
+            "reference": self.reference,
+            "amount": self.amount,
+            "currency": self.currency,
+            "description": self.description,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayOrder:
+    """`amount` is the order's own; `return_url` is where the result page sends the payer on to."""
+
+    idempotency_key: str
+    order_id: str
+    amount: int
+    method: PaymentMethod
+    return_url: str | None = None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        return {
+            "order": self.order_id,
+            "amount": self.amount,
+            "method": self.method,
+            "return_url": self.return_url,
+        }
+
+
+def check_order(asked: CreateOrder) -> None:
+    """Raise InvalidInput where no order can be made of what is asked."""
+    _check_text("reference", asked.reference, shortest=1, longest=LONGEST_REFERENCE)
+    _check_text("description", asked.description, shortest=0, longest=LONGEST_DESCRIPTION)
+    _check_amount(asked.amount)
+    if asked.currency is not Currency.VND:
+        raise InvalidInput(
+            field="currency",
+            problem_vi="đơn hàng chỉ nhận VND.",
+            problem_en="an order is in VND.",
+        )
+
+
+def check_payment(asked: PayOrder) -> None:
+    """Raise InvalidInput where no order at all could be paid like this."""
+    _check_amount(asked.amount)
+    if asked.method in STAFF_MONEY:
+        raise InvalidInput(
+            field="method",
+            problem_vi="đơn hàng không thu bằng tiền mặt hay ví của nhân viên; hãy chọn cách khác.",
+            problem_en="an order is not paid in cash or from a staff wallet; choose another method.",
+        )
+    if asked.return_url is not None:
+        parts = urlsplit(asked.return_url)
+        plain = asked.return_url.isascii() and asked.return_url.isprintable()
+        fits = plain and len(asked.return_url) <= LONGEST_URL and " " not in asked.return_url
+        if not (fits and parts.scheme in {"http", "https"} and parts.hostname):
+            raise InvalidInput(
+                field="returnUrl",
+                problem_vi=f"phải là địa chỉ http(s) đầy đủ, tối đa {LONGEST_URL} ký tự.",
+                problem_en=f"must be a whole http(s) address of at most {LONGEST_URL} characters.",
+            )
+
+
+def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:
+    if not (shortest <= len(text.strip()) and len(text) <= longest and text.isprintable()):
+        raise InvalidInput(
+            field=field,
+            problem_vi=f"cần từ {shortest} đến {longest} ký tự, trên một dòng.",
+            problem_en=f"needs {shortest} to {longest} characters, on one line.",
+        )
+
+
+def _check_amount(amount: int) -> None:
+    if not 0 < amount <= LARGEST:
+        raise InvalidInput(
+            field="amount",
+            problem_vi="phải là số đồng nguyên dương.",
+            problem_en="must be a positive whole number of đồng.",
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class OrderInPayment(BillLocked):
+    """One live payment of an order at a time. `bill_number` is null."""
+
+    vi = "Đơn hàng đang được thanh toán bằng {method}, đến {until}. Hãy tiếp tục hoặc huỷ giao dịch {payment_id}."
+    en = (
+        "The order is being paid by {method}, until {until}. Resume or cancel payment {payment_id}."
+    )
+
+
+@dataclass(eq=False, kw_only=True)
+class OrderAlreadyPaid(BillAlreadyPaid):
+    """`bill_number` is null."""
+
+    vi = "Đơn hàng đã được thanh toán lúc {paid_at}. Không cần trả nữa."
+    en = "The order was paid at {paid_at}. There is nothing left to pay."

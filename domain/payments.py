@@ -1,5 +1,5 @@
 """
-A payment: one try at collecting bills and fees by one method.
+A payment: one try at collecting bills and fees, or a merchant's order, by one method.
 
     PENDING ──▶ PROCESSING ──▶ SUCCESS ◀─ ─ ─ ┐ LATE_SUCCESS, when money
        │            ├────────▶ FAILED    ─ ─ ─┤ is proven to have arrived
@@ -106,7 +106,9 @@ class Payment:
 
     `amount` is in the minor unit of `currency`. `business_date` is the Vietnamese day of creation,
     on which limits count it. `attempt` is the latest conversation with a gateway (None for cash).
-    `receipt_token` can't be guessed: it opens the public receipt. A bill payment has no `order`.
+    `receipt_token` can't be guessed: it opens the public receipt. A bill payment has a contract and items,
+    and no `order`; an order's payment has neither. `staff_id` is who opened it: a member of staff, or a merchant's
+    program. `return_url` is where the result page sends an order's payer on to.
     """
 
     id: str
@@ -115,7 +117,7 @@ class Payment:
     method: PaymentMethod
     amount: int
     currency: Currency
-    contract_number: str
+    contract_number: str | None
     customer_name: str
     items: tuple[Item, ...]
     staff_id: str
@@ -135,6 +137,7 @@ class Payment:
     posting_status: PostingStatus = PostingStatus.NONE
     attempt: Attempt | None = None
     order: Order | None = None
+    return_url: str | None = None
 
     @property
     def money(self) -> Money:
@@ -185,9 +188,10 @@ class Payment:
         moved = replace(moved, completed_at=now, needs_verification=False, hold_reason=None)
         if status is not PaymentStatus.SUCCESS:
             return moved
+        owed = self.contract_number is not None  # Revenue knows bills, and no orders
         return replace(
             moved,
-            posting_status=PostingStatus.PENDING,
+            posting_status=PostingStatus.PENDING if owed else PostingStatus.NONE,
             custody=Custody.HELD_BY_STAFF if self.method is PaymentMethod.CASH else None,
         )
 

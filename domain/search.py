@@ -27,6 +27,7 @@ class PaymentFilter:
     custody: Sequence[Custody] | None = None
     staff_id: str | None = None
     contract_number: str | None = None
+    order_id: str | None = None
     gateway_reference: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None
@@ -46,6 +47,7 @@ class PaymentFilter:
             and (self.custody is None or payment.custody in self.custody)
             and self.staff_id in {None, payment.staff_id}
             and self.contract_number in {None, payment.contract_number}
+            and self.order_id in {None, payment.order.id if payment.order else None}
             and (self.gateway_reference is None or self.gateway_reference in references)
             and (self.created_from is None or payment.created_at >= self.created_from)
             and (self.created_to is None or payment.created_at < self.created_to)

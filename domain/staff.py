@@ -65,6 +65,8 @@ class Operation(StrEnum):
     READ_DAY_CLOSE = "read the close of a day"
     READ_LEDGER = "read the ledger"
     READ_TIMELINE = "read what was written about a payment"
+    SELL = "create and pay orders"
+    READ_ORDER = "read orders"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
@@ -73,17 +75,19 @@ _LOOKS_ON = _OFFICE | {Role.SERVICE}
 
 MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_CUSTOMER: _COLLECTS | _OFFICE,
-    Operation.READ_PAYMENT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
+    Operation.READ_PAYMENT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE, Role.MERCHANT},
     Operation.READ_LIMIT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
     Operation.COLLECT: _COLLECTS,
-    Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN},
-    Operation.CANCEL: _COLLECTS | {Role.ADMIN},
     Operation.SUBMIT_HAND_IN: _COLLECTS,
     Operation.CONFIRM_HAND_IN: frozenset({Role.CASHIER}),
     Operation.READ_HAND_INS: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
     Operation.READ_DAY_CLOSE: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
     Operation.READ_LEDGER: _LOOKS_ON,
     Operation.READ_TIMELINE: _LOOKS_ON | {Role.SUPERVISOR},
+    Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN, Role.MERCHANT},
+    Operation.CANCEL: _COLLECTS | {Role.ADMIN, Role.MERCHANT},
+    Operation.SELL: frozenset({Role.MERCHANT}),
+    Operation.READ_ORDER: _OFFICE | {Role.MERCHANT, Role.SERVICE},
 }
 
 # Beyond the role, Staff Management must have given this permission.

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from db import attempts, bills, jobs, ledger, limits, payments
+from db import attempts, bills, jobs, ledger, limits, orders, payments
 from db.jobs import Job
 from db.transaction import transaction
 from domain.decisions import decide
@@ -92,8 +92,13 @@ async def apply(
 
 
 async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
-    late = payment.is_final and evidence.finding is Finding.PAID
-    return await bills.are_open(payment) if late else True
+    """Tell whether what a payment that has ended was for can still be paid by it."""
+    if not (payment.is_final and evidence.finding is Finding.PAID):
+        return True
+    if payment.order is None:
+        return await bills.are_open(payment)
+    await orders.lock(payment.order.id)
+    return await orders.collection(payment.order.id, but=payment.id) is None
 
 
 async def _write(
@@ -131,9 +136,11 @@ async def _carry_out(effect: Effect, payment: Payment) -> None:
         case Effect.NONE:
             pass
         case Effect.COLLECT:
+            await orders.paid(payment)
             await limits.use(*counted, today=payment.business_date)
         case Effect.COLLECT_LATE:
             await bills.lock_again(payment)
+            await orders.paid(payment)
             await limits.use_late(*counted, today=payment.business_date)
         case Effect.RELEASE:
             await bills.release(payment)
@@ -141,7 +148,13 @@ async def _carry_out(effect: Effect, payment: Payment) -> None:
 
 
 def after_success(payment: Payment) -> Sequence[Job]:
-    """Return what a success sets going, enqueued with it; Debt is told once Revenue has recorded it."""
+    """
+    Return what a success sets going, enqueued with it; Debt is told once Revenue has recorded it.
+
+    Neither knows a merchant's orders, and the merchant tells its own customer.
+    """
+    if payment.order is not None:
+        return []
     return [
         Job(name="record_payment", subject=payment.id),
         Job(name="notify_customer", subject=payment.id),

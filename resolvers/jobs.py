@@ -90,6 +90,7 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
     if payment.posting_status is PostingStatus.DONE:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
+    assert payment.contract_number is not None, "Revenue knows no orders"
     try:
         await context.revenue.record(
             transaction_id=payment.id,
@@ -110,6 +111,7 @@ async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
     """Tell the debt system; the job is made by the transaction that notes Revenue's record."""
     payment = await _payment(payment_id)
     assert payment.posting_status is PostingStatus.DONE, "enqueued with Revenue's record"
+    assert payment.contract_number is not None
     await context.debts.settle(
         transaction_id=payment.id,
         contract_number=payment.contract_number,

@@ -193,7 +193,7 @@ async def _promise(
             return None
         await payments.add(done)
         if not await bills.lock(payment):
-            others = await held(payment.contract_number, payment.items, but=payment.id)
+            others = await held(customer.contract_number, payment.items, but=payment.id)
             raise Refused(others) if others else bills.TakenMeanwhile
         await limits.take(
             actor.id,

@@ -20,6 +20,7 @@ from schema.graphql_http import GraphQLEndpoint
 from schema.graphql_ws import GraphQLSockets
 from schema.health import healthz, metrics, readyz
 from schema.receipts import receipt
+from schema.rest import pay_order
 from schema.root import schema
 from schema.settings import Settings, load
 from schema.webhooks import webhook
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             Route("/oauth/token", identity.token, methods=["POST"]),
             Route("/.well-known/jwks.json", identity.jwks),
             Route("/webhooks/{path:path}", webhook, methods=["GET", "POST"]),
+            Route("/payments", pay_order, methods=["POST"]),
             Route("/pay/{token}", receipt),
             Route("/healthz", healthz),
             Route("/readyz", readyz),

@@ -23,7 +23,10 @@ from schema.graphql_http import language_of
 from schema.settings import Settings
 
 LARGEST_FORM = 16 * 1024
-SANDBOX_CLIENTS = (("dashboard", "Dashboard", Role.SERVICE, "dashboard-secret"),)
+SANDBOX_CLIENTS = (
+    ("dashboard", "Dashboard", Role.SERVICE, "dashboard-secret"),
+    ("shop", "Cửa hàng mẫu", Role.MERCHANT, "shop-secret"),
+)
 
 
 async def http_context(request: Request) -> Context:

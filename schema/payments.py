@@ -20,6 +20,7 @@ from domain.money import Currency
 from resolvers import gateways, inquiries, watching
 from resolvers import payments as resolve
 from resolvers.context import Context
+from resolvers.orders import payments_of
 from resolvers.receipts import signatures
 from schema.common import Amount, Info, Refusal, answered, attempted, said
 from schema.shows import shows
@@ -79,7 +80,18 @@ class Collector:
 class Order:
     id: strawberry.ID
     reference: str
+    amount: Amount
+    currency: Currency
+    description: str
     status: orders.OrderStatus
+    created_at: datetime
+    paid_at: datetime | None
+
+    @strawberry.field(
+        graphql_type=list["Payment"], description="Every payment opened for it, oldest first."
+    )
+    async def payments(self, root: strawberry.Parent[orders.Order]) -> list[payments.Payment]:
+        return await payments_of(root)
 
 
 @shows(receipts.Signature, description="Ed25519 over the UTF-8 bytes of `payload`; see the JWKS.")

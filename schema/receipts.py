@@ -1,8 +1,9 @@
-"""The public receipt, in its first form: a plain page that anyone with its address can check."""
+"""The result page and receipt: shows a QR while it can be paid, and what anyone can check after that."""
 
 from __future__ import annotations
 
 from html import escape
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -10,11 +11,12 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from domain.bills import ItemType
 from domain.calendar import local
 from domain.methods import PaymentMethod
-from domain.payments import PaymentStatus
+from domain.payments import Payment, PaymentStatus
 from domain.refusals import NotFound
 from resolvers import receipts
 from resolvers.receipts import Receipt
 from schema.graphql_http import language_of
+from schema.payments import qr_image
 
 SAID = {
     PaymentStatus.PENDING: "Đang chờ",
@@ -48,7 +50,7 @@ async def receipt(request: Request) -> Response:
         text = refused.say(language_of(request.headers))
         if wants_json:
             return JSONResponse({"error": {"code": refused.code, "message": text}}, 404)
-        return HTMLResponse(_PAGE.format(title="404", body=f"<p>{escape(text)}</p>"), 404)
+        return HTMLResponse(_PAGE.format(title="404", head="", body=f"<p>{escape(text)}</p>"), 404)
     headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
     if wants_json:
         signature = found.signature
@@ -68,7 +70,7 @@ def _page(found: Receipt) -> str:
     payment, signature = found.payment, found.signature
     rows = {
         "Mã giao dịch": payment.id,
-        "Hợp đồng": payment.contract_number,
+        **_of_what(payment),
         "Số tiền": _dong(payment.amount),
         "Hình thức": BY[payment.method],
         "Thời điểm": f"{local(payment.completed_at or payment.created_at):%H:%M %d/%m/%Y}",
@@ -82,13 +84,56 @@ def _page(found: Receipt) -> str:
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items()
     )
     body = f"""<p class="status {payment.status.lower()}">{SAID[payment.status]}</p>
-<table>{table}</table><ul>{items}</ul>
+{_qr(payment)}{_back(payment)}<table>{table}</table><ul>{items}</ul>
 <h2>Chữ ký số</h2>
 <p>{signature.algorithm}, khoá <code>{signature.key_id}</code>
 trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ sau:</p>
 <pre>{escape(signature.payload)}</pre>
 <pre>{escape(signature.value)}</pre>"""
-    return _PAGE.format(title=f"Biên nhận {escape(payment.id)}", body=body)
+    return _PAGE.format(title=f"Biên nhận {escape(payment.id)}", head=_again(payment), body=body)
+
+
+def _qr(payment: Payment) -> str:
+    if payment.qr_payload is None:
+        return ""
+    return f'<p><img class="qr" alt="Mã QR" src="{qr_image(payment.qr_payload)}"></p>'
+
+
+def _back(payment: Payment) -> str:
+    address = _return_address(payment)
+    if address is None:
+        return ""
+    return f'<p><a href="{escape(address)}">Quay lại trang bán hàng</a></p>'
+
+
+def _again(payment: Payment) -> str:
+    """Look again while it is open; then send a merchant's payer on."""
+    if not payment.is_final:
+        return '<meta http-equiv="refresh" content="3">'
+    address = _return_address(payment)
+    return f'<meta http-equiv="refresh" content="5;url={escape(address)}">' if address else ""
+
+
+def _return_address(payment: Payment) -> str | None:
+    """Return where the payer goes on to, with what became of the order. It proves nothing: merchants ask us."""
+    if payment.return_url is None or payment.order is None or not payment.is_final:
+        return None
+    said = urlencode(
+        {
+            "order_id": payment.order.reference,
+            "transaction_id": payment.id,
+            "status": payment.status.lower(),
+        }
+    )
+    parts = urlsplit(payment.return_url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, said)))))
+
+
+def _of_what(payment: Payment) -> dict[str, str]:
+    if payment.order is not None:
+        return {"Đơn hàng": payment.order.reference}
+    assert payment.contract_number is not None
+    return {"Hợp đồng": payment.contract_number}
 
 
 def _dong(amount: int) -> str:
@@ -96,11 +141,12 @@ def _dong(amount: int) -> str:
 
 
 _PAGE = """<!doctype html><html lang="vi"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>
+<meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>{head}
 <style>
 body{{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}}
 th{{text-align:left;font-weight:500;color:#57606a;padding:.25rem 1rem .25rem 0;vertical-align:top}}
 pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.75rem;border-radius:6px;font-size:.8rem}}
 .status{{font-size:1.5rem;font-weight:600}}.success{{color:#1a7f37}}.failed,.expired,.cancelled{{color:#cf222e}}
+.qr{{width:16rem;max-width:100%}}
 h2{{font-size:1rem;margin-top:2rem}}
 </style></head><body><h1>Biên nhận</h1>{body}</body></html>"""

@@ -9,18 +9,32 @@ from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
 from schema.hand_ins import HandInMutation, HandInQuery
 from schema.limits import LimitQuery, LimitSubscription
+from schema.orders import OrderMutation, OrderQuery
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.sessions import SessionMutation, SessionQuery
 from schema.transactions import TransactionQuery, TransactionSubscription
 
 
 @strawberry.type
-class Query(SessionQuery, CustomerQuery, LimitQuery, PaymentQuery, TransactionQuery, HandInQuery):
+class Query(
+    SessionQuery,
+    CustomerQuery,
+    LimitQuery,
+    PaymentQuery,
+    OrderQuery,
+    TransactionQuery,
+    HandInQuery,
+):
     pass
 
 
 @strawberry.type
-class Mutation(SessionMutation, PaymentMutation, HandInMutation):
+class Mutation(
+    SessionMutation,
+    PaymentMutation,
+    OrderMutation,
+    HandInMutation,
+):
     pass
 
 

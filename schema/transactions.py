@@ -27,6 +27,7 @@ class PaymentFilter:
     custody: list[payments.Custody] | None = None
     staff_id: strawberry.ID | None = None
     contract_number: strawberry.ID | None = None
+    order_id: strawberry.ID | None = None
     gateway_reference: str | None = None
     created_from: datetime | None = None
     created_to: datetime | None = None

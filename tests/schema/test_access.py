@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 
 from schema.root import schema
 from tests.house import Api, Sandbox, key, until
+from tests.schema.test_orders import created, merchant_token
 
 pytest_plugins = ["tests.house"]
 
@@ -54,6 +55,9 @@ confirmHandIn    own     | 401    403   403   403   yes   403   403   403   403
 confirmHandIn    other   | 401    403   403   403   yes   403   403   403   403
 handIns          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
+createOrder      -       | 401    403   403   403   403   403   403   403   403
+payOrder         -       | 401    403   403   403   403   403   403   403   403
+order            other   | 401    403   403   403   403   yes   yes   yes   yes
 limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
@@ -75,6 +79,9 @@ DOCUMENTS = {
     "submitHandIn": "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } errors { code } } }",
     "confirmHandIn": "mutation ($id: ID!) { confirmHandIn(id: $id, countedAmount: 1) { handIn { id } errors { code } } }",
     "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
+    "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
+    "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
+    "order": "query ($id: ID!) { order(id: $id) { id } }",
     "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
     "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
     "limitChanged": "subscription { limitChanged { kind } }",
@@ -176,6 +183,13 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             return {"id": about.hand_in}
         case "limits" | "handIns":
             return {"staff": about.staff}
+        case "createOrder":
+            return {"input": {"idempotencyKey": key(), "reference": key(), "amount": 1000}}
+        case "payOrder":
+            order = {"orderId": "ORD_none", "amount": 1000, "method": "VNPAY_QR"}
+            return {"input": {"idempotencyKey": key()} | order}
+        case "order":
+            return {"id": created(api, merchant_token(api))["order"]["id"]}
         case "refreshSession":
             return {"refresh": api.login("AU001")["refreshToken"]}
         case _:

@@ -1,0 +1,84 @@
+"""Merchants' orders, as the API shows and takes them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import strawberry
+
+from domain import orders
+from domain.methods import PaymentMethod
+from domain.money import Currency
+from resolvers import gateways
+from resolvers import orders as resolve
+from schema.common import Amount, Info, Refusal, attempted, said
+from schema.payments import Order, Payment
+
+
+@strawberry.input
+class CreateOrderInput:
+    idempotency_key: str
+    reference: str
+    amount: Amount
+    currency: Currency = Currency.VND
+    description: str = ""
+
+    def to_domain(self) -> orders.CreateOrder:
+        return orders.CreateOrder(**vars(self))
+
+
+@strawberry.input
+class PayOrderInput:
+    idempotency_key: str
+    order_id: strawberry.ID
+    amount: Amount
+    method: PaymentMethod
+    return_url: str | None = None
+
+    def to_domain(self) -> orders.PayOrder:
+        return orders.PayOrder(**vars(self))
+
+
+@strawberry.type
+class CreateOrderPayload:
+    order: Order | None = None
+    replayed: bool = False
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class PayOrderPayload:
+    payment: Payment | None = None
+    replayed: bool = False
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class OrderQuery:
+    @strawberry.field(graphql_type=Order)
+    async def order(self, info: Info, id: strawberry.ID) -> orders.Order:
+        return await resolve.read(info.context, id)
+
+
+@strawberry.type
+class OrderMutation:
+    @strawberry.mutation(
+        description="Keep an order under the merchant's own reference: the same reference and amount is"
+        " the same order."
+    )
+    async def create_order(self, info: Info, input: CreateOrderInput) -> CreateOrderPayload:
+        done, errors = await attempted(resolve.create(info.context, input.to_domain()))
+        if done is None:
+            return CreateOrderPayload(errors=errors)
+        return CreateOrderPayload(order=cast("Order", done.order), replayed=done.replayed)
+
+    @strawberry.mutation(description="Open a payment of the whole order: a QR or a payment page.")
+    async def pay_order(self, info: Info, input: PayOrderInput) -> PayOrderPayload:
+        done, errors = await attempted(resolve.pay(info.context, input.to_domain()))
+        if done is None:
+            return PayOrderPayload(errors=errors)
+        return PayOrderPayload(
+            payment=cast("Payment", done.payment),
+            replayed=done.replayed,
+            errors=said(gateways.why_unavailable(info.context, done.payment)),
+        )
