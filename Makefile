@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test demo check schema test-external lock clean
+.PHONY: help run test crash demo check schema test-external lock clean
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
@@ -23,6 +23,9 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 	@: $${MOBINET_DATABASE_URL:?set it to a PostgreSQL where databases may be created} \
 	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
 	@$(PYTEST) $(ARGS)
+
+crash: $(INSTALLED)  ## Kill a process at every step of every flow, and see that no money is lost; CRASH_SEED=n repeats one
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL CRASH=all $(BIN)/pytest -q -s tests/crash $(ARGS)
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)
