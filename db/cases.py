@@ -1,9 +1,59 @@
-"""Cases, opened in the transaction that found the money."""
+"""Cases with what was said of them, and what the books say of the money that they are about."""
 
 from __future__ import annotations
 
-from db.engine import execute
-from domain.cases import Approval, Case
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from db.engine import Row, execute, fetch, fetchrow, fetchval
+from domain.cases import (
+    RECORD,
+    Approval,
+    Case,
+    CaseDecision,
+    CaseKind,
+    CaseStatus,
+    Standing,
+)
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payments import PaymentStatus
+from domain.staff import Scope
+
+# One row a case; what stands in suspense on its payment's behalf is read with it, not kept twice.
+_SELECT = f"""
+select c.*, p.status as p_status, p.amount as p_amount,
+       p.posting_status = 'FAILED' as refused, books.*,
+       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at) order by a.id)
+          from case_approval a where a.money_case = c.id)::text as approvals,
+       (select coalesce(sum(other.amount), 0)::bigint from money_case other
+         where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
+           and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE,SUSPICIOUS}}')
+           and other.about is distinct from '{RECORD}') as claimed,
+       not exists (select from payment_item mine
+                     join payment_item theirs using (contract_number, type, item_id)
+                    where mine.payment = c.payment and theirs.payment <> c.payment
+                      and theirs.locked) as bills_open
+  from money_case c
+  left join payment p on p.id = c.payment
+  left join hand_in h on h.id = c.hand_in
+ cross join lateral (
+      select coalesce(sum(moved) filter (where account = 'suspense' and currency = 'VND'), 0)::bigint
+                 as suspense,
+             coalesce(sum(moved) filter (where account = 'customer_receivable'), 0)::bigint
+                 as receivable,
+             max(currency) filter (where account = 'suspense' and currency <> 'VND')
+                 as foreign_currency,
+             coalesce(sum(moved) filter (where account = 'suspense' and currency <> 'VND'), 0)::bigint
+                 as foreign_amount
+        from entry join posting on posting.entry = entry.id
+       cross join lateral (values (credit, posting.amount), (debit, -posting.amount))
+                  as side (account, moved)
+       where entry.payment = c.payment) as books (suspense, receivable, foreign_currency, foreign_amount)
+"""
 
 
 async def open_case(case: Case) -> None:
@@ -42,4 +92,152 @@ async def approve(case_id: str, approval: Approval) -> None:
         approval.decision,
         approval.reason,
         approval.at,
+    )
+
+
+async def joined(case: Case) -> str | None:
+    """
+    Let an open case tell of *case* too, where that is the same money; return its id, None without one.
+
+    A claim that comes again, or that is proven at last, is no second case. The payment is locked.
+    """
+    return await fetchval(
+        """
+        update money_case set amount = coalesce(amount, $3::bigint), about = coalesce($4::text, about)
+         where id = (select id from money_case
+                      where payment = $1 and kind = $2 and status <> 'RESOLVED'
+                        and kind in ('LATE_MONEY', 'SUSPICIOUS')
+                        and (amount is null or $3::bigint is null or amount = $3::bigint)
+                      order by opened_at limit 1)
+        returning id
+        """,
+        case.payment_id,
+        case.kind,
+        case.amount,
+        case.about,
+    )
+
+
+async def by_id(case_id: str, now: datetime) -> Case | None:
+    row = await fetchrow(_SELECT + " where c.id = $1", case_id)
+    return None if row is None else _case(row, now)
+
+
+async def lock(case_id: str, now: datetime) -> Case | None:
+    """
+    Return the case, held until the transaction ends; its payment is locked before it, always.
+
+    Two statements: what the lock waited for is only visible to a snapshot taken after it.
+    """
+    if await fetchval("select 1 from money_case where id = $1 for update", case_id) is None:
+        return None
+    return await by_id(case_id, now)
+
+
+async def save(case: Case) -> None:
+    """Write how far the case is decided; its approvals are kept by `approve`."""
+    await execute(
+        "update money_case set status = $2, decision = $3, resolved_at = $4 where id = $1",
+        case.id,
+        case.status,
+        case.decision,
+        case.resolved_at,
+    )
+
+
+def key(case: Case) -> tuple[datetime, str]:
+    """Return where *case* stands in a page, newest first: unique."""
+    return case.opened_at, case.id
+
+
+async def page(
+    scope: Scope,
+    status: CaseStatus | None,
+    *,
+    after: Sequence[object] | None,
+    most: int,
+    now: datetime,
+) -> list[Case]:
+    """Return up to *most* cases, newest first, from the one behind the key *after* (see `key`)."""
+    opened_at, case_id = after or (None, None)
+    rows = await fetch(
+        _SELECT
+        + """
+         where ($1::text is null or c.status = $1)
+           and ($2::text is null or coalesce(p.team, h.team) = $2)
+           and ($3::timestamptz is null or (c.opened_at, c.id collate "C") < ($3, $4::text))
+         order by c.opened_at desc, c.id collate "C" desc
+         limit $5
+        """,
+        status,
+        scope.team,
+        opened_at,
+        case_id,
+        most,
+    )
+    return [_case(row, now) for row in rows]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """How many cases of a kind wait for people, and since when."""
+
+    kind: CaseKind
+    count: int
+    since: datetime
+
+
+async def waiting() -> list[Waiting]:
+    rows = await fetch(
+        """
+        select kind, count(*) as count, min(opened_at) as since from money_case
+         where status <> 'RESOLVED' group by kind
+        """
+    )
+    return [
+        Waiting(kind=CaseKind(row["kind"]), count=row["count"], since=row["since"]) for row in rows
+    ]
+
+
+def _case(row: Row, now: datetime) -> Case:
+    return Case(
+        id=row["id"],
+        kind=CaseKind(row["kind"]),
+        status=CaseStatus(row["status"]),
+        opened_at=row["opened_at"],
+        amount=row["amount"],
+        payment_id=row["payment"],
+        gateway=GatewayName(row["gateway"]) if row["gateway"] else None,
+        reversal_id=row["reversal"],
+        hand_in_id=row["hand_in"],
+        about=row["about"],
+        decision=CaseDecision(row["decision"]) if row["decision"] else None,
+        resolved_at=row["resolved_at"],
+        approvals=tuple(
+            Approval(
+                actor=actor,
+                decision=CaseDecision(decision),
+                reason=reason,
+                at=datetime.fromisoformat(at),
+            )
+            for actor, decision, reason, at in orjson.loads(row["approvals"] or "[]")
+        ),
+        standing=_standing(row),
+        seen_at=now,
+    )
+
+
+def _standing(row: Row) -> Standing | None:
+    if row["p_status"] is None:
+        return None
+    foreign = row["foreign_amount"]
+    return Standing(
+        status=PaymentStatus(row["p_status"]),
+        owed=row["p_amount"],
+        suspense=row["suspense"],
+        claimed=row["claimed"],
+        receivable=row["receivable"],
+        refused=row["refused"],
+        bills_open=row["bills_open"],
+        foreign=Money(foreign, Currency(row["foreign_currency"])) if foreign else None,
     )

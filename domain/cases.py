@@ -1,4 +1,11 @@
-"""Cases: money that does not fit, waiting for people."""
+"""
+Cases: money that does not fit, waiting for people. Two of them close it, by the same decision.
+
+    OPEN ──▶ AWAITING_SECOND ──▶ RESOLVED
+               ↺ the first may change their word
+
+What a decision does to money is in rulings.py; what may be decided is in the table CHOICES below.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +14,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.methods import GatewayName
+from domain.money import Money
+from domain.payments import PaymentStatus, TransitionRefused
+from domain.refusals import InvalidInput, NotPermitted
+from domain.staff import Role
 
 
 class CaseKind(StrEnum):
@@ -47,6 +58,57 @@ class Approval:
     at: datetime
 
 
+_MONEY = frozenset(CaseDecision)
+_ACKNOWLEDGE = frozenset({CaseDecision.CLOSE})
+_YES_OR_NO = frozenset({CaseDecision.APPLY, CaseDecision.CLOSE})
+
+CHOICES: dict[CaseKind, frozenset[CaseDecision]] = {
+    CaseKind.AMOUNT_MISMATCH: _MONEY,
+    CaseKind.CURRENCY_MISMATCH: _MONEY,
+    CaseKind.SUSPICIOUS: _MONEY,
+    CaseKind.UNKNOWN_OUTCOME: _MONEY,  # of a reversal: it was paid out, or it was not
+    CaseKind.LATE_MONEY: _MONEY,
+    CaseKind.PAID_TWICE: _MONEY
+    - {CaseDecision.APPLY},  # of a refused record: Revenue is asked again
+    CaseKind.APPROVAL: _YES_OR_NO,
+    CaseKind.UNMATCHED: _ACKNOWLEDGE,
+    CaseKind.VARIANCE: _ACKNOWLEDGE,
+    CaseKind.SETTLEMENT: _ACKNOWLEDGE,
+}
+
+# What a PAID_TWICE case is about when Revenue refused to record a success: no second payment.
+RECORD = "revenue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """
+    What the books say of a case's payment, in VND where no currency is named.
+
+    `suspense` and `foreign` wait for people, the latter in another currency; `claimed` is what of it
+    the payment's other open cases are about. `receivable` is what its bills were paid with and what
+    was not given back, `refused` that Revenue did not record it. `bills_open`: neither paid nor held by
+    another payment.
+    """
+
+    status: PaymentStatus
+    owed: int
+    suspense: int
+    claimed: int
+    receivable: int
+    refused: bool
+    bills_open: bool
+    foreign: Money | None = None
+
+
+class Step(StrEnum):
+    """What one person's word is to a case."""
+
+    REPEAT = "REPEAT"  # it was said before
+    FIRST = "FIRST"
+    SECOND = "SECOND"  # it is decided
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
@@ -54,6 +116,7 @@ class Case:
 
     `about` says what no other field names: a gateway's number, a settlement line. `approvals` are in
     the order in which they were given; whoever asked for a reversal has approved it by asking.
+    `seen_at` is when it was read, by the database's clock.
     """
 
     id: str
@@ -69,3 +132,120 @@ class Case:
     decision: CaseDecision | None = None
     resolved_at: datetime | None = None
     approvals: tuple[Approval, ...] = ()
+    standing: Standing | None = None
+    seen_at: datetime | None = None
+
+    @property
+    def owner(self) -> Role:
+        """Who must act: nobody else may resolve a case, of whatever kind."""
+        return Role.FINANCE
+
+    @property
+    def age_seconds(self) -> int:
+        """How long it has waited; of a resolved one, how long it had to."""
+        end = self.resolved_at or self.seen_at or self.opened_at
+        return max(0, int((end - self.opened_at).total_seconds()))
+
+    @property
+    def choices(self) -> frozenset[CaseDecision]:
+        if self.kind is CaseKind.UNKNOWN_OUTCOME and self.reversal_id is not None:
+            return _YES_OR_NO
+        return _MONEY if self.of_record else CHOICES[self.kind]
+
+    @property
+    def of_record(self) -> bool:
+        """Whether Revenue refused to record a success, which is not owed then."""
+        return self.kind is CaseKind.PAID_TWICE and self.about == RECORD
+
+    @property
+    def waiting(self) -> int:
+        """How much money this case is about that has no owner yet, in VND."""
+        if self.standing is None or CaseDecision.REFUND not in self.choices:
+            return 0
+        if self.of_record:
+            return self.standing.receivable if self.standing.refused else 0
+        if self.amount is not None:
+            return min(self.amount, self.standing.suspense)
+        return max(0, self.standing.suspense - self.standing.claimed)
+
+    @property
+    def foreign(self) -> Money | None:
+        """The money of this case in another currency."""
+        about_money = CaseDecision.REFUND in self.choices and self.amount is None
+        return self.standing.foreign if self.standing and about_money else None
+
+    @property
+    def suggestion(self) -> CaseDecision | None:
+        """What the books speak for; None where people must judge alone, or it is decided."""
+        now = self.standing
+        if now is None or self.status is CaseStatus.RESOLVED or self.of_record:
+            return None
+        if self.kind in {CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY}:
+            if now.suspense >= now.owed and now.bills_open and now.status is not _PAID:
+                return CaseDecision.APPLY
+        elif self.kind not in {CaseKind.CURRENCY_MISMATCH, CaseKind.PAID_TWICE}:
+            return None
+        if self.waiting or self.foreign:
+            return CaseDecision.REFUND
+        return CaseDecision.CLOSE if now.status is _PAID else None
+
+    def hear(self, actor: str, wanted: CaseDecision) -> Step:
+        """
+        Return what the word of *actor* is to the case.
+
+        Raises InvalidInput where it can't be decided so, or the first decided otherwise; NotPermitted
+        for whoever asked for the reversal; AlreadyResolved.
+        """
+        agreed = {one.actor for one in self.approvals if one.decision is self.decision}
+        if self.status is CaseStatus.RESOLVED:
+            if wanted is self.decision and actor in agreed:
+                return Step.REPEAT
+            raise AlreadyResolved(
+                payment_id=self.payment_id, case_id=self.id, decision=self.decision
+            )
+        if wanted not in self.choices:
+            raise _not_a_choice(self.choices)
+        if self.kind is CaseKind.APPROVAL:
+            if any(one.actor == actor for one in self.approvals):
+                raise NotPermitted(
+                    why_vi="bạn là người đề nghị. Hãy nhờ người khác duyệt.",
+                    why_en="you asked for it. Somebody else has to decide.",
+                )
+            return Step.SECOND
+        if not agreed:
+            return Step.FIRST
+        if wanted is self.decision:
+            return Step.REPEAT if actor in agreed else Step.SECOND
+        if actor in agreed:
+            return Step.FIRST
+        raise _decided_otherwise(self.decision, agreed)
+
+
+_PAID = PaymentStatus.SUCCESS
+
+
+@dataclass(eq=False, kw_only=True)
+class AlreadyResolved(TransitionRefused):
+    vi = "Hồ sơ {case_id} đã được giải quyết: {decision}. Hãy tải lại danh sách."
+    en = "Case {case_id} is resolved: {decision}. Load the list again."
+
+    case_id: str
+    decision: CaseDecision | None
+
+
+def _not_a_choice(choices: frozenset[CaseDecision]) -> InvalidInput:
+    listed = ", ".join(one for one in CaseDecision if one in choices)
+    return InvalidInput(
+        field="decision",
+        problem_vi=f"hồ sơ loại này chỉ nhận {listed}.",
+        problem_en=f"a case of this kind takes only {listed}.",
+    )
+
+
+def _decided_otherwise(decision: CaseDecision | None, agreed: set[str]) -> InvalidInput:
+    who = ", ".join(sorted(agreed))
+    return InvalidInput(
+        field="decision",
+        problem_vi=f"{who} đã chọn {decision}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định.",
+        problem_en=f"{who} decided {decision}. Decide the same, or ask {who} to change it.",
+    )

@@ -8,28 +8,35 @@ from typing import assert_never
 
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
-from domain.cases import CaseKind
+from domain.cases import Case, CaseKind
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding, Grade
 from domain.ledger import Posting
 from domain.methods import GatewayName
 from domain.payments import HoldReason, Payment, PaymentStatus
+from domain.rulings import rule
 
 
 def decide(
     payment: Payment,
-    attempt: Attempt,
+    attempt: Attempt | None,
     evidence: Evidence,
     *,
     now: datetime,
     closing: Closing | None = None,
     bills_open: bool = True,
+    case: Case | None = None,
 ) -> Decision:
     """
     Return what *evidence* about *attempt* makes of *payment*.
 
     `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
-    that ended without success are still free: neither paid nor held by another live payment.
+    that ended without success are still free: neither paid nor held by another live payment. `case`
+    is what two people decided; only that can concern cash, and only that is refused.
     """
+    if evidence.decided is not None:
+        assert case is not None, "people decide about a case"
+        return rule(payment, case, evidence.decided, now)
+    assert attempt is not None, "no gateway says anything about cash"
     if evidence.grade is Grade.E0:
         return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
     match payment.status:
@@ -104,6 +111,8 @@ def _open(
             return Decision(
                 payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
             )
+        case Finding.DECIDED:
+            raise AssertionError("answered above, by people's own rules")
         case _:
             assert_never(evidence.finding)
 

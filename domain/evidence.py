@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from domain.attempts import Attempt, Failure
-from domain.cases import CaseKind
-from domain.ledger import Posting
+from domain.cases import CaseDecision, CaseKind
+from domain.ledger import Account, Posting
 from domain.money import Money
 from domain.payments import Payment
 
@@ -30,7 +30,7 @@ class Grade(StrEnum):
 
 
 class Finding(StrEnum):
-    """What was said. The last four are our own findings, about a call that failed or was never made."""
+    """What was said. Those from UNKNOWN to NO_ANSWER are ours, about a call that failed or was never made."""
 
     ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
     PAID = "PAID"
@@ -42,6 +42,7 @@ class Finding(StrEnum):
     NOT_SENT = "NOT_SENT"  # no connection was opened: the gateway knows nothing
     NEVER_SENT = "NEVER_SENT"  # we did not even begin to; true only while the attempt is CREATED
     NO_ANSWER = "NO_ANSWER"  # we asked for as long as the table says, and nobody ever said
+    DECIDED = "DECIDED"  # two people, of a case
 
 
 _OURS = frozenset(
@@ -57,7 +58,10 @@ _OURS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """`source` says where it comes from (`vnpay:ipn`), `event_id` which stored event carries it."""
+    """
+    `source` says where it comes from (`vnpay:ipn`), `event_id` which stored event carries it.
+    `decided` is what two people decided of a payment's case.
+    """
 
     grade: Grade
     source: str
@@ -68,10 +72,14 @@ class Evidence:
     payment_url: str | None = None
     qr_payload: str | None = None
     event_id: str | None = None
+    decided: CaseDecision | None = None
 
     def __post_init__(self) -> None:
         ours = self.grade is Grade.NONE
         assert not ours or self.finding in _OURS, "only somebody else can say that money moved"
+        decided = self.finding is Finding.DECIDED
+        assert decided is (self.decided is not None), "a decision says what was decided"
+        assert self.grade is Grade.E4 or not decided, "only two people decide"
 
 
 class Closing(StrEnum):
@@ -88,18 +96,32 @@ class Effect(StrEnum):
     COLLECT = "COLLECT"  # reservation → used, bills paid, Revenue and the customer are told
     COLLECT_LATE = "COLLECT_LATE"  # the same for bills and limits that were released before
     RELEASE = "RELEASE"  # bills and reservation are free again
+    RECORD = "RECORD"  # Revenue is asked once more to record the success
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """What two people give back: `money` that stands on `source`."""
+
+    source: Account
+    money: Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What to write. `changed` is False for a duplicate or stale saying: it is counted, no more."""
+    """
+    What to write. `changed` is False for a duplicate or stale saying: it is counted, no more.
+
+    `attempt` is None for cash, which no gateway says anything about.
+    """
 
     payment: Payment
-    attempt: Attempt
+    attempt: Attempt | None
     changed: bool = True
     effect: Effect = Effect.NONE
     postings: tuple[Posting, ...] = ()
     case: CaseKind | None = None
+    refund: Refund | None = None
     ask: bool = False
 
     @property

@@ -6,6 +6,7 @@ Double-entry bookkeeping. A posting names both its sides, so none can be out of 
     gateway         gateway_clearing:<name>  → customer_receivable
     paid too much   … the excess             → customer_credit
     does not fit    … all of it              → suspense
+      two people    suspense                 → customer_receivable, customer_credit
 """
 
 from __future__ import annotations
@@ -92,6 +93,31 @@ def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]
             debit=CLEARING[payment.gateway],
             credit=Account.SUSPENSE,
             money=received,
+            staff_id=payment.staff_id,
+        ),
+    )
+
+
+def explained(payment: Payment, *, excess: int) -> tuple[Posting, ...]:
+    """Return the postings of money in suspense that pays the bill after all; any *excess* is credited."""
+    postings = (
+        Posting(
+            debit=Account.SUSPENSE,
+            credit=Account.CUSTOMER_RECEIVABLE,
+            money=payment.money,
+            staff_id=payment.staff_id,
+        ),
+    )
+    return postings + (credited(payment, Account.SUSPENSE, excess) if excess else ())
+
+
+def credited(payment: Payment, source: Account, amount: int) -> tuple[Posting, ...]:
+    """Return the posting of money that the customer keeps with us, in VND."""
+    return (
+        Posting(
+            debit=source,
+            credit=Account.CUSTOMER_CREDIT,
+            money=Money(amount, Currency.VND),
             staff_id=payment.staff_id,
         ),
     )

@@ -168,17 +168,15 @@ class Payment:
         return self.attempt.failure if self.attempt else None
 
     def become(self, status: PaymentStatus, now: datetime) -> Payment:
-        """Return the payment moved to *status*; raise TransitionRefused where the table has no such move."""
+        """Return the payment moved to *status*; raise MoveRefused where the table has no such move."""
         if status not in TRANSITIONS[self.status]:
-            raise TransitionRefused(payment_id=self.id, status=self.status, wanted=status)
+            raise MoveRefused(payment_id=self.id, status=self.status, wanted=status)
         return self._moved(status, now)
 
     def succeed_late(self, now: datetime) -> Payment:
         """Return the payment corrected to SUCCESS after another final state."""
         if self.status not in LATE_SUCCESS_FROM:
-            raise TransitionRefused(
-                payment_id=self.id, status=self.status, wanted=PaymentStatus.SUCCESS
-            )
+            raise MoveRefused(payment_id=self.id, status=self.status, wanted=PaymentStatus.SUCCESS)
         return replace(self._moved(PaymentStatus.SUCCESS, now), late=True)
 
     def _moved(self, status: PaymentStatus, now: datetime) -> Payment:
@@ -202,10 +200,19 @@ class Payment:
 
 @dataclass(eq=False, kw_only=True)
 class TransitionRefused(Refusal):
+    """What is asked for cannot follow on what is. Subclasses say what to do instead."""
+
     code = RefusalCode.TRANSITION_REFUSED
+    vi = "Không thể làm việc này ở trạng thái hiện tại. Hãy tải lại rồi xem."
+    en = "This cannot be done as things stand. Load it again and look."
+
+    payment_id: str | None
+
+
+@dataclass(eq=False, kw_only=True)
+class MoveRefused(TransitionRefused):
     vi = "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}. Hãy tải lại giao dịch."
     en = "Payment {payment_id} is {status} and cannot become {wanted}. Load the payment again."
 
-    payment_id: str
     status: PaymentStatus
     wanted: PaymentStatus

@@ -82,6 +82,18 @@ class InvalidInput(Refusal):
     problem_en: str
 
 
+def check_reason(reason: str) -> str:
+    """Return *reason* as it is kept; raise InvalidInput where it is none, or no line of text."""
+    kept = reason.strip()
+    if not (3 <= len(kept) <= 200 and reason.isprintable()):
+        raise InvalidInput(
+            field="reason",
+            problem_vi="cần lý do từ 3 đến 200 ký tự, trên một dòng.",
+            problem_en="needs a reason of 3 to 200 characters, on one line.",
+        )
+    return kept
+
+
 @dataclass(eq=False, kw_only=True)
 class NotFound(Refusal):
     """It does not exist, or it is not the asker's: the two must not be told apart."""

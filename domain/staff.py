@@ -67,6 +67,8 @@ class Operation(StrEnum):
     READ_TIMELINE = "read what was written about a payment"
     SELL = "create and pay orders"
     READ_ORDER = "read orders"
+    READ_CASES = "read cases"
+    RESOLVE_CASE = "resolve cases"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
@@ -88,6 +90,8 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.CANCEL: _COLLECTS | {Role.ADMIN, Role.MERCHANT},
     Operation.SELL: frozenset({Role.MERCHANT}),
     Operation.READ_ORDER: _OFFICE | {Role.MERCHANT, Role.SERVICE},
+    Operation.READ_CASES: _LOOKS_ON | {Role.SUPERVISOR},
+    Operation.RESOLVE_CASE: frozenset({Role.FINANCE}),
 }
 
 # Beyond the role, Staff Management must have given this permission.

@@ -1,14 +1,27 @@
-"""Opening a case: money that does not fit is given to people, in the transaction that found it."""
+"""Cases: opened in the transaction that found money that does not fit, and read by who may decide."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import orjson
+from prometheus_client import Gauge
 
 from db import cases
 from domain.cases import Approval, Case, CaseKind, CaseStatus
 from domain.methods import GatewayName
 from domain.payments import Payment
+from domain.refusals import InvalidInput
+from domain.staff import Operation, check, scope
 from resolvers.context import Context
+
+MOST = 100
+
+OPEN = Gauge("mobinet_cases_open", "Cases that wait for people", ["kind"])
+OLDEST = Gauge("mobinet_cases_oldest_seconds", "How long the oldest of them has waited", ["kind"])
 
 
 async def open_case(
@@ -28,6 +41,7 @@ async def open_case(
     Open a case about *payment*, or about a *gateway* or a hand-in where no payment is known.
 
     `amount` is in VND. `asked` is the first of the two words: who asks for a reversal has said APPLY.
+    A claim about money that an open case is about joins it. The caller has locked the payment.
     """
     case = Case(
         id=context.ids.record("CASE"),
@@ -43,5 +57,63 @@ async def open_case(
         decision=asked.decision if asked else None,
         approvals=(asked,) if asked else (),
     )
+    if payment is not None and (earlier := await cases.joined(case)) is not None:
+        known = await cases.by_id(earlier, now)
+        assert known is not None
+        return known
     await cases.open_case(case)
     return case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    cases: tuple[Case, ...]
+    has_next: bool
+
+    def cursor(self, case: Case) -> str:
+        opened_at, case_id = cases.key(case)
+        return base64.urlsafe_b64encode(orjson.dumps([opened_at.isoformat(), case_id])).decode()
+
+
+async def page(
+    context: Context, status: CaseStatus | None, *, first: int, after: str | None
+) -> Page:
+    """
+    Return up to *first* of the cases that the asker may see, newest first, behind the cursor *after*.
+
+    A team's supervisor sees those of its payments and hand-ins. Raises InvalidInput.
+    """
+    actor = check(context.actor, Operation.READ_CASES)
+    if not 1 <= first <= MOST:
+        raise InvalidInput(
+            field="first",
+            problem_vi=f"phải từ 1 đến {MOST}.",
+            problem_en=f"must be from 1 to {MOST}.",
+        )
+    key = None if after is None else _key(after)
+    now = await context.clock()
+    found = await cases.page(scope(actor), status, after=key, most=first + 1, now=now)
+    return Page(cases=tuple(found[:first]), has_next=len(found) > first)
+
+
+async def measure(context: Context) -> None:
+    """Tell the metrics how many cases wait, and how long the oldest of each kind has."""
+    now = await context.clock()
+    found = {one.kind: one for one in await cases.waiting()}
+    for kind in CaseKind:
+        known = found.get(kind)
+        OPEN.labels(kind).set(known.count if known else 0)
+        OLDEST.labels(kind).set((now - known.since).total_seconds() if known else 0)
+
+
+def _key(cursor: str) -> tuple[object, ...]:
+    """Return the key in a cursor; raise InvalidInput for one that is not ours."""
+    try:
+        opened_at, case_id = orjson.loads(base64.urlsafe_b64decode(cursor))
+        return datetime.fromisoformat(opened_at).astimezone(UTC), str(case_id)
+    except (binascii.Error, ValueError, TypeError, OverflowError):
+        raise InvalidInput(
+            field="after",
+            problem_vi="con trỏ không hợp lệ; hãy tải lại từ trang đầu.",
+            problem_en="the cursor is not one of ours; load again from the first page.",
+        ) from None

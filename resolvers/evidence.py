@@ -16,9 +16,11 @@ import structlog
 from db import attempts, bills, jobs, ledger, limits, orders, payments
 from db.jobs import Job
 from db.transaction import transaction
+from domain.cases import Case
 from domain.decisions import decide
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding
 from domain.limits import kinds_of
+from domain.money import Currency, Money
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit
 from resolvers.announcements import announce
@@ -63,32 +65,53 @@ async def apply(
             async with transaction():
                 payment = await payments.lock(payment_id)
                 assert payment is not None
-                assert payment.attempt is not None
-                decision = decide(
-                    payment,
-                    payment.attempt,
-                    evidence,
-                    now=now,
-                    closing=closing,
-                    bills_open=await _bills_open(payment, evidence),
+                applied = await conclude(
+                    context, payment, evidence, now, closing=closing, reason=reason
                 )
-                await _write(context, payment, decision, evidence, now, reason)
             break
         except bills.TakenMeanwhile:
             continue  # the bill was taken between the look and the lock: look again
-    after = decision.after
-    if decision.changed:
-        await announce(context, after)
+    if applied.decision.changed:
+        await announce(context, applied.payment)
+    return applied
+
+
+async def conclude(
+    context: Context,
+    payment: Payment,
+    evidence: Evidence,
+    now: datetime,
+    *,
+    closing: Closing | None = None,
+    reason: str | None = None,
+    case: Case | None = None,
+) -> Applied:
+    """
+    Do what the domain decides, in the caller's transaction, which has locked *payment*.
+
+    `case` is what two people decided. The caller announces what changed, after its commit. Raises
+    TakenMeanwhile.
+    """
+    decision = decide(
+        payment,
+        payment.attempt,
+        evidence,
+        now=now,
+        closing=closing,
+        bills_open=await _bills_open(payment, evidence),
+        case=case,
+    )
+    await _write(context, payment, decision, evidence, now, reason)
     log.info(
         "evidence",
-        payment=payment_id,
+        payment=payment.id,
         source=evidence.source,
         finding=evidence.finding,
         was=payment.status,
-        now=after.status,
+        now=decision.after.status,
         changed=decision.changed,
     )
-    return Applied(payment=after, decision=decision)
+    return Applied(payment=decision.after, decision=decision)
 
 
 async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
@@ -111,25 +134,34 @@ async def _write(
 ) -> None:
     """Write what was decided; in the caller's transaction, under its lock."""
     after = decision.after
+    attempt = decision.attempt
     if decision.ask:
-        if evidence.finding is Finding.PAID:
-            await attempts.note_claim(decision.attempt.reference, now)
+        if evidence.finding is Finding.PAID and attempt is not None:
+            await attempts.note_claim(attempt.reference, now)
         await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
     if not decision.changed:
         return
-    await attempts.save(decision.attempt)
+    if attempt is not None:
+        await attempts.save(attempt)
     await payments.save(after)
-    await ledger.post(evidence.finding, decision.postings, now, payment_id=after.id)
-    await _carry_out(decision.effect, after)
+    event = evidence.decided or evidence.finding
+    await ledger.post(event, decision.postings, now, payment_id=after.id)
+    await _carry_out(decision.effect, after, evidence)
     if decision.case is not None:
-        amount = evidence.money.amount if evidence.money else None
-        await open_case(context, decision.case, now, payment=after, amount=amount)
+        await open_case(
+            context,
+            decision.case,
+            now,
+            payment=after,
+            amount=_in_dong(evidence.money),
+            about=evidence.gateway_id,
+        )
     await audit.record(context, "apply", before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
         await jobs.enqueue(after_success(after))
 
 
-async def _carry_out(effect: Effect, payment: Payment) -> None:
+async def _carry_out(effect: Effect, payment: Payment, evidence: Evidence) -> None:
     kinds = kinds_of(payment.method)
     counted = (payment.staff_id, kinds, payment.amount)
     match effect:
@@ -145,6 +177,15 @@ async def _carry_out(effect: Effect, payment: Payment) -> None:
         case Effect.RELEASE:
             await bills.release(payment)
             await limits.release(*counted, today=payment.business_date)
+            if evidence.decided is not None:  # what was held was not asked about meanwhile
+                await jobs.enqueue([Job(name="follow_up", subject=payment.id)])
+        case Effect.RECORD:
+            await jobs.enqueue([Job(name="record_payment", subject=payment.id)])
+
+
+def _in_dong(money: Money | None) -> int | None:
+    """Return what a case says of an amount: nothing, where it is another currency's."""
+    return money.amount if money is not None and money.currency is Currency.VND else None
 
 
 def after_success(payment: Payment) -> Sequence[Job]:

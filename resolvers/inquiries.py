@@ -8,8 +8,8 @@ from db import attempts, payments
 from domain.attempts import AttemptStatus
 from domain.evidence import Closing, Evidence, Finding, Grade
 from domain.inquiries import Question, next_question
-from domain.payments import Payment, PaymentStatus, TransitionRefused
-from domain.refusals import InvalidInput
+from domain.payments import MoveRefused, Payment, PaymentStatus
+from domain.refusals import check_reason
 from domain.staff import Operation, check
 from resolvers import gateways
 from resolvers.audit import command
@@ -49,12 +49,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     GatewayUnavailable when the gateway can't say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
-    if not (3 <= len(reason.strip()) <= 200 and reason.isprintable()):
-        raise InvalidInput(
-            field="reason",
-            problem_vi="cần lý do từ 3 đến 200 ký tự, trên một dòng.",
-            problem_en="needs a reason of 3 to 200 characters, on one line.",
-        )
+    reason = check_reason(reason)
     payment = visible(await payments.by_id(payment_id), actor, payment_id)
     if payment.status is PaymentStatus.CANCELLED:
         return payment
@@ -63,11 +58,9 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
         unsent = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
-        await apply(
-            context, attempt.reference, unsent, closing=Closing.CANCELLED, reason=reason.strip()
-        )
+        await apply(context, attempt.reference, unsent, closing=Closing.CANCELLED, reason=reason)
     else:
-        await ask(context, payment, closing=Closing.CANCELLED, reason=reason.strip())
+        await ask(context, payment, closing=Closing.CANCELLED, reason=reason)
     after = await _afresh(payment)
     if after.status is PaymentStatus.CANCELLED:
         return after
@@ -176,7 +169,5 @@ async def _afresh(payment: Payment) -> Payment:
     return after
 
 
-def _cannot_cancel(payment: Payment) -> TransitionRefused:
-    return TransitionRefused(
-        payment_id=payment.id, status=payment.status, wanted=PaymentStatus.CANCELLED
-    )
+def _cannot_cancel(payment: Payment) -> MoveRefused:
+    return MoveRefused(payment_id=payment.id, status=payment.status, wanted=PaymentStatus.CANCELLED)

@@ -11,12 +11,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 
+import structlog
+
 from db import attempts, audit, jobs, notifications, payments
 from db.audit import AuditEvent, AuditOutcome
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
-from domain.cases import CaseKind
+from domain.cases import RECORD, CaseKind
 from domain.inquiries import CONFIRMING
 from domain.notifications import (
     Channel,
@@ -33,6 +35,8 @@ from resolvers import inquiries
 from resolvers.announcements import announce
 from resolvers.cases import open_case
 from resolvers.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
 
@@ -80,14 +84,20 @@ async def _unconfirmed(context: Context, payment: Payment, reference: str) -> No
     """Give to people a claim of money that its gateway never confirmed."""
     now = await context.clock()
     async with transaction():
+        await payments.lock(payment.id)
         if await attempts.drop_claim(reference):
-            await open_case(context, CaseKind.LATE_MONEY, now, payment=payment)
+            await open_case(context, CaseKind.LATE_MONEY, now, payment=payment, about=reference)
 
 
 async def record_payment(context: Context, payment_id: str) -> timedelta | None:
-    """Clear the bill in Revenue Management, under our transaction id."""
+    """
+    Clear the bill in Revenue Management, under our transaction id.
+
+    A definite no is people's: only their decision asks again, so that what they credited or gave back
+    is never recorded after all.
+    """
     payment = await _payment(payment_id)
-    if payment.posting_status is PostingStatus.DONE:
+    if payment.posting_status is not PostingStatus.PENDING:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
     assert payment.contract_number is not None, "Revenue knows no orders"
@@ -100,10 +110,11 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
             items=payment.items,
             staff_id=payment.staff_id,
         )
-    except Rejected:
+    except Rejected as no:
+        log.warning("not recorded", payment=payment.id, why=str(no))
         await _posted(context, payment, PostingStatus.FAILED)
-        raise
-    await _posted(context, payment, PostingStatus.DONE)
+    else:
+        await _posted(context, payment, PostingStatus.DONE)
     return None
 
 
@@ -180,9 +191,9 @@ async def _posted(context: Context, payment: Payment, status: PostingStatus) -> 
         if done:
             await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
         else:  # the money is ours, and Revenue says that it is not owed: people decide
-            await open_case(
-                context, CaseKind.PAID_TWICE, now, payment=payment, amount=payment.amount
-            )
+            kind = CaseKind.PAID_TWICE
+            amount = payment.amount
+            await open_case(context, kind, now, payment=payment, amount=amount, about=RECORD)
         await audit.record(
             AuditEvent(
                 at=now,

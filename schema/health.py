@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
+import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from db import clock
 from db.migrate import pending
+from resolvers import cases
 from resolvers.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PATIENCE_SECONDS = 3.0
 
@@ -36,5 +40,11 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"ready": ready, **checks}, 200 if ready else 503)
 
 
-async def metrics(_: Request) -> Response:
+async def metrics(request: Request) -> Response:
+    """What this process counts, and what waits for people; the latter as last known without a database."""
+    try:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await cases.measure(request.app.state.context)
+    except Exception as fault:
+        log.warning("cases not measured", why=type(fault).__name__)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

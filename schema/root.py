@@ -5,6 +5,7 @@ from __future__ import annotations
 import strawberry
 from graphql import lexicographic_sort_schema, print_schema
 
+from schema.cases import CaseQuery
 from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
 from schema.hand_ins import HandInMutation, HandInQuery
@@ -24,6 +25,7 @@ class Query(
     OrderQuery,
     TransactionQuery,
     HandInQuery,
+    CaseQuery,
 ):
     pass
 

@@ -158,6 +158,31 @@ async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
     assert await house.cases(payment) == ["LATE_MONEY"]
 
 
+async def test_the_same_claim_under_a_new_event_joins_the_case_that_is_open(house: House) -> None:
+    payment = await ended(house, failed, PaymentStatus.FAILED)
+    for _ in range(2):
+        await told(house, payment)
+        assert await put_again(house, payment, until=timedelta(days=3))
+    assert await house.cases(payment) == ["LATE_MONEY"]
+
+
+async def test_money_that_is_proven_after_its_claim_was_given_up_is_named_by_the_same_case(
+    house: House,
+) -> None:
+    payment = await ended(house, failed, PaymentStatus.FAILED)
+    await told(house, payment)
+    assert await put_again(house, payment, until=timedelta(days=3))
+    by = await house.collector()
+    await house.pays(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
+    await told(house, payment, grade=Grade.E2)
+    assert await house.cases(payment) == ["LATE_MONEY"]
+    rows = await engine.fetch("select amount from money_case where payment = $1", payment.id)
+    assert [row["amount"] for row in rows] == [payment.amount]
+    assert await suspense(payment) == [payment.amount]
+
+
 async def test_two_workers_that_give_up_a_claim_at_once_open_one_case(house: House) -> None:
     payment = await ended(house, failed, PaymentStatus.FAILED)
     await told(house, payment)

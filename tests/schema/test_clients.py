@@ -25,7 +25,7 @@ NOT_YET = {
         "VoidCashPayment", "Reasons", "RecordReason", "SendNotification",
     },
     "dashboard": {
-        "Transaction", "Stats", "Integrations", "Invariants", "Cases", "ResolveCase",
+        "Transaction", "Stats", "Integrations", "Invariants", "ResolveCase",
         "RefundPayment", "Reconciliation", "ReplayWebhook",
         "TrialBalance", "DayClose", "IntegrationHealth",
     },

@@ -1,0 +1,200 @@
+"""
+What two people decide about a payment's case, and what becomes of the money: code that touches nothing.
+
+              a held payment         one that ended          one that succeeded
+    APPLY     SUCCESS                LATE_SUCCESS            Revenue is asked again (a refused record)
+    CREDIT    CANCELLED, credited    credited                credited
+    REFUND    CANCELLED, refunded    refunded                refunded
+    CLOSE     CANCELLED              nothing                 nothing
+
+APPLY needs money that covers the bill; of a suspicion or an outcome that nobody knows, where nothing is
+booked, two people may assert that it came. CREDIT and REFUND need money, CLOSE that there is none left
+without an owner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from domain import ledger
+from domain.attempts import Attempt, AttemptStatus
+from domain.bills import AmountMismatch
+from domain.cases import Case, CaseDecision, CaseKind, Standing
+from domain.evidence import Decision, Effect, Refund
+from domain.ledger import Account
+from domain.money import Currency, Money
+from domain.payments import (
+    LATE_SUCCESS_FROM,
+    Custody,
+    Payment,
+    PaymentStatus,
+    PostingStatus,
+    TransitionRefused,
+)
+
+# What holds a payment, and so what the decision about ends it.
+HOLDING = frozenset(
+    {
+        CaseKind.AMOUNT_MISMATCH,
+        CaseKind.CURRENCY_MISMATCH,
+        CaseKind.SUSPICIOUS,
+        CaseKind.UNKNOWN_OUTCOME,
+    }
+)
+# Where nothing is booked, two people may know better than the gateway says.
+ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
+
+
+def rule(payment: Payment, case: Case, wanted: CaseDecision, now: datetime) -> Decision:
+    """Return what the decision *wanted* makes of *payment*; raise a refusal where it can't be so."""
+    assert case.standing is not None, "it is about a payment"
+    match wanted:
+        case CaseDecision.APPLY if case.of_record:
+            return _record_again(payment, now)
+        case CaseDecision.APPLY:
+            return _apply(payment, case, case.standing, now)
+        case CaseDecision.CREDIT:
+            return _credit(payment, case, now)
+        case CaseDecision.REFUND:
+            return _refund(payment, case, now)
+        case CaseDecision.CLOSE:
+            if case.waiting or case.foreign:
+                raise _unruly(
+                    payment,
+                    "còn tiền chưa có chủ. Hãy chọn CREDIT hoặc REFUND.",
+                    "there is money without an owner. Decide CREDIT or REFUND.",
+                )
+            return _end(payment, case, now)
+
+
+def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
+    if payment.status is PaymentStatus.SUCCESS:
+        raise _unruly(
+            payment,
+            "đã thành công rồi. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
+            "it has succeeded already. Decide CREDIT or REFUND if money is left, else CLOSE.",
+        )
+    _in_dong(payment, case)
+    asserted = case.kind in ASSERTED and standing.suspense == 0
+    if not asserted and standing.suspense < payment.amount:
+        raise NotCovered(id=payment.id, expected=payment.amount, requested=standing.suspense)
+    if asserted:
+        postings = ledger.collected(payment, payment.money)
+    else:
+        postings = ledger.explained(payment, excess=max(0, case.waiting - payment.amount))
+    attempt = payment.attempt
+    if attempt is not None and attempt.status is not AttemptStatus.PAID:
+        under = (attempt.gateway_id,) if attempt.gateway_id else ()
+        attempt = replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
+    if payment.status not in LATE_SUCCESS_FROM:
+        return Decision(
+            payment=payment.become(PaymentStatus.SUCCESS, now),
+            attempt=attempt,
+            effect=Effect.COLLECT,
+            postings=postings,
+        )
+    if not standing.bills_open:
+        raise _unruly(
+            payment,
+            "cước đã được thanh toán hoặc đang được thu bằng giao dịch khác. Hãy chọn CREDIT hoặc REFUND.",
+            "its bills are paid or being collected by another payment. Decide CREDIT or REFUND.",
+        )
+    return Decision(
+        payment=payment.succeed_late(now),
+        attempt=attempt,
+        effect=Effect.COLLECT_LATE,
+        postings=postings,
+    )
+
+
+def _record_again(payment: Payment, now: datetime) -> Decision:
+    if payment.posting_status is not PostingStatus.FAILED:
+        raise _unruly(
+            payment,
+            "Revenue đang ghi nhận hoặc đã ghi nhận. Hãy tải lại giao dịch.",
+            "Revenue has recorded it, or is about to. Load the payment again.",
+        )
+    again = payment.noted(now, posting_status=PostingStatus.PENDING)
+    return Decision(payment=again, attempt=payment.attempt, effect=Effect.RECORD)
+
+
+def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
+    _in_dong(payment, case)
+    _some(payment, case)
+    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    postings = ledger.credited(payment, source, case.waiting)
+    return replace(_end(payment, case, now), postings=postings)
+
+
+def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
+    _some(payment, case)
+    if case.of_record and payment.custody is Custody.HELD_BY_STAFF:
+        raise _unruly(
+            payment,
+            "tiền mặt còn do người thu giữ. Hãy huỷ khoản thu (voidCashPayment), rồi CLOSE.",
+            "its cash is still with the collector. Void it (voidCashPayment), then CLOSE.",
+        )
+    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    money = case.foreign or Money(case.waiting, Currency.VND)
+    return replace(_end(payment, case, now), refund=Refund(source=source, money=money))
+
+
+def _end(payment: Payment, case: Case, now: datetime) -> Decision:
+    """Return a held payment cancelled, with its bills free again; any other as it is, one version on."""
+    if payment.is_final or case.kind not in HOLDING:
+        return Decision(payment=payment.noted(now), attempt=payment.attempt)
+    return Decision(
+        payment=payment.become(PaymentStatus.CANCELLED, now),
+        attempt=_cancelled(payment.attempt, now),
+        effect=Effect.RELEASE,
+    )
+
+
+def _cancelled(attempt: Attempt | None, now: datetime) -> Attempt | None:
+    if attempt is None or attempt.status is AttemptStatus.PAID:
+        return attempt
+    return replace(attempt, status=AttemptStatus.CANCELLED, answered_at=now)
+
+
+def _some(payment: Payment, case: Case) -> None:
+    if not case.waiting and case.foreign is None:
+        raise _unruly(
+            payment,
+            "không còn tiền nào chờ xử lý ở hồ sơ này. Hãy chọn CLOSE.",
+            "no money waits with this case. Decide CLOSE.",
+        )
+
+
+def _in_dong(payment: Payment, case: Case) -> None:
+    if case.foreign is not None:
+        raise _unruly(
+            payment,
+            "tiền đến bằng ngoại tệ. Hãy chọn REFUND.",
+            "the money came in another currency. Decide REFUND.",
+        )
+
+
+@dataclass(eq=False, kw_only=True)
+class NotCovered(AmountMismatch):
+    vi = (
+        "Giao dịch {id} cần {expected}, mới có {requested}: không đủ để thanh toán. Hãy chọn CREDIT"
+        " hoặc REFUND, hoặc CLOSE nếu không có tiền."
+    )
+    en = (
+        "Payment {id} needs {expected}, and {requested} is there: the bill is not covered. Decide CREDIT"
+        " or REFUND, or CLOSE where there is no money."
+    )
+
+
+@dataclass(eq=False, kw_only=True)
+class DecisionRefused(TransitionRefused):
+    vi = "Giao dịch {payment_id}: {why_vi}"
+    en = "Payment {payment_id}: {why_en}"
+
+    why_vi: str
+    why_en: str
+
+
+def _unruly(payment: Payment, why_vi: str, why_en: str) -> DecisionRefused:
+    return DecisionRefused(payment_id=payment.id, why_vi=why_vi, why_en=why_en)

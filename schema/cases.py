@@ -1,0 +1,91 @@
+"""Money that does not fit: what waits for people, and their decisions."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import cast
+
+import strawberry
+
+from domain import cases
+from domain.methods import GatewayName
+from domain.staff import Role
+from resolvers import cases as resolve
+from schema.common import Amount, Info
+from schema.shows import shows
+from schema.transactions import PageInfo
+
+strawberry.enum(cases.CaseKind)
+strawberry.enum(cases.CaseStatus)
+strawberry.enum(
+    cases.CaseDecision,
+    description="APPLY: it is what was asked for, and pays the bill; of a reversal: it is approved, or was paid"
+    " out. CREDIT: the customer keeps it with us. REFUND: the customer gets it back. CLOSE: there is"
+    " nothing to move; of a reversal: it is rejected, or was not paid out.",
+)
+
+
+@shows(cases.Approval, description="One person's word on a case.")
+class Approval:
+    actor: strawberry.ID
+    decision: cases.CaseDecision
+    reason: str
+    at: datetime
+
+
+@shows(
+    cases.Case,
+    description="Money that does not fit. Two people resolve it by the same decision; `suggestion` is what the"
+    " books speak for, null where people must judge alone. `amount` is in VND.",
+)
+class Case:
+    id: strawberry.ID
+    kind: cases.CaseKind
+    status: cases.CaseStatus
+    amount: Amount | None
+    payment_id: strawberry.ID | None
+    reversal_id: strawberry.ID | None
+    hand_in_id: strawberry.ID | None
+    gateway: GatewayName | None
+    about: str | None
+    owner: Role
+    opened_at: datetime
+    age_seconds: int
+    suggestion: cases.CaseDecision | None
+    decision: cases.CaseDecision | None
+    approvals: list[Approval]
+    resolved_at: datetime | None
+
+
+@strawberry.type
+class CaseEdge:
+    cursor: str
+    node: Case
+
+
+@strawberry.type
+class CaseConnection:
+    edges: list[CaseEdge]
+    page_info: PageInfo
+
+
+@strawberry.type
+class CaseQuery:
+    @strawberry.field(description="The cases that the asker sees, newest first.")
+    async def cases(
+        self,
+        info: Info,
+        status: cases.CaseStatus | None = None,
+        first: int | None = 50,
+        after: str | None = None,
+    ) -> CaseConnection:
+        page = await resolve.page(
+            info.context, status, first=50 if first is None else first, after=after
+        )
+        edges = [CaseEdge(cursor=page.cursor(one), node=cast("Case", one)) for one in page.cases]
+        return CaseConnection(
+            edges=edges,
+            page_info=PageInfo(
+                has_next_page=page.has_next, end_cursor=edges[-1].cursor if edges else None
+            ),
+        )

@@ -1,0 +1,201 @@
+"""Whose word counts, in what order, and what the books suggest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.cases import (
+    CHOICES,
+    RECORD,
+    AlreadyResolved,
+    Approval,
+    Case,
+    CaseDecision,
+    CaseKind,
+    CaseStatus,
+    Standing,
+    Step,
+)
+from domain.money import Currency, Money
+from domain.payments import PaymentStatus
+from domain.refusals import InvalidInput, NotPermitted
+from domain.staff import MAY, Operation
+from tests.domain.builders import NOW
+
+APPLY, CREDIT, REFUND, CLOSE = CaseDecision
+
+
+def a_case(kind: CaseKind = CaseKind.AMOUNT_MISMATCH, **but: Any) -> Case:
+    return Case(**{"id": "CASE_1", "kind": kind, "status": CaseStatus.OPEN, "opened_at": NOW} | but)
+
+
+def said(case: Case, actor: str, decision: CaseDecision, *, last: bool = False) -> Case:
+    """Return the case after this word."""
+    word = Approval(actor=actor, decision=decision, reason="as the bank says", at=NOW)
+    return replace(
+        case,
+        status=CaseStatus.RESOLVED if last else CaseStatus.AWAITING_SECOND,
+        decision=decision,
+        approvals=(*case.approvals, word),
+        resolved_at=NOW if last else None,
+    )
+
+
+def standing(**but: Any) -> Standing:
+    return Standing(
+        **{
+            "status": PaymentStatus.PROCESSING,
+            "owed": 200_000,
+            "suspense": 0,
+            "claimed": 0,
+            "receivable": 0,
+            "refused": False,
+            "bills_open": True,
+        }
+        | but
+    )
+
+
+# ── whose word counts ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_word_waits_for_a_second_person_who_says_the_same() -> None:
+    case = a_case()
+    assert case.hear("FI001", CREDIT) is Step.FIRST
+    once = said(case, "FI001", CREDIT)
+    assert once.hear("FI001", CREDIT) is Step.REPEAT
+    assert once.hear("FI002", CREDIT) is Step.SECOND
+
+
+def test_the_first_may_change_their_word_and_back_and_is_never_two_people() -> None:
+    case = said(said(a_case(), "FI001", CREDIT), "FI001", REFUND)
+    assert case.hear("FI001", REFUND) is Step.REPEAT
+    assert case.hear("FI001", CREDIT) is Step.FIRST
+    back = replace(case, decision=CREDIT)
+    assert back.hear("FI001", CREDIT) is Step.REPEAT
+    assert back.hear("FI002", CREDIT) is Step.SECOND
+
+
+def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -> None:
+    case = said(a_case(), "FI001", CREDIT)
+    with pytest.raises(InvalidInput) as refused:
+        case.hear("FI002", REFUND)
+    assert refused.value.field == "decision"
+    assert "FI001" in refused.value.say("vi")
+    assert "CREDIT" in refused.value.say("en")
+
+
+def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> None:
+    case = said(said(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
+    for actor in ("FI001", "FI002"):
+        assert case.hear(actor, CREDIT) is Step.REPEAT
+        with pytest.raises(AlreadyResolved):
+            case.hear(actor, CLOSE)
+    with pytest.raises(AlreadyResolved):
+        case.hear("FI003", CREDIT)
+
+
+@pytest.mark.parametrize("kind", CaseKind)
+@pytest.mark.parametrize("decision", CaseDecision)
+def test_a_case_is_decided_only_as_its_kind_allows(kind: CaseKind, decision: CaseDecision) -> None:
+    case = a_case(kind)
+    if decision in CHOICES[kind]:
+        assert case.hear("FI001", decision) in {Step.FIRST, Step.SECOND}
+    else:
+        with pytest.raises(InvalidInput, match="takes only"):
+            case.hear("FI001", decision)
+
+
+def test_whoever_asked_for_a_reversal_neither_approves_nor_rejects_it() -> None:
+    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+    for decision in (APPLY, CLOSE):
+        with pytest.raises(NotPermitted):
+            asked.hear("FI001", decision)
+        assert asked.hear("FI002", decision) is Step.SECOND
+
+
+def test_a_rejected_reversal_stays_rejected() -> None:
+    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+    rejected = said(asked, "FI002", CLOSE, last=True)
+    assert rejected.hear("FI002", CLOSE) is Step.REPEAT
+    for actor, decision in (("FI001", APPLY), ("FI002", APPLY), ("FI003", CLOSE)):
+        with pytest.raises(AlreadyResolved):
+            rejected.hear(actor, decision)
+
+
+def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
+    case = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1")
+    assert case.choices == {APPLY, CLOSE}
+
+
+def test_who_must_act_is_who_may() -> None:
+    assert {a_case(kind).owner for kind in CaseKind} == MAY[Operation.RESOLVE_CASE]
+
+
+# ── what it is about ─────────────────────────────────────────────────────────────────────────────
+
+MISMATCH, LATE, TWICE = CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseKind.PAID_TWICE
+SUCCESS, EXPIRED = PaymentStatus.SUCCESS, PaymentStatus.EXPIRED
+SUGGESTED: list[tuple[CaseKind, dict[str, Any], CaseDecision | None]] = [
+    (MISMATCH, {"suspense": 150_000}, REFUND),
+    (MISMATCH, {"suspense": 200_000}, APPLY),
+    (MISMATCH, {"suspense": 0}, None),
+    (LATE, {"status": EXPIRED, "suspense": 200_000}, APPLY),
+    (LATE, {"status": EXPIRED, "suspense": 200_000, "bills_open": False}, REFUND),
+    (LATE, {"status": EXPIRED, "suspense": 0}, None),
+    (LATE, {"status": SUCCESS, "suspense": 0}, CLOSE),
+    (TWICE, {"status": SUCCESS, "suspense": 200_000}, REFUND),
+    (TWICE, {"status": SUCCESS, "suspense": 0}, CLOSE),
+    (CaseKind.CURRENCY_MISMATCH, {"foreign": Money(1000, Currency.USD)}, REFUND),
+    (CaseKind.SUSPICIOUS, {"suspense": 200_000}, None),
+    (CaseKind.UNKNOWN_OUTCOME, {}, None),
+    (CaseKind.SETTLEMENT, {"suspense": 200_000}, None),
+    (CaseKind.APPROVAL, {"status": SUCCESS}, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "books", "suggestion"), SUGGESTED)
+def test_the_books_suggest_what_they_speak_for_and_nothing_else(
+    kind: CaseKind, books: dict[str, Any], suggestion: CaseDecision | None
+) -> None:
+    case = a_case(kind, standing=standing(**books))
+    assert case.suggestion is suggestion
+    assert suggestion is None or suggestion in case.choices
+    assert replace(case, status=CaseStatus.RESOLVED).suggestion is None
+
+
+def test_nothing_is_suggested_where_no_payment_is_known_or_revenue_says_that_it_is_not_owed() -> (
+    None
+):
+    assert a_case(CaseKind.UNMATCHED).suggestion is None
+    assert (
+        a_case(TWICE, about=RECORD, standing=standing(receivable=200_000, refused=True)).suggestion
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "suspense", "claimed", "waiting"),
+    [
+        (150_000, 150_000, 0, 150_000),
+        (150_000, 350_000, 200_000, 150_000),
+        (200_000, 50_000, 0, 50_000),  # another decision took the rest
+        (None, 400_000, 200_000, 200_000),
+        (None, 100_000, 200_000, 0),
+    ],
+)
+def test_a_case_is_about_its_own_money(
+    amount: int | None, suspense: int, claimed: int, waiting: int
+) -> None:
+    case = a_case(amount=amount, standing=standing(suspense=suspense, claimed=claimed))
+    assert case.waiting == waiting
+
+
+def test_a_case_ages_until_it_is_resolved() -> None:
+    case = a_case(seen_at=NOW + timedelta(seconds=90))
+    assert case.age_seconds == 90
+    assert replace(case, resolved_at=NOW + timedelta(seconds=60)).age_seconds == 60
