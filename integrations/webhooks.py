@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
@@ -32,10 +33,19 @@ def form(text: str) -> dict[str, str]:
     return dict(_once(pairs))
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a JSON object; raise BadCall if it is anything else, or repeats a member."""
+def json_object(body: bytes, *, fraction: Callable[[str], Any] = float) -> dict[str, Any]:
+    """
+    Return a JSON object; raise BadCall if it is anything else, or repeats a member.
+
+    `fraction` makes a value of a number that is written with a point or an exponent.
+    """
     try:
-        told: object = json.loads(body, object_pairs_hook=_once_object, parse_constant=_no_constant)
+        told: object = json.loads(
+            body,
+            object_pairs_hook=_once_object,
+            parse_constant=_no_constant,
+            parse_float=fraction,
+        )
     except (ValueError, RecursionError):
         raise BadCall("the body is not JSON") from None
     if not isinstance(told, dict):

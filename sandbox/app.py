@@ -17,6 +17,7 @@ from sandbox.debt import Debt
 from sandbox.door import Door, System
 from sandbox.fpt_pay import FptPay
 from sandbox.hifpt import HiFPT
+from sandbox.momo import MoMo
 from sandbox.revenue import Revenue
 from sandbox.settings import Settings
 from sandbox.sms import SMS
@@ -27,7 +28,7 @@ from sandbox.world import create
 
 def build(settings: Settings) -> Starlette:
     world = create(settings)
-    gateways = [FptPay(world), VNPay(world)]
+    gateways = [FptPay(world), VNPay(world), MoMo(world)]
     systems: list[System] = [
         Revenue(world),
         Customer(world),

@@ -44,8 +44,38 @@ class VNPay(BaseModel):
     @property
     def secrets(self) -> list[bytes]:
         """The secrets that a request may be signed with; the first signs what we send."""
-        both = self.hash_secret.get_secret_value().split(",")
-        return [secret.strip().encode() for secret in both if secret.strip()]
+        return _each(self.hash_secret)
+
+
+class MoMo(BaseModel):
+    partner_code: str = "MOBINET"
+    access_key: SecretStr = SecretStr("sandbox-momo-access-key")
+    secret_key: SecretStr = SecretStr("sandbox-momo-secret-key")
+
+    @property
+    def keys(self) -> list[bytes]:
+        """The keys that a request may be signed with; the first signs what we send."""
+        return _each(self.secret_key)
+
+
+class Bank(BaseModel):
+    """The account that is paid into, and the keys of the two services that tell of it."""
+
+    bin: str = "999999"
+    account: str = "MOBINETSANDBOX"
+    account_name: str = "FPT TELECOM"
+    casso_secret: SecretStr = SecretStr("sandbox-bank-casso-secret")
+    sepay_secret: SecretStr = SecretStr("sandbox-bank-sepay-secret")
+
+    def key(self, service: str) -> bytes:
+        """The key by which a service signs."""
+        return _each(self.casso_secret if service == "casso" else self.sepay_secret)[0]
+
+
+def _each(secrets: SecretStr) -> list[bytes]:
+    """Two, separated by a comma, while one is being changed."""
+    both = secrets.get_secret_value().split(",")
+    return [secret.strip().encode() for secret in both if secret.strip()]
 
 
 class Sandbox(BaseModel):
@@ -74,6 +104,8 @@ class Settings(BaseSettings):
     sms: SMS = SMS()
     fpt_pay: FptPay = FptPay()
     vnpay: VNPay = VNPay()
+    momo: MoMo = MoMo()
+    bank: Bank = Bank()
 
     @property
     def api_url(self) -> str:

@@ -14,6 +14,7 @@ from integrations.heads import Heads
 from integrations.hifpt import HiFPT
 from integrations.http import Upstream
 from integrations.keys import KeyRing, Vault, derived
+from integrations.momo import MoMo
 from integrations.pubsub import RedisBroadcast
 from integrations.revenue import Revenue
 from integrations.sms import Sms
@@ -80,6 +81,12 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                         opened(_gateway("fpt_pay", settings.fpt_pay.url)),
                         secrets=[settings.fpt_pay.secret.get_secret_value()],
                     ),
+                    MoMo(
+                        opened(_gateway("momo", settings.momo.url, read=30.0)),
+                        partner_code=settings.momo.partner_code,
+                        access_key=settings.momo.access_key.get_secret_value(),
+                        secret_keys=[one.get_secret_value() for one in settings.momo.secret_key],
+                    ),
                 ]
             ),
         )
@@ -105,9 +112,9 @@ def _keys(settings: Settings) -> Keys:
     )
 
 
-def _gateway(name: str, url: str) -> Upstream:
+def _gateway(name: str, url: str, *, read: float = 10.0) -> Upstream:
     """It gives up before the mutation does, since it alone knows whether anything was sent."""
-    return Upstream(name, url, total=ASKING_SECONDS - 1)
+    return Upstream(name, url, read=read, total=ASKING_SECONDS - 1)
 
 
 def _internal(name: str, system: InternalSystem) -> Upstream:

@@ -54,6 +54,11 @@ _SANDBOX: Mapping[str, Mapping[str, str]] = {
     "sms": {"api_key": "sandbox-sms-key"},
     "fpt_pay": {"secret": "sandbox-fpt-pay-secret"},
     "vnpay": {"tmn_code": "MOBINET1", "hash_secret": "sandbox-vnpay-hash-secret"},
+    "momo": {
+        "partner_code": "MOBINET",
+        "access_key": "sandbox-momo-access-key",
+        "secret_key": "sandbox-momo-secret-key",
+    },
 }
 
 
@@ -106,6 +111,14 @@ class Vnpay(_Section):
     tmn_code: str
     hash_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """The first signs; both verify, while the secret is being changed."""
+
+
+class Momo(_Section):
+    url: Address
+    partner_code: str
+    access_key: Secret
+    secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
+    """The first signs; both verify, while the key is being changed."""
 
 
 class Hifpt(_Section):
@@ -183,6 +196,7 @@ class Settings(BaseSettings):
     debt: InternalSystem
     fpt_pay: FptPay
     vnpay: Vnpay
+    momo: Momo
     hifpt: Hifpt
     sms: Sms
     sandbox: Sandbox = Sandbox()

@@ -66,6 +66,7 @@ class Dialect(Protocol):
     def knows_nothing(self) -> Act: ...
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call: ...
     def forges(self, call: Call) -> Call: ...
+    def unsigns(self, call: Call) -> Call: ...
     def repeats_a_parameter(self, call: Call) -> Call: ...
 
 
@@ -180,6 +181,9 @@ class VNPayDialect:
     def forges(self, call: Call) -> Call:
         return replace(call, query=call.query.replace("vnp_TmnCode=", "vnp_TmnCode=X"))
 
+    def unsigns(self, call: Call) -> Call:
+        return replace(call, query=call.query.partition("&vnp_SecureHash")[0])
+
     def repeats_a_parameter(self, call: Call) -> Call:
         return replace(call, query=f"{call.query}&vnp_Amount=20000000")
 
@@ -239,12 +243,13 @@ class FPTPayDialect:
     def forges(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
 
+    def unsigns(self, call: Call) -> Call:
+        return replace(call, headers={})
+
     def repeats_a_parameter(self, call: Call) -> Call:
         return fpt_pay_call(call.body.replace(b"{", b'{"amount": 1, ', 1))
 
 
-DIALECTS: tuple[Dialect, ...] = (VNPayDialect(), FPTPayDialect())
-
-
 def seen_reference(seen: Seen) -> str:
-    return seen.fields.get("vnp_TxnRef") or seen.json["reference"]
+    names = ("reference", "orderId")
+    return seen.fields.get("vnp_TxnRef") or next(seen.json[it] for it in names if it in seen.json)

@@ -35,6 +35,10 @@ PRODUCTION = {
     "VNPAY__URL": "https://vnpay.example",
     "VNPAY__TMN_CODE": "FPTTEL01",
     "VNPAY__HASH_SECRET": "new-hash,old-hash",
+    "MOMO__URL": "https://momo.example",
+    "MOMO__PARTNER_CODE": "FPTTEL",
+    "MOMO__ACCESS_KEY": "real-access-key",
+    "MOMO__SECRET_KEY": "new-momo-key,old-momo-key",
 }
 
 

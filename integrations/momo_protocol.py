@@ -1,0 +1,123 @@
+"""MoMo's protocol, AIO v2, without any wire: the texts that are signed, the amount, the codes."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from domain.attempts import Failure
+from domain.evidence import Finding
+from domain.money import LARGEST, Money
+
+# The fields that are signed, in their order. An access key stands in each text and in no body.
+CREATE = (
+    "accessKey",
+    "amount",
+    "extraData",
+    "ipnUrl",
+    "orderId",
+    "orderInfo",
+    "partnerCode",
+    "redirectUrl",
+    "requestId",
+    "requestType",
+)
+IPN = (
+    "accessKey",
+    "amount",
+    "extraData",
+    "message",
+    "orderId",
+    "orderInfo",
+    "orderType",
+    "partnerCode",
+    "payType",
+    "requestId",
+    "responseTime",
+    "resultCode",
+    "transId",
+)
+QUERY = ("accessKey", "orderId", "partnerCode", "requestId")
+REFUND = (
+    "accessKey",
+    "amount",
+    "description",
+    "orderId",
+    "partnerCode",
+    "requestId",
+    "transId",
+)
+
+SMALLEST_AMOUNT, LARGEST_AMOUNT = 1_000, 50_000_000
+
+_PAID = frozenset({0, 9000})  # 9000, authorized: of one step, which ours are, that is paid
+_WAITING = frozenset({1000, 42})  # for the customer; 42: nobody ever asked MoMo for this order
+_EXPIRED = 1005
+# What became of the customer's own try. Every other code is about the request that was answered by
+# it, or says that MoMo is not done.
+_DECLINED = frozenset({1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026, 4001, 4002, 4100})
+# What `create` refuses for good: nothing was begun. 40, 41 and 43 are said while an earlier request
+# of ours is alive, and 98 and 99 say nothing about whether the order can be paid.
+_REFUSED = _DECLINED | {10, 11, 12, 13, 20, 21, 22, 45, 47, 2019}
+
+_SENTENCES = {
+    10: "MoMo đang bảo trì. Hãy dùng phương thức khác.",
+    21: "MoMo không nhận số tiền này. Hãy dùng phương thức khác.",
+    22: "MoMo chỉ nhận từ 1.000 đến 50.000.000 đồng mỗi lần. Hãy dùng phương thức khác.",
+    1001: "Ví MoMo của khách hàng không đủ số dư.",
+    1002: "Ngân hàng phát hành từ chối giao dịch.",
+    1003: "Giao dịch MoMo đã bị huỷ.",
+    1004: "Ví MoMo của khách hàng đã vượt hạn mức thanh toán.",
+    1005: "Đã hết hạn chờ thanh toán trên MoMo.",
+    1006: "Khách hàng đã từ chối giao dịch trên MoMo.",
+    1007: "Tài khoản MoMo của khách hàng chưa hoạt động hoặc không tồn tại.",
+    1017: "Giao dịch MoMo đã bị huỷ.",
+    4001: "Tài khoản MoMo của khách hàng đang bị hạn chế.",
+    4002: "Khách hàng chưa xác thực tài khoản MoMo.",
+    4100: "Khách hàng đăng nhập MoMo không thành công.",
+}
+_OTHER = "MoMo từ chối giao dịch. Hãy tạo lại yêu cầu hoặc dùng phương thức khác."
+
+
+def canonical(fields: Mapping[str, object], order: Sequence[str]) -> str:
+    """Return the text that is signed: raw values in *order*, empty ones kept, nothing encoded."""
+    return "&".join(f"{name}={fields[name]}" for name in order)
+
+
+def sign(secret: str, text: str) -> str:
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
+    """Return whether one of *secrets* made *signature*; every one is tried, in constant time."""
+    presented = signature.lower().encode()
+    matches = [hmac.compare_digest(sign(secret, text).encode(), presented) for secret in secrets]
+    return any(matches)
+
+
+def money(amount: Any) -> Money | None:
+    """Return what was paid, in đồng as they are; None if it is no exact amount."""
+    exact = type(amount) is int and 0 <= amount <= LARGEST
+    return Money(amount) if exact else None
+
+
+def is_refused(code: int) -> bool:
+    """Return whether `create` says that nothing was begun."""
+    return code in _REFUSED
+
+
+def finding(code: int) -> Finding:
+    """Return what a `resultCode` says of an order. Nobody told us of a code, or MoMo is busy: not known yet."""
+    if code in _PAID:
+        return Finding.PAID
+    if code in _WAITING:
+        return Finding.UNPAID
+    if code in _DECLINED:
+        return Finding.DECLINED
+    return Finding.EXPIRED if code == _EXPIRED else Finding.UNKNOWN
+
+
+def failure(code: int) -> Failure:
+    return Failure(code=str(code), message=_SENTENCES.get(code, _OTHER))
