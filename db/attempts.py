@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from db.engine import Row, execute, fetchval
+from db.engine import Row, execute, fetch, fetchval
 from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.evidence import Finding
 from domain.methods import GatewayName
@@ -134,6 +135,22 @@ async def drop_claim(reference: str) -> bool:
 async def note_finding(reference: str, finding: Finding) -> None:
     """Remember what the last inquiry said: inside the gateway's quota it is what counts."""
     await execute("update attempt set last_finding = $2 where reference = $1", reference, finding)
+
+
+async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:
+    """Return each payment's conversations, oldest first."""
+    rows = await fetch(
+        f"""
+        select a.payment as id, {COLUMNS} from attempt a
+         where a.payment = any($1) order by a.created_at, a.reference
+        """,
+        payment_ids,
+    )
+    found: dict[str, list[Attempt]] = {}
+    for row in rows:
+        if (attempt := of(row)) is not None:
+            found.setdefault(attempt.payment_id, []).append(attempt)
+    return found
 
 
 def of(row: Row) -> Attempt | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 import orjson
 
-from db.engine import execute
+from db.engine import execute, fetch
+from domain.timeline import Step
 
 
 class AuditOutcome(StrEnum):
@@ -55,3 +57,28 @@ async def record(event: AuditEvent) -> None:
         event.request_id,
         orjson.dumps(event.details, default=str).decode(),
     )
+
+
+async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Step]]:
+    """Return what was written about each payment, in the order of the rows."""
+    rows = await fetch(
+        """
+        select id, at, actor, action, payment_id, from_status, to_status, evidence, request_id
+          from audit_event where payment_id = any($1) order by id
+        """,
+        payment_ids,
+    )
+    found: dict[str, list[Step]] = {}
+    for row in rows:
+        step = Step(
+            sequence=row["id"],
+            at=row["at"],
+            actor=row["actor"],
+            action=row["action"],
+            evidence=row["evidence"],
+            from_status=row["from_status"],
+            to_status=row["to_status"],
+            request_id=row["request_id"],
+        )
+        found.setdefault(row["payment_id"], []).append(step)
+    return found

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
-from db.engine import Row, execute, fetchrow
+from db.engine import Row, execute, fetch, fetchrow
 from domain.notifications import Channel, Notification, NotificationStatus, Template
 
 
@@ -36,6 +37,17 @@ async def of_phone(payment_id: str, phone: str, template: Template) -> Notificat
         template,
     )
     return None if row is None else _notification(row)
+
+
+async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Notification]]:
+    """Return the messages about each payment, oldest first."""
+    rows = await fetch(
+        "select * from notification where payment = any($1) order by created_at, id", payment_ids
+    )
+    found: dict[str, list[Notification]] = {}
+    for row in rows:
+        found.setdefault(row["payment"], []).append(_notification(row))
+    return found
 
 
 async def save(notification: Notification) -> None:

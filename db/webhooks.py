@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import orjson
@@ -97,6 +97,22 @@ async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
         most,
     )
     return [_event(row) for row in rows]
+
+
+async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[WebhookEvent]]:
+    """Return what gateways told of each payment's references, in the order in which it came."""
+    rows = await fetch(
+        """
+        select w.*, a.payment from webhook_event w
+          join attempt a on a.reference = w.reference and a.gateway = w.gateway
+         where a.payment = any($1) order by w.received_at, w.id
+        """,
+        payment_ids,
+    )
+    found: dict[str, list[WebhookEvent]] = {}
+    for row in rows:
+        found.setdefault(row["payment"], []).append(_event(row))
+    return found
 
 
 def _event(row: Row) -> WebhookEvent:

@@ -12,6 +12,7 @@ Double-entry bookkeeping. A posting names both its sides, so none can be out of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.methods import GatewayName
@@ -58,6 +59,26 @@ class Posting:
     def __post_init__(self) -> None:
         assert self.money.amount > 0, "a posting moves a positive amount"
         assert self.debit is not self.credit, "a posting moves money between two accounts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One side of a posting, as an account's page shows it: the other side's amount is None."""
+
+    account: str
+    debit: int | None
+    credit: int | None
+    currency: Currency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What was posted about one event; each of its `postings` is two lines, the debit first."""
+
+    id: str
+    event: str
+    created_at: datetime
+    postings: tuple[Line, ...]
 
 
 def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:

@@ -47,6 +47,11 @@ class Notification:
     attempts: int = 0
     sent_at: datetime | None = None
 
+    @property
+    def recipient(self) -> str:
+        """The phone as it may be shown: 098****321."""
+        return f"{self.phone[:3]}{'*' * (len(self.phone) - 6)}{self.phone[-3:]}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:

@@ -114,6 +114,11 @@ class Forbidden(Exception):
         self.operation = operation
 
 
+def may(actor: Actor | None, operation: Operation) -> bool:
+    """Tell whether the actor's role covers *operation*: for what is left out rather than refused."""
+    return actor is not None and actor.role in MAY[operation]
+
+
 def check(actor: Actor | None, operation: Operation) -> Actor:
     """Return the actor, who may do *operation*; else raise Unauthenticated or Forbidden."""
     if actor is None:

@@ -55,8 +55,15 @@ def _literal(node: Any, _variables: object = None) -> int:
     return _amount(int(node.value))
 
 
+Sequence = NewType("Sequence", int)
+
 CONFIG = StrawberryConfig(
     scalar_map={
+        Sequence: strawberry.scalar(
+            name="Sequence",
+            description="A row's number: a JSON integer up to 2^53−1, which only grows.",
+            serialize=int,
+        ),
         Amount: strawberry.scalar(
             name="Amount",
             description="Whole units of the currency's minor unit (VND has none): a JSON integer up"
@@ -64,7 +71,7 @@ CONFIG = StrawberryConfig(
             serialize=_amount,
             parse_value=_amount,
             parse_literal=_literal,
-        )
+        ),
     }
 )
 

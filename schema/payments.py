@@ -7,22 +7,22 @@ import io
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import cast
 
 import segno
 import strawberry
-from strawberry.dataloader import DataLoader
 
-from domain import attempts, bills, collection, orders, payments, receipts
+from domain import bills, collection, orders, payments, receipts
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
 from resolvers import gateways, inquiries, watching
 from resolvers import payments as resolve
-from resolvers.context import Context
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
+from schema.batches import batched
 from schema.common import Amount, Info, Refusal, answered, attempted, said
+from schema.history import Failure, History
 from schema.shows import shows
 
 strawberry.enum(payments.PaymentStatus)
@@ -39,12 +39,6 @@ class PaymentItem:
     type: bills.ItemType
     id: strawberry.ID
     amount: Amount
-
-
-@shows(attempts.Failure, description="Why a gateway said no: its own code, and a sentence.")
-class Failure:
-    code: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +100,7 @@ Parent = strawberry.Parent[payments.Payment]
 
 
 @shows(payments.Payment, description="One try at collecting bills and fees by one method.")
-class Payment:
+class Payment(History):
     id: strawberry.ID
     version: int
     status: payments.PaymentStatus
@@ -149,7 +143,7 @@ class Payment:
         description="Of a final payment the one that was made when it became final.",
     )
     async def signature(self, info: Info, root: Parent) -> receipts.Signature:
-        return await _signatures(info.context).load(root)
+        return await batched(info.context, signatures).load(root)
 
 
 @strawberry.input
@@ -251,14 +245,6 @@ class PaymentSubscription:
     ) -> AsyncGenerator[payments.Payment]:
         async for current in watching.payment(info.context, id):
             yield current
-
-
-def _signatures(context: Context) -> DataLoader[payments.Payment, receipts.Signature]:
-    """Return what asks for a page's signatures at once."""
-    loader = context.memo.get("signatures")
-    if loader is None:
-        loader = context.memo["signatures"] = DataLoader(partial(signatures, context))
-    return cast("DataLoader[payments.Payment, receipts.Signature]", loader)
 
 
 @lru_cache(maxsize=2048)
