@@ -118,12 +118,14 @@ class PaymentRecordRow(Table, tablename="payment_record", db=DB):
 
 
 class SettlementRow(Table, tablename="settlement", db=DB):
-    """A settlement file that was imported: the same bytes are imported once."""
+    """A settlement file that was imported, and the days that it covers: the same one is imported once."""
 
     id = Varchar(length=40, primary_key=True, default=None)
     gateway = Varchar(length=20, default=None)
     name = Varchar(length=200, default=None)
     digest = Bytea(default=None)
+    first_day = Date(default=None)
+    last_day = Date(default=None)
     imported_at = Timestamptz(default=None)
     imported_by = Varchar(length=64, default=None)
 

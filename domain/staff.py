@@ -69,6 +69,7 @@ class Operation(StrEnum):
     READ_ORDER = "read orders"
     READ_CASES = "read cases"
     RESOLVE_CASE = "resolve cases"
+    READ_RECONCILIATION = "read what gateways settled"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
@@ -92,6 +93,7 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_ORDER: _OFFICE | {Role.MERCHANT, Role.SERVICE},
     Operation.READ_CASES: _LOOKS_ON | {Role.SUPERVISOR},
     Operation.RESOLVE_CASE: frozenset({Role.FINANCE}),
+    Operation.READ_RECONCILIATION: _LOOKS_ON,
 }
 
 # Beyond the role, Staff Management must have given this permission.

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Generator
+from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -116,6 +118,33 @@ def schema() -> None:
     from schema.root import sdl
 
     print(sdl(), end="")
+
+
+@app.command()
+def settle(
+    gateway: Annotated[str, typer.Argument(help="vnpay, fpt_pay or bank.")],
+    file: Annotated[Path, typer.Argument(help="CSV, as the gateway wrote it.")],
+    date: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="A day that it covers even without a line of it."),
+    ] = None,
+) -> None:
+    """Imports a settlement file: all of it or, where it cannot be read, nothing."""
+    from domain.methods import GatewayName
+    from integrations.settlement import BadFile
+    from schema.settlement import settle, told
+
+    known = {one.lower(): one for one in GatewayName}
+    if gateway not in known:
+        sys.exit(f"There is no gateway {gateway}: {', '.join(known)}.")
+    with _servers() as settings:
+        try:
+            done = asyncio.run(settle(settings, known[gateway], file, date and date.date()))
+        except BadFile as error:
+            sys.exit(f"{file.name}: {error}. Nothing was imported.")
+        except OSError as error:
+            sys.exit(f"{error}. Nothing was imported; see `mobinet doctor`.")
+    print(told(done))
 
 
 @app.command()

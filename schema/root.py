@@ -12,6 +12,7 @@ from schema.hand_ins import HandInMutation, HandInQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
+from schema.reconciliation import ReconciliationQuery
 from schema.sessions import SessionMutation, SessionQuery
 from schema.transactions import TransactionQuery, TransactionSubscription
 
@@ -26,6 +27,7 @@ class Query(
     TransactionQuery,
     HandInQuery,
     CaseQuery,
+    ReconciliationQuery,
 ):
     pass
 

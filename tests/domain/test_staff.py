@@ -37,6 +37,7 @@ SELL            -       -          -       -       -     -       may      -
 READ_ORDER      -       -          -       may     may   may     may      may
 READ_CASES      -       may        -       may     may   may     -        may
 RESOLVE_CASE    -       -          -       may     -     -       -        -
+READ_RECONCILIATION - -     -       may     may   may     -        may
 """
 
 

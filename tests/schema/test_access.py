@@ -63,6 +63,7 @@ handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
 createOrder      -       | 401    403   403   403   403   403   403   403   403
 payOrder         -       | 401    403   403   403   403   403   403   403   403
 order            other   | 401    403   403   403   403   yes   yes   yes   yes
+reconciliation   -       | 401    403   403   403   403   yes   yes   yes   yes
 limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
@@ -88,6 +89,7 @@ DOCUMENTS = {
     "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
     "order": "query ($id: ID!) { order(id: $id) { id } }",
     "cases": "query { cases(first: 100) { edges { node { paymentId } } } }",
+    "reconciliation": 'query { reconciliation(gateway: VNPAY, date: "2026-03-04") { status } }',
     "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
     "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
     "limitChanged": "subscription { limitChanged { kind } }",

@@ -26,7 +26,7 @@ NOT_YET = {
     },
     "dashboard": {
         "Transaction", "Stats", "Integrations", "Invariants", "ResolveCase",
-        "RefundPayment", "Reconciliation", "ReplayWebhook",
+        "RefundPayment", "ReplayWebhook",
         "TrialBalance", "DayClose", "IntegrationHealth",
     },
 }  # fmt: skip

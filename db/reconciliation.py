@@ -1,0 +1,83 @@
+"""A gateway's day, as its settlement files and our books say together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from db.engine import Row, fetch, fetchrow, fetchval
+from domain.methods import GatewayName
+from domain.money import Currency
+from domain.reconciliation import ReconciliationCounts, ReconciliationLine
+from domain.settlement import LineKind, SettlementResult
+
+
+async def is_covered(gateway: GatewayName, day: date) -> bool:
+    """Tell whether an imported file covers the day, or names anything of it."""
+    return await fetchval(
+        """
+        select exists (select from settlement
+                        where gateway = $1 and $2 between first_day and last_day)
+            or exists (select from settlement_line where gateway = $1 and day = $2)
+        """,
+        gateway,
+        day,
+    )
+
+
+async def counts(gateway: GatewayName, day: date) -> tuple[ReconciliationCounts, int]:
+    """Return how many lines of the day have each result, and how many cases of them are open."""
+    row = await fetchrow(
+        """
+        select count(*) filter (where l.result = 'MATCHED') as matched,
+               count(*) filter (where l.result = 'AMOUNT_DIFFERS') as amount_differs,
+               count(*) filter (where l.result = 'OURS_ONLY') as ours_only,
+               count(*) filter (where l.result = 'THEIRS_ONLY') as theirs_only,
+               count(*) filter (where l.result = 'DUPLICATE') as duplicate,
+               count(distinct c.id) filter (where c.status <> 'RESOLVED') as open_cases
+          from settlement_line l left join money_case c on c.id = l.money_case
+         where l.gateway = $1 and l.day = $2
+        """,
+        gateway,
+        day,
+    )
+    assert row is not None
+    found = {name: count for name, count in row.items() if name != "open_cases"}
+    return ReconciliationCounts(**found), row["open_cases"]
+
+
+async def lines(
+    gateway: GatewayName, day: date, *, results: Sequence[SettlementResult] | None, most: int
+) -> list[ReconciliationLine]:
+    """Return lines of the day, those that do not agree first."""
+    rows = await fetch(
+        """
+        select * from settlement_line
+         where gateway = $1 and day = $2 and ($3::text[] is null or result = any($3))
+         order by result = 'MATCHED', id limit $4
+        """,
+        gateway,
+        day,
+        results,
+        most,
+    )
+    return [line_of(row) for row in rows]
+
+
+def line_of(row: Row) -> ReconciliationLine:
+    return ReconciliationLine(
+        id=row["id"],
+        settlement_id=row["settlement"],
+        kind=LineKind(row["kind"]),
+        reference=row["reference"],
+        gateway_id=row["gateway_id"],
+        day=row["day"],
+        at=row["at"],
+        theirs=row["theirs"],
+        ours=row["ours"],
+        currency=Currency(row["currency"]),
+        result=SettlementResult(row["result"]),
+        payment_id=row["payment"],
+        reversal_id=row["reversal"],
+        case_id=row["money_case"],
+    )

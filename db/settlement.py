@@ -1,0 +1,266 @@
+"""Settlement files and their lines, and what we have beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from db import reconciliation
+from db.engine import Row, execute, fetch, fetchval
+from domain.calendar import business_date, day_end
+from domain.ledger import CLEARING
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payments import PaymentStatus
+from domain.reconciliation import ReconciliationLine
+from domain.settlement import EXPLAINS, LineKind, OurPayment, OurRefund, SettlementResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """An imported file. It covers the days from the first to the last, both included."""
+
+    id: str
+    gateway: GatewayName
+    name: str
+    digest: bytes
+    first_day: date
+    last_day: date
+    imported_at: datetime
+    imported_by: str
+
+
+async def imported_at(gateway: GatewayName, digest: bytes) -> datetime | None:
+    """Return when this very file was imported; None when it was not."""
+    return await fetchval(
+        "select imported_at from settlement where gateway = $1 and digest = $2", gateway, digest
+    )
+
+
+async def add(settlement: Settlement) -> bool:
+    """
+    Keep a file, and hold off every other import of its gateway until the transaction ends.
+
+    Returns False where another import of the same file came first.
+    """
+    await execute("select pg_advisory_xact_lock(hashtext('settlement ' || $1))", settlement.gateway)
+    added = await fetchval(
+        """
+        insert into settlement (id, gateway, name, digest, first_day, last_day, imported_at,
+                                imported_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8)
+        on conflict (gateway, digest) do nothing returning 1
+        """,
+        settlement.id,
+        settlement.gateway,
+        settlement.name,
+        settlement.digest,
+        settlement.first_day,
+        settlement.last_day,
+        settlement.imported_at,
+        settlement.imported_by,
+    )
+    return added is not None
+
+
+async def add_lines(gateway: GatewayName, lines: Sequence[ReconciliationLine]) -> None:
+    await execute(
+        """
+        insert into settlement_line (settlement, gateway, day, kind, reference, gateway_id, status,
+                                     theirs, ours, currency, at, result, payment, reversal, money_case)
+        select line.settlement, $1, line.day, line.kind, line.reference, line.gateway_id,
+               case when line.theirs is not null then 'success' end,
+               line.theirs, line.ours, line.currency, line.at, line.result,
+               line.payment, line.reversal, line.money_case
+          from unnest($2::text[], $3::date[], $4::text[], $5::text[], $6::text[],
+                      $7::bigint[], $8::bigint[], $9::text[], $10::timestamptz[], $11::text[],
+                      $12::text[], $13::text[], $14::text[])
+               as line (settlement, day, kind, reference, gateway_id, theirs, ours,
+                        currency, at, result, payment, reversal, money_case)
+        """,
+        gateway,
+        [one.settlement_id for one in lines],
+        [one.day for one in lines],
+        [one.kind for one in lines],
+        [one.reference for one in lines],
+        [one.gateway_id for one in lines],
+        [one.theirs for one in lines],
+        [one.ours for one in lines],
+        [one.currency for one in lines],
+        [one.at for one in lines],
+        [one.result for one in lines],
+        [one.payment_id for one in lines],
+        [one.reversal_id for one in lines],
+        [one.case_id for one in lines],
+    )
+
+
+async def complete(line: ReconciliationLine) -> None:
+    """Write into a line that only we knew of what the gateway now says of it."""
+    await execute(
+        """
+        update settlement_line
+           set settlement = $2, day = $3, gateway_id = $4, status = 'success', theirs = $5, ours = $6,
+               currency = $7, at = $8, result = $9, money_case = $10
+         where id = $1
+        """,
+        line.id,
+        line.settlement_id,
+        line.day,
+        line.gateway_id,
+        line.theirs,
+        line.ours,
+        line.currency,
+        line.at,
+        line.result,
+        line.case_id,
+    )
+
+
+async def lines_of(gateway: GatewayName, references: Sequence[str]) -> list[ReconciliationLine]:
+    """Return what is kept so far about these references, in the order in which it came."""
+    rows = await fetch(
+        "select * from settlement_line where gateway = $1 and reference = any($2) order by id",
+        gateway,
+        references,
+    )
+    return [reconciliation.line_of(row) for row in rows]
+
+
+async def attempts_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, str]:
+    """Return the payment's id of each reference that we gave *gateway*."""
+    rows = await fetch(
+        "select reference, payment from attempt where gateway = $1 and reference = any($2)",
+        gateway,
+        references,
+    )
+    return {row["reference"]: row["payment"] for row in rows}
+
+
+async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, OurPayment]:
+    """Return what we have under each reference that we gave *gateway*."""
+    rows = await fetch(
+        """
+        select a.reference, a.amount as asked, a.currency, a.paid_under, p.id, p.status,
+               arrived.amount as arrived, arrived.currency as arrived_in,
+               (select c.id from money_case c
+                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = any($4)
+                 order by c.opened_at desc limit 1) as explained_by,
+               (select c.id from money_case c
+                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = 'PAID_TWICE'
+                 order by c.opened_at desc limit 1) as paid_twice
+          from attempt a
+          join payment p on p.id = a.payment
+          left join lateral (
+              select sum(posting.amount)::bigint as amount, posting.currency
+                from entry join posting on posting.entry = entry.id
+               where entry.payment = p.id and entry.reversal is null and posting.debit = $3
+               group by entry.id, posting.currency order by entry.id limit 1) arrived on true
+         where a.gateway = $1 and a.reference = any($2)
+        """,
+        gateway,
+        references,
+        CLEARING[gateway],
+        list(EXPLAINS),
+    )
+    return {row["reference"]: _our_payment(row) for row in rows}
+
+
+async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, list[OurRefund]]:
+    """Return the refunds through *gateway*, the oldest first, by their payment's reference."""
+    rows = await fetch(
+        """
+        select r.id, r.attempt, r.status, r.amount, r.currency, r.gateway_id,
+               exists (select from settlement_line l
+                        where l.reversal = r.id and l.theirs is not null) as settled
+          from reversal r
+         where r.gateway = $1 and r.kind = 'REFUND' and r.attempt = any($2)
+         order by r.created_at, r.id
+        """,
+        gateway,
+        references,
+    )
+    found: dict[str, list[OurRefund]] = {}
+    for row in rows:
+        refund = OurRefund(
+            reversal_id=row["id"],
+            asked=Money(row["amount"], Currency(row["currency"])),
+            gateway_id=row["gateway_id"],
+            done=row["status"] == "DONE",
+            failed=row["status"] == "FAILED",
+            settled=row["settled"],
+        )
+        found.setdefault(row["attempt"], []).append(refund)
+    return found
+
+
+async def ours_only(
+    gateway: GatewayName, first_day: date, last_day: date, settlement_id: str
+) -> list[ReconciliationLine]:
+    """
+    Return what came to us by *gateway* in these days, or went back, and is in no file so far.
+
+    A payment counts on the day of its success, a refund on the day on which it was done.
+    """
+    begin, end = day_end(first_day - timedelta(days=1)), day_end(last_day)
+    rows = await fetch(
+        """
+        select 'PAYMENT' as kind, a.reference, p.completed_at as at, p.id as payment,
+               null as reversal, arrived.amount, arrived.currency
+          from payment p
+          join lateral (select reference, gateway from attempt where attempt.payment = p.id
+                         order by created_at desc limit 1) a on a.gateway = $1
+          join lateral (
+              select sum(posting.amount)::bigint as amount, posting.currency
+                from entry join posting on posting.entry = entry.id
+               where entry.payment = p.id and entry.reversal is null and posting.debit = $4
+               group by entry.id, posting.currency order by entry.id limit 1) arrived on true
+         where p.status = 'SUCCESS' and p.updated_at >= $2
+           and p.completed_at >= $2 and p.completed_at < $3
+           and not exists (select from settlement_line l
+                            where l.reference = a.reference and l.gateway = $1 and l.kind = 'PAYMENT')
+         union all
+        select 'REFUND', r.attempt, r.completed_at, r.payment, r.id, r.amount, r.currency
+          from reversal r
+         where r.kind = 'REFUND' and r.status = 'DONE' and r.gateway = $1
+           and r.completed_at >= $2 and r.completed_at < $3
+           and not exists (select from settlement_line l where l.reversal = r.id)
+         order by at
+        """,
+        gateway,
+        begin,
+        end,
+        CLEARING[gateway],
+    )
+    return [
+        ReconciliationLine(
+            settlement_id=settlement_id,
+            kind=LineKind(row["kind"]),
+            reference=row["reference"],
+            gateway_id=None,
+            day=business_date(row["at"]),
+            at=None,
+            theirs=None,
+            ours=row["amount"],
+            currency=Currency(row["currency"]),
+            result=SettlementResult.OURS_ONLY,
+            payment_id=row["payment"],
+            reversal_id=row["reversal"],
+            case_id=None,
+        )
+        for row in rows
+    ]
+
+
+def _our_payment(row: Row) -> OurPayment:
+    arrived = row["arrived"]
+    return OurPayment(
+        payment_id=row["id"],
+        status=PaymentStatus(row["status"]),
+        asked=Money(row["asked"], Currency(row["currency"])),
+        arrived=None if arrived is None else Money(arrived, Currency(row["arrived_in"])),
+        paid_under=tuple(row["paid_under"]),
+        explained_by=row["explained_by"],
+        paid_twice=row["paid_twice"],
+    )

@@ -1,0 +1,152 @@
+"""Reconciliation: a gateway's settlement beside our books, line by line, and a Vietnamese day of it as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.settlement import Line, LineKind, OurPayment, OurRefund, SettlementResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationLine:
+    """
+    A line of a file beside what we have, as it is kept; or what only we have, until a file names it.
+
+    `theirs` and `ours` are in the minor unit of `currency`, None on the side that knows nothing of
+    it, or has it in another currency. `id` is None before it is kept.
+    """
+
+    settlement_id: str
+    kind: LineKind
+    reference: str
+    gateway_id: str | None
+    day: date
+    at: datetime | None
+    theirs: int | None
+    ours: int | None
+    currency: Currency
+    result: SettlementResult
+    payment_id: str | None
+    reversal_id: str | None
+    case_id: str | None
+    id: int | None = None
+
+    @property
+    def identity(self) -> tuple[object, ...] | None:
+        """As a line's own; None while no file names it."""
+        if self.theirs is None:
+            return None
+        money = Money(self.theirs, self.currency)
+        return (self.kind, self.reference, self.gateway_id, money, self.at)
+
+
+def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) -> SettlementResult:
+    """Return what *line* is beside *ours*; `repeated` when an earlier line was about the same."""
+    if repeated:
+        return SettlementResult.DUPLICATE
+    if ours is None or ours.money is None:
+        return SettlementResult.THEIRS_ONLY
+    if ours.money != line.money:
+        return SettlementResult.AMOUNT_DIFFERS
+    return SettlementResult.MATCHED
+
+
+def beside(
+    line: Line,
+    payment: OurPayment | None,
+    refund: OurRefund | None,
+    earlier: Sequence[ReconciliationLine],
+    *,
+    settlement_id: str,
+) -> ReconciliationLine:
+    """
+    Return *line* beside what we have; *earlier* is what was kept so far of its kind and reference.
+
+    What only we knew of until now is completed: it keeps its id and its case.
+    """
+    if line.kind is LineKind.PAYMENT:
+        ours, same, repeated = payment, earlier, any(one.theirs is not None for one in earlier)
+    else:
+        ours = refund
+        known = refund.reversal_id if refund else None
+        same = [one for one in earlier if one.reversal_id == known]
+        # Without a refund of ours every line is a claim of its own, unless it says the same again.
+        repeated = refund.settled if refund else line.identity in {one.identity for one in same}
+    result = compare(line, ours, repeated=repeated)
+    money = ours.money if ours and not repeated else None
+    waiting = next((one for one in same if one.theirs is None), None)
+    explained = payment.case_of(line, result) if payment and ours is payment else None
+    return ReconciliationLine(
+        id=waiting.id if waiting else None,
+        settlement_id=settlement_id,
+        kind=line.kind,
+        reference=line.reference,
+        gateway_id=line.gateway_id,
+        day=line.day,
+        at=line.at,
+        theirs=line.money.amount,
+        ours=money.amount if money and money.currency is line.money.currency else None,
+        currency=line.money.currency,
+        result=result,
+        payment_id=payment.payment_id if payment else None,
+        reversal_id=refund.reversal_id if refund else None,
+        case_id=explained or (waiting.case_id if waiting else None),
+    )
+
+
+def in_question(line: ReconciliationLine) -> int | None:
+    """Return the sum in VND that a case about *line* is about; None where there is none."""
+    if line.currency is not Currency.VND:
+        return None
+    if line.result is SettlementResult.AMOUNT_DIFFERS and line.theirs is not None:
+        return None if line.ours is None else abs(line.theirs - line.ours)
+    return line.theirs if line.theirs is not None else line.ours
+
+
+# ── a day ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class ReconciliationStatus(StrEnum):
+    """How far a gateway's day is: MATCHED and RESOLVED are done."""
+
+    NOT_IMPORTED = "NOT_IMPORTED"  # no file covers the day
+    MATCHED = "MATCHED"  # both say the same of all of it
+    DIFFERENCES = "DIFFERENCES"  # people have a case of the day open
+    RESOLVED = "RESOLVED"  # there were differences, and people have decided each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReconciliationCounts:
+    matched: int = 0
+    amount_differs: int = 0
+    ours_only: int = 0
+    theirs_only: int = 0
+    duplicate: int = 0
+
+    @property
+    def differences(self) -> int:
+        return self.amount_differs + self.ours_only + self.theirs_only + self.duplicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """A gateway's Vietnamese day. `imported` tells whether a file covers it, `open_cases` how many of it are open."""
+
+    gateway: GatewayName
+    date: date
+    imported: bool
+    open_cases: int
+    counts: ReconciliationCounts
+
+    @property
+    def status(self) -> ReconciliationStatus:
+        if self.open_cases:
+            return ReconciliationStatus.DIFFERENCES
+        if self.counts.differences:
+            return ReconciliationStatus.RESOLVED
+        return ReconciliationStatus.MATCHED if self.imported else ReconciliationStatus.NOT_IMPORTED

@@ -1,0 +1,120 @@
+"""
+A settlement file, read strictly: one thing that cannot be read makes all of it unreadable.
+
+CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money that
+moved, so its only status is `success`. `at` carries its offset from UTC.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from domain.money import LARGEST, Currency, Money
+from domain.settlement import Line, LineKind
+
+COLUMNS = ("reference", "gateway_id", "kind", "amount", "currency", "status", "at")
+_AMOUNT = re.compile(r"[1-9][0-9]{0,15}")
+
+
+class BadFile(Exception):
+    """The file cannot be read. Nothing of it was imported."""
+
+
+def digest(path: Path, day: date | None) -> bytes:
+    """Return what tells a file from others: two that are empty differ by the *day* that they are said to be of."""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256")
+    found.update(b"" if day is None else f"\n{day}".encode())
+    return found.digest()
+
+
+def read(path: Path) -> Iterator[Line]:
+    """Yield each line of the file, without keeping the others. Raises BadFile, OSError."""
+    # What is no UTF-8 becomes lone surrogates, so that the cell that holds it can be named.
+    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+        rows = csv.reader(file, strict=True)
+        try:
+            _check_header(next(rows, None))
+            for row in rows:
+                yield _line(rows.line_num, row)
+        except csv.Error as error:
+            raise BadFile(f"line {rows.line_num}: {error}") from None
+
+
+def _check_header(row: Sequence[str] | None) -> None:
+    if row is None or tuple(row) != COLUMNS:
+        raise BadFile(f"line 1: the header must be {','.join(COLUMNS)}")
+
+
+def _line(number: int, row: Sequence[str]) -> Line:
+    if len(row) != len(COLUMNS):
+        raise BadFile(
+            f"line {number}: {len(COLUMNS)} columns are expected, and {len(row)} are there"
+        )
+    cells: dict[str, str] = dict(zip(COLUMNS, row, strict=True))
+
+    def cell(column: str, read: Callable[[str], Any]) -> Any:
+        try:
+            return read(cells[column])
+        except ValueError as wrong:
+            raise BadFile(f"line {number}, column {column}: {wrong}") from None
+
+    reference = cell("reference", _name)
+    gateway_id = cell("gateway_id", lambda text: _name(text) if text else None)
+    kind = cell("kind", _kind)
+    amount = cell("amount", _amount)
+    currency = cell("currency", _currency)
+    cell("status", _status)
+    return Line(
+        number=number,
+        kind=kind,
+        reference=reference,
+        gateway_id=gateway_id,
+        money=Money(amount, currency),
+        at=cell("at", _moment),
+    )
+
+
+def _name(text: str) -> str:
+    if not (0 < len(text) <= 128 and text.isprintable() and text == text.strip()):
+        raise ValueError("must be 1 to 128 printable characters without blanks around them")
+    return text
+
+
+def _kind(text: str) -> LineKind:
+    if text not in {"payment", "refund"}:
+        raise ValueError("must be payment or refund")
+    return LineKind(text.upper())
+
+
+def _amount(text: str) -> int:
+    if not _AMOUNT.fullmatch(text) or int(text) > LARGEST:
+        raise ValueError("must be digits alone: a positive whole number of the minor unit")
+    return int(text)
+
+
+def _currency(text: str) -> Currency:
+    if text not in set(Currency):
+        raise ValueError(f"must be one of {', '.join(Currency)}")
+    return Currency(text)
+
+
+def _status(text: str) -> None:
+    if text != "success":
+        raise ValueError("must be success: a settlement file lists money that moved")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is None:
+            raise ValueError
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be like 2026-03-04T12:06:07+07:00") from None

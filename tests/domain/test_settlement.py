@@ -1,0 +1,232 @@
+"""A gateway's line beside what we have: what it is, and whether it tells us anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payments import PaymentStatus
+from domain.reconciliation import (
+    Reconciliation,
+    ReconciliationCounts,
+    ReconciliationLine,
+    beside,
+    in_question,
+)
+from domain.settlement import (
+    Line,
+    LineKind,
+    OurPayment,
+    OurRefund,
+    SettlementResult,
+    refund_of,
+    tells_of_money,
+)
+from tests.domain.builders import an_attempt
+
+AT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)
+
+
+def a_line(kind: LineKind = LineKind.PAYMENT, amount: int = 200_000, **but: Any) -> Line:
+    return Line(
+        **{
+            "number": 2,
+            "kind": kind,
+            "reference": "MB0001",
+            "gateway_id": "G1",
+            "money": Money(amount),
+            "at": AT,
+        }
+        | but
+    )
+
+
+def a_payment_of_ours(**but: Any) -> OurPayment:
+    return OurPayment(
+        **{
+            "payment_id": "TXN_1",
+            "status": PaymentStatus.SUCCESS,
+            "asked": Money(200_000),
+            "arrived": Money(200_000),
+            "paid_under": ("G1",),
+        }
+        | but
+    )
+
+
+def a_refund(id: str = "REV_1", amount: int = 50_000, **but: Any) -> OurRefund:
+    return OurRefund(
+        **{"reversal_id": id, "asked": Money(amount), "gateway_id": None, "done": True} | but
+    )
+
+
+def kept(line: Line, *earlier: ReconciliationLine, **ours: Any) -> ReconciliationLine:
+    given = {"payment": None, "refund": None} | ours
+    return beside(line, given["payment"], given["refund"], earlier, settlement_id="SET_1")
+
+
+def test_a_line_counts_to_the_vietnamese_day() -> None:
+    assert a_line().day == date(2026, 3, 5)
+
+
+@pytest.mark.parametrize(
+    ("ours", "result"),
+    [
+        (a_payment_of_ours(), SettlementResult.MATCHED),
+        (a_payment_of_ours(arrived=Money(200_001)), SettlementResult.AMOUNT_DIFFERS),
+        (a_payment_of_ours(arrived=Money(200_000, Currency.USD)), SettlementResult.AMOUNT_DIFFERS),
+        (a_payment_of_ours(status=PaymentStatus.FAILED, arrived=None), SettlementResult.THEIRS_ONLY),
+        (None, SettlementResult.THEIRS_ONLY),
+    ],
+    ids=["the same", "another sum", "another currency", "nothing came", "unknown"],
+)  # fmt: skip
+def test_a_payment_beside_what_we_have(ours: OurPayment | None, result: SettlementResult) -> None:
+    assert kept(a_line(), payment=ours).result is result
+
+
+def test_money_that_people_have_decided_is_what_arrived() -> None:
+    """Too little came, and two people gave it back as credit: the gateway's sum is the ledger's."""
+    decided = a_payment_of_ours(status=PaymentStatus.CANCELLED, arrived=Money(150_000))
+    assert kept(a_line(amount=150_000), payment=decided).result is SettlementResult.MATCHED
+    waiting = replace(decided, status=PaymentStatus.PROCESSING, explained_by="CASE_1")
+    compared = kept(a_line(amount=150_000), payment=waiting)
+    assert (compared.result, compared.case_id) == (SettlementResult.AMOUNT_DIFFERS, "CASE_1")
+
+
+def test_an_open_case_of_a_success_does_not_hide_a_difference() -> None:
+    ours = a_payment_of_ours(explained_by="CASE_1", paid_twice="CASE_2")
+    assert kept(a_line(amount=1), payment=ours).case_id is None
+    again = kept(a_line(), kept(a_line(), payment=ours), payment=ours)
+    assert (again.result, again.case_id) == (SettlementResult.DUPLICATE, None)
+
+
+def test_only_what_was_booked_as_paid_twice_is_explained_by_that_case() -> None:
+    ours = a_payment_of_ours(paid_under=("G1", "G2"), paid_twice="CASE_2")
+    first = kept(a_line(), payment=ours)
+    assert kept(a_line(gateway_id="G2"), first, payment=ours).case_id == "CASE_2"
+    assert kept(a_line(gateway_id="G3"), first, payment=ours).case_id is None
+
+
+def test_a_line_completes_what_only_we_knew_and_keeps_its_case() -> None:
+    only_ours = replace(
+        kept(a_line(), payment=a_payment_of_ours()),
+        id=7,
+        day=date(2026, 3, 6),
+        theirs=None,
+        result=SettlementResult.OURS_ONLY,
+        case_id="CASE_1",
+    )
+    completed = kept(a_line(), only_ours, payment=a_payment_of_ours())
+    assert (completed.id, completed.result, completed.case_id, completed.day) == (
+        7, SettlementResult.MATCHED, "CASE_1", date(2026, 3, 5),
+    )  # fmt: skip
+
+
+# ── refunds ──────────────────────────────────────────────────────────────────────────────────────
+
+REFUND = a_line(LineKind.REFUND, 50_000, gateway_id="R1")
+
+
+def test_a_refund_is_found_by_its_number_before_its_sum() -> None:
+    one, other = a_refund("REV_1"), a_refund("REV_2", 70_000, gateway_id="R1")
+    assert refund_of(REFUND, [one, other]) is other
+
+
+def test_a_refund_without_a_number_is_found_by_its_sum_and_taken_once() -> None:
+    one, other = a_refund("REV_1", settled=True), a_refund("REV_2")
+    assert refund_of(REFUND, [one, other]) is other
+    assert refund_of(REFUND, [one]) is None
+
+
+def test_the_only_refund_left_is_meant_even_where_the_sum_differs() -> None:
+    ours = a_refund(amount=70_000)
+    assert refund_of(REFUND, [ours, a_refund("REV_2", failed=True)]) is ours
+    assert refund_of(REFUND, [ours, a_refund("REV_2", 80_000)]) is None
+
+
+@pytest.mark.parametrize(
+    ("ours", "result"),
+    [
+        (a_refund(), SettlementResult.MATCHED),
+        (a_refund(amount=70_000), SettlementResult.AMOUNT_DIFFERS),
+        (a_refund(done=False), SettlementResult.THEIRS_ONLY),
+        (a_refund(settled=True, gateway_id="R1"), SettlementResult.DUPLICATE),
+        (None, SettlementResult.THEIRS_ONLY),
+    ],
+    ids=["the same", "another sum", "not done here", "again", "unknown"],
+)
+def test_a_refund_beside_what_we_have(ours: OurRefund | None, result: SettlementResult) -> None:
+    assert kept(REFUND, payment=a_payment_of_ours(), refund=ours).result is result
+
+
+def test_a_refund_that_we_do_not_know_is_a_duplicate_when_it_comes_again() -> None:
+    first = kept(REFUND)
+    assert kept(REFUND, first).result is SettlementResult.DUPLICATE
+    other = a_line(LineKind.REFUND, 50_000, gateway_id="R2")
+    assert kept(other, first).result is SettlementResult.THEIRS_ONLY
+
+
+# ── evidence ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("status", [one for one in AttemptStatus if one is not AttemptStatus.PAID])
+def test_of_what_is_not_paid_a_line_is_always_evidence(status: AttemptStatus) -> None:
+    assert tells_of_money(a_line(), an_attempt(status), [])
+
+
+@pytest.mark.parametrize(
+    ("number", "settled_under", "tells"),
+    [
+        ("G1", [], False),
+        ("G2", [], False),
+        ("G2", ["G1"], True),
+        ("G2", ["S1"], False),
+        (None, ["G1"], False),
+        ("G1", ["G2"], False),
+    ],
+)
+def test_of_what_is_paid_only_another_number_beside_the_known_one_is(
+    number: str | None, settled_under: list[str], tells: bool
+) -> None:
+    paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
+    assert tells_of_money(a_line(gateway_id=number), paid, settled_under) is tells
+
+
+# ── what a case is about, and a day ──────────────────────────────────────────────────────────────
+
+
+def test_a_case_is_about_the_difference_or_about_all_of_it() -> None:
+    assert in_question(kept(a_line(amount=1), payment=a_payment_of_ours())) == 199_999
+    assert in_question(kept(a_line(amount=5))) == 5
+    usd = a_line(money=Money(8, Currency.USD))
+    assert in_question(kept(usd, payment=a_payment_of_ours())) is None
+
+
+@pytest.mark.parametrize(
+    ("imported", "open_cases", "counts", "status"),
+    [
+        (False, 0, {}, "NOT_IMPORTED"),
+        (True, 0, {}, "MATCHED"),
+        (True, 0, {"matched": 3}, "MATCHED"),
+        (True, 1, {"matched": 3}, "DIFFERENCES"),
+        (True, 1, {"theirs_only": 1}, "DIFFERENCES"),
+        (True, 0, {"matched": 3, "duplicate": 1}, "RESOLVED"),
+    ],
+)
+def test_a_day_is_done_once_all_matches_or_people_have_decided(
+    imported: bool, open_cases: int, counts: dict[str, int], status: str
+) -> None:
+    day = Reconciliation(
+        gateway=GatewayName.VNPAY,
+        date=date(2026, 3, 5),
+        imported=imported,
+        open_cases=open_cases,
+        counts=ReconciliationCounts(**counts),
+    )
+    assert day.status == status
