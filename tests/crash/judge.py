@@ -96,15 +96,7 @@ RULES = {
 }
 
 
-def violations(database: str, truth: Any, *, quiet: bool = True) -> list[str]:
-    """
-    Return what is wrong, each with the rule's name and the row's.
-
-    Without *quiet*, only what must hold at every moment is asked.
-    """
-    return asyncio.run(_violations(database, truth, quiet))
-
-
+# True only when nothing is due any more.
 LATER = frozenset(
     {
         "nothing is left open",
@@ -115,18 +107,27 @@ LATER = frozenset(
 )
 
 
-async def _violations(database: str, truth: Any, quiet: bool) -> list[str]:
+def violations(database: str, truth: Any) -> list[str]:
+    """Return what is wrong when nothing is due any more, each with the rule's name and the row's."""
+    return asyncio.run(_violations(database, truth))
+
+
+async def _violations(database: str, truth: Any) -> list[str]:
     connection = await asyncpg.connect(database)
     try:
-        found: list[str] = []
-        for name, sql in RULES.items():
-            if quiet or name not in LATER:
-                found += [f"{name}: {row[0]} {row[1]}" for row in await connection.fetch(sql)]
-        if quiet:
-            found += await _against(connection, truth)
-        return found
+        return await broken(connection, quiet=True) + await _against(connection, truth)
     finally:
         await connection.close()
+
+
+async def broken(connection: Any, *, quiet: bool) -> list[str]:
+    """Return the rules of the database that are broken; without *quiet* those of every moment only."""
+    return [
+        f"{name}: {row[0]} {row[1]}"
+        for name, sql in RULES.items()
+        if quiet or name not in LATER
+        for row in await connection.fetch(sql)
+    ]
 
 
 async def _against(connection: Any, truth: Any) -> list[str]:

@@ -1,0 +1,198 @@
+"""Many at once, each on a connection of its own: exactly one wins, exactly as many as fit, and no two wait for each other."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+from collections.abc import Awaitable, Iterable
+from typing import Any
+
+import pytest
+
+from db import engine
+from db import payments as payments_db
+from domain.attempts import AttemptStatus
+from domain.bills import BillAlreadyPaid, BillLocked
+from domain.collection import NotifyWish, ProcessPayment
+from domain.evidence import Finding, Grade
+from domain.hand_ins import SubmitHandIn
+from domain.limits import LimitExceeded
+from domain.methods import PaymentMethod
+from domain.payments import Payment
+from domain.refusals import Refusal, Refused
+from resolvers import hand_ins, inquiries, payments
+from resolvers.context import Context
+from schema.settings import Settings
+from tests.domain.builders import bill_item
+from tests.house import Sandbox, key
+from tests.races.test_pairs import said, wrong
+from tests.resolvers.conftest import House
+
+pytest_plugins = ["tests.house"]
+pytestmark = pytest.mark.anyio
+
+SEED = int(os.environ.get("RACE_SEED") or secrets.randbelow(10**6))
+CROWD = 50
+AT_ONCE = (
+    16  # at the outer systems, which are few and slow; before the database they queue by themselves
+)
+
+
+@pytest.fixture
+async def crowd(house: House, house_settings: Settings) -> House:
+    """The house with as many connections as there are people at its door."""
+    assert house_settings.database_url is not None
+    await engine.disconnect()
+    await engine.connect(house_settings.database_url.get_secret_value(), pool_size=CROWD)
+    return house
+
+
+async def all_of(work: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Do all of it, so many at once as the outer systems bear; return what each returned or raised."""
+    free = asyncio.Semaphore(AT_ONCE)
+
+    async def one(each: Awaitable[Any]) -> Any:
+        async with free:
+            return await each
+
+    return await asyncio.gather(*(one(each) for each in work), return_exceptions=True)
+
+
+def codes(done: list[Any]) -> set[type]:
+    return {
+        type(no)
+        for one in done
+        if isinstance(one, Exception)
+        for no in (one.refusals if isinstance(one, Refused) else [one])
+    }
+
+
+async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: House) -> None:
+    contract = f"SGFDN{next(crowd.contracts)}"
+    item = await crowd.owed(contract)
+    people = [await crowd.collector() for _ in range(CROWD)]
+    done = await all_of(
+        (
+            crowd.pays(
+                by,
+                cash_or_qr(nth),
+                contract_number=contract,
+                items=(item,),
+            )
+            for nth, by in enumerate(people)
+        ),
+    )
+    assert len([one for one in done if isinstance(one, Payment)]) == 1
+    assert codes(done) <= {BillLocked, BillAlreadyPaid}
+    (row,) = await engine.fetch(
+        "select count(*) filter (where locked) as locked, count(*) as all from payment_item"
+        " where contract_number = $1",
+        contract,
+    )
+    assert tuple(row.values()) == (1, 1), "who lost has left nothing"
+    assert await wrong(crowd) == []
+
+
+def cash_or_qr(nth: int) -> PaymentMethod:
+    return PaymentMethod.CASH if nth % 2 else PaymentMethod.VNPAY_QR
+
+
+async def test_of_a_hundred_payments_at_the_edge_of_a_limit_as_many_are_taken_as_fit(
+    crowd: House, sandbox: Sandbox
+) -> None:
+    staff_id = f"NV{next(crowd.collectors)}"
+    limit = 20_000_000
+    sandbox.change_staff(staff_id, daily_limit=limit, per_transaction_limit=limit, used_today=0)
+    by = await crowd.by(staff_id)
+    contracts = [f"SGFDN{next(crowd.contracts)}" for _ in range(100)]
+    items = [await crowd.owed(contract) for contract in contracts]
+    done = await all_of(
+        (
+            crowd.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+            for contract, item in zip(contracts, items, strict=True)
+        ),
+    )
+    taken = [one.amount for one in done if isinstance(one, Payment)]
+    assert codes(done) == {LimitExceeded}
+    assert sum(taken) <= limit
+    refused = [
+        item.amount for item, one in zip(items, done, strict=True) if isinstance(one, Exception)
+    ]
+    assert min(refused) > limit - sum(taken), "none was refused that would have fitted"
+    assert await wrong(crowd) == []
+
+
+async def test_random_mixes_of_many_payments_of_several_bills_wait_for_nobody_who_waits_for_them(
+    crowd: House,
+) -> None:
+    """PostgreSQL ends one of two that wait for each other with an error, which would rise from here."""
+    people = [await crowd.collector() for _ in range(6)]
+    contracts = [await several_bills(crowd) for _ in range(5)]
+
+    async def somebody(nth: int) -> list[str]:
+        mine = random.Random(f"{SEED} {nth}")
+        did: list[str] = []
+        for _ in range(15):
+            by = mine.choice(people)
+            contract, bills = mine.choice(contracts)
+            try:
+                did.append(await something(crowd, mine, by, contract, bills))
+            except (Refusal, Refused) as no:
+                did.append(type(no).__name__)
+        return did
+
+    done = await asyncio.gather(*(somebody(nth) for nth in range(AT_ONCE)))
+    did = [one for several in done for one in several]
+    assert {"paid", "asked", "handed in"} <= set(did), (f"RACE_SEED={SEED}", set(did))
+    assert await wrong(crowd) == [], f"RACE_SEED={SEED}"
+
+
+async def something(
+    house: House, dice: random.Random, by: Context, contract: str, bills: list[Any]
+) -> str:
+    """Do one of the things that lock more than one row."""
+    assert by.actor is not None
+    what = dice.choice(["cash", "cash", "qr", "said", "said", "cancel", "hand in"])
+    if what in ("cash", "qr"):
+        asked = ProcessPayment(
+            idempotency_key=key(),
+            contract_number=contract,
+            method=PaymentMethod.CASH if what == "cash" else PaymentMethod.VNPAY_QR,
+            items=tuple(dice.sample(bills, dice.randint(1, len(bills)))),
+            customer_phone=None,
+            notify=NotifyWish(),
+        )
+        await payments.process(by, asked)
+        return "paid" if what == "cash" else "asked"
+    if what == "hand in":
+        await hand_ins.submit(by, SubmitHandIn(idempotency_key=key(), counted_amount=1, note=None))
+        return "handed in"
+    payment = await an_open_one(house, dice)
+    if payment is None:
+        return "nothing open"
+    if what == "cancel":
+        await inquiries.cancel(
+            await house.by(payment.staff_id), payment.id, reason="left the house"
+        )
+        return "cancelled"
+    finding = dice.choice([Finding.PAID, Finding.DECLINED, Finding.DECLINED])
+    await said(house, payment, finding, dice.choice([Grade.E1, Grade.E2]))
+    return "said"
+
+
+async def an_open_one(house: House, dice: random.Random) -> Payment | None:
+    rows = await engine.fetch(
+        "select payment from attempt where status = any($1) order by payment desc limit 5",
+        [AttemptStatus.SENT, AttemptStatus.ACCEPTED],
+    )
+    return await payments_db.by_id(dice.choice(rows)["payment"]) if rows else None
+
+
+async def several_bills(house: House) -> tuple[str, list[Any]]:
+    while True:
+        contract = f"SGFDN{next(house.contracts)}"
+        bills = await house.context.revenue.bills(contract)
+        if len(bills) >= 4:
+            return contract, [bill_item(one.bill_number, one.amount) for one in bills]
