@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import groupby
 
 from db.engine import Row, execute, fetch
-from domain.ledger import Entry, Line, Posting
+from domain.ledger import AccountBalance, Entry, Line, Posting
 from domain.money import Currency
 
 
@@ -61,6 +61,41 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Entry]]:
         postings = list(group)
         found.setdefault(postings[0]["payment"], []).append(_entry(postings))
     return found
+
+
+async def trial_balance(at: datetime) -> tuple[AccountBalance, ...]:
+    """
+    Return every account with what was posted to it up to *at*: in one statement, so that it balances.
+
+    What came after is taken off the whole: that is little for the moments that are asked about, and
+    the whole is one index.
+    """
+    rows = await fetch(
+        """
+        with moved as (
+            select debit, credit, currency, sum(amount) as amount from posting group by 1, 2, 3
+            union all
+            select p.debit, p.credit, p.currency, -sum(p.amount)
+              from entry e join posting p on p.entry = e.id
+             where e.created_at > $1 group by 1, 2, 3)
+        select side.account, moved.currency, sum(side.debit)::bigint as debit,
+               sum(side.credit)::bigint as credit
+          from moved, lateral (
+               values (moved.debit, moved.amount, 0), (moved.credit, 0, moved.amount))
+               as side (account, debit, credit)
+         group by 1, 2 having sum(side.debit) <> 0 or sum(side.credit) <> 0 order by 1, 2
+        """,
+        at,
+    )
+    return tuple(
+        AccountBalance(
+            account=row["account"],
+            currency=Currency(row["currency"]),
+            debit=row["debit"],
+            credit=row["credit"],
+        )
+        for row in rows
+    )
 
 
 def _entry(postings: Sequence[Row]) -> Entry:

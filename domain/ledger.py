@@ -81,6 +81,21 @@ class Entry:
     postings: tuple[Line, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountBalance:
+    """All that was posted to an account in one currency, up to some moment."""
+
+    account: str
+    currency: Currency
+    debit: int
+    credit: int
+
+    @property
+    def balance(self) -> int:
+        """Above zero it is ours to have, below it is ours to owe."""
+        return self.debit - self.credit
+
+
 def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
     """Return the postings of a success: the bill is paid, and any excess is the customer's."""
     arrived = CLEARING[payment.gateway]

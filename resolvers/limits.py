@@ -30,7 +30,7 @@ async def of_staff(context: Context, staff_id: str | None = None) -> tuple[Limit
     actor = check(context.actor, Operation.READ_LIMIT)
     asked = actor.id if staff_id is None else staff_id
     if asked != actor.id:
-        await _visible(context, actor, asked)
+        await visible(context, actor, asked)
     return await current(context, asked, await context.clock())
 
 
@@ -84,7 +84,8 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
     return await limits.current(staff_id, today, source)
 
 
-async def _visible(context: Context, actor: Actor, staff_id: str) -> Staff:
+async def visible(context: Context, actor: Actor, staff_id: str) -> Staff:
+    """Return a member of staff whom the asker sees. Raises NotFound, UpstreamUnavailable."""
     known = await staff.by_id(staff_id)
     if known is None:
         known, _ = await context.staff_management.staff(staff_id)

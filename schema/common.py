@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NewType, TypeVar, cast
 
 import strawberry
@@ -74,6 +74,21 @@ CONFIG = StrawberryConfig(
         ),
     }
 )
+
+
+def moment(field: str, given: datetime | None) -> datetime | None:
+    """Return a moment in UTC, which one without an offset is taken to be in."""
+    try:
+        if given is None or given.tzinfo is None:
+            return given and given.replace(tzinfo=UTC)
+        return given.astimezone(UTC)
+    except OverflowError:
+        raise refusals.InvalidInput(
+            field=field,
+            problem_vi="nằm ngoài lịch.",
+            problem_en="lies outside of the calendar.",
+        ) from None
+
 
 # ── the domain's names, published ────────────────────────────────────────────────────────────────
 

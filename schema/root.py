@@ -8,7 +8,9 @@ from graphql import lexicographic_sort_schema, print_schema
 from schema.cases import CaseQuery
 from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
+from schema.day_close import DayCloseQuery
 from schema.hand_ins import HandInMutation, HandInQuery
+from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
@@ -26,6 +28,8 @@ class Query(
     OrderQuery,
     TransactionQuery,
     HandInQuery,
+    DayCloseQuery,
+    LedgerQuery,
     CaseQuery,
     ReconciliationQuery,
 ):

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import cast
 
 import strawberry
 
 from domain import payments, search
 from domain.methods import PaymentMethod
-from domain.refusals import InvalidInput
 from resolvers import transactions
 from resolvers.transactions import Page
-from schema.common import Amount, Info
+from schema.common import Amount, Info, moment
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)
@@ -39,8 +38,8 @@ class PaymentFilter:
     def to_domain(self) -> search.PaymentFilter:
         return replace(
             search.PaymentFilter(**vars(self)),
-            created_from=_moment("filter.createdFrom", self.created_from),
-            created_to=_moment("filter.createdTo", self.created_to),
+            created_from=moment("filter.createdFrom", self.created_from),
+            created_to=moment("filter.createdTo", self.created_to),
         )
 
 
@@ -117,17 +116,3 @@ class TransactionSubscription:
         wanted = (filter or PaymentFilter()).to_domain()
         async for changed in transactions.changes(info.context, wanted):
             yield changed
-
-
-def _moment(field: str, given: datetime | None) -> datetime | None:
-    """Return a moment in UTC, which one without an offset is taken to be in."""
-    try:
-        if given is None or given.tzinfo is None:
-            return given and given.replace(tzinfo=UTC)
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise InvalidInput(
-            field=field,
-            problem_vi="nằm ngoài lịch.",
-            problem_en="lies outside of the calendar.",
-        ) from None

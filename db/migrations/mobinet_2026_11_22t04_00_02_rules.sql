@@ -10,6 +10,9 @@ create index payment_held on payment (staff) where custody = 'HELD_BY_STAFF';
 create index entry_of_reversal on entry (reversal) where reversal is not null;
 create index entry_of_hand_in on entry (hand_in) where hand_in is not null;
 create index entry_by_time on entry (created_at);
+create index posting_of_staff_cash on posting (staff) include (entry, debit, amount)
+    where debit = 'staff_cash' or credit = 'staff_cash';
+create index posting_by_accounts on posting (debit, credit, currency) include (amount);
 create index money_case_by_time on money_case (opened_at desc, id collate "C" desc);
 create index money_case_of_payment on money_case (payment) where payment is not null;
 create index settlement_line_by_day on settlement_line (gateway, day);

@@ -64,6 +64,9 @@ createOrder      -       | 401    403   403   403   403   403   403   403   403
 payOrder         -       | 401    403   403   403   403   403   403   403   403
 order            other   | 401    403   403   403   403   yes   yes   yes   yes
 reconciliation   -       | 401    403   403   403   403   yes   yes   yes   yes
+dayClose         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
+dayClose         other   | 401    404   404   404   yes   yes   yes   yes   yes
+trialBalance     -       | 401    403   403   403   403   yes   yes   yes   yes
 limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
@@ -84,6 +87,8 @@ DOCUMENTS = {
     "cancelPayment": 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { id } errors { code } } }',
     "submitHandIn": "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } errors { code } } }",
     "confirmHandIn": "mutation ($id: ID!) { confirmHandIn(id: $id, countedAmount: 1) { handIn { id } errors { code } } }",
+    "dayClose": 'query ($staff: ID!) { dayClose(staffId: $staff, date: "2026-03-04") { collected } }',
+    "trialBalance": "query { trialBalance { account } }",
     "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
     "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
     "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
@@ -196,7 +201,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             return {"input": {"idempotencyKey": key(), "countedAmount": 1}}
         case "confirmHandIn":
             return {"id": about.hand_in}
-        case "limits" | "handIns":
+        case "limits" | "handIns" | "dayClose":
             return {"staff": about.staff}
         case "createOrder":
             return {"input": {"idempotencyKey": key(), "reference": key(), "amount": 1000}}

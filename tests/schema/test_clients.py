@@ -26,8 +26,7 @@ NOT_YET = {
     },
     "dashboard": {
         "Transaction", "Stats", "Integrations", "Invariants", "ResolveCase",
-        "RefundPayment", "ReplayWebhook",
-        "TrialBalance", "DayClose", "IntegrationHealth",
+        "RefundPayment", "ReplayWebhook", "IntegrationHealth",
     },
 }  # fmt: skip
 

@@ -1,0 +1,33 @@
+"""The close of a collector's day."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from db import day_close
+from domain.calendar import day_end
+from domain.day_close import DayClose
+from domain.refusals import InvalidInput
+from domain.staff import Operation, check
+from resolvers.context import Context
+from resolvers.limits import visible
+
+
+async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
+    """
+    Return the close of one Vietnamese day of a member of staff whom the asker sees; today's until now.
+
+    Raises NotFound, InvalidInput, UpstreamUnavailable for one who never logged in here.
+    """
+    actor = check(context.actor, Operation.READ_DAY_CLOSE)
+    try:
+        begins, ends = day_end(day - timedelta(days=1)), day_end(day)
+    except OverflowError:
+        raise InvalidInput(
+            field="date",
+            problem_vi="nằm ngoài lịch.",
+            problem_en="lies outside of the calendar.",
+        ) from None
+    if staff_id != actor.id:
+        await visible(context, actor, staff_id)
+    return await day_close.of_staff(staff_id, day, begins=begins, ends=ends)
