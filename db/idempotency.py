@@ -11,10 +11,15 @@ from db.engine import execute, fetchrow, fetchval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A key that was used before: for what, and whether its first request has not answered yet."""
+    """
+    A key that was used before: for what, and whether its first request has not answered yet.
+
+    `payment_id` is the payment that it opened, or the one that it reversed.
+    """
 
     fingerprint: bytes
     subject_id: str
+    payment_id: str | None
     in_flight: bool
 
 
@@ -62,8 +67,12 @@ LONGEST_FLIGHT = timedelta(seconds=30)
 async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim | None:
     row = await fetchrow(
         """
-        select fingerprint, subject_id, process, created_at, answered_at from idempotency_key
-         where actor_id = $1 and operation = $2 and key = $3
+        select k.fingerprint, k.subject_id, k.process, k.created_at, k.answered_at,
+               coalesce(p.id, r.payment) as payment_id
+          from idempotency_key k
+          left join payment p on p.id = k.subject_id
+          left join reversal r on r.id = k.subject_id
+         where k.actor_id = $1 and k.operation = $2 and k.key = $3
         """,
         actor_id,
         operation,
@@ -76,7 +85,12 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
         and now - row["created_at"] < LONGEST_FLIGHT
         and await processes.is_alive(row["process"])
     )
-    return Claim(fingerprint=row["fingerprint"], subject_id=row["subject_id"], in_flight=in_flight)
+    return Claim(
+        fingerprint=row["fingerprint"],
+        subject_id=row["subject_id"],
+        payment_id=row["payment_id"],
+        in_flight=in_flight,
+    )
 
 
 async def answered(actor_id: str, operation: str, key: str, now: datetime) -> None:

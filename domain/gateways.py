@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from domain.attempts import Attempt
 from domain.evidence import Evidence
 from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, RefusalCode
+from domain.reversals import Reversal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +142,32 @@ class Gateway(Protocol):
         ...
 
     def answer(self, verdict: Verdict) -> Reply: ...
+
+
+@runtime_checkable
+class PaysOut(Gateway, Protocol):
+    """A gateway that gives money back. What another has to give back, accounting pays outside of here."""
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        """
+        Give back what was paid under *attempt*, or (not `whole`) a part of it.
+
+        PAID says that the gateway pays it out, DECLINED that it definitively does not. Never repeated
+        unless the connection never opened. While its breaker is open raises GatewayUnavailable.
+        """
+        ...
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        """
+        Ask what became of a refund. UNPAID says that the gateway knows of none, and never will.
+
+        `known` are the gateway's numbers of the attempt's other refunds.
+        """
+        ...
 
 
 @dataclass(eq=False, kw_only=True)

@@ -49,12 +49,12 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
         case PaymentStatus.PROCESSING:
             sent = attempt.sent_at or attempt.created_at
             if attempt.status is AttemptStatus.SENT:
-                asks = (sent + SENDING + delay for delay in _backoff())
+                asks = (sent + SENDING + delay for delay in backoff())
             elif attempt.status is AttemptStatus.UNKNOWN:
-                asks = (sent + delay for delay in _backoff())
+                asks = (sent + delay for delay in backoff())
             else:
                 asks = iter([attempt.expires_at])
-            expiry = (attempt.expires_at + delay for delay in _backoff(now=True))
+            expiry = (attempt.expires_at + delay for delay in backoff(now=True))
             at = _after(asks, attempt.inquired_at) or _after(expiry, attempt.inquired_at)
         case PaymentStatus.EXPIRED | PaymentStatus.CANCELLED if not revocable:
             ended = payment.completed_at
@@ -114,7 +114,7 @@ def _after(moments: Iterator[datetime], last: datetime | None) -> datetime | Non
     return next((moment for moment in moments if last is None or moment > last), None)
 
 
-def _backoff(*, now: bool = False) -> Iterator[timedelta]:
+def backoff(*, now: bool = False) -> Iterator[timedelta]:
     """Yield 5 s, 15 s, 1, 5, 15 min, 1 h, then hourly to a day, then daily to the end."""
     if now:
         yield timedelta(0)

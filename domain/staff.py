@@ -70,6 +70,8 @@ class Operation(StrEnum):
     READ_CASES = "read cases"
     RESOLVE_CASE = "resolve cases"
     READ_RECONCILIATION = "read what gateways settled"
+    VOID = "void cash"
+    REFUND = "give money back"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
@@ -94,6 +96,8 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_CASES: _LOOKS_ON | {Role.SUPERVISOR},
     Operation.RESOLVE_CASE: frozenset({Role.FINANCE}),
     Operation.READ_RECONCILIATION: _LOOKS_ON,
+    Operation.VOID: _COLLECTS,
+    Operation.REFUND: frozenset({Role.FINANCE}),
 }
 
 # Beyond the role, Staff Management must have given this permission.

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from domain.customers import Debt
 from domain.refusals import NotFound
+from domain.reversals import Reversal
 from integrations.http import Answer, Unreadable, Upstream
-from integrations.wire import Amount, Text, Wire, accepted, expect, or_unavailable, segment
+from integrations.wire import (
+    Amount,
+    Text,
+    Wire,
+    accepted,
+    expect,
+    or_unavailable,
+    segment,
+    told_of,
+)
 
 SYSTEM = "Debt Management"
 
@@ -40,6 +50,19 @@ class DebtManagement:
         with or_unavailable(SYSTEM):
             return await self._http.call(
                 "debt", "GET", f"/api/debts/{number}", read=read, repeatable=True
+            )
+
+    async def unsettle(self, reversal: Reversal) -> None:
+        """Owe again what was given back; a repeat is harmless. Raises Rejected for a definite no."""
+        with or_unavailable(SYSTEM, keep_rejections=True):
+            await self._http.call(
+                "unsettle",
+                "POST",
+                "/api/debts/unsettle",
+                body=told_of(reversal),
+                headers={"Idempotency-Key": reversal.id},
+                read=accepted,
+                repeatable=True,
             )
 
     async def settle(self, *, transaction_id: str, contract_number: str, amount: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import LARGEST, Currency, Money
+from domain.reversals import Reversal
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.webhooks import header, json_object
@@ -26,6 +27,7 @@ from integrations.wire import Rejected, Text, Wire, expect, parse, rejected
 _log = structlog.stdlib.get_logger("integrations.fpt_pay")
 
 INIT, INQUIRY, WEBHOOK = "fpt_pay:init", "fpt_pay:inquiry", "fpt_pay:webhook"
+REFUND = "fpt_pay:refund"
 
 WINDOW = 300  # seconds that a signature is good for, either way
 
@@ -52,6 +54,7 @@ _LOG_IN_AGAIN = Failure(
     code="GATEWAY_UNAVAILABLE",
     message="Ví FPT Pay không nhận phiên của bạn. Hãy đăng nhập lại rồi thử lại.",
 )
+_NO_REFUND = frozenset({"NOT_PAID"})  # the 409 that are about what was asked
 _SIGNATURE = re.compile(r"t=([0-9]{1,12})((?:,v1=[0-9A-Fa-f]{64})+)", re.ASCII)
 
 
@@ -71,6 +74,13 @@ class _Told(Wire):
     amount: Any = None
     currency: Any = None
     reason: str | None = None
+
+
+class _Refund(Wire):
+    refund_reference: Text
+    refund_id: Text
+    status: Literal["refunded"]
+    amount: int
 
 
 class _Event(_Told):
@@ -138,6 +148,34 @@ class FPTPay:
                 read=read,
                 repeatable=True,
             ),
+        )
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        return await begun(self.name, REFUND, self._refund(attempt, reversal, again=False))
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        """Ask by repeating the request: under its key it is carried out once, and answered alike."""
+        return await asked(REFUND, self._refund(attempt, reversal, again=True))
+
+    def _refund(self, attempt: Attempt, reversal: Reversal, *, again: bool) -> Awaitable[Evidence]:
+        def read(answer: Answer) -> Evidence:
+            return _read_refund(reversal, answer)
+
+        return self._http.call(
+            "inquire_refund" if again else "refund",
+            "POST",
+            f"/payment/{attempt.reference}/refund",
+            body={"refund_reference": reversal.id, "amount": reversal.amount},
+            headers={
+                "Authorization": f"Bearer {self._secrets[0]}",
+                "Idempotency-Key": reversal.id,
+            },
+            read=read,
+            repeatable=again,
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
@@ -211,6 +249,20 @@ def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
         )
         return unknown(INQUIRY)
     return _evidence(INQUIRY, Grade.E2, told)
+
+
+def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
+    if not answer.ok:
+        no = rejected(answer)
+        # A refused secret, or a reference that is busy, says nothing of what was asked.
+        if not no.definite or (no.status == 409 and no.code not in _NO_REFUND):
+            raise Unreadable(f"status {no.status}")
+        failure = Failure(code=no.code, message=no.text or "Ví FPT Pay từ chối hoàn tiền.")
+        return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
+    told = parse(_Refund, answer.body)
+    if (told.refund_reference, told.amount) != (reversal.id, reversal.amount):
+        raise Unreadable("another refund's answer")
+    return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.refund_id)
 
 
 def _evidence(source: str, grade: Grade, told: _Told) -> Evidence:

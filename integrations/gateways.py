@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from domain.gateways import Gateway
+from domain.gateways import Gateway, PaysOut
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 
 
@@ -29,6 +29,11 @@ class Gateways(Mapping[GatewayName, Gateway]):
         """Return the method's gateway; None for cash, and for a gateway that is not installed."""
         name = GATEWAY_OF[method]
         return None if name is None else self._gateways.get(name)
+
+    def paying_out(self, name: GatewayName | None) -> PaysOut | None:
+        """Return the gateway if it is installed and gives money back."""
+        gateway = None if name is None else self._gateways.get(name)
+        return gateway if isinstance(gateway, PaysOut) else None
 
     def alternatives(self, method: PaymentMethod) -> tuple[PaymentMethod, ...]:
         """Return the other methods that work now. Cash always does, and comes first."""

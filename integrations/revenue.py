@@ -11,8 +11,18 @@ from pydantic import AwareDatetime
 from domain.bills import Bill, BillStatus, Fee, Item, PastPayment
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound
+from domain.reversals import Reversal
 from integrations.http import Answer, Unreadable, Upstream
-from integrations.wire import Amount, Text, Wire, accepted, expect, or_unavailable, segment
+from integrations.wire import (
+    Amount,
+    Text,
+    Wire,
+    accepted,
+    expect,
+    or_unavailable,
+    segment,
+    told_of,
+)
 
 T = TypeVar("T")
 
@@ -129,6 +139,19 @@ class Revenue:
                 "/api/payments/record",
                 body=body,
                 headers={"Idempotency-Key": transaction_id},
+                read=accepted,
+                repeatable=True,
+            )
+
+    async def reverse(self, reversal: Reversal) -> None:
+        """Tell of what was given back; a repeat is harmless. Raises Rejected for a definite no."""
+        with or_unavailable(SYSTEM, keep_rejections=True):
+            await self._http.call(
+                "reverse",
+                "POST",
+                "/api/payments/reverse",
+                body=told_of(reversal),
+                headers={"Idempotency-Key": reversal.id},
                 read=accepted,
                 repeatable=True,
             )

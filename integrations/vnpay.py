@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
 
 import orjson
 import structlog
@@ -16,7 +15,9 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
+from domain.reversals import Reversal
 from integrations import vnpay_protocol as protocol
+from integrations import vnpay_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.text import plain
@@ -25,6 +26,7 @@ from integrations.wire import Wire, expect, rejected
 
 _log = structlog.stdlib.get_logger("integrations.vnpay")
 
+MERCHANT_API = "/merchant_webapi/api/transaction"
 GENQR, QUERYDR, IPN = "vnpay:genqr", "vnpay:querydr", "vnpay:ipn"
 
 _ANSWERS = {
@@ -44,7 +46,6 @@ _NEEDED = (
     "vnp_TransactionStatus",
 )
 _ADDRESS = re.compile(r"[0-9A-Fa-f:.]{7,45}", re.ASCII)
-_NOBODY = "127.0.0.1"
 _USED_TODAY = "94"  # an earlier genqr under our reference was accepted
 # What genqr refuses for good: our terminal, a field, the amount, the expiry, the signature. Any other
 # code, 99 above all, says nothing about whether the reference can still be paid.
@@ -102,10 +103,52 @@ class VNPay:
             self._http.call(
                 "inquire",
                 "POST",
-                "/merchant_webapi/api/transaction",
+                MERCHANT_API,
                 body=self.querydr(attempt, now=now),
                 read=read,
                 repeatable=False,  # a second one within five minutes is refused
+            ),
+        )
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            fields = self._believed(attempt, answer, protocol.REFUND_ANSWER)
+            said = None if fields is None else refunds.answered(reversal, fields)
+            return said or unknown(refunds.REFUND)
+
+        fields = refunds.request(attempt, reversal, terminal=self._tmn_code, whole=whole, now=now)
+        return await begun(
+            self.name,
+            refunds.REFUND,
+            self._http.call(
+                "refund",
+                "POST",
+                MERCHANT_API,
+                body=self._signed(fields),
+                read=read,
+                repeatable=False,
+            ),
+        )
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            fields = self._believed(attempt, answer, protocol.QUERY_ANSWER)
+            said = None if fields is None else refunds.told(reversal, fields, known=known, now=now)
+            return said or unknown(refunds.REFUND_QUERYDR)
+
+        return await asked(
+            refunds.REFUND_QUERYDR,
+            self._http.call(
+                "inquire",
+                "POST",
+                MERCHANT_API,
+                body=self.querydr(attempt, now=now),
+                read=read,
+                repeatable=False,
             ),
         )
 
@@ -153,7 +196,9 @@ class VNPay:
             "vnp_Amount": protocol.to_wire(attempt.money),
             "vnp_CreateDate": protocol.date14(_request_date(attempt)),
             "vnp_CurrCode": "VND",
-            "vnp_IpAddr": purchase.client_ip if _ADDRESS.fullmatch(purchase.client_ip) else _NOBODY,
+            "vnp_IpAddr": purchase.client_ip
+            if _ADDRESS.fullmatch(purchase.client_ip)
+            else protocol.NOBODY,
             "vnp_Locale": "vn",
             "vnp_OrderInfo": plain(purchase.description, 255) or attempt.reference,
             "vnp_OrderType": "other",
@@ -176,29 +221,29 @@ class VNPay:
             "vnp_OrderInfo": f"Truy van GD {attempt.reference}",
             "vnp_TransactionDate": protocol.date14(_request_date(attempt)),
             "vnp_CreateDate": protocol.date14(now),
-            "vnp_IpAddr": _NOBODY,
+            "vnp_IpAddr": protocol.NOBODY,
         }
-        text = protocol.piped(fields, protocol.QUERY)
+        return self._signed(fields, protocol.QUERY)
+
+    def _signed(
+        self, fields: dict[str, str], order: Sequence[str] = protocol.REFUND
+    ) -> dict[str, str]:
+        text = protocol.piped(fields, order)
         return fields | {"vnp_SecureHash": protocol.sign(self._secrets[0], text)}
 
     def _read_inquiry(self, attempt: Attempt, answer: Answer, *, now: datetime) -> Evidence:
-        if not answer.ok:
-            raise Unreadable(f"status {answer.status}")
-        fields = _flat(answer.body)
-        text = protocol.piped(fields, protocol.QUERY_ANSWER)
-        if not protocol.is_signed(self._secrets, text, fields.get("vnp_SecureHash", "")):
-            return _disbelieved(attempt, "the signature does not verify")
-        if fields.get("vnp_TmnCode") != self._tmn_code:
-            return _disbelieved(attempt, "it is for another terminal")
-        code = fields.get("vnp_ResponseCode", "")
-        if fields.get("vnp_TxnRef", "") not in {attempt.reference, "" if code == "91" else None}:
-            return _disbelieved(attempt, "it is about another reference")
+        fields = self._believed(attempt, answer, protocol.QUERY_ANSWER)
+        if fields is None:
+            return unknown(QUERYDR)
+        code = fields["vnp_ResponseCode"]
         if code == "91":  # VNPay has no such payment: nobody scanned, or genqr never arrived
             return _evidence(QUERYDR, Grade.E2, Finding.UNPAID, fields, code=code)
         if code != "00":
-            return _disbelieved(attempt, f"code {code[:2]}")
+            _disbelieve(attempt, f"code {code[:2]}")
+            return unknown(QUERYDR)
         if fields.get("vnp_TransactionType") != "01":
-            return _disbelieved(attempt, "it is about a refund")
+            _disbelieve(attempt, "it is about a refund")
+            return unknown(QUERYDR)
         status = fields.get("vnp_TransactionStatus", "")
         found = protocol.state(status)
         if found is Finding.DECLINED and now >= attempt.expires_at:
@@ -206,6 +251,25 @@ class VNPay:
             # that came by IPN.
             found, status = Finding.EXPIRED, "11"
         return _evidence(QUERYDR, Grade.E2, found, fields, code=status)
+
+    def _believed(
+        self, attempt: Attempt, answer: Answer, order: Sequence[str]
+    ) -> dict[str, str] | None:
+        """Return the fields of a signed answer about our reference; None for any other."""
+        if not answer.ok:
+            raise Unreadable(f"status {answer.status}")
+        fields = {"vnp_ResponseCode": ""} | protocol.flat(answer.body)
+        text = protocol.piped(fields, order)
+        refused = fields["vnp_ResponseCode"] != "00"
+        if not protocol.is_signed(self._secrets, text, fields.get("vnp_SecureHash", "")):
+            _disbelieve(attempt, "the signature does not verify")
+        elif fields.get("vnp_TmnCode") != self._tmn_code:
+            _disbelieve(attempt, "it is for another terminal")
+        elif fields.get("vnp_TxnRef", "") not in {attempt.reference, "" if refused else None}:
+            _disbelieve(attempt, "it is about another reference")
+        else:
+            return fields
+        return None
 
 
 def _read_genqr(answer: Answer) -> Evidence:
@@ -251,9 +315,8 @@ def _evidence(
     )
 
 
-def _disbelieved(attempt: Attempt, why: str) -> Evidence:
-    _log.warning("inquiry_not_believed", gateway="VNPAY", reference=attempt.reference, why=why)
-    return unknown(QUERYDR)
+def _disbelieve(attempt: Attempt, why: str) -> None:
+    _log.warning("answer_not_believed", gateway="VNPAY", reference=attempt.reference, why=why)
 
 
 def _request_date(attempt: Attempt) -> datetime:
@@ -272,18 +335,3 @@ def _fields(call: Call) -> dict[str, str]:
         if not isinstance(value, str):
             raise BadCall(f"{name[:40]} is not text")
     return {name: value for name, value in told.items() if name.startswith("vnp_")}
-
-
-def _flat(body: bytes) -> dict[str, str]:
-    """The members of an answer as the text that is signed."""
-    try:
-        told: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise Unreadable("body: json_invalid") from None
-    if not isinstance(told, dict):
-        raise Unreadable("body: not an object")
-    return {
-        name: "" if value is None else str(value)
-        for name, value in cast("dict[str, Any]", told).items()
-        if not isinstance(value, bool | float | dict | list)
-    }

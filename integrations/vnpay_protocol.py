@@ -7,14 +7,19 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any, cast
 from urllib.parse import quote_plus
+
+import orjson
 
 from domain.attempts import Failure
 from domain.calendar import local
 from domain.evidence import Finding
 from domain.money import Money
+from integrations.http import Unreadable
 
 VERSION = "2.1.0"
+NOBODY = "127.0.0.1"  # who asks for a customer that is not there
 
 QUERY = (
     "vnp_RequestId",
@@ -45,6 +50,23 @@ QUERY_ANSWER = (
     "vnp_PromotionAmount",
 )
 
+REFUND = (
+    "vnp_RequestId",
+    "vnp_Version",
+    "vnp_Command",
+    "vnp_TmnCode",
+    "vnp_TransactionType",
+    "vnp_TxnRef",
+    "vnp_Amount",
+    "vnp_TransactionNo",
+    "vnp_TransactionDate",
+    "vnp_CreateBy",
+    "vnp_CreateDate",
+    "vnp_IpAddr",
+    "vnp_OrderInfo",
+)
+REFUND_ANSWER = QUERY_ANSWER[:-2]
+
 _UNSIGNED = frozenset({"vnp_SecureHash", "vnp_SecureHashType"})
 _AMOUNT = re.compile(r"[0-9]{1,12}", re.ASCII)
 LARGEST_AMOUNT = 10**12 // 100 - 1  # VND: twelve digits, × 100
@@ -64,6 +86,15 @@ _SENTENCES = {
     "04": "Khách hàng đã bị trừ tiền nhưng giao dịch bị đảo tại VNPAY. Đang chờ đối soát.",
     "07": "Khách hàng đã bị trừ tiền, giao dịch bị nghi ngờ gian lận. Đang chờ kiểm tra.",
 }
+_REFUND_SENTENCES = {
+    "04": "VNPAY không hoàn toàn phần sau khi đã hoàn một phần.",
+    "13": "VNPAY chỉ cho hoàn một phần giao dịch này.",
+    "16": "VNPAY chưa hoàn tiền được lúc này. Hãy tạo yêu cầu mới sau.",
+    "91": "VNPAY không tìm thấy giao dịch cần hoàn.",
+    "93": "VNPAY không nhận số tiền hoàn này.",
+    "95": "Giao dịch gốc không thành công tại VNPAY.",
+}
+_NO_REFUND = "VNPAY từ chối hoàn tiền. Hãy liên hệ VNPAY trước khi tạo yêu cầu mới."
 _OTHER = "VNPAY từ chối giao dịch. Hãy tạo lại mã QR hoặc dùng phương thức khác."
 
 
@@ -79,6 +110,21 @@ def canonical(fields: Mapping[str, str]) -> str:
 def piped(fields: Mapping[str, str], order: Sequence[str]) -> str:
     """Return the raw values in *order*; an absent one counts as empty."""
     return "|".join(fields.get(name, "") for name in order)
+
+
+def flat(body: bytes) -> dict[str, str]:
+    """The members of an answer as the text that is signed."""
+    try:
+        told: object = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise Unreadable("body: json_invalid") from None
+    if not isinstance(told, dict):
+        raise Unreadable("body: not an object")
+    return {
+        name: "" if value is None else str(value)
+        for name, value in cast("dict[str, Any]", told).items()
+        if not isinstance(value, bool | float | dict | list)
+    }
 
 
 def sign(secret: str, text: str) -> str:
@@ -146,6 +192,21 @@ def state(status: str) -> Finding:
             return Finding.SUSPICIOUS
         case _:
             return Finding.UNKNOWN
+
+
+def refund_state(status: str) -> Finding:
+    """Return what `vnp_TransactionStatus` says of a refund that VNPay has: 09 is rejected."""
+    match status:
+        case "00" | "05" | "06":
+            return Finding.PAID
+        case "02" | "09":
+            return Finding.DECLINED
+        case _:
+            return Finding.UNKNOWN
+
+
+def refund_failure(code: str) -> Failure:
+    return Failure(code=code, message=_REFUND_SENTENCES.get(code, _NO_REFUND))
 
 
 def failure(code: str) -> Failure:

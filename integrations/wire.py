@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
+from domain.reversals import Reversal
 from integrations.http import Answer, NotSent, Unanswered, Unreadable
 
 _log = structlog.stdlib.get_logger("integrations.wire")
@@ -70,6 +71,17 @@ def accepted(answer: Answer) -> None:
     """Read the answer to what needs no more than a yes."""
     if not answer.ok:
         raise rejected(answer)
+
+
+def told_of(reversal: Reversal) -> dict[str, object]:
+    """Return what Revenue and Debt are told of a reversal: the same body to both."""
+    return {
+        "transaction_id": reversal.payment_id,
+        "reversal_id": reversal.id,
+        "kind": reversal.kind.lower(),
+        "amount": reversal.amount,
+        "reason": reversal.reason,
+    }
 
 
 def rejected(answer: Answer) -> Rejected:

@@ -31,6 +31,7 @@ class Terms:
     token_lifetime: timedelta
     session_lifetime: timedelta = timedelta(days=30)
     cash_in_hand_limit: int | None = None
+    four_eyes_above: int = 5_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

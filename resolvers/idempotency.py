@@ -26,10 +26,10 @@ async def earlier(
         if claim is None:
             return None
         if claim.fingerprint != fingerprint:
-            raise IdempotencyKeyReused(payment_id=claim.subject_id)
+            raise IdempotencyKeyReused(payment_id=claim.payment_id)
         if not claim.in_flight:
             return claim.subject_id
         if wait is None:
-            raise IdempotencyInProgress(payment_id=claim.subject_id, retry_after_ms=1000)
+            raise IdempotencyInProgress(payment_id=claim.payment_id, retry_after_ms=1000)
         await asyncio.sleep(wait)
     return None

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import structlog
 
-from db import attempts, audit, jobs, notifications, payments
+from db import attempts, audit, jobs, notifications, payments, reversals
 from db.audit import AuditEvent, AuditOutcome
 from db.jobs import Job
 from db.transaction import transaction
@@ -31,10 +31,11 @@ from domain.notifications import (
 )
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from integrations.wire import Rejected
-from resolvers import inquiries
+from resolvers import inquiries, pay_outs
 from resolvers.announcements import announce
 from resolvers.cases import open_case
 from resolvers.context import Context
+from resolvers.telling import tell_reversal
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -101,6 +102,8 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
     assert payment.contract_number is not None, "Revenue knows no orders"
+    if await reversals.untold_before(payment.id):
+        return SOON  # Revenue holds a bill of it as paid by another, and is about to hear of its reversal
     try:
         await context.revenue.record(
             transaction_id=payment.id,
@@ -167,8 +170,16 @@ class NotDelivered(Exception):
     """The channel did not say whether it took the message: the same one is tried again."""
 
 
+async def refund(context: Context, reversal_id: str) -> timedelta | None:
+    """Send a refund, or ask what became of it; comes again by the table of domain/pay_outs.py."""
+    due = await pay_outs.follow_up(context, reversal_id)
+    return None if due is None else max(SOON, due - await context.clock())
+
+
 HANDLERS: dict[str, Handler] = {
     "follow_up": follow_up,
+    "refund": refund,
+    "tell_reversal": tell_reversal,
     "inquire": inquire,
     "record_payment": record_payment,
     "settle_debt": settle_debt,

@@ -25,6 +25,8 @@ def truth(world: World) -> Json:
                 "reference": refund["reference"],
                 "refund_reference": refund["refund_reference"],
                 "amount": refund["amount"],
+                "status": "refunded",
+                "times": 1,
                 "at": clock.iso(refund["at"]),
             }
             for refund in world.charges.refunds()
@@ -43,6 +45,7 @@ def truth(world: World) -> Json:
             {key: row[key] for key in ("transaction_id", "contract_number", "amount", "times", "reversed")}
             for row in store.all("select * from settlements order by rowid")
         ],
+        "reversals": [dict(row) for row in store.all("select * from reversals order by reversal_id, system")],
         "reasons": [dict(row) for row in store.all("select * from reasons order by id")],
         "messages": sent(store),
         "conflicts": world.conflicts.list(),

@@ -60,6 +60,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                 qr_lifetime=settings.qr_lifetime,
                 token_lifetime=settings.token_lifetime,
                 cash_in_hand_limit=settings.cash_in_hand_limit,
+                four_eyes_above=settings.four_eyes_above,
             ),
             keys=_keys(settings),
             hub=hub,

@@ -13,16 +13,18 @@ from typing import cast
 import segno
 import strawberry
 
-from domain import bills, collection, orders, payments, receipts
+from domain import bills, collection, orders, payments, receipts, reversals
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
 from resolvers import gateways, inquiries, watching
 from resolvers import payments as resolve
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
+from resolvers.reversals import of_payments
 from schema.batches import batched
 from schema.common import Amount, Info, Refusal, answered, attempted, said
 from schema.history import Failure, History
+from schema.reversals import Reversal
 from schema.shows import shows
 
 strawberry.enum(payments.PaymentStatus)
@@ -133,6 +135,12 @@ class Payment(History):
         if root.qr_payload is None or root.expires_at is None:
             return None
         return QrCode(payload=root.qr_payload, expires_at=root.expires_at)
+
+    @strawberry.field(
+        graphql_type=list[Reversal], description="What was given back of it, in order."
+    )
+    async def reversals(self, info: Info, root: Parent) -> list[reversals.Reversal]:
+        return await batched(info.context, of_payments).load(root.id)
 
     @strawberry.field(graphql_type=Collector)
     def staff(self, root: Parent) -> Taker:

@@ -15,6 +15,7 @@ from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.reconciliation import ReconciliationQuery
+from schema.reversing import ReversalMutation
 from schema.sessions import SessionMutation, SessionQuery
 from schema.transactions import TransactionQuery, TransactionSubscription
 
@@ -42,6 +43,7 @@ class Mutation(
     PaymentMutation,
     OrderMutation,
     HandInMutation,
+    ReversalMutation,
 ):
     pass
 

@@ -51,6 +51,19 @@ create constraint trigger posting_is_covered after insert on posting
     when (new.debit in ('customer_receivable', 'customer_credit', 'suspense', 'refunds_payable'))
     execute function posting_is_covered();
 
+-- A SUCCESS is worth what was asked for; what is given back of it, and comes again where a refund
+-- fails, is another entry's.
+create or replace function success_is_posted() returns trigger language plpgsql as $$
+begin
+    if new.status = 'SUCCESS' and coalesce((
+        select sum(posting.amount) from entry join posting on posting.entry = entry.id
+        where entry.payment = new.id and entry.reversal is null
+          and posting.credit = 'customer_receivable'), 0) <> new.amount then
+        raise exception 'payment %: a SUCCESS is posted to the ledger, once and whole', new.id;
+    end if;
+    return null;
+end $$;
+
 create function protect_reversal() returns trigger language plpgsql as $$
 begin
     if new.id <> old.id or new.payment <> old.payment or new.kind <> old.kind

@@ -38,6 +38,8 @@ READ_ORDER      -       -          -       may     may   may     may      may
 READ_CASES      -       may        -       may     may   may     -        may
 RESOLVE_CASE    -       -          -       may     -     -       -        -
 READ_RECONCILIATION - -     -       may     may   may     -        may
+VOID            may     may        -       -       -     -       -        -
+REFUND          -       -          -       may     -     -       -        -
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName, PaymentMethod
 from domain.payments import Payment
+from domain.reversals import Reversal
 from domain.staff import Actor
 from integrations.gateways import Gateways
 from resolvers import payments, sessions
@@ -50,7 +51,10 @@ class Obedient:
     ask_again_after: float = 0
     starts: Finding = Finding.ACCEPTED
     says: Finding = Finding.UNPAID
+    refunds: Finding = Finding.PAID
+    says_of_refunds: Finding = Finding.UNKNOWN
     asked: list[datetime] = field(default_factory=list)
+    refunded: list[tuple[str, bool]] = field(default_factory=list)
 
     def ready(self) -> bool:
         return True
@@ -61,6 +65,18 @@ class Obedient:
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
         self.asked.append(now)
         return self._evidence(self.says, attempt)
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        self.refunded.append((reversal.id, whole))
+        return self._evidence(self.refunds, attempt)
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        self.asked.append(now)
+        return self._evidence(self.says_of_refunds, attempt)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         raise NotImplementedError

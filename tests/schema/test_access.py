@@ -51,6 +51,10 @@ cancelPayment    own     | 401    yes   404   yes   403   403   yes   403   403
 cancelPayment    other   | 401    404   404   404   403   403   yes   403   403
 cases            own     | 401    403   403   yes   403   yes   yes   yes   yes
 cases            other   | 401    403   403   404   403   yes   yes   yes   yes
+voidCashPayment  own     | 401    yes   404   yes   403   403   403   403   403
+voidCashPayment  other   | 401    404   404   404   403   403   403   403   403
+refundPayment    own     | 401    403   403   403   403   yes   403   403   403
+refundPayment    other   | 401    403   403   403   403   yes   403   403   403
 paymentStatus    own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 paymentStatus    other   | 401    404   404   404   yes   yes   yes   yes   yes
 paymentChanged   own     | 401    yes   404   yes   yes   yes   yes   yes   yes
@@ -85,6 +89,8 @@ DOCUMENTS = {
     "processPayment": "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id } errors { code } } }",
     "verifyPayment": "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
     "cancelPayment": 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { id } errors { code } } }',
+    "voidCashPayment": 'mutation ($id: ID!, $key: String!) { voidCashPayment(id: $id, reason: "mistake", idempotencyKey: $key) { reversal { id } errors { code } } }',
+    "refundPayment": "mutation ($input: RefundInput!) { refundPayment(input: $input) { reversal { id } errors { code } } }",
     "submitHandIn": "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } errors { code } } }",
     "confirmHandIn": "mutation ($id: ID!) { confirmHandIn(id: $id, countedAmount: 1) { handIn { id } errors { code } } }",
     "dayClose": 'query ($staff: ID!) { dayClose(staffId: $staff, date: "2026-03-04") { collected } }',
@@ -128,6 +134,7 @@ class Subject:
     paid: dict[str, Any]
     hand_in: str
     held: dict[str, Any]
+    handed_in: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +145,12 @@ def subjects(api: Api) -> dict[str, Subject]:
                 yield api.paid(staff, method="VNPAY_QR")
 
         token = api.token(staff)
-        api.paid(staff)
+        cash = api.paid(staff)
         given = {"idempotencyKey": key(), "countedAmount": 1}
         handed = api.get(DOCUMENTS["submitHandIn"], {"input": given}, token=token)["handIn"]
         held = next(qrs())
         assert call(api, signed_call(ipn(held, **SUSPICION))) == "00"
-        return Subject(staff, qrs(), api.paid(staff), handed["id"], held)
+        return Subject(staff, qrs(), api.paid(staff), handed["id"], held, cash)
 
     other = api.collector()
     return {"own": of("NV002"), "other": of(other), "-": of("NV002")}
@@ -191,6 +198,11 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             }
         case "verifyPayment" | "cancelPayment":
             return {"id": next(about.qrs)["id"]}
+        case "voidCashPayment":
+            return {"id": api.paid(about.staff)["id"], "key": key()}
+        case "refundPayment":
+            refund = {"paymentId": about.handed_in["id"], "amount": 1, "reason": "mistake"}
+            return {"input": refund | {"idempotencyKey": key()}}
         case "payment" | "paymentStatus":
             return {"id": about.paid["id"]}
         case "payments":

@@ -1,0 +1,290 @@
+"""
+A reversal: how a success is undone. It is a record of its own beside the payment, never an edit of it.
+
+    AWAITING_APPROVAL ─▶ PENDING ─▶ DONE         a void, and what no gateway pays out, is DONE at once
+            │              │  └───▶ FAILED
+            │              └▶ UNKNOWN ─▶ DONE · FAILED
+            └▶ FAILED (rejected)
+
+    void              customer_receivable → staff_cash
+    refund asked      its source          → refunds_payable
+      paid out        refunds_payable     → gateway_clearing:<name>
+      not paid out    refunds_payable     → its source
+
+What no gateway pays out (cash that was handed in, bank transfers) stays in refunds_payable: accounting
+pays it from there, outside of here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+
+from domain.attempts import Failure
+from domain.bills import AmountMismatch
+from domain.calendar import business_date
+from domain.evidence import Evidence, Finding
+from domain.ledger import CLEARING, Account, Posting
+from domain.limits import LimitKind
+from domain.methods import GatewayName, PaymentMethod
+from domain.money import LARGEST, Currency, Money
+from domain.payments import Custody, Payment, PaymentStatus, PostingStatus, TransitionRefused
+from domain.refusals import InvalidInput, NotPermitted
+from domain.staff import Actor, Role
+
+
+class ReversalKind(StrEnum):
+    VOID = "VOID"
+    REFUND = "REFUND"
+
+
+class ReversalStatus(StrEnum):
+    AWAITING_APPROVAL = "AWAITING_APPROVAL"
+    PENDING = "PENDING"
+    UNKNOWN = "UNKNOWN"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+UNSETTLED = frozenset({ReversalStatus.PENDING, ReversalStatus.UNKNOWN})
+NEW = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversal:
+    """
+    `source` is the account that the money leaves, `gateway` who pays it out (None: nobody outside).
+
+    `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
+    before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
+    `told` is how far Revenue and Debt know of it: NONE before it is DONE, and where they need not.
+    """
+
+    id: str
+    payment_id: str
+    kind: ReversalKind
+    status: ReversalStatus
+    amount: int
+    currency: Currency
+    source: Account
+    reason: str
+    requested_by: str
+    created_at: datetime
+    updated_at: datetime
+    approved_by: str | None = None
+    reference: str | None = None
+    gateway: GatewayName | None = None
+    gateway_id: str | None = None
+    failure: Failure | None = None
+    sent_at: datetime | None = None
+    completed_at: datetime | None = None
+    inquiries: int = 0
+    inquired_at: datetime | None = None
+    told: PostingStatus = PostingStatus.NONE
+
+    @property
+    def money(self) -> Money:
+        return Money(self.amount, self.currency)
+
+    def begun(self, now: datetime, *, approved_by: str | None = None) -> Reversal:
+        """Return the reversal carried out: asked for where a gateway pays it out, else DONE."""
+        if self.gateway is not None:
+            changed = replace(self, status=ReversalStatus.PENDING, updated_at=now)
+        else:
+            changed = self._done(now)
+        return replace(changed, approved_by=approved_by)
+
+    def rejected(self, now: datetime) -> Reversal:
+        """Return the reversal refused by whoever was to approve it: nothing ever came of it."""
+        why = Failure(code="REJECTED", message="Người duyệt đã từ chối yêu cầu.")
+        return self._failed(why, now)
+
+    def concluded(self, evidence: Evidence, now: datetime) -> Reversal:
+        """Return what *evidence* of the pay-out makes of it: itself, where it says nothing new."""
+        if self.status not in UNSETTLED:
+            return self
+        match evidence.finding:
+            case Finding.PAID:
+                return replace(self._done(now), gateway_id=evidence.gateway_id or self.gateway_id)
+            case Finding.DECLINED | Finding.UNPAID:
+                return self._failed(evidence.failure or _NOT_THERE, now)
+            case Finding.NOT_SENT if self.status is ReversalStatus.PENDING:
+                return replace(
+                    self,
+                    sent_at=None,
+                    inquiries=self.inquiries + 1,
+                    inquired_at=now,
+                    failure=evidence.failure,
+                    updated_at=now,
+                )
+            case Finding.UNKNOWN if self.status is ReversalStatus.PENDING:
+                return replace(self, status=ReversalStatus.UNKNOWN, failure=None, updated_at=now)
+            case _:
+                return self
+
+    def _done(self, now: datetime) -> Reversal:
+        known = self.source is Account.CUSTOMER_RECEIVABLE  # what Revenue and Debt hold as paid
+        return replace(
+            self,
+            status=ReversalStatus.DONE,
+            failure=None,
+            completed_at=now,
+            updated_at=now,
+            told=PostingStatus.PENDING if known else PostingStatus.NONE,
+        )
+
+    def _failed(self, why: Failure, now: datetime) -> Reversal:
+        return replace(
+            self, status=ReversalStatus.FAILED, failure=why, completed_at=now, updated_at=now
+        )
+
+
+_NOT_THERE = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận được yêu cầu hoàn tiền.")
+
+# ── who may, and what can be ─────────────────────────────────────────────────────────────────────
+
+
+def check_voidable(payment: Payment, earlier: Sequence[Reversal]) -> None:
+    """Raise NotReversible unless *payment* is cash that is still with its collector."""
+    if payment.method is not PaymentMethod.CASH:
+        raise NotReversible(
+            payment_id=payment.id,
+            why_vi="chỉ khoản thu tiền mặt mới huỷ được. Hãy đề nghị Tài chính hoàn tiền.",
+            why_en="only cash is voided. Ask Finance for a refund.",
+        )
+    _check_success(payment)
+    match payment.custody:
+        case Custody.VOIDED:
+            raise _voided(payment)
+        case Custody.HANDED_IN | Custody.RECONCILED:
+            raise NotReversible(
+                payment_id=payment.id,
+                why_vi="tiền mặt đã được nộp. Hãy đề nghị Tài chính hoàn tiền.",
+                why_en="its cash was handed in. Ask Finance for a refund.",
+            )
+        case Custody.HELD_BY_STAFF | None:
+            pass
+    if any(one.status is ReversalStatus.AWAITING_APPROVAL for one in earlier):
+        raise NotReversible(
+            payment_id=payment.id,
+            why_vi="một yêu cầu huỷ đang chờ duyệt. Hãy chờ Tài chính quyết định.",
+            why_en="a void of it awaits approval. Wait for Finance to decide.",
+        )
+
+
+def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
+    """
+    Raise NotPermitted unless *actor* may void *payment* now.
+
+    Its collector may until the Vietnamese day of the payment ends; else a supervisor who is not the
+    collector.
+    """
+    if payment.staff_id == actor.id:
+        if business_date(now) != payment.business_date:
+            raise NotPermitted(
+                why_vi="chỉ được tự huỷ trong ngày thu. Hãy nhờ giám sát của bạn.",
+                why_en="your own collection is voided on its own day only. Ask your supervisor.",
+            )
+    elif actor.role is not Role.SUPERVISOR:
+        raise NotPermitted(
+            why_vi="khoản này do người khác thu. Hãy nhờ người thu hoặc giám sát.",
+            why_en="somebody else collected it. Ask them or their supervisor.",
+        )
+
+
+def check_refund(payment: Payment, amount: int, *, left: int) -> None:
+    """Raise a refusal unless *amount* of a success, of which *left* was not given back yet, can be."""
+    _check_success(payment)
+    match payment.custody:
+        case Custody.VOIDED:
+            raise _voided(payment)
+        case Custody.HELD_BY_STAFF:
+            raise NotReversible(
+                payment_id=payment.id,
+                why_vi="tiền mặt còn do người thu giữ. Hãy huỷ khoản thu thay vì hoàn tiền.",
+                why_en="its cash is still with the collector. Void it instead.",
+            )
+        case Custody.HANDED_IN | Custody.RECONCILED | None:
+            pass
+    if amount > left:
+        raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
+
+
+def check_amount(amount: int) -> None:
+    if not 0 < amount <= LARGEST:
+        raise InvalidInput(
+            field="amount",
+            problem_vi="phải là số đồng nguyên dương.",
+            problem_en="must be a positive whole number of đồng.",
+        )
+
+
+# ── what follows ─────────────────────────────────────────────────────────────────────────────────
+
+
+def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> tuple[Posting, ...]:
+    """Return the postings of the reversal's move from *was* (None: it is new) to what it is."""
+    is_, source = reversal.status, reversal.source
+    if reversal.kind is ReversalKind.VOID:
+        done = is_ is ReversalStatus.DONE
+        sides = (source, Account.STAFF_CASH) if done else None
+    elif was in NEW and is_ in {ReversalStatus.PENDING, ReversalStatus.DONE}:
+        sides = (source, Account.REFUNDS_PAYABLE)
+    elif was in UNSETTLED and is_ is ReversalStatus.DONE:
+        sides = (Account.REFUNDS_PAYABLE, CLEARING[reversal.gateway])
+    elif was in UNSETTLED and is_ is ReversalStatus.FAILED:
+        sides = (Account.REFUNDS_PAYABLE, source)
+    else:
+        sides = None
+    if sides is None:
+        return ()
+    debit, credit = sides
+    return (Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id),)
+
+
+def reopens(payment: Payment, given_back: int) -> bool:
+    """Tell whether the bills of a success are open again: all that was paid for them is given back."""
+    return payment.status is PaymentStatus.SUCCESS and given_back == payment.amount
+
+
+def limits_freed(payment: Payment, now: datetime) -> tuple[LimitKind, ...]:
+    """Return what falls on a void: the day's turnover only while the day lasts."""
+    same_day = business_date(now) == payment.business_date
+    return (LimitKind.DAILY, LimitKind.CASH_IN_HAND) if same_day else (LimitKind.CASH_IN_HAND,)
+
+
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(eq=False, kw_only=True)
+class NotReversible(TransitionRefused):
+    vi = "Giao dịch {payment_id}: {why_vi}"
+    en = "Payment {payment_id}: {why_en}"
+
+    why_vi: str
+    why_en: str
+
+
+@dataclass(eq=False, kw_only=True)
+class TooMuchToRefund(AmountMismatch):
+    vi = "Giao dịch {id} chỉ còn hoàn được {expected}, không phải {requested}. Hãy nhập số nhỏ hơn."
+    en = "Of payment {id} only {expected} can be given back, not {requested}. Ask for no more."
+
+
+def _check_success(payment: Payment) -> None:
+    if payment.status is not PaymentStatus.SUCCESS:
+        raise NotReversible(
+            payment_id=payment.id,
+            why_vi="chưa thu được tiền. Hãy huỷ giao dịch nếu không thu nữa.",
+            why_en="no money was taken for it. Cancel it if it is not to be paid.",
+        )
+
+
+def _voided(payment: Payment) -> NotReversible:
+    return NotReversible(
+        payment_id=payment.id,
+        why_vi="đã được huỷ trước đó. Hãy tải lại giao dịch.",
+        why_en="it was voided before. Load the payment again.",
+    )

@@ -1,0 +1,306 @@
+"""
+Reversals: voiding cash, giving money back; above a sum only by two people.
+
+`void` and `refund` are what clients ask for. `opened`, `approve` and `reject` are the same for whoever
+has decided it already, inside a transaction of theirs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from db import idempotency, payments, reversals
+from db.transaction import transaction
+from domain.cases import Approval, CaseDecision, CaseKind
+from domain.idempotency import check_key, fingerprint
+from domain.ledger import Account
+from domain.payments import Payment
+from domain.refusals import check_reason
+from domain.reversals import (
+    Reversal,
+    ReversalKind,
+    ReversalStatus,
+    check_amount,
+    check_refund,
+    check_voidable,
+    check_voider,
+)
+from domain.staff import Actor, Operation, check
+from resolvers import pay_outs
+from resolvers.announcements import announce
+from resolvers.audit import command
+from resolvers.cases import open_case
+from resolvers.context import Context
+from resolvers.idempotency import earlier
+from resolvers.pay_outs import carry_out
+from resolvers.payments import visible
+
+VOID, REFUND = "voidCashPayment", "refundPayment"
+PAID = Account.CUSTOMER_RECEIVABLE  # where the money of a success stands
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reversed:
+    """`replayed` says that the key was used before: this is what became of the first request."""
+
+    payment: Payment
+    reversal: Reversal
+    replayed: bool = False
+
+
+@command(VOID)
+async def void(context: Context, payment_id: str, *, reason: str, idempotency_key: str) -> Reversed:
+    """
+    Undo a cash payment whose money is still with its collector; its bills are open again.
+
+    Above the sum for two it waits for a second person, and nothing changes before. Raises NotFound,
+    NotReversible, NotPermitted, InvalidInput.
+    """
+    actor = check(context.actor, Operation.VOID)
+    check_key(idempotency_key)
+    asked = _Asked(
+        operation=VOID,
+        key=idempotency_key,
+        payment_id=payment_id,
+        amount=None,
+        reason=check_reason(reason),
+    )
+    return await _reverse(context, actor, asked)
+
+
+@command(REFUND)
+async def refund(
+    context: Context, payment_id: str, *, amount: int, reason: str, idempotency_key: str
+) -> Reversed:
+    """
+    Give back a success, or a part of it, by the way it came.
+
+    Cash that was handed in and bank transfers are DONE when it is decided: accounting pays them out. A
+    gateway that stays silent leaves the reversal UNKNOWN, and is asked. Raises NotFound, NotReversible,
+    TooMuchToRefund, InvalidInput.
+    """
+    actor = check(context.actor, Operation.REFUND)
+    check_key(idempotency_key)
+    check_amount(amount)
+    asked = _Asked(
+        operation=REFUND,
+        key=idempotency_key,
+        payment_id=payment_id,
+        amount=amount,
+        reason=check_reason(reason),
+    )
+    return await _reverse(context, actor, asked)
+
+
+async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list[Reversal]]:
+    """Return the reversals of each payment, which the asker was shown, the oldest first."""
+    check(context.actor, Operation.READ_PAYMENT)
+    found = await reversals.of_payments(payment_ids)
+    return [found.get(payment_id, []) for payment_id in payment_ids]
+
+
+# ── for whoever decides, inside their transaction ────────────────────────────────────────────────
+
+
+async def opened(
+    context: Context,
+    payment: Payment,
+    *,
+    kind: ReversalKind,
+    amount: int,
+    reason: str,
+    source: Account,
+    requested_by: str,
+    approved_by: str | None = None,
+    awaiting: bool = False,
+    now: datetime,
+    reversal_id: str | None = None,
+) -> Reversal:
+    """
+    Open a reversal in the transaction that locked *payment*, and carry it out unless it is `awaiting`.
+
+    A void, and what no gateway pays out, is DONE with it; else it is PENDING, and a job sends it. It
+    saves the next version of *payment*: read it again, and announce it after the commit. That there
+    is as much in *source* the caller has checked; the database refuses the commit otherwise.
+    """
+    pays = context.gateways.paying_out(payment.gateway)
+    reversal = Reversal(
+        id=reversal_id or context.ids.record("REV"),
+        payment_id=payment.id,
+        kind=kind,
+        status=ReversalStatus.AWAITING_APPROVAL,
+        amount=amount,
+        currency=payment.currency,
+        source=source,
+        reason=reason,
+        requested_by=requested_by,
+        reference=payment.gateway_reference,
+        gateway=pays.name if pays is not None and kind is ReversalKind.REFUND else None,
+        created_at=now,
+        updated_at=now,
+    )
+    if not awaiting:
+        reversal = reversal.begun(now, approved_by=approved_by)
+    await reversals.add(reversal)
+    await carry_out(context, payment, None, reversal, now)
+    if awaiting:
+        asked = Approval(actor=requested_by, decision=CaseDecision.APPLY, reason=reason, at=now)
+        await open_case(
+            context,
+            CaseKind.APPROVAL,
+            now,
+            payment=payment,
+            amount=amount,
+            reversal_id=reversal.id,
+            about=f"{kind.lower()} {reversal.id}",
+            asked=asked,
+        )
+    return reversal
+
+
+async def approve(
+    context: Context, reversal_id: str, *, approved_by: str, now: datetime
+) -> Reversal:
+    """
+    Carry out what awaits approval, in a transaction that locked its payment; the rest as `opened`.
+
+    Once more is once. Raises NotReversible where the payment has moved on meanwhile.
+    """
+    reversal, payment = await _waiting(reversal_id)
+    if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
+        return reversal
+    if reversal.kind is ReversalKind.VOID:
+        check_voidable(payment, ())
+    else:
+        left = await reversals.left(payment.id, reversal.source, reversal.currency)
+        check_refund(payment, reversal.amount, left=left + reversal.amount)
+    after = reversal.begun(now, approved_by=approved_by)
+    await reversals.save(after)
+    await carry_out(context, payment, reversal.status, after, now)
+    return after
+
+
+async def reject(context: Context, reversal_id: str, *, now: datetime) -> Reversal:
+    """Let what awaits approval come to nothing, in a transaction that locked its payment."""
+    reversal, payment = await _waiting(reversal_id)
+    if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
+        return reversal
+    after = reversal.rejected(now)
+    await reversals.save(after)
+    await carry_out(context, payment, reversal.status, after, now)
+    return after
+
+
+async def _waiting(reversal_id: str) -> tuple[Reversal, Payment]:
+    reversal = await reversals.lock(reversal_id)
+    assert reversal is not None, "a case names it"
+    payment = await payments.by_id(reversal.payment_id)
+    assert payment is not None
+    return reversal, payment
+
+
+# ── the first door ───────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a client asks for; without an `amount` it is a void, of the whole payment."""
+
+    operation: str
+    key: str
+    payment_id: str
+    amount: int | None
+    reason: str
+
+    @property
+    def print_(self) -> bytes:
+        return fingerprint(self.operation, [self.payment_id, self.amount, self.reason])
+
+
+async def _reverse(context: Context, actor: Actor, asked: _Asked) -> Reversed:
+    if (replayed := await _replayed(context, actor, asked)) is not None:
+        return replayed
+    visible(await payments.by_id(asked.payment_id), actor, asked.payment_id)
+    reversal = await _promise(context, actor, asked)
+    if reversal is None:  # the same key won the race
+        repeated = await _replayed(context, actor, asked)
+        assert repeated is not None
+        return repeated
+    done = await _as_it_is(reversal.id)
+    await announce(context, done.payment)
+    if reversal.status is not ReversalStatus.PENDING:
+        return done
+    await asyncio.shield(asyncio.ensure_future(_send(context, actor, asked, reversal)))
+    return await _as_it_is(reversal.id)
+
+
+async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | None:
+    """
+    Write the reversal in one transaction; complete, where no gateway has to be asked.
+
+    Returns None where the same key was claimed by another request.
+    """
+    now = await context.clock()
+    reversal_id = context.ids.record("REV")
+    async with transaction():
+        claimed = await idempotency.claim(
+            actor.id,
+            asked.operation,
+            asked.key,
+            fingerprint=asked.print_,
+            subject_id=reversal_id,
+            process=context.process,
+            now=now,
+            answered=False,
+        )
+        if not claimed:
+            return None
+        payment = await payments.lock(asked.payment_id)
+        assert payment is not None
+        if asked.amount is None:
+            kind, amount = ReversalKind.VOID, payment.amount
+            check_voidable(payment, await reversals.of_payment(payment.id))
+            check_voider(payment, actor, now=now)
+        else:
+            kind, amount = ReversalKind.REFUND, asked.amount
+            left = await reversals.left(payment.id, PAID, payment.currency)
+            check_refund(payment, amount, left=left)
+        reversal = await opened(
+            context,
+            payment,
+            kind=kind,
+            amount=amount,
+            reason=asked.reason,
+            source=PAID,
+            requested_by=actor.id,
+            awaiting=amount > context.terms.four_eyes_above,
+            now=now,
+            reversal_id=reversal_id,
+        )
+        if reversal.status is not ReversalStatus.PENDING:  # the commit is the answer
+            await idempotency.answered(actor.id, asked.operation, asked.key, now)
+    return reversal
+
+
+async def _send(context: Context, actor: Actor, asked: _Asked, reversal: Reversal) -> None:
+    try:
+        await pay_outs.send(context, reversal.id)
+    finally:
+        now = await context.clock()
+        await idempotency.answered(actor.id, asked.operation, asked.key, now)
+
+
+async def _replayed(context: Context, actor: Actor, asked: _Asked) -> Reversed | None:
+    reversal_id = await earlier(context, actor.id, asked.operation, asked.key, asked.print_)
+    return None if reversal_id is None else await _as_it_is(reversal_id, replayed=True)
+
+
+async def _as_it_is(reversal_id: str, *, replayed: bool = False) -> Reversed:
+    reversal = await reversals.by_id(reversal_id)
+    assert reversal is not None, "a key is kept in the transaction of its reversal"
+    payment = await payments.by_id(reversal.payment_id)
+    assert payment is not None
+    return Reversed(payment=payment, reversal=reversal, replayed=replayed)
