@@ -85,6 +85,11 @@ async def bury(event_id: str, now: datetime) -> bool:
     return row is not None
 
 
+async def by_id(event_id: str) -> WebhookEvent | None:
+    row = await fetchrow("select * from webhook_event where id = $1", event_id)
+    return None if row is None else _event(row)
+
+
 async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
     """Return verified events that no one has finished with, received before *before*."""
     rows = await fetch(

@@ -67,6 +67,7 @@ class Operation(StrEnum):
     READ_TIMELINE = "read what was written about a payment"
     SELL = "create and pay orders"
     READ_ORDER = "read orders"
+    REPLAY_WEBHOOK = "replay a gateway's call"
     READ_CASES = "read cases"
     RESOLVE_CASE = "resolve cases"
     READ_RECONCILIATION = "read what gateways settled"
@@ -92,6 +93,7 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN, Role.MERCHANT},
     Operation.CANCEL: _COLLECTS | {Role.ADMIN, Role.MERCHANT},
     Operation.SELL: frozenset({Role.MERCHANT}),
+    Operation.REPLAY_WEBHOOK: frozenset({Role.FINANCE, Role.ADMIN}),
     Operation.READ_ORDER: _OFFICE | {Role.MERCHANT, Role.SERVICE},
     Operation.READ_CASES: _LOOKS_ON | {Role.SUPERVISOR},
     Operation.RESOLVE_CASE: frozenset({Role.FINANCE}),

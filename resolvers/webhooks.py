@@ -9,14 +9,18 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Counter
 
-from db import webhooks
+from db import audit, webhooks
+from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cards import masked
 from domain.cases import CaseKind
 from domain.evidence import Finding
 from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
 from domain.money import Currency
+from domain.refusals import NotFound, NotPermitted
+from domain.staff import Operation, check
 from domain.webhooks import WebhookEvent
+from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.evidence import UnknownReference, apply
@@ -80,6 +84,48 @@ async def retry(context: Context) -> int:
         if event.tries + 1 >= MOST_TRIES:
             await _bury(context, event, notice)
     return len(events)
+
+
+@command("replayWebhook")
+async def replay(context: Context, event_id: str) -> WebhookEvent:
+    """
+    Handle a kept call again: a dead one, or one from quarantine whose secret has been mended since.
+
+    What was finished with stays as it is. Raises NotFound, and NotPermitted where the call still does
+    not verify.
+    """
+    check(context.actor, Operation.REPLAY_WEBHOOK)
+    event = await webhooks.by_id(event_id)
+    if event is None or event.gateway not in context.gateways:
+        raise NotFound(what_vi="cuộc gọi", what_en="call", id=event_id)
+    if event.outcome in FINISHED:
+        return event
+    gateway = context.gateways[event.gateway]
+    try:
+        notices = gateway.read_webhook(event.call)
+    except BadCall as bad:
+        raise NotPermitted(
+            why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính. Hãy kiểm tra khoá của cổng.",
+            why_en="the call's signature still does not verify, so it counts for nothing. Check the gateway's secret.",
+        ) from bad
+    now = await context.clock()
+    await audit.record(
+        AuditEvent(
+            at=now,
+            actor=context.actor_id,
+            action="replayWebhook",
+            event_id=event.id,
+            request_id=context.request_id,
+        )
+    )
+    for notice in notices:
+        if event.event_id in {None, notice.event_id}:
+            kept = await _keep(context, gateway, event.call, notice)
+            await _handle(context, gateway, kept, notice)
+            event_id = kept.id
+    after = await webhooks.by_id(event_id)
+    assert after is not None
+    return after
 
 
 def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:

@@ -11,8 +11,9 @@ from domain.gateways import WebhookOutcome
 from domain.methods import GatewayName
 from domain.money import Currency
 from resolvers import history as resolve
+from resolvers import webhooks as calls
 from schema.batches import batched
-from schema.common import Amount, Info, Sequence
+from schema.common import Amount, Info, Refusal, Sequence, answered
 from schema.shows import shows
 
 strawberry.enum(attempts.AttemptStatus)
@@ -91,6 +92,22 @@ class Notification:
     status: notifications.NotificationStatus
     attempts: int
     sent_at: datetime | None
+
+
+@strawberry.type
+class WebhookEventPayload:
+    event: WebhookEvent | None = None
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
+@strawberry.type
+class WebhookMutation:
+    @strawberry.mutation(
+        description="Handle a kept call again: a dead one, or one whose secret has been mended since."
+    )
+    async def replay_webhook(self, info: Info, id: strawberry.ID) -> WebhookEventPayload:
+        work = calls.replay(info.context, id)
+        return await answered(WebhookEventPayload, "event", work)
 
 
 @strawberry.type

@@ -10,6 +10,7 @@ from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
 from schema.day_close import DayCloseQuery
 from schema.hand_ins import HandInMutation, HandInQuery
+from schema.history import WebhookMutation
 from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
@@ -44,6 +45,7 @@ class Mutation(
     OrderMutation,
     HandInMutation,
     ReversalMutation,
+    WebhookMutation,
 ):
     pass
 

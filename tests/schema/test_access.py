@@ -22,6 +22,7 @@ from schema.root import schema
 from tests.house import Api, Sandbox, key, until
 from tests.schema.test_held_money import SUSPICION
 from tests.schema.test_orders import created, merchant_token
+from tests.schema.test_webhook_replay import kept_call
 from tests.schema.test_webhooks import call, ipn
 from tests.schema.test_webhooks import signed as signed_call
 
@@ -64,6 +65,7 @@ confirmHandIn    own     | 401    403   403   403   yes   403   403   403   403
 confirmHandIn    other   | 401    403   403   403   yes   403   403   403   403
 handIns          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
+replayWebhook    -       | 401    403   403   403   403   yes   yes   403   403
 createOrder      -       | 401    403   403   403   403   403   403   403   403
 payOrder         -       | 401    403   403   403   403   403   403   403   403
 order            other   | 401    403   403   403   403   yes   yes   yes   yes
@@ -96,6 +98,7 @@ DOCUMENTS = {
     "dayClose": 'query ($staff: ID!) { dayClose(staffId: $staff, date: "2026-03-04") { collected } }',
     "trialBalance": "query { trialBalance { account } }",
     "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
+    "replayWebhook": "mutation ($id: ID!) { replayWebhook(id: $id) { event { id } errors { code } } }",
     "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
     "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
     "order": "query ($id: ID!) { order(id: $id) { id } }",
@@ -215,6 +218,8 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             return {"id": about.hand_in}
         case "limits" | "handIns" | "dayClose":
             return {"staff": about.staff}
+        case "replayWebhook":
+            return {"id": kept_call(api)}
         case "createOrder":
             return {"input": {"idempotencyKey": key(), "reference": key(), "amount": 1000}}
         case "payOrder":

@@ -25,8 +25,7 @@ NOT_YET = {
         "Reasons", "RecordReason", "SendNotification",
     },
     "dashboard": {
-        "Stats", "Integrations", "Invariants", "ResolveCase",
-        "ReplayWebhook", "IntegrationHealth",
+        "Stats", "Integrations", "Invariants", "ResolveCase", "IntegrationHealth",
     },
 }  # fmt: skip
 
