@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 from typing import Any
@@ -10,12 +11,14 @@ import pytest
 
 from db import engine
 from domain.attempts import AttemptStatus
-from domain.evidence import Finding
+from domain.calendar import business_date, day_end
+from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import GatewayUnavailable
 from domain.inquiries import GIVE_UP
 from domain.methods import PaymentMethod
 from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
 from resolvers import asking, inquiries, jobs
+from resolvers.evidence import apply
 from tests.resolvers.conftest import House
 
 pytest_plugins = ["tests.house"]
@@ -78,6 +81,8 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(house: Hous
         timedelta(minutes=15),
         timedelta(hours=1),
     ]
+    hours = {timedelta(hours=hour) for hour in range(1, 25)}
+    assert hours | {timedelta(days=day) for day in range(2, 8)} <= set(asked)
     assert len(asked) < 50
     assert GIVE_UP <= asked[-1] <= GIVE_UP + timedelta(minutes=15)
     after = await house.again(qr)
@@ -185,6 +190,48 @@ async def test_a_cancelled_qr_is_watched_and_money_that_comes_pays_its_bill_late
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await house.is_free(qr)
     assert await house.cases(qr) == []
+
+
+@pytest.mark.parametrize("end", ["expired", "cancelled"])
+async def test_a_qr_that_cannot_be_revoked_is_asked_about_three_times_after_its_end(
+    house: House, end: str
+) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    if end == "cancelled":
+        await inquiries.cancel(by, qr.id, reason="customer left")
+    else:
+        assert qr.expires_at is not None
+        house.clock.at = qr.expires_at
+        await jobs.follow_up(house.context, qr.id)
+    ended = (await house.again(qr)).completed_at
+    assert ended == house.clock.at
+    house.gateway.asked.clear()
+    await followed(house, qr, until=timedelta(days=8))
+    an_hour_on = ended + timedelta(hours=1)
+    evening = day_end(business_date(ended))
+    expected = [ended + timedelta(minutes=5), an_hour_on]
+    assert house.gateway.asked == expected + ([evening] if evening > an_hour_on else [])
+    assert await jobs.follow_up(house.context, qr.id) is None
+    assert (await house.again(qr)).status == end.upper()
+    assert await house.is_free(qr)
+
+
+async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(house: House) -> None:
+    """Hard case 8: FAILED, then a genuine success; its webhook only makes us ask."""
+    qr = await house.pays(await house.collector())
+    assert qr.attempt is not None
+    declined = Evidence(grade=Grade.E1, source="test:webhook", finding=Finding.DECLINED)
+    await apply(house.context, qr.attempt.reference, declined)
+    assert (await house.again(qr)).status is PaymentStatus.FAILED
+    claimed = replace(declined, finding=Finding.PAID, money=qr.money, gateway_id="G1")
+    await apply(house.context, qr.attempt.reference, claimed)
+    assert (await house.again(qr)).status is PaymentStatus.FAILED
+    house.gateway.says = Finding.PAID
+    await jobs.inquire(house.context, qr.id)
+    after = await house.again(qr)
+    assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
+    assert not await house.is_free(qr)
 
 
 async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(house: House) -> None:

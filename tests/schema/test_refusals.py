@@ -185,6 +185,19 @@ def test_a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff(
     check_sentence(refused["message"], language)
 
 
+def test_a_bill_in_collection_names_the_payment_to_whoever_began_it(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """The app lost its key, not its payment: it goes on with that one."""
+    by = api.collector()
+    qr = api.paid(by, method="VNPAY_QR")
+    again = {"contractNumber": qr["contractNumber"], "items": qr["items"]}
+    with without_effect(api, sandbox, audit=1):
+        payload = api.pay(by, method="VNPAY_QR", **again)
+    (refused,) = payload["errors"]
+    assert (refused["code"], refused["paymentId"]) == ("BILL_LOCKED", qr["id"])
+
+
 @both_languages
 def test_a_bill_that_was_paid_cannot_be_paid_again(
     api: Api, sandbox: Sandbox, language: str

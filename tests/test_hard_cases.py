@@ -1,0 +1,167 @@
+"""
+The hard cases of taking money, each with the tests that prove what was decided about it.
+
+Whoever renames or removes one of these tests hears of it here.
+"""
+
+from __future__ import annotations
+
+import ast
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent
+
+CASES = """
+1 two members of staff take one bill at once
+  journeys/test_one_bill.py of_two_members_of_staff_who_take_cash_for_one_bill_one_succeeds
+  journeys/test_one_bill.py of_twenty_attempts_at_once_on_one_bill_one_succeeds
+  journeys/test_one_bill.py bills_named_in_opposite_orders_at_once_end_without_a_deadlock
+  schema/test_refusals.py a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff
+  schema/test_refusals.py a_bill_that_was_paid_cannot_be_paid_again
+  db/test_bills.py one_of_fifty_who_want_a_bill_at_once_gets_it
+2 a QR is open, and the customer now wants to pay in cash
+  journeys/test_qr.py an_open_qr_keeps_cash_away_until_it_is_cancelled
+  resolvers/test_inquiries.py a_cancellation_asks_first_and_finds_that_it_was_paid
+  resolvers/test_inquiries.py a_cancellation_that_nobody_answers_changes_nothing
+3 a webhook comes before the answer to our own request
+  journeys/test_webhooks.py a_webhook_before_the_answer_to_our_own_question_counts
+4 a webhook names a reference that nobody knows
+  schema/test_webhooks.py a_call_about_nothing_of_ours_is_answered_so_and_kept
+  schema/test_webhooks.py a_call_that_came_before_its_payment_is_matched_when_it_is_there
+  schema/test_webhooks.py an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once
+5 a gateway times out
+  integrations/test_gateways.py silence_after_sending_is_unknown_and_a_charge_is_sent_once
+  integrations/test_gateways.py a_connection_that_never_opened_is_not_sent
+  journeys/test_silence.py a_charge_that_the_gateway_took_in_silence_is_found_by_asking
+  resolvers/test_inquiries.py what_nobody_answered_in_seven_days_is_a_case
+6 money comes after the QR expired or was cancelled
+  journeys/test_expiry.py money_that_comes_late_pays_the_bill_that_is_still_open
+  journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_waits_for_people
+  schema/test_settlement.py money_that_came_after_a_cancellation_pays_its_bill_late
+  schema/test_settlement.py money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case
+7 a success, then a webhook that says it failed
+  schema/test_webhooks.py a_failure_after_a_success_is_old_news
+  journeys/test_webhooks.py old_news_of_a_decline_does_not_undo_a_success
+  db/test_rules.py success_is_never_left_even_by_the_owner
+8 a failure, then a genuine success
+  resolvers/test_inquiries.py money_that_is_proven_after_a_decline_pays_the_bill_late
+9 the amount is too low
+  schema/test_webhooks.py too_little_is_held_and_the_gateway_is_told_the_amount_is_wrong
+  journeys/test_webhooks.py too_little_money_is_held_for_people_and_clears_no_bill
+  schema/test_settlement.py too_little_money_is_held_and_its_one_case_is_named
+10 the amount is too high
+  schema/test_webhooks.py too_much_pays_the_bill_and_the_rest_is_the_customers
+  journeys/test_webhooks.py too_much_money_pays_the_bill_and_leaves_a_credit
+  schema/test_settlement.py too_much_money_that_was_credited_matches
+11 another currency; nothing, less than nothing, fractions
+  schema/test_webhooks.py money_that_does_not_fit_is_held_for_people
+  schema/test_refusals.py no_other_json_is_an_amount
+  schema/test_refusals.py an_exponent_in_json_is_no_amount
+  schema/test_refusals.py a_payment_that_makes_no_sense_is_refused_and_changes_nothing
+12 a wrong signature
+  schema/test_webhooks.py a_forged_call_touches_nothing_and_suppresses_nothing
+  journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_silences_nothing
+13 the same event twice, or at once
+  schema/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
+  schema/test_webhooks.py one_event_in_ten_calls_at_once_is_applied_once
+  journeys/test_webhooks.py five_webhooks_at_once_have_one_effect
+14 what handled an event crashed half-way
+  schema/test_webhooks.py a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it
+  schema/test_webhooks.py one_event_that_cannot_be_handled_keeps_no_other_from_it
+15 an old signed webhook is replayed
+  schema/test_webhooks.py a_signature_is_good_for_five_minutes_and_by_the_right_secret
+  schema/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
+  db/test_rules.py an_end_is_corrected_only_by_late_success
+16 VNPay 07 or 04: debited, and suspicious or reversed
+  schema/test_webhooks.py a_suspicion_is_no_success
+  schema/test_held_money.py money_of_a_suspicious_payment_is_booked_once_and_still_waits
+  schema/test_held_money.py a_suspicion_after_the_end_is_one_case
+17 which methods count against limits
+  domain/test_limits.py only_the_staffs_own_money_counts_against_their_limits
+  journeys/test_qr.py a_qr_counts_against_no_limit_of_the_staff
+  schema/test_refusals.py cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count
+18 it starts at 23:59:58 and ends at 00:00:05
+  resolvers/test_limits.py a_payment_counts_on_the_day_on_which_it_was_made
+  domain/test_calendar.py the_day_turns_at_seventeen_utc_in_every_zone
+19 Staff Management has another figure of today than we
+  db/test_limits.py used_is_what_they_said_first_and_the_greater_of_what_followed
+  resolvers/test_limits.py what_they_know_of_more_than_we_counts
+20 Staff Management is down
+  resolvers/test_limits.py what_staff_management_said_serves_for_fifteen_minutes_and_no_longer
+  resolvers/test_limits.py yesterdays_limits_serve_nobody_today
+  db/test_limits.py a_day_of_which_nothing_is_known_is_refused_and_never_unlimited
+21 a cache of five minutes ago says unpaid
+  schema/test_refusals.py a_contract_that_was_terminated_a_minute_ago_is_terminated
+  schema/test_refusals.py a_payment_is_not_decided_on_what_nobody_said
+22 Revenue does not record a success
+  resolvers/test_jobs.py money_stays_a_success_while_revenue_is_down_and_is_recorded_once_after
+  resolvers/test_jobs.py a_record_whose_answer_was_lost_is_no_second_record
+  resolvers/test_jobs.py a_bill_that_revenue_has_from_another_is_one_case_and_the_money_stays
+25 several items, one of them paid already
+  journeys/test_one_bill.py a_paid_bill_takes_the_whole_payment_with_it
+  journeys/test_one_bill.py everything_that_stands_in_the_way_is_named_at_once
+  schema/test_refusals.py the_refusal_of_several_items_names_each_that_cannot_be_taken
+26 the same key with another input
+  schema/test_refusals.py a_key_of_one_request_cannot_be_used_for_another
+  journeys/test_idempotency.py the_same_key_with_another_input_is_refused_without_any_effect
+27 the same key while the first request is in flight
+  journeys/test_idempotency.py ten_requests_at_once_with_one_key_are_one_payment
+  journeys/test_silence.py after_a_crash_the_same_key_is_the_payment_that_was_sent
+  db/test_idempotency.py a_request_is_in_flight_until_it_is_answered_or_its_process_dies
+  resolvers/test_repeats.py a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says
+28 a new key, the same bill, the same member of staff
+  schema/test_refusals.py a_bill_in_collection_names_the_payment_to_whoever_began_it
+29 a token ends while its socket is open
+  journeys/test_sessions.py a_token_ends_at_its_time_and_its_socket_with_4401
+  journeys/test_sessions.py a_socket_without_a_good_token_is_closed_with_4403
+30 Redis is lost
+  journeys/test_valkey.py a_watched_payment_turns_green_though_redis_was_killed
+  resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
+31 clocks differ
+  domain/test_calendar.py the_day_turns_at_seventeen_utc_in_every_zone
+  db/test_transaction.py the_application_acts_as_the_lesser_role_in_utc
+  resolvers/test_inquiries.py an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free
+32 a gateway is down
+  integrations/test_gateways.py five_silences_stop_new_payments_and_inquiries_go_on
+  integrations/test_gateways.py declines_never_stop_new_payments
+  integrations/test_breaker.py after_five_failures_in_a_row_nobody_is_let_through
+  journeys/test_silence.py a_gateway_that_stays_away_is_asked_no_more_and_refused_at_once
+"""
+
+# Not proven yet. This set only shrinks.
+NOT_YET = {23, 24}
+
+
+def listed() -> dict[int, list[tuple[str, str]]]:
+    """Return each case's number with the file and the name of every test that proves it."""
+    found: dict[int, list[tuple[str, str]]] = {}
+    proofs: list[tuple[str, str]] = []
+    for line in CASES.strip().splitlines():
+        first, rest = line.split(maxsplit=1)
+        if line.startswith(" "):
+            proofs.append((first, f"test_{rest}"))
+        else:
+            proofs = found[int(first)] = []
+    return found
+
+
+@cache
+def names_in(path: str) -> frozenset[str]:
+    tree = ast.parse((FOLDER / path).read_text())
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return frozenset(one.name for one in tree.body if isinstance(one, functions))
+
+
+@pytest.mark.parametrize("number", listed())
+def test_a_hard_case_is_proven_by_tests_that_exist(number: int) -> None:
+    proofs = listed()[number]
+    assert proofs
+    assert [name for path, name in proofs if name not in names_in(path)] == []
+
+
+def test_no_hard_case_is_forgotten() -> None:
+    assert set(listed()) | NOT_YET == set(range(1, 33))
+    assert not set(listed()) & NOT_YET
