@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from db.engine import execute, fetch, fetchrow, fetchval
+from db.engine import Row, execute, fetch, fetchrow, fetchval
 from domain.chain import BEGINNING, Link, Seal
 
 _LOCK = 0x5345414C  # "SEAL"
@@ -89,4 +89,15 @@ async def add(links: Sequence[Link], seal: Seal) -> None:
         seal.key_id,
         seal.signature,
         seal.sealed_at,
+    )
+
+
+def seal_of(row: Row) -> Seal:
+    return Seal(
+        first=row["first"],
+        last=row["last"],
+        head=row["head"],
+        key_id=row["key_id"],
+        signature=row["signature"],
+        sealed_at=row["sealed_at"],
     )

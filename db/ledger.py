@@ -1,4 +1,4 @@
-"""The ledger: entries are added, never changed."""
+"""The ledger: entries are added, never changed; each is told to the audit trail as it is added."""
 
 from __future__ import annotations
 
@@ -20,18 +20,32 @@ async def post(
     reversal_id: str | None = None,
     hand_in_id: str | None = None,
 ) -> None:
-    """Add one entry, about what the ids name, with its postings; without postings, nothing."""
+    """
+    Add one entry, about what the ids name, with its postings; without postings, nothing.
+
+    The same statement writes it into the audit trail, line by line: what stands in the sealed chain
+    can be held against the ledger for ever.
+    """
     if not postings:
         return
     await execute(
         """
         with added as (
             insert into entry (event, created_at, payment, reversal, hand_in)
-            values ($1, $2, $3, $4, $5) returning id)
-        insert into posting (entry, debit, credit, amount, currency, staff)
-        select added.id, posting.*
-          from added, unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])
-               as posting (debit, credit, amount, currency, staff)
+            values ($1::text, $2, $3::text, $4::text, $5::text) returning id),
+        posted as (
+            insert into posting (entry, debit, credit, amount, currency, staff)
+            select added.id, posting.*
+              from added, unnest($6::text[], $7::text[], $8::bigint[], $9::text[], $10::text[])
+                   as posting (debit, credit, amount, currency, staff)
+            returning *)
+        insert into audit_event (at, actor, action, outcome, details)
+        select $2, 'ledger', 'post', 'DONE', jsonb_build_object(
+                   'entry', added.id, 'event', $1::text, 'payment', $3::text,
+                   'reversal', $4::text, 'hand_in', $5::text, 'postings', (
+                       select jsonb_agg(jsonb_build_array(id, debit, credit, amount, currency, staff)
+                                        order by id) from posted))
+          from added
         """,
         event,
         now,

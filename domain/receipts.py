@@ -53,6 +53,7 @@ def payload(payment: Payment) -> str:
         ],
         "late": payment.late,
         "method": payment.method,
+        "order_id": payment.order.id if payment.order else None,
         "staff_id": payment.staff_id,
         "status": payment.status,
         "transaction_id": payment.id,

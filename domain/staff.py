@@ -64,6 +64,7 @@ class Operation(StrEnum):
     READ_HAND_INS = "read hand-ins"
     READ_DAY_CLOSE = "read the close of a day"
     READ_LEDGER = "read the ledger"
+    READ_INVARIANTS = "read what the checks found"
     READ_TIMELINE = "read what was written about a payment"
     SELL = "create and pay orders"
     READ_ORDER = "read orders"
@@ -89,6 +90,7 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.READ_HAND_INS: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
     Operation.READ_DAY_CLOSE: _COLLECTS | _LOOKS_ON | {Role.CASHIER},
     Operation.READ_LEDGER: _LOOKS_ON,
+    Operation.READ_INVARIANTS: _LOOKS_ON,
     Operation.READ_TIMELINE: _LOOKS_ON | {Role.SUPERVISOR},
     Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN, Role.MERCHANT},
     Operation.CANCEL: _COLLECTS | {Role.ADMIN, Role.MERCHANT},

@@ -62,7 +62,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                 cash_in_hand_limit=settings.cash_in_hand_limit,
                 four_eyes_above=settings.four_eyes_above,
             ),
-            keys=_keys(settings),
+            keys=keys_of(settings),
             hub=hub,
             heads=Heads(settings.data_dir / "heads.log"),
             revenue=Revenue(opened(_internal("revenue", settings.revenue))),
@@ -102,7 +102,7 @@ async def _connected(channel: RedisBroadcast) -> AsyncGenerator[RedisBroadcast]:
         await channel.disconnect()
 
 
-def _keys(settings: Settings) -> Keys:
+def keys_of(settings: Settings) -> Keys:
     return Keys(
         tokens=KeyRing([one.get_secret_value() for one in settings.keys.signing]),
         receipts=KeyRing(

@@ -113,6 +113,22 @@ def migrate() -> None:
 
 
 @app.command()
+def verify(
+    json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    signatures: Annotated[
+        bool, typer.Option("--signatures", help="The signature of every payment record, too.")
+    ] = False,
+) -> None:
+    """Proves the money and the audit chain; names the rows where something does not hold."""
+    from schema.verify import verify
+
+    with _servers() as settings:
+        proving = verify(settings, signatures=signatures, as_json=json, say=print)
+        holds = asyncio.run(proving)
+    raise typer.Exit(0 if holds else 1)
+
+
+@app.command()
 def schema() -> None:
     """Prints the SDL."""
     from schema.root import sdl

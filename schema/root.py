@@ -11,6 +11,7 @@ from schema.customers import CustomerQuery
 from schema.day_close import DayCloseQuery
 from schema.hand_ins import HandInMutation, HandInQuery
 from schema.history import WebhookMutation
+from schema.invariants import InvariantQuery
 from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
@@ -34,6 +35,7 @@ class Query(
     LedgerQuery,
     CaseQuery,
     ReconciliationQuery,
+    InvariantQuery,
 ):
     pass
 

@@ -16,7 +16,7 @@ from db import jobs
 from db.engine import own_connection
 from domain.refusals import Refusal
 from integrations.wire import Rejected
-from resolvers import sealing, webhooks
+from resolvers import invariants, sealing, webhooks
 from resolvers.context import Context
 from resolvers.jobs import HANDLERS, Handler, NotDelivered
 from schema import logs
@@ -57,6 +57,10 @@ def assemble(context: Context, queue: PgQueuer) -> PgQueuer:
     @queue.schedule("retry_webhooks", "* * * * *")
     async def retry_webhooks(_: Schedule) -> None:  # pyright: ignore[reportUnusedFunction]
         await webhooks.retry(context)
+
+    @queue.schedule("watch_invariants", "* * * * *")
+    async def watch_invariants(_: Schedule) -> None:  # pyright: ignore[reportUnusedFunction]
+        await invariants.watch(context)
 
     return queue
 

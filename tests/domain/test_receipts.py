@@ -13,7 +13,7 @@ EXPECTED = (
     '{"amount":200000,"business_date":"2026-03-04","completed_at":"2026-03-04T05:09:07.000000+00:00",'
     '"contract_number":"SGFDN1015","created_at":"2026-03-04T05:06:07.000000+00:00","currency":"VND",'
     '"gateway":null,"gateway_reference":null,"items":[{"amount":200000,'
-    '"id":"U23SG0073526","type":"BILL"}],"late":false,"method":"CASH","staff_id":"NV001",'
+    '"id":"U23SG0073526","type":"BILL"}],"late":false,"method":"CASH","order_id":null,"staff_id":"NV001",'
     '"status":"SUCCESS","transaction_id":"TXN_1","version":4}'
 )
 

@@ -73,6 +73,7 @@ reconciliation   -       | 401    403   403   403   403   yes   yes   yes   yes
 dayClose         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 dayClose         other   | 401    404   404   404   yes   yes   yes   yes   yes
 trialBalance     -       | 401    403   403   403   403   yes   yes   yes   yes
+invariants       -       | 401    403   403   403   403   yes   yes   yes   yes
 limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
 login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
 refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
@@ -106,6 +107,7 @@ DOCUMENTS = {
     "reconciliation": 'query { reconciliation(gateway: VNPAY, date: "2026-03-04") { status } }',
     "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
     "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
+    "invariants": "query { invariants { name holds } }",
     "limitChanged": "subscription { limitChanged { kind } }",
     "login": 'mutation { login(input: { staffId: "AU001", password: "mobinetAU001" }) { session { expiresAt } errors { code } } }',
     "refreshSession": 'mutation ($refresh: String!) { refreshSession(refreshToken: $refresh) { session { expiresAt } errors { code } } }',

@@ -25,7 +25,7 @@ NOT_YET = {
         "Reasons", "RecordReason", "SendNotification",
     },
     "dashboard": {
-        "Stats", "Integrations", "Invariants", "ResolveCase", "IntegrationHealth",
+        "Stats", "Integrations", "ResolveCase", "IntegrationHealth",
     },
 }  # fmt: skip
 

@@ -1,0 +1,164 @@
+"""
+What must be true of what was written down, each as a question for the rows that were tampered with.
+
+The ledger is held against what the audit rows say was posted, a payment against the record that was
+signed, the record against its hash in the audit row of the move, and the audit rows against their chain.
+"""
+
+from __future__ import annotations
+
+from db.chain import ROW_TEXT
+from domain.invariants import InvariantName
+
+LEDGER_AS_WRITTEN = """
+with written as materialized (
+    select e.id as audit, (e.details ->> 'entry')::bigint as entry, e.at as created_at,
+           e.details ->> 'event' as event, e.details ->> 'payment' as payment,
+           e.details ->> 'reversal' as reversal, e.details ->> 'hand_in' as hand_in,
+           (line ->> 0)::bigint as id, line ->> 1 as debit, line ->> 2 as credit,
+           (line ->> 3)::bigint as amount, line ->> 4 as currency, line ->> 5 as staff
+      from audit_event e cross join lateral jsonb_array_elements(e.details -> 'postings') as line
+     where e.action = 'post' {audit_lately}),
+kept as (
+    select t.* from posting t {postings_lately})
+select case when both_kept and same_line then 'entry' else 'posting' end as table,
+       case when both_kept and same_line then entry else id end ::text as row,
+       case when audit is null then 'was added: no audit row knows of it'
+            when not both_kept then format('is gone: audit row %s has it', audit)
+            else format('is not as audit row %s has it', audit) end as why
+  from (select coalesce(kept.id, written.id) as id, coalesce(kept.entry, written.entry) as entry,
+               written.audit,
+               kept.id is not null and written.id is not null as both_kept,
+               (kept.entry, kept.debit, kept.credit, kept.amount, kept.currency, kept.staff)
+               is not distinct from (written.entry, written.debit, written.credit, written.amount,
+                                     written.currency, written.staff) as same_line,
+               (n.event, n.payment, n.reversal, n.hand_in, n.created_at)
+               is not distinct from (written.event, written.payment, written.reversal,
+                                     written.hand_in, written.created_at) as same_entry
+          from written full join kept on kept.id = written.id
+          left join entry n on n.id = coalesce(kept.entry, written.entry)) compared
+ where not (both_kept and same_line and same_entry)
+"""
+
+AUDITED = """
+select 'payment' as table, p.id as row, 'was added: no audit row says who created it' as why
+  from {payments} p
+ where not exists (
+       select from audit_event e where e.payment_id = p.id and e.action = 'create'
+          and (e.details ->> 'amount')::bigint = p.amount)
+union all
+select 'payment', e.payment_id, format('is gone: audit row %s created it', e.id)
+  from audit_event e left join payment p on p.id = e.payment_id
+ where e.action = 'create' and e.payment_id is not null and p.id is null {audit_lately}
+union all
+select 'payment', p.id, format('it is %s, and the last audit row says %s', p.status, last.to_status)
+  from {payments} p
+  cross join lateral (
+       select e.to_status from audit_event e
+        where e.payment_id = p.id and e.details ? 'version' and e.to_status is not null
+        order by e.id desc limit 1) last
+ where p.status in ('PENDING', 'PROCESSING') and last.to_status <> p.status
+"""
+
+# What domain/receipts.py makes in Python, made again from the tables alone.
+_MOMENT = """'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'"""
+_PAYLOAD = f"""
+    format('{{"amount":%s,"business_date":"%s","completed_at":%s,"contract_number":%s,"created_at":"%s",'
+           '"currency":"%s","gateway":%s,"gateway_reference":%s,"items":[%s],"late":%s,"method":"%s",'
+           '"order_id":%s,"staff_id":%s,"status":"%s","transaction_id":%s,"version":%s}}',
+           p.amount, to_char(p.business_date, 'YYYY-MM-DD'),
+           coalesce('"' || to_char(p.completed_at at time zone 'UTC', {_MOMENT}) || '"', 'null'),
+           coalesce(to_json(p.contract_number)::text, 'null'), to_char(p.created_at at time zone 'UTC', {_MOMENT}),
+           p.currency, coalesce(to_json(a.gateway)::text, 'null'),
+           coalesce(to_json(a.reference)::text, 'null'), coalesce(i.items, ''), p.late::text, p.method,
+           coalesce(to_json(p.merchant_order)::text, 'null'), to_json(p.staff), p.status, to_json(p.id), r.version)
+"""
+
+RECORDS = f"""
+select case when record is not null and not (told and sworn) then 'payment_record' else 'payment' end as table,
+       case when record is not null and not (told and sworn) then record else payment end as row,
+       case when record is null then 'is final, and no record swears to it'
+            when not told then format('of %s: no audit row knows of it', payment)
+            when not sworn then format('of %s is not what was sworn to', payment)
+            else format('is not as record %s of it says', record) end as why
+  from (select p.id as payment, r.id::text as record, e.id is not null as told,
+               e.details ->> 'record' = encode(sha256(convert_to(r.payload, 'UTF8')), 'hex') as sworn,
+               later.id is not null or r.payload = {_PAYLOAD} as agrees
+          from {{payments}} p
+          left join payment_record r on r.payment = p.id
+          left join payment_record later on later.payment = p.id and later.version > r.version
+          left join audit_event e on e.payment_id = p.id and e.details ? 'record'
+               and (e.details ->> 'version')::int = r.version
+          left join lateral (
+               select a.gateway, a.reference from attempt a
+                where a.payment = p.id order by a.created_at desc limit 1) a on true
+          left join lateral (
+               select string_agg(format('{{"amount":%s,"id":%s,"type":"%s"}}',
+                                        i.amount, to_json(i.item_id), i.type), ','
+                                 order by i.type collate "C", i.item_id collate "C") as items
+                 from payment_item i where i.payment = p.id) i on true
+         where p.status not in ('PENDING', 'PROCESSING') or r.id is not null) compared
+ where record is null or not (told and sworn and agrees)
+union all
+select 'payment_record', format('%s, version %s', e.payment_id, e.details ->> 'version'),
+       format('is gone: audit row %s has its hash', e.id)
+  from audit_event e
+  left join payment_record r on r.payment = e.payment_id
+       and r.version = (e.details ->> 'version')::int
+ where e.details ? 'record' and r.id is null {{audit_lately}}
+union all
+select 'payment', r.payment, format('is gone: record %s swears to it', r.id)
+  from payment_record r left join payment p on p.id = r.payment
+ where p.id is null {{records_lately}}
+"""
+
+CHAIN = f"""
+select case when number <> expected or hash_before <> prev_hash then 'audit_link'
+            else 'audit_event' end as table,
+       case when number <> expected or hash_before <> prev_hash then number else event end ::text as row,
+       case when number <> expected then format('follows link %s: those between are gone', expected - 1)
+            when hash_before <> prev_hash then 'does not fit the link before it'
+            when fits is null then format('is gone: link %s names it', number)
+            else format('is not as link %s has it', number) end as why
+  from (select number, event, prev_hash, fits,
+               coalesce(lag(number) over w + 1, {{first_link}}) as expected,
+               coalesce(lag(hash) over w, case when number = 1 then decode(repeat('00', 32), 'hex')
+                                               else prev_hash end) as hash_before
+          from (select l.number, l.event, l.prev_hash, l.hash,
+                       l.hash = sha256(l.prev_hash || convert_to({ROW_TEXT}, 'UTF8')) as fits
+                  from audit_link l left join audit_event e on e.id = l.event
+                 where l.number >= {{first_link}}) link
+        window w as (order by number)) chained
+ where fits is not true or number <> expected or hash_before <> prev_hash
+union all
+select 'audit_event', e.id::text, 'was added behind the chain'
+  from audit_event e left join audit_link l on l.event = e.id
+ where l.number is null {{audit_lately}}
+   and (e.txid, e.id) < (
+       select e.txid, e.id from audit_link l join audit_event e on e.id = l.event
+        order by l.number desc limit 1)
+"""
+
+SEALS = """
+select 'seal' as table, s.id::text as row,
+       case when s.first <> s.expected then format('begins at link %s instead of %s', s.first, s.expected)
+            when l.number is null then format('covers link %s, which is gone', s.last)
+            else format('is not over link %s as it is', s.last) end as why
+  from (select id, first, last, head,
+               coalesce(lag(last) over (order by id) + 1, {first_sealed}) as expected
+          from seal {seals_lately}) s
+  left join audit_link l on l.number = s.last
+ where s.first <> s.expected or s.last < s.first or l.hash is distinct from s.head
+union all
+select 'audit_link', l.number::text, 'is under no seal'
+  from audit_link l
+ where l.number > coalesce((select last from seal order by id desc limit 1), 0)
+"""
+
+QUESTIONS = {
+    InvariantName.LEDGER_AS_WRITTEN: LEDGER_AS_WRITTEN,
+    InvariantName.AUDITED: AUDITED,
+    InvariantName.RECORDS: RECORDS,
+    InvariantName.CHAIN: CHAIN,
+    InvariantName.SEALS: SEALS,
+}

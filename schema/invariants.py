@@ -1,0 +1,33 @@
+"""What is true of all that is kept, as the last checks found it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import strawberry
+
+from domain import invariants
+from resolvers import invariants as resolve
+from schema.common import Info
+from schema.shows import shows
+
+
+@shows(
+    invariants.Invariant,
+    description="`violations` counts the rows that violate it; `mobinet verify` names them.",
+)
+class Invariant:
+    holds: bool
+    violations: int
+    checked_at: datetime
+
+    @strawberry.field
+    def name(self, root: strawberry.Parent[invariants.Invariant]) -> str:
+        return root.name
+
+
+@strawberry.type
+class InvariantQuery:
+    @strawberry.field(graphql_type=list[Invariant])
+    async def invariants(self, info: Info) -> list[invariants.Invariant]:
+        return await resolve.read(info.context)
