@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import re
 from collections.abc import Awaitable, Collection, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -21,15 +18,13 @@ from domain.money import LARGEST, Currency, Money
 from domain.reversals import Reversal
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Upstream
-from integrations.webhooks import header, json_object
+from integrations.webhooks import check_timed_signature, json_object
 from integrations.wire import Rejected, Text, Wire, expect, parse, rejected
 
 _log = structlog.stdlib.get_logger("integrations.fpt_pay")
 
 INIT, INQUIRY, WEBHOOK = "fpt_pay:init", "fpt_pay:inquiry", "fpt_pay:webhook"
 REFUND = "fpt_pay:refund"
-
-WINDOW = 300  # seconds that a signature is good for, either way
 
 # A repeat is told the first answer. 404 and 401 make it visible at their end which call went astray.
 _ANSWERS = {
@@ -55,7 +50,6 @@ _LOG_IN_AGAIN = Failure(
     message="Ví FPT Pay không nhận phiên của bạn. Hãy đăng nhập lại rồi thử lại.",
 )
 _NO_REFUND = frozenset({"NOT_PAID"})  # the 409 that are about what was asked
-_SIGNATURE = re.compile(r"t=([0-9]{1,12})((?:,v1=[0-9A-Fa-f]{64})+)", re.ASCII)
 
 
 class _Init(Wire):
@@ -179,7 +173,7 @@ class FPTPay:
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
-        self._verify(call)
+        check_timed_signature(call, "X-FptPay-Signature", self._secrets)
         json_object(call.body)  # refuses what repeats a member
         try:
             told = parse(_Event, call.body)
@@ -195,22 +189,6 @@ class FPTPay:
     def answer(self, verdict: Verdict) -> Reply:
         status, code = _ANSWERS[verdict]
         return Reply(status=status, body=orjson.dumps({"code": code}))
-
-    def _verify(self, call: Call) -> None:
-        match = _SIGNATURE.fullmatch(header(call, "X-FptPay-Signature"))
-        if match is None:
-            raise BadCall("the signature is missing or malformed")
-        sent_at, presented = match[1], match[2].lower().split(",v1=")[1:]
-        signed = sent_at.encode() + b"." + call.body
-        expected = [
-            hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
-            for secret in self._secrets
-        ]
-        matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
-        if not any(matches):
-            raise BadCall("the signature does not verify")
-        if abs(call.received_at.timestamp() - int(sent_at)) > WINDOW:
-            raise BadCall("the signature is too old or from the future")
 
 
 def _read_init(answer: Answer) -> Evidence:

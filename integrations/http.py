@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import orjson
@@ -31,6 +32,8 @@ from prometheus_client import Counter, Histogram
 from integrations.breaker import Breaker, Health
 
 T = TypeVar("T")
+
+_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
@@ -148,10 +151,11 @@ class Upstream:
         repeatable: bool,
         query: str | None = None,
         body: object = None,
+        form: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> T:
         """
-        Return what *read* makes of the answer. `body` is sent as JSON, `query` as it is.
+        Return what *read* makes of the answer. `body` is sent as JSON, or `form` as one; `query` as it is.
 
         A request that never went out is repeated in any case; one that did only if it is
         `repeatable`. Raises NotSent, Unanswered, and whatever *read* raises but Unreadable.
@@ -160,8 +164,8 @@ class Upstream:
             operation=operation,
             method=method,
             path=path if query is None else f"{path}?{query}",
-            content=None if body is None else orjson.dumps(body),
-            headers=_headers(headers, has_body=body is not None),
+            content=_content(body, form),
+            headers=_headers(headers, _JSON if body is not None else _FORM if form else None),
             deadline=asyncio.get_running_loop().time() + self._total,
         )
         in_doubt = False
@@ -277,10 +281,16 @@ class _Request:
     deadline: float
 
 
-def _headers(given: Mapping[str, str] | None, *, has_body: bool) -> dict[str, str]:
-    headers = {"Accept": "application/json"}
-    if has_body:
-        headers["Content-Type"] = "application/json"
+def _content(body: object, form: Mapping[str, str] | None) -> bytes | None:
+    if form is not None:
+        return urlencode(form).encode()
+    return None if body is None else orjson.dumps(body)
+
+
+def _headers(given: Mapping[str, str] | None, kind: str | None) -> dict[str, str]:
+    headers = {"Accept": _JSON}
+    if kind is not None:
+        headers["Content-Type"] = kind
     if (current := request_id.get()) is not None and current.isascii() and current.isprintable():
         headers["X-Request-Id"] = current
     return headers | dict(given or {})

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from domain.gateways import BadCall, Call
 
 _MOST_FIELDS = 100
+_WINDOW = 300  # seconds that a timed signature is good for, either way
+_TIMED = re.compile(r"t=([0-9]{1,12})((?:,v[0-9]{1,2}=[0-9A-Za-z]{1,128})+)", re.ASCII)
 
 
 def header(call: Call, name: str) -> str:
@@ -51,6 +56,27 @@ def json_object(body: bytes, *, fraction: Callable[[str], Any] = float) -> dict[
     if not isinstance(told, dict):
         raise BadCall("the body is not an object")
     return cast("dict[str, Any]", told)
+
+
+def check_timed_signature(call: Call, name: str, secrets: Sequence[str]) -> None:
+    """
+    Check the header *name*, `t=<unix>,v1=<hex>`: an HMAC-SHA256 over the time, a dot and the raw body.
+
+    There may be several, one for each secret during a rotation: one that verifies is enough, and other
+    schemes than v1 count for nothing. Raises BadCall.
+    """
+    match = _TIMED.fullmatch(header(call, name))
+    if match is None:
+        raise BadCall("the signature is missing or malformed")
+    sent_at, schemes = match[1], (one.split("=") for one in match[2][1:].split(","))
+    presented = [value.lower() for scheme, value in schemes if scheme == "v1"]
+    signed = sent_at.encode() + b"." + call.body
+    expected = [hmac.new(one.encode(), signed, hashlib.sha256).hexdigest() for one in secrets]
+    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
+    if not any(matches):
+        raise BadCall("the signature does not verify")
+    if abs(call.received_at.timestamp() - int(sent_at)) > _WINDOW:
+        raise BadCall("the signature is too old or from the future")
 
 
 def text_body(call: Call) -> str:
