@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.bills import AmountMismatch, Bill, BillAlreadyPaid, BillStatus, Fee, Item, ItemType
 from domain.customers import ContractInactive, ContractStatus, Customer
@@ -13,6 +14,7 @@ from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused
 
 MOST_ITEMS = 50
+_TOKEN = re.compile(r"(?:pm|tok)_[A-Za-z0-9_]{1,250}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,10 @@ class NotifyWish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPayment:
-    """The client's request. `customer_phone` is as typed until `process` has it in its domestic form."""
+    """
+    The client's request. `customer_phone` is as typed until `process` has it in its domestic form.
+    `card_token` stands for a card at the card gateway: it is passed on, and never kept or shown.
+    """
 
     idempotency_key: str
     contract_number: str
@@ -34,6 +39,7 @@ class ProcessPayment:
     items: tuple[Item, ...]
     customer_phone: str | None
     notify: NotifyWish
+    card_token: str | None = field(default=None, repr=False)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -44,7 +50,7 @@ class ProcessPayment:
             "items": [[item.type, item.id, item.amount] for item in sorted(self.items)],
             "phone": self.customer_phone,
             "notify": [self.notify.hifpt, self.notify.sms_zalo, self.notify.email],
-        }
+        } | ({"card": self.card_token} if self.card_token is not None else {})
 
 
 def check_items(items: Sequence[Item]) -> None:
@@ -70,6 +76,24 @@ def check_items(items: Sequence[Item]) -> None:
                 problem_en=f"{item.id} is repeated.",
             )
         seen.add((item.type, item.id))
+
+
+def check_token(asked: ProcessPayment) -> None:
+    """Raise InvalidInput for a card token that is none, or that comes with another method."""
+    if asked.card_token is None:
+        return
+    if asked.method is not PaymentMethod.CARD:
+        raise InvalidInput(
+            field="paymentToken",
+            problem_vi="chỉ dùng với phương thức CARD; hãy bỏ trống.",
+            problem_en="goes with the method CARD only; leave it out.",
+        )
+    if not _TOKEN.fullmatch(asked.card_token):
+        raise InvalidInput(
+            field="paymentToken",
+            problem_vi="cần mã thẻ mà cổng thẻ cấp cho ứng dụng (pm_… hoặc tok_…).",
+            problem_en="needs what the card gateway gave the app for the card (pm_… or tok_…).",
+        )
 
 
 def check_owed(

@@ -17,7 +17,10 @@ from domain.reversals import Reversal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
-    """What a gateway needs to know beside the attempt. `staff_token` is the wallet's, and secret."""
+    """
+    What a gateway needs to know beside the attempt. `staff_token` is the wallet's, `card_token` stands
+    for the customer's card: both are secret, and never kept.
+    """
 
     description: str
     customer_name: str
@@ -26,6 +29,7 @@ class Purchase:
     return_url: str
     notify_url: str
     staff_token: str | None = None
+    card_token: str | None = None
 
     def __repr__(self) -> str:
         return f"Purchase(description={self.description!r})"

@@ -71,6 +71,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     actor = check(context.actor, Operation.COLLECT)
     check_key(asked.idempotency_key)
     collection.check_items(asked.items)
+    collection.check_token(asked)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
     if (replayed := await _replayed(context, actor, asked, print_)) is not None:
@@ -257,7 +258,13 @@ def _new(
     return replace(payment, expires_at=expires_at, attempt=attempt)
 
 
-def _purchase(context: Context, payment: Payment, gateway: Gateway, wallet: str | None) -> Purchase:
+def _purchase(
+    context: Context,
+    payment: Payment,
+    gateway: Gateway,
+    wallet: str | None,
+    card_token: str | None,
+) -> Purchase:
     return Purchase(
         description=f"Thanh toan hop dong {payment.contract_number}",
         customer_name=payment.customer_name,
@@ -266,6 +273,7 @@ def _purchase(context: Context, payment: Payment, gateway: Gateway, wallet: str 
         return_url=context.confirmation_link(payment.receipt_token),
         notify_url=gateways.notify_url(context, gateway.name),
         staff_token=wallet,
+        card_token=card_token,
     )
 
 

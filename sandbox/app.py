@@ -22,13 +22,14 @@ from sandbox.revenue import Revenue
 from sandbox.settings import Settings
 from sandbox.sms import SMS
 from sandbox.staff import Staff
+from sandbox.stripe import Stripe
 from sandbox.vnpay import VNPay
 from sandbox.world import create
 
 
 def build(settings: Settings) -> Starlette:
     world = create(settings)
-    gateways = [FptPay(world), VNPay(world), MoMo(world)]
+    gateways = [FptPay(world), VNPay(world), MoMo(world), Stripe(world)]
     systems: list[System] = [
         Revenue(world),
         Customer(world),

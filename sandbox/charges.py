@@ -70,6 +70,7 @@ class Charges:
         amount: int,
         expires_at: float,
         gateway_id: str,
+        currency: str = "VND",
         token: str = "",
         day: str = "",
         qr: str | None = None,
@@ -81,8 +82,8 @@ class Charges:
             cursor = self._store.run(
                 "insert into charges (gateway, reference, day, gateway_id, amount, currency, status,"
                 " created_at, expires_at, token, qr, payment_url, details)"
-                " values (?, ?, ?, ?, ?, 'VND', 'pending', ?, ?, ?, ?, ?, ?)",
-                gateway, reference, day, gateway_id, amount, clock.now(), expires_at,
+                " values (?, ?, ?, ?, ?, ?, 'pending', ?, ?, ?, ?, ?, ?)",
+                gateway, reference, day, gateway_id, amount, currency, clock.now(), expires_at,
                 token or secrets.token_hex(16), qr, payment_url, json.dumps(details),
             )  # fmt: skip
         except sqlite3.IntegrityError:

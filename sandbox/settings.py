@@ -72,6 +72,16 @@ class Bank(BaseModel):
         return _each(self.casso_secret if service == "casso" else self.sepay_secret)[0]
 
 
+class Stripe(BaseModel):
+    api_key: SecretStr = SecretStr("sandbox-stripe-key")
+    webhook_secret: SecretStr = SecretStr("whsec_sandbox-stripe-secret")
+
+    @property
+    def secrets(self) -> list[bytes]:
+        """Every one of them signs what we send."""
+        return _each(self.webhook_secret)
+
+
 def _each(secrets: SecretStr) -> list[bytes]:
     """Two, separated by a comma, while one is being changed."""
     both = secrets.get_secret_value().split(",")
@@ -106,6 +116,7 @@ class Settings(BaseSettings):
     vnpay: VNPay = VNPay()
     momo: MoMo = MoMo()
     bank: Bank = Bank()
+    stripe: Stripe = Stripe()
 
     @property
     def api_url(self) -> str:

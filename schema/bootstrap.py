@@ -19,6 +19,7 @@ from integrations.pubsub import RedisBroadcast
 from integrations.revenue import Revenue
 from integrations.sms import Sms
 from integrations.staff import StaffManagement
+from integrations.stripe import Stripe
 from integrations.vnpay import VNPay
 from resolvers.asking import ASKING_SECONDS
 from resolvers.context import Context, Keys, Terms
@@ -87,6 +88,13 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                         partner_code=settings.momo.partner_code,
                         access_key=settings.momo.access_key.get_secret_value(),
                         secret_keys=[one.get_secret_value() for one in settings.momo.secret_key],
+                    ),
+                    Stripe(
+                        opened(_gateway("stripe", settings.stripe.url)),
+                        api_key=settings.stripe.api_key.get_secret_value(),
+                        webhook_secrets=[
+                            one.get_secret_value() for one in settings.stripe.webhook_secret
+                        ],
                     ),
                 ]
             ),

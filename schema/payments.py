@@ -176,6 +176,11 @@ class ProcessPaymentInput:
     items: list[PaymentItemInput]
     customer_phone: str | None = None
     notify: NotifyInput | None = None
+    payment_token: str | None = strawberry.field(
+        default=None,
+        description="For CARD: what the card gateway gave the app for the card, which is then charged at"
+        " once. Without it the payment has a `paymentUrl`. Never a card's number.",
+    )
 
     def to_domain(self) -> collection.ProcessPayment:
         wish = self.notify or NotifyInput()
@@ -190,6 +195,7 @@ class ProcessPaymentInput:
             notify=collection.NotifyWish(
                 hifpt=wish.hifpt, sms_zalo=wish.sms_zalo, email=wish.email
             ),
+            card_token=self.payment_token,
         )
 
 

@@ -59,6 +59,7 @@ _SANDBOX: Mapping[str, Mapping[str, str]] = {
         "access_key": "sandbox-momo-access-key",
         "secret_key": "sandbox-momo-secret-key",
     },
+    "stripe": {"api_key": "sandbox-stripe-key", "webhook_secret": "whsec_sandbox-stripe-secret"},
 }
 
 
@@ -119,6 +120,13 @@ class Momo(_Section):
     access_key: Secret
     secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """The first signs; both verify, while the key is being changed."""
+
+
+class Stripe(_Section):
+    url: Address
+    api_key: Secret
+    webhook_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
+    """Either verifies, while it is being changed."""
 
 
 class Hifpt(_Section):
@@ -197,6 +205,7 @@ class Settings(BaseSettings):
     fpt_pay: FptPay
     vnpay: Vnpay
     momo: Momo
+    stripe: Stripe
     hifpt: Hifpt
     sms: Sms
     sandbox: Sandbox = Sandbox()

@@ -39,6 +39,9 @@ PRODUCTION = {
     "MOMO__PARTNER_CODE": "FPTTEL",
     "MOMO__ACCESS_KEY": "real-access-key",
     "MOMO__SECRET_KEY": "new-momo-key,old-momo-key",
+    "STRIPE__URL": "https://stripe.example",
+    "STRIPE__API_KEY": "real-stripe",
+    "STRIPE__WEBHOOK_SECRET": "whsec_new,whsec_old",
 }
 
 

@@ -1,0 +1,256 @@
+"""
+Stripe, for cards: a Checkout page to pay at, or a token that is charged at once; never a card's number.
+
+Its REST is spoken through our own client and not by its library, which cannot tell a request that
+never went out from one that was not answered, knows no breaker, and takes a second to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TypeVar
+from urllib.parse import urlencode
+
+import orjson
+import structlog
+
+from domain.attempts import Attempt
+from domain.evidence import Evidence, Finding, Grade
+from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
+from domain.methods import GatewayName
+from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.http import Answer, Unanswered, Unreadable, Upstream
+from integrations.stripe_objects import Event, Intent, Listed, Refusal, Refused, Session
+from integrations.webhooks import check_timed_signature, json_object
+from integrations.wire import Wire, parse, rejected
+
+_log = structlog.stdlib.get_logger("integrations.stripe")
+
+CREATE, INQUIRY, WEBHOOK = "stripe:create", "stripe:inquiry", "stripe:webhook"
+
+VERSION = "2026-06-24.dahlia"  # of their API, by which the shapes below were read
+SESSIONS, INTENTS = "/v1/checkout/sessions", "/v1/payment_intents"
+# A page takes payments for half an hour at least, whatever we ask for; the rest is for slow clocks.
+_SHORTEST_PAGE = timedelta(minutes=31)
+# What was asked for was made within this time of it, by their clock.
+_AROUND = timedelta(minutes=2)
+_MOST_PAGES = 10
+
+M = TypeVar("M", Session, Intent)
+W = TypeVar("W", bound=Wire)
+
+_STATUSES = {
+    Verdict.ACCEPTED: 200,
+    Verdict.ALREADY_DONE: 200,
+    Verdict.WRONG_AMOUNT: 200,
+    Verdict.UNKNOWN_REFERENCE: 404,
+    Verdict.BAD_SIGNATURE: 400,
+    Verdict.OUR_ERROR: 500,
+}
+
+
+class Stripe:
+    """Any of `webhook_secrets` verifies: two during a rotation. Its amounts are minor units, as ours are."""
+
+    name = GatewayName.STRIPE
+    paths = ("stripe",)
+    revocable = False
+    ask_again_after = 3.0
+
+    def __init__(self, http: Upstream, *, api_key: str, webhook_secrets: Sequence[str]) -> None:
+        assert webhook_secrets, "Stripe needs a webhook secret"
+        self._http = http
+        self._headers = {"Authorization": f"Bearer {api_key}", "Stripe-Version": VERSION}
+        self._secrets = tuple(webhook_secrets)
+
+    def ready(self) -> bool:
+        return self._http.ready("start")
+
+    async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
+        if purchase.card_token is None:
+            path, form, read = SESSIONS, _page(attempt, purchase), _read_page
+        else:
+            path, form, read = INTENTS, _charge(attempt, purchase), _read_charge
+        return await begun(
+            self.name,
+            CREATE,
+            self._http.call(
+                "start",
+                "POST",
+                path,
+                form=form,
+                headers=self._headers | {"Idempotency-Key": attempt.reference},
+                read=read,
+                repeatable=False,
+            ),
+        )
+
+    async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        """
+        Ask by the id that we were given or, where the answer with it was lost, by looking through
+        what was made at that time. Lists are exact at once; their search is not, and to repeat the
+        request we would have to keep the customer's token.
+        """
+        return await asked(INQUIRY, self._inquire(attempt))
+
+    async def _inquire(self, attempt: Attempt) -> Evidence:
+        known = attempt.gateway_id or ""
+        if known.startswith("cs_"):
+            path, query = f"{SESSIONS}/{known}", "expand[]=payment_intent"
+            return _about(attempt, await self._get(path, query, Session))
+        if known:
+            return _about(attempt, await self._get(f"{INTENTS}/{known}", None, Intent))
+        session = await self._look_for(
+            attempt, SESSIONS, Listed[Session], {"expand[]": "data.payment_intent"}
+        )
+        found = session or await self._look_for(attempt, INTENTS, Listed[Intent], {})
+        if found is None:
+            return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
+        return found.evidence(INQUIRY, Grade.E2)
+
+    async def _look_for(
+        self, attempt: Attempt, path: str, model: type[Listed[M]], query: dict[str, str]
+    ) -> M | None:
+        sent = attempt.sent_at or attempt.created_at
+        query |= {
+            "limit": "100",
+            "created[gte]": str(int((sent - _AROUND).timestamp())),
+            "created[lte]": str(int((sent + _AROUND).timestamp())),
+        }
+        for _ in range(_MOST_PAGES):
+            page = await self._get(path, urlencode(query), model)
+            for one in page.data:
+                if one.reference == attempt.reference:
+                    return one
+            if not page.has_more or not page.data:
+                return None
+            query["starting_after"] = page.data[-1].id
+        _log.warning("stripe_too_much_to_look_through", reference=attempt.reference)
+        raise Unanswered("stripe", "inquire", "too much was made at that time")
+
+    async def _get(self, path: str, query: str | None, model: type[W]) -> W:
+        def read(answer: Answer) -> W:
+            if not answer.ok:
+                raise Unreadable(f"status {answer.status}")
+            return parse(model, answer.body)
+
+        return await self._http.call(
+            "inquire",
+            "GET",
+            path,
+            query=query,
+            headers=self._headers,
+            read=read,
+            repeatable=True,
+        )
+
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
+        check_timed_signature(call, "Stripe-Signature", self._secrets)
+        json_object(call.body)  # refuses what repeats a member
+        try:
+            event = parse(Event, call.body)
+            told = _told(event)
+        except Unreadable as error:
+            raise BadCall(str(error)) from None
+        if told is None or told.reference is None:  # not about money of ours
+            return (Notice(event_id=event.id, reference=None, evidence=None),)
+        evidence = told.evidence(WEBHOOK, Grade.E1)
+        if event.type == "checkout.session.async_payment_failed":
+            evidence = replace(evidence, finding=Finding.DECLINED, failure=Refusal().failure)
+        return (Notice(event_id=event.id, reference=told.reference, evidence=evidence),)
+
+    def answer(self, verdict: Verdict) -> Reply:
+        return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
+
+
+def _page(attempt: Attempt, purchase: Purchase) -> dict[str, str]:
+    """What a page is asked for with. It charges nothing by itself."""
+    ends = max(attempt.expires_at, (attempt.sent_at or attempt.created_at) + _SHORTEST_PAGE)
+    item = "line_items[0]"
+    return {
+        "mode": "payment",
+        "client_reference_id": attempt.reference,
+        "metadata[reference]": attempt.reference,
+        "payment_intent_data[metadata][reference]": attempt.reference,
+        "payment_intent_data[metadata][page]": "yes",
+        "payment_intent_data[description]": purchase.description,
+        f"{item}[quantity]": "1",
+        f"{item}[price_data][currency]": attempt.money.currency.lower(),
+        f"{item}[price_data][unit_amount]": str(attempt.money.amount),
+        f"{item}[price_data][product_data][name]": purchase.description,
+        "payment_method_types[0]": "card",
+        "success_url": purchase.return_url,
+        "cancel_url": purchase.return_url,
+        "expires_at": str(int(ends.timestamp())),
+        "locale": "vi",
+    }
+
+
+def _charge(attempt: Attempt, purchase: Purchase) -> dict[str, str]:
+    """What a token is charged with, at once."""
+    token = purchase.card_token
+    assert token is not None
+    return {
+        "amount": str(attempt.money.amount),
+        "currency": attempt.money.currency.lower(),
+        "confirm": "true",
+        "payment_method_types[0]": "card",
+        "description": purchase.description,
+        "metadata[reference]": attempt.reference,
+        "return_url": purchase.return_url,
+    } | (
+        {"payment_method_data[type]": "card", "payment_method_data[card][token]": token}
+        if token.startswith("tok_")
+        else {"payment_method": token}
+    )
+
+
+def _read_page(answer: Answer) -> Evidence:
+    if not answer.ok:
+        return _declined(answer)
+    told = parse(Session, answer.body)
+    if told.status != "open" or told.url is None:
+        raise Unreadable("no page to pay at")
+    return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)
+
+
+def _read_charge(answer: Answer) -> Evidence:
+    if not answer.ok:
+        return _declined(answer)
+    told = parse(Intent, answer.body).evidence(CREATE, Grade.E2)
+    waits = told.finding in {Finding.UNPAID, Finding.UNKNOWN}  # for the customer, or for their bank
+    return replace(told, finding=Finding.ACCEPTED) if waits else told
+
+
+def _declined(answer: Answer) -> Evidence:
+    no = rejected(answer)
+    if not is_definite(no.status):
+        raise Unreadable(f"status {no.status}")
+    refusal = parse(Refused, answer.body).error
+    if refusal.type == "idempotency_error":  # something else lives under our reference
+        raise Unreadable("the key was used for something else")
+    return Evidence(
+        grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=refusal.failure
+    )
+
+
+def _about(attempt: Attempt, told: Session | Intent) -> Evidence:
+    if told.reference != attempt.reference:
+        _log.warning(
+            "inquiry_not_believed",
+            gateway="STRIPE",
+            reference=attempt.reference,
+            why="it is about another reference",
+        )
+        return unknown(INQUIRY)
+    return told.evidence(INQUIRY, Grade.E2)
+
+
+def _told(event: Event) -> Session | Intent | None:
+    """Return the object that an event is about, where it is one that money comes by."""
+    about = orjson.dumps(event.data.object)
+    if event.type.startswith("checkout.session."):
+        return parse(Session, about)
+    return parse(Intent, about) if event.type.startswith("payment_intent.") else None
