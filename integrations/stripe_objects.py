@@ -167,7 +167,7 @@ class _About(Wire):
 
 class Event(Wire):
     id: Text
-    type: Text
+    type: str = ""
     data: _About
 
 

@@ -94,8 +94,9 @@ class Stripe:
 
     @property
     def spacing(self) -> tuple[float, ...]:
-        hours = (1, 2, 4, 8, 16, 24)
-        return tuple(hour * 3600 / self.scale for hour in hours)
+        """They say up to three days, each time after a longer while."""
+        minutes = (1, 5, 30, 120, 360, 720, 1440)
+        return tuple(each * 60 / self.scale for each in minutes)
 
     def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         kind = charge.details["kind"]

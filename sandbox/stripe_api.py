@@ -224,7 +224,8 @@ class MerchantApi:
 
     def list_refunds(self, request: Request) -> Json:
         charge = self._intent(request.query_params.get("payment_intent", ""))
-        return {"object": "list", "data": self._refunds(charge), "has_more": False}
+        data = self._refunds(charge)
+        return {"object": "list", "url": "/v1/refunds", "data": data, "has_more": False}
 
     def _refunds(self, charge: Charge) -> list[Json]:
         """The newest first."""
@@ -275,7 +276,9 @@ class MerchantApi:
             if after not in ids:
                 raise no_such("object to start after")
             found = found[ids.index(after) + 1 :]
-        return {"object": "list", "data": found[:most], "has_more": len(found) > most}
+        path = request.url.path.removeprefix("/stripe")
+        more = len(found) > most
+        return {"object": "list", "url": path, "data": found[:most], "has_more": more}
 
 
 def _expands(request: Request) -> bool:

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Evidence
@@ -251,5 +251,7 @@ class FPTPayDialect:
 
 
 def seen_reference(seen: Seen) -> str:
+    if "urlencoded" in seen.headers.get("content-type", ""):
+        return dict(parse_qsl(seen.body.decode()))["client_reference_id"]
     names = ("reference", "orderId")
     return seen.fields.get("vnp_TxnRef") or next(seen.json[it] for it in names if it in seen.json)
