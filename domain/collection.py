@@ -44,13 +44,16 @@ class ProcessPayment:
     @property
     def facts(self) -> dict[str, object]:
         """What makes two requests the same one; the order of the items does not count."""
-        return {
+        facts: dict[str, object] = {
             "contract": self.contract_number,
             "method": self.method,
             "items": [[item.type, item.id, item.amount] for item in sorted(self.items)],
             "phone": self.customer_phone,
             "notify": [self.notify.hifpt, self.notify.sms_zalo, self.notify.email],
-        } | ({"card": self.card_token} if self.card_token is not None else {})
+        }
+        if self.card_token is not None:
+            facts["card"] = self.card_token
+        return facts
 
 
 def check_items(items: Sequence[Item]) -> None:

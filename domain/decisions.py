@@ -95,7 +95,7 @@ def _open(
                 return _nothing(payment, attempt)
             known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
             # What the customer was to scan never reached us: somebody must see that it can't go on.
-            lost = attempt.qr_payload is None and attempt.payment_url is None
+            lost = known.qr_payload is None and known.payment_url is None
             return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
         case Finding.ACCEPTED:
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:

@@ -99,7 +99,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
         await announce(context, payment)
         return Processed(payment=payment)
     claim = Claimed(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
-    purchase = _purchase(context, payment, gateway, wallet)
+    purchase = _purchase(context, payment, gateway, wallet, asked.card_token)
     return Processed(payment=await ask(context, claim, payment, gateway, purchase))
 
 

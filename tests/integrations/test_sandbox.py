@@ -32,12 +32,13 @@ from integrations.http import Upstream
 from integrations.revenue import Revenue
 from integrations.sms import Sms
 from integrations.staff import StaffManagement
+from integrations.stripe import Stripe
 from integrations.vnpay import VNPay
 from integrations.wire import Rejected
 from tests.integrations.counterpart import Counterpart, Line, Seen
 
 CONTRACT = "SGFDN1015"
-GATEWAYS = (GatewayName.VNPAY, GatewayName.FPT_PAY)
+GATEWAYS = (GatewayName.VNPAY, GatewayName.FPT_PAY, GatewayName.STRIPE)
 
 
 @dataclass
@@ -137,6 +138,16 @@ def fpt_pay(http: Upstream) -> FPTPay:
     return FPTPay(http, secrets=["sandbox-fpt-pay-secret"])
 
 
+def stripe(http: Upstream) -> Stripe:
+    secrets = ["whsec_sandbox-stripe-secret"]
+    return Stripe(http, api_key="sandbox-stripe-key", webhook_secrets=secrets)
+
+
+def gateway_of(name: GatewayName, http: Upstream) -> Gateway:
+    makers = {GatewayName.VNPAY: vnpay, GatewayName.FPT_PAY: fpt_pay, GatewayName.STRIPE: stripe}
+    return makers[name](http)
+
+
 VNPAY_WORDS = vnpay(Upstream("nobody", "http://127.0.0.1"))
 FPT_PAY_WORDS = fpt_pay(Upstream("nobody", "http://127.0.0.1"))
 
@@ -190,8 +201,7 @@ async def talk(request: pytest.FixtureRequest, outside: Outside) -> AsyncIterato
         sent_at=now,
         expires_at=now + timedelta(minutes=15),
     )
-    gateway = vnpay(http) if name is GatewayName.VNPAY else fpt_pay(http)
-    yield Talk(outside, gateway, attempt, who.fpt_pay_token)
+    yield Talk(outside, gateway_of(name, http), attempt, who.fpt_pay_token)
     await staff.aclose()
     await http.aclose()
 
@@ -261,7 +271,7 @@ async def test_a_charge_that_was_processed_without_an_answer_is_found_by_asking(
 ) -> None:
     system = talk.gateway.name.value.lower()
     http = outside.upstream(system, total=0.5)
-    talk.gateway = vnpay(http) if talk.gateway.name is GatewayName.VNPAY else fpt_pay(http)
+    talk.gateway = gateway_of(talk.gateway.name, http)
     await outside.order("faults", system=system, fault=fault, times=1, after_processing=True)
     assert (await talk.start()).finding is Finding.UNKNOWN
     assert (await talk.inquire()).finding is Finding.UNPAID
