@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 
-from db.engine import execute, fetch, fetchval
+from db.engine import execute, fetch, fetchrow, fetchval
 from domain.calendar import day_end
-from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, StaffLimits
+from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, Reading, StaffLimits
 from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover: its row is not of a day.
@@ -17,8 +17,11 @@ _USED = "(theirs_first + greatest(ours, theirs - theirs_first))"
 
 async def learn(
     staff_id: str, theirs: StaffLimits, *, cash_in_hand: int, today: date, now: datetime
-) -> None:
-    """Write down what Staff Management says today; its first figure of the day is kept."""
+) -> Reading:
+    """Write down what Staff Management says today, beside ours; its first figure of the day is kept."""
+    reading = Reading(
+        first=theirs.used_today, before=theirs.used_today, now=theirs.used_today, ours=0
+    )
     ceilings = {
         LimitKind.PER_TRANSACTION: (today, theirs.per_transaction, 0),
         LimitKind.DAILY: (today, theirs.daily, theirs.used_today),
@@ -26,13 +29,18 @@ async def learn(
     }
     for kind in _in_order(ceilings):
         day, ceiling, used = ceilings[kind]
-        await execute(
+        row = await fetchrow(
             """
+            with earlier as (
+                select theirs from staff_limit
+                 where staff = $1 and business_date = $2 and kind = $3)
             insert into staff_limit (staff, business_date, kind, ceiling, ours, reserved,
                                      theirs_first, theirs, read_at)
             values ($1, $2, $3, $4, 0, 0, $5, $5, $6)
                 on conflict (staff, business_date, kind) do update
                set ceiling = excluded.ceiling, theirs = excluded.theirs, read_at = excluded.read_at
+            returning theirs_first, ours + reserved as ours,
+                      coalesce((select theirs from earlier), theirs) as before
             """,
             staff_id,
             day,
@@ -41,6 +49,14 @@ async def learn(
             used,
             now,
         )
+        if kind is LimitKind.DAILY and row is not None:
+            reading = Reading(
+                first=row["theirs_first"],
+                before=row["before"],
+                now=theirs.used_today,
+                ours=row["ours"],
+            )
+    return reading
 
 
 async def read_at(staff_id: str, today: date) -> datetime | None:

@@ -54,6 +54,24 @@ class StaffLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """
+    Staff Management's figure of the day beside ours, in VND: theirs at our `first` reading, at the one
+    `before`, and `now`. `ours` is since the first, with what is reserved: they may hear of a success first.
+    """
+
+    first: int
+    before: int
+    now: int
+    ours: int
+
+    @property
+    def drifts(self) -> bool:
+        """Whether they have newly counted more than we know of: somebody else takes money in this name."""
+        return self.now > self.before and self.now - self.first > self.ours
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitPreview:
     """Whether an amount would be allowed now; the payment itself asks again."""
 

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from dataclasses import asdict
 from datetime import datetime
 
-from db import limits, staff
+import structlog
+from prometheus_client import Counter
+
+from db import audit, limits, staff
+from db.audit import AuditEvent
 from db.limits import FRESH, USABLE
 from db.transaction import transaction
 from domain.calendar import business_date
-from domain.limits import Limit, LimitPreview, LimitSource, kinds_of
+from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_of
 from domain.methods import PaymentMethod
 from domain.refusals import InvalidInput, NotFound, UpstreamUnavailable
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers.announcements import limit_channel
 from resolvers.context import Context
-from resolvers.sessions import learn_limits
 
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+DRIFTS = Counter(
+    "mobinet_limit_drifts", "Times that Staff Management had counted more than we know of"
+)
 LOOK_AGAIN_SECONDS = 15.0  # a hint can be lost, and the day turns without one
 
 
@@ -76,12 +85,41 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
             known, theirs = await context.staff_management.staff(staff_id)
             async with transaction():
                 await staff.learn(known, now)
-                await learn_limits(context, staff_id, theirs, now)
+                await learn(context, staff_id, theirs, now)
         except UpstreamUnavailable:
             if heard is None or now - heard > USABLE:
                 raise
             source = LimitSource.CACHED
     return await limits.current(staff_id, today, source)
+
+
+async def learn(context: Context, staff_id: str, theirs: StaffLimits, now: datetime) -> None:
+    """
+    Write down the limits that Staff Management gives today, in the caller's transaction.
+
+    Where they have counted more than we know of, ours still decides, and somebody is told.
+    """
+    cash_in_hand = context.terms.cash_in_hand_limit
+    reading = await limits.learn(
+        staff_id,
+        theirs,
+        cash_in_hand=theirs.daily if cash_in_hand is None else cash_in_hand,
+        today=business_date(now),
+        now=now,
+    )
+    if reading.drifts:
+        DRIFTS.inc()
+        figures: dict[str, object] = {"staff": staff_id, **asdict(reading)}
+        log.error("limit drifts", **figures)
+        await audit.record(
+            AuditEvent(
+                at=now,
+                actor="system",
+                action="limitDrift",
+                request_id=context.request_id,
+                details=figures,
+            )
+        )
 
 
 async def visible(context: Context, actor: Actor, staff_id: str) -> Staff:

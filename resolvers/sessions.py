@@ -6,17 +6,16 @@ import hmac
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import audit, limits, sessions, staff
+from db import audit, sessions, staff
 from db.audit import AuditEvent
 from db.sessions import Session
 from db.transaction import transaction
-from domain.calendar import business_date
-from domain.limits import StaffLimits
 from domain.refusals import NotFound
 from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
 from resolvers.audit import command
 from resolvers.context import Context
+from resolvers.limits import learn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +48,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     )
     async with transaction():
         await staff.learn(known.staff, now)
-        await learn_limits(context, staff_id, known.limits, now)
+        await learn(context, staff_id, known.limits, now)
         await sessions.add(
             session,
             wallet_token=(
@@ -96,7 +95,7 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
         if not await sessions.rotate(session.id, old_hash=old_hash, new_hash=new_hash):
             raise InvalidCredentials
         await staff.learn(known, now)
-        await learn_limits(context, known.staff_id, known_limits, now)
+        await learn(context, known.staff_id, known_limits, now)
         await audit.record(
             AuditEvent(
                 at=now,
@@ -196,18 +195,6 @@ async def learn_api_client(
 async def disown_api_client(context: Context, *, client_id: str, secret: str) -> None:
     """Refuse a program whose secret everybody knows, should this database know it."""
     await sessions.disown_api_client(client_id, tokens.digest(secret))
-
-
-async def learn_limits(context: Context, staff_id: str, theirs: StaffLimits, now: datetime) -> None:
-    """Write down the limits that Staff Management gives today, in the caller's transaction."""
-    cash_in_hand = context.terms.cash_in_hand_limit
-    await limits.learn(
-        staff_id,
-        theirs,
-        cash_in_hand=theirs.daily if cash_in_hand is None else cash_in_hand,
-        today=business_date(now),
-        now=now,
-    )
 
 
 def _login(context: Context, session: Session, refresh_token: str, now: datetime) -> Login:

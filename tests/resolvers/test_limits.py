@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import orjson
 import pytest
 
+from db import engine
 from domain.calendar import business_date
 from domain.evidence import Finding
 from domain.limits import Limit, LimitKind, LimitSource
@@ -109,3 +112,86 @@ async def test_a_reservation_falls_back_when_a_wallet_payment_ends(house: House)
     assert (await daily(by)).reserved == opened.amount
     await inquiries.cancel(by, opened.id, reason="customer left")
     assert ((await daily(by)).reserved, (await daily(by)).used) == (0, 0)
+
+
+async def drifts(of: Context) -> list[dict[str, int]]:
+    assert of.actor is not None
+    rows = await engine.fetch(
+        "select details from audit_event where action = 'limitDrift' and details->>'staff' = $1"
+        " order by id",
+        of.actor.id,
+    )
+    return [orjson.loads(row["details"]) for row in rows]
+
+
+async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less(
+    house: House,
+) -> None:
+    """Hard case 19."""
+    by = await house.collector()
+    assert by.actor is not None
+    paid = await house.pays(by, PaymentMethod.CASH)
+
+    async def they_say(used_today: int) -> None:
+        assert by.actor is not None
+        house.sandbox.change_staff(by.actor.id, used_today=used_today)
+        house.clock.move(seconds=61)
+        await daily(by)
+
+    await they_say(paid.amount)
+    assert await drifts(by) == []
+    counted = limits.DRIFTS._value.get()
+    await they_say(paid.amount + 1)
+    await they_say(paid.amount + 1)  # no news
+    assert [(one["now"], one["ours"]) for one in await drifts(by)] == [
+        (paid.amount + 1, paid.amount)
+    ]
+    assert limits.DRIFTS._value.get() == counted + 1
+    await they_say(paid.amount + 2)
+    assert len(await drifts(by)) == 2
+
+
+@pytest.mark.parametrize(("setting", "expected"), [(None, 7_000_000), (0, 0), (123_000, 123_000)])
+async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
+    house: House, setting: int | None, expected: int
+) -> None:
+    terms = replace(house.context.terms, cash_in_hand_limit=setting)
+    house.context = replace(house.context, terms=terms)
+    by = f"NV{next(house.collectors)}"
+    house.sandbox.change_staff(by, daily_limit=7_000_000)
+    found = await limits.of_staff(await house.by(by))
+    ceilings = {one.kind: one.limit for one in found}
+    assert ceilings[LimitKind.CASH_IN_HAND] == expected
+    assert ceilings[LimitKind.DAILY] == 7_000_000
+
+
+@pytest.mark.parametrize(
+    ("last_second", "days"),
+    [
+        (datetime(2031, 12, 31, 16, 59, 59, tzinfo=UTC), ("2031-12-31", "2032-01-01")),
+        (datetime(2032, 2, 28, 16, 59, 59, tzinfo=UTC), ("2032-02-28", "2032-02-29")),
+        (datetime(2032, 2, 29, 16, 59, 59, tzinfo=UTC), ("2032-02-29", "2032-03-01")),
+    ],
+)
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    last_second: datetime,
+    days: tuple[str, str],
+    zone: str,
+) -> None:
+    """Hard case 18."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        house.clock.at = last_second
+        by = await house.collector()
+        before = await house.pays(by, PaymentMethod.CASH)
+        house.clock.move(seconds=1)
+        after = await house.pays(by, PaymentMethod.CASH)
+        assert (str(before.business_date), str(after.business_date)) == days
+        assert (await daily(by)).used == after.amount
+    finally:
+        monkeypatch.undo()
+        time.tzset()
