@@ -20,26 +20,28 @@ from domain.staff import (
 EVERY_PERMISSION = tuple(permission.value for permission in Permission)
 
 TABLE = """
-                TIN_PNC SUPERVISOR CASHIER FINANCE ADMIN AUDITOR MERCHANT SERVICE
-READ_CUSTOMER   may     may        -       may     may   may     -        -
-READ_PAYMENT    may     may        may     may     may   may     may      may
-READ_LIMIT      may     may        may     may     may   may     -        may
-COLLECT         may     may        -       -       -     -       -        -
-FOLLOW_UP       may     may        -       may     may   -       may      -
-CANCEL          may     may        -       -       may   -       may      -
-SUBMIT_HAND_IN  may     may        -       -       -     -       -        -
-CONFIRM_HAND_IN -       -          may     -       -     -       -        -
-READ_HAND_INS   may     may        may     may     may   may     -        may
-READ_DAY_CLOSE  may     may        may     may     may   may     -        may
-READ_LEDGER     -       -          -       may     may   may     -        may
-READ_TIMELINE   -       may        -       may     may   may     -        may
-SELL            -       -          -       -       -     -       may      -
-READ_ORDER      -       -          -       may     may   may     may      may
-READ_CASES      -       may        -       may     may   may     -        may
-RESOLVE_CASE    -       -          -       may     -     -       -        -
-READ_RECONCILIATION - -     -       may     may   may     -        may
-VOID            may     may        -       -       -     -       -        -
-REFUND          -       -          -       may     -     -       -        -
+                    TIN_PNC SUPERVISOR CASHIER FINANCE ADMIN AUDITOR MERCHANT SERVICE
+READ_CUSTOMER       may     may        -       may     may   may     -        -
+READ_PAYMENT        may     may        may     may     may   may     may      may
+READ_LIMIT          may     may        may     may     may   may     -        may
+COLLECT             may     may        -       -       -     -       -        -
+FOLLOW_UP           may     may        -       may     may   -       may      -
+CANCEL              may     may        -       -       may   -       may      -
+SUBMIT_HAND_IN      may     may        -       -       -     -       -        -
+CONFIRM_HAND_IN     -       -          may     -       -     -       -        -
+READ_HAND_INS       may     may        may     may     may   may     -        may
+READ_DAY_CLOSE      may     may        may     may     may   may     -        may
+READ_LEDGER         -       -          -       may     may   may     -        may
+READ_INVARIANTS     -       -          -       may     may   may     -        may
+READ_TIMELINE       -       may        -       may     may   may     -        may
+SELL                -       -          -       -       -     -       may      -
+READ_ORDER          -       -          -       may     may   may     may      may
+REPLAY_WEBHOOK      -       -          -       may     may   -       -        -
+READ_CASES          -       may        -       may     may   may     -        may
+RESOLVE_CASE        -       -          -       may     -     -       -        -
+READ_RECONCILIATION -       -          -       may     may   may     -        may
+VOID                may     may        -       -       -     -       -        -
+REFUND              -       -          -       may     -     -       -        -
 """
 
 
