@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 import structlog
+from prometheus_client import Gauge
 
 from db import invariants as kept
 from domain.chain import sealed_text
@@ -30,6 +31,10 @@ AGAIN_AFTER = timedelta(minutes=10)  # what did not hold is checked whole again
 OVERLAP = timedelta(minutes=5)  # a slow transaction commits this much after the time it is dated
 HEADS_AT_ONCE = 1000
 
+_VIOLATIONS = Gauge(
+    "mobinet_invariant_violations", "Rows that violate an invariant, as last checked.", ["name"]
+)
+
 Found = tuple[int, tuple[Violation, ...]]
 
 
@@ -38,6 +43,12 @@ async def read(context: Context) -> list[Invariant]:
     check(context.actor, Operation.READ_INVARIANTS)
     found = await kept.latest()
     return [found[name] for name in InvariantName if name in found]
+
+
+async def measure() -> None:
+    """Show in the metrics what the last checks found."""
+    for name, found in (await kept.latest()).items():
+        _VIOLATIONS.labels(name.value).set(found.violations)
 
 
 async def prove(

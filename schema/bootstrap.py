@@ -113,9 +113,12 @@ async def _connected(channel: RedisBroadcast) -> AsyncGenerator[RedisBroadcast]:
 def keys_of(settings: Settings) -> Keys:
     return Keys(
         tokens=KeyRing([one.get_secret_value() for one in settings.keys.signing]),
+        # The made key signs where none is given, and verifies what it signed once one is.
         receipts=KeyRing(
-            [one.get_secret_value() for one in settings.keys.receipts]
-            or [derived(settings.keys.encryption.get_secret_value(), "receipts")]
+            [
+                *(one.get_secret_value() for one in settings.keys.receipts),
+                derived(settings.keys.encryption.get_secret_value(), "receipts"),
+            ]
         ),
         vault=Vault(settings.keys.encryption.get_secret_value()),
     )

@@ -27,6 +27,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+keys = typer.Typer(no_args_is_help=True, help="The keys that sign.")
+app.add_typer(keys, name="keys")
 Workers = Annotated[int, typer.Option(min=1, help="How many processes serve.")]
 WhenInputEnds = Annotated[bool, typer.Option("--when-input-ends", hidden=True)]
 """Load everything, then wait for whoever started us to say that the database is ready."""
@@ -126,6 +128,18 @@ def verify(
         proving = verify(settings, signatures=signatures, as_json=json, say=print)
         holds = asyncio.run(proving)
     raise typer.Exit(0 if holds else 1)
+
+
+@keys.command()
+def rotate() -> None:
+    """A new signing key of each kind; the old ones stay valid for verification."""
+    from schema.key_rotation import CannotRotate, rotate
+
+    try:
+        for line in rotate(load()):
+            print(line)
+    except CannotRotate as error:
+        sys.exit(f"{error}")
 
 
 @app.command()

@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def signing(data_dir: Path) -> Path:
-    return _made(data_dir / "keys" / "signing.pem", _new_ed25519)
+    return _made(data_dir / "keys" / "signing.pem", new_ed25519)
 
 
 def receipts(data_dir: Path) -> Path:
-    return _made(data_dir / "keys" / "receipts.pem", _new_ed25519)
+    return _made(data_dir / "keys" / "receipts.pem", new_ed25519)
 
 
 def encryption(data_dir: Path) -> Path:
@@ -39,7 +39,7 @@ def _made(path: Path, make: Callable[[], bytes]) -> Path:
     return path
 
 
-def _new_ed25519() -> bytes:
+def new_ed25519() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

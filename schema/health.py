@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from db import clock
 from db.migrate import pending
-from resolvers import cases
+from resolvers import cases, invariants
 from resolvers.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ async def metrics(request: Request) -> Response:
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
             await cases.measure(request.app.state.context)
+            await invariants.measure()
     except Exception as fault:
-        log.warning("cases not measured", why=type(fault).__name__)
+        log.warning("not measured", why=type(fault).__name__)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
