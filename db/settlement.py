@@ -187,6 +187,7 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
             reversal_id=row["id"],
             asked=Money(row["amount"], Currency(row["currency"])),
             gateway_id=row["gateway_id"],
+            unsure=row["status"] in {"PENDING", "UNKNOWN"},
             done=row["status"] == "DONE",
             failed=row["status"] == "FAILED",
             settled=row["settled"],

@@ -118,11 +118,16 @@ class OurPayment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
-    """A refund of ours through the gateway. `settled` once a line of a file is about it."""
+    """
+    A refund of ours through the gateway, which is `done`, `failed`, or sent and so far `unsure`.
+
+    `settled` once a line of a file is about it.
+    """
 
     reversal_id: str
     asked: Money
     gateway_id: str | None
+    unsure: bool = False
     done: bool = False
     failed: bool = False
     settled: bool = False
@@ -143,6 +148,11 @@ def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]
         return True
     new = line.gateway_id is not None and line.gateway_id not in attempt.paid_under
     return new and any(number in attempt.paid_under for number in numbers)
+
+
+def tells_of_refund(line: Line, refund: OurRefund) -> bool:
+    """Tell whether *line* says that a refund was paid out whose outcome we do not know."""
+    return refund.unsure and refund.asked == line.money
 
 
 def refund_of(line: Line, refunds: Collection[OurRefund]) -> OurRefund | None:

@@ -2,8 +2,8 @@
 Settlement: a gateway's file is evidence of money, and then a mirror of our books. Imported whole, or not at all.
 
 First all of it is read, so that a bad file changes nothing. Then what it says and we do not know goes in
-by the one door (resolvers/evidence.py), each payment in its own transaction; doing that twice is doing it
-once, so a crash meanwhile costs a second run. Last, in one transaction, each line is compared with what
+by the one door (resolvers/evidence.py; of refunds resolvers/pay_outs.py), each in its own transaction; doing
+that twice is doing it once, so a crash meanwhile costs a second run. Last, in one transaction, each line is compared with what
 we have by then, kept, and each difference is given to people.
 """
 
@@ -33,9 +33,10 @@ from domain.settlement import (
     SettlementResult,
     refund_of,
     tells_of_money,
+    tells_of_refund,
 )
 from integrations.settlement import BadFile, digest, read
-from resolvers import evidence
+from resolvers import evidence, pay_outs
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
@@ -134,13 +135,19 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
         references = list({line.reference for line in lines})
         owners = await settlement.attempts_of(gateway, references)
         found = {one.id: one for one in await payments.by_ids(list(set(owners.values())))}
+        refunds = await settlement.refunds_of(gateway, references)
         for kept in await settlement.lines_of(gateway, references):
             if kept.kind is LineKind.PAYMENT:
                 numbers[kept.reference].append(kept.gateway_id)
         for line in lines:
             said = line.evidence(gateway, path.name)
+            if line.kind is LineKind.REFUND:
+                refund = _taken(line, refunds)
+                if refund is not None and tells_of_refund(line, refund):
+                    await pay_outs.settle(context, refund.reversal_id, said)
+                continue
             payment = found.get(owners.get(line.reference, ""))
-            if line.kind is LineKind.REFUND or payment is None or payment.attempt is None:
+            if payment is None or payment.attempt is None:
                 continue
             if tells_of_money(line, payment.attempt, numbers[line.reference]):
                 applied = await evidence.apply(context, line.reference, said)

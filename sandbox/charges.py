@@ -129,9 +129,11 @@ class Charges:
         sum_ = self._store.value("select sum(amount) from refunds where charge_id = ?", charge.id)
         return sum_ or 0
 
-    def refund(self, charge: Charge, refund_reference: str, amount: int) -> str:
+    def refund(
+        self, charge: Charge, refund_reference: str, amount: int, *, prefix: str = ""
+    ) -> str:
         """The gateway's id of the refund; `sqlite3.IntegrityError` when its reference was used."""
-        gateway_id = self.number()
+        gateway_id = prefix + self.number()
         self._store.run(
             "insert into refunds (charge_id, gateway, refund_reference, gateway_id, amount, at)"
             " values (?, ?, ?, ?, ?, ?)",

@@ -153,13 +153,15 @@ class FptPay:
             left = charge.money - refunded + body.amount
             raise Refused(422, "REFUND_EXCEEDS_PAYMENT", f"only {left} is left", refundable=left)
         try:
-            refund_id = self.charges.refund(charge, body.refund_reference, body.amount)
+            refund_id = self.charges.refund(
+                charge, body.refund_reference, body.amount, prefix="FPR"
+            )
         except sqlite3.IntegrityError:
             raise Refused(409, "REFUND_EXISTS", "this refund_reference was used") from None
         return 201, {
             "reference": charge.reference,
             "refund_reference": body.refund_reference,
-            "refund_id": f"FPR{refund_id}",
+            "refund_id": refund_id,
             "status": "refunded",
             "amount": body.amount,
             "refunded": refunded,

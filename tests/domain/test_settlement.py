@@ -27,6 +27,7 @@ from domain.settlement import (
     SettlementResult,
     refund_of,
     tells_of_money,
+    tells_of_refund,
 )
 from tests.domain.builders import an_attempt
 
@@ -170,6 +171,13 @@ def test_a_refund_that_we_do_not_know_is_a_duplicate_when_it_comes_again() -> No
     assert kept(REFUND, first).result is SettlementResult.DUPLICATE
     other = a_line(LineKind.REFUND, 50_000, gateway_id="R2")
     assert kept(other, first).result is SettlementResult.THEIRS_ONLY
+
+
+def test_a_refund_of_which_we_heard_nothing_is_settled_by_its_line_and_no_other_is() -> None:
+    assert tells_of_refund(REFUND, a_refund(done=False, unsure=True))
+    assert not tells_of_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
+    assert not tells_of_refund(REFUND, a_refund())
+    assert not tells_of_refund(REFUND, a_refund(done=False, failed=True))
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────

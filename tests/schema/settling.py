@@ -60,15 +60,15 @@ class Desk:
         context = self.api.context.asked_by(OPERATOR)
         return self.api.run(settlement.settle(context, GatewayName(gateway.upper()), path, **how))
 
-    def day(self, date: str | None = None) -> dict[str, Any]:
+    def day(self, date: str | None = None, *, gateway: str = "VNPAY") -> dict[str, Any]:
         date = date or str(business_date(datetime.now(UTC)))
-        given = {"gateway": "VNPAY", "date": date}
+        given = {"gateway": gateway, "date": date}
         return self.api.get(RECONCILIATION, given, token=self.api.token("FI001"))
 
     def of(self, payment: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what the day has of *payment*."""
-        wanted = payment["gatewayReference"]
-        return [one for one in self.day()["lines"] if one["reference"] == wanted]
+        lines = self.day(gateway=payment["gateway"])["lines"]
+        return [one for one in lines if one["reference"] == payment["gatewayReference"]]
 
     def cases(self, payment: dict[str, Any]) -> list[str]:
         rows = self.api.rows(
