@@ -141,6 +141,12 @@ class Charges:
         )  # fmt: skip
         return gateway_id
 
+    def latest_refund(self, charge: Charge) -> Json | None:
+        row = self._store.one(
+            "select * from refunds where charge_id = ? order by id desc", charge.id
+        )
+        return None if row is None else dict(row)
+
     def refunds(self) -> list[Json]:
         rows = self._store.all(
             "select refunds.*, charges.reference, charges.currency from refunds"

@@ -84,6 +84,17 @@ class MerchantApi:
             told["vnp_BankCode"] = "NCB"
             told["vnp_PayDate"] = clock.compact(charge.paid_at)
             told["vnp_TransactionNo"] = charge.gateway_id
+        latest = self.charges.latest_refund(charge)
+        if latest is not None and fields.get("vnp_TransactionNo") != charge.gateway_id:
+            # Without a number it is the latest transaction of the reference that is told of.
+            whole = latest["amount"] == charge.money
+            told |= {
+                "vnp_Amount": str(latest["amount"] * 100),
+                "vnp_PayDate": clock.compact(latest["at"]),
+                "vnp_TransactionNo": latest["gateway_id"],
+                "vnp_TransactionType": "02" if whole else "03",
+                "vnp_TransactionStatus": "05",
+            }
         return told
 
     def _refund(self, fields: Fields) -> Fields:

@@ -103,6 +103,7 @@ class House:
     sandbox: Sandbox
     contracts: Any
     collectors: Any
+    real: Gateways
 
     async def by(self, staff_id: str) -> Context:
         """Return the context of this member of staff, logged in."""
@@ -168,5 +169,5 @@ async def house(
         async with running(house_settings) as context:
             clock = Clock(await context.clock())
             given = replace(context, clock=clock, gateways=Gateways([gateway]))
-            yield House(given, clock, gateway, sandbox, contracts, collectors)
+            yield House(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
             await asyncio.sleep(0)
