@@ -95,6 +95,18 @@ async def approve(case_id: str, approval: Approval) -> None:
     )
 
 
+async def is_open(kind: CaseKind, *, reversal_id: str) -> bool:
+    """Tell whether people have such a case about the reversal before them."""
+    return await fetchval(
+        """
+        select exists (
+            select from money_case where kind = $1 and reversal = $2 and status <> 'RESOLVED')
+        """,
+        kind,
+        reversal_id,
+    )
+
+
 async def joined(case: Case) -> str | None:
     """
     Let an open case tell of *case* too, where that is the same money; return its id, None without one.
@@ -107,7 +119,8 @@ async def joined(case: Case) -> str | None:
          where id = (select id from money_case
                       where payment = $1 and kind = $2 and status <> 'RESOLVED'
                         and kind in ('LATE_MONEY', 'SUSPICIOUS')
-                        and (amount is null or $3::bigint is null or amount = $3::bigint)
+                        and (amount is null or $3::bigint is null
+                             or kind = 'SUSPICIOUS' and amount = $3::bigint)
                       order by opened_at limit 1)
         returning id
         """,

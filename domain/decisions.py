@@ -119,7 +119,7 @@ def _open(
 
 def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
     received = evidence.money
-    attempt = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    attempt = _answered(attempt, _received(attempt, evidence), evidence, now)
     if received is None or received.currency is not attempt.money.currency:
         return _hold(
             payment,
@@ -150,6 +150,8 @@ def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     """Only two people move a held payment; money that comes meanwhile is booked, and waits with it."""
     if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence)
+    if _received(attempt, evidence) is not AttemptStatus.PAID:
+        return _nothing(payment, attempt)
     return Decision(
         payment=payment.noted(now),
         attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
@@ -189,7 +191,7 @@ def _ended(
         and received.currency is attempt.money.currency
         and received.amount >= attempt.money.amount
     )
-    paid = _answered(attempt, AttemptStatus.PAID, evidence, now)
+    paid = _answered(attempt, _received(attempt, evidence), evidence, now)
     if not (fits and bills_open):
         return Decision(
             payment=payment.noted(now),
@@ -241,6 +243,12 @@ def _release(payment: Payment, attempt: Attempt, status: PaymentStatus, now: dat
 
 def _nothing(payment: Payment, attempt: Attempt) -> Decision:
     return Decision(payment=payment, attempt=attempt, changed=False)
+
+
+def _received(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
+    """Return PAID where it is known how much: what can't be read yet may still be told, and is booked then."""
+    known = evidence.money is not None and evidence.money.amount > 0
+    return AttemptStatus.PAID if known else attempt.status
 
 
 def _answered(

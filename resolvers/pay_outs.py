@@ -23,7 +23,7 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import GatewayUnavailable, PaysOut
 from domain.ledger import Account
 from domain.pay_outs import Next, Step, next_step
-from domain.payments import Custody, Payment, PostingStatus
+from domain.payments import Custody, Payment, PaymentStatus, PostingStatus
 from domain.reversals import (
     NEW,
     UNSETTLED,
@@ -80,6 +80,8 @@ async def carry_out(
         given_back = await reversals.given_back(payment.id, reversal.source)
         if reopens(payment, given_back):
             await bills.release(payment)
+    if was in UNSETTLED and reversal.status is ReversalStatus.FAILED:
+        await _given_back_to_people(context, payment, reversal, now)
     if was in NEW and reversal.status is ReversalStatus.PENDING:
         await jobs.enqueue([Job(name="refund", subject=reversal.id, after=FOLLOW_UP)])
     if done and reversal.told is PostingStatus.PENDING:
@@ -109,6 +111,17 @@ async def carry_out(
             },
         )
     )
+
+
+async def _given_back_to_people(
+    context: Context, payment: Payment, reversal: Reversal, now: datetime
+) -> None:
+    """Open a case again about money that was never the bill's, and could not be given back."""
+    if reversal.source is Account.SUSPENSE:
+        success = payment.status is PaymentStatus.SUCCESS
+        kind = CaseKind.PAID_TWICE if success else CaseKind.LATE_MONEY
+        about = f"refund {reversal.id}"
+        await open_case(context, kind, now, payment=payment, amount=reversal.amount, about=about)
 
 
 async def concluded(

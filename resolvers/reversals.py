@@ -17,6 +17,7 @@ from db.transaction import transaction
 from domain.cases import Approval, CaseDecision, CaseKind
 from domain.idempotency import check_key, fingerprint
 from domain.ledger import Account
+from domain.money import Currency
 from domain.payments import Payment
 from domain.refusals import check_reason
 from domain.reversals import (
@@ -118,27 +119,31 @@ async def opened(
     awaiting: bool = False,
     now: datetime,
     reversal_id: str | None = None,
+    currency: Currency | None = None,
 ) -> Reversal:
     """
     Open a reversal in the transaction that locked *payment*, and carry it out unless it is `awaiting`.
 
     A void, and what no gateway pays out, is DONE with it; else it is PENDING, and a job sends it. It
     saves the next version of *payment*: read it again, and announce it after the commit. That there
-    is as much in *source* the caller has checked; the database refuses the commit otherwise.
+    is as much in *source* the caller has checked; the database refuses the commit otherwise. Of money in
+    another `currency` than the payment's no gateway is asked: accounting pays it out.
     """
-    pays = context.gateways.paying_out(payment.gateway)
+    currency = currency or payment.currency
+    by_gateway = kind is ReversalKind.REFUND and currency is payment.currency
+    pays = context.gateways.paying_out(payment.gateway) if by_gateway else None
     reversal = Reversal(
         id=reversal_id or context.ids.record("REV"),
         payment_id=payment.id,
         kind=kind,
         status=ReversalStatus.AWAITING_APPROVAL,
         amount=amount,
-        currency=payment.currency,
+        currency=currency,
         source=source,
         reason=reason,
         requested_by=requested_by,
         reference=payment.gateway_reference,
-        gateway=pays.name if pays is not None and kind is ReversalKind.REFUND else None,
+        gateway=None if pays is None else pays.name,
         created_at=now,
         updated_at=now,
     )

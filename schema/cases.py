@@ -11,7 +11,8 @@ from domain import cases
 from domain.methods import GatewayName
 from domain.staff import Role
 from resolvers import cases as resolve
-from schema.common import Amount, Info
+from resolvers import rulings
+from schema.common import Amount, Info, Refusal, answered
 from schema.shows import shows
 from schema.transactions import PageInfo
 
@@ -69,6 +70,22 @@ class CaseConnection:
     page_info: PageInfo
 
 
+@strawberry.input
+class ResolveCaseInput:
+    case_id: strawberry.ID
+    decision: cases.CaseDecision
+    reason: str
+
+    def to_domain(self) -> rulings.ResolveCase:
+        return rulings.ResolveCase(**vars(self))
+
+
+@strawberry.type
+class CasePayload:
+    case: Case | None = None
+    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
+
+
 @strawberry.type
 class CaseQuery:
     @strawberry.field(description="The cases that the asker sees, newest first.")
@@ -89,3 +106,12 @@ class CaseQuery:
                 has_next_page=page.has_next, end_cursor=edges[-1].cursor if edges else None
             ),
         )
+
+
+@strawberry.type
+class CaseMutation:
+    @strawberry.mutation(
+        description="Decide about a case. The second person who decides the same carries it out."
+    )
+    async def resolve_case(self, info: Info, input: ResolveCaseInput) -> CasePayload:
+        return await answered(CasePayload, "case", rulings.resolve(info.context, input.to_domain()))

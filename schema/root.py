@@ -5,7 +5,7 @@ from __future__ import annotations
 import strawberry
 from graphql import lexicographic_sort_schema, print_schema
 
-from schema.cases import CaseQuery
+from schema.cases import CaseMutation, CaseQuery
 from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
 from schema.day_close import DayCloseQuery
@@ -48,6 +48,7 @@ class Mutation(
     HandInMutation,
     ReversalMutation,
     WebhookMutation,
+    CaseMutation,
 ):
     pass
 

@@ -44,9 +44,9 @@ PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no  
 PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
 PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
 PROCESSING UNKNOWN   ·    | known    blind  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency
-PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
-PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
-PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    booked  booked
+PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·
+PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·
+PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·
 PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
 SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·
 FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+
@@ -158,7 +158,7 @@ def _word(before: Payment, decision: Decision) -> str:
         assert decision.case is case
         return word
     if decision.case is CaseKind.LATE_MONEY:
-        assert decision.attempt.status is AttemptStatus.PAID
+        assert (decision.attempt.status is AttemptStatus.PAID) is bool(decision.postings)
         return "late+"
     if decision.case is CaseKind.PAID_TWICE:
         return "+case"
@@ -293,6 +293,19 @@ def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_numbe
     assert became(payment, decision) == ("+case" if twice else "·")
     assert [one.money for one in decision.postings] == ([Money(70_000)] if twice else [])
     assert decision.after.status is payment.status
+
+
+@pytest.mark.parametrize("unread", [None, Money(0)], ids=["none", "zero"])
+@pytest.mark.parametrize("status", [PaymentStatus.PROCESSING, PaymentStatus.EXPIRED])
+def test_money_that_could_not_be_read_at_first_is_booked_when_it_can(
+    status: PaymentStatus, unread: Money | None
+) -> None:
+    payment = a_payment(status)
+    first = decide(payment, payment.attempt, evidence(Finding.PAID, money=unread), now=LATER)
+    assert first.case is not None
+    assert first.postings == ()
+    second = decide(first.after, first.attempt, evidence(Finding.PAID), now=LATER, bills_open=False)
+    assert [one.money for one in second.postings] == [Money(200_000)]
 
 
 def test_a_second_payment_is_booked_once_however_often_it_is_told() -> None:

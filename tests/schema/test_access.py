@@ -52,6 +52,8 @@ cancelPayment    own     | 401    yes   404   yes   403   403   yes   403   403
 cancelPayment    other   | 401    404   404   404   403   403   yes   403   403
 cases            own     | 401    403   403   yes   403   yes   yes   yes   yes
 cases            other   | 401    403   403   404   403   yes   yes   yes   yes
+resolveCase      own     | 401    403   403   403   403   yes   403   403   403
+resolveCase      other   | 401    403   403   403   403   yes   403   403   403
 voidCashPayment  own     | 401    yes   404   yes   403   403   403   403   403
 voidCashPayment  other   | 401    404   404   404   403   403   403   403   403
 refundPayment    own     | 401    403   403   403   403   yes   403   403   403
@@ -103,6 +105,7 @@ DOCUMENTS = {
     "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
     "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
     "order": "query ($id: ID!) { order(id: $id) { id } }",
+    "resolveCase": "mutation ($input: ResolveCaseInput!) { resolveCase(input: $input) { case { id } errors { code } } }",
     "cases": "query { cases(first: 100) { edges { node { paymentId } } } }",
     "reconciliation": 'query { reconciliation(gateway: VNPAY, date: "2026-03-04") { status } }',
     "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
@@ -208,6 +211,11 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
         case "refundPayment":
             refund = {"paymentId": about.handed_in["id"], "amount": 1, "reason": "mistake"}
             return {"input": refund | {"idempotencyKey": key()}}
+        case "resolveCase":
+            sql = "select id from money_case where payment = $1"
+            case = api.rows(sql, about.held["id"])[0]["id"]
+            given = {"caseId": case, "decision": "CLOSE", "reason": "nothing came"}
+            return {"input": given}
         case "payment" | "paymentStatus":
             return {"id": about.paid["id"]}
         case "payments":

@@ -25,7 +25,7 @@ NOT_YET = {
         "Reasons", "RecordReason", "SendNotification",
     },
     "dashboard": {
-        "Stats", "Integrations", "ResolveCase", "IntegrationHealth",
+        "Stats", "Integrations", "IntegrationHealth",
     },
 }  # fmt: skip
 

@@ -1,0 +1,130 @@
+"""What a gateway or Revenue would not do or say, decided by two people."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from db import payments
+from domain.evidence import Evidence, Finding, Grade
+from domain.methods import PaymentMethod
+from resolvers import jobs, pay_outs
+from tests.house import Api, Sandbox
+from tests.schema.test_cases import of
+from tests.schema.test_rulings import books, decide, paid_little, refunds, refused, say
+from tests.schema.test_webhooks import state
+from tests.schema.undoing import by_gateway, refund, void
+
+pytest_plugins = ["tests.house"]
+Payment = dict[str, Any]
+
+
+def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
+    """Return a payment and its refund, of which nobody ever said what became."""
+    paid = by_gateway(api, sandbox)
+    with sandbox.broken("vnpay", "reset", after_processing=True):
+        reversal = refund(api, paid)["reversal"]
+    assert reversal["status"] == "UNKNOWN"
+    silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.NO_ANSWER)
+    api.run(pay_outs.settle(api.context, reversal["id"], silence))
+    return paid, reversal["id"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "account"),
+    [("APPLY", "DONE", "gateway_clearing:vnpay"), ("CLOSE", "FAILED", "customer_receivable")],
+)
+def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
+    api: Api, sandbox: Sandbox, decision: str, status: str, account: str
+) -> None:
+    paid, reversal_id = silent(api, sandbox)
+    assert of(api, paid)["kind"] == "UNKNOWN_OUTCOME"
+    refused(say(api, of(api, paid), "CREDIT"), "INVALID_INPUT")
+    decide(api, paid, decision)
+    (row,) = api.rows("select status from reversal where id = $1", reversal_id)
+    assert row["status"] == status
+    held = books(api, paid)
+    assert "refunds_payable" not in held
+    assert (account in held) is (status == "FAILED")
+
+
+def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
+    payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
+    decide(api, payment, "REFUND")
+    assert refunds(api, sandbox, payment) == []
+    came = payment["amount"] - 1000
+    assert books(api, payment)["suspense"] == came
+    again = of(api, payment)
+    assert (again["kind"], again["status"], again["amount"]) == ("LATE_MONEY", "OPEN", came)
+    decide(api, payment, "CREDIT")
+    assert books(api, payment)["customer_credit"] == came
+
+
+def not_recorded(api: Api, sandbox: Sandbox, payment: Payment) -> Payment:
+    """Let Revenue have the bill as paid by another system."""
+    completed = api.rows("select completed_at from payment where id = $1", payment["id"])[0][0]
+    item = payment["items"][0]
+    api.run(
+        api.context.revenue.record(
+            transaction_id=f"TXN_OTHER_{item['id']}",
+            contract_number=payment["contractNumber"],
+            method=PaymentMethod(payment["method"]),
+            paid_at=completed - timedelta(seconds=1),
+            items=api.run(_items(api, payment)),
+            staff_id="NV002",
+        )
+    )
+    assert api.run(jobs.record_payment(api.context, payment["id"])) is None
+    case = of(api, payment)
+    assert (case["kind"], case["about"], case["suggestion"]) == ("PAID_TWICE", "revenue", None)
+    return payment
+
+
+async def _items(api: Api, payment: Payment) -> Any:
+    kept = await payments.by_id(payment["id"])
+    assert kept is not None
+    return kept.items
+
+
+def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_back_too(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    decide(api, payment, "CREDIT")
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment)["customer_credit"] == payment["amount"]
+    assert refund(api, payment)["errors"][0]["code"] == "AMOUNT_MISMATCH"
+
+
+def test_a_success_that_revenue_does_not_take_is_given_back(api: Api, sandbox: Sandbox) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
+    decide(api, payment, "REFUND")
+    assert refunds(api, sandbox, payment) == [payment["amount"]]
+    assert state(api, payment) == ("SUCCESS", None)
+
+
+def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    first = decide(api, payment, "APPLY")
+    (row,) = api.rows("select posting_status from payment where id = $1", payment["id"])
+    assert row["posting_status"] == "PENDING"
+    api.run(jobs.record_payment(api.context, payment["id"]))
+    again = of(api, payment)
+    assert (again["kind"], again["status"]) == ("PAID_TWICE", "OPEN")
+    assert again["id"] != first["id"]
+
+
+def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_case_closed(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, api.paid("NV002"))
+    no = refused(say(api, of(api, payment), "REFUND"), "TRANSITION_REFUSED")
+    assert "voidCashPayment" in no["message"]
+    assert void(api, payment, "NV002")["errors"] == []
+    decide(api, payment, "CLOSE")
+    assert books(api, payment) == {}
