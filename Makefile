@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test crash demo check schema test-external lock clean
+.PHONY: help run test crash soak demo check schema test-external lock clean
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
@@ -26,6 +26,9 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 
 crash: $(INSTALLED)  ## Kill a process at every step of every flow, and see that no money is lost; CRASH_SEED=n repeats one
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL CRASH=all $(BIN)/pytest -q -s tests/crash $(ARGS)
+
+soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
+	@exec $(BIN)/python -m tests.soak $(SECONDS)
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)

@@ -17,10 +17,11 @@ import httpx
 
 from domain.collection import NotifyWish, ProcessPayment
 from domain.gateways import Call
+from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
-from resolvers import inquiries, jobs, payments, sessions, webhooks
+from resolvers import hand_ins, inquiries, jobs, payments, sessions, webhooks
 from resolvers.context import Context
 from tests.crash import night
 from tests.domain.builders import bill_item
@@ -41,6 +42,7 @@ class Subject:
     token: str = ""
     payment: str = ""
     reference: str = ""
+    hand_in: str = ""
     heard: Heard | None = None
 
 
@@ -126,6 +128,14 @@ async def recorded(context: Context, subject: Subject) -> Subject:
     return subject
 
 
+async def handed_in(context: Context, subject: Subject) -> Subject:
+    """Cash on its way to the office, which a cashier is about to count."""
+    subject = await open_by(PaymentMethod.CASH)(context, subject)
+    hand_in = await _submit(await asker(context, subject), subject)
+    cashier = await sessions.login(context, staff_id="CA001", password="mobinetCA001")
+    return replace(subject, token=cashier.access_token, hand_in=hand_in.id)
+
+
 # ── what is killed ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -200,6 +210,16 @@ async def _message(context: Context, subject: Subject) -> object:
     return await jobs.notify_customer(nobody(context), subject.payment)
 
 
+@flow("hand-in", open_by(PaymentMethod.CASH))
+async def _hand_in(context: Context, subject: Subject) -> object:
+    return await _submit(context, subject)
+
+
+@flow("counting a hand-in that lacks", handed_in)
+async def _counting(context: Context, subject: Subject) -> object:
+    return await hand_ins.confirm(context, subject.hand_in, counted_amount=subject.amount - 1000)
+
+
 # ── private ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -213,6 +233,11 @@ async def _process(context: Context, subject: Subject, method: PaymentMethod) ->
         notify=NotifyWish(),
     )
     return (await payments.process(context, asked)).payment
+
+
+async def _submit(context: Context, subject: Subject) -> HandIn:
+    asked = SubmitHandIn(idempotency_key=subject.key, counted_amount=subject.amount, note=None)
+    return await hand_ins.submit(context, asked)
 
 
 async def _opened(context: Context, subject: Subject, method: PaymentMethod) -> Subject:
