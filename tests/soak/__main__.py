@@ -10,6 +10,7 @@ compared. Prints counts, latencies and violations; exits 0 only if there is none
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import random
 import secrets
@@ -24,6 +25,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from db.migrate import migrate
 from integrations.embedded import gone, servers
@@ -31,7 +33,7 @@ from schema.bootstrap import running
 from schema.settings import load
 from tests.crash import night
 from tests.crash.judge import violations
-from tests.journeys.client import Client, Refused, a_key, an_item
+from tests.journeys.client import Client, Refused, a_key
 from tests.journeys.outside import Sandbox
 from tests.journeys.stack import Process, Stack, started
 
@@ -64,6 +66,7 @@ def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 600.0
     folder = Path(tempfile.mkdtemp(prefix="mobinet-soak-"))
     print(f"{seconds:.0f} s, SOAK_SEED={SEED}", flush=True)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
         with servers(folder) as embedded:
             asyncio.run(migrate(embedded.postgres_url))
@@ -88,9 +91,7 @@ async def _soak(stack: Stack, seconds: float) -> int:
     sandbox = stack._process(
         "sandbox", "-m", "sandbox", url=stack.sandbox_url, answers_at="/healthz"
     )
-    api = stack._process(
-        "api", "-m", "schema.cli", "serve", "--workers", "2", url=stack.url, answers_at="/readyz"
-    )
+    api = stack._process("api", "-m", "schema.cli", "serve", url=stack.url, answers_at="/readyz")
     with started(sandbox):
         with started(api):
             async with Sandbox(stack.sandbox_url) as outside:
@@ -163,9 +164,9 @@ async def _visit(
     contract = f"SGFDN{number}"
     told = await client.ask("CustomerBills", contractNumber=contract)
     key = a_key()
-    payload = await client.process(contract, method, an_item(told["bills"][0]), key=key)
+    payload = await client.process(contract, method, told["bills"][0], key=key)
     if dice.random() < 0.1:
-        payload = await client.process(contract, method, an_item(told["bills"][0]), key=key)
+        payload = await client.process(contract, method, told["bills"][0], key=key)
     payment = payload["payment"]
     if payment is None:
         return [no["code"] for no in payload["errors"]]
