@@ -12,7 +12,8 @@ from typing import Any
 from unittest import mock
 
 from db import jobs as queue
-from resolvers import payments
+from domain.gateways import Purchase
+from resolvers import gateways, payments
 from resolvers.context import Context
 
 
@@ -52,7 +53,14 @@ def charge_before_the_commit() -> Generator[None]:
     async def asked_first(attempt: Any) -> None:
         await attempts.add(attempt)
         context, gateway, payment = seen["context"], seen["gateway"], seen["payment"]
-        purchase = payments._purchase(context, payment, gateway, None)
+        purchase = Purchase(
+            description="Thanh toan",
+            customer_name=payment.customer_name,
+            customer_phone=None,
+            client_ip=context.client_ip,
+            return_url=context.confirmation_link(payment.receipt_token),
+            notify_url=gateways.notify_url(context, gateway.name),
+        )
         await gateway.start(attempt, purchase, now=attempt.created_at)
 
     with (
