@@ -47,6 +47,7 @@ class Finding(StrEnum):
 
 _OURS = frozenset(
     {
+        Finding.ACCEPTED,  # what we ask of nobody, a bank's QR, we accept ourselves
         Finding.UNKNOWN,
         Finding.NOT_SENT,
         Finding.NEVER_SENT,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 
-_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing to mistake at the door
+from domain.references import LETTERS, PREFIX
 
 
 class Ids:
@@ -19,7 +19,7 @@ class Ids:
 
         Short and plain enough to survive a bank's rewriting of a transfer's content.
         """
-        return f"MB{_stamp()}{_random(8)}"
+        return f"{PREFIX}{_stamp()}{_random(8)}"
 
     def record(self, prefix: str) -> str:
         return f"{prefix}_{_stamp()}{_random(16)}"
@@ -36,9 +36,9 @@ class Ids:
 def _stamp() -> str:
     """Return the milliseconds since 1970 in ten letters, so that ids sort by time."""
     now = time.time_ns() // 1_000_000
-    return "".join(_LETTERS[now >> shift & 31] for shift in range(45, -5, -5))
+    return "".join(LETTERS[now >> shift & 31] for shift in range(45, -5, -5))
 
 
 def _random(letters: int) -> str:
     bits = secrets.randbits(5 * letters)
-    return "".join(_LETTERS[bits >> shift & 31] for shift in range(0, 5 * letters, 5))
+    return "".join(LETTERS[bits >> shift & 31] for shift in range(0, 5 * letters, 5))

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from sandbox import pages
+from sandbox.bank import Bank
 from sandbox.control import Control
 from sandbox.customer import Customer
 from sandbox.debt import Debt
@@ -29,7 +30,7 @@ from sandbox.world import create
 
 def build(settings: Settings) -> Starlette:
     world = create(settings)
-    gateways = [FptPay(world), VNPay(world), MoMo(world), Stripe(world)]
+    gateways = [FptPay(world), VNPay(world), MoMo(world), Bank(world), Stripe(world)]
     systems: list[System] = [
         Revenue(world),
         Customer(world),

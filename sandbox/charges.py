@@ -110,12 +110,17 @@ class Charges:
         ))  # fmt: skip
 
     def become(
-        self, charge: Charge, status: str, received: int | None, reason: str | None
+        self,
+        charge: Charge,
+        status: str,
+        received: int | None,
+        reason: str | None,
+        **details: Json,
     ) -> Charge:
         self._store.run(
             "update charges set status = ?, received = ?, paid_at = ?, details = ? where id = ?",
             status, received, None if received is None else clock.now(),
-            json.dumps(charge.details | {"reason": reason}), charge.id,
+            json.dumps(charge.details | {"reason": reason} | details), charge.id,
         )  # fmt: skip
         changed = _read(self._store.one("select * from charges where id = ?", charge.id))
         assert changed is not None

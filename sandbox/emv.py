@@ -33,6 +33,19 @@ def holds(payload: str) -> bool:
     return payload[-8:-4] == "6304" and crc(payload[:-4]) == payload[-4:].upper()
 
 
+def read(text: str) -> dict[str, str]:
+    """Tags and values, in whatever order. `ValueError` when a length does not fit, or a tag is repeated."""
+    tags: dict[str, str] = {}
+    while text:
+        tag, length, text = text[:2], text[2:4], text[4:]
+        if not (tag + length).isdigit() or len(length) != 2 or not 0 < int(length) <= len(text):
+            raise ValueError(f"tag {tag}: this length does not fit")
+        if tag in tags:
+            raise ValueError(f"tag {tag} is repeated")
+        tags[tag], text = text[: int(length)], text[int(length) :]
+    return tags
+
+
 def vnpay_merchant(*, terminal: str, amount: int, bill: str, number: str, purpose: str) -> str:
     """VNPay's merchant QR: scheme A000000775 under tag 26, and what is paid under tag 62."""
     return seal(

@@ -16,6 +16,15 @@ from sandbox.webhooks import Dialect, Webhooks
 Outcome = Literal["paid", "declined", "expired", "suspicious", "reversed"]
 
 
+class Transfer(Body):
+    """What becomes of a transfer at the bank, and who tells of it."""
+
+    by: Literal["casso", "sepay"] = "casso"
+    content: str | None = None  # instead of what the app read: banks and people rewrite it
+    account: str | None = None  # of the merchant's, but another one
+    outgoing: bool = False
+
+
 class Act(Body):
     """`POST /_sandbox/pay`, and what a person's click on a payment page comes to."""
 
@@ -31,6 +40,7 @@ class Act(Body):
     bad_signature: bool = False
     drop_webhook: bool = False
     wait: bool = True
+    transfer: Transfer | None = None
 
 
 class Gateway(Dialect, Protocol):
@@ -38,7 +48,7 @@ class Gateway(Dialect, Protocol):
     def outcomes(self) -> tuple[str, ...]: ...
 
     def opened(self, url: str) -> Charge | None:
-        """The charge behind an address that a customer opens; opening it may be what creates it."""
+        """The charge behind what a customer opens or scans; opening it may be what creates it."""
         ...
 
     def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
@@ -94,6 +104,8 @@ class Player:
             found = self._charges.known_as("reference", act.reference)
         elif act.qr:
             found = self._charges.known_as("qr", act.qr)
+            for gateway in self.gateways.values():
+                found = found or gateway.opened(act.qr)
         elif act.payment_url:
             found = self._charges.known_as("payment_url", act.payment_url)
             for gateway in self.gateways.values():
@@ -112,7 +124,8 @@ class Player:
             if not charge.final:
                 taken = act.outcome in ("paid", "suspicious", "reversed")
                 received = (act.amount or charge.amount) if taken else None
-                charge = self._charges.become(charge, act.outcome, received, act.reason)
+                told = {"transfer": act.transfer.model_dump()} if act.transfer else {}
+                charge = self._charges.become(charge, act.outcome, received, act.reason, **told)
             webhook = self._webhooks.write(
                 charge.gateway,
                 charge.reference,

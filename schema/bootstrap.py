@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from db import clock, engine, processes
+from integrations.bank import BankTransfer
 from integrations.customer import CustomerManagement
 from integrations.debt import DebtManagement
 from integrations.fpt_pay import FPTPay
@@ -25,8 +26,9 @@ from resolvers.asking import ASKING_SECONDS
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
-from schema.settings import Hifpt, InternalSystem, Settings
-from schema.settings import Sms as SmsSettings
+from schema.setting_sections import Hifpt, InternalSystem
+from schema.setting_sections import Sms as SmsSettings
+from schema.settings import Settings
 
 
 @asynccontextmanager
@@ -82,6 +84,17 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                     FPTPay(
                         opened(_gateway("fpt_pay", settings.fpt_pay.url)),
                         secrets=[settings.fpt_pay.secret.get_secret_value()],
+                    ),
+                    BankTransfer(
+                        bin=settings.bank.bin,
+                        account=settings.bank.account,
+                        account_name=settings.bank.account_name,
+                        casso_secrets=[
+                            one.get_secret_value() for one in settings.bank.casso_secret
+                        ],
+                        sepay_secrets=[
+                            one.get_secret_value() for one in settings.bank.sepay_secret
+                        ],
                     ),
                     MoMo(
                         opened(_gateway("momo", settings.momo.url, read=30.0)),

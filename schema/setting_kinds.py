@@ -13,6 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr
 from pydantic_settings import NoDecode
 
+from integrations.vietqr import BANKS
+
+# No bank has it: a phone that scans a QR of the sandbox can't send money to a stranger.
+SANDBOX_BIN = "999999"
+
 
 def _web_address(value: str) -> str:
     return _checked(value, "http", "https").rstrip("/")
@@ -96,7 +101,14 @@ def _text_or_file(value: str, beginning: str) -> str:
         raise ValueError("is neither the key itself nor a file that can be read") from error
 
 
+def _bin(value: str) -> str:
+    if value != SANDBOX_BIN and value not in BANKS:
+        raise ValueError("is no bank of NAPAS's table: set six digits such as 970436, Vietcombank")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_web_address)]
+Bin = Annotated[str, AfterValidator(_bin)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_items), NoDecode]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]

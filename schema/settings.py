@@ -11,9 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
-    ConfigDict,
     Field,
-    FilePath,
     ModelWrapValidatorHandler,
     SecretStr,
     ValidationError,
@@ -26,6 +24,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schema import development_keys
 from schema.setting_kinds import (
+    SANDBOX_BIN,
     Address,
     DatabaseAddress,
     DatabaseAddresses,
@@ -34,9 +33,18 @@ from schema.setting_kinds import (
     Port,
     RedisAddress,
     Seconds,
-    Secret,
-    Secrets,
     SigningKeys,
+)
+from schema.setting_sections import (
+    Bank,
+    FptPay,
+    Hifpt,
+    InternalSystem,
+    Momo,
+    Section,
+    Sms,
+    Stripe,
+    Vnpay,
 )
 
 _PREFIX = "MOBINET_"
@@ -60,7 +68,15 @@ _SANDBOX: Mapping[str, Mapping[str, str]] = {
         "secret_key": "sandbox-momo-secret-key",
     },
     "stripe": {"api_key": "sandbox-stripe-key", "webhook_secret": "whsec_sandbox-stripe-secret"},
+    "bank": {
+        "bin": SANDBOX_BIN,
+        "account": "MOBINETSANDBOX",
+        "casso_secret": "sandbox-bank-casso-secret",
+        "sepay_secret": "sandbox-bank-sepay-secret",
+    },
 }
+# It has no address: we are told of transfers, and ask nobody.
+_ONLY_CALLS_US = frozenset({"bank"})
 
 
 class SettingsError(Exception):
@@ -76,75 +92,11 @@ def load() -> "Settings":
     return Settings()  # pyright: ignore[reportCallIssue]  # the environment gives the arguments
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, hide_input_in_errors=True)
-
-
-class InternalSystem(_Section):
-    """One of ours: known by a key, or by a certificate."""
-
-    url: Address
-    api_key: Secret | None = None
-    client_cert: FilePath | None = None
-    client_key: FilePath | None = None
-    ca: FilePath | None = None
-
-    @model_validator(mode="after")
-    def _knows_itself(self) -> Self:
-        if (self.client_cert is None) != (self.client_key is None):
-            raise ValueError(
-                "has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither"
-            )
-        if self.api_key is None and self.client_cert is None:
-            raise ValueError(
-                "has nothing to say who we are: set __API_KEY, or __CLIENT_CERT and __CLIENT_KEY"
-            )
-        return self
-
-
-class FptPay(_Section):
-    url: Address
-    secret: Secret
-
-
-class Vnpay(_Section):
-    url: Address
-    tmn_code: str
-    hash_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """The first signs; both verify, while the secret is being changed."""
-
-
-class Momo(_Section):
-    url: Address
-    partner_code: str
-    access_key: Secret
-    secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """The first signs; both verify, while the key is being changed."""
-
-
-class Stripe(_Section):
-    url: Address
-    api_key: Secret
-    webhook_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """Either verifies, while it is being changed."""
-
-
-class Hifpt(_Section):
-    url: Address
-    api_key: Secret
-
-
-class Sms(_Section):
-    url: Address
-    api_key: Secret
-    sender_id: str = "FPT_TELECOM"
-
-
-class Sandbox(_Section):
+class Sandbox(Section):
     contracts: Annotated[int, Field(ge=0)] = 10_000
 
 
-class Keys(_Section):
+class Keys(Section):
     """Of each kind the first signs and all verify. Receipts have keys of their own: who can make a token cannot make a receipt."""
 
     signing: SigningKeys
@@ -205,6 +157,7 @@ class Settings(BaseSettings):
     fpt_pay: FptPay
     vnpay: Vnpay
     momo: Momo
+    bank: Bank
     stripe: Stripe
     hifpt: Hifpt
     sms: Sms
@@ -217,7 +170,7 @@ class Settings(BaseSettings):
     @property
     def systems(self) -> dict[str, str]:
         """The outer systems by name, each with its address."""
-        return {name: getattr(self, name).url for name in _SANDBOX}
+        return {name: getattr(self, name).url for name in _SANDBOX if name not in _ONLY_CALLS_US}
 
     @property
     def uses_sandbox(self) -> bool:
@@ -251,7 +204,8 @@ def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
         known = _mapping(data.get(system))
         if "client_cert" in known:  # it says who we are, so no key is needed beside it
             known.setdefault("api_key", None)
-        data[system] = {"url": f"{_sandbox_url(data)}/{system}", **defaults, **known}
+        url = {} if system in _ONLY_CALLS_US else {"url": f"{_sandbox_url(data)}/{system}"}
+        data[system] = {**url, **defaults, **known}
     data["keys"] = _mapping(data.get("keys"))
     if data["env"] != "production":
         data_dir = Path(data.get("data_dir", _DEFAULT_DATA_DIR))

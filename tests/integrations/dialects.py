@@ -53,21 +53,31 @@ def told_by(gateway: Gateway, call: Call) -> Evidence:
     return notice.evidence
 
 
-class Dialect(Protocol):
-    """`outcome` is one of pending, paid, declined, expired."""
+ALL = ("paid", "pending", "declined", "expired")
+
+
+class Teller(Protocol):
+    """Who calls us: about `reference`, of each of its `outcomes`."""
 
     name: GatewayName
     gateway_id: str
+    reference: str
+    outcomes: tuple[str, ...]
 
     def gateway(self, http: Upstream) -> Gateway: ...
-    def accepts(self) -> Act: ...
-    def declines(self) -> Act: ...
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act: ...
-    def knows_nothing(self) -> Act: ...
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call: ...
     def forges(self, call: Call) -> Call: ...
     def unsigns(self, call: Call) -> Call: ...
     def repeats_a_parameter(self, call: Call) -> Call: ...
+
+
+class Dialect(Teller, Protocol):
+    """Who is also asked."""
+
+    def accepts(self) -> Act: ...
+    def declines(self) -> Act: ...
+    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act: ...
+    def knows_nothing(self) -> Act: ...
 
 
 SECRET = "SIMVNPAYSECRET0123456789ABCDEFGH"
@@ -101,6 +111,8 @@ VNPAY_CODES = {
 class VNPayDialect:
     name = GatewayName.VNPAY
     gateway_id = "15099001"
+    reference = REFERENCE
+    outcomes = ALL
 
     def gateway(self, http: Upstream) -> VNPay:
         return VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET, "the-old-one"])
@@ -202,6 +214,8 @@ def fpt_pay_call(body: bytes, *, at: datetime = NOW, secret: str = WALLET_SECRET
 class FPTPayDialect:
     name = GatewayName.FPT_PAY
     gateway_id = "FP77"
+    reference = REFERENCE
+    outcomes = ALL
 
     def gateway(self, http: Upstream) -> FPTPay:
         return FPTPay(http, secrets=[WALLET_SECRET, "the-old-one"])

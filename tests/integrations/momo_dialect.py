@@ -11,7 +11,7 @@ from domain.methods import GatewayName
 from integrations.http import Upstream
 from integrations.momo import MoMo
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE
 
 PARTNER, ACCESS_KEY, SECRET_KEY = "MOMOTEST", "an-access-key", "a-momo-key"
 CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
@@ -34,6 +34,8 @@ def momo_ipn(fields: dict[str, Any], key: str = SECRET_KEY) -> Call:
 class MoMoDialect:
     name = GatewayName.MOMO
     gateway_id = "4088878653"
+    reference = REFERENCE
+    outcomes = ALL
 
     def gateway(self, http: Upstream) -> MoMo:
         return MoMo(

@@ -12,7 +12,7 @@ from domain.methods import GatewayName
 from integrations.http import Upstream
 from integrations.stripe import Stripe
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE
 
 API_KEY = "rk_live_stripe-key"
 WEBHOOK_SECRET = "whsec_stripe-secret"
@@ -75,6 +75,8 @@ def event(type: str, about: dict[str, Any], id: str = "evt_1") -> bytes:
 class StripeDialect:
     name = GatewayName.STRIPE
     gateway_id = "pi_77"
+    reference = REFERENCE
+    outcomes = ALL
 
     def gateway(self, http: Upstream) -> Stripe:
         return Stripe(http, api_key=API_KEY, webhook_secrets=[WEBHOOK_SECRET, "whsec_old"])

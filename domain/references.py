@@ -1,0 +1,28 @@
+"""Our references: how they look, and how one is found in what a bank has made of a transfer's content."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base 32: nothing to mistake at the door
+PREFIX = "MB"
+LENGTH = 20
+
+# Ten of the letters are a moment: 0 stays the first of them for a thousand years.
+_REFERENCE = re.compile(f"{PREFIX}0[{LETTERS}]{{{LENGTH - len(PREFIX) - 1}}}", re.ASCII)
+_REWRITTEN = re.compile(r"[^0-9A-Z]+", re.ASCII)
+
+
+def find(texts: Iterable[str]) -> str | None:
+    """
+    Return the one reference that *texts* hold; None if there is none, or more than one.
+
+    Banks put words around it, change its case, and break it by spaces and marks. Nothing is guessed:
+    whoever names two payments by one transfer is understood by people only.
+    """
+    upper = [text.upper() for text in texts]
+    whole = {found for text in upper for found in _REFERENCE.findall(text)}
+    mended = {found for text in upper for found in _REFERENCE.findall(_REWRITTEN.sub("", text))}
+    found = whole or mended
+    return found.pop() if len(found) == 1 else None
