@@ -58,7 +58,10 @@ CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        �
 """
 
 PROOFS = {Grade.E2, Grade.E3}
-OF_OURS = {"UNKNOWN", "NOT_SENT", "NEVER_SENT", "NO_ANSWER", "UNPAID", "→EXPIRED", "→CANCELLED"}
+OF_OURS = {
+    *("ACCEPTED", "UNKNOWN", "NOT_SENT", "NEVER_SENT", "NO_ANSWER", "UNPAID"),
+    *("→EXPIRED", "→CANCELLED"),
+}
 ENDED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
 
 
