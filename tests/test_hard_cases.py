@@ -42,6 +42,9 @@ CASES = """
   journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_waits_for_people
   schema/test_settlement.py money_that_came_after_a_cancellation_pays_its_bill_late
   schema/test_settlement.py money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case
+  schema/test_rulings.py money_that_came_late_for_a_bill_paid_otherwise_is_the_customers
+  schema/test_rulings.py money_that_came_late_does_not_pay_a_bill_twice
+  schema/test_rulings.py money_that_came_late_pays_a_bill_that_has_become_open_again
 7 a success, then a webhook that says it failed
   schema/test_webhooks.py a_failure_after_a_success_is_old_news
   journeys/test_webhooks.py old_news_of_a_decline_does_not_undo_a_success
@@ -52,15 +55,20 @@ CASES = """
   schema/test_webhooks.py too_little_is_held_and_the_gateway_is_told_the_amount_is_wrong
   journeys/test_webhooks.py too_little_money_is_held_for_people_and_clears_no_bill
   schema/test_settlement.py too_little_money_is_held_and_its_one_case_is_named
+  schema/test_rulings.py too_little_is_given_back_and_the_bill_can_be_collected_again
+  schema/test_rulings.py too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again
+  schema/test_rulings.py too_little_never_pays_the_bill_whoever_decides
 10 the amount is too high
   schema/test_webhooks.py too_much_pays_the_bill_and_the_rest_is_the_customers
   journeys/test_webhooks.py too_much_money_pays_the_bill_and_leaves_a_credit
   schema/test_settlement.py too_much_money_that_was_credited_matches
+  schema/test_rulings.py too_much_needs_nobody
 11 another currency; nothing, less than nothing, fractions
   schema/test_webhooks.py money_that_does_not_fit_is_held_for_people
   schema/test_refusals.py no_other_json_is_an_amount
   schema/test_refusals.py an_exponent_in_json_is_no_amount
   schema/test_refusals.py a_payment_that_makes_no_sense_is_refused_and_changes_nothing
+  schema/test_rulings.py dollars_are_given_back_by_accounting_and_pay_no_bill
 12 a wrong signature
   schema/test_webhooks.py a_forged_call_touches_nothing_and_suppresses_nothing
   journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_silences_nothing
@@ -79,6 +87,8 @@ CASES = """
   schema/test_webhooks.py a_suspicion_is_no_success
   schema/test_held_money.py money_of_a_suspicious_payment_is_booked_once_and_still_waits
   schema/test_held_money.py a_suspicion_after_the_end_is_one_case
+  schema/test_rulings.py a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows
+  schema/test_rulings.py a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched
 17 which methods count against limits
   domain/test_limits.py only_the_staffs_own_money_counts_against_their_limits
   journeys/test_qr.py a_qr_counts_against_no_limit_of_the_staff

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from db import payments
 from domain.evidence import Evidence, Finding, Grade
 from domain.methods import PaymentMethod
 from resolvers import jobs, pay_outs
+from schema.verify import verify
 from tests.house import Api, Sandbox
 from tests.schema.test_cases import of
 from tests.schema.test_rulings import books, decide, paid_little, refunds, refused, say
@@ -128,3 +130,10 @@ def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_cas
     assert void(api, payment, "NV002")["errors"] == []
     decide(api, payment, "CLOSE")
     assert books(api, payment) == {}
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    told: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    assert holds, "\n".join(told)

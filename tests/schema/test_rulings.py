@@ -5,12 +5,14 @@ Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from resolvers import jobs
+from schema.verify import verify
 from tests.house import CANCEL, REFUSAL, Api, Sandbox
 from tests.schema.test_cases import CASE, of, seen
 from tests.schema.test_held_money import SUSPICION, TOO_LATE
@@ -336,3 +338,10 @@ def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
         "customer_receivable": payment["amount"],
         "customer_credit": payment["amount"],
     }
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    told: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    assert holds, "\n".join(told)
