@@ -21,7 +21,7 @@ from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
-from resolvers import hand_ins, inquiries, jobs, payments, sessions, webhooks
+from resolvers import hand_ins, inquiries, jobs, payments, reversals, sessions, webhooks
 from resolvers.context import Context
 from tests.crash import night
 from tests.domain.builders import bill_item
@@ -43,6 +43,7 @@ class Subject:
     payment: str = ""
     reference: str = ""
     hand_in: str = ""
+    reversal: str = ""
     heard: Heard | None = None
 
 
@@ -136,6 +137,22 @@ async def handed_in(context: Context, subject: Subject) -> Subject:
     return replace(subject, token=cashier.access_token, hand_in=hand_in.id)
 
 
+async def refundable(context: Context, subject: Subject) -> Subject:
+    """A success by the wallet, before which somebody of finance sits."""
+    subject = await paid_by(PaymentMethod.FPT_PAY)(context, subject)
+    await inquiries.verify(await asker(context, subject), subject.payment)
+    finance = await sessions.login(context, staff_id="FI001", password="mobinetFI001")
+    return replace(subject, token=finance.access_token)
+
+
+async def voided(context: Context, subject: Subject) -> Subject:
+    """Cash that Revenue and Debt know of, and that was voided since."""
+    subject = await recorded(context, subject)
+    await jobs.settle_debt(context, subject.payment)
+    void = await _void(await asker(context, subject), subject)
+    return replace(subject, reversal=void.reversal.id)
+
+
 # ── what is killed ───────────────────────────────────────────────────────────────────────────────
 
 
@@ -220,6 +237,27 @@ async def _counting(context: Context, subject: Subject) -> object:
     return await hand_ins.confirm(context, subject.hand_in, counted_amount=subject.amount - 1000)
 
 
+@flow("void", open_by(PaymentMethod.CASH))
+async def _voiding(context: Context, subject: Subject) -> object:
+    return await _void(context, subject)
+
+
+@flow("refund", refundable)
+async def _refund(context: Context, subject: Subject) -> object:
+    return await reversals.refund(
+        context,
+        subject.payment,
+        amount=subject.amount,
+        reason="paid by mistake",
+        idempotency_key=f"refund-{subject.key}",
+    )
+
+
+@flow("telling of a void", voided)
+async def _telling(context: Context, subject: Subject) -> object:
+    return await jobs.tell_reversal(nobody(context), subject.reversal)
+
+
 # ── private ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -233,6 +271,11 @@ async def _process(context: Context, subject: Subject, method: PaymentMethod) ->
         notify=NotifyWish(),
     )
     return (await payments.process(context, asked)).payment
+
+
+async def _void(context: Context, subject: Subject) -> reversals.Reversed:
+    key = f"void-{subject.key}"
+    return await reversals.void(context, subject.payment, reason="wrong bill", idempotency_key=key)
 
 
 async def _submit(context: Context, subject: Subject) -> HandIn:

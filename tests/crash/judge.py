@@ -78,6 +78,9 @@ RULES = {
     "every success is recorded or in a case": """
         select id, 'posting is ' || posting_status from payment
          where status = 'SUCCESS' and posting_status not in ('DONE', 'FAILED')""",
+    "no reversal is left open, or untold": """
+        select payment, id || ' is ' || status || ', told ' || told from reversal
+         where status in ('PENDING', 'UNKNOWN') or status = 'DONE' and told = 'PENDING'""",
     "no job is left": "select null, entrypoint || ' ' || convert_from(payload, 'utf8') from pgqueuer",
     "every call is finished with": """
         select reference, outcome from webhook_event where outcome in ('RECEIVED', 'UNMATCHED')""",
@@ -101,6 +104,7 @@ LATER = frozenset(
     {
         "nothing is left open",
         "every success is recorded or in a case",
+        "no reversal is left open, or untold",
         "no job is left",
         "every call is finished with",
     }
