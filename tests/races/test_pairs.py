@@ -16,14 +16,17 @@ import pytest
 
 from db import engine
 from domain.evidence import Evidence, Finding, Grade
-from domain.payments import Payment, PaymentStatus
+from domain.hand_ins import SubmitHandIn
+from domain.methods import PaymentMethod
+from domain.payments import Custody, Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from integrations.gateways import Gateways
-from resolvers import inquiries, jobs
+from resolvers import hand_ins, inquiries, jobs, reversals
 from resolvers.context import Context
 from resolvers.evidence import apply
 from tests.crash import night
 from tests.crash.judge import broken
+from tests.house import key
 from tests.races.holding import one_after_the_other
 from tests.resolvers.conftest import House
 
@@ -112,6 +115,81 @@ async def test_two_things_at_once_happen_to_an_open_payment(
     else:
         assert booked == 0
         assert after.status is not PaymentStatus.SUCCESS
+    assert await wrong(house) == []
+
+
+# ── what happens to cash ─────────────────────────────────────────────────────────────────────────
+
+
+async def voided(house: House, payment: Payment) -> None:
+    by = await house.by(payment.staff_id)
+    await reversals.void(by, payment.id, reason="wrong bill", idempotency_key=key())
+
+
+async def handed_in(house: House, payment: Payment) -> None:
+    asked = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
+    await hand_ins.submit(await house.by(payment.staff_id), asked)
+
+
+async def refunded(house: House, payment: Payment) -> None:
+    await reversals.refund(
+        await house.by("FI001"),
+        payment.id,
+        amount=payment.amount,
+        reason="paid by mistake",
+        idempotency_key=key(),
+    )
+
+
+CASH: tuple[Act, ...] = (voided, handed_in, refunded, cancelled)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), list(itertools.product(CASH, CASH)), ids=lambda act: act.__name__
+)
+async def test_two_things_at_once_happen_to_cash(house: House, first: Act, second: Act) -> None:
+    payment = await house.pays(await house.collector(), PaymentMethod.CASH)
+    done = await one_after_the_other(
+        payment.id, [lambda: first(house, payment), lambda: second(house, payment)]
+    )
+    only_refusals(done)
+    await at_rest(house, payment)
+    after = await house.again(payment)
+    won = {act for act, one in zip((first, second), done, strict=True) if one is None}
+    assert after.status is PaymentStatus.SUCCESS
+    assert after.custody is (
+        Custody.VOIDED
+        if voided in won
+        else Custody.HANDED_IN
+        if handed_in in won
+        else Custody.HELD_BY_STAFF
+    )
+    assert not {voided, handed_in} <= won, "it is in one place"
+    assert await received(payment) == (0 if voided in won else payment.amount)
+    assert await house.is_free(payment) == bool({voided, refunded} & won)
+    assert await wrong(house) == []
+
+
+# ── what happens to a success by a gateway ───────────────────────────────────────────────────────
+
+SUCCESS: tuple[Act, ...] = (refunded, found_paid, paid_by_webhook, declined_by_webhook, cancelled)
+
+
+@pytest.mark.parametrize("second", SUCCESS, ids=lambda act: act.__name__)
+@pytest.mark.parametrize("refund_is_first", [True, False], ids=["refund first", "refund second"])
+async def test_a_refund_and_something_else_happen_at_once(
+    house: House, second: Act, refund_is_first: bool
+) -> None:
+    payment = await house.pays(await house.collector())
+    await found_paid(house, payment)
+    acts = [lambda: refunded(house, payment), lambda: second(house, payment)]
+    done = await one_after_the_other(payment.id, acts if refund_is_first else acts[::-1])
+    only_refusals(done)
+    await at_rest(house, payment)
+    assert (await house.again(payment)).status is PaymentStatus.SUCCESS
+    assert len(house.gateway.refunded) == 1, "never more than was captured"
+    assert await received(payment) == 0
+    assert await house.is_free(payment)
     assert await wrong(house) == []
 
 
