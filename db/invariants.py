@@ -134,7 +134,7 @@ async def keep(found: Invariant, *, whole: bool) -> None:
     await execute(
         """
         insert into invariant (name, violations, rows, checked_at, whole_at)
-        values ($1, $2, $3, $4, case when $5 then $4 end)
+        values ($1, $2, $3, $4, case when $5::boolean then $4::timestamptz end)
             on conflict (name) do update
            set violations = excluded.violations, rows = excluded.rows,
                checked_at = excluded.checked_at,
