@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from domain.gateways import Gateway, PaysOut
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 
 
 class Gateways(Mapping[GatewayName, Gateway]):
-    def __init__(self, gateways: Iterable[Gateway]) -> None:
+    """
+    `routes` names, for some methods, the gateways that can take it, in the order of preference.
+
+    A method without a route has its own gateway alone. The choice is made before anything is sent.
+    """
+
+    def __init__(
+        self,
+        gateways: Iterable[Gateway],
+        routes: Mapping[PaymentMethod, Sequence[GatewayName]] | None = None,
+    ) -> None:
         self._gateways = {gateway.name: gateway for gateway in gateways}
+        self._routes = dict(routes or {})
 
     def __getitem__(self, name: GatewayName) -> Gateway:
         return self._gateways[name]
@@ -26,9 +37,15 @@ class Gateways(Mapping[GatewayName, Gateway]):
         return next((one for one in self._gateways.values() if path in one.paths), None)
 
     def for_method(self, method: PaymentMethod) -> Gateway | None:
-        """Return the method's gateway; None for cash, and for a gateway that is not installed."""
-        name = GATEWAY_OF[method]
-        return None if name is None else self._gateways.get(name)
+        """
+        Return the gateway that takes the method now; None for cash, and where none is installed.
+
+        While none of its route works, the first of them is returned, which then says no.
+        """
+        own = GATEWAY_OF[method]
+        route = self._routes.get(method, () if own is None else (own,))
+        installed = [self._gateways[name] for name in route if name in self._gateways]
+        return next((one for one in installed if one.ready()), installed[0] if installed else None)
 
     def paying_out(self, name: GatewayName | None) -> PaysOut | None:
         """Return the gateway if it is installed and gives money back."""

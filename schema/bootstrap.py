@@ -109,7 +109,8 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                             one.get_secret_value() for one in settings.stripe.webhook_secret
                         ],
                     ),
-                ]
+                ],
+                settings.routes,
             ),
         )
 

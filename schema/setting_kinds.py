@@ -17,6 +17,7 @@ from integrations.vietqr import BANKS
 
 # No bank has it: a phone that scans a QR of the sandbox can't send money to a stranger.
 SANDBOX_BIN = "999999"
+from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 
 
 def _web_address(value: str) -> str:
@@ -47,6 +48,28 @@ def _items(value: object) -> object:
     if isinstance(value, str):
         return tuple(each.strip() for each in value.split(",") if each.strip())
     return value
+
+
+def _routes(value: object) -> object:
+    """`VNPAY_QR=VNPAY,BANK;MOMO=MOMO,BANK`: the gateways of a method, the first that works is taken."""
+    if not isinstance(value, str) or (written := value.strip()).lower() == "off":
+        return {} if isinstance(value, str) else value
+    if written.lower() == "on":
+        return {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
+    found: dict[PaymentMethod, tuple[GatewayName, ...]] = {}
+    for part in filter(None, map(str.strip, written.upper().split(";"))):
+        method, _, names = part.partition("=")
+        try:
+            found[PaymentMethod(method.strip())] = tuple(
+                GatewayName(name.strip()) for name in names.split(",")
+            )
+        except ValueError:
+            raise ValueError(
+                f"cannot be read at {part[:40]!r}: write it like VNPAY_QR=VNPAY,BANK, or on, or off"
+            ) from None
+    if fixed := sorted(found.keys() & STAFF_MONEY):
+        raise ValueError(f"names {fixed[0]}, which has one way only: leave it out")
+    return found
 
 
 def _seconds(value: object) -> object:
@@ -116,6 +139,7 @@ DatabaseAddresses = Annotated[tuple[DatabaseAddress, ...], BeforeValidator(_item
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis_address)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dong = Annotated[int, Field(ge=0)]
+Routes = Annotated[dict[PaymentMethod, tuple[GatewayName, ...]], BeforeValidator(_routes), NoDecode]
 Seconds = Annotated[timedelta, BeforeValidator(_seconds)]
 SigningKeys = Annotated[tuple[SecretStr, ...], BeforeValidator(_pems), NoDecode]
 EncryptionKey = Annotated[SecretBytes, BeforeValidator(_encryption_key)]

@@ -32,6 +32,7 @@ from schema.setting_kinds import (
     EncryptionKey,
     Port,
     RedisAddress,
+    Routes,
     Seconds,
     SigningKeys,
 )
@@ -146,7 +147,11 @@ class Settings(BaseSettings):
     four_eyes_above: Dong = 5_000_000
     cash_in_hand_limit: Dong | None = None
     """None: the daily limit of each collector."""
-    routes: bool = False
+    routes: Routes = Field(default_factory=dict)
+    """
+    Off: each method has its own gateway. Else a method's gateways, the first that works being taken before
+    anything is sent; `on` is VNPAY_QR=VNPAY,BANK.
+    """
     public_clients: Path | None = None
     """The folder of the documents that clients ship."""
 

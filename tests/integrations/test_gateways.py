@@ -220,6 +220,28 @@ def test_a_gateway_is_found_by_the_method(gateways: Gateways) -> None:
     assert gateways.for_method(PaymentMethod.CASH) is None
 
 
+async def test_a_route_takes_the_first_gateway_that_works(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    """Off by default; and the choice is made before anything is sent."""
+    route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
+    routed = Gateways([dialect.gateway(http) for dialect in DIALECTS], route)
+
+    def taken() -> GatewayName:
+        gateway = routed.for_method(PaymentMethod.VNPAY_QR)
+        assert gateway is not None
+        return gateway.name
+
+    assert taken() is GatewayName.VNPAY
+    counterpart.always(they.server_error)
+    for _ in range(5):
+        await start(routed[GatewayName.VNPAY])
+    assert taken() is GatewayName.MOMO
+    for _ in range(5):
+        await start(routed[GatewayName.MOMO])
+    assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
+
+
 async def test_alternatives_are_what_works_now_and_cash_comes_first(
     gateways: Gateways, counterpart: Counterpart
 ) -> None:

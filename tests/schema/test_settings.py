@@ -7,9 +7,11 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from domain.methods import GatewayName, PaymentMethod
 from integrations.keys import derived
 from schema.settings import Settings, SettingsError, load
 
@@ -111,7 +113,7 @@ def test_production_starts_when_all_is_set(set_to):
         "old-hash",
     ]
     assert settings.keys.encryption.get_secret_value() == b"k" * 32
-    assert settings.routes is True
+    assert settings.routes == {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
     assert not Path(".data").exists()
 
 
@@ -238,3 +240,31 @@ def test_a_test_may_name_settings_itself(folder):
         ).qr_lifetime.seconds
         == 1
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "routes"),
+    [
+        ("off", {}),
+        ("vnpay_qr=vnpay,bank", {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}),
+        (
+            "MOMO=MOMO,BANK; CARD=STRIPE",
+            {
+                PaymentMethod.MOMO: (GatewayName.MOMO, GatewayName.BANK),
+                PaymentMethod.CARD: (GatewayName.STRIPE,),
+            },
+        ),
+    ],
+)
+def test_routes_are_written_by_method(set_to, text: str, routes: dict[Any, Any]):
+    set_to(ROUTES=text)
+    assert load().routes == routes
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "VNPAY_QR", "VNPAY_QR=", "CASH=BANK", "FPT_PAY=BANK", "X=BANK"]
+)
+def test_a_route_that_cannot_be_is_refused_with_how_to_write_it(set_to, text: str):
+    set_to(ROUTES=text)
+    with pytest.raises(SettingsError, match="MOBINET_ROUTES"):
+        load()
