@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
@@ -17,7 +17,6 @@ REFUND, REFUND_QUERYDR = "vnpay:refund", "vnpay:refund-querydr"
 _REFUSED = frozenset({"02", "03", "04", "13", "16", "91", "93", "95", "97"})
 _WHOLE, _PART = "02", "03"
 # A request that is this old is no longer on its way.
-_ARRIVED = timedelta(minutes=5)
 
 
 def request(
@@ -59,19 +58,14 @@ def told(
     Return what querydr says of a refund; None for what is not to be believed.
 
     It speaks of the latest transaction of the reference. That is ours unless it is the payment, or a
-    refund that we know as another: we send one at a time.
+    refund that we know as another: we send one at a time. That it knows of none yet proves nothing: to take
+    it for a no could give the money back twice.
     """
     if fields.get("vnp_ResponseCode") != "00":
         return None
     number = fields.get("vnp_TransactionNo", "")
     refund = fields.get("vnp_TransactionType") in {_WHOLE, _PART} and number not in known
-    if not refund:
-        arrived = reversal.sent_at is not None and now - reversal.sent_at >= _ARRIVED
-        found = Finding.UNPAID if arrived else Finding.UNKNOWN
-        return Evidence(
-            grade=Grade.E2 if arrived else Grade.NONE, source=REFUND_QUERYDR, finding=found
-        )
-    if protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.money:
+    if not refund or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.money:
         return None
     status = fields.get("vnp_TransactionStatus", "")
     return _evidence(REFUND_QUERYDR, protocol.refund_state(status), fields, status)

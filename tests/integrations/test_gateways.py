@@ -221,11 +221,14 @@ def test_a_gateway_is_found_by_the_method(gateways: Gateways) -> None:
 
 
 async def test_a_route_takes_the_first_gateway_that_works(
-    http: Upstream, counterpart: Counterpart
+    http: Upstream, address: Counterpart, counterpart: Counterpart
 ) -> None:
     """Off by default; and the choice is made before anything is sent."""
+    other = Upstream("other", address.url, connect=0.5, read=0.3, total=2.0)
+    own = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
+    momo = next(one for one in DIALECTS if one.name is GatewayName.MOMO).gateway(other)
     route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
-    routed = Gateways([dialect.gateway(http) for dialect in DIALECTS], route)
+    routed = Gateways([own[GatewayName.VNPAY], momo], route)
 
     def taken() -> GatewayName:
         gateway = routed.for_method(PaymentMethod.VNPAY_QR)
@@ -240,6 +243,7 @@ async def test_a_route_takes_the_first_gateway_that_works(
     for _ in range(5):
         await start(routed[GatewayName.MOMO])
     assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
+    await other.aclose()
 
 
 async def test_alternatives_are_what_works_now_and_cash_comes_first(
