@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, SecretStr
 from pydantic_settings import NoDecode
 
+from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from integrations.vietqr import BANKS
 
 # No bank has it: a phone that scans a QR of the sandbox can't send money to a stranger.
 SANDBOX_BIN = "999999"
-from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 
 
 def _web_address(value: str) -> str:
