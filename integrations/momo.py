@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,9 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
+from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
+from integrations import momo_refunds as refunds
 from integrations.conversation import asked, begun, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.webhooks import json_object
@@ -114,6 +116,46 @@ class MoMo:
 
         return await asked(
             QUERY,
+            self._http.call(
+                "inquire",
+                "POST",
+                "/v2/gateway/api/query",
+                body=self.query(attempt, now=now),
+                read=read,
+                repeatable=True,
+            ),
+        )
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            return refunds.answered(reversal, self._partner_code, answer)
+
+        fields = self._signed(refunds.request(attempt, reversal), protocol.REFUND)
+        return await begun(
+            self.name,
+            refunds.REFUND,
+            self._http.call(
+                "refund",
+                "POST",
+                "/v2/gateway/api/refund",
+                body=fields | {"lang": "vi"},
+                read=read,
+                repeatable=False,
+            ),
+        )
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        """Ask by the order, whose answer lists its refunds."""
+
+        def read(answer: Answer) -> Evidence:
+            return refunds.told(attempt, reversal, self._partner_code, answer, now=now)
+
+        return await asked(
+            refunds.REFUND_QUERY,
             self._http.call(
                 "inquire",
                 "POST",

@@ -61,6 +61,8 @@ _DECLINED = frozenset({1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026, 4001, 400
 # What `create` refuses for good: nothing was begun. 40, 41 and 43 are said while an earlier request
 # of ours is alive, and 98 and 99 say nothing about whether the order can be paid.
 _REFUSED = _DECLINED | {10, 11, 12, 13, 20, 21, 22, 45, 47, 2019}
+# What `refund` refuses for good. 40 and 41 say that MoMo has our request already, 43, 98 and 99 nothing at all.
+_REFUND_REFUSED = frozenset({10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088})
 
 _SENTENCES = {
     10: "MoMo đang bảo trì. Hãy dùng phương thức khác.",
@@ -79,6 +81,12 @@ _SENTENCES = {
     4100: "Khách hàng đăng nhập MoMo không thành công.",
 }
 _OTHER = "MoMo từ chối giao dịch. Hãy tạo lại yêu cầu hoặc dùng phương thức khác."
+_REFUND_SENTENCES = {
+    1080: "MoMo chưa hoàn được tiền. Hãy yêu cầu lại sau khoảng một giờ.",
+    1081: "Giao dịch này đã được hoàn tiền tại MoMo. Hãy đối soát trước khi hoàn theo cách khác.",
+    1088: "MoMo không cho hoàn giao dịch này. Hãy hoàn tiền theo cách khác.",
+}
+_REFUND_OTHER = "MoMo từ chối hoàn tiền. Hãy hoàn tiền theo cách khác."
 
 
 def canonical(fields: Mapping[str, object], order: Sequence[str]) -> str:
@@ -117,6 +125,22 @@ def finding(code: int) -> Finding:
     if code in _DECLINED:
         return Finding.DECLINED
     return Finding.EXPIRED if code == _EXPIRED else Finding.UNKNOWN
+
+
+def is_refund_refused(code: int) -> bool:
+    """Return whether `refund` says that nothing is, or will be, given back under this request."""
+    return code in _REFUND_REFUSED
+
+
+def refund_finding(code: int) -> Finding:
+    """Return what the `resultCode` of a refund says, where a query lists it."""
+    if code == 0:
+        return Finding.PAID
+    return Finding.DECLINED if code in _REFUND_REFUSED else Finding.UNKNOWN
+
+
+def refund_failure(code: int) -> Failure:
+    return Failure(code=str(code), message=_REFUND_SENTENCES.get(code, _REFUND_OTHER))
 
 
 def failure(code: int) -> Failure:

@@ -20,6 +20,7 @@ from sandbox.momo_rules import (
     CREATE,
     MESSAGES,
     QUERY,
+    REFUND,
     SIGNED,
     Rejected,
     canonical,
@@ -55,6 +56,7 @@ class MoMo:
             routes=[
                 Route("/v2/gateway/api/create", self._answers(self.create), methods=["POST"]),
                 Route("/v2/gateway/api/query", self._answers(self.query), methods=["POST"]),
+                Route("/v2/gateway/api/refund", self._answers(self.refund), methods=["POST"]),
                 Route("/pay/{token}", self.page, methods=["GET"]),
                 Route("/pay/{token}", self.submitted, methods=["POST"]),
             ],
@@ -139,13 +141,47 @@ class MoMo:
                 "amount": charge.money,
                 "transId": int(charge.gateway_id) if paid else 0,
                 "payType": "qr" if paid else "",
-                "refundTrans": [],
+                "refundTrans": [
+                    {
+                        "orderId": one["refund_reference"],
+                        "amount": one["amount"],
+                        "transId": int(one["gateway_id"]),
+                        "resultCode": 0,
+                        "createdTime": round(one["at"] * 1000),
+                    }
+                    for one in self.charges.refunds()
+                    if one["charge_id"] == charge.id
+                ],
             }
         )
 
+    def refund(self, request: Request, fields: Json, raw: bytes) -> Response:
+        check_fields(fields, REFUND)
+        self._check_signature(fields, "refund")
+        amount = check_amount(fields.get("amount"))
+        charge = self.charges.known_as("gateway_id", str(fields.get("transId")))
+        if charge is None or charge.gateway != self.name:
+            raise Rejected(42, "transId")
+        if self.charges.find(gateway=self.name, reference=fields["orderId"]):
+            raise Rejected(41)
+        for one in self.charges.refunds():
+            if (one["gateway"], one["refund_reference"]) == (self.name, fields["orderId"]):
+                if (one["charge_id"], one["amount"]) != (charge.id, amount):
+                    raise Rejected(41)
+                return self._refunded(fields, amount, one["gateway_id"])
+        if charge.status != "paid":
+            raise Rejected(1088)
+        if self.charges.refunded(charge) + amount > charge.money:
+            raise Rejected(1081)
+        number = self.charges.refund(charge, fields["orderId"], amount)
+        return self._refunded(fields, amount, number)
+
+    def _refunded(self, fields: Json, amount: int, number: str) -> Response:
+        return JSONResponse(self._heading(fields, 0) | {"amount": amount, "transId": int(number)})
+
     def _check_signature(self, fields: Json, operation: str) -> None:
-        known = fields | {"accessKey": self.access_key}
-        text = canonical({"amount": ""} | known, SIGNED[operation])
+        known = {"amount": "", "transId": ""} | fields | {"accessKey": self.access_key}
+        text = canonical(known, SIGNED[operation])
         signature = fields.get("signature")
         genuine = isinstance(signature, str) and signed_by_one_of(self.keys, text, signature)
         if fields["partnerCode"] != self.partner_code or not genuine:

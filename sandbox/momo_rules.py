@@ -24,6 +24,8 @@ MESSAGES = {
     1004: "Transaction failed because the amount exceeds the daily/monthly payment limit.",
     1005: "Transaction failed because the url or QR code expired.",
     1006: "Transaction failed because user has denied to confirm the payment.",
+    1081: "Refund transaction rejected. The original transaction might have been refunded.",
+    1088: "Refund transaction rejected. The original transaction is not eligible to be refunded.",
     7000: "Transaction is being processed.",
 }
 
@@ -43,9 +45,11 @@ CREATE = {
     "lang": r"vi|en",
 }
 QUERY = {**COMMON, "orderId": ORDER, "lang": r"vi|en"}
+REFUND = {**QUERY, "description": r".{0,255}"}
 SIGNED = {
     "create": (*CREATE.keys() - {"lang"}, "amount", "accessKey"),
     "query": (*QUERY.keys() - {"lang"}, "accessKey"),
+    "refund": (*REFUND.keys() - {"lang"}, "amount", "transId", "accessKey"),
     "ipn": (
         *("accessKey", "amount", "extraData", "message", "orderId", "orderInfo", "orderType"),
         *("partnerCode", "payType", "requestId", "responseTime", "resultCode", "transId"),

@@ -24,6 +24,7 @@ CREATE = {
     *("requestId", "requestType"),
 }
 QUERY = {"orderId", "partnerCode", "requestId"}
+REFUND = QUERY | {"amount", "transId", "description"}
 IPN = {
     *("amount", "extraData", "message", "orderId", "orderInfo", "orderType", "partnerCode"),
     *("payType", "requestId", "responseTime", "resultCode", "transId"),
@@ -64,6 +65,18 @@ class MoMo:
             "lang": "vi",
         } | changes
         return self._post("query", fields | {"signature": signature(fields, QUERY, key)})
+
+    def refund(self, refund: str, number: Any, amount: Any, key: str = KEY) -> httpx.Response:
+        fields = {
+            "partnerCode": "MOBINET",
+            "requestId": uuid.uuid4().hex,
+            "orderId": refund,
+            "amount": amount,
+            "transId": number,
+            "description": "Hoàn tiền",
+            "lang": "vi",
+        }
+        return self._post("refund", fields | {"signature": signature(fields, REFUND, key)})
 
     def _post(self, operation: str, body: Any) -> httpx.Response:
         return self.client.post(f"/momo/v2/gateway/api/{operation}", json=body)
@@ -201,3 +214,27 @@ def test_another_amount_is_told_as_it_was_paid(momo: MoMo, play: Any, merchant: 
     play(reference="R1", amount=150_000)
     assert event(merchant.calls[0])["amount"] == 150_000
     assert momo.query("R1").json()["amount"] == 150_000
+
+
+def test_refunds_add_up_to_what_was_paid_and_each_is_made_once(
+    momo: MoMo, play: Any, truth: Any
+) -> None:
+    momo.create("R1")
+    number = momo.query("R1").json()["transId"]
+    assert code(momo.refund("F1", number, 50_000)) == (400, 42), (
+        "it has no number before it is paid"
+    )
+    play(reference="R1")
+    number = momo.query("R1").json()["transId"]
+    assert code(momo.refund("F1", number, 50_000, key="another")) == (400, 13)
+    assert code(momo.refund("F1", number, 999)) == (400, 22)
+    assert code(momo.refund("R1", number, 50_000)) == (400, 41), "an id of its own"
+    first = momo.refund("F1", number, 50_000)
+    assert code(first) == (200, 0)
+    assert momo.refund("F1", number, 50_000).json()["transId"] == first.json()["transId"]
+    assert code(momo.refund("F1", number, 60_000)) == (400, 41)
+    assert code(momo.refund("F2", number, 150_001)) == (400, 1081)
+    assert code(momo.refund("F2", number, 150_000)) == (200, 0)
+    listed = momo.query("R1").json()["refundTrans"]
+    assert [(one["orderId"], one["amount"]) for one in listed] == [("F1", 50_000), ("F2", 150_000)]
+    assert truth()["charges"][0]["refunded"] == 200_000

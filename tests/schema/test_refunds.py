@@ -15,7 +15,11 @@ pytest_plugins = ["tests.house"]
 
 gateways = pytest.mark.parametrize(
     ("method", "clearing"),
-    [("VNPAY_QR", "gateway_clearing:vnpay"), ("FPT_PAY", "wallet_clearing")],
+    [
+        ("VNPAY_QR", "gateway_clearing:vnpay"),
+        ("FPT_PAY", "wallet_clearing"),
+        ("MOMO", "gateway_clearing:momo"),
+    ],
 )
 
 
