@@ -61,7 +61,8 @@ def day(
             clock, gateway = Clock(await context.clock()), Obedient()
             given = replace(context, clock=clock, gateways=Gateways([gateway]), heads=heads)
             contracts = iter(range(3000, 3030))
-            house = House(given, clock, gateway, sandbox, contracts, iter(range(1300, 1310)))
+            collectors = iter(range(1300, 1310))
+            house = House(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
             ids = await everything(house)
             while await sealing.seal(given, most=10):
                 pass
