@@ -77,6 +77,8 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
             ws_max_size=256 * 1024,
             access_log=False,
             timeout_graceful_shutdown=25,
+            # A worker that still imports answers no ping: on a busy machine five seconds kill it, again and again.
+            timeout_worker_healthcheck=30,
         )
 
 
