@@ -149,6 +149,15 @@ class Gateway(Protocol):
 
 
 @runtime_checkable
+class Prepares(Protocol):
+    """A gateway whose calls can be verified only with something that must be fetched first."""
+
+    async def prepare(self, call: Call) -> None:
+        """Fetch it, where the call may name it. Raises what stands in the way: let it call again then."""
+        ...
+
+
+@runtime_checkable
 class PaysOut(Gateway, Protocol):
     """A gateway that gives money back. What another has to give back, accounting pays outside of here."""
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from domain.money import Rate
 from domain.refusals import Language
 from domain.staff import Actor
 from integrations.customer import CustomerManagement
@@ -31,6 +32,7 @@ class Terms:
     token_lifetime: timedelta
     session_lifetime: timedelta = timedelta(days=30)
     cash_in_hand_limit: int | None = None
+    usd_rate: Rate | None = None
     four_eyes_above: int = 5_000_000
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
+import structlog
+
 from domain.attempts import Failure
+from domain.calendar import business_date
 from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
+from domain.money import Money
 from domain.payments import Payment
 from resolvers.context import Context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # A FAILED payment with this code was never taken by its gateway: another method may work.
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
@@ -21,6 +29,21 @@ def ready(context: Context, method: PaymentMethod) -> Gateway | None:
     if gateway is None or not gateway.ready():
         raise unavailable(context, method, name)
     return gateway
+
+
+def charged(context: Context, gateway: Gateway, money: Money, now: datetime) -> Money:
+    """
+    Return what the gateway is to be asked for: PayPal takes no đồng, and is asked for dollars.
+
+    Raises GatewayUnavailable where the rate is too old to charge by.
+    """
+    if gateway.name is not GatewayName.PAYPAL:
+        return money
+    rate = context.terms.usd_rate
+    if rate is None or not rate.is_good(business_date(now)):
+        log.error("dollar rate too old", day=rate and rate.day.isoformat())
+        raise unavailable(context, PaymentMethod.PAYPAL, gateway.name)
+    return rate.dollars(money)
 
 
 def unavailable(

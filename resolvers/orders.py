@@ -217,7 +217,7 @@ async def _promise(
             payment_id=payment_id,
             gateway=gateway.name,
             status=AttemptStatus.CREATED,
-            money=order.money,
+            money=gateways.charged(context, gateway, order.money, now),
             created_at=now,
             expires_at=now + context.terms.qr_lifetime,
         )

@@ -251,7 +251,7 @@ def _new(
         payment_id=payment_id,
         gateway=gateway.name,
         status=AttemptStatus.CREATED,
-        money=payment.money,
+        money=gateways.charged(context, gateway, payment.money, now),
         created_at=now,
         expires_at=expires_at,
     )

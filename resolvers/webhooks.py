@@ -15,7 +15,16 @@ from db.transaction import transaction
 from domain.cards import masked
 from domain.cases import CaseKind
 from domain.evidence import Finding
-from domain.gateways import BadCall, Call, Gateway, Notice, Reply, Verdict, WebhookOutcome
+from domain.gateways import (
+    BadCall,
+    Call,
+    Gateway,
+    Notice,
+    Prepares,
+    Reply,
+    Verdict,
+    WebhookOutcome,
+)
 from domain.money import Currency
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
@@ -57,13 +66,18 @@ async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     and asks the gateway to call again.
     """
     try:
-        notices = gateway.read_webhook(call)
+        notices = await _read(gateway, call)
     except BadCall as bad:
         if _quarantine_has_room(gateway, call):
             await _keep(context, gateway, call, None)
         _count(gateway, WebhookOutcome.BAD_SIGNATURE)
         log.warning("webhook refused", gateway=gateway.name, reason=bad.reason)
         return gateway.answer(Verdict.BAD_SIGNATURE)
+    except (
+        Exception
+    ):  # what verifying it takes is not to be had: it is neither believed nor refused
+        log.exception("webhook not read", gateway=gateway.name)
+        return gateway.answer(Verdict.OUR_ERROR)
     verdicts = [await _take(context, gateway, call, notice) for notice in notices]
     return gateway.answer(min(verdicts, key=GRAVEST_FIRST.index, default=Verdict.ACCEPTED))
 
@@ -76,7 +90,7 @@ async def retry(context: Context) -> int:
         notice = None
         try:
             gateway = context.gateways[event.gateway]
-            notice = _read_again(gateway, event)
+            notice = await _read_again(gateway, event)
             await _handle(context, gateway, event, notice)
         except Exception:  # it stays, and keeps no other from its turn
             log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
@@ -102,7 +116,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         return event
     gateway = context.gateways[event.gateway]
     try:
-        notices = gateway.read_webhook(event.call)
+        notices = await _read(gateway, event.call)
     except BadCall as bad:
         raise NotPermitted(
             why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính. Hãy kiểm tra khoá của cổng.",
@@ -128,9 +142,16 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     return after
 
 
-def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:
+async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
+    """Return what a call tells of, verified with what must be fetched for it. Raises BadCall."""
+    if isinstance(gateway, Prepares):
+        await gateway.prepare(call)
+    return gateway.read_webhook(call)
+
+
+async def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:
     """Return what a kept call told of this one event."""
-    notices = {notice.event_id: notice for notice in gateway.read_webhook(event.call)}
+    notices = {notice.event_id: notice for notice in await _read(gateway, event.call)}
     assert event.event_id is not None, "only verified events wait"
     return notices[event.event_id]
 

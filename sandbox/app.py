@@ -19,6 +19,7 @@ from sandbox.door import Door, System
 from sandbox.fpt_pay import FptPay
 from sandbox.hifpt import HiFPT
 from sandbox.momo import MoMo
+from sandbox.paypal import PayPal
 from sandbox.revenue import Revenue
 from sandbox.settings import Settings
 from sandbox.sms import SMS
@@ -30,7 +31,7 @@ from sandbox.world import create
 
 def build(settings: Settings) -> Starlette:
     world = create(settings)
-    gateways = [FptPay(world), VNPay(world), MoMo(world), Bank(world), Stripe(world)]
+    gateways = [FptPay(world), VNPay(world), MoMo(world), Bank(world), Stripe(world), PayPal(world)]
     systems: list[System] = [
         Revenue(world),
         Customer(world),

@@ -37,6 +37,7 @@ def with_query(url: str, query: str) -> str:
 
 
 STATUSES = {
+    "approved": "Đã đồng ý thanh toán.",
     "paid": "Đã thanh toán.",
     "declined": "Giao dịch đã bị từ chối.",
     "expired": "Đã hết hạn chờ thanh toán.",
@@ -46,10 +47,14 @@ STATUSES = {
 
 
 def payment(name: str, charge: Charge, about: str, *, decline: str) -> str:
-    amount = f"{charge.amount:,}".replace(",", ".")
+    amount = (
+        f"{charge.amount:,} ₫".replace(",", ".")
+        if charge.currency == "VND"
+        else f"{charge.amount / 100:,.2f} {charge.currency}"
+    )
     head = (
         f"<h1>{escape(name)} · sandbox</h1><p>{escape(about)}</p>"
-        f'<p class="amount">{amount} ₫</p>'
+        f'<p class="amount">{amount}</p>'
         f"<p><small>{escape(charge.reference)} · hết hạn "
         f"{clock.local_iso(charge.expires_at)}</small></p>"
     )

@@ -124,8 +124,11 @@ class Player:
             if not charge.final:
                 taken = act.outcome in ("paid", "suspicious", "reversed")
                 received = (act.amount or charge.amount) if taken else None
+                # At PayPal the customer only approves: the merchant then takes the money.
+                approves = act.outcome == "paid" and charge.gateway == "paypal"
+                status = "approved" if approves else act.outcome
                 told = {"transfer": act.transfer.model_dump()} if act.transfer else {}
-                charge = self._charges.become(charge, act.outcome, received, act.reason, **told)
+                charge = self._charges.become(charge, status, received, act.reason, **told)
             webhook = self._webhooks.write(
                 charge.gateway,
                 charge.reference,

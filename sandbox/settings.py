@@ -72,6 +72,12 @@ class Bank(BaseModel):
         return _each(self.casso_secret if service == "casso" else self.sepay_secret)[0]
 
 
+class PayPal(BaseModel):
+    client_id: SecretStr = SecretStr("sandbox-paypal-client")
+    client_secret: SecretStr = SecretStr("sandbox-paypal-secret")
+    webhook_id: str = "SANDBOX-WEBHOOK"
+
+
 class Stripe(BaseModel):
     api_key: SecretStr = SecretStr("sandbox-stripe-key")
     webhook_secret: SecretStr = SecretStr("whsec_sandbox-stripe-secret")
@@ -117,6 +123,7 @@ class Settings(BaseSettings):
     momo: MoMo = MoMo()
     bank: Bank = Bank()
     stripe: Stripe = Stripe()
+    paypal: PayPal = PayPal()
 
     @property
     def api_url(self) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import certifi
 
 from db import clock, engine, processes
 from integrations.bank import BankTransfer
@@ -16,6 +19,9 @@ from integrations.hifpt import HiFPT
 from integrations.http import Upstream
 from integrations.keys import KeyRing, Vault, derived
 from integrations.momo import MoMo
+from integrations.paypal import PayPal
+from integrations.paypal_access import Access
+from integrations.paypal_certificates import Certificates
 from integrations.pubsub import RedisBroadcast
 from integrations.revenue import Revenue
 from integrations.sms import Sms
@@ -26,6 +32,7 @@ from resolvers.asking import ASKING_SECONDS
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
+from schema.paypal_settings import PayPal as PayPalSettings
 from schema.setting_sections import Hifpt, InternalSystem
 from schema.setting_sections import Sms as SmsSettings
 from schema.settings import Settings
@@ -63,6 +70,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                 qr_lifetime=settings.qr_lifetime,
                 token_lifetime=settings.token_lifetime,
                 cash_in_hand_limit=settings.cash_in_hand_limit,
+                usd_rate=settings.paypal.usd_rate,
                 four_eyes_above=settings.four_eyes_above,
             ),
             keys=keys_of(settings),
@@ -102,6 +110,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                         access_key=settings.momo.access_key.get_secret_value(),
                         secret_keys=[one.get_secret_value() for one in settings.momo.secret_key],
                     ),
+                    _paypal(settings.paypal, opened),
                     Stripe(
                         opened(_gateway("stripe", settings.stripe.url)),
                         api_key=settings.stripe.api_key.get_secret_value(),
@@ -141,6 +150,27 @@ def keys_of(settings: Settings) -> Keys:
 def _gateway(name: str, url: str, *, read: float = 10.0) -> Upstream:
     """It gives up before the mutation does, since it alone knows whether anything was sent."""
     return Upstream(name, url, read=read, total=ASKING_SECONDS - 1)
+
+
+def _paypal(settings: PayPalSettings, opened: Callable[[Upstream], Upstream]) -> PayPal:
+    http = opened(_gateway("paypal", settings.url))
+    access = Access(
+        http,
+        client_id=settings.client_id.get_secret_value(),
+        client_secret=settings.client_secret.get_secret_value(),
+    )
+    authorities = settings.ca or Path(certifi.where())
+    return PayPal(
+        http,
+        bearer=access,
+        refused=access.forget,
+        webhook_id=settings.webhook_id,
+        certificates=Certificates(
+            opened(Upstream("paypal_certificates", f"https://{settings.cert_host}", total=8)),
+            host=settings.cert_host,
+            authorities=authorities.read_bytes(),
+        ),
+    )
 
 
 def _internal(name: str, system: InternalSystem) -> Upstream:

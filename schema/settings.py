@@ -22,7 +22,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from schema import development_keys
+from schema import development_keys, paypal_settings
+from schema.paypal_settings import PayPal
 from schema.setting_kinds import (
     SANDBOX_BIN,
     Address,
@@ -75,6 +76,7 @@ _SANDBOX: Mapping[str, Mapping[str, str]] = {
         "casso_secret": "sandbox-bank-casso-secret",
         "sepay_secret": "sandbox-bank-sepay-secret",
     },
+    "paypal": paypal_settings.SANDBOX,
 }
 # It has no address: we are told of transfers, and ask nobody.
 _ONLY_CALLS_US = frozenset({"bank"})
@@ -164,6 +166,7 @@ class Settings(BaseSettings):
     momo: Momo
     bank: Bank
     stripe: Stripe
+    paypal: PayPal
     hifpt: Hifpt
     sms: Sms
     sandbox: Sandbox = Sandbox()
@@ -213,6 +216,7 @@ def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
         data[system] = {**url, **defaults, **known}
     data["keys"] = _mapping(data.get("keys"))
     if data["env"] != "production":
+        data["paypal"] = paypal_settings.in_development(data["paypal"])
         data_dir = Path(data.get("data_dir", _DEFAULT_DATA_DIR))
         for make in (
             development_keys.signing,

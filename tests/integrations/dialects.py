@@ -12,7 +12,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Evidence
 from domain.gateways import Call, Gateway, Purchase
 from domain.methods import GatewayName
-from domain.money import Money
+from domain.money import Currency, Money
 from integrations.fpt_pay import FPTPay
 from integrations.http import Upstream
 from integrations.vnpay import VNPay
@@ -33,16 +33,22 @@ ORDER = Purchase(
 )
 
 
+def asked_in(gateway: GatewayName, amount: int = 200_000) -> Money:
+    """Return an amount as this gateway is asked for it: PayPal takes dollars."""
+    return Money(amount, Currency.USD if gateway is GatewayName.PAYPAL else Currency.VND)
+
+
 def attempt(gateway: GatewayName = GatewayName.VNPAY, amount: int = 200_000) -> Attempt:
     return Attempt(
         reference=REFERENCE,
         payment_id="TXN_1",
         gateway=gateway,
         status=AttemptStatus.SENT,
-        money=Money(amount),
+        money=asked_in(gateway, amount),
         created_at=SENT,
         sent_at=SENT,
         expires_at=SENT + timedelta(minutes=15),
+        gateway_id="5O190127TN364715T" if gateway is GatewayName.PAYPAL else None,
     )
 
 
@@ -265,7 +271,11 @@ class FPTPayDialect:
 
 
 def seen_reference(seen: Seen) -> str:
+    if "vnp_TxnRef" in seen.fields:
+        return seen.fields["vnp_TxnRef"]
     if "urlencoded" in seen.headers.get("content-type", ""):
         return dict(parse_qsl(seen.body.decode()))["client_reference_id"]
+    if "purchase_units" in seen.json:
+        return seen.json["purchase_units"][0]["custom_id"]
     names = ("reference", "orderId")
-    return seen.fields.get("vnp_TxnRef") or next(seen.json[it] for it in names if it in seen.json)
+    return next(seen.json[it] for it in names if it in seen.json)

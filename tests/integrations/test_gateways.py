@@ -8,7 +8,6 @@ import pytest
 from domain.evidence import Finding, Grade
 from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
-from domain.money import Money
 from integrations.gateways import Gateways
 from integrations.http import Upstream
 from tests.integrations import counterpart as they
@@ -19,6 +18,7 @@ from tests.integrations.dialects import (
     ORDER,
     REFERENCE,
     Dialect,
+    asked_in,
     attempt,
     seen_reference,
 )
@@ -148,7 +148,7 @@ async def test_an_inquiry_says_what_became_of_the_reference(
     evidence = await inquire(gateway)
     assert (evidence.finding, evidence.grade) == (finding, Grade.E2)
     if finding is Finding.PAID:
-        assert evidence.money == Money(200_000)
+        assert evidence.money == asked_in(gateway.name)
         assert evidence.gateway_id == dialect.gateway_id
 
 
@@ -156,7 +156,7 @@ async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_aske
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.tells("paid", amount=150_000))
-    assert (await inquire(gateway)).money == Money(150_000)
+    assert (await inquire(gateway)).money == asked_in(gateway.name, 150_000)
 
 
 async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(

@@ -1,0 +1,150 @@
+"""PayPal's orders and captures, as far as we read them, and what each says of the money."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from pydantic import Field
+
+from domain.attempts import Failure
+from domain.evidence import Evidence, Finding, Grade
+from domain.money import Currency, Money
+from integrations.wire import Text, Wire
+
+DECLINED = Failure(
+    code="DECLINED",
+    message="PayPal từ chối khoản tiền này. Chưa có khoản tiền nào bị trừ; hãy dùng phương thức khác.",
+)
+_LAPSED = Failure(code="VOIDED", message="Đơn PayPal đã hết hạn.")
+_VALUE = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
+
+
+class _Amount(Wire):
+    currency_code: Any = None
+    value: Any = None
+
+
+class _Link(Wire):
+    href: str
+    rel: str
+
+
+class Capture(Wire):
+    """The money of an order, once it was taken."""
+
+    id: Text
+    status: str | None = None
+    amount: _Amount | None = None
+    custom_id: str | None = None
+
+    @property
+    def reference(self) -> str | None:
+        return self.custom_id
+
+    def evidence(self, source: str, grade: Grade) -> Evidence:
+        finding = {
+            "COMPLETED": Finding.PAID,
+            "PARTIALLY_REFUNDED": Finding.PAID,
+            "REFUNDED": Finding.PAID,
+            "DECLINED": Finding.DECLINED,
+            "FAILED": Finding.DECLINED,
+        }.get(self.status or "", Finding.UNKNOWN)  # PENDING above all: it may come, and may not
+        return Evidence(
+            grade=grade,
+            source=source,
+            finding=finding,
+            money=money(self.amount) if finding is Finding.PAID else None,
+            gateway_id=self.id if finding is Finding.PAID else None,
+            failure=DECLINED if finding is Finding.DECLINED else None,
+        )
+
+
+class _Payments(Wire):
+    captures: list[Capture] = Field(default_factory=list[Capture])
+
+
+class _Unit(Wire):
+    custom_id: str | None = None
+    payments: _Payments | None = None
+
+
+class Order(Wire):
+    """What the customer approves. Complete or not, only its capture says that money came."""
+
+    id: Text
+    status: str | None = None
+    purchase_units: list[_Unit] = Field(default_factory=list[_Unit])
+    links: list[_Link] = Field(default_factory=list[_Link])
+
+    @property
+    def reference(self) -> str | None:
+        return self.purchase_units[0].custom_id if self.purchase_units else None
+
+    @property
+    def url(self) -> str | None:
+        """Where the customer approves it."""
+        found = [one.href for one in self.links if one.rel in {"payer-action", "approve"}]
+        known = found and re.fullmatch(r"https?://[!-~]{3,2000}", found[0], re.ASCII)
+        return found[0] if known else None
+
+    @property
+    def is_approved(self) -> bool:
+        return self.status == "APPROVED"
+
+    def evidence(self, source: str, grade: Grade) -> Evidence:
+        for unit in self.purchase_units:
+            if unit.payments and unit.payments.captures:
+                return unit.payments.captures[-1].evidence(source, grade)
+        finding = {
+            "CREATED": Finding.UNPAID,
+            "SAVED": Finding.UNPAID,
+            "PAYER_ACTION_REQUIRED": Finding.UNPAID,
+            "APPROVED": Finding.UNPAID,
+            "VOIDED": Finding.EXPIRED,
+        }.get(self.status or "", Finding.UNKNOWN)
+        return Evidence(
+            grade=grade,
+            source=source,
+            finding=finding,
+            gateway_id=self.id,
+            payment_url=self.url if finding is Finding.UNPAID else None,
+            failure=_LAPSED if finding is Finding.EXPIRED else None,
+        )
+
+
+class _Detail(Wire):
+    issue: str | None = None
+
+
+class Problem(Wire):
+    """How PayPal says no: a name, and what it is about."""
+
+    name: Text
+    details: list[_Detail] = Field(default_factory=list[_Detail])
+
+    @property
+    def issue(self) -> str:
+        issues = [one.issue for one in self.details if one.issue]
+        return issues[0] if issues else self.name
+
+
+class Event(Wire):
+    id: Text
+    event_type: str = ""
+    resource: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+def to_wire(amount: Money) -> dict[str, str]:
+    """Return an amount as PayPal writes it: in dollars, with two digits of cents."""
+    assert amount.currency is Currency.USD
+    value = f"{amount.amount // 100}.{amount.amount % 100:02}"
+    return {"currency_code": "USD", "value": value}
+
+
+def money(amount: _Amount | None) -> Money | None:
+    """Return what was paid; None if it is no exact amount of a currency that we know."""
+    if amount is None or amount.currency_code != "USD" or not isinstance(amount.value, str):
+        return None
+    found = _VALUE.fullmatch(amount.value)
+    return Money(int(found[1]) * 100 + int(found[2]), Currency.USD) if found else None
