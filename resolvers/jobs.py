@@ -77,8 +77,8 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
             return max(quota, (now - claimed) / 2)
         await _unconfirmed(context, payment, attempt.reference)
         return None
-    # Inside the quota a confirmation waits for it; silence is left to the table of inquiries.
-    return quota if evidence is None and payment.is_final else None
+    # Inside the quota what was said waits for it; silence is left to the table of inquiries.
+    return quota if evidence is None and payment.status is not PaymentStatus.SUCCESS else None
 
 
 async def _unconfirmed(context: Context, payment: Payment, reference: str) -> None:

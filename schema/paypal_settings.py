@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, FilePath
+from pydantic_settings import NoDecode
 
 from domain.money import Rate
 from schema.setting_kinds import Address, Secret
@@ -57,4 +58,4 @@ class PayPal(BaseModel):
     cert_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{3,200}(:\d{1,5})?$")]
     ca: FilePath | None = None
     """Who vouches for the certificates; None: the public authorities."""
-    usd_rate: Annotated[Rate, BeforeValidator(_rate)]
+    usd_rate: Annotated[Rate, BeforeValidator(_rate), NoDecode]

@@ -1,0 +1,367 @@
+"""PayPal to the letter: its printed signatures, whose certificate is believed, and when money is captured."""
+
+import json
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+
+from domain.attempts import AttemptStatus
+from domain.evidence import Finding, Grade
+from domain.gateways import BadCall, Call
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from integrations import paypal_certificates as certificates
+from integrations.http import NotSent, Upstream
+from integrations.paypal import PayPal
+from integrations.paypal_access import Access
+from integrations.paypal_certificates import Certificates, Unreachable
+from tests.integrations import counterpart as they
+from tests.integrations.counterpart import Counterpart, says
+from tests.integrations.dialects import NOW, ORDER, REFERENCE, attempt, told_by
+from tests.integrations.paypal_dialect import (
+    CAPTURE_ID,
+    ORDER_ID,
+    PAGE,
+    WEBHOOK_ID,
+    PayPalDialect,
+    capture,
+    event,
+    order,
+    paypal_call,
+    problem,
+    signed_by,
+)
+from tests.integrations.paypal_dialect import certificates as believed
+
+VECTORS: list[dict[str, Any]] = json.loads(
+    Path(__file__).with_name("card_vectors.json").read_text()
+)["paypal"]
+OURS = PayPalDialect()
+ATTEMPT = attempt(GatewayName.PAYPAL, 770)
+OPEN = replace(ATTEMPT, status=AttemptStatus.ACCEPTED)
+
+
+@pytest.fixture
+def paypal(http: Upstream) -> PayPal:
+    return OURS.gateway(http)
+
+
+def paid() -> bytes:
+    return event("PAYMENT.CAPTURE.COMPLETED", capture())
+
+
+# An order
+
+
+async def test_an_order_is_asked_for_in_dollars_with_our_reference(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await paypal.start(ATTEMPT, ORDER, now=NOW)
+    (seen,) = counterpart.seen
+    assert (seen.method, seen.path) == ("POST", "/v2/checkout/orders")
+    assert seen.headers["paypal-request-id"] == REFERENCE
+    assert seen.json["intent"] == "CAPTURE"
+    (unit,) = seen.json["purchase_units"]
+    assert unit["amount"] == {"currency_code": "USD", "value": "7.70"}
+    assert {unit[name] for name in ("reference_id", "custom_id", "invoice_id")} == {REFERENCE}
+    assert (evidence.payment_url, evidence.gateway_id) == (PAGE, ORDER_ID)
+
+
+async def test_without_a_token_nothing_is_asked_for(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    access = Access(http, client_id="us", client_secret="secret")
+    silent = PayPal(
+        http, bearer=access, refused=access.forget, webhook_id="W", certificates=believed(http)
+    )
+    counterpart.always(they.server_error)
+    evidence = await silent.start(ATTEMPT, ORDER, now=NOW)
+    assert evidence.finding is Finding.NOT_SENT
+    assert {seen.path for seen in counterpart.seen} == {"/v1/oauth2/token"}
+
+
+async def test_a_token_is_fetched_once_and_again_when_it_was_refused(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    access = Access(http, client_id="us", client_secret="secret")
+    counterpart.always(says({"access_token": "A21", "expires_in": 32400}))
+    assert [await access(), await access()] == ["Bearer A21"] * 2
+    (seen,) = counterpart.seen
+    assert seen.headers["authorization"] == "Basic dXM6c2VjcmV0"
+    assert seen.body == b"grant_type=client_credentials"
+    access.forget()
+    await access()
+    assert len(counterpart.seen) == 2
+    counterpart.always(says({"error": "invalid_client"}, 401))
+    access.forget()
+    with pytest.raises(NotSent):
+        await access()
+
+
+# To capture
+
+
+async def test_an_approved_order_is_captured_under_a_key_of_its_own(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(
+        says(order("APPROVED")), says(order("COMPLETED", REFERENCE, capture(amount=770)), 201)
+    )
+    evidence = await paypal.inquire(OPEN, now=NOW)
+    asked, captured = counterpart.seen
+    assert (asked.method, captured.method) == ("GET", "POST")
+    assert captured.path == f"/v2/checkout/orders/{ORDER_ID}/capture"
+    assert captured.headers["paypal-request-id"] == f"{REFERENCE}-capture"
+    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.money, evidence.gateway_id) == (Money(770, Currency.USD), CAPTURE_ID)
+
+
+@pytest.mark.parametrize(
+    "status", [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED, AttemptStatus.DECLINED]
+)
+async def test_nothing_is_captured_for_a_payment_that_has_ended(
+    paypal: PayPal, counterpart: Counterpart, status: AttemptStatus
+) -> None:
+    counterpart.always(says(order("APPROVED")))
+    assert (
+        await paypal.inquire(replace(ATTEMPT, status=status), now=NOW)
+    ).finding is Finding.UNPAID
+    assert [seen.method for seen in counterpart.seen] == ["GET"]
+
+
+@pytest.mark.parametrize("silence", [they.silence, they.reset, they.server_error, they.truncated])
+async def test_a_capture_without_an_answer_is_unknown_and_sent_once(
+    paypal: PayPal, counterpart: Counterpart, silence: they.Act
+) -> None:
+    counterpart.will(says(order("APPROVED")), silence)
+    assert (await paypal.inquire(OPEN, now=NOW)).finding is Finding.UNKNOWN
+    assert len(counterpart.seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("issue", "finding"),
+    [
+        ("INSTRUMENT_DECLINED", Finding.DECLINED),
+        ("TRANSACTION_REFUSED", Finding.DECLINED),
+        ("ORDER_ALREADY_CAPTURED", Finding.UNKNOWN),
+        ("ORDER_NOT_APPROVED", Finding.UNKNOWN),
+        ("ANYTHING_NEW", Finding.UNKNOWN),
+    ],
+)
+async def test_a_refused_capture_is_a_decline_only_where_it_leaves_no_doubt(
+    paypal: PayPal, counterpart: Counterpart, issue: str, finding: Finding
+) -> None:
+    counterpart.will(says(order("APPROVED")), problem("UNPROCESSABLE_ENTITY", issue, 422))
+    evidence = await paypal.inquire(OPEN, now=NOW)
+    assert evidence.finding is finding
+
+
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        ("COMPLETED", Finding.PAID),
+        ("REFUNDED", Finding.PAID),
+        ("PARTIALLY_REFUNDED", Finding.PAID),
+        ("DECLINED", Finding.DECLINED),
+        ("FAILED", Finding.DECLINED),
+        ("PENDING", Finding.UNKNOWN),
+        ("SOMETHING_NEW", Finding.UNKNOWN),
+    ],
+)
+async def test_an_order_that_is_complete_is_what_its_capture_is(
+    paypal: PayPal, counterpart: Counterpart, status: str, finding: Finding
+) -> None:
+    counterpart.will(says(order("COMPLETED", REFERENCE, capture(status))))
+    assert (await paypal.inquire(OPEN, now=NOW)).finding is finding
+
+
+async def test_an_order_whose_number_never_came_can_be_captured_by_nobody(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    lost = replace(ATTEMPT, gateway_id=None, status=AttemptStatus.UNKNOWN)
+    assert (await paypal.inquire(lost, now=NOW)).finding is Finding.UNPAID
+    assert counterpart.seen == []
+
+
+async def test_what_was_paid_is_asked_for_by_its_captures_number(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(says(capture()))
+    known = replace(ATTEMPT, gateway_id=CAPTURE_ID, paid_under=(CAPTURE_ID,))
+    assert (await paypal.inquire(known, now=NOW)).finding is Finding.PAID
+    assert counterpart.seen[0].path == f"/v2/payments/captures/{CAPTURE_ID}"
+
+
+@pytest.mark.parametrize("value", ["2000", "2000.0", "2e3", "-1.00", "2000.001", 2000, None])
+def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
+    paypal: PayPal, value: Any
+) -> None:
+    about = capture() | {"amount": {"currency_code": "USD", "value": value}}
+    said = told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+    assert (said.finding, said.money) == (Finding.PAID, None)
+
+
+def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
+    about = capture() | {"amount": {"currency_code": "EUR", "value": "2000.00"}}
+    assert told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about))).money is None
+
+
+# To be told
+
+
+def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
+    said = told_by(paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED"))))
+    assert (said.finding, said.grade) == (Finding.UNKNOWN, Grade.E1)
+
+
+@pytest.mark.parametrize("type", ["PAYMENT.CAPTURE.REFUNDED", "BILLING.PLAN.CREATED", ""])
+def test_what_is_not_about_money_that_came_is_kept_and_no_more(paypal: PayPal, type: str) -> None:
+    (notice,) = paypal.read_webhook(paypal_call(event(type, {"id": "X"})))
+    assert (notice.event_id, notice.reference, notice.evidence) == ("WH-1", None, None)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_every_printed_checksum_and_signature_holds(vector: dict[str, Any]) -> None:
+    body = vector.get("payload", vector["canonical"]).encode()
+    if "|" not in vector["canonical"]:
+        assert str(zlib.crc32(body)) == vector["expected"]
+        return
+    id, time, webhook_id, _ = vector["canonical"].split("|")
+    message = certificates.signed_message(id, time, webhook_id, body)
+    assert message == vector["canonical"].encode()
+    if "certificate_pem" in vector:
+        certificate = x509.load_pem_x509_certificate(vector["certificate_pem"].encode())
+        certificates.check_signature(certificate, message, vector["expected"])
+        changed = certificates.signed_message(id, time, "another", body)
+        with pytest.raises(BadCall, match="verify"):
+            certificates.check_signature(certificate, changed, vector["expected"])
+
+
+def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upstream) -> None:
+    vector = next(one for one in VECTORS if "certificate_pem" in one)
+    url = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-2"
+    known = believed(http)
+    known._kept[url] = (x509.load_pem_x509_certificate(vector["certificate_pem"].encode()),)
+    call = Call(
+        method="POST",
+        query="",
+        headers={
+            "PAYPAL-TRANSMISSION-ID": vector["transmission_id"],
+            "PAYPAL-TRANSMISSION-TIME": vector["transmission_time"],
+            "PAYPAL-TRANSMISSION-SIG": vector["expected"],
+            "PAYPAL-CERT-URL": url,
+            "PAYPAL-AUTH-ALGO": "SHA256withRSA",
+        },
+        body=vector["payload"].encode(),
+        received_at=datetime(2017, 3, 30, 20, 4, 6, tzinfo=UTC),
+    )
+    with pytest.raises(BadCall, match="trust"):
+        known.check(call, vector["webhook_id"])
+
+
+@pytest.mark.parametrize(
+    ("call", "why"),
+    [
+        (paypal_call(paid(), webhook_id="another"), "verify"),
+        (paypal_call(paid(), key=signed_by("elsewhere.paypal.com")[0]), "verify"),
+        (paypal_call(paid(), **{"paypal-auth-algo": "SHA1withRSA"}), "kind"),
+        (paypal_call(paid(), **{"paypal-transmission-sig": "%%%"}), "verify"),
+        (paypal_call(paid(), **{"paypal-transmission-id": ""}), "missing"),
+        (paypal_call(paid(), at=NOW + timedelta(minutes=6)), "future"),
+        (paypal_call(paid(), at=NOW - timedelta(days=4)), "too old"),
+    ],
+    ids=["webhook", "key", "algorithm", "no base64", "missing", "future", "old"],
+)
+def test_a_call_that_is_not_theirs_or_not_for_us_is_refused(
+    paypal: PayPal, call: Call, why: str
+) -> None:
+    with pytest.raises(BadCall, match=why):
+        paypal.read_webhook(call)
+
+
+def test_a_call_that_had_to_be_repeated_for_days_is_believed(paypal: PayPal) -> None:
+    assert told_by(paypal, paypal_call(paid(), at=NOW - timedelta(days=3)))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://api.paypal.com/cert",
+        "https://api.paypal.com.evil.vn/cert",
+        "https://evilpaypal.com/cert",
+        "https://evil.vn/api.paypal.com",
+        "https://api.paypal.com@evil.vn/cert",
+        "https://me@api.paypal.com/cert",
+        "https://api.paypal.com:8443/cert",
+        "https://api.paypal.com:x/cert",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+async def test_a_certificate_is_fetched_from_nobody_else(
+    http: Upstream, counterpart: Counterpart, url: str
+) -> None:
+    call = paypal_call(paid(), **{"paypal-cert-url": url})
+    known = believed(http)
+    await known.fetch(call)
+    assert counterpart.seen == []
+    with pytest.raises(BadCall, match="signature"):
+        known.check(call, WEBHOOK_ID)
+
+
+@pytest.mark.parametrize(
+    ("name", "authority"),
+    [("www.paypal.com", "theirs"), ("messageverificationcerts.paypal.com", "somebody's")],
+    ids=["made out for something else", "by another authority"],
+)
+async def test_a_certificate_that_is_not_the_signers_is_not_believed(
+    http: Upstream, counterpart: Counterpart, name: str, authority: str
+) -> None:
+    key, pem = signed_by(name, authority)
+    known, call = await fetched(http, counterpart, pem, key)
+    with pytest.raises(BadCall, match="trust"):
+        known.check(call, WEBHOOK_ID)
+
+
+async def test_a_certificate_that_has_lapsed_is_not_believed(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    key, pem = signed_by()
+    known, call = await fetched(http, counterpart, pem, key)
+    known.check(call, WEBHOOK_ID)
+    with pytest.raises(BadCall, match="trust"):
+        known.check(replace(call, received_at=NOW + timedelta(days=60)), WEBHOOK_ID)
+
+
+async def test_a_certificate_is_fetched_once_and_what_is_none_says_nothing(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    key, pem = signed_by()
+    known, call = await fetched(http, counterpart, pem, key)
+    await known.fetch(call)
+    assert len(counterpart.seen) == 1
+    counterpart.always(says(b"no certificate"))
+    other = replace(
+        call, headers=dict(call.headers) | {"paypal-cert-url": f"{counterpart.url}/other"}
+    )
+    with pytest.raises(Unreachable):
+        await known.fetch(other)
+
+
+async def fetched(
+    http: Upstream, counterpart: Counterpart, pem: bytes, key: Any
+) -> tuple[Certificates, Call]:
+    """Return what a call of a local PayPal is checked with, its certificate fetched from there."""
+    counterpart.will(says(pem))
+    host = counterpart.url.removeprefix("http://")
+    url = f"{counterpart.url}/v1/notifications/certs/CERT-9"
+    call = paypal_call(paid(), key=key, **{"paypal-cert-url": url})
+    known = believed(http, host)
+    await known.fetch(call)
+    return known, call
