@@ -19,7 +19,7 @@ from integrations.http import Upstream
 from integrations.paypal import PayPal
 from integrations.paypal_certificates import Certificates
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE
 
 WEBHOOK_ID = "96605875FF6516633"
 CERT_URL = "https://api.paypal.com/v1/notifications/certs/CERT-1"
@@ -152,6 +152,8 @@ def certificates(http: Upstream, host: str = "paypal.com") -> Certificates:
 class PayPalDialect:
     name = GatewayName.PAYPAL
     gateway_id = CAPTURE_ID
+    reference = REFERENCE
+    outcomes = ALL
 
     def gateway(self, http: Upstream) -> PayPal:
         return PayPal(
