@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 
+from domain.methods import PaymentMethod
+from domain.refusals import InvalidInput
+
 # Together, or in the groups that are printed on a card; a part of something longer is none.
 _DIGITS = re.compile(
     r"(?<![\w.])(?:\d{13,19}"
@@ -55,3 +58,24 @@ def _check_digit_holds(digits: str) -> bool:
     """Luhn: every second digit from the right is doubled, and the sum of all digits ends in 0."""
     values = [int(digit) for digit in reversed(digits)]
     return sum(values[::2] + [sum(divmod(2 * value, 10)) for value in values[1::2]]) % 10 == 0
+
+
+_TOKEN = re.compile(r"(?:pm|tok)_[A-Za-z0-9_]{1,250}", re.ASCII)
+
+
+def check_token(method: PaymentMethod, token: str | None) -> None:
+    """Raise InvalidInput for a card token that is none, or that comes with another method."""
+    if token is None:
+        return
+    if method is not PaymentMethod.CARD:
+        raise InvalidInput(
+            field="paymentToken",
+            problem_vi="chỉ dùng với phương thức CARD; hãy bỏ trống.",
+            problem_en="goes with the method CARD only; leave it out.",
+        )
+    if not _TOKEN.fullmatch(token):
+        raise InvalidInput(
+            field="paymentToken",
+            problem_vi="cần mã thẻ mà cổng thẻ cấp cho ứng dụng (pm_… hoặc tok_…).",
+            problem_en="needs what the card gateway gave the app for the card (pm_… or tok_…).",
+        )

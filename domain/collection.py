@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +13,6 @@ from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused
 
 MOST_ITEMS = 50
-_TOKEN = re.compile(r"(?:pm|tok)_[A-Za-z0-9_]{1,250}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,24 +77,6 @@ def check_items(items: Sequence[Item]) -> None:
                 problem_en=f"{item.id} is repeated.",
             )
         seen.add((item.type, item.id))
-
-
-def check_token(asked: ProcessPayment) -> None:
-    """Raise InvalidInput for a card token that is none, or that comes with another method."""
-    if asked.card_token is None:
-        return
-    if asked.method is not PaymentMethod.CARD:
-        raise InvalidInput(
-            field="paymentToken",
-            problem_vi="chỉ dùng với phương thức CARD; hãy bỏ trống.",
-            problem_en="goes with the method CARD only; leave it out.",
-        )
-    if not _TOKEN.fullmatch(asked.card_token):
-        raise InvalidInput(
-            field="paymentToken",
-            problem_vi="cần mã thẻ mà cổng thẻ cấp cho ứng dụng (pm_… hoặc tok_…).",
-            problem_en="needs what the card gateway gave the app for the card (pm_… or tok_…).",
-        )
 
 
 def check_owed(

@@ -6,12 +6,13 @@ A merchant's generic order: its own reference, an amount, a currency.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from domain.bills import BillAlreadyPaid, BillLocked
+from domain.cards import check_token
 from domain.methods import STAFF_MONEY, PaymentMethod
 from domain.money import LARGEST, Currency, Money
 from domain.refusals import InvalidInput
@@ -66,13 +67,14 @@ class CreateOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayOrder:
-    """`amount` is the order's own; `return_url` is where the result page sends the payer on to."""
+    """`amount` is the order's own; `return_url` is where the result page sends the payer on to; `card_token` as in ProcessPayment."""
 
     idempotency_key: str
     order_id: str
     amount: int
     method: PaymentMethod
     return_url: str | None = None
+    card_token: str | None = field(default=None, repr=False)
 
     @property
     def facts(self) -> dict[str, object]:
@@ -81,6 +83,7 @@ class PayOrder:
             "amount": self.amount,
             "method": self.method,
             "return_url": self.return_url,
+            "card": self.card_token,
         }
 
 
@@ -100,6 +103,7 @@ def check_order(asked: CreateOrder) -> None:
 def check_payment(asked: PayOrder) -> None:
     """Raise InvalidInput where no order at all could be paid like this."""
     _check_amount(asked.amount)
+    check_token(asked.method, asked.card_token)
     if asked.method in STAFF_MONEY:
         raise InvalidInput(
             field="method",

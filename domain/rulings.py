@@ -51,7 +51,7 @@ def rule(payment: Payment, case: Case, wanted: CaseDecision, now: datetime) -> D
     assert case.standing is not None, "it is about a payment"
     match wanted:
         case CaseDecision.APPLY if case.of_record:
-            return _record_again(payment, now)
+            return _record_again(payment, case.standing, now)
         case CaseDecision.APPLY:
             return _apply(payment, case, case.standing, now)
         case CaseDecision.CREDIT:
@@ -108,12 +108,18 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
     )
 
 
-def _record_again(payment: Payment, now: datetime) -> Decision:
+def _record_again(payment: Payment, standing: Standing, now: datetime) -> Decision:
     if payment.posting_status is not PostingStatus.FAILED:
         raise _unruly(
             payment,
             "Revenue đang ghi nhận hoặc đã ghi nhận. Hãy tải lại giao dịch.",
             "Revenue has recorded it, or is about to. Load the payment again.",
+        )
+    if standing.receivable < payment.amount:
+        raise _unruly(
+            payment,
+            "đã hoàn hoặc huỷ một phần hay toàn bộ. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
+            "it was reversed, in part or whole. Decide CREDIT or REFUND if money is left, else CLOSE.",
         )
     again = payment.noted(now, posting_status=PostingStatus.PENDING)
     return Decision(payment=again, attempt=payment.attempt, effect=Effect.RECORD)

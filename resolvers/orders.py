@@ -95,7 +95,7 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
         assert repeated is not None
         return repeated
     claim = Claimed(actor_id=actor.id, operation=PAY, key=asked.idempotency_key)
-    purchase = _purchase(context, payment, gateway)
+    purchase = _purchase(context, payment, gateway, asked.card_token)
     return Processed(payment=await ask(context, claim, payment, gateway, purchase))
 
 
@@ -269,7 +269,9 @@ async def _check_free(order: Order) -> None:
     )
 
 
-def _purchase(context: Context, payment: Payment, gateway: Gateway) -> Purchase:
+def _purchase(
+    context: Context, payment: Payment, gateway: Gateway, card_token: str | None
+) -> Purchase:
     assert payment.order is not None
     return Purchase(
         description=f"Thanh toan don hang {payment.order.reference}",
@@ -277,5 +279,6 @@ def _purchase(context: Context, payment: Payment, gateway: Gateway) -> Purchase:
         customer_phone=None,
         client_ip=context.client_ip,
         return_url=context.confirmation_link(payment.receipt_token),
+        card_token=card_token,
         notify_url=gateways.notify_url(context, gateway.name),
     )

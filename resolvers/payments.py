@@ -20,6 +20,7 @@ from domain import collection
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import BillAlreadyPaid
 from domain.calendar import business_date
+from domain.cards import check_token
 from domain.collection import ProcessPayment
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
@@ -71,7 +72,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     actor = check(context.actor, Operation.COLLECT)
     check_key(asked.idempotency_key)
     collection.check_items(asked.items)
-    collection.check_token(asked)
+    check_token(asked.method, asked.card_token)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
     if (replayed := await _replayed(context, actor, asked, print_)) is not None:

@@ -33,10 +33,20 @@ class PayOrderInput:
     order_id: strawberry.ID
     amount: Amount
     method: PaymentMethod
+    payment_token: str | None = strawberry.field(
+        default=None, description="A card's token at the card gateway, for CARD only."
+    )
     return_url: str | None = None
 
     def to_domain(self) -> orders.PayOrder:
-        return orders.PayOrder(**vars(self))
+        return orders.PayOrder(
+            idempotency_key=self.idempotency_key,
+            order_id=self.order_id,
+            amount=self.amount,
+            method=self.method,
+            return_url=self.return_url,
+            card_token=self.payment_token,
+        )
 
 
 @strawberry.type

@@ -27,6 +27,7 @@ CHANGED: dict[str, list[Any]] = {
         (replace(ITEM, type=ItemType.FEE),),
     ],
     "customer_phone": ["0987654321"],
+    "card_token": ["tok_visa"],
     "notify": [NotifyWish(hifpt=False), NotifyWish(sms_zalo=False), NotifyWish(email=True)],
 }
 

@@ -62,7 +62,7 @@ SUCCESS  exact    PAID_TWICE                        | -                 ·+credi
 SUCCESS  exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
 SUCCESS  foreign  PAID_TWICE                        | -                 no                ·+refund          no
 refused  exact    record                            | record            ·+credit          ·+refund          no
-refused  none     record                            | record            no                no                ·
+refused  none     record                            | no                no                no                ·
 cash     exact    record                            | record            ·+credit          void              no
 office   exact    record                            | record            ·+credit          ·+refund          no
 """

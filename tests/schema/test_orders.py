@@ -303,3 +303,17 @@ def test_the_result_page_sends_the_payer_back_to_the_shop(
 
 def effects(api: Api) -> dict[str, Any]:
     return {name: rows for name, rows in api.dump().items() if name not in {"audit_event", "audit_link", "seal"}}  # fmt: skip
+
+
+def test_a_card_token_goes_with_a_card_only(api: Api, shop: str) -> None:
+    order = created(api, shop)["order"]
+    before = effects(api)
+    refused = paying(api, shop, order, paymentToken="tok_visa")
+    assert (code(refused), refused["errors"][0]["field"]) == ("INVALID_INPUT", "paymentToken")
+    assert effects(api) == before
+
+
+def test_an_order_is_paid_by_a_card_that_the_app_has_a_token_of(api: Api, shop: str) -> None:
+    order = created(api, shop)["order"]
+    paying(api, shop, order, method="CARD", paymentToken="tok_visa")
+    until(lambda: seen(api, shop, order)["status"] == "PAID", why="the card was not charged")
