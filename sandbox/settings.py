@@ -63,7 +63,6 @@ class Bank(BaseModel):
 
     bin: str = "999999"
     account: str = "MOBINETSANDBOX"
-    account_name: str = "FPT TELECOM"
     casso_secret: SecretStr = SecretStr("sandbox-bank-casso-secret")
     sepay_secret: SecretStr = SecretStr("sandbox-bank-sepay-secret")
 
