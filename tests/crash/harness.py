@@ -25,8 +25,8 @@ from typing import Any, TypeVar, cast
 from urllib.parse import parse_qs
 
 from schema.settings import Settings
-from tests.crash.flows import SANDBOX
 from tests.crash.judge import violations
+from tests.crash.subjects import SANDBOX
 from tests.house import ROOT, Sandbox
 
 Json = dict[str, Any]

@@ -25,14 +25,18 @@ import uvloop
 
 import integrations.http
 from db import engine
+from db.invariants import examination
 from integrations.embedded.process import die_with_parent
+from integrations.heads import Heads
 from resolvers.context import Context
+from resolvers.invariants import prove
 from schema.bootstrap import running
 from schema.settings import Settings, load
 from tests.crash import night
-from tests.crash.flows import FLOWS, Heard, Subject, again, asker, nobody
+from tests.crash.flows import FLOWS, again
 from tests.crash.plants import PLANTS
 from tests.crash.steps import Kill, numbered
+from tests.crash.subjects import Heard, Subject, asker, nobody
 
 Json = Any
 SIDE_BY_SIDE = 4
@@ -122,8 +126,23 @@ async def recover(context: Context, order: Json) -> Json:
     return asdict(passed)
 
 
+async def verify(context: Context, order: Json) -> Json:
+    """Ask what `mobinet verify --signatures` asks."""
+    settings = load()
+    assert settings.database_url is not None
+    heads = Heads(settings.data_dir / "heads.log")
+    async with examination(settings.database_url.get_secret_value()) as connection:
+        found = prove(connection, context.keys.receipts, heads, signatures=True)
+        broken = [
+            f"{one.name}: {row.table} {row.row} {row.why}"
+            async for one in found
+            for row in one.rows
+        ]
+    return {"broken": broken}
+
+
 ORDERS: dict[str, Callable[[Context, Json], Awaitable[Json]]] = {
-    one.__name__: one for one in (prepare, act, repeat, recover)
+    one.__name__: one for one in (prepare, act, repeat, recover, verify)
 }
 
 

@@ -1,0 +1,197 @@
+"""
+What is there before a flow begins: a contract of its own, its collector, and the payment so far.
+
+What is prepared is committed, and known by a `Subject`: any process can act on it, again and again,
+as a client that repeats itself, a gateway that calls again, and a worker that starts over do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import httpx
+
+from db import engine
+from domain.cases import Case, CaseDecision
+from domain.collection import NotifyWish, ProcessPayment
+from domain.hand_ins import HandIn, SubmitHandIn
+from domain.methods import PaymentMethod
+from domain.payments import Payment
+from resolvers import hand_ins, inquiries, jobs, payments, reversals, rulings, sessions
+from resolvers.context import Context
+from tests.domain.builders import bill_item
+
+SANDBOX = "CRASH_SANDBOX"  # the variable that says where it answers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One contract of its own, its collector, and the payment that was prepared for it, if any."""
+
+    flow: str
+    contract: str
+    staff: str
+    key: str
+    bill: str = ""
+    amount: int = 0
+    token: str = ""
+    payment: str = ""
+    reference: str = ""
+    hand_in: str = ""
+    reversal: str = ""
+    case: str = ""
+    heard: Heard | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a gateway called about it, as it came; `body` as text."""
+
+    path: str
+    method: str
+    query: str
+    headers: dict[str, str]
+    body: str
+
+
+Prepare = Callable[[Context, Subject], Awaitable[Subject]]
+
+
+async def owing(context: Context, subject: Subject) -> Subject:
+    """A bill that is owed, and its collector, logged in."""
+    first = (await context.revenue.bills(subject.contract))[0]
+    login = await sessions.login(
+        context, staff_id=subject.staff, password=f"mobinet{subject.staff}"
+    )
+    return replace(subject, bill=first.bill_number, amount=first.amount, token=login.access_token)
+
+
+def open_by(method: PaymentMethod) -> Prepare:
+    """A payment that was asked for, and that nothing was heard of since."""
+
+    async def prepare(context: Context, subject: Subject) -> Subject:
+        subject = await owing(context, subject)
+        return await opened(context, subject, method)
+
+    return prepare
+
+
+def paid_by(method: PaymentMethod, *, amount: int = 0) -> Prepare:
+    """A payment that its customer has paid, while the gateway's call was lost."""
+
+    async def prepare(context: Context, subject: Subject) -> Subject:
+        subject = await open_by(method)(context, subject)
+        await customer_pays(context, subject.reference, amount=amount and subject.amount + amount)
+        return subject
+
+    return prepare
+
+
+async def ended_then_paid(context: Context, subject: Subject) -> Subject:
+    """A QR that was cancelled, and that its customer has paid all the same."""
+    subject = await open_by(PaymentMethod.VNPAY_QR)(context, subject)
+    await inquiries.cancel(await asker(context, subject), subject.payment, reason="left the house")
+    await customer_pays(context, subject.reference)
+    return subject
+
+
+async def recorded(context: Context, subject: Subject) -> Subject:
+    """A success that Revenue has recorded, and of which Debt knows nothing yet."""
+    subject = await open_by(PaymentMethod.CASH)(context, subject)
+    await jobs.record_payment(nobody(context), subject.payment)
+    return subject
+
+
+async def handed_in(context: Context, subject: Subject) -> Subject:
+    """Cash on its way to the office, which a cashier is about to count."""
+    subject = await open_by(PaymentMethod.CASH)(context, subject)
+    hand_in = await submit(await asker(context, subject), subject)
+    cashier = await sessions.login(context, staff_id="CA001", password="mobinetCA001")
+    return replace(subject, token=cashier.access_token, hand_in=hand_in.id)
+
+
+async def refundable(context: Context, subject: Subject) -> Subject:
+    """A success by the wallet, before which somebody of finance sits."""
+    subject = await paid_by(PaymentMethod.FPT_PAY)(context, subject)
+    await inquiries.verify(await asker(context, subject), subject.payment)
+    finance = await sessions.login(context, staff_id="FI001", password="mobinetFI001")
+    return replace(subject, token=finance.access_token)
+
+
+async def voided(context: Context, subject: Subject) -> Subject:
+    """Cash that Revenue and Debt know of, and that was voided since."""
+    subject = await recorded(context, subject)
+    await jobs.settle_debt(context, subject.payment)
+    done = await void(await asker(context, subject), subject)
+    return replace(subject, reversal=done.reversal.id)
+
+
+async def half_decided(context: Context, subject: Subject) -> Subject:
+    """Too little came, and one of two people has said to give it back."""
+    subject = await paid_by(PaymentMethod.FPT_PAY, amount=-1000)(context, subject)
+    await inquiries.verify(await asker(context, subject), subject.payment)
+    case = await engine.fetchval("select id from money_case where payment = $1", subject.payment)
+    for staff_id in ("FI001", "FI002"):
+        login = await sessions.login(context, staff_id=staff_id, password=f"mobinet{staff_id}")
+        subject = replace(subject, token=login.access_token, case=case)
+        if staff_id == "FI001":
+            await decide(await asker(context, subject), subject)
+    return subject
+
+
+# ── what clients and customers do ────────────────────────────────────────────────────────────────
+
+
+async def process(context: Context, subject: Subject, method: PaymentMethod) -> Payment:
+    asked = ProcessPayment(
+        idempotency_key=subject.key,
+        contract_number=subject.contract,
+        method=method,
+        items=(bill_item(subject.bill, subject.amount),),
+        customer_phone=None,
+        notify=NotifyWish(),
+    )
+    return (await payments.process(context, asked)).payment
+
+
+async def decide(context: Context, subject: Subject) -> Case:
+    asked = rulings.ResolveCase(
+        case_id=subject.case, decision=CaseDecision.REFUND, reason="the customer wants it back"
+    )
+    return await rulings.resolve(context, asked)
+
+
+async def void(context: Context, subject: Subject) -> reversals.Reversed:
+    key = f"void-{subject.key}"
+    return await reversals.void(context, subject.payment, reason="wrong bill", idempotency_key=key)
+
+
+async def submit(context: Context, subject: Subject) -> HandIn:
+    asked = SubmitHandIn(idempotency_key=subject.key, counted_amount=subject.amount, note=None)
+    return await hand_ins.submit(context, asked)
+
+
+async def opened(context: Context, subject: Subject, method: PaymentMethod) -> Subject:
+    payment = await process(await asker(context, subject), subject, method)
+    reference = payment.attempt.reference if payment.attempt else ""
+    return replace(subject, payment=payment.id, reference=reference)
+
+
+async def asker(context: Context, subject: Subject) -> Context:
+    actor, _ = await sessions.identify(context, subject.token)
+    return context.asked_by(actor)
+
+
+def nobody(context: Context) -> Context:
+    """The context of the worker and of webhooks."""
+    return context.asked_by(None)
+
+
+async def customer_pays(context: Context, reference: str, *, amount: int = 0) -> None:
+    act: dict[str, Any] = {"reference": reference} | ({"amount": amount} if amount else {})
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        answer = await http.post(f"{os.environ[SANDBOX]}/_sandbox/pay", json=act)
+        answer.raise_for_status()
