@@ -7,7 +7,7 @@ never went out from one that was not answered, knows no breaker, and takes a sec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -20,6 +20,8 @@ from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
+from domain.reversals import Reversal
+from integrations import stripe_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unanswered, Unreadable, Upstream
 from integrations.stripe_objects import Event, Intent, Listed, Refusal, Refused, Session
@@ -144,6 +146,56 @@ class Stripe:
             headers=self._headers,
             read=read,
             repeatable=True,
+        )
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        return await begun(
+            self.name, refunds.REFUND, self._refund("refund", attempt, reversal, again=False)
+        )
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        """Look among the payment's refunds; one that is not there is asked for again, under its key."""
+        return await asked(refunds.REFUND, self._inquire_refund(attempt, reversal, now))
+
+    async def _inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, now: datetime
+    ) -> Evidence:
+        def read(answer: Answer) -> Evidence | None:
+            return refunds.read_list(reversal, answer)
+
+        found = await self._http.call(
+            "inquire_refund",
+            "GET",
+            refunds.REFUNDS,
+            query=urlencode({"payment_intent": attempt.gateway_id or "", "limit": "100"}),
+            headers=self._headers,
+            read=read,
+            repeatable=True,
+        )
+        if found is not None:
+            return found
+        if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIVES:
+            return await self._refund("inquire_refund", attempt, reversal, again=True)
+        return Evidence(grade=Grade.E2, source=refunds.REFUND, finding=Finding.UNPAID)
+
+    def _refund(
+        self, operation: str, attempt: Attempt, reversal: Reversal, *, again: bool
+    ) -> Awaitable[Evidence]:
+        def read(answer: Answer) -> Evidence:
+            return refunds.read(reversal, answer)
+
+        return self._http.call(
+            operation,
+            "POST",
+            refunds.REFUNDS,
+            form=refunds.form(attempt, reversal),
+            headers=self._headers | {"Idempotency-Key": reversal.id},
+            read=read,
+            repeatable=again,
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:

@@ -6,11 +6,15 @@ import hashlib
 import hmac
 import json
 import time
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from resolvers import pay_outs
 from tests.house import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
+from tests.schema.undoing import look, refund, truth
 
 pytest_plugins = ["tests.house"]
 
@@ -163,3 +167,29 @@ def test_a_token_is_kept_nowhere(api: Api) -> None:
     for (name,) in tables:
         kept = api.rows(f"select t::text as row from \"{name}\" t where t::text like '%{CHARGED}%'")
         assert kept == [], name
+
+
+# Money that goes back
+
+
+def test_a_card_is_refunded_in_parts_to_the_last_dong(api: Api, sandbox: Sandbox) -> None:
+    paid = api.paid(method="CARD", paymentToken=CHARGED)
+    first = refund(api, paid, 1000)
+    assert first["reversal"]["status"] == "DONE"
+    rest = refund(api, paid, paid["amount"] - 1000)
+    assert rest["reversal"]["status"] == "DONE"
+    assert sorted(truth(sandbox, paid)) == sorted([1000, paid["amount"] - 1000])
+
+
+def test_a_refund_whose_answer_was_lost_is_found_and_paid_once(api: Api, sandbox: Sandbox) -> None:
+    paid = api.paid(method="CARD", paymentToken=CHARGED)
+    with sandbox.broken("stripe", "reset", path="/v1/refunds", times=1, after_processing=True):
+        lost = refund(api, paid)
+    assert lost["reversal"]["status"] == "UNKNOWN"
+
+    async def later() -> datetime:
+        return await api.context.clock() + timedelta(seconds=10)
+
+    api.run(pay_outs.follow_up(replace(api.context, clock=later), lost["reversal"]["id"]))
+    assert look(api, paid)["reversals"][0]["status"] == "DONE"
+    assert truth(sandbox, paid) == [paid["amount"]]
