@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import starmap
 from urllib.parse import urlsplit
 
@@ -12,6 +13,8 @@ from redis.exceptions import RedisError
 
 from db import engine
 from db import migrate as migrations
+from domain.calendar import business_date
+from domain.money import RATE_GOOD_FOR, Rate
 from schema.settings import Settings
 
 _PATIENCE = 3.0
@@ -37,6 +40,7 @@ class Finding:
 async def examine(settings: Settings) -> Sequence[Finding]:
     """The settings name a database and a Redis by now."""
     findings = [Finding(well=True, what=what) for what in _configured(settings)]
+    findings += [_rate(settings.paypal.usd_rate)]
     findings += [finding async for finding in _database(settings)]
     findings += [await _redis(settings)]
     findings += await asyncio.gather(*starmap(_system, _systems(settings)))
@@ -54,6 +58,14 @@ def _configured(settings: Settings) -> Sequence[str]:
             if settings.cash_in_hand_limit is None
             else f"{settings.cash_in_hand_limit:,} VND"
         ),
+    )
+
+
+def _rate(rate: Rate) -> Finding:
+    return Finding(
+        well=rate.is_good(business_date(datetime.now(UTC))),
+        what=f"dollar rate   {rate.dong:,} VND, of {rate.day}; good for {RATE_GOOD_FOR.days} days",
+        mend="set MOBINET_PAYPAL__USD_RATE to today's, such as 26000@2025-07-29; until then PayPal is refused",
     )
 
 

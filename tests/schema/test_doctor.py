@@ -1,10 +1,12 @@
 """The doctor names what is wrong and how to mend it, and keeps secrets to itself."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from domain.money import Rate
 from schema.doctor import examine
 from schema.settings import Settings
 
@@ -45,3 +47,9 @@ async def test_servers_that_are_away_are_named_without_their_passwords(well):
     )
     assert any("Redis" in finding and "MOBINET_REDIS_URL" in finding for finding in findings)
     assert not any("hidden" in finding for finding in findings)
+
+
+async def test_a_dollar_rate_that_is_too_old_to_charge_by_is_not_well(well):
+    old = well.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
+    findings = await ill(well.model_copy(update={"paypal": old}))
+    assert any("dollar rate" in one and "MOBINET_PAYPAL__USD_RATE" in one for one in findings)

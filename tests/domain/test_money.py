@@ -1,0 +1,38 @@
+"""Dollars for đồng: by a rate of these days, and never a cent less than is owed."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.money import RATE_GOOD_FOR, Currency, Money, Rate
+
+TODAY = date(2025, 7, 29)
+
+
+@given(amount=st.integers(1, 10**10), dong=st.integers(1000, 999_999))
+def test_dollars_cover_the_dong_and_no_whole_cent_more(amount: int, dong: int) -> None:
+    asked = Rate(dong=dong, day=TODAY).dollars(Money(amount))
+    assert asked.currency is Currency.USD
+    assert (asked.amount - 1) * dong < amount * 100 <= asked.amount * dong
+
+
+def test_the_bill_of_the_specification_in_dollars() -> None:
+    assert Rate(dong=26_000, day=TODAY).dollars(Money(200_000)) == Money(770, Currency.USD)
+
+
+@pytest.mark.parametrize(
+    ("age", "good"),
+    [
+        (timedelta(0), True),
+        (RATE_GOOD_FOR, True),
+        (RATE_GOOD_FOR + timedelta(days=1), False),
+        (-timedelta(days=1), True),  # it was set where the day had begun
+        (-timedelta(days=2), False),
+    ],
+)
+def test_a_rate_is_good_for_a_week(age: timedelta, good: bool) -> None:
+    assert Rate(dong=26_000, day=TODAY - age).is_good(TODAY) is good
