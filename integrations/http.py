@@ -224,7 +224,10 @@ class Upstream:
         except (httpx.HTTPError, TimeoutError, Unreadable) as error:
             took = time.perf_counter() - begun
             reason = str(error) if isinstance(error, Unreadable) else type(error).__name__
-            breaker.failed(reason if status is None else f"{status} {reason}", took)
+            if isinstance(error, httpx.PoolTimeout):  # our own connections ran out: not their fault
+                breaker.abandoned()
+            else:
+                breaker.failed(reason if status is None else f"{status} {reason}", took)
             self._note(request.operation, took, "unanswered" if sent else "not_sent")
             _log.warning(
                 "upstream_failed",

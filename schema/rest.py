@@ -19,6 +19,7 @@ from domain.staff import Operation, check
 from resolvers import orders
 from resolvers.context import Context
 from schema.api_errors import TEXTS, ApiError
+from schema.card_numbers import check_no_card_number
 from schema.common import translate
 from schema.identity import http_context
 
@@ -148,6 +149,7 @@ async def _body(request: Request) -> dict[str, Any]:
             vi="Nội dung phải là một đối tượng JSON.",
             en="The body must be a JSON object.",
         )
+    check_no_card_number(told)
     return cast("dict[str, Any]", told)
 
 

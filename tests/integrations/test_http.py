@@ -5,6 +5,7 @@ import logging
 import ssl
 from pathlib import Path
 
+import httpx
 import pytest
 import trustme
 from structlog.testing import capture_logs
@@ -233,3 +234,22 @@ async def test_both_sides_show_their_certificates(tmp_path: Path) -> None:
     for http in (known, unknown, distrustful):
         await http.aclose()
     await counterpart.close()
+
+
+async def test_running_out_of_our_own_connections_says_nothing_about_the_counterpart(
+    counterpart: Counterpart, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_KEEPALIVE", httpx.Limits(max_connections=1))
+    http = Upstream("them", counterpart.url, connect=0.1, read=5.0, total=5.0)
+    counterpart.always(they.silence)
+    holding = asyncio.ensure_future(ask(http))
+    while not counterpart.seen:
+        await asyncio.sleep(0)
+    for _ in range(6):
+        with pytest.raises(NotSent):
+            await ask(http)
+    (health,) = http.snapshot()
+    assert (health.state, health.failures_in_a_row) == (BreakerState.CLOSED, 0)
+    holding.cancel()
+    await asyncio.gather(holding, return_exceptions=True)
+    await http.aclose()

@@ -258,6 +258,11 @@ def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None
         ({"order_id": "A1", "amount": 1000, "method": "bitcoin"}, 400, "INVALID_INPUT"),
         ({"amount": 1000, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
         ([], 400, "BAD_USER_INPUT"),
+        (
+            {"order_id": "A1", "amount": 1000, "method": "card", "card": "4111 1111 1111 1111"},
+            400,
+            "BAD_USER_INPUT",
+        ),
     ],
 )
 def test_a_bad_body_is_refused_and_leaves_nothing(

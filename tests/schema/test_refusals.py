@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from domain.methods import GatewayName
 from tests.house import CANCEL, LOGIN, PAYMENT, PROCESS, VERIFY, Api, Sandbox, key
 
 pytest_plugins = ["tests.house"]
@@ -98,7 +99,6 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an unknown fee": ({"items": [{"type": "FEE", "id": BILL, "amount": 200_000}]}, "NOT_FOUND", {}),
     "another contract's bill": (KNOWN | {"contractNumber": "SGFDN2001"}, "NOT_FOUND", {}),
     "a terminated contract": ({"contractNumber": "SGFDN2039"}, "CONTRACT_INACTIVE", {}),
-    "a method without a gateway": ({"method": "PAYPAL"}, "GATEWAY_UNAVAILABLE", {"gateway": "PAYPAL"}),
 }  # fmt: skip
 
 
@@ -118,6 +118,21 @@ def test_a_payment_that_makes_no_sense_is_refused_and_changes_nothing(
     (refused,) = payload["errors"]
     assert refused["code"] == code
     assert details.items() <= refused.items()
+    check_sentence(refused["message"], language)
+
+
+@both_languages
+def test_a_method_whose_gateway_is_down_is_refused_with_what_works(
+    api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    gateway: Any = api.context.gateways[GatewayName.PAYPAL]
+    monkeypatch.setattr(gateway, "ready", lambda: False)
+    with without_effect(api, sandbox, audit=1):
+        payload = api.pay("NV002", language=language, **(KNOWN | {"method": "PAYPAL"}))
+    (refused,) = payload["errors"]
+    assert (refused["code"], refused["gateway"]) == ("GATEWAY_UNAVAILABLE", "PAYPAL")
+    assert "CASH" in refused["alternatives"]
+    assert "PAYPAL" not in refused["alternatives"]
     check_sentence(refused["message"], language)
 
 
@@ -522,7 +537,7 @@ def test_every_code_that_a_payment_can_end_in_was_tried(
     """What is left out is written down: a new code belongs into a test here."""
     tried = {code for _, code, _ in BAD_INPUT.values()} | {
         "PAYMENT_LIMIT_EXCEEDED", "BILL_LOCKED", "BILL_ALREADY_PAID", "IDEMPOTENCY_KEY_REUSED",
-        "UPSTREAM_UNAVAILABLE", "TRANSITION_REFUSED", "INVALID_CREDENTIALS",
+        "UPSTREAM_UNAVAILABLE", "TRANSITION_REFUSED", "INVALID_CREDENTIALS", "GATEWAY_UNAVAILABLE",
     }  # fmt: skip
     elsewhere = {"IDEMPOTENCY_IN_PROGRESS", "NOT_PERMITTED"}
     published = api.get('{ __type(name: "RefusalCode") { enumValues { name } } }')
