@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test crash soak demo check schema test-external lock clean
+.PHONY: help run test crash soak bench demo check schema test-external lock clean
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
@@ -29,6 +29,9 @@ crash: $(INSTALLED)  ## Kill a process at every step of every flow, and see that
 
 soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
 	@exec $(BIN)/python -m tests.soak $(SECONDS)
+
+bench: $(INSTALLED)  ## How fast `mobinet verify` is; `make bench ARGS="--payments 1000000 --signatures"` measures more
+	@exec $(BIN)/python -m benchmarks.verify $(ARGS)
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)

@@ -1,0 +1,200 @@
+"""
+`make bench`: how fast `mobinet verify` is, over payments that are true, on embedded servers of its own.
+
+    python -m benchmarks.verify [--payments N] [--signatures]
+
+Two databases, of a tenth and of all the payments: memory must be the same. Beside it stands what the same
+machine does with the same rows when nothing is checked.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from benchmarks.filling import fill
+from db.engine import own_connection
+from db.migrate import migrate
+from integrations.embedded import Servers, gone, servers
+from integrations.keys import SigningKey
+from resolvers import sealing
+from schema.bootstrap import running
+from schema.settings import load
+
+_SIGNATURES = 10_000
+_TABLES = (
+    "payment", "payment_item", "attempt", "notification", "idempotency_key", "reversal", "hand_in", "entry",
+    "posting", "payment_record", "audit_event", "audit_link",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What `mobinet verify` said and needed, as a process of its own, and its servers meanwhile."""
+
+    said: list[str]
+    holds: bool
+    seconds: float
+    own_mb: float
+    servers_mb: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make bench")
+    parser.add_argument("--payments", type=int, default=100_000)
+    parser.add_argument("--signatures", action="store_true", help="of every payment record, too")
+    asked = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    for name in [name for name in os.environ if name.startswith("MOBINET_")]:
+        del os.environ[name]
+    try:
+        with servers(folder) as embedded:
+            few = _measured(embedded, folder, asked.payments // 10, asked.signatures)
+            many = _measured(embedded, folder, asked.payments, asked.signatures)
+    finally:
+        gone(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"Memory of a tenth → of all: itself {few.own_mb:.0f} → {many.own_mb:.0f} MB, its servers"
+          f" {few.servers_mb:.0f} → {many.servers_mb:.0f} MB.")  # fmt: skip
+    return 0 if few.holds and many.holds else 1
+
+
+def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> Verified:
+    """Fill a new database with *count* payments, seal it and verify it; tell how long each took."""
+    url = embedded.postgres_url.replace("/mobinet?", f"/bench_{count}?")
+    os.environ |= {
+        "MOBINET_DATABASE_URL": url,
+        "MOBINET_REDIS_URL": embedded.valkey_url,
+        "MOBINET_DATA_DIR": str(folder / f"data-{count}"),
+    }
+    print(
+        f"── {count:,} payments, load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
+        flush=True,
+    )
+    asyncio.run(_run(embedded.postgres_url, f"create database bench_{count}"))
+    with redirect_stdout(io.StringIO()):  # of each migration
+        asyncio.run(migrate(url))
+    key = load().keys.receipts[0].get_secret_value()
+    with _timed("filled, records signed", count):
+        fill(url, key, count, datetime.now(UTC))
+    links = asyncio.run(_run(url, "select count(*) from audit_event"))
+    with _timed("audit rows sealed", links):
+        asyncio.run(_sealed())
+    asyncio.run(_run(url, "vacuum (analyze) audit_link, seal"))
+    with _timed("baseline: counted"):
+        rows = sum(asyncio.run(_run(url, f"select count(*) from {table}")) for table in _TABLES)
+    with _timed("baseline: read by a cursor", rows):
+        asyncio.run(_read(url))
+    with _timed("baseline: SHA-256 of each audit row, in the database", links):
+        asyncio.run(
+            _run(url, "select count(sha256(convert_to(e::text, 'UTF8'))) from audit_event e")
+        )
+    if signatures:
+        with _timed("baseline: Ed25519, one core", _SIGNATURES):
+            _verify_signatures(SigningKey(key))
+    done = _verified(embedded, "--signatures" if signatures else None)
+    print("\n".join(f"   {line}" for line in done.said))
+    print(
+        f"{'mobinet verify':<56}{done.seconds:>8.1f} s {count / done.seconds:>10,.0f} payments/s\n",
+        flush=True,
+    )
+    return done
+
+
+@contextmanager
+def _timed(what: str, count: int | None = None) -> Generator[None]:
+    began = time.perf_counter()
+    yield
+    seconds = time.perf_counter() - began
+    rate = f"{count / seconds:>10,.0f}/s" if count else ""
+    print(f"{what:<56}{seconds:>8.1f} s {rate}", flush=True)
+
+
+async def _sealed() -> None:
+    async with running(load()) as context:
+        while await sealing.seal(context):
+            pass
+
+
+async def _run(url: str, statement: str) -> Any:
+    connection = await own_connection(url)
+    try:
+        return await connection.fetchval(statement)
+    finally:
+        await connection.close()
+
+
+async def _read(url: str) -> None:
+    connection = await own_connection(url)
+    try:
+        for table in _TABLES:
+            async with connection.transaction():
+                async for _ in connection.cursor(f"select * from {table}", prefetch=1000):
+                    pass
+    finally:
+        await connection.close()
+
+
+def _verify_signatures(key: SigningKey) -> None:
+    text = b"x" * 500
+    signature = key.sign(text)
+    for _ in range(_SIGNATURES):
+        assert key.verifies(signature, text)
+
+
+def _verified(embedded: Servers, *options: str | None) -> Verified:
+    command = [sys.executable, "-m", "schema.cli", "verify", *filter(None, options)]
+    began = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        most = 0.0
+        while True:
+            most = max(most, _memory_of_children(embedded.postgres_pid))
+            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+            if ended:
+                break
+            time.sleep(0.1)
+        said.seek(0)
+        return Verified(
+            said=said.read().splitlines(),
+            holds=status == 0,
+            seconds=time.perf_counter() - began,
+            own_mb=used.ru_maxrss / 1024,
+            servers_mb=most,
+        )
+
+
+def _memory_of_children(parent: int) -> float:
+    """Return what the processes of PostgreSQL hold of their own, in MB; Linux tells it, others do not."""
+    kilobytes = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            told = dict(
+                line.split(":", 1) for line in status.read_text().splitlines() if ":" in line
+            )
+        except OSError:
+            continue  # it has ended meanwhile
+        if told.get("PPid", "").strip() == str(parent):
+            kilobytes += int(told.get("RssAnon", "0 kB").split()[0])
+    return kilobytes / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
