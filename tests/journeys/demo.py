@@ -68,7 +68,7 @@ async def tell(story: Story, system: System) -> None:
         paid = await watch_it_being_paid(story, phone, world, qr)
         for payment in (cash, paid):
             await check_receipt(story, phone, payment)
-        await prove(story, phone, world, [cash, paid])
+        await prove(story, system, phone, world, [cash, paid])
 
 
 # ── the story ────────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +167,9 @@ async def check_receipt(story: Story, phone: Client, payment: Json) -> None:
         story.tell(f"Ed25519, key {key[:16]}…: genuine; with another amount: refused")
 
 
-async def prove(story: Story, phone: Client, world: Sandbox, payments: list[Json]) -> None:
+async def prove(
+    story: Story, system: System, phone: Client, world: Sandbox, payments: list[Json]
+) -> None:
     with story.step("The proof: every other system believes the same, once"):
         for payment in payments:
             told = await eventually(
@@ -210,6 +212,10 @@ async def prove(story: Story, phone: Client, world: Sandbox, payments: list[Json
 
         await eventually(outstanding, lambda left: left == 0)
         story.tell(dong(0))
+    with story.step("`mobinet verify` finds nothing that was changed or lost"):
+        found = await asyncio.to_thread(system.verified)
+        check(all(one["holds"] for one in found), f"it does not hold: {found}")
+        story.tell(f"{len(found)} invariants hold, the signature of every record among them")
 
 
 # ── the system ───────────────────────────────────────────────────────────────────────────────────
@@ -261,6 +267,19 @@ class System:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
+
+    def verified(self) -> list[Json]:
+        """Return what `mobinet verify` finds, each invariant with whether it holds."""
+        ran = subprocess.run(
+            [sys.executable, "-m", "schema.cli", "verify", "--json", "--signatures"],
+            cwd=ROOT,
+            env=CLEAN | self._env,
+            capture_output=True,
+            check=False,
+            timeout=60,
+        )
+        check(bool(ran.stdout), ran.stderr.decode()[-2000:])
+        return json.loads(ran.stdout)["invariants"]
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
