@@ -50,7 +50,10 @@ async def receipt(request: Request) -> Response:
         text = refused.say(language_of(request.headers))
         if wants_json:
             return JSONResponse({"error": {"code": refused.code, "message": text}}, 404)
-        return HTMLResponse(_PAGE.format(title="404", head="", body=f"<p>{escape(text)}</p>"), 404)
+        return HTMLResponse(
+            _PAGE.format(title="404", heading="Biên nhận", head="", body=f"<p>{escape(text)}</p>"),
+            404,
+        )
     headers = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
     if wants_json:
         signature = found.signature
@@ -90,7 +93,9 @@ def _page(found: Receipt) -> str:
 trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ sau:</p>
 <pre>{escape(signature.payload)}</pre>
 <pre>{escape(signature.value)}</pre>"""
-    return _PAGE.format(title=f"Biên nhận {escape(payment.id)}", head=_again(payment), body=body)
+    heading = "Biên nhận" if payment.is_final else "Thanh toán"
+    title = f"{heading} {escape(payment.id)}"
+    return _PAGE.format(title=title, heading=heading, head=_again(payment), body=body)
 
 
 def _qr(payment: Payment) -> str:
@@ -149,4 +154,4 @@ pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.75r
 .status{{font-size:1.5rem;font-weight:600}}.success{{color:#1a7f37}}.failed,.expired,.cancelled{{color:#cf222e}}
 .qr{{width:16rem;max-width:100%}}
 h2{{font-size:1rem;margin-top:2rem}}
-</style></head><body><h1>Biên nhận</h1>{body}</body></html>"""
+</style></head><body><h1>{heading}</h1>{body}</body></html>"""
