@@ -36,7 +36,10 @@ select c.*, p.status as p_status, p.amount as p_amount,
        not exists (select from payment_item mine
                      join payment_item theirs using (contract_number, type, item_id)
                     where mine.payment = c.payment and theirs.payment <> c.payment
-                      and theirs.locked) as bills_open
+                      and theirs.locked)
+       and not exists (select from payment other
+                        where other.merchant_order = p.merchant_order and other.id <> p.id
+                          and other.status in ('PENDING', 'PROCESSING', 'SUCCESS')) as bills_open
   from money_case c
   left join payment p on p.id = c.payment
   left join hand_in h on h.id = c.hand_in
@@ -104,6 +107,19 @@ async def is_open(kind: CaseKind, *, reversal_id: str) -> bool:
         """,
         kind,
         reversal_id,
+    )
+
+
+async def of_record(payment_id: str) -> bool:
+    """Tell whether people have before them that Revenue refused to record the payment."""
+    return await fetchval(
+        """
+        select exists (
+            select from money_case
+             where payment = $1 and kind = 'PAID_TWICE' and about = $2 and status <> 'RESOLVED')
+        """,
+        payment_id,
+        RECORD,
     )
 
 

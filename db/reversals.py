@@ -176,7 +176,12 @@ async def captured(payment_id: str) -> int:
 
 
 async def untold_before(payment_id: str) -> bool:
-    """Tell whether Revenue still holds a bill of this payment as paid by another, which is reversed."""
+    """
+    Tell whether Revenue still holds a bill of this payment as paid by another, which is reversed.
+
+    Only what was reversed before this payment succeeded counts: were each of two to wait for the
+    other's reversal, neither would ever be recorded.
+    """
     return await fetchval(
         """
         select exists (
@@ -187,7 +192,11 @@ async def untold_before(payment_id: str) -> bool:
               join payment_item theirs on theirs.payment = other.id
               join payment_item ours on ours.payment = mine.id
                                     and (ours.type, ours.item_id) = (theirs.type, theirs.item_id)
-             where mine.id = $1)
+             where mine.id = $1
+               and (select max(id) from entry where reversal = r.id) < (
+                   select max(e.id) from entry e join posting p on p.entry = e.id
+                    where e.payment = mine.id and e.reversal is null
+                      and p.credit = 'customer_receivable'))
         """,
         payment_id,
     )

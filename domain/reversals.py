@@ -146,8 +146,8 @@ _NOT_THERE = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận
 # ── who may, and what can be ─────────────────────────────────────────────────────────────────────
 
 
-def check_voidable(payment: Payment, earlier: Sequence[Reversal]) -> None:
-    """Raise NotReversible unless *payment* is cash that is still with its collector."""
+def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) -> None:
+    """Raise NotReversible unless *payment* is cash that is still with its collector, and all of it *left*."""
     if payment.method is not PaymentMethod.CASH:
         raise NotReversible(
             payment_id=payment.id,
@@ -171,6 +171,12 @@ def check_voidable(payment: Payment, earlier: Sequence[Reversal]) -> None:
             payment_id=payment.id,
             why_vi="một yêu cầu huỷ đang chờ duyệt. Hãy chờ Tài chính quyết định.",
             why_en="a void of it awaits approval. Wait for Finance to decide.",
+        )
+    if left < payment.amount:
+        raise NotReversible(
+            payment_id=payment.id,
+            why_vi="tiền đã được ghi có cho khách hàng. Hãy nộp số tiền mặt này.",
+            why_en="its money was credited to the customer. Hand the cash in.",
         )
 
 
@@ -210,6 +216,16 @@ def check_refund(payment: Payment, amount: int, *, left: int) -> None:
             pass
     if amount > left:
         raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
+
+
+def decided_alone(earlier: Sequence[Reversal]) -> int:
+    """Return what of a payment nobody but who asked has decided to give back: parts don't add up unseen."""
+    return sum(
+        one.amount
+        for one in earlier
+        if one.approved_by is None
+        and one.status not in {ReversalStatus.FAILED, ReversalStatus.AWAITING_APPROVAL}
+    )
 
 
 def check_amount(amount: int) -> None:

@@ -76,7 +76,8 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
             "it has succeeded already. Decide CREDIT or REFUND if money is left, else CLOSE.",
         )
     _in_dong(payment, case)
-    asserted = case.kind in ASSERTED and standing.suspense == 0
+    seen = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
+    asserted = case.kind in ASSERTED and standing.suspense == 0 and not seen
     if not asserted and standing.suspense < payment.amount:
         raise NotCovered(id=payment.id, expected=payment.amount, requested=standing.suspense)
     if asserted:

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from db import audit, bills, jobs, ledger, limits, payments, reversals
+from db import audit, bills, cases, jobs, ledger, limits, payments, reversals
 from db.audit import AuditEvent
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import Attempt
-from domain.cases import CaseKind
+from domain.cases import RECORD, CaseKind
 from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import GatewayUnavailable, PaysOut
 from domain.ledger import Account
@@ -116,8 +116,14 @@ async def carry_out(
 async def _given_back_to_people(
     context: Context, payment: Payment, reversal: Reversal, now: datetime
 ) -> None:
-    """Open a case again about money that was never the bill's, and could not be given back."""
-    if reversal.source is Account.SUSPENSE:
+    """Open a case again about money that is not owed, and could not be given back."""
+    if reversal.source is Account.CUSTOMER_RECEIVABLE:
+        if payment.posting_status is PostingStatus.FAILED and not await cases.of_record(payment.id):
+            kind = CaseKind.PAID_TWICE  # Revenue did not take it: whose it is, is open again
+            await open_case(
+                context, kind, now, payment=payment, amount=reversal.amount, about=RECORD
+            )
+    elif reversal.source is Account.SUSPENSE:
         success = payment.status is PaymentStatus.SUCCESS
         kind = CaseKind.PAID_TWICE if success else CaseKind.LATE_MONEY
         about = f"refund {reversal.id}"

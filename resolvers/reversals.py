@@ -28,6 +28,7 @@ from domain.reversals import (
     check_refund,
     check_voidable,
     check_voider,
+    decided_alone,
 )
 from domain.staff import Actor, Operation, check
 from resolvers import pay_outs
@@ -177,11 +178,11 @@ async def approve(
     reversal, payment = await _waiting(reversal_id)
     if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
         return reversal
+    left = await reversals.left(payment.id, reversal.source, reversal.currency) + reversal.amount
     if reversal.kind is ReversalKind.VOID:
-        check_voidable(payment, ())
+        check_voidable(payment, (), left=left)
     else:
-        left = await reversals.left(payment.id, reversal.source, reversal.currency)
-        check_refund(payment, reversal.amount, left=left + reversal.amount)
+        check_refund(payment, reversal.amount, left=left)
     after = reversal.begun(now, approved_by=approved_by)
     await reversals.save(after)
     await carry_out(context, payment, reversal.status, after, now)
@@ -265,13 +266,14 @@ async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | 
             return None
         payment = await payments.lock(asked.payment_id)
         assert payment is not None
+        earlier_ones = await reversals.of_payment(payment.id)
+        left = await reversals.left(payment.id, PAID, payment.currency)
         if asked.amount is None:
             kind, amount = ReversalKind.VOID, payment.amount
-            check_voidable(payment, await reversals.of_payment(payment.id))
+            check_voidable(payment, earlier_ones, left=left)
             check_voider(payment, actor, now=now)
         else:
             kind, amount = ReversalKind.REFUND, asked.amount
-            left = await reversals.left(payment.id, PAID, payment.currency)
             check_refund(payment, amount, left=left)
         reversal = await opened(
             context,
@@ -281,7 +283,7 @@ async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | 
             reason=asked.reason,
             source=PAID,
             requested_by=actor.id,
-            awaiting=amount > context.terms.four_eyes_above,
+            awaiting=amount + decided_alone(earlier_ones) > context.terms.four_eyes_above,
             now=now,
             reversal_id=reversal_id,
         )

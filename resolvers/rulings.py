@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import audit, bills, cases, payments
+from db import audit, bills, cases, orders, payments
 from db import reversals as kept
 from db.audit import AuditEvent
 from db.transaction import transaction
@@ -63,6 +63,8 @@ async def resolve(context: Context, asked: ResolveCase) -> Case:
 async def _hear(context: Context, found: Case, word: Approval, now: datetime) -> tuple[Case, bool]:
     """Return the case after *word*, and whether its payment has changed; in the caller's transaction."""
     before = await payments.lock(found.payment_id) if found.payment_id else None
+    if before is not None and before.order is not None:
+        await orders.lock(before.order.id)  # whether another payment holds it stays as we find it
     case = await cases.lock(found.id, now)
     assert case is not None
     step = case.hear(word.actor, word.decision)

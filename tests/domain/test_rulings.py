@@ -30,7 +30,8 @@ AMOUNT = {"none": 0, "short": 150_000, "exact": 200_000, "over": 250_000, "forei
 DOLLARS = Money(1_000, Currency.USD)
 DECISIONS = ("APPLY", "CREDIT", "REFUND", "CLOSE")
 
-# The payment is of 200,000. `held` waits for two people; `ended` is EXPIRED, its bills open or `taken`.
+# The payment is of 200,000. `held` waits for two people; `ended` is EXPIRED, its bills open or `taken`;
+# `undone` is EXPIRED, and what came of it late was given back.
 # SUCCESS LATE CANCELLED  what the payment becomes; "·" it stays what it is
 # +paid +excess           the bill is paid out of suspense; what is beyond it is credited
 # +asserted               the bill is paid by money that nobody saw yet
@@ -48,6 +49,7 @@ held     foreign  CURRENCY_MISMATCH,SUSPICIOUS      | no                no      
 held     exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
 ended    none     LATE_MONEY                        | short             no                no                ·
 ended    none     SUSPICIOUS                        | LATE+asserted     no                no                ·
+undone   none     SUSPICIOUS                        | short             no                no                ·
 ended    short    LATE_MONEY,SUSPICIOUS             | short             ·+credit          ·+refund          no
 ended    exact    LATE_MONEY,SUSPICIOUS             | LATE+paid         ·+credit          ·+refund          no
 ended    over     LATE_MONEY,SUSPICIOUS             | LATE+paid+excess  ·+credit          ·+refund          no
@@ -102,6 +104,8 @@ def payment_of(row: Row) -> Payment:
             booked = row.money != "none"
             attempt = paid if booked else an_attempt(AttemptStatus.EXPIRED)
             return a_payment(PaymentStatus.EXPIRED, completed_at=NOW, attempt=attempt)
+        case "undone":
+            return a_payment(PaymentStatus.EXPIRED, completed_at=NOW, attempt=paid)
         case "SUCCESS":
             return a_payment(PaymentStatus.SUCCESS, completed_at=NOW, attempt=paid)
         case "refused":

@@ -284,6 +284,21 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     assert (await house.again(again)).posting_status is PostingStatus.DONE
 
 
+async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_for_each_other(
+    house: House,
+) -> None:
+    by = await house.collector()
+    one = await cash(house, by)
+    first = (await voided(house, one, by)).reversal
+    two = await house.pays(by, PaymentMethod.CASH, contract_number=one.contract_number, items=one.items)  # fmt: skip
+    second = (await voided(house, two, by)).reversal
+    for payment, reversal in ((one, first), (two, second)):
+        assert await jobs.record_payment(house.context, payment.id) is None
+        await jobs.settle_debt(house.context, payment.id)
+        assert await jobs.tell_reversal(house.context, reversal.id) is None
+        assert (await now(reversal)).told is PostingStatus.DONE
+
+
 async def test_what_revenue_refused_to_record_needs_no_reversal_there(house: House) -> None:
     by = await house.collector()
     payment = await cash(house, by)

@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.house import Api, Sandbox
+from tests.house import Api, Sandbox, until
 from tests.schema.test_cases import of
+from tests.schema.test_orders import created, merchant_token, paying
 from tests.schema.test_refusals import both_languages, without_effect
 from tests.schema.test_rulings import (
     books,
@@ -25,7 +26,7 @@ from tests.schema.test_rulings import (
     suspected_and_paid,
 )
 from tests.schema.test_webhooks import call, ipn, signed, state
-from tests.schema.undoing import by_gateway, handed_in, refund, void
+from tests.schema.undoing import by_gateway, handed_in, look, refund, void
 
 pytest_plugins = ["tests.house"]
 Payment = dict[str, Any]
@@ -231,6 +232,18 @@ def test_a_refund_that_the_second_rejects_never_was(api: Api, sandbox: Sandbox) 
     assert row["status"] == "FAILED"
     assert books(api, paid)["customer_receivable"] == paid["amount"]
     assert refunds(api, sandbox, paid) == []
+
+
+def test_what_is_for_two_is_not_given_back_by_one_in_parts(api: Api, sandbox: Sandbox) -> None:
+    shop = merchant_token(api)
+    order = created(api, shop, amount=12_000_000)["order"]
+    paid = paying(api, shop, order)["payment"]
+    sandbox.pay(reference=paid["gatewayReference"])
+    until(lambda: look(api, paid)["status"] == "SUCCESS", why="the webhook did not pay it")
+    parts = [refund(api, paid, 2_500_000)["reversal"]["status"] for _ in range(3)]
+    assert parts == ["DONE", "DONE", "AWAITING_APPROVAL"]
+    assert say(api, of(api, paid), "APPLY", "FI002")["errors"] == []
+    assert sum(refunds(api, sandbox, paid)) == 7_500_000
 
 
 @both_languages

@@ -10,7 +10,11 @@ from typing import Any
 import httpx
 import pytest
 
+from domain.evidence import Evidence, Finding, Grade
+from domain.money import Money
+from resolvers import evidence
 from tests.house import PAYMENT, REFUSAL, Api, Sandbox, key, until
+from tests.schema.test_cases import of
 
 pytest_plugins = ["tests.house"]
 
@@ -209,9 +213,17 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
     second = paying(api, shop, order)["payment"]
     sandbox.pay(reference=second["gatewayReference"], outcome="paid")
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the webhook did not pay it")
-    sandbox.pay(reference=first["gatewayReference"], outcome="paid")
+    paid = Evidence(
+        grade=Grade.E2, source="test", finding=Finding.PAID, money=Money(order["amount"])
+    )
+    api.run(evidence.apply(api.context, first["gatewayReference"], paid))
     found = {one["id"]: one["status"] for one in seen(api, shop, order)["payments"]}
     assert found == {first["id"]: "CANCELLED", second["id"]: "SUCCESS"}
+    case = of(api, first)
+    assert (case["kind"], case["suggestion"]) == ("LATE_MONEY", "REFUND")
+    decide = 'mutation ($id: ID!) { resolveCase(input: {caseId: $id, decision: APPLY, reason: "it is late"}) { errors { code } } }'
+    told = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
+    assert told["errors"] == [{"code": "TRANSITION_REFUSED"}], "it is paid, by the other"
 
 
 # ── POST /payments ───────────────────────────────────────────────────────────────────────────────

@@ -15,9 +15,10 @@ from resolvers import jobs, pay_outs
 from schema.verify import verify
 from tests.house import Api, Sandbox
 from tests.schema.test_cases import of
+from tests.schema.test_refusals import both_languages, without_effect
 from tests.schema.test_rulings import books, decide, paid_little, refunds, refused, say
 from tests.schema.test_webhooks import state
-from tests.schema.undoing import by_gateway, refund, void
+from tests.schema.undoing import by_gateway, refund, refusal, void
 
 pytest_plugins = ["tests.house"]
 Payment = dict[str, Any]
@@ -130,6 +131,35 @@ def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_cas
     assert void(api, payment, "NV002")["errors"] == []
     decide(api, payment, "CLOSE")
     assert books(api, payment) == {}
+
+
+@both_languages
+def test_cash_that_was_credited_to_the_customer_is_handed_in_not_voided(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
+    payment = not_recorded(api, sandbox, api.paid("NV002"))
+    decide(api, payment, "CREDIT")
+    with without_effect(api, sandbox, audit=1):
+        payload = void(api, payment, "NV002", language=language)
+    assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
+
+
+def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    decide(api, payment, "REFUND")
+    no = Evidence(grade=Grade.E2, source="test", finding=Finding.DECLINED)
+    (row,) = api.rows("select id from reversal where payment = $1", payment["id"])
+    for _ in range(2):
+        api.run(pay_outs.settle(api.context, row["id"], no))
+    open_ = api.rows(
+        "select kind, about from money_case where payment = $1 and status <> 'RESOLVED'",
+        payment["id"],
+    )
+    assert [tuple(one) for one in open_] == [("PAID_TWICE", "revenue")]
+    decide(api, payment, "CREDIT")
+    assert books(api, payment)["customer_credit"] == payment["amount"]
 
 
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
