@@ -77,9 +77,13 @@ async def save(attempt: Attempt) -> None:
     )
 
 
-async def payment_of(reference: str) -> str | None:
-    """Return the id of the payment that we gave *reference* for."""
-    return await fetchval("select payment from attempt where reference = $1", reference)
+async def payment_of(reference: str, gateway: GatewayName | None = None) -> str | None:
+    """Return the id of the payment that we gave *reference* for, to *gateway* where it is named."""
+    return await fetchval(
+        "select payment from attempt where reference = $1 and gateway = coalesce($2, gateway)",
+        reference,
+        gateway,
+    )
 
 
 async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -> bool:

@@ -20,6 +20,7 @@ from domain.cases import Case
 from domain.decisions import decide
 from domain.evidence import Closing, Decision, Effect, Evidence, Finding
 from domain.limits import kinds_of
+from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit
@@ -47,16 +48,18 @@ async def apply(
     *,
     closing: Closing | None = None,
     reason: str | None = None,
+    told_by: GatewayName | None = None,
 ) -> Applied:
     """
     Let *evidence* about one of our references do to its payment what the domain decides.
 
-    `reason` is why somebody wants it to end, for the audit trail.
+    `reason` is why somebody wants it to end, for the audit trail. A reference that `told_by` was never
+    given is unknown: money that came elsewhere is not booked as this gateway's.
 
     Repeats, latecomers and parallel deliveries wait for the payment's row, find it changed, and
     change nothing. Raises UnknownReference.
     """
-    payment_id = await attempts.payment_of(reference)
+    payment_id = await attempts.payment_of(reference, told_by)
     if payment_id is None:
         raise UnknownReference(reference)
     now = await context.clock()

@@ -218,7 +218,8 @@ async def _outcome(
     if notice.reference is None:
         return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
     try:
-        applied = await apply(context, notice.reference, replace(said, event_id=event.id))
+        said = replace(said, event_id=event.id)
+        applied = await apply(context, notice.reference, said, told_by=event.gateway)
     except UnknownReference:
         return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
     decision = applied.decision

@@ -105,6 +105,15 @@ def test_a_content_that_the_bank_rewrote_finds_its_payment(
     assert state(api, qr) == ("SUCCESS", None)
 
 
+def test_a_transfer_that_names_what_another_gateway_was_asked_for_pays_nothing(api: Api) -> None:
+    """Money at the bank is not money at VNPay: people say whose it is."""
+    other = api.paid(method="VNPAY_QR")
+    casso(api, transfer(other))
+    assert state(api, other) == ("PROCESSING", None)
+    assert postings(api, other) == []
+    assert outcomes(api, other) == ["UNMATCHED"]
+
+
 def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
     api: Api, qr: dict[str, Any]
 ) -> None:
