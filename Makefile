@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test crash soak bench demo check schema test-external lock clean
+.PHONY: help run test gateways crash soak bench demo check schema test-external lock clean
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
@@ -23,6 +23,10 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 	@: $${MOBINET_DATABASE_URL:?set it to a PostgreSQL where databases may be created} \
 	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
 	@$(PYTEST) $(ARGS)
+
+GATEWAYS := tests/schema/test_gateway_calls.py tests/integrations
+gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
 
 crash: $(INSTALLED)  ## Kill a process at every step of every flow, and see that no money is lost; CRASH_SEED=n repeats one
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL CRASH=all $(BIN)/pytest -q -s tests/crash $(ARGS)

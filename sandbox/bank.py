@@ -108,16 +108,9 @@ class Bank:
         key = secrets.token_bytes(32) if forged else self.account.key(fields["by"])
         body = json.dumps(fields["event"], ensure_ascii=False).encode()
         if fields["by"] == "casso":
-            moment = str(round(clock.now() * 1000))
-            text = json.dumps(
-                fields["event"], sort_keys=True, separators=(",", ":"), ensure_ascii=False
-            )
-            proof = hmac.new(key, f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
-            headers = {"X-Casso-Signature": f"t={moment},v1={proof}"}
+            headers = casso_signature(key, fields["event"], round(clock.now() * 1000))
         else:
-            moment = str(int(clock.now()))
-            proof = hmac.new(key, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
-            headers = {"X-SePay-Timestamp": moment, "X-SePay-Signature": f"sha256={proof}"}
+            headers = sepay_signature(key, body, int(clock.now()))
         return Letter(
             method="POST",
             url=f"{self.url}/{fields['by']}",
@@ -127,6 +120,19 @@ class Bank:
 
     def settled(self, status_code: int, answer: Any) -> bool:
         return status_code in (200, 201) and said(answer, "success") is True
+
+
+def casso_signature(key: bytes, event: Json, moment: int) -> Json:
+    """Sign an event as it is at *moment* (in milliseconds): sorted, and written as JavaScript does."""
+    text = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    proof = hmac.new(key, f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
+    return {"X-Casso-Signature": f"t={moment},v1={proof}"}
+
+
+def sepay_signature(key: bytes, body: bytes, moment: int) -> Json:
+    """Sign a body as it goes over the wire, at *moment* (in seconds)."""
+    proof = hmac.new(key, str(moment).encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {"X-SePay-Timestamp": str(moment), "X-SePay-Signature": f"sha256={proof}"}
 
 
 def _casso(

@@ -17,15 +17,18 @@ PARTNER, ACCESS_KEY, SECRET_KEY = "MOMOTEST", "an-access-key", "a-momo-key"
 CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
 
 
-def momo_signature(fields: dict[str, Any], key: str = SECRET_KEY) -> str:
+def momo_signature(
+    fields: dict[str, Any], key: str = SECRET_KEY, access_key: str = ACCESS_KEY
+) -> str:
     signed = {name: value for name, value in fields.items() if name not in {"signature", "lang"}}
-    signed["accessKey"] = ACCESS_KEY
+    signed["accessKey"] = access_key
     text = "&".join(f"{name}={signed[name]}" for name in sorted(signed))
     return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 
-def momo_ipn(fields: dict[str, Any], key: str = SECRET_KEY) -> Call:
-    body = json.dumps(fields | {"signature": momo_signature(fields, key)}, ensure_ascii=False)
+def momo_ipn(fields: dict[str, Any], key: str = SECRET_KEY, access_key: str = ACCESS_KEY) -> Call:
+    signature = momo_signature(fields, key, access_key)
+    body = json.dumps(fields | {"signature": signature}, ensure_ascii=False)
     headers = {"content-type": "application/json"}
     return Call(method="POST", query="", headers=headers, body=body.encode(), received_at=NOW)
 

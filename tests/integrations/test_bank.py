@@ -98,7 +98,8 @@ def test_every_example_of_casso_verifies_by_its_own_secret(id: str) -> None:
         BANK.read_webhook(call)
 
 
-def test_the_example_of_sepay_verifies_by_its_own_secret() -> None:
+@pytest.mark.parametrize("id", [SEPAY["id"]])
+def test_the_example_of_sepay_verifies_by_its_own_secret(id: str) -> None:
     headers, body = SEPAY["headers"], SEPAY["payload"].encode()
     sent_at = NOW.fromtimestamp(int(headers["X-SePay-Timestamp"]), NOW.tzinfo)
 

@@ -13,6 +13,7 @@ from domain.methods import GatewayName
 from domain.money import Currency, Money
 from integrations.fpt_pay import FPTPay
 from integrations.http import Upstream
+from tests.gateway_table import case
 from tests.integrations.counterpart import Counterpart, says
 from tests.integrations.dialects import (
     NOW,
@@ -155,6 +156,7 @@ def test_another_currency_is_translated_faithfully(fpt_pay: FPTPay) -> None:
     assert (evidence.finding, evidence.money) == (Finding.PAID, None)
 
 
+@case("every class of code", "FPTPay")
 def test_a_status_that_nobody_told_us_of_is_unknown(fpt_pay: FPTPay) -> None:
     evidence = told_by(fpt_pay, fpt_pay_call(event(status="charged_back")))
     assert evidence.finding is Finding.UNKNOWN

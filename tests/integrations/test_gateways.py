@@ -1,15 +1,18 @@
 """What every gateway must keep to, whatever its dialect."""
 
+import time
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from domain.evidence import Finding, Grade
+from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from integrations.gateways import Gateways
 from integrations.http import Upstream
+from tests.gateway_table import case
 from tests.integrations import counterpart as they
 from tests.integrations.all_dialects import DIALECTS, TELLERS
 from tests.integrations.counterpart import Act, Counterpart
@@ -31,7 +34,14 @@ SILENCES = {
     "half a JSON": they.half_json,
     "something else": they.not_json,
 }
-silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
+ROWS = {"a timeout": "timeout after processing", "a reset": "reset", "a 500": "500"}
+silences = pytest.mark.parametrize(
+    "silence",
+    [
+        pytest.param(act, id=name, marks=case(ROWS.get(name, "truncated")))
+        for name, act in SILENCES.items()
+    ],
+)
 
 
 @pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
@@ -55,6 +65,7 @@ async def inquire(gateway: Gateway):
 # To begin
 
 
+@case("success")
 async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
@@ -65,6 +76,7 @@ async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
     assert seen_reference(counterpart.seen[0]) == REFERENCE
 
 
+@case("decline")
 async def test_a_decline_carries_their_code_and_a_sentence(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
@@ -88,6 +100,7 @@ async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
     assert len(counterpart.seen) == 1
 
 
+@case("timeout before processing")
 async def test_a_request_that_was_never_read_is_unknown_all_the_same(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
@@ -95,6 +108,20 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
     assert (await start(gateway)).finding is Finding.UNKNOWN
 
 
+@case("slowness")
+@pytest.mark.parametrize("ask", [start, inquire])
+async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, ask: Callable[[Gateway], Awaitable[Evidence]]
+) -> None:
+    counterpart.always(they.drips)
+    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    began = time.monotonic()
+    assert (await ask(dialect.gateway(impatient))).finding is Finding.UNKNOWN
+    assert time.monotonic() - began < 10
+    await impatient.aclose()
+
+
+@case("never opened")
 async def test_a_connection_that_never_opened_is_not_sent(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
@@ -137,6 +164,7 @@ async def test_declines_never_stop_new_payments(
 # To ask
 
 
+@case("every class of code")
 @pytest.mark.parametrize(
     ("outcome", "finding"),
     [("paid", Finding.PAID), ("pending", Finding.UNPAID), ("declined", Finding.DECLINED)],
@@ -152,6 +180,7 @@ async def test_an_inquiry_says_what_became_of_the_reference(
         assert evidence.gateway_id == dialect.gateway_id
 
 
+@case("wrong amount")
 async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_asked(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
@@ -159,6 +188,7 @@ async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_aske
     assert (await inquire(gateway)).money == asked_in(gateway.name, 150_000)
 
 
+@case("unknown reference")
 async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
@@ -181,6 +211,7 @@ async def test_a_question_without_an_answer_is_unknown(
     assert (await inquire(gateway)).finding is Finding.UNKNOWN
 
 
+@case("never opened")
 async def test_a_question_that_never_went_out_is_unknown_for_the_charge_may_live(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:

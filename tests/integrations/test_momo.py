@@ -10,6 +10,7 @@ from domain.money import Money
 from integrations import momo_protocol as protocol
 from integrations.http import Upstream
 from integrations.momo import MoMo
+from tests.gateway_table import case
 from tests.integrations import counterpart as they
 from tests.integrations.conftest import VECTORS
 from tests.integrations.counterpart import Counterpart, says
@@ -146,6 +147,7 @@ async def test_an_amount_that_momo_does_not_take_is_declined_unsent(
     assert not counterpart.seen
 
 
+@case("every class of code", "MoMo")
 @pytest.mark.parametrize("code", CODES)
 async def test_only_a_refusal_of_what_was_asked_declines_a_request(
     momo: MoMo, counterpart: Counterpart, code: int
@@ -201,6 +203,7 @@ FINDINGS = {
 }
 
 
+@case("every class of code", "MoMo")
 @pytest.mark.parametrize(("code", "finding"), FINDINGS.items())
 async def test_every_code_says_the_same_in_an_answer_and_in_a_call(
     momo: MoMo, counterpart: Counterpart, code: int, finding: Finding

@@ -12,6 +12,7 @@ from domain.money import Currency, Money
 from integrations.http import NotSent, Upstream
 from integrations.paypal import PayPal
 from integrations.paypal_access import Access
+from tests.gateway_table import case
 from tests.integrations import counterpart as they
 from tests.integrations.counterpart import Counterpart, says
 from tests.integrations.dialects import NOW, ORDER, REFERENCE, attempt, told_by
@@ -127,6 +128,7 @@ async def test_a_capture_without_an_answer_is_unknown_and_sent_once(
     assert len(counterpart.seen) == 2
 
 
+@case("every class of code", "PayPal")
 @pytest.mark.parametrize(
     ("issue", "finding"),
     [
@@ -145,6 +147,7 @@ async def test_a_refused_capture_is_a_decline_only_where_it_leaves_no_doubt(
     assert evidence.finding is finding
 
 
+@case("every class of code", "PayPal")
 @pytest.mark.parametrize(
     ("status", "finding"),
     [

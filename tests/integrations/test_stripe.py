@@ -15,6 +15,7 @@ from domain.methods import GatewayName
 from domain.money import Currency, Money
 from integrations.http import Upstream
 from integrations.stripe import Stripe
+from tests.gateway_table import case
 from tests.integrations.counterpart import Counterpart, says
 from tests.integrations.dialects import NOW, ORDER, REFERENCE, SENT, attempt, told_by
 from tests.integrations.stripe_dialect import (
@@ -132,6 +133,7 @@ async def test_a_card_that_must_be_proven_leads_to_its_bank(
     )
 
 
+@case("every class of code", "Stripe")
 @pytest.mark.parametrize(
     ("error", "code", "sentence"),
     [
@@ -154,6 +156,7 @@ async def test_a_declined_card_says_why_in_words_that_help(
     assert "English" not in evidence.failure.message
 
 
+@case("every class of code", "Stripe")
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "anything new"])
 async def test_what_is_neither_paid_nor_refused_is_never_guessed(
     stripe: Stripe, counterpart: Counterpart, status: str

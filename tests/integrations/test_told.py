@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from domain.evidence import Finding, Grade
 from domain.gateways import BadCall, Call, Gateway, Verdict
 from integrations.http import Upstream
+from tests.gateway_table import case
 from tests.integrations.all_dialects import TELLERS
 from tests.integrations.dialects import NOW, Teller, asked_in, told_by
 
@@ -44,25 +45,30 @@ def test_a_webhook_says_what_became_of_the_reference(told: Gateway, teller: Tell
             assert notice.evidence.gateway_id == teller.gateway_id
 
 
+@case("duplicate")
 def test_the_same_event_has_the_same_identity(told: Gateway, teller: Teller) -> None:
     one, two = (told.read_webhook(teller.calls("paid")) for _ in range(2))
     assert one == two
 
 
+@case("wrong amount")
 def test_a_wrong_amount_is_translated_faithfully(told: Gateway, teller: Teller) -> None:
     assert told_by(told, teller.calls("paid", amount=1)).money == asked_in(teller.name, 1)
 
 
+@case("forged")
 def test_a_forged_webhook_is_refused(told: Gateway, teller: Teller) -> None:
     with pytest.raises(BadCall):
         told.read_webhook(teller.forges(teller.calls("paid")))
 
 
+@case("forged")
 def test_an_unsigned_webhook_is_refused(told: Gateway, teller: Teller) -> None:
     with pytest.raises(BadCall, match="signature"):
         told.read_webhook(teller.unsigns(teller.calls("paid")))
 
 
+@case("forged")
 def test_a_repeated_parameter_is_refused(told: Gateway, teller: Teller) -> None:
     with pytest.raises(BadCall, match="repeated"):
         told.read_webhook(teller.repeats_a_parameter(teller.calls("paid")))

@@ -13,6 +13,7 @@ from domain.money import Currency, Money
 from integrations import vnpay_protocol as protocol
 from integrations.http import Upstream
 from integrations.vnpay import VNPay
+from tests.gateway_table import case
 from tests.integrations import counterpart as they
 from tests.integrations.conftest import VECTORS
 from tests.integrations.counterpart import Counterpart, says
@@ -138,6 +139,7 @@ async def test_the_example_of_an_inquiry_is_believed(
     assert evidence.gateway_id == "15099001"
 
 
+@case("every class of code", "VNPay")
 @pytest.mark.parametrize(
     ("status", "finding"),
     [
@@ -168,6 +170,7 @@ async def test_an_error_after_the_deadline_is_a_qr_that_nobody_paid(
     assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.DECLINED
 
 
+@case("every class of code", "VNPay")
 @pytest.mark.parametrize("code", ["02", "03", "94", "97", "99", ""])
 async def test_an_inquiry_that_did_not_work_says_nothing(
     vnpay: VNPay, counterpart: Counterpart, code: str
@@ -237,6 +240,7 @@ def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> N
     )
 
 
+@case("every class of code", "VNPay")
 @pytest.mark.parametrize(
     ("response", "status", "finding"),
     [

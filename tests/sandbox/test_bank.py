@@ -12,6 +12,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from sandbox import emv
+from sandbox.bank import casso_signature, sepay_signature
 from tests.sandbox.conftest import Call, Merchant
 from tests.sandbox.test_vectors import VECTORS
 
@@ -170,3 +171,16 @@ def test_the_printed_example_whose_account_is_longer_than_it_says_is_not_paid(
     (payload,) = (v["payload"] for v in VECTORS if v["id"] == "napas-6.1.1-static-account")
     assert emv.holds(payload), "its checksum is right"
     assert bank.post("/_sandbox/pay", json={"qr": payload}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [pytest.param(v, id=v["id"]) for v in VECTORS if v["gateway"] in {"casso", "sepay"}],
+)
+def test_a_notice_is_signed_as_in_the_published_example(vector: dict[str, Any]) -> None:
+    key, moment = vector["secret"].encode(), int(vector["canonical"].partition(".")[0])
+    if vector["gateway"] == "casso":
+        signed = casso_signature(key, vector["input"], moment)
+        assert signed == {"X-Casso-Signature": f"t={moment},v1={vector['expected']}"}
+    else:
+        assert sepay_signature(key, vector["payload"].encode(), moment) == vector["headers"]

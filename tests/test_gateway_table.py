@@ -1,0 +1,69 @@
+"""Nothing is left out: each gateway shows each case or says why not, and each published example is a test."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests import gateway_table
+
+HERE = Path(__file__).parent
+NEEDED = {"integrations", "sandbox", "schema"}
+
+
+@pytest.fixture
+def items(request: pytest.FixtureRequest) -> list[pytest.Item]:
+    """Every test that there is; all workers of a session collect all of them."""
+    found = request.session.items
+    chosen = request.config.option
+    modules = {path for floor in NEEDED for path in (HERE / floor).glob("test_*.py")}
+    if chosen.keyword or chosen.markexpr or not modules <= {item.path for item in found}:
+        pytest.skip("only a part of the tests was asked for")
+    return found
+
+
+def test_each_gateway_has_a_test_or_a_reason_for_each_case(items: list[pytest.Item]) -> None:
+    assert gateway_table.complaints(items) == []
+
+
+def test_a_cell_that_nobody_fills_is_noticed() -> None:
+    missing = gateway_table.complaints([])
+    cells = len(gateway_table.CASES) * len(gateway_table.GATEWAYS)
+    assert len(missing) == cells - len(gateway_table.HOLES)
+
+
+@pytest.mark.parametrize("file", ["integrations/vectors", "integrations/card_vectors", "sandbox/vectors"])  # fmt: skip
+def test_every_published_example_is_a_test_by_its_name(items: list[pytest.Item], file: str) -> None:
+    folder = HERE / file.partition("/")[0]
+    here = [item.name for item in items if item.path.parent == folder]
+    names = {name[1] for name in map(re.compile(r"\[(.*)\]$").search, here) if name}
+    assert {id for id, _ in examples(file)} - names == set()
+
+
+def test_both_spellings_are_held_to_the_same_examples() -> None:
+    ours = dict(examples("integrations/vectors"))
+    theirs = dict(examples("sandbox/vectors"))
+    assert ours.keys() >= theirs.keys()
+    for id, vector in theirs.items():
+        for part in ("canonical", "expected", "presented", "payload"):
+            assert vector.get(part) == ours[id].get(part), id
+
+
+def examples(file: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    return found(json.loads((HERE / f"{file}.json").read_text()))
+
+
+def found(told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Return whatever has an id, however deep it stands."""
+    if isinstance(told, dict):
+        if isinstance(told.get("id"), str):
+            yield told["id"], told
+        told = list(told.values())
+    if isinstance(told, list):
+        for one in told:
+            yield from found(one)
