@@ -126,7 +126,8 @@ select at, actor, action, 'DONE', payment_id, from_status, to_status, evidence, 
           from facts join payment_record r on r.payment = facts.id
          union all
         select n, 8, done_at + interval '1 hour', 'FI001', 'refund', id, 'SUCCESS', 'SUCCESS', 'E2', 'refund',
-               jsonb_build_object('reversal', 'REV' || n, 'was', 'PENDING', 'status', 'DONE', 'amount', amount)
+               jsonb_build_object('reversal', 'REV' || n, 'was', 'PENDING', 'status', 'DONE', 'amount', amount,
+                   'source', 'customer_receivable', 'reason', 'khách trả thừa', 'requested_by', 'FI001')
           from facts where given_back) happened
  order by n, step
 """

@@ -184,7 +184,7 @@ select 'reversal' as table, r.id as row,
   left join (select e.reversal,
                     sum(t.amount) filter (where t.debit = r.source) as taken,
                     sum(t.amount) filter (where t.debit = 'refunds_payable') as ended,
-                    count(distinct e.payment) as payments
+                    sum(t.amount) filter (where t.debit = 'refunds_payable' and t.credit = r.source) as back
                from entry e join posting t on t.entry = e.id join reversal r on r.id = e.reversal
               group by e.reversal) posted on posted.reversal = r.id
  where {of_reversals}
@@ -197,6 +197,7 @@ select 'reversal' as table, r.id as row,
                when r.status = 'FAILED' then coalesce(posted.ended, 0)
                else r.amount end
         or coalesce(posted.ended, 0) not in (0, r.amount)
+        or coalesce(posted.back, 0) <> case when r.status = 'FAILED' then coalesce(posted.ended, 0) else 0 end
         or coalesce(posted.ended, 0) <> case
                when r.status = 'FAILED' then coalesce(posted.taken, 0)
                when r.status = 'DONE' and r.gateway is not null then r.amount

@@ -58,6 +58,22 @@ select 'payment', p.id, format('it is %s, and the last audit row says %s', p.sta
         where e.payment_id = p.id and e.details ? 'version' and e.to_status is not null
         order by e.id desc limit 1) last
  where p.status in ('PENDING', 'PROCESSING') and last.to_status <> p.status
+union all
+select 'reversal', r.id, coalesce(format('is not as audit row %s has it', last.id),
+                                  'was added: no audit row of its payment knows of it')
+  from reversal r
+  left join lateral (
+       select e.id, e.action, e.details as told from audit_event e
+        where e.payment_id = r.payment and e.details ->> 'reversal' = r.id
+        order by e.id desc limit 1) last on true
+ where {of_reversals}
+       (upper(last.action), last.told ->> 'status', (last.told ->> 'amount')::bigint, last.told ->> 'source',
+        last.told ->> 'reason', last.told ->> 'requested_by', last.told ->> 'approved_by')
+       is distinct from (r.kind, r.status, r.amount, r.source, r.reason, r.requested_by, r.approved_by)
+union all
+select 'reversal', e.details ->> 'reversal', format('is gone: audit row %s has it', e.id)
+  from audit_event e left join reversal r on r.id = e.details ->> 'reversal'
+ where e.action in ('void', 'refund') and e.payment_id is not null and r.id is null {audit_lately}
 """
 
 # What domain/receipts.py makes in Python, made again from the tables alone.

@@ -17,7 +17,9 @@ from domain.methods import PaymentMethod
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.keys import KeyRing
-from resolvers import hand_ins, invariants, jobs, sealing
+from resolvers import hand_ins, invariants, jobs, reversals, sealing
+from resolvers.context import Context
+from resolvers.reversals import Reversed
 from schema.bootstrap import keys_of, running
 from schema.settings import Settings
 from tests.house import Sandbox, key
@@ -105,7 +107,33 @@ async def everything(house: House) -> dict[str, str]:
         "handed": "SUCCESS", "cash": "SUCCESS", "paid": "SUCCESS", "expired": "EXPIRED",
         "late": "SUCCESS", "open": "PROCESSING",
     }  # fmt: skip
-    return ids | {"hand_in": hand_in.id}
+    return ids | {"hand_in": hand_in.id} | await everything_undone(house, by)
+
+
+async def everything_undone(house: House, by: Context) -> dict[str, str]:
+    """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
+    finance = await house.by("FI001")
+
+    async def refunded(finding: Finding, part: int = 1) -> Reversed:
+        qr = await house.pays(by)
+        house.gateway.says = Finding.PAID
+        house.clock.move(minutes=16)
+        await jobs.follow_up(house.context, qr.id)
+        house.gateway.says, house.gateway.refunds = Finding.UNPAID, finding
+        return await reversals.refund(
+            finance, qr.id, amount=qr.amount // part, reason="trả lại", idempotency_key=key()
+        )
+
+    cash = await house.pays(by, PaymentMethod.CASH)
+    done = {
+        "void": await reversals.void(by, cash.id, reason="thu nhầm", idempotency_key=key()),
+        "whole": await refunded(Finding.PAID),
+        "part": await refunded(Finding.PAID, 2),
+        "failed": await refunded(Finding.DECLINED),
+    }
+    states = {name: one.reversal.status.value for name, one in done.items()}
+    assert states == {"void": "DONE", "whole": "DONE", "part": "DONE", "failed": "FAILED"}
+    return {name: one.reversal.id for name, one in done.items()}
 
 
 async def rows_of(ids: dict[str, str]) -> dict[str, str]:
@@ -203,6 +231,22 @@ PAYMENTS = {
     "a job lost": ("delete from pgqueuer where entrypoint = 'record_payment'", "payment {cash}"),
     "a follow-up lost": ("delete from pgqueuer where entrypoint = 'follow_up'", "payment {open}"),
 }  # fmt: skip
+REVERSALS = {
+    **{
+        f"a refund's {column}": (f"update reversal set {column} = {to} where id = '{{part}}'", "reversal {part}")
+        for column, to in {
+            "amount": "amount + 1", "source": "'suspense'", "status": "'FAILED'", "payment": "'{paid}'",
+            "reason": "'x'", "requested_by": "'NV001'", "approved_by": "'NV001'", "currency": "'USD'",
+        }.items()
+    },
+    "a refund that did not fail": ("update reversal set status = 'DONE' where id = '{failed}'", "reversal {failed}"),
+    "a refund begun again": ("update reversal set status = 'PENDING', completed_at = null where id = '{whole}'", "reversal {whole}"),
+    "a refund deleted": ("delete from reversal where id = '{part}'", "reversal {part}"),
+    "a refund inserted": ("insert into reversal select (jsonb_populate_record(r, '{{\"id\": \"REV_NEW\"}}')).* from reversal r where id = '{part}'", "reversal REV_NEW"),
+    "a void that failed": ("update reversal set status = 'FAILED' where id = '{void}'", "reversal {void}"),
+    "a void made a refund": ("update reversal set kind = 'REFUND' where id = '{void}'", "reversal {void}"),
+    "a void deleted": ("delete from reversal where id = '{void}'", "reversal {void}"),
+}  # fmt: skip
 PROOFS = {
     "a record's text": ("update payment_record set payload = replace(payload, 'VND', 'USD') where id = {record}", "payment_record {record}"),
     "a record's signature": ("update payment_record set signature = '\\x00' where id = {record}", "payment_record {record}"),
@@ -233,7 +277,7 @@ PROOFS = {
     "the tail cut off": ("delete from audit_event where id in (select event from audit_link where number >= (select first from seal where id = {last_seal})); delete from audit_link where number >= (select first from seal where id = {last_seal}); delete from seal where id = {last_seal}", "audit_link {last_link}"),
     "the chain begun anew": ("delete from seal; delete from audit_link", "audit_link {last_link}"),
 }  # fmt: skip
-TAMPERING = LEDGER | PAYMENTS | PROOFS
+TAMPERING = LEDGER | PAYMENTS | REVERSALS | PROOFS
 
 
 @pytest.mark.parametrize("what", TAMPERING)
