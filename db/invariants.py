@@ -68,7 +68,9 @@ async def examination(url: str | None = None) -> AsyncGenerator[Any]:
     try:
         await connection.execute(
             f"set role {APPLICATION_ROLE}; set default_transaction_read_only = on;"
-            " set work_mem = '64MB'; set jit = off; set timezone = 'UTC'"
+            " set work_mem = '64MB'; set jit = off; set timezone = 'UTC';"
+            # Of millions of rows almost none comes back: those who look may work side by side.
+            " set parallel_tuple_cost = 0"
         )
         yield connection
     finally:

@@ -127,7 +127,7 @@ def verify(
     from schema.verify import verify
 
     with _servers() as settings:
-        proving = verify(settings, signatures=signatures, as_json=json, say=print)
+        proving = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
         holds = asyncio.run(proving)
     raise typer.Exit(0 if holds else 1)
 

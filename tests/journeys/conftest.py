@@ -30,7 +30,11 @@ COLLECTORS = itertools.count(1000 + 100 * NTH)
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack]:
-    """Sandbox, two API processes behind one port, and a worker, over a database of their own."""
+    """
+    Sandbox, two API processes behind one port, and a worker, over a database of their own.
+
+    Whatever the journeys did, everything must hold in the end.
+    """
     folder = shared_folder / "journeys"
 
     @contextmanager
@@ -42,6 +46,8 @@ def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack
             new = Stack.over(folder, database_url=database, redis_url=redis)
             with new.running():
                 yield new
+            proved = new.run("verify", "--signatures")
+            assert proved.returncode == 0, proved.stdout + proved.stderr
 
     with shared(folder, make) as stack:
         yield stack

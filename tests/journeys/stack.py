@@ -148,6 +148,17 @@ class Stack:
             env=own,
         )
 
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `mobinet` over this stack to its end."""
+        return subprocess.run(
+            [sys.executable, *_mobinet(*words)],
+            cwd=ROOT,
+            env=CLEAN | self.env,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def logs(self) -> str:
         return "\n\n".join(
             f"── the last of {log.name}:\n{_end_of(log)}" for log in self.folder.glob("*.log")
