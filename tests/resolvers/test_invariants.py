@@ -24,6 +24,7 @@ from schema.bootstrap import keys_of, running
 from schema.settings import Settings
 from tests.house import Sandbox, key
 from tests.resolvers.conftest import Clock, House, Obedient
+from tests.resolvers.test_sealing import other_tests_are_done
 
 pytest_plugins = ["tests.house"]
 pytestmark = pytest.mark.anyio
@@ -66,6 +67,7 @@ def day(
             collectors = iter(range(1300, 1310))
             house = House(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
             ids = await everything(house)
+            await other_tests_are_done()
             while await sealing.seal(given, most=10):
                 pass
             return ids | await rows_of(ids)
