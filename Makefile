@@ -28,8 +28,8 @@ GATEWAYS := tests/schema/test_gateway_calls.py tests/integrations
 gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
 
-crash: $(INSTALLED)  ## Kill a process at every step of every flow, and see that no money is lost; CRASH_SEED=n repeats one
-	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL CRASH=all $(BIN)/pytest -q -s tests/crash $(ARGS)
+crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every pair, and see that no money is lost
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL PROOF=all $(BIN)/pytest -s tests/crash tests/races $(ARGS)
 
 soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
 	@exec $(BIN)/python -m tests.soak $(SECONDS)

@@ -28,6 +28,7 @@ import redis
 
 from db.migrate import migrate
 from integrations.embedded import Servers, gone, servers
+from tests.proof import REPEAT
 
 _FOLDER = "MOBINET_TEST_FOLDER"
 
@@ -35,6 +36,10 @@ _FOLDER = "MOBINET_TEST_FOLDER"
 def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):  # the process that starts the workers
         os.environ[_FOLDER] = tempfile.mkdtemp(prefix="mobinet-test-")
+
+
+def pytest_report_header() -> str:
+    return f"what tests/crash, tests/races and tests/model do is drawn: {REPEAT}"
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
+from db import audit
+from db.audit import AuditEvent
 from domain.gateways import Call
-from domain.methods import PaymentMethod
+from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, Refused
-from resolvers import hand_ins, inquiries, jobs, reversals, webhooks
+from resolvers import hand_ins, inquiries, jobs, reversals, sealing, settlement, webhooks
 from resolvers.context import Context
 from tests.crash import night
 from tests.crash.subjects import (
@@ -18,16 +21,21 @@ from tests.crash.subjects import (
     asker,
     decide,
     ended_then_paid,
+    filed,
     half_decided,
     handed_in,
     nobody,
     open_by,
+    order_paid,
+    ordered,
     owing,
     paid_by,
+    pay_order,
     process,
     recorded,
     refundable,
     submit,
+    transferred,
     void,
     voided,
 )
@@ -69,6 +77,31 @@ async def _wallet(context: Context, subject: Subject) -> object:
     return await process(context, subject, PaymentMethod.FPT_PAY)
 
 
+@flow("bank transfer", owing)
+async def _transfer(context: Context, subject: Subject) -> object:
+    return await process(context, subject, PaymentMethod.BANK_TRANSFER)
+
+
+@flow("momo", owing)
+async def _momo(context: Context, subject: Subject) -> object:
+    return await process(context, subject, PaymentMethod.MOMO)
+
+
+@flow("card", owing)
+async def _card(context: Context, subject: Subject) -> object:
+    return await process(context, subject, PaymentMethod.CARD)
+
+
+@flow("paypal", owing)
+async def _paypal(context: Context, subject: Subject) -> object:
+    return await process(context, subject, PaymentMethod.PAYPAL)
+
+
+@flow("order", ordered)
+async def _order(context: Context, subject: Subject) -> object:
+    return await pay_order(context, subject)
+
+
 @flow("webhook", paid_by(PaymentMethod.VNPAY_QR))
 async def _webhook(context: Context, subject: Subject) -> object:
     return await _called(context, subject)
@@ -76,6 +109,26 @@ async def _webhook(context: Context, subject: Subject) -> object:
 
 @flow("webhook of the wallet", paid_by(PaymentMethod.FPT_PAY))
 async def _wallet_webhook(context: Context, subject: Subject) -> object:
+    return await _called(context, subject)
+
+
+@flow("webhook of momo", paid_by(PaymentMethod.MOMO))
+async def _momo_webhook(context: Context, subject: Subject) -> object:
+    return await _called(context, subject)
+
+
+@flow("webhook of a card", paid_by(PaymentMethod.CARD))
+async def _card_webhook(context: Context, subject: Subject) -> object:
+    return await _called(context, subject)
+
+
+@flow("webhook of an order", order_paid)
+async def _order_webhook(context: Context, subject: Subject) -> object:
+    return await _called(context, subject)
+
+
+@flow("bank's notice", transferred)
+async def _notice(context: Context, subject: Subject) -> object:
     return await _called(context, subject)
 
 
@@ -161,6 +214,22 @@ async def _second_word(context: Context, subject: Subject) -> object:
     return await decide(context, subject)
 
 
+@flow("settlement", filed)
+async def _settlement(context: Context, subject: Subject) -> object:
+    return await settlement.settle(nobody(context), GatewayName.VNPAY, Path(subject.file))
+
+
+@flow("sealing", owing)
+async def _sealing(context: Context, subject: Subject) -> object:
+    """Whoever seals seals what others wrote too: what is written here may be sealed by another, and is written again."""
+    system, links = nobody(context), 0
+    while links == 0:
+        said = AuditEvent(at=await context.clock(), actor=subject.staff, action="look")
+        await audit.record(said)
+        links = await sealing.seal(system)
+    return links
+
+
 # ── private ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -168,9 +237,11 @@ async def _called(context: Context, subject: Subject) -> object:
     """Take the gateway's call raw, as it came to whoever listened in our place."""
     heard = subject.heard
     assert heard is not None, "the gateway has called about it"
-    gateway = context.gateways.by_path(heard.path.removeprefix("/webhooks/"))
+    path = heard.path.removeprefix("/webhooks/")
+    gateway = context.gateways.by_path(path)
     assert gateway is not None
     call = Call(
+        path=path,
         method=heard.method,
         query=heard.query,
         headers=heard.headers,

@@ -77,7 +77,12 @@ RULES = {
          group by p.staff, b.amount having coalesce(sum(p.amount), 0) <> coalesce(b.amount, 0)""",
     "every success is recorded or in a case": """
         select id, 'posting is ' || posting_status from payment
-         where status = 'SUCCESS' and posting_status not in ('DONE', 'FAILED')""",
+         where status = 'SUCCESS' and posting_status not in ('DONE', 'FAILED')
+           and merchant_order is null""",
+    "an order is paid by one payment, and only then": """
+        select min(p.id), o.id || ' is ' || o.status || ' by ' || count(p) || ' payments'
+          from merchant_order o left join payment p on p.merchant_order = o.id and p.status = 'SUCCESS'
+         group by o.id having count(p) <> case when o.status = 'PAID' then 1 else 0 end""",
     "no reversal is left open, or untold": """
         select payment, id || ' is ' || status || ', told ' || told from reversal
          where status in ('PENDING', 'UNKNOWN') or status = 'DONE' and told = 'PENDING'""",
@@ -88,7 +93,8 @@ RULES = {
         select k.subject_id, k.operation from idempotency_key k
          where not exists (select from payment where id = k.subject_id)
            and not exists (select from reversal where id = k.subject_id)
-           and not exists (select from hand_in where id = k.subject_id)""",
+           and not exists (select from hand_in where id = k.subject_id)
+           and not exists (select from merchant_order where id = k.subject_id)""",
     "every move is in the audit trail": """
         select p.id, 'no trace of ' || p.status from payment p
          where not exists (select from audit_event where payment_id = p.id
@@ -166,23 +172,28 @@ async def _against(connection: Any, truth: Any) -> list[str]:
 
 
 async def _gateways(connection: Any, truth: Any) -> list[str]:
-    """What a gateway took, less what it gave back, is what the ledger says is with it."""
+    """What a gateway took, less what it gave back, is what the ledger says is with it, or in the bank."""
     theirs: dict[str, int] = defaultdict(int)
     for charge in truth["charges"]:
         taken = charge["amount"] if charge["status"] == "paid" else 0
         theirs[charge["reference"]] += taken - charge["refunded"]
     rows = await connection.fetch(
         """
-        select a.reference, p.status || ', ' || a.status as state, coalesce(sum(case when g.debit like '%clearing%' then g.amount
-                                              when g.credit like '%clearing%' then -g.amount end), 0) as amount
+        select a.reference, a.amount as asked, p.amount as whole, p.status || ', ' || a.status as state,
+               coalesce(sum(case when g.debit like '%clearing%' or g.debit = 'bank' then g.amount
+                                 when g.credit like '%clearing%' or g.credit = 'bank' then -g.amount
+                            end), 0) as amount
           from attempt a join payment p on p.id = a.payment
           left join entry e on e.payment = a.payment
           left join posting g on g.entry = e.id and g.currency = 'VND'
-         group by a.reference, p.status
+         group by a.reference, p.status, p.amount
         """
     )
     ours = {row["reference"]: int(row["amount"]) for row in rows}
     state = {row["reference"]: row["state"] for row in rows}
+    for row in rows:  # of what was asked in another currency, as great a part as of what was meant
+        if row["reference"] in theirs and row["asked"] != row["whole"]:
+            theirs[row["reference"]] = theirs[row["reference"]] * row["whole"] // row["asked"]
     return [
         f"the gateway has {theirs.get(one, 0)} under {one} ({state.get(one, 'unknown here')}),"
         f" the ledger {ours.get(one, 0)}"

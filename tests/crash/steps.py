@@ -1,8 +1,8 @@
 """
-Every step that a process takes towards the outside, numbered as it is taken: statements, commits and calls.
+Every step that a process takes towards the outside, numbered as it is taken: statements, commits, calls and heads.
 
 Wraps what everything goes through in asyncpg (also what it asks of the catalogue by itself) and in httpx,
-in this process alone. At the number it was told, before or after that step, the process dies as by `kill -9`.
+and the telling of a chain's head, in this process alone. At the number it was told, before or after that step, the process dies as by `kill -9`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from typing import Any, Literal
 import asyncpg
 import httpx
 
+from domain.chain import Seal
+from integrations.heads import Heads
+
 When = Literal["before", "after"]
 
 
@@ -28,7 +31,7 @@ class Kill:
 
 @dataclass(slots=True)
 class Steps:
-    """What was done so far. A statement is `sql …`, a call `http …`."""
+    """What was done so far. A statement is `sql …`, a call `http …`, a head `told …`."""
 
     kill: Kill | None = None
     taken: list[str] = field(default_factory=list)
@@ -53,10 +56,12 @@ def numbered(kill: Kill | None = None) -> Generator[Steps]:
     steps = Steps(kill)
     connection: Any = asyncpg.Connection
     transport: Any = httpx.AsyncHTTPTransport
-    execute, script, call = (
+    heads: Any = Heads
+    execute, script, call, told = (
         connection._do_execute,
         connection.execute,
         transport.handle_async_request,
+        heads.add,
     )
 
     async def one_statement(self: Any, query: str, *args: Any, **more: Any) -> Any:
@@ -79,12 +84,19 @@ def numbered(kill: Kill | None = None) -> Generator[Steps]:
         steps.leave(number)
         return response
 
+    def a_head(self: Heads, seal: Seal) -> None:
+        number = steps.enter(f"told head {seal.last}")
+        told(self, seal)
+        steps.leave(number)
+
     connection._do_execute, connection.execute = one_statement, a_script
+    heads.add = a_head
     transport.handle_async_request = a_call
     try:
         yield steps
     finally:
         connection._do_execute, connection.execute = execute, script
+        heads.add = told
         transport.handle_async_request = call
 
 

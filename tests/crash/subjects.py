@@ -10,17 +10,21 @@ from __future__ import annotations
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import httpx
 
 from db import engine
+from domain.calendar import business_date
 from domain.cases import Case, CaseDecision
 from domain.collection import NotifyWish, ProcessPayment
 from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
+from domain.orders import CreateOrder, PayOrder
 from domain.payments import Payment
-from resolvers import hand_ins, inquiries, jobs, payments, reversals, rulings, sessions
+from domain.staff import Role
+from resolvers import hand_ins, inquiries, jobs, orders, payments, reversals, rulings, sessions
 from resolvers.context import Context
 from tests.domain.builders import bill_item
 
@@ -38,8 +42,10 @@ class Subject:
     bill: str = ""
     amount: int = 0
     token: str = ""
+    order: str = ""
     payment: str = ""
     reference: str = ""
+    file: str = ""
     hand_in: str = ""
     reversal: str = ""
     case: str = ""
@@ -84,7 +90,7 @@ def paid_by(method: PaymentMethod, *, amount: int = 0) -> Prepare:
 
     async def prepare(context: Context, subject: Subject) -> Subject:
         subject = await open_by(method)(context, subject)
-        await customer_pays(context, subject.reference, amount=amount and subject.amount + amount)
+        await customer_pays(subject, amount=amount and subject.amount + amount)
         return subject
 
     return prepare
@@ -94,8 +100,53 @@ async def ended_then_paid(context: Context, subject: Subject) -> Subject:
     """A QR that was cancelled, and that its customer has paid all the same."""
     subject = await open_by(PaymentMethod.VNPAY_QR)(context, subject)
     await inquiries.cancel(await asker(context, subject), subject.payment, reason="left the house")
-    await customer_pays(context, subject.reference)
+    await customer_pays(subject)
     return subject
+
+
+async def transferred(context: Context, subject: Subject) -> Subject:
+    """A transfer that its customer has made, by the QR that their bank's app reads."""
+    subject = await open_by(PaymentMethod.BANK_TRANSFER)(context, subject)
+    payment = await payments.read(await asker(context, subject), subject.payment)
+    assert payment.attempt is not None
+    await played("pay", qr=payment.attempt.qr_payload)
+    return subject
+
+
+async def ordered(context: Context, subject: Subject) -> Subject:
+    """A merchant's order that nobody pays yet."""
+    shop = {"client_id": "shop", "secret": "shop-secret"}
+    await sessions.learn_api_client(context, name="Shop", role=Role.MERCHANT, **shop)
+    login = await sessions.client_credentials(context, **shop)
+    subject = replace(subject, token=login.access_token, amount=120_000)
+    asked = CreateOrder(
+        idempotency_key=f"order-{subject.key}", reference=subject.key, amount=subject.amount
+    )
+    created = await orders.create(await asker(context, subject), asked)
+    return replace(subject, order=created.order.id)
+
+
+async def order_paid(context: Context, subject: Subject) -> Subject:
+    """An order that its payer has paid, while the gateway's call was lost."""
+    subject = await ordered(context, subject)
+    subject = known(subject, await pay_order(await asker(context, subject), subject))
+    await customer_pays(subject)
+    return subject
+
+
+async def filed(context: Context, subject: Subject) -> Subject:
+    """A payment of which we know nothing, and the gateway's settlement file of a day that has it alone."""
+    subject = await paid_by(PaymentMethod.VNPAY_QR)(context, subject)
+    today = business_date(datetime.now(UTC))
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
+        answer = await http.get(f"{os.environ[SANDBOX]}/_sandbox/settlement/vnpay?date={today}")
+    heading, *lines = answer.text.splitlines()
+    (line,) = (one for one in lines if one.startswith(subject.reference))
+    day = date(2000, 1, 1) + timedelta(days=int(subject.contract.removeprefix("SGFDN")))
+    *cells, _ = line.split(",")
+    file = context.heads.path.parent / f"vnpay-{subject.contract}.csv"
+    file.write_text("\n".join([heading, ",".join([*cells, f"{day}T12:00:00+07:00"]), ""]))
+    return replace(subject, file=str(file))
 
 
 async def recorded(context: Context, subject: Subject) -> Subject:
@@ -157,6 +208,16 @@ async def process(context: Context, subject: Subject, method: PaymentMethod) -> 
     return (await payments.process(context, asked)).payment
 
 
+async def pay_order(context: Context, subject: Subject) -> Payment:
+    asked = PayOrder(
+        idempotency_key=subject.key,
+        order_id=subject.order,
+        amount=subject.amount,
+        method=PaymentMethod.VNPAY_QR,
+    )
+    return (await orders.pay(context, asked)).payment
+
+
 async def decide(context: Context, subject: Subject) -> Case:
     asked = rulings.ResolveCase(
         case_id=subject.case, decision=CaseDecision.REFUND, reason="the customer wants it back"
@@ -175,7 +236,10 @@ async def submit(context: Context, subject: Subject) -> HandIn:
 
 
 async def opened(context: Context, subject: Subject, method: PaymentMethod) -> Subject:
-    payment = await process(await asker(context, subject), subject, method)
+    return known(subject, await process(await asker(context, subject), subject, method))
+
+
+def known(subject: Subject, payment: Payment) -> Subject:
     reference = payment.attempt.reference if payment.attempt else ""
     return replace(subject, payment=payment.id, reference=reference)
 
@@ -190,8 +254,12 @@ def nobody(context: Context) -> Context:
     return context.asked_by(None)
 
 
-async def customer_pays(context: Context, reference: str, *, amount: int = 0) -> None:
-    act: dict[str, Any] = {"reference": reference} | ({"amount": amount} if amount else {})
+async def customer_pays(subject: Subject, *, amount: int = 0) -> None:
+    more = {"amount": amount} if amount else {}
+    await played("pay", reference=subject.reference, **more)
+
+
+async def played(what: str, **act: Any) -> None:
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
-        answer = await http.post(f"{os.environ[SANDBOX]}/_sandbox/pay", json=act)
+        answer = await http.post(f"{os.environ[SANDBOX]}/_sandbox/{what}", json=act)
         answer.raise_for_status()

@@ -1,16 +1,12 @@
 """
 Whatever step a process dies at, the money is right once a new one has had its time.
 
-`make crash` kills at every step of every flow; otherwise a few are drawn. The seed is printed, and
-CRASH_SEED sets it.
+`make crash` kills at every step of every flow; otherwise a few are drawn (tests/proof.py).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import random
-import secrets
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,13 +20,13 @@ from tests.conftest import _given_server
 from tests.crash.flows import FLOWS
 from tests.crash.harness import Harness, Kill, loaded
 from tests.house import Sandbox
+from tests.proof import ALL, REPEAT, SEED, share
 
 pytest_plugins = ["tests.house"]
 
-ALL = os.environ.get("CRASH") == "all"
-SEED = int(os.environ.get("CRASH_SEED") or secrets.randbelow(10**6))
-SHARE = 2  # kills of each flow, where not all are asked for
-TOGETHER = [[flow] for flow in FLOWS] if ALL else [list(FLOWS)]
+SHARE = 8  # flows, and of each so many kills, where not all are asked for
+KILLS = 2
+TOGETHER = [[flow] for flow in FLOWS] if ALL else [share(list(FLOWS), SHARE, "flows")]
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +45,8 @@ def harness(
 def test_no_step_is_one_at_which_dying_costs_money(harness: Harness, flows: list[str]) -> None:
     begun = time.monotonic()
     recorded = harness.record(flows)
-    dice = random.Random(f"{SEED} {flows}")
     kills = [
-        kill
-        for flow in flows
-        for every in [Kill.all({flow: recorded[flow]})]
-        for kill in (every if ALL else dice.sample(every, min(SHARE, len(every))))
+        kill for flow in flows for kill in share(Kill.all({flow: recorded[flow]}), KILLS, flow)
     ]
     killed = harness.kill(kills)
     harness.aftermath(killed)
@@ -62,9 +54,9 @@ def test_no_step_is_one_at_which_dying_costs_money(harness: Harness, flows: list
     print(
         f"\n{', '.join(flows)}: {sum(map(len, recorded.values()))} steps,"
         f" {sum(one.died for one in killed)} of {len(kills)} killed, {len(wrong)} violations,"
-        f" {time.monotonic() - begun:.1f} s, CRASH_SEED={SEED}"
+        f" {time.monotonic() - begun:.1f} s, {REPEAT}"
     )
-    assert wrong == [], f"CRASH_SEED={SEED}"
+    assert wrong == [], REPEAT
     # A worker that finds a gateway's answer sooner takes fewer steps than were recorded.
     alive = [str(one.kill) for one in killed if not one.died]
     assert len(alive) <= len(killed) / 5, alive

@@ -28,6 +28,7 @@ from db import engine
 from db.invariants import examination
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
+from resolvers import sealing
 from resolvers.context import Context
 from resolvers.invariants import prove
 from schema.bootstrap import running
@@ -123,6 +124,8 @@ async def repeat(context: Context, order: Json) -> Json:
 
 async def recover(context: Context, order: Json) -> Json:
     passed = await night.pass_(nobody(context))
+    while await sealing.seal(nobody(context)):
+        pass
     return asdict(passed)
 
 

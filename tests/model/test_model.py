@@ -3,14 +3,12 @@ Random commands, calls, crashes and days, step by step beside a model of plain P
 
 The machine speaks to the API as clients and gateways do. After each step every payment is in a state
 that the model holds possible, and nothing in the database contradicts itself; in the end all come to
-rest, and the outer systems agree. A failing run names its steps, and MODEL_SEED repeats it; MODEL_RUNS and MODEL_STEPS
-make it longer.
+rest, and the outer systems agree. A failing run names its steps; MODEL_RUNS and MODEL_STEPS make it longer.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,11 +34,11 @@ from tests.crash import night
 from tests.crash.judge import broken, violations
 from tests.house import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 from tests.model.world import OPEN, Paid, World
+from tests.proof import SEED
 from tests.schema.test_hand_ins import CONFIRM, SUBMIT
 
 pytest_plugins = ["tests.house"]
 
-SEED = int(os.environ.get("MODEL_SEED") or secrets.randbelow(10**6))
 RUNS = int(os.environ.get("MODEL_RUNS") or 3)
 STEPS = int(os.environ.get("MODEL_STEPS") or 15)
 
@@ -292,7 +290,6 @@ def test_whatever_happens_in_whatever_order_the_money_is_where_the_model_says(
     api: Api, sandbox: Sandbox
 ) -> None:
     known: set[str] = set()
-    print(f"MODEL_SEED={SEED}")
     machine = hypothesis.seed(SEED)(lambda: Machine(api, sandbox, known))
     run_state_machine_as_test(
         machine,
