@@ -14,10 +14,11 @@ from datetime import date, datetime
 from enum import StrEnum
 
 from domain.ledger import Account, Posting
-from domain.money import LARGEST, Money
+from domain.money import Money
 from domain.refusals import InvalidInput, NotPermitted, Refusal, RefusalCode
 
 LONGEST_NOTE = 500
+MOST_COUNTED = 10**12  # two million notes: a slip of the hand, which the ledger would keep for ever
 
 
 class HandInStatus(StrEnum):
@@ -96,11 +97,11 @@ class HandIn:
 
 def check_counted(amount: int) -> None:
     """Raise InvalidInput for what nobody can have counted."""
-    if not 0 <= amount <= LARGEST:
+    if not 0 <= amount <= MOST_COUNTED:
         raise InvalidInput(
             field="countedAmount",
-            problem_vi="là số tiền đã đếm, tính bằng đồng; không được âm.",
-            problem_en="is the amount that was counted, in đồng; it cannot be negative.",
+            problem_vi="là số tiền đã đếm, tính bằng đồng: không âm, tối đa một nghìn tỷ. Hãy đếm lại.",
+            problem_en="is the amount that was counted, in đồng: not negative, a million million at most. Count again.",
         )
 
 

@@ -149,8 +149,9 @@ async def _body(request: Request) -> dict[str, Any]:
             vi="Nội dung phải là một đối tượng JSON.",
             en="The body must be a JSON object.",
         )
-    check_no_card_number(told)
-    return cast("dict[str, Any]", told)
+    fields = cast("dict[str, Any]", told)
+    check_no_card_number(fields)
+    return fields
 
 
 def _refused(cause: Exception, context: Context) -> tuple[int, dict[str, Any]]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from domain.calendar import business_date
 from domain.hand_ins import (
+    MOST_COUNTED,
     HandIn,
     HandInConfirmed,
     HandInStatus,
@@ -18,7 +19,6 @@ from domain.hand_ins import (
     note_of,
 )
 from domain.ledger import Account
-from domain.money import LARGEST
 from domain.refusals import InvalidInput, NotPermitted
 from tests.domain.builders import LATER, NOW
 
@@ -79,7 +79,7 @@ def test_all_that_was_expected_leaves_the_collector_and_all_that_was_counted_arr
     assert balance[Account.VARIANCE] == expected - found == -hand_in.variance
 
 
-@pytest.mark.parametrize("amount", [-1, LARGEST + 1])
+@pytest.mark.parametrize("amount", [-1, MOST_COUNTED + 1])
 def test_nobody_counts_less_than_nothing(amount: int) -> None:
     with pytest.raises(InvalidInput):
         check_counted(amount)

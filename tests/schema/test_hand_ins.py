@@ -227,6 +227,7 @@ def test_a_page_that_makes_no_sense_is_refused(api: Api, given: Any, field: str)
 BAD = {
     "nothing held": ({}, "INVALID_INPUT", "countedAmount"),
     "a negative amount": ({"countedAmount": -1}, "INVALID_INPUT", "countedAmount"),
+    "more than anybody counts": ({"countedAmount": 2**53 - 1}, "INVALID_INPUT", "countedAmount"),
     "a short key": ({"idempotencyKey": "short"}, "INVALID_INPUT", "idempotencyKey"),
     "a long note": ({"note": "x" * 501}, "INVALID_INPUT", "note"),
 }
