@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from db import payments
+from db import payments, reversals
 from db import receipts as kept
 from domain import receipts
+from domain.ledger import Account
 from domain.payments import Payment
 from domain.receipts import Record, Signature
 from domain.refusals import NotFound
@@ -19,8 +20,11 @@ from resolvers.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
+    """`given_back` is what has been reversed since: what was sworn to stays, and is not all the truth."""
+
     payment: Payment
     signature: Signature
+    given_back: int = 0
 
 
 async def receipt(context: Context, token: str) -> Receipt:
@@ -29,7 +33,8 @@ async def receipt(context: Context, token: str) -> Receipt:
     if payment is None:
         raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
     (signature,) = await signatures(context, [payment])
-    return Receipt(payment=payment, signature=signature)
+    given_back = await reversals.given_back(payment.id, Account.CUSTOMER_RECEIVABLE)
+    return Receipt(payment=payment, signature=signature, given_back=given_back)
 
 
 async def signatures(context: Context, asked: Sequence[Payment]) -> list[Signature]:

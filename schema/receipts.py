@@ -63,6 +63,7 @@ async def receipt(request: Request) -> Response:
                 "algorithm": signature.algorithm,
                 "key_id": signature.key_id,
                 "value": signature.value,
+                "given_back": found.given_back,
             },
             headers=headers,
         )
@@ -86,7 +87,7 @@ def _page(found: Receipt) -> str:
     table = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items()
     )
-    body = f"""<p class="status {payment.status.lower()}">{SAID[payment.status]}</p>
+    body = f"""<p class="status {payment.status.lower()}">{SAID[payment.status]}</p>{_given_back(found)}
 {_qr(payment)}{_back(payment)}<table>{table}</table><ul>{items}</ul>
 <h2>Chữ ký số</h2>
 <p>{signature.algorithm}, khoá <code>{signature.key_id}</code>
@@ -96,6 +97,15 @@ trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ s
     heading = "Biên nhận" if payment.is_final else "Thanh toán"
     title = f"{heading} {escape(payment.id)}"
     return _PAGE.format(title=title, heading=heading, head=_again(payment), body=body)
+
+
+def _given_back(found: Receipt) -> str:
+    """Say that a success was undone since: a receipt of it is no proof that the bill is paid."""
+    if not found.given_back:
+        return ""
+    whole = found.given_back == found.payment.amount
+    said = "Đã huỷ hoặc hoàn lại toàn bộ" if whole else "Đã hoàn lại một phần"
+    return f'<p class="status cancelled">{said}: {_dong(found.given_back)}</p>'
 
 
 def _qr(payment: Payment) -> str:

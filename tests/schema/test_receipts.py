@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from integrations.keys import KeyRing, derived
 from tests.house import CANCEL, Api, Sandbox, statements
+from tests.schema.undoing import void
 
 pytest_plugins = ["tests.house"]
 
@@ -173,6 +174,18 @@ def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> 
     rows = api.rows("select payload from payment_record where payment = $1", waiting["id"])
     assert [row["payload"] for row in rows] == [receipt["payload"]]
     assert json.loads(receipt["payload"])["status"] == "CANCELLED"
+
+
+def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> None:
+    """A collector who voids the cash after showing the receipt is found out by whoever opens it."""
+    paid = api.paid("NV002")
+    before = api.http.get(path(paid), headers=JSON).json()
+    assert before["given_back"] == 0
+    assert void(api, paid, "NV002")["errors"] == []
+    after = api.http.get(path(paid), headers=JSON).json()
+    assert after == before | {"given_back": paid["amount"]}
+    page = api.http.get(path(paid), headers={"accept": "text/html"}).text
+    assert "Đã huỷ hoặc hoàn lại toàn bộ" in page
 
 
 def test_the_signatures_of_a_page_are_read_by_one_statement(api: Api) -> None:
