@@ -25,6 +25,14 @@ class Paid:
     taken: int = 0
     ended: bool = False  # somebody was told that it came to nothing
     success: bool = False  # somebody was told that it succeeded
+    voided: bool = False
+    refunded: int = 0
+    decided: bool = False  # two people have said what becomes of its money
+
+    @property
+    def left(self) -> int:
+        """What can still be given back of it."""
+        return self.amount - self.refunded
 
     @property
     def possible(self) -> frozenset[str]:
@@ -64,13 +72,27 @@ class World:
         return sum(
             one.amount
             for one in self.payments.values()
-            if one.cash and one.id not in self.confirmed
+            if one.cash and one.id not in self.confirmed and not one.voided
         )
 
     @property
-    def to_hand_in(self) -> int:
-        return sum(
-            one.amount
+    def held(self) -> list[Paid]:
+        """Cash with its collector that is not on its way to the office."""
+        return [
+            one
             for one in self.payments.values()
-            if one.cash and one.id not in self.handed_in
-        )
+            if one.cash and one.id not in self.handed_in and not one.voided
+        ]
+
+    @property
+    def to_hand_in(self) -> int:
+        return sum(one.amount for one in self.held)
+
+    @property
+    def refundable(self) -> list[Paid]:
+        """What is known to have succeeded by a gateway, and whose money nobody else has decided about."""
+        return [
+            one
+            for one in self.payments.values()
+            if one.success and not one.cash and not one.decided and one.left > 0
+        ]

@@ -1,0 +1,61 @@
+"""What the machine does with money that goes back: voids, refunds, and what two people decide about a case."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+
+from tests.house import Api
+from tests.model.world import World
+from tests.schema.test_cases import seen
+from tests.schema.test_rulings import say
+from tests.schema.undoing import refund, void
+
+# Where nothing is booked two people may say that money came: then they know more than the model.
+ASSERTED = {"SUSPICIOUS", "UNKNOWN_OUTCOME"}
+
+
+class GoesBack(RuleBasedStateMachine):
+    api: Api
+    world: World
+    staff: str
+
+    @precondition(lambda self: self.world.held)
+    @rule(nth=st.integers(0, 50))
+    def cash_is_voided(self, nth: int) -> None:
+        held = self.world.held
+        one = held[nth % len(held)]
+        answer = void(self.api, {"id": one.id}, self.staff)
+        assert answer["reversal"]["status"] == "DONE", answer
+        one.voided = True
+
+    @precondition(lambda self: self.world.refundable)
+    @rule(nth=st.integers(0, 50), part=st.sampled_from([1, 2, 3]), too_much=st.booleans())
+    def a_success_is_given_back(self, nth: int, part: int, too_much: bool) -> None:
+        several = self.world.refundable
+        one = several[nth % len(several)]
+        amount = one.left + 1 if too_much else max(1, one.left // part)
+        answer = refund(self.api, {"id": one.id, "amount": one.amount}, amount)
+        if too_much:
+            assert answer["reversal"] is None, answer
+        else:
+            assert answer["reversal"], answer
+            one.refunded += amount
+
+    @precondition(lambda self: self.world.payments)
+    @rule(decision=st.sampled_from(["APPLY", "CREDIT", "REFUND", "CLOSE"]))
+    def two_people_decide_about_a_case(self, decision: str) -> None:
+        about = [one for one in seen(self.api, first=100, status="OPEN") if self._is_mine(one)]
+        if not about or (decision == "APPLY" and about[0]["kind"] in ASSERTED):
+            return
+        first = say(self.api, about[0], decision, "FI001")
+        if first["errors"]:
+            return
+        second = say(self.api, about[0], decision, "FI002")
+        assert second["case"]["status"] == "RESOLVED", second
+        self.world.payments[about[0]["paymentId"]].decided = True
+
+    def _is_mine(self, case: Any) -> bool:
+        return case["paymentId"] in self.world.payments
