@@ -114,6 +114,12 @@ def note_of(text: str | None) -> str | None:
             problem_vi=f"tối đa {LONGEST_NOTE} ký tự; hãy viết ngắn hơn.",
             problem_en=f"has at most {LONGEST_NOTE} characters; make it shorter.",
         )
+    if not all(line.isprintable() for line in note.splitlines()):
+        raise InvalidInput(
+            field="note",
+            problem_vi="chứa ký tự không hiển thị được; hãy gõ lại.",
+            problem_en="holds characters that cannot be shown; type it again.",
+        )
     return note or None
 
 

@@ -89,5 +89,7 @@ def test_nobody_counts_less_than_nothing(amount: int) -> None:
 def test_an_empty_note_is_none_and_a_long_one_is_refused() -> None:
     assert note_of(" \n") is None
     assert note_of(" hai tờ rách ") == "hai tờ rách"
-    with pytest.raises(InvalidInput):
-        note_of("x" * 501)
+    assert note_of("hai\ntờ") == "hai\ntờ"
+    for wrong in ("x" * 501, "a\0b", "\u202etrái", "\x1b[31mđỏ"):
+        with pytest.raises(InvalidInput):
+            note_of(wrong)
