@@ -7,6 +7,7 @@ and one whose number never reached us cannot be paid at all.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
@@ -222,14 +223,14 @@ class PayPal:
 
 def _told(event: Event) -> tuple[str | None, Evidence] | None:
     """Return the reference that an event is about, and what it says of its money."""
-    about = orjson.dumps(event.resource)
+    about = json.dumps(event.resource).encode()  # a number may have any size
     match event.event_type:
         case "CHECKOUT.ORDER.APPROVED":  # no money yet: it makes us ask, and so capture
             said = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNKNOWN)
             return parse(Order, about).reference, said
         case "CHECKOUT.PAYMENT-APPROVAL.REVERSED":
             whole = event.resource | {"id": event.resource.get("order_id", event.id)}
-            order = parse(Order, orjson.dumps(whole)).model_copy(update={"status": "VOIDED"})
+            order = parse(Order, json.dumps(whole).encode()).model_copy(update={"status": "VOIDED"})
             return order.reference, order.evidence(WEBHOOK, Grade.E1)
         case "PAYMENT.CAPTURE.PENDING":
             said = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNPAID)

@@ -7,6 +7,7 @@ never went out from one that was not answered, knows no breaker, and takes a sec
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -302,7 +303,7 @@ def _about(attempt: Attempt, told: Session | Intent) -> Evidence:
 
 def _told(event: Event) -> Session | Intent | None:
     """Return the object that an event is about, where it is one that money comes by."""
-    about = orjson.dumps(event.data.object)
+    about = json.dumps(event.data.object).encode()
     if event.type.startswith("checkout.session."):
         return parse(Session, about)
     return parse(Intent, about) if event.type.startswith("payment_intent.") else None

@@ -33,6 +33,7 @@ def form(text: str) -> dict[str, str]:
             errors="strict",
             max_num_fields=_MOST_FIELDS,
         )
+        _check_text(pairs)
     except ValueError:
         raise BadCall("the parameters cannot be read") from None
     return dict(_once(pairs))
@@ -40,17 +41,18 @@ def form(text: str) -> dict[str, str]:
 
 def json_object(body: bytes, *, fraction: Callable[[str], Any] = float) -> dict[str, Any]:
     """
-    Return a JSON object; raise BadCall if it is anything else, or repeats a member.
+    Return a JSON object in UTF-8; raise BadCall if it is anything else, or repeats a member.
 
     `fraction` makes a value of a number that is written with a point or an exponent.
     """
     try:
         told: object = json.loads(
-            body,
+            body.decode(),  # bytes would be taken for UTF-16, and for halves of letters too
             object_pairs_hook=_once_object,
             parse_constant=_no_constant,
             parse_float=fraction,
         )
+        _check_text(told)
     except (ValueError, RecursionError):
         raise BadCall("the body is not JSON") from None
     if not isinstance(told, dict):
@@ -95,6 +97,23 @@ def _once(pairs: list[Any]) -> list[Any]:
     if len(set(names)) != len(names):
         raise BadCall("a parameter is repeated")
     return pairs
+
+
+def _check_text(value: object) -> None:
+    """Raise ValueError if a text in *value* holds NUL or half a letter: neither can be signed or kept."""
+    match value:
+        case str():
+            value.encode()
+            if "\0" in value:
+                raise ValueError("NUL")
+        case dict():
+            for pair in cast("dict[str, object]", value).items():
+                _check_text(pair)
+        case list() | tuple():
+            for each in cast("Sequence[object]", value):
+                _check_text(each)
+        case _:
+            pass
 
 
 def _no_constant(_: str) -> object:

@@ -45,6 +45,7 @@ FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookO
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
 MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
+LONGEST_NAME, LONGEST_NUMBER = 200, 128  # as the columns have them
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
 # Of several events in one call the first of these is the answer to all: whoever calls again repeats the whole.
@@ -146,7 +147,13 @@ async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
     """Return what a call tells of, verified with what must be fetched for it. Raises BadCall."""
     if isinstance(gateway, Prepares):
         await gateway.prepare(call)
-    return gateway.read_webhook(call)
+    notices = gateway.read_webhook(call)
+    for notice in notices:
+        number = (notice.evidence and notice.evidence.gateway_id) or ""
+        names = (notice.event_id, notice.reference or "")
+        if len(number) > LONGEST_NUMBER or max(map(len, names)) > LONGEST_NAME:
+            raise BadCall("a name in it is longer than any of theirs")
+    return notices
 
 
 async def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:

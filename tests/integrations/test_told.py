@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from domain.evidence import Finding, Grade
 from domain.gateways import BadCall, Call, Gateway, Verdict
 from integrations.http import Upstream
+from integrations.webhooks import json_object
 from tests.gateway_table import case
 from tests.integrations.all_dialects import TELLERS
 from tests.integrations.dialects import NOW, Teller, asked_in, told_by
@@ -83,6 +84,15 @@ def test_every_verdict_has_words_in_their_dialect(told: Gateway, verdict: Verdic
 
 def test_no_gateway_shows_its_secrets(told: Gateway) -> None:
     assert "secret" not in repr(told).lower()
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a": "\\ud800"}', b'{"a": ["\\u0000"]}', '{"a": 1}'.encode("utf-16"), b'"\xed\xa0\x80"']
+)  # fmt: skip
+def test_what_no_text_can_hold_is_no_json_of_theirs(body: bytes) -> None:
+    """Half a letter, NUL, and another alphabet than UTF-8: who forgives them reads another message."""
+    with pytest.raises(BadCall, match="not JSON"):
+        json_object(body)
 
 
 READERS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in TELLERS]
