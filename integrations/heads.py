@@ -26,16 +26,28 @@ class Heads:
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
-            file.write(json.dumps(told) + "\n")
+            file.write(("\n" if self._is_torn() else "") + json.dumps(told) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def read(self) -> Iterator[Head]:
-        """Yield what was told, line by line; a last line that a crash tore off is none."""
+        """Yield what was told, line by line; a line that a crash tore off tells nothing."""
         if not self.path.exists():
             return
         with self.path.open() as file:
             for line in file:
-                if line.endswith("\n"):
+                if not line.endswith("\n"):
+                    return
+                try:
                     told = json.loads(line)
-                    yield Head(number=told["number"], hash=bytes.fromhex(told["head"]))
+                except json.JSONDecodeError:
+                    continue
+                yield Head(number=told["number"], hash=bytes.fromhex(told["head"]))
+
+    def _is_torn(self) -> bool:
+        """Tell whether the last line has no end: whoever wrote it died, or found the disk full."""
+        if not self.path.exists() or self.path.stat().st_size == 0:
+            return False
+        with self.path.open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() != b"\n"
