@@ -37,6 +37,8 @@ class Line:
     over: asyncio.Event
 
     async def write(self, data: bytes) -> None:
+        if self.writer.transport.is_closing():  # uvloop calls this a mistake of ours
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
