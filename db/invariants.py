@@ -104,14 +104,14 @@ async def seals(connection: Any, since: datetime | None = None) -> AsyncGenerato
             yield row["id"], seal_of(row)
 
 
-async def records(connection: Any) -> AsyncGenerator[list[tuple[int, str, bytes, str]]]:
-    """Yield the id, key id, signature and text of every payment record, likewise in batches."""
+async def records(connection: Any) -> AsyncGenerator[tuple[int, str, bytes, str]]:
+    """Yield the id, key id, signature and text of every payment record, likewise."""
     async with connection.transaction():
-        cursor = await connection.cursor(
-            "select id, key_id, signature, payload from payment_record order by id"
+        cursor = connection.cursor(
+            "select id, key_id, signature, payload from payment_record order by id", prefetch=1000
         )
-        while rows := await cursor.fetch(2000):
-            yield [tuple(row) for row in rows]
+        async for row in cursor:
+            yield row["id"], row["key_id"], row["signature"], row["payload"]
 
 
 async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:

@@ -6,13 +6,10 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey,
-    Ed25519PublicKey,
-)
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -67,33 +64,8 @@ class KeyRing:
         return self._keys.get(key_id)
 
     @property
-    def public(self) -> dict[str, bytes]:
-        """The public halves by id, as another process may be given them."""
-        return {
-            key.id: key.public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-            for key in self._keys.values()
-        }
-
-    @property
     def jwks(self) -> list[dict[str, str]]:
         return [key.jwk for key in self._keys.values()]
-
-
-def forged(
-    public: Mapping[str, bytes], signed: Sequence[tuple[int, str, bytes, str]]
-) -> list[tuple[int, str]]:
-    """Return of *signed* (row, key id, signature, text) the rows that none of the keys signed, and why not."""
-    known = {id_: Ed25519PublicKey.from_public_bytes(raw) for id_, raw in public.items()}
-    wrong: list[tuple[int, str]] = []
-    for row, key_id, signature, text in signed:
-        if key_id not in known:
-            wrong.append((row, f"is signed by {key_id}, which is no key of ours"))
-            continue
-        try:
-            known[key_id].verify(signature, text.encode())
-        except InvalidSignature:
-            wrong.append((row, "its signature is not over what it says"))
-    return wrong
 
 
 class VaultError(Exception):

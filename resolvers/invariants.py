@@ -7,13 +7,9 @@ what was told outside of it, is read in batches and checked here.
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
-from multiprocessing import get_context
 from typing import Any
 
 import structlog
@@ -24,7 +20,7 @@ from domain.chain import sealed_text
 from domain.invariants import Invariant, InvariantName, Violation
 from domain.staff import Operation, check
 from integrations.heads import Heads
-from integrations.keys import KeyRing, forged
+from integrations.keys import KeyRing
 from resolvers.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -34,7 +30,6 @@ WHOLE_EVERY = timedelta(days=1)
 AGAIN_AFTER = timedelta(minutes=10)  # what did not hold is checked whole again
 OVERLAP = timedelta(minutes=5)  # a slow transaction commits this much after the time it is dated
 HEADS_AT_ONCE = 1000
-BATCHES_AHEAD = 8  # of records, read while those before them are checked
 
 _VIOLATIONS = Gauge(
     "mobinet_invariant_violations", "Rows that violate an invariant, as last checked.", ["name"]
@@ -98,39 +93,24 @@ async def _found(
         return await _signatures(connection, keys)
     found = await kept.violations(connection, name, since)
     if name is InvariantName.SEALS:
-        unsigned = await _seals(connection, keys, since)
+        forged = await _seals(connection, keys, since)
         missing = await _heads(connection, heads) if since is None else _none()
-        found = _sum(found, unsigned, missing)
+        found = _sum(found, forged, missing)
     return found
 
 
 async def _signatures(connection: Any, keys: KeyRing) -> Found:
-    """Check the records' signatures, on all cores from the second batch on: one takes longer than reading its row."""
     wrong = _Wrong("payment_record")
-    asked: deque[Future[list[tuple[int, str]]]] = deque()
-    pool: ProcessPoolExecutor | None = None
-    try:
-        async for batch in kept.records(connection):
-            if pool is None:
-                wrong.add_all(forged(keys.public, batch))
-                pool = ProcessPoolExecutor(mp_context=get_context("spawn"))
-                continue
-            asked.append(pool.submit(forged, keys.public, batch))
-            if len(asked) > BATCHES_AHEAD:
-                wrong.add_all(await asyncio.wrap_future(asked.popleft()))
-        for rest in asked:
-            wrong.add_all(await asyncio.wrap_future(rest))
-    finally:
-        if pool is not None:
-            pool.shutdown(cancel_futures=True)
+    async for row, key_id, signature, text in kept.records(connection):
+        wrong.unless_signed(keys, row, key_id, signature, text.encode())
     return wrong.found
 
 
 async def _seals(connection: Any, keys: KeyRing, since: datetime | None) -> Found:
     wrong = _Wrong("seal")
     async for row, seal in kept.seals(connection, since):
-        text = sealed_text(seal.first, seal.last, seal.head).decode()
-        wrong.add_all(forged(keys.public, [(row, seal.key_id, seal.signature, text)]))
+        text = sealed_text(seal.first, seal.last, seal.head)
+        wrong.unless_signed(keys, row, seal.key_id, seal.signature, text)
     return wrong.found
 
 
@@ -152,9 +132,14 @@ class _Wrong:
         self._count = 0
         self._rows: list[Violation] = []
 
-    def add_all(self, found: Iterable[tuple[int, str]]) -> None:
-        for row, why in found:
-            self.add(row, why)
+    def unless_signed(
+        self, keys: KeyRing, row: int, key_id: str, signature: bytes, text: bytes
+    ) -> None:
+        key = keys.find(key_id)
+        if key is None:
+            self.add(row, f"is signed by {key_id}, which is no key of ours")
+        elif not key.verifies(signature, text):
+            self.add(row, "its signature is not over what it says")
 
     def add(self, row: int, why: str) -> None:
         self._count += 1
