@@ -178,8 +178,10 @@ def sendable(query: bytes) -> bytes:
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return where each value stands, however deep."""
+    """Return where each value stands, as deep as any gateway nests them: what is put there may be deeper."""
     found = [path] if path else []
+    if len(path) > 12:
+        return found
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # fmt: skip
     return found + [deeper for key in keys for deeper in places(value[key], (*path, key))]
 
