@@ -68,9 +68,16 @@ class TakenMeanwhile(Exception):
 
 
 async def lock_again(payment: Payment) -> None:
-    """Lock the items of a payment that succeeds late. Raises TakenMeanwhile."""
+    """Lock the items of a payment that succeeds late, in their sorted order. Raises TakenMeanwhile."""
     try:
-        await execute("update payment_item set locked = true where payment = $1", payment.id)
+        for item in sorted(payment.items):
+            await execute(
+                "update payment_item set locked = true"
+                " where payment = $1 and type = $2 and item_id = $3",
+                payment.id,
+                item.type,
+                item.id,
+            )
     except asyncpg.UniqueViolationError:
         raise TakenMeanwhile from None
 

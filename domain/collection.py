@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from domain.bills import AmountMismatch, Bill, BillAlreadyPaid, BillStatus, Fee, Item, ItemType
 from domain.customers import ContractInactive, ContractStatus, Customer
 from domain.methods import PaymentMethod
-from domain.money import LARGEST
 from domain.payments import Notify
-from domain.refusals import InvalidInput, NotFound, Refusal, Refused
+from domain.refusals import InvalidInput, NotFound, Refusal, Refused, check_amount
 
 MOST_ITEMS = 50
 
@@ -64,12 +63,7 @@ def check_items(items: Sequence[Item]) -> None:
         )
     seen: set[tuple[ItemType, str]] = set()
     for position, item in enumerate(items):
-        if not 0 < item.amount <= LARGEST:
-            raise InvalidInput(
-                field=f"items.{position}.amount",
-                problem_vi="phải là số đồng nguyên dương.",
-                problem_en="must be a positive whole number of đồng.",
-            )
+        check_amount(item.amount, field=f"items.{position}.amount")
         if (item.type, item.id) in seen:
             raise InvalidInput(
                 field=f"items.{position}.id",

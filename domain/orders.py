@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 from domain.bills import BillAlreadyPaid, BillLocked
 from domain.cards import check_token
 from domain.methods import STAFF_MONEY, PaymentMethod
-from domain.money import LARGEST, Currency, Money
-from domain.refusals import InvalidInput
+from domain.money import Currency, Money
+from domain.refusals import InvalidInput, check_amount
 
 LONGEST_REFERENCE, LONGEST_DESCRIPTION, LONGEST_URL = 64, 200, 2000
 
@@ -91,7 +91,7 @@ def check_order(asked: CreateOrder) -> None:
     """Raise InvalidInput where no order can be made of what is asked."""
     _check_text("reference", asked.reference, shortest=1, longest=LONGEST_REFERENCE)
     _check_text("description", asked.description, shortest=0, longest=LONGEST_DESCRIPTION)
-    _check_amount(asked.amount)
+    check_amount(asked.amount)
     if asked.currency is not Currency.VND:
         raise InvalidInput(
             field="currency",
@@ -102,7 +102,7 @@ def check_order(asked: CreateOrder) -> None:
 
 def check_payment(asked: PayOrder) -> None:
     """Raise InvalidInput where no order at all could be paid like this."""
-    _check_amount(asked.amount)
+    check_amount(asked.amount)
     check_token(asked.method, asked.card_token)
     if asked.method in STAFF_MONEY:
         raise InvalidInput(
@@ -128,15 +128,6 @@ def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:
             field=field,
             problem_vi=f"cần từ {shortest} đến {longest} ký tự, trên một dòng.",
             problem_en=f"needs {shortest} to {longest} characters, on one line.",
-        )
-
-
-def _check_amount(amount: int) -> None:
-    if not 0 < amount <= LARGEST:
-        raise InvalidInput(
-            field="amount",
-            problem_vi="phải là số đồng nguyên dương.",
-            problem_en="must be a positive whole number of đồng.",
         )
 
 

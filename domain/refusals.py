@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Literal, cast
 
 from domain.calendar import local
+from domain.money import LARGEST
 
 Language = Literal["vi", "en"]
 
@@ -80,6 +81,16 @@ class InvalidInput(Refusal):
     field: str
     problem_vi: str
     problem_en: str
+
+
+def check_amount(amount: int, *, field: str = "amount") -> None:
+    """Raise InvalidInput for what is no sum of money that can be moved."""
+    if not 0 < amount <= LARGEST:
+        raise InvalidInput(
+            field=field,
+            problem_vi="phải là số đồng nguyên dương.",
+            problem_en="must be a positive whole number of đồng.",
+        )
 
 
 def check_reason(reason: str) -> str:

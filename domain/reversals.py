@@ -29,9 +29,9 @@ from domain.evidence import Evidence, Finding
 from domain.ledger import CLEARING, Account, Posting
 from domain.limits import LimitKind
 from domain.methods import GatewayName, PaymentMethod
-from domain.money import LARGEST, Currency, Money
+from domain.money import Currency, Money
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus, TransitionRefused
-from domain.refusals import InvalidInput, NotPermitted
+from domain.refusals import NotPermitted
 from domain.staff import Actor, Role
 
 
@@ -226,15 +226,6 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
         if one.approved_by is None
         and one.status not in {ReversalStatus.FAILED, ReversalStatus.AWAITING_APPROVAL}
     )
-
-
-def check_amount(amount: int) -> None:
-    if not 0 < amount <= LARGEST:
-        raise InvalidInput(
-            field="amount",
-            problem_vi="phải là số đồng nguyên dương.",
-            problem_en="must be a positive whole number of đồng.",
-        )
 
 
 # ── what follows ─────────────────────────────────────────────────────────────────────────────────

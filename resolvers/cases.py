@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-import orjson
 from prometheus_client import Gauge
 
 from db import cases
 from domain.cases import Approval, Case, CaseKind, CaseStatus
 from domain.methods import GatewayName
 from domain.payments import Payment
-from domain.refusals import InvalidInput
 from domain.staff import Operation, check, scope
+from resolvers import pages
 from resolvers.context import Context
 
 MOST = 100
@@ -71,8 +68,7 @@ class Page:
     has_next: bool
 
     def cursor(self, case: Case) -> str:
-        opened_at, case_id = cases.key(case)
-        return base64.urlsafe_b64encode(orjson.dumps([opened_at.isoformat(), case_id])).decode()
+        return pages.cursor(cases.key(case))
 
 
 async def page(
@@ -84,13 +80,8 @@ async def page(
     A team's supervisor sees those of its payments and hand-ins. Raises InvalidInput.
     """
     actor = check(context.actor, Operation.READ_CASES)
-    if not 1 <= first <= MOST:
-        raise InvalidInput(
-            field="first",
-            problem_vi=f"phải từ 1 đến {MOST}.",
-            problem_en=f"must be from 1 to {MOST}.",
-        )
-    key = None if after is None else _key(after)
+    pages.check_first(first, most=MOST)
+    key = None if after is None else pages.read(after, pages.by_time)
     now = await context.clock()
     found = await cases.page(scope(actor), status, after=key, most=first + 1, now=now)
     return Page(cases=tuple(found[:first]), has_next=len(found) > first)
@@ -104,16 +95,3 @@ async def measure(context: Context) -> None:
         known = found.get(kind)
         OPEN.labels(kind).set(known.count if known else 0)
         OLDEST.labels(kind).set((now - known.since).total_seconds() if known else 0)
-
-
-def _key(cursor: str) -> tuple[object, ...]:
-    """Return the key in a cursor; raise InvalidInput for one that is not ours."""
-    try:
-        opened_at, case_id = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(opened_at).astimezone(UTC), str(case_id)
-    except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise InvalidInput(
-            field="after",
-            problem_vi="con trỏ không hợp lệ; hãy tải lại từ trang đầu.",
-            problem_en="the cursor is not one of ours; load again from the first page.",
-        ) from None

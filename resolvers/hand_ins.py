@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-
-import orjson
+from datetime import datetime
 
 from db import audit, hand_ins, idempotency, ledger, limits
 from db.audit import AuditEvent
@@ -28,8 +24,9 @@ from domain.hand_ins import (
 from domain.idempotency import IdempotencyKeyReused, check_key, fingerprint
 from domain.limits import LimitKind
 from domain.payments import Custody, Payment
-from domain.refusals import InvalidInput, NotFound
+from domain.refusals import NotFound
 from domain.staff import Actor, Operation, check, scope
+from resolvers import pages
 from resolvers.announcements import announce
 from resolvers.audit import command
 from resolvers.cases import open_case
@@ -111,8 +108,7 @@ class Page:
     has_next: bool
 
     def cursor(self, hand_in: HandIn) -> str:
-        key = [hand_in.submitted_at.isoformat(), hand_in.id]
-        return base64.urlsafe_b64encode(orjson.dumps(key)).decode()
+        return pages.cursor((hand_in.submitted_at, hand_in.id))
 
 
 async def page(
@@ -125,13 +121,8 @@ async def page(
 ) -> Page:
     """Return up to *first* of the hand-ins that the asker may see, newest first, behind *after*."""
     actor = check(context.actor, Operation.READ_HAND_INS)
-    if not 1 <= first <= MOST:
-        raise InvalidInput(
-            field="first",
-            problem_vi=f"phải từ 1 đến {MOST}.",
-            problem_en=f"must be from 1 to {MOST}.",
-        )
-    key = None if after is None else _key(after)
+    pages.check_first(first, most=MOST)
+    key = None if after is None else pages.read(after, pages.by_time)
     found = await hand_ins.page(
         scope(actor), status=status, staff_id=staff_id, after=key, most=first + 1
     )
@@ -235,15 +226,3 @@ async def _record(
 
 async def _announce(context: Context, moved: Sequence[Payment]) -> None:
     await asyncio.gather(*(announce(context, payment) for payment in moved))
-
-
-def _key(cursor: str) -> tuple[datetime, str]:
-    try:
-        submitted_at, hand_in_id = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return datetime.fromisoformat(submitted_at).astimezone(UTC), str(hand_in_id)
-    except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise InvalidInput(
-            field="after",
-            problem_vi="con trỏ không hợp lệ; hãy tải lại từ trang đầu.",
-            problem_en="the cursor is not one of ours; load again from the first page.",
-        ) from None

@@ -16,7 +16,7 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_of
 from domain.methods import PaymentMethod
-from domain.refusals import InvalidInput, NotFound, UpstreamUnavailable
+from domain.refusals import NotFound, UpstreamUnavailable, check_amount
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers.announcements import limit_channel
 from resolvers.context import Context
@@ -45,12 +45,7 @@ async def of_staff(context: Context, staff_id: str | None = None) -> tuple[Limit
 
 async def preview(context: Context, method: PaymentMethod, amount: int) -> LimitPreview:
     """Tell whether the asker may take *amount* by *method* now."""
-    if amount <= 0:
-        raise InvalidInput(
-            field="amount",
-            problem_vi="phải là số đồng nguyên dương.",
-            problem_en="must be a positive whole number of đồng.",
-        )
+    check_amount(amount)
     found = await of_staff(context)
     kinds = kinds_of(method)
     return LimitPreview(

@@ -19,12 +19,11 @@ from domain.idempotency import check_key, fingerprint
 from domain.ledger import Account
 from domain.money import Currency
 from domain.payments import Payment
-from domain.refusals import check_reason
+from domain.refusals import check_amount, check_reason
 from domain.reversals import (
     Reversal,
     ReversalKind,
     ReversalStatus,
-    check_amount,
     check_refund,
     check_voidable,
     check_voider,

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-
-import orjson
+from datetime import timedelta
+from typing import Any
 
 from db import payments
 from domain.money import LARGEST
 from domain.payments import Payment
-from domain.refusals import InvalidInput
 from domain.search import PaymentFilter, PaymentOrder, Totals
 from domain.staff import Operation, Scope, check, scope
+from resolvers import pages
 from resolvers.context import Context
 from resolvers.hub import RESYNC
 
@@ -64,12 +61,7 @@ async def page(
     repeated, and page 1,000 costs what page 1 does. Raises InvalidInput.
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
-    if not 1 <= first <= MOST:
-        raise InvalidInput(
-            field="first",
-            problem_vi=f"phải từ 1 đến {MOST}.",
-            problem_en=f"must be from 1 to {MOST}.",
-        )
+    pages.check_first(first, most=MOST)
     seen = scope(actor)
     key = None if after is None else _key(after, order)
     found = await payments.page(seen, filter, order=order, after=key, most=first + 1)
@@ -118,29 +110,19 @@ def _remember(versions: dict[str, int], payment: Payment) -> None:
 
 
 def _cursor(payment: Payment, order: PaymentOrder) -> str:
-    key = [
-        part.isoformat() if isinstance(part, datetime) else part
-        for part in payments.key(payment, order)
-    ]
-    return base64.urlsafe_b64encode(orjson.dumps([order, *key])).decode()
+    return pages.cursor((order, *payments.key(payment, order)))
 
 
 def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
     """Return the key in a cursor; raise InvalidInput for one that is not ours or of another order."""
-    try:
-        made_for, *key = orjson.loads(base64.urlsafe_b64decode(cursor))
-        if made_for != order:
-            raise ValueError
+
+    def meant(made_for: str, *key: Any) -> tuple[object, ...]:
         *amount, created_at, payment_id = key
         by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
         numbers = [int(number) for number in amount]
-        if len(numbers) != int(by_amount) or not all(0 < one <= LARGEST for one in numbers):
+        fits = made_for == order and len(numbers) == int(by_amount)
+        if not (fits and all(0 < one <= LARGEST for one in numbers)):
             raise ValueError
-        moment = datetime.fromisoformat(created_at).astimezone(UTC)
-        return (*numbers, moment, str(payment_id))
-    except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise InvalidInput(
-            field="after",
-            problem_vi="con trỏ không hợp lệ cho thứ tự này; hãy tải lại từ trang đầu.",
-            problem_en="the cursor does not fit this order; load again from the first page.",
-        ) from None
+        return (*numbers, *pages.by_time(created_at, payment_id))
+
+    return pages.read(cursor, meant)

@@ -1,0 +1,49 @@
+"""Pages: how many rows at once, and the cursor behind which the next page begins. Cut by key, never by offset."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+
+from domain.refusals import InvalidInput
+
+T = TypeVar("T")
+
+
+def check_first(first: int, *, most: int) -> None:
+    """Raise InvalidInput for a page of nothing, or of too much."""
+    if not 1 <= first <= most:
+        raise InvalidInput(
+            field="first",
+            problem_vi=f"phải từ 1 đến {most}.",
+            problem_en=f"must be from 1 to {most}.",
+        )
+
+
+def cursor(key: Iterable[object]) -> str:
+    """Return the key of a page's row as a client carries it to the next page."""
+    parts = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    return base64.urlsafe_b64encode(orjson.dumps(parts)).decode()
+
+
+def read(cursor: str, meaning: Callable[..., T]) -> T:
+    """Return what *meaning* makes of a cursor's parts; raise InvalidInput where it is none of this list."""
+    try:
+        parts: list[Any] = orjson.loads(base64.urlsafe_b64decode(cursor))
+        return meaning(*parts)
+    except (binascii.Error, ValueError, TypeError, OverflowError):
+        raise InvalidInput(
+            field="after",
+            problem_vi="con trỏ không hợp lệ cho danh sách này; hãy tải lại từ trang đầu.",
+            problem_en="the cursor does not fit this list; load again from the first page.",
+        ) from None
+
+
+def by_time(at: str, id_: str) -> tuple[datetime, str]:
+    """Return the key of a list that is ordered by a moment and an id."""
+    return datetime.fromisoformat(at).astimezone(UTC), str(id_)
