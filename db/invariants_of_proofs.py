@@ -64,7 +64,7 @@ select 'reversal', r.id, coalesce(format('is not as audit row %s has it', last.i
   from reversal r
   left join lateral (
        select e.id, e.action, e.details as told from audit_event e
-        where e.payment_id = r.payment and e.details ->> 'reversal' = r.id
+        where e.payment_id = r.payment and e.details ->> 'reversal' = r.id and e.action in ('void', 'refund')
         order by e.id desc limit 1) last on true
  where {of_reversals}
        (upper(last.action), last.told ->> 'status', (last.told ->> 'amount')::bigint, last.told ->> 'source',
