@@ -106,6 +106,11 @@ async def move(
     return await payments.by_ids(payment_ids)
 
 
+def key(hand_in: HandIn) -> tuple[datetime, str]:
+    """Return where *hand_in* stands in a page, newest first: unique."""
+    return hand_in.submitted_at, hand_in.id
+
+
 async def page(
     scope: Scope,
     *,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import Gauge
@@ -62,18 +61,9 @@ async def open_case(
     return case
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    cases: tuple[Case, ...]
-    has_next: bool
-
-    def cursor(self, case: Case) -> str:
-        return pages.cursor(cases.key(case))
-
-
 async def page(
     context: Context, status: CaseStatus | None, *, first: int, after: str | None
-) -> Page:
+) -> pages.Page[Case]:
     """
     Return up to *first* of the cases that the asker may see, newest first, behind the cursor *after*.
 
@@ -84,7 +74,7 @@ async def page(
     key = None if after is None else pages.read(after, pages.by_time)
     now = await context.clock()
     found = await cases.page(scope(actor), status, after=key, most=first + 1, now=now)
-    return Page(cases=tuple(found[:first]), has_next=len(found) > first)
+    return pages.cut(found, first, cases.key)
 
 
 async def measure(context: Context) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from db import audit, hand_ins, idempotency, ledger, limits
@@ -102,15 +102,6 @@ async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> 
     return hand_in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    hand_ins: tuple[HandIn, ...]
-    has_next: bool
-
-    def cursor(self, hand_in: HandIn) -> str:
-        return pages.cursor((hand_in.submitted_at, hand_in.id))
-
-
 async def page(
     context: Context,
     *,
@@ -118,7 +109,7 @@ async def page(
     staff_id: str | None,
     first: int,
     after: str | None,
-) -> Page:
+) -> pages.Page[HandIn]:
     """Return up to *first* of the hand-ins that the asker may see, newest first, behind *after*."""
     actor = check(context.actor, Operation.READ_HAND_INS)
     pages.check_first(first, most=MOST)
@@ -126,7 +117,7 @@ async def page(
     found = await hand_ins.page(
         scope(actor), status=status, staff_id=staff_id, after=key, most=first + 1
     )
-    return Page(hand_ins=tuple(found[:first]), has_next=len(found) > first)
+    return pages.cut(found, first, hand_ins.key)
 
 
 async def _submit(

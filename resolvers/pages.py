@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import orjson
 
 from domain.refusals import InvalidInput
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Rows of a list in its order, of which `key` tells each one's place."""
+
+    rows: tuple[T, ...]
+    has_next: bool
+    key: Callable[[T], Iterable[object]]
+
+    def cursor(self, row: T) -> str:
+        return cursor(self.key(row))
+
+
+def cut(found: Sequence[T], first: int, key: Callable[[T], Iterable[object]]) -> Page[T]:
+    """Return the page of the *first* rows of what was *found*, where one more was asked for."""
+    return Page(rows=tuple(found[:first]), has_next=len(found) > first, key=key)
 
 
 def check_first(first: int, *, most: int) -> None:

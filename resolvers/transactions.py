@@ -24,20 +24,14 @@ RESYNC_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class Page(pages.Page[Payment]):
     """One page; `filter` and `scope` are kept so that totals are counted only when asked for."""
 
-    payments: tuple[Payment, ...]
-    has_next: bool
-    order: PaymentOrder
     filter: PaymentFilter
     scope: Scope
     counting: list[asyncio.Future[Totals]] = field(
         default_factory=list["asyncio.Future[Totals]"], repr=False, compare=False
     )
-
-    def cursor(self, payment: Payment) -> str:
-        return _cursor(payment, self.order)
 
     async def totals(self) -> Totals:
         """Count once, however many of the totals are asked for."""
@@ -66,9 +60,9 @@ async def page(
     key = None if after is None else _key(after, order)
     found = await payments.page(seen, filter, order=order, after=key, most=first + 1)
     return Page(
-        payments=tuple(found[:first]),
+        rows=tuple(found[:first]),
         has_next=len(found) > first,
-        order=order,
+        key=lambda payment: (order, *payments.key(payment, order)),
         filter=filter,
         scope=seen,
     )
@@ -107,10 +101,6 @@ def _remember(versions: dict[str, int], payment: Payment) -> None:
     versions[payment.id] = payment.version
     if len(versions) > 10_000:  # the oldest: a change of it would only be sent once more
         del versions[next(iter(versions))]
-
-
-def _cursor(payment: Payment, order: PaymentOrder) -> str:
-    return pages.cursor((order, *payments.key(payment, order)))
 
 
 def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:

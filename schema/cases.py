@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
 import strawberry
 
@@ -13,8 +12,8 @@ from domain.staff import Role
 from resolvers import cases as resolve
 from resolvers import rulings
 from schema.common import Amount, Info, Refusal, answered
+from schema.connections import FIRST, Connection
 from schema.shows import shows
-from schema.transactions import PageInfo
 
 strawberry.enum(cases.CaseKind)
 strawberry.enum(cases.CaseStatus)
@@ -58,18 +57,6 @@ class Case:
     resolved_at: datetime | None
 
 
-@strawberry.type
-class CaseEdge:
-    cursor: str
-    node: Case
-
-
-@strawberry.type
-class CaseConnection:
-    edges: list[CaseEdge]
-    page_info: PageInfo
-
-
 @strawberry.input
 class ResolveCaseInput:
     case_id: strawberry.ID
@@ -93,19 +80,13 @@ class CaseQuery:
         self,
         info: Info,
         status: cases.CaseStatus | None = None,
-        first: int | None = 50,
+        first: int | None = FIRST,
         after: str | None = None,
-    ) -> CaseConnection:
+    ) -> Connection[Case]:
         page = await resolve.page(
-            info.context, status, first=50 if first is None else first, after=after
+            info.context, status, first=FIRST if first is None else first, after=after
         )
-        edges = [CaseEdge(cursor=page.cursor(one), node=cast("Case", one)) for one in page.cases]
-        return CaseConnection(
-            edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_next, end_cursor=edges[-1].cursor if edges else None
-            ),
-        )
+        return Connection(page=page)
 
 
 @strawberry.type

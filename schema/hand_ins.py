@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
 import strawberry
 
 from domain import hand_ins
 from resolvers import hand_ins as resolve
 from schema.common import Amount, Info, Refusal, answered
+from schema.connections import FIRST, Connection
 from schema.payments import Collector, Taker
 from schema.shows import shows
-from schema.transactions import PageInfo
 
 strawberry.enum(hand_ins.HandInStatus)
 
@@ -56,18 +55,6 @@ class HandInPayload:
 
 
 @strawberry.type
-class HandInEdge:
-    cursor: str
-    node: HandIn
-
-
-@strawberry.type
-class HandInConnection:
-    edges: list[HandInEdge]
-    page_info: PageInfo
-
-
-@strawberry.type
 class HandInQuery:
     @strawberry.field(description="The hand-ins that the asker sees, newest first.")
     async def hand_ins(
@@ -75,25 +62,17 @@ class HandInQuery:
         info: Info,
         status: hand_ins.HandInStatus | None = None,
         staff_id: strawberry.ID | None = None,
-        first: int | None = 50,
+        first: int | None = FIRST,
         after: str | None = None,
-    ) -> HandInConnection:
+    ) -> Connection[HandIn]:
         page = await resolve.page(
             info.context,
             status=status,
             staff_id=staff_id,
-            first=50 if first is None else first,
+            first=FIRST if first is None else first,
             after=after,
         )
-        edges = [
-            HandInEdge(cursor=page.cursor(one), node=cast("HandIn", one)) for one in page.hand_ins
-        ]
-        return HandInConnection(
-            edges=edges,
-            page_info=PageInfo(
-                has_next_page=page.has_next, end_cursor=edges[-1].cursor if edges else None
-            ),
-        )
+        return Connection(page=page)
 
 
 @strawberry.type

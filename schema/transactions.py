@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 
 import strawberry
 
 from domain import payments, search
 from domain.methods import PaymentMethod
 from resolvers import transactions
-from resolvers.transactions import Page
 from schema.common import Amount, Info, moment
+from schema.connections import FIRST, Connection
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)
@@ -43,44 +42,17 @@ class PaymentFilter:
         )
 
 
-@strawberry.type
-class PageInfo:
-    has_next_page: bool
-    end_cursor: str | None
-
-
-@strawberry.type
-class PaymentEdge:
-    cursor: str
-    node: Payment
-
-
 @strawberry.type(description="Totals are counted only when asked for.")
-class PaymentConnection:
-    page: strawberry.Private[Page]
-
-    @strawberry.field
-    def edges(self) -> list[PaymentEdge]:
-        return [
-            PaymentEdge(cursor=self.page.cursor(one), node=cast("Payment", one))
-            for one in self.page.payments
-        ]
-
-    @strawberry.field
-    def page_info(self) -> PageInfo:
-        last = self.page.payments[-1] if self.page.payments else None
-        return PageInfo(
-            has_next_page=self.page.has_next,
-            end_cursor=self.page.cursor(last) if last else None,
-        )
+class PaymentConnection(Connection[Payment]):
+    totals: strawberry.Private[Callable[[], Awaitable[search.Totals]]]
 
     @strawberry.field
     async def total_count(self) -> int:
-        return (await self.page.totals()).count
+        return (await self.totals()).count
 
     @strawberry.field
     async def total_amount(self) -> Amount:
-        return Amount((await self.page.totals()).amount)
+        return Amount((await self.totals()).amount)
 
 
 @strawberry.type
@@ -90,18 +62,18 @@ class TransactionQuery:
         self,
         info: Info,
         filter: PaymentFilter | None = None,
-        first: int | None = 50,
+        first: int | None = FIRST,
         after: str | None = None,
         order_by: search.PaymentOrder | None = search.PaymentOrder.CREATED_DESC,
     ) -> PaymentConnection:
         page = await transactions.page(
             info.context,
             (filter or PaymentFilter()).to_domain(),
-            first=50 if first is None else first,
+            first=FIRST if first is None else first,
             after=after,
             order=order_by or search.PaymentOrder.CREATED_DESC,
         )
-        return PaymentConnection(page=page)
+        return PaymentConnection(page=page, totals=page.totals)
 
 
 @strawberry.type
