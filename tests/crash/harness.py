@@ -34,6 +34,7 @@ R = TypeVar("R")
 # No bank can be asked what came: who tells us of it repeats it until it is understood.
 REPEATED = {"bank's notice"}
 WHENS = ("before", "after")
+TRIES = 6
 UNDERSTOOD = b'{"RspCode": "00", "code": "00", "Message": "ok", "success": true}'
 
 
@@ -156,8 +157,21 @@ class Harness:
         return dict(self._shared(self.subjects(flows), share))
 
     def kill(self, kills: Sequence[Kill], *, plant: str = "") -> list[Killed]:
-        """Kill one victim for each, at its step."""
+        """
+        Kill one victim for each, at its step; who never came to that step is followed by another.
 
+        A worker that finds a gateway's answer sooner takes fewer steps than were recorded.
+        """
+        done: list[Killed] = []
+        for _ in range(TRIES):
+            tried = self._tried(kills, plant)
+            done += tried
+            kills = [one.kill for one in tried if not one.died]
+            if not kills:
+                break
+        return done
+
+    def _tried(self, kills: Sequence[Kill], plant: str) -> list[Killed]:
         def share(one: Victims, pairs: list[tuple[Kill, Json]]) -> list[Killed]:
             return [self._kill(one, kill, subject, plant) for kill, subject in pairs]
 
