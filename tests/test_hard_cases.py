@@ -65,8 +65,8 @@ CASES = """
   schema/test_rulings.py too_much_needs_nobody
 11 another currency; nothing, less than nothing, fractions
   schema/test_webhooks.py money_that_does_not_fit_is_held_for_people
-  schema/test_refusals.py no_other_json_is_an_amount
-  schema/test_refusals.py an_exponent_in_json_is_no_amount
+  schema/test_refused_on_top.py no_other_json_is_an_amount
+  schema/test_refused_on_top.py an_exponent_in_json_is_no_amount
   schema/test_refusals.py a_payment_that_makes_no_sense_is_refused_and_changes_nothing
   schema/test_rulings.py dollars_are_given_back_by_accounting_and_pay_no_bill
 12 a wrong signature

@@ -135,9 +135,8 @@ async def everything_undone(house: House, by: Context) -> dict[str, str]:
     }
     states = {name: one.reversal.status.value for name, one in done.items()}
     assert states == {"void": "DONE", "whole": "DONE", "part": "DONE", "failed": "FAILED"}
-    await jobs.record_payment(
-        house.context, cash.id
-    )  # so that Revenue and Debt can hear of the void
+    # So that Revenue and Debt can hear of the void.
+    await jobs.record_payment(house.context, cash.id)
     await jobs.settle_debt(house.context, cash.id)
     await jobs.tell_reversal(house.context, done["void"].reversal.id)
     return {name: one.reversal.id for name, one in done.items()}

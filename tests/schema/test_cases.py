@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.house import Api, Sandbox
+from tests.schema.refusing import without_effect
 from tests.schema.test_held_money import SUSPICION, TOO_LATE
-from tests.schema.test_refusals import without_effect
 from tests.schema.test_webhooks import call, ipn, qr, signed
 
 pytest_plugins = ["tests.house"]

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from tests.house import Api, Sandbox, until
+from tests.schema.refusing import both_languages, without_effect
 from tests.schema.test_cases import of
 from tests.schema.test_orders import created, merchant_token, paying
-from tests.schema.test_refusals import both_languages, without_effect
 from tests.schema.test_rulings import (
     books,
     decide,

@@ -12,7 +12,7 @@ import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
 from schema.graphql_ws import CONNECTIONS, OPERATIONS, Caps
-from tests.schema.test_graphql_http import Served, serving, until
+from tests.schema.toy import Served, serving, until
 
 pytestmark = pytest.mark.anyio
 

@@ -11,9 +11,8 @@ from domain.refusals import NotPermitted
 from domain.staff import Actor, Role
 from resolvers import hand_ins
 from resolvers.context import Context
-from tests.house import REFUSAL, Api, Sandbox, key
-from tests.schema.test_access import Socket
-from tests.schema.test_refusals import both_languages, check_sentence, without_effect
+from tests.house import REFUSAL, Api, Sandbox, Socket, key
+from tests.schema.refusing import both_languages, check_sentence, without_effect
 
 pytest_plugins = ["tests.house"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.house import Api, Sandbox, key
-from tests.schema.test_refusals import both_languages, without_effect
+from tests.schema.refusing import both_languages, without_effect
 from tests.schema.undoing import by_gateway, handed_in, postings, refund, refusal, truth, void
 
 pytest_plugins = ["tests.house"]

@@ -14,9 +14,9 @@ import pytest
 from resolvers import jobs
 from schema.verify import verify
 from tests.house import CANCEL, REFUSAL, Api, Sandbox
+from tests.schema.refusing import both_languages, check_sentence, without_effect
 from tests.schema.test_cases import CASE, of, seen
 from tests.schema.test_held_money import SUSPICION, TOO_LATE
-from tests.schema.test_refusals import both_languages, check_sentence, without_effect
 from tests.schema.test_webhooks import call, ipn, notice, notify, signed, state
 
 pytest_plugins = ["tests.house"]

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.house import Api, Sandbox, key
-from tests.schema.test_refusals import both_languages, without_effect
+from tests.schema.refusing import both_languages, without_effect
 from tests.schema.undoing import handed_in, postings, refusal, used, void
 
 pytest_plugins = ["tests.house"]

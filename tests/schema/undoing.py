@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.house import PAYMENT, REFUSAL, Api, Sandbox, key
-from tests.schema.test_refusals import check_sentence
+from tests.schema.refusing import check_sentence
 
 REVERSAL = (
     "id kind status amount reason createdAt completedAt requestedBy approvedBy failureMessage"
