@@ -77,7 +77,7 @@ async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Pu
         async with asyncio.timeout(ASKING_SECONDS):
             return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
     except GatewayUnavailable:  # the breaker opened since we looked: nothing was sent
-        failure = gateways.not_sent(context, sent.method, gateway.name)
+        failure = await gateways.not_sent(context, sent)
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
     except TimeoutError:
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)

@@ -9,8 +9,8 @@ import structlog
 from domain.attempts import Failure
 from domain.calendar import business_date
 from domain.gateways import Gateway, GatewayUnavailable
-from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
-from domain.money import Money
+from domain.methods import GATEWAY_OF, STAFF_MONEY, GatewayName, PaymentMethod
+from domain.money import Money, Rate
 from domain.payments import Payment
 from resolvers.context import Context
 
@@ -20,18 +20,30 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
 
 
-def ready(context: Context, method: PaymentMethod) -> Gateway | None:
-    """Return the gateway that *method* goes through, None for cash. Raises GatewayUnavailable."""
+async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
+    """
+    Return the gateway that *method* goes through, None for cash. Raises GatewayUnavailable.
+
+    `order` tells whether a merchant's order is to be paid: it takes no staff money.
+    """
     name = GATEWAY_OF[method]
     if name is None:
         return None
     gateway = context.gateways.for_method(method)
     if gateway is None or not gateway.ready():
-        raise unavailable(context, method, name)
+        raise _unavailable(context, method, name, await context.clock(), order=order)
     return gateway
 
 
-def charged(context: Context, gateway: Gateway, money: Money, now: datetime) -> Money:
+def charged(
+    context: Context,
+    gateway: Gateway,
+    money: Money,
+    now: datetime,
+    *,
+    method: PaymentMethod,
+    order: bool,
+) -> Money:
     """
     Return what the gateway is to be asked for: PayPal takes no đồng, and is asked for dollars.
 
@@ -39,26 +51,26 @@ def charged(context: Context, gateway: Gateway, money: Money, now: datetime) -> 
     """
     if gateway.name is not GatewayName.PAYPAL:
         return money
-    rate = context.terms.usd_rate
-    if rate is None or not rate.is_good(business_date(now)):
-        log.error("dollar rate too old", day=rate and rate.day.isoformat())
-        raise unavailable(context, PaymentMethod.PAYPAL, gateway.name)
+    rate = _rate(context, now)
+    if rate is None:
+        known = context.terms.usd_rate
+        log.error("dollar rate too old", day=known and known.day.isoformat())
+        raise _unavailable(context, method, gateway.name, now, order=order)
     return rate.dollars(money)
 
 
-def unavailable(
-    context: Context, method: PaymentMethod, name: GatewayName, retry_after_ms: int | None = None
+async def unavailable(
+    context: Context, payment: Payment, retry_after_ms: int | None = None
 ) -> GatewayUnavailable:
-    return GatewayUnavailable(
-        gateway=name,
-        retry_after_ms=retry_after_ms,
-        alternatives=context.gateways.alternatives(method),
-    )
+    """Return that the gateway of a payment can't be used now, and what can instead."""
+    assert payment.gateway is not None, "cash goes through none"
+    now, order = await context.clock(), payment.order is not None
+    return _unavailable(context, payment.method, payment.gateway, now, retry_after_ms, order=order)
 
 
-def not_sent(context: Context, method: PaymentMethod, name: GatewayName) -> Failure:
+async def not_sent(context: Context, payment: Payment) -> Failure:
     """Return why a payment failed that no gateway ever heard of."""
-    refusal = unavailable(context, method, name)
+    refusal = await unavailable(context, payment)
     return Failure(code=UNAVAILABLE, message=refusal.say("vi"))
 
 
@@ -67,9 +79,35 @@ def notify_url(context: Context, name: GatewayName) -> str:
     return f"{context.terms.public_url}/webhooks/{context.gateways[name].paths[0]}"
 
 
-def why_unavailable(context: Context, payment: Payment) -> list[GatewayUnavailable]:
+async def why_unavailable(context: Context, payment: Payment) -> list[GatewayUnavailable]:
     """Return, beside a payment that its gateway never took, what to use instead."""
     failed = payment.failure
     if failed is None or failed.code != UNAVAILABLE or payment.gateway is None:
         return []
-    return [unavailable(context, payment.method, payment.gateway)]
+    return [await unavailable(context, payment)]
+
+
+def _unavailable(
+    context: Context,
+    method: PaymentMethod,
+    name: GatewayName,
+    now: datetime,
+    retry_after_ms: int | None = None,
+    *,
+    order: bool,
+) -> GatewayUnavailable:
+    useless = set(STAFF_MONEY) if order else set[PaymentMethod]()
+    if _rate(context, now) is None:
+        useless.add(PaymentMethod.PAYPAL)
+    working = context.gateways.alternatives(method)
+    return GatewayUnavailable(
+        gateway=name,
+        retry_after_ms=retry_after_ms,
+        alternatives=tuple(one for one in working if one not in useless),
+    )
+
+
+def _rate(context: Context, now: datetime) -> Rate | None:
+    """Return what a dollar costs; None where what we know is too old to charge by."""
+    rate = context.terms.usd_rate
+    return rate if rate is not None and rate.is_good(business_date(now)) else None

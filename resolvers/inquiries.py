@@ -34,9 +34,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     if asked is None:
         return payment
     if asked.finding is Finding.UNKNOWN or asked.finding is Finding.NOT_SENT:
-        raise gateways.unavailable(
-            context, payment.method, payment.attempt.gateway, retry_after_ms=5000
-        )
+        raise await gateways.unavailable(context, payment, retry_after_ms=5000)
     return await _afresh(payment)
 
 
@@ -66,7 +64,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         return after
     if after.is_final or after.hold_reason is not None:
         raise _cannot_cancel(after)
-    raise gateways.unavailable(context, payment.method, attempt.gateway, retry_after_ms=5000)
+    raise await gateways.unavailable(context, payment, retry_after_ms=5000)
 
 
 async def follow_up(context: Context, payment_id: str) -> datetime | None:

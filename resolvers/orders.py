@@ -82,7 +82,7 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
     if (replayed := await _replayed(context, actor, asked, print_)) is not None:
         return replayed
     try:
-        gateway = gateways.ready(context, asked.method)
+        gateway = await gateways.ready(context, asked.method, order=True)
         assert gateway is not None, "an order is not paid in cash"
         payment = await _promise(context, actor, asked, print_, gateway)
     except Refusal:
@@ -217,7 +217,9 @@ async def _promise(
             payment_id=payment_id,
             gateway=gateway.name,
             status=AttemptStatus.CREATED,
-            money=gateways.charged(context, gateway, order.money, now),
+            money=gateways.charged(
+                context, gateway, order.money, now, method=asked.method, order=True
+            ),
             created_at=now,
             expires_at=now + context.terms.qr_lifetime,
         )

@@ -78,7 +78,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     if (replayed := await _replayed(context, actor, asked, print_)) is not None:
         return replayed
     try:
-        gateway = gateways.ready(context, asked.method)
+        gateway = await gateways.ready(context, asked.method, order=False)
         wallet = (
             await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
         )
@@ -252,7 +252,9 @@ def _new(
         payment_id=payment_id,
         gateway=gateway.name,
         status=AttemptStatus.CREATED,
-        money=gateways.charged(context, gateway, payment.money, now),
+        money=gateways.charged(
+            context, gateway, payment.money, now, method=asked.method, order=False
+        ),
         created_at=now,
         expires_at=expires_at,
     )

@@ -90,5 +90,5 @@ class OrderMutation:
         return PayOrderPayload(
             payment=cast("Payment", done.payment),
             replayed=done.replayed,
-            errors=said(gateways.why_unavailable(info.context, done.payment)),
+            errors=said(await gateways.why_unavailable(info.context, done.payment)),
         )

@@ -231,7 +231,7 @@ class PaymentMutation:
         done, errors = await attempted(resolve.process(info.context, input.to_domain()))
         if done is None:
             return ProcessPaymentPayload(errors=errors)
-        why = gateways.why_unavailable(info.context, done.payment)
+        why = await gateways.why_unavailable(info.context, done.payment)
         return ProcessPaymentPayload(
             payment=cast("Payment", done.payment),
             replayed=done.replayed,

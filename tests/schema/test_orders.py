@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
 from domain.evidence import Evidence, Finding, Grade
+from domain.methods import GatewayName
 from domain.money import Money
 from resolvers import evidence
 from tests.house import PAYMENT, REFUSAL, Api, Sandbox, key, until
@@ -143,6 +145,10 @@ def test_the_same_key_is_the_same_payment(api: Api, shop: str) -> None:
         ({"orderId": "ORD_none"}, "NOT_FOUND"),
         ({"returnUrl": "javascript:alert(1)"}, "INVALID_INPUT"),
         ({"returnUrl": "//shop.example"}, "INVALID_INPUT"),
+        ({"returnUrl": "http://[::1"}, "INVALID_INPUT"),
+        ({"returnUrl": "https://shop.example:99999/"}, "INVALID_INPUT"),
+        ({"returnUrl": "https://shop.example\\@elsewhere.example/"}, "INVALID_INPUT"),
+        ({"returnUrl": "https://shop.example@elsewhere.example/"}, "INVALID_INPUT"),
         ({"idempotencyKey": "short"}, "INVALID_INPUT"),
     ],
 )
@@ -152,6 +158,26 @@ def test_a_payment_that_does_not_fit_is_refused(
     order = created(api, shop)["order"]
     before = effects(api)
     assert code(paying(api, shop, order, **but)) == expected
+    assert effects(api) == before
+
+
+@pytest.mark.parametrize("method", ["VNPAY_QR", "PAYPAL"])
+def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
+    api: Api, shop: str, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    """Staff's cash and wallet are no way to pay a merchant: `payOrder` refuses both."""
+    order = created(api, shop)["order"]
+    before, known = effects(api), api.context
+    if method == "VNPAY_QR":
+        monkeypatch.setattr(known.gateways[GatewayName.VNPAY], "ready", lambda: False)
+    api.app.state.context = replace(known, terms=replace(known.terms, usd_rate=None))
+    try:
+        (refused,) = paying(api, shop, order, method=method)["errors"]
+    finally:
+        api.app.state.context = known
+    assert refused["code"] == "GATEWAY_UNAVAILABLE"
+    works = {"BANK_TRANSFER", "MOMO", "CARD", "VNPAY_QR"} - {method}  # without a rate no dollars
+    assert set(refused["alternatives"]) == works
     assert effects(api) == before
 
 
