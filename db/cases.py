@@ -31,7 +31,7 @@ select c.*, p.status as p_status, p.amount as p_amount,
           from case_approval a where a.money_case = c.id)::text as approvals,
        (select coalesce(sum(other.amount), 0)::bigint from money_case other
          where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
-           and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE,SUSPICIOUS}}')
+           and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE}}')
            and other.about is distinct from '{RECORD}') as claimed,
        not exists (select from payment_item mine
                      join payment_item theirs using (contract_number, type, item_id)

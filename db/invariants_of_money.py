@@ -46,23 +46,33 @@ select 'payment' as table, p.id as row,
  where coalesce(posted.amount, 0) <> case when p.status = 'SUCCESS' then p.amount else 0 end
 """
 
+# A case moves money only where it is of a kind that is about money, and about no less than there is.
 SUSPENSE_HAS_A_CASE = """
 select 'payment' as table, held.id as row,
-       format('%s %s of it is in suspense, and no case is open', held.rest, held.currency) as why
+       format('%s %s of it is in suspense, and open cases are about %s', held.rest, held.currency, waiting.amount) as why
   from (select p.id, t.currency,
                sum(case when t.credit = 'suspense' then t.amount else -t.amount end) as rest
           from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id
          where 'suspense' in (t.debit, t.credit)
          group by p.id, t.currency) held
- where held.rest <> 0
-   and not exists (
-       select from money_case c where c.payment = held.id and c.status <> 'RESOLVED')
+ cross join lateral (
+       select coalesce(sum(c.amount), 0) as amount,
+              bool_or(c.amount is null or c.kind in ('SUSPICIOUS', 'UNKNOWN_OUTCOME')) as whatever
+         from money_case c
+        where c.payment = held.id and c.status <> 'RESOLVED' and c.reversal is null
+          and c.kind in ('AMOUNT_MISMATCH', 'CURRENCY_MISMATCH', 'LATE_MONEY', 'PAID_TWICE',
+                         'SUSPICIOUS', 'UNKNOWN_OUTCOME')
+          and c.about is distinct from 'revenue') waiting
+ where held.rest <> 0 and waiting.whatever is not true
+   and (held.currency <> 'VND' or waiting.amount < held.rest)
 union all
 select 'payment', p.id, format('it is %s and held for %s, and no case is open', p.status, hold_reason)
   from {payments} p
  where p.hold_reason is not null
    and (p.status <> 'PROCESSING' or not exists (
-       select from money_case c where c.payment = p.id and c.status <> 'RESOLVED'))
+       select from money_case c
+        where c.payment = p.id and c.status <> 'RESOLVED' and c.reversal is null
+          and c.kind in ('AMOUNT_MISMATCH', 'CURRENCY_MISMATCH', 'SUSPICIOUS', 'UNKNOWN_OUTCOME')))
 """
 
 ONE_COLLECTION = """

@@ -79,6 +79,9 @@ CHOICES: dict[CaseKind, frozenset[CaseDecision]] = {
 # What a PAID_TWICE case is about when Revenue refused to record a success: no second payment.
 RECORD = "revenue"
 
+# Nothing was booked when such a case was opened: it is about whatever comes, however much was named then.
+ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
@@ -164,15 +167,20 @@ class Case:
             return 0
         if self.of_record:
             return self.standing.receivable if self.standing.refused else 0
-        if self.amount is not None:
-            return min(self.amount, self.standing.suspense)
+        if self._sum is not None:
+            return min(self._sum, self.standing.suspense)
         return max(0, self.standing.suspense - self.standing.claimed)
 
     @property
     def foreign(self) -> Money | None:
         """The money of this case in another currency."""
-        about_money = CaseDecision.REFUND in self.choices and self.amount is None
+        about_money = CaseDecision.REFUND in self.choices and self._sum is None
         return self.standing.foreign if self.standing and about_money else None
+
+    @property
+    def _sum(self) -> int | None:
+        """What was booked when the case was opened, in VND; None where that was not known."""
+        return None if self.kind in ASSERTED else self.amount
 
     @property
     def suggestion(self) -> CaseDecision | None:

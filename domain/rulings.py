@@ -20,7 +20,7 @@ from datetime import datetime
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import AmountMismatch
-from domain.cases import Case, CaseDecision, CaseKind, Standing
+from domain.cases import ASSERTED, Case, CaseDecision, CaseKind, Standing
 from domain.evidence import Decision, Effect, Refund
 from domain.ledger import Account
 from domain.money import Currency, Money
@@ -42,8 +42,6 @@ HOLDING = frozenset(
         CaseKind.UNKNOWN_OUTCOME,
     }
 )
-# Where nothing is booked, two people may know better than the gateway says.
-ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
 
 
 def rule(payment: Payment, case: Case, wanted: CaseDecision, now: datetime) -> Decision:

@@ -195,6 +195,14 @@ def test_a_case_is_about_its_own_money(
     assert case.waiting == waiting
 
 
+@pytest.mark.parametrize("kind", [CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME])
+def test_a_suspicion_is_about_whatever_came_however_much_was_named(kind: CaseKind) -> None:
+    dollars = Money(1000, Currency.USD)
+    books = standing(suspense=300_000, claimed=50_000, foreign=dollars)
+    case = a_case(kind, amount=100_000, standing=books)
+    assert (case.waiting, case.foreign) == (250_000, dollars)
+
+
 def test_a_case_ages_until_it_is_resolved() -> None:
     case = a_case(seen_at=NOW + timedelta(seconds=90))
     assert case.age_seconds == 90

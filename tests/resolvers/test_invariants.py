@@ -10,14 +10,15 @@ import asyncpg
 import pytest
 
 from db import engine
-from domain.evidence import Finding
+from domain.evidence import Evidence, Finding, Grade
 from domain.hand_ins import SubmitHandIn
 from domain.invariants import Invariant, InvariantName
 from domain.methods import PaymentMethod
+from domain.payments import HoldReason
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.keys import KeyRing
-from resolvers import hand_ins, invariants, jobs, reversals, sealing
+from resolvers import evidence, hand_ins, invariants, jobs, reversals, sealing
 from resolvers.context import Context
 from resolvers.reversals import Reversed
 from schema.bootstrap import keys_of, running
@@ -109,7 +110,19 @@ async def everything(house: House) -> dict[str, str]:
         "handed": "SUCCESS", "cash": "SUCCESS", "paid": "SUCCESS", "expired": "EXPIRED",
         "late": "SUCCESS", "open": "PROCESSING",
     }  # fmt: skip
-    return ids | {"hand_in": hand_in.id} | await everything_undone(house, by)
+    ids |= {"hand_in": hand_in.id, "held": await held(house, by)}
+    return ids | await everything_undone(house, by)
+
+
+async def held(house: House, by: Context) -> str:
+    """Let too little come for a payment, which two people have to decide about; return its id."""
+    little = await house.pays(by)
+    assert little.attempt is not None
+    money = replace(little.money, amount=little.amount - 1000)
+    said = Evidence(grade=Grade.E2, source="test", finding=Finding.PAID, money=money)
+    applied = await evidence.apply(house.context, little.attempt.reference, said)
+    assert applied.payment.hold_reason is HoldReason.AMOUNT_MISMATCH
+    return little.id
 
 
 async def everything_undone(house: House, by: Context) -> dict[str, str]:
@@ -216,6 +229,13 @@ PAYMENTS = {
     "an expiry made of a success": ("update payment set status = 'EXPIRED' where id = '{paid}'", "payment {paid}"),
     "a live payment ended": ("update payment set status = 'CANCELLED' where id = '{open}'", "payment {open}"),
     "a live payment held": ("update payment set hold_reason = 'AMOUNT_MISMATCH' where id = '{open}'", "payment {open}"),
+    **{
+        f"a held payment whose case {what}": (f"update money_case set {to} where payment = '{{held}}'", "payment {held}")
+        for what, to in {
+            "is resolved": "status = 'RESOLVED'", "moves no money": "kind = 'SETTLEMENT'",
+            "is about less": "amount = amount - 1", "is about Revenue's record": "kind = 'PAID_TWICE', about = 'revenue'",
+        }.items()
+    },
     "a live payment's amount": ("update payment set amount = amount + 1 where id = '{open}'", "payment {open}"),
     "a payment deleted": ("delete from payment where id = '{cash}'", "payment {cash}"),
     "a live payment deleted": ("delete from payment where id = '{open}'", "payment {open}"),

@@ -213,6 +213,28 @@ def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tel
     assert books(api, payment) == before
 
 
+@pytest.mark.parametrize(
+    ("came", "decision", "account"),
+    [(700, "CREDIT", "customer_credit"), (-700, "REFUND", "refunds_payable"), (700, "APPLY", None)],
+)
+def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
+    api: Api, sandbox: Sandbox, came: int, decision: str, account: str | None
+) -> None:
+    """Hard case 16: none of it is left behind without a case."""
+    payment = api.paid(method="VNPAY_QR")
+    asked = payment["amount"]
+    assert call(api, signed(ipn(payment, **SUSPICION, vnp_Amount=str((asked - 900) * 100)))) == "00"
+    call(api, signed(ipn(payment, vnp_Amount=str((asked + came) * 100))))
+    assert books(api, payment)["suspense"] == asked + came
+    no = refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
+    assert "REFUND" in no["message"]
+    decide(api, payment, decision)
+    left = books(api, payment)
+    del left["gateway_clearing:vnpay"]
+    paid = {"customer_receivable": asked, "customer_credit": came}
+    assert left == (paid if account is None else {account: asked + came})
+
+
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
 def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
     api: Api, sandbox: Sandbox, decision: str
