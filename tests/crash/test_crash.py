@@ -100,7 +100,7 @@ def test_a_gateway_asked_before_the_commit_is_found(harness: Harness) -> None:
 
 
 @pytest.mark.skipif(bool(_given_server()), reason="the log of another's server is not ours to read")
-@pytest.mark.parametrize("flow", ["cash", "wallet", "webhook", "expiry"])
+@pytest.mark.parametrize("flow", share(list(FLOWS), 4, "logs"))
 def test_the_steps_are_what_the_servers_themselves_have_seen(
     harness: Harness, module_database: str, shared_folder: Path, flow: str
 ) -> None:
