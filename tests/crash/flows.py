@@ -193,7 +193,10 @@ async def _voiding(context: Context, subject: Subject) -> object:
     return await void(context, subject)
 
 
-@flow("refund", refundable)
+@flow("refund", refundable(PaymentMethod.FPT_PAY))
+@flow("refund by vnpay", refundable(PaymentMethod.VNPAY_QR))
+@flow("refund by momo", refundable(PaymentMethod.MOMO))
+@flow("refund to a card", refundable(PaymentMethod.CARD))
 async def _refund(context: Context, subject: Subject) -> object:
     return await reversals.refund(
         context,

@@ -22,7 +22,7 @@ from domain.collection import NotifyWish, ProcessPayment
 from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
 from domain.orders import CreateOrder, PayOrder
-from domain.payments import Payment
+from domain.payments import Payment, PaymentStatus
 from domain.staff import Role
 from resolvers import hand_ins, inquiries, jobs, orders, payments, reversals, rulings, sessions
 from resolvers.context import Context
@@ -164,12 +164,17 @@ async def handed_in(context: Context, subject: Subject) -> Subject:
     return replace(subject, token=cashier.access_token, hand_in=hand_in.id)
 
 
-async def refundable(context: Context, subject: Subject) -> Subject:
-    """A success by the wallet, before which somebody of finance sits."""
-    subject = await paid_by(PaymentMethod.FPT_PAY)(context, subject)
-    await inquiries.verify(await asker(context, subject), subject.payment)
-    finance = await sessions.login(context, staff_id="FI001", password="mobinetFI001")
-    return replace(subject, token=finance.access_token)
+def refundable(method: PaymentMethod) -> Prepare:
+    """A success, before which somebody of finance sits."""
+
+    async def prepare(context: Context, subject: Subject) -> Subject:
+        subject = await paid_by(method)(context, subject)
+        verified = await inquiries.verify(await asker(context, subject), subject.payment)
+        assert verified.status is PaymentStatus.SUCCESS, verified
+        finance = await sessions.login(context, staff_id="FI001", password="mobinetFI001")
+        return replace(subject, token=finance.access_token)
+
+    return prepare
 
 
 async def voided(context: Context, subject: Subject) -> Subject:
