@@ -12,12 +12,13 @@ import re
 from domain.methods import PaymentMethod
 from domain.refusals import InvalidInput
 
-# Together, or in the groups that are printed on a card; a part of something longer is none.
+# What stands between the groups that are printed on a card, forms and addresses included.
+_BETWEEN = r"(?:[ \t\u00a0\u2009\u202f.+/_–-]{1,3}|%20)"
+# Together or in groups, in any script's digits; a part of something longer is none.
 _DIGITS = re.compile(
-    r"(?<![\w.])(?:\d{13,19}"
-    r"|\d{4}([ -])\d{4}\1\d{4}\1\d{4}(?:\1\d{3})?"
-    r"|\d{4}([ -])\d{6}\2\d{4,5})(?!\w|\.\d)",
-    re.ASCII,
+    r"(?<![0-9A-Za-z_.])(?:\d{13,19}"
+    rf"|\d{{4}}({_BETWEEN})\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?"
+    rf"|\d{{4}}({_BETWEEN})\d{{6}}\2\d{{4,5}})(?![0-9A-Za-z_]|\.\d)"
 )
 _BRANDS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -50,8 +51,9 @@ def _mask(number: str) -> str:
     return f"{digits[:6]}{'*' * (len(digits) - 10)}{digits[-4:]}"
 
 
-def _plain(number: str) -> str:
-    return number.replace(" ", "").replace("-", "")
+def _plain(found: str) -> str:
+    """Return the digits alone, as we write them."""
+    return "".join(str(int(each)) for each in found.replace("%20", "") if each.isdecimal())
 
 
 def _check_digit_holds(digits: str) -> bool:

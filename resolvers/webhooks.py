@@ -249,7 +249,7 @@ async def _keep(
         for name, value in call.headers.items()
     }
     if notice is None:  # nobody will check its signature again
-        body = masked(call.body.decode("latin-1")).encode("latin-1")
+        body = masked(call.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
         call = replace(call, query=masked(call.query), body=body)
     return await webhooks.keep(
         context.ids.record("EVT"),

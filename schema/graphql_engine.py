@@ -167,7 +167,7 @@ class Engine(Generic[C]):
 
     def operation(self, asked: Asked, context: C) -> Operation:
         """Finds what to run; raises `Refused` or `ApiError`."""
-        check_no_card_number(asked.variables)
+        check_no_card_number([asked.variables, asked.operation_name, asked.extensions])
         prepared = self.prepare(self._find_document(asked, context))
         operations = prepared.operations
         if asked.operation_name is None and len(operations) > 1:

@@ -200,7 +200,7 @@ def _basic(header: str) -> tuple[str, str] | None:
 
 
 def _request_id(headers: Headers) -> str:
-    """Return the caller's request id where it is a plain short one, else one of ours."""
+    """Return the caller's request id where it is a plain short one, else one of ours: it is kept."""
     given = headers.get("x-request-id", "")
     plain = 0 < len(given) <= 64 and given.isascii() and given.replace("-", "").isalnum()
-    return given if plain else uuid.uuid4().hex
+    return given if plain and not holds_card_number(given) else uuid.uuid4().hex

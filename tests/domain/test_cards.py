@@ -30,7 +30,20 @@ def test_a_card_number_is_found_wherever_it_stands(number: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["4242 4242 4242 4242", "4242-4242-4242-4242", "3782 822463 10005"]
+    "written",
+    [
+        "4242 4242 4242 4242",
+        "4242-4242-4242-4242",
+        "3782 822463 10005",
+        "4242.4242.4242.4242",
+        "4242\u00a04242\u00a04242\u00a04242",
+        "4242  4242  4242  4242",
+        "4242 - 4242 - 4242 - 4242",
+        "4242+4242+4242+4242",
+        "4242%204242%204242%204242",
+        "９７０４ １９８５ ２６１９ １４３２ １９８",
+        "４２４２４２４２４２４２４２４２",
+    ],
 )
 def test_a_card_number_is_found_as_it_is_printed_on_the_card(written: str) -> None:
     assert holds_card_number(f"({written})")
@@ -55,6 +68,8 @@ def test_a_mask_leaves_what_a_receipt_may_print_and_the_rest_of_the_text() -> No
         "9007199254740991",
         "44444444-4242-4242-4242-424242424242",
         "U23SG0073526 200.000 đ",
+        "4.242.424.242.424.242 đ",
+        "2025-0729 10:17:33",
         "",
     ],
 )

@@ -19,6 +19,7 @@ pytest_plugins = ["tests.house"]
 
 PAN = "4242424242424242"
 PRINTED = "9704 1985 2619 1432 198"
+SPACED = "4242\u00a04242\u00a04242\u00a04242"
 CANCEL = (
     'mutation { cancelPayment(id: "TXN_1", reason: "thẻ %s") { errors { code } } }'  # a literal
 )
@@ -28,7 +29,11 @@ def everything_kept(api: Api) -> str:
     """Return all rows of all tables as text, bytes decoded."""
     tables = api.rows("select tablename from pg_tables where schemaname = 'public'")
     rows = [row for (name,) in tables for row in api.rows(f'select * from "{name}"')]
-    return str([[str(value) for value in row.values()] for row in rows])
+    return "\n".join(_text(value) for row in rows for value in row.values())
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def refused(answer: dict[str, Any]) -> bool:
@@ -70,6 +75,37 @@ def test_a_card_number_in_a_document_is_refused_again_and_again(api: Api) -> Non
     assert api.dump() == before
 
 
+@pytest.mark.parametrize(
+    "given",
+    [{"operationName": PAN}, {"operationName": f"a {PRINTED}"}, {"extensions": {"a": [PAN]}}],
+)
+def test_a_card_number_beside_a_document_is_refused(api: Api, given: dict[str, Any]) -> None:
+    before = api.dump()
+    body = {"query": "query { me { staffId } }"} | given
+    headers = {"authorization": f"Bearer {api.token('NV002')}"}
+    assert refused(api.http.post("/graphql", json=body, headers=headers).json())
+    assert api.dump() == before
+
+
+def test_a_card_number_as_an_idempotency_key_is_refused(api: Api) -> None:
+    form = {"grant_type": "client_credentials", "client_id": "shop", "client_secret": "shop-secret"}
+    token = api.http.post("/oauth/token", data=form).json()["access_token"]
+    headers = {"authorization": f"Bearer {token}", "idempotency-key": PAN}
+    body = {"order_id": key(), "amount": 50_000, "method": "vnpay_qr"}
+    before = api.dump()
+    answer = api.http.post("/payments", json=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "BAD_USER_INPUT")
+    assert PAN not in answer.text
+    assert api.dump() == before
+
+
+def test_a_card_number_as_the_id_of_a_request_is_kept_nowhere(api: Api) -> None:
+    headers = {"authorization": f"Bearer {api.token('NV002')}", "x-request-id": PAN}
+    api.http.post("/graphql", json={"query": CANCEL % "cũ"}, headers=headers)
+    assert api.rows("select 1 from audit_event where action = 'cancelPayment'")
+    assert PAN not in everything_kept(api)
+
+
 def test_a_card_number_as_a_password_is_refused_before_anyone_is_asked(api: Api) -> None:
     assert refused(api.ask(LOGIN, {"input": {"staffId": "NV001", "password": PAN}}))
 
@@ -90,7 +126,7 @@ def test_a_card_number_in_a_request_for_a_token_is_refused(api: Api) -> None:
 def test_a_call_that_nobody_signed_is_kept_without_the_card_number_in_it(api: Api) -> None:
     answer = api.http.post(
         f"/webhooks/fpt-pay?note={PAN}",
-        content=json.dumps({"card": PAN, "printed": PRINTED}),
+        content=json.dumps({"card": PAN, "printed": PRINTED}) + f"note={SPACED}",
         headers={"X-Note": f"card {PAN}", "Content-Type": "application/json"},
     )
     assert answer.status_code == 401
@@ -99,6 +135,7 @@ def test_a_call_that_nobody_signed_is_kept_without_the_card_number_in_it(api: Ap
     kept = everything_kept(api)
     assert PAN not in kept
     assert PRINTED not in kept
+    assert SPACED not in kept
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
