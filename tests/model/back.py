@@ -9,8 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.house import Api
 from tests.model.world import World
+from tests.schema.deciding import say
 from tests.schema.test_cases import seen
-from tests.schema.test_rulings import say
 from tests.schema.undoing import refund, void
 
 # Where nothing is booked two people may say that money came: then they know more than the model.

@@ -11,20 +11,11 @@ import orjson
 import pytest
 
 from tests.house import Api, Sandbox, until
+from tests.schema.deciding import books, decide, is_free, refunds, refused, say
 from tests.schema.refusing import both_languages, without_effect
 from tests.schema.test_cases import of
 from tests.schema.test_orders import created, merchant_token, paying
-from tests.schema.test_rulings import (
-    books,
-    decide,
-    is_free,
-    paid_little,
-    refunds,
-    refused,
-    say,
-    suspected,
-    suspected_and_paid,
-)
+from tests.schema.test_rulings import paid_little, suspected, suspected_and_paid
 from tests.schema.test_webhooks import call, ipn, signed, state
 from tests.schema.undoing import by_gateway, handed_in, look, refund, void
 
