@@ -51,7 +51,7 @@ class _Told(Wire):
 
 class _Created(_Told):
     payUrl: str | None = Field(default=None, pattern=r"^https?://[!-~]{3,2000}$")
-    qrCodeUrl: str | None = Field(default=None, max_length=4000)
+    qrCodeUrl: str | None = None
 
 
 class _Queried(_Told):

@@ -29,6 +29,7 @@ from domain.money import Currency
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
 from domain.webhooks import WebhookEvent
+from integrations.conversation import is_kept
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
@@ -45,7 +46,7 @@ FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookO
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
 MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
-LONGEST_NAME, LONGEST_NUMBER = 200, 128  # as the columns have them
+LONGEST_NAME = 200  # as the columns have it
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
 # Of several events in one call the first of these is the answer to all: whoever calls again repeats the whole.
@@ -149,9 +150,8 @@ async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
         await gateway.prepare(call)
     notices = gateway.read_webhook(call)
     for notice in notices:
-        number = (notice.evidence and notice.evidence.gateway_id) or ""
-        names = (notice.event_id, notice.reference or "")
-        if len(number) > LONGEST_NUMBER or max(map(len, names)) > LONGEST_NAME:
+        short = max(len(notice.event_id), len(notice.reference or "")) <= LONGEST_NAME
+        if not short or (notice.evidence and not is_kept(notice.evidence)):
             raise BadCall("a name in it is longer than any of theirs")
     return notices
 

@@ -186,6 +186,14 @@ def test_a_forged_call_touches_nothing_and_suppresses_nothing(api: Api, qr: dict
     assert state(api, qr) == ("SUCCESS", None)
 
 
+def test_a_signed_code_that_no_column_holds_is_refused_and_no_fault(
+    api: Api, qr: dict[str, Any]
+) -> None:
+    code = {"vnp_ResponseCode": "5" * 100, "vnp_TransactionStatus": "02"}
+    assert call(api, signed(ipn(qr, **code))) == "97"
+    assert state(api, qr) == ("PROCESSING", None)
+
+
 def test_a_body_past_the_cap_is_not_read(api: Api) -> None:
     answer = api.http.post("/webhooks/fpt-pay", content=b"x" * (64 * 1024 + 1))
     assert answer.status_code == 413

@@ -1,0 +1,77 @@
+"""What is said in a conversation is kept, or it was not said: no answer of a gateway may be a fault of ours."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.attempts import Failure
+from domain.evidence import Evidence, Finding, Grade
+from domain.methods import GatewayName
+from integrations.conversation import asked, begun
+from integrations.http import Upstream
+from schema.payments import qr_image
+from tests.integrations.counterpart import Counterpart, says
+from tests.integrations.dialects import NOW, ORDER, FPTPayDialect, VNPayDialect, attempt
+
+SAID = Evidence(
+    grade=Grade.E2,
+    source="a gateway",
+    finding=Finding.ACCEPTED,
+    gateway_id="1" * 128,
+    payment_url="https://pay.example.vn/1",
+    qr_payload="0" * 2331,
+    failure=Failure(code="1" * 64, message="Thẻ bị từ chối."),
+)
+UNKEPT: list[dict[str, Any]] = [
+    {"gateway_id": "1" * 129},
+    {"gateway_id": "1\x002"},
+    {"payment_url": "https://pay.example.vn/" + "1" * 4000},
+    {"qr_payload": "0" * 2332},
+    {"qr_payload": "é" * 1200},
+    {"qr_payload": "0\x00"},
+    {"failure": Failure(code="1" * 65, message="no")},
+    {"failure": Failure(code="1", message="\x00")},
+]
+
+
+async def _said(evidence: Evidence) -> Evidence:
+    await asyncio.sleep(0)
+    return evidence
+
+
+async def test_what_can_be_kept_is_passed_on_as_it_was_said() -> None:
+    assert await begun(GatewayName.MOMO, "it", _said(SAID)) == SAID
+    assert await asked("it", _said(SAID)) == SAID
+    assert SAID.qr_payload
+    assert qr_image(SAID.qr_payload)
+
+
+@pytest.mark.parametrize("but", UNKEPT)
+async def test_what_cannot_be_kept_was_not_said(but: dict[str, Any]) -> None:
+    evidence = replace(SAID, **but)
+    for told in (
+        await begun(GatewayName.MOMO, "it", _said(evidence)),
+        await asked("it", _said(evidence)),
+    ):
+        assert (told.finding, told.grade, told.gateway_id) == (Finding.UNKNOWN, Grade.NONE, None)
+
+
+async def test_an_endless_number_of_the_wallet_is_no_answer(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    given = {"payment_id": "9" * 500, "payment_url": "https://pay.fptpay.vn/1", "status": "pending"}
+    counterpart.will(says(given))
+    wallet = FPTPayDialect().gateway(http)
+    told = await wallet.start(attempt(GatewayName.FPT_PAY), ORDER, now=NOW)
+    assert told.finding is Finding.UNKNOWN
+
+
+@pytest.mark.parametrize("payload", ["0002\x00", "0" * 2400])
+async def test_a_qr_of_vnpay_that_nobody_can_show_is_no_answer(
+    http: Upstream, counterpart: Counterpart, payload: str
+) -> None:
+    counterpart.will(says({"code": "00", "message": "Success", "qrcontent": payload}))
+    told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
+    assert told.finding is Finding.UNKNOWN
