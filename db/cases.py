@@ -98,15 +98,12 @@ async def approve(case_id: str, approval: Approval) -> None:
     )
 
 
-async def is_open(kind: CaseKind, *, reversal_id: str) -> bool:
-    """Tell whether people have such a case about the reversal before them."""
+async def is_known(payment_id: str, about: str) -> bool:
+    """Tell whether people have, or had, just this about the payment before them."""
     return await fetchval(
-        """
-        select exists (
-            select from money_case where kind = $1 and reversal = $2 and status <> 'RESOLVED')
-        """,
-        kind,
-        reversal_id,
+        "select exists (select from money_case where payment = $1 and about = $2)",
+        payment_id,
+        about,
     )
 
 

@@ -68,7 +68,7 @@ async def save(reversal: Reversal) -> None:
 
 
 async def note_told(reversal_id: str, told: PostingStatus, now: datetime) -> bool:
-    """Note how far Revenue and Debt know of it; False when that was known. Never back from DONE."""
+    """Note how far Revenue knows of it; False when that was known. Never back from DONE."""
     changed = await fetchval(
         """
         update reversal set told = $2, updated_at = $3

@@ -222,8 +222,8 @@ class StaffLimitRow(Table, tablename="staff_limit", db=DB):
 
 class ReversalRow(Table, tablename="reversal", db=DB):
     """
-    A void or a refund. `source` is the account that the money leaves; `told` how far Revenue and Debt
-    know of it. The key is also the reference that a gateway is given.
+    A void or a refund. `source` is the account that the money leaves; `told` how far Revenue
+    knows of it. The key is also the reference that a gateway is given.
     """
 
     id = Varchar(length=40, primary_key=True, default=None)

@@ -59,7 +59,7 @@ class Reversal:
 
     `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
     before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `told` is how far Revenue and Debt know of it: NONE before it is DONE, and where they need not.
+    `told` is how far Revenue knows of it: NONE before it is DONE, and where it need not.
     """
 
     id: str

@@ -35,7 +35,7 @@ from resolvers import inquiries, pay_outs
 from resolvers.announcements import announce
 from resolvers.cases import open_case
 from resolvers.context import Context
-from resolvers.telling import tell_reversal
+from resolvers.telling import look_again, tell_reversal, unsettle_debt
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -103,7 +103,8 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
     assert payment.completed_at is not None, "only a success is recorded"
     assert payment.contract_number is not None, "Revenue knows no orders"
     if await reversals.untold_before(payment.id):
-        return SOON  # Revenue holds a bill of it as paid by another, and is about to hear of its reversal
+        # Revenue holds a bill of it as paid by another, and is about to hear of its reversal.
+        return look_again(payment.completed_at, await context.clock())
     try:
         await context.revenue.record(
             transaction_id=payment.id,
@@ -180,6 +181,7 @@ HANDLERS: dict[str, Handler] = {
     "follow_up": follow_up,
     "refund": refund,
     "tell_reversal": tell_reversal,
+    "unsettle_debt": unsettle_debt,
     "inquire": inquire,
     "record_payment": record_payment,
     "settle_debt": settle_debt,

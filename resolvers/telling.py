@@ -1,11 +1,16 @@
-"""Telling Revenue and Debt of a reversal: in this order, and after they know of the payment."""
+"""
+Telling Revenue of a reversal, then Debt, each after it knows of the payment.
+
+What waits for Revenue alone, the record of who paid the bill again, does not wait for Debt.
+"""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from db import audit, payments, reversals
+from db import audit, cases, jobs, payments, reversals
 from db.audit import AuditEvent, AuditOutcome
+from db.jobs import Job
 from db.transaction import transaction
 from domain.cases import CaseKind
 from domain.payments import Payment, PostingStatus
@@ -15,7 +20,7 @@ from resolvers.announcements import announce
 from resolvers.cases import open_case
 from resolvers.context import Context
 
-# How long to wait for Revenue's record of the payment: at first this, then half of what was waited.
+# How long to wait for what Revenue has to know first: at first this, then half of what was waited.
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
 NOT_SETTLED_YET = 404  # Debt hears of the payment by a job of its own, which may come later
@@ -23,12 +28,11 @@ NOT_SETTLED_YET = 404  # Debt hears of the payment by a job of its own, which ma
 
 async def tell_reversal(context: Context, reversal_id: str) -> timedelta | None:
     """
-    Let Revenue open the bills again and Debt the debt, under the reversal's id.
+    Let Revenue open the bills again, under the reversal's id; Debt hears of it by a job of its own.
 
     Waits for Revenue's record of the payment. Where Revenue refused that, there is nothing to reverse.
     """
-    reversal = await reversals.by_id(reversal_id)
-    assert reversal is not None, "a job is kept in the transaction of its reversal"
+    reversal = await _reversal(reversal_id)
     if reversal.told not in {PostingStatus.PENDING, PostingStatus.FAILED}:
         return None
     payment = await payments.by_id(reversal.payment_id)
@@ -36,8 +40,7 @@ async def tell_reversal(context: Context, reversal_id: str) -> timedelta | None:
     match payment.posting_status:
         case PostingStatus.PENDING:
             assert reversal.completed_at is not None
-            waited = await context.clock() - reversal.completed_at
-            return min(max(FIRST_WAIT, waited / 2), LONGEST_WAIT)
+            return look_again(reversal.completed_at, await context.clock())
         case PostingStatus.FAILED | PostingStatus.NONE:
             await _told(context, payment, reversal, PostingStatus.NONE)
             return None
@@ -46,16 +49,31 @@ async def tell_reversal(context: Context, reversal_id: str) -> timedelta | None:
     try:
         await context.revenue.reverse(reversal)
     except Rejected as no:
-        await _told(context, payment, reversal, PostingStatus.FAILED, f"Revenue: {no.code}")
+        await _told(context, payment, reversal, PostingStatus.FAILED, no)
         raise
+    await _told(context, payment, reversal, PostingStatus.DONE)
+    return None
+
+
+async def unsettle_debt(context: Context, reversal_id: str) -> timedelta | None:
+    """Let Debt owe again what was given back; the job is made by the transaction that notes Revenue's word."""
+    reversal = await _reversal(reversal_id)
     try:
         await context.debts.unsettle(reversal)
     except Rejected as no:
         if no.status != NOT_SETTLED_YET:
-            await _told(context, payment, reversal, PostingStatus.FAILED, f"Debt: {no.code}")
+            now = await context.clock()
+            async with transaction():
+                payment = await payments.lock(reversal.payment_id)
+                assert payment is not None
+                await _refused(context, payment, reversal, "Debt", no, now)
         raise
-    await _told(context, payment, reversal, PostingStatus.DONE)
     return None
+
+
+def look_again(since: datetime, now: datetime) -> timedelta:
+    """Return how long to wait for what others have to do first, and have not done *since*."""
+    return min(max(FIRST_WAIT, (now - since) / 2), LONGEST_WAIT)
 
 
 async def _told(
@@ -63,7 +81,7 @@ async def _told(
     payment: Payment,
     reversal: Reversal,
     told: PostingStatus,
-    why: str | None = None,
+    no: Rejected | None = None,
 ) -> None:
     now = await context.clock()
     async with transaction():
@@ -72,27 +90,59 @@ async def _told(
         if not await reversals.note_told(reversal.id, told, now):
             return
         await payments.save(locked.noted(now))
-        if why is not None:  # what we gave back they still hold as paid: people mend it
-            await open_case(
-                context,
-                CaseKind.SETTLEMENT,
-                now,
-                payment=payment,
-                amount=reversal.amount,
-                reversal_id=reversal.id,
-                about=f"{why} refuses reversal {reversal.id}",
-            )
-        await audit.record(
-            AuditEvent(
-                at=now,
-                actor=context.actor_id,
-                action="reverse",
-                outcome=AuditOutcome.DONE if why is None else AuditOutcome.FAILED,
-                payment_id=payment.id,
-                source="revenue",
-                details={"reversal": reversal.id, "told": told, "why": why},
-            )
-        )
+        if no is not None:
+            await _refused(context, payment, reversal, "Revenue", no, now)
+        else:
+            await _write(context, reversal, "Revenue", now, told=told)
+        if told is PostingStatus.DONE:
+            await jobs.enqueue([Job(name="unsettle_debt", subject=reversal.id)])
     changed = await payments.by_id(payment.id)
     assert changed is not None
     await announce(context, changed)
+
+
+async def _refused(
+    context: Context, payment: Payment, reversal: Reversal, who: str, no: Rejected, now: datetime
+) -> None:
+    """Open a case, once: what we gave back they still hold as paid, and people mend it."""
+    about = f"{who}: {no.code} refuses reversal {reversal.id}"
+    if await cases.is_known(payment.id, about):
+        return
+    await open_case(
+        context,
+        CaseKind.SETTLEMENT,
+        now,
+        payment=payment,
+        amount=reversal.amount,
+        reversal_id=reversal.id,
+        about=about,
+    )
+    await _write(context, reversal, who, now, why=no.code)
+
+
+async def _write(
+    context: Context,
+    reversal: Reversal,
+    who: str,
+    now: datetime,
+    *,
+    told: PostingStatus = PostingStatus.FAILED,
+    why: str | None = None,
+) -> None:
+    await audit.record(
+        AuditEvent(
+            at=now,
+            actor=context.actor_id,
+            action="reverse",
+            outcome=AuditOutcome.DONE if why is None else AuditOutcome.FAILED,
+            payment_id=reversal.payment_id,
+            source=who.lower(),
+            details={"reversal": reversal.id, "told": told, "why": why},
+        )
+    )
+
+
+async def _reversal(reversal_id: str) -> Reversal:
+    reversal = await reversals.by_id(reversal_id)
+    assert reversal is not None, "a job is kept in the transaction of its reversal"
+    return reversal

@@ -209,7 +209,8 @@ async def _refund(context: Context, subject: Subject) -> object:
 
 @flow("telling of a void", voided)
 async def _telling(context: Context, subject: Subject) -> object:
-    return await jobs.tell_reversal(nobody(context), subject.reversal)
+    await jobs.tell_reversal(nobody(context), subject.reversal)
+    return await jobs.unsettle_debt(nobody(context), subject.reversal)
 
 
 @flow("second word on a case", half_decided)

@@ -14,7 +14,7 @@ from db.transaction import transaction
 from domain.evidence import Evidence, Finding, Grade
 from domain.inquiries import GIVE_UP
 from domain.methods import PaymentMethod
-from domain.payments import Custody, Payment, PostingStatus
+from domain.payments import Custody, Payment
 from domain.refusals import NotPermitted
 from domain.reversals import NotReversible, Reversal, ReversalKind, ReversalStatus
 from resolvers import evidence, jobs, pay_outs
@@ -252,62 +252,6 @@ async def test_a_large_refund_that_is_rejected_comes_to_nothing_and_can_be_asked
 
 
 # ── Revenue and Debt ─────────────────────────────────────────────────────────────────────────────
-
-
-def heard(house: House, since: int) -> list[str]:
-    requests = house.sandbox.requests(since=since)
-    return [one["path"] for one in requests if one["method"] == "POST"]
-
-
-async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payment(
-    house: House,
-) -> None:
-    by = await house.collector()
-    payment = await cash(house, by)
-    since = house.sandbox.last_request
-    reversal = (await voided(house, payment, by)).reversal
-    assert reversal.told is PostingStatus.PENDING
-    assert await jobs.tell_reversal(house.context, reversal.id) is not None, "they know no payment"
-    again = await house.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
-    assert await jobs.record_payment(house.context, again.id) is not None, "it waits its turn"
-    await jobs.record_payment(house.context, payment.id)
-    await jobs.settle_debt(house.context, payment.id)
-    for _ in range(2):
-        assert await jobs.tell_reversal(house.context, reversal.id) is None
-    assert await jobs.record_payment(house.context, again.id) is None
-    assert heard(house, since) == [
-        "/api/payments/record", "/api/debts/settle",
-        "/api/payments/reverse", "/api/debts/unsettle",
-        "/api/payments/record",
-    ]  # fmt: skip
-    assert (await now(reversal)).told is PostingStatus.DONE
-    assert (await house.again(again)).posting_status is PostingStatus.DONE
-
-
-async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_for_each_other(
-    house: House,
-) -> None:
-    by = await house.collector()
-    one = await cash(house, by)
-    first = (await voided(house, one, by)).reversal
-    two = await house.pays(by, PaymentMethod.CASH, contract_number=one.contract_number, items=one.items)  # fmt: skip
-    second = (await voided(house, two, by)).reversal
-    for payment, reversal in ((one, first), (two, second)):
-        assert await jobs.record_payment(house.context, payment.id) is None
-        await jobs.settle_debt(house.context, payment.id)
-        assert await jobs.tell_reversal(house.context, reversal.id) is None
-        assert (await now(reversal)).told is PostingStatus.DONE
-
-
-async def test_what_revenue_refused_to_record_needs_no_reversal_there(house: House) -> None:
-    by = await house.collector()
-    payment = await cash(house, by)
-    await payments.posting_status(payment.id, PostingStatus.FAILED, house.clock.at)
-    reversal = (await voided(house, payment, by)).reversal
-    since = house.sandbox.last_request
-    assert await jobs.tell_reversal(house.context, reversal.id) is None
-    assert heard(house, since) == []
-    assert (await now(reversal)).told is PostingStatus.NONE
 
 
 async def test_vnpay_is_asked_what_became_of_a_refund_and_tells_of_the_latest(
