@@ -1,4 +1,4 @@
-"""VNPay's redirect gateway 2.1.0, by its QR: genqr to begin, querydr to ask, the IPN to be told."""
+"""VNPay's redirect gateway 2.1.0: genqr or pay to begin, querydr to ask, the IPN to be told."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from integrations.wire import Wire, expect, rejected
 
 _log = structlog.stdlib.get_logger("integrations.vnpay")
 
-MERCHANT_API = "/merchant_webapi/api/transaction"
-GENQR, QUERYDR, IPN = "vnpay:genqr", "vnpay:querydr", "vnpay:ipn"
+PAGE, MERCHANT_API = "/paymentv2/vpcpay.html", "/merchant_webapi/api/transaction"
+GENQR, PAY, QUERYDR, IPN = "vnpay:genqr", "vnpay:pay", "vnpay:querydr", "vnpay:ipn"
 
 _ANSWERS = {
     Verdict.ACCEPTED: ("00", "Confirm Success"),
@@ -59,21 +59,34 @@ class _GenQr(Wire):
 
 
 class VNPay:
-    """The first of `hash_secrets` signs, any of them verifies: two during a rotation."""
+    """
+    The first of `hash_secrets` signs, any of them verifies: two during a rotation.
+
+    A QR is asked for (genqr) or, with the `page` of VNPay, the customer is sent there to scan it (pay):
+    then nobody is asked to begin, and VNPay hears of a payment when its page is opened.
+    """
 
     name = GatewayName.VNPAY
     paths = ("vnpay",)
     revocable = False
     ask_again_after = 300.0
 
-    def __init__(self, http: Upstream, *, tmn_code: str, hash_secrets: Sequence[str]) -> None:
+    def __init__(
+        self,
+        http: Upstream,
+        *,
+        tmn_code: str,
+        hash_secrets: Sequence[str],
+        page: str | None = None,
+    ) -> None:
         assert hash_secrets, "VNPay needs a hash secret"
         self._http = http
+        self._page = page
         self._tmn_code = tmn_code
         self._secrets = tuple(hash_secrets)
 
     def ready(self) -> bool:
-        return self._http.ready("start")
+        return self._page is not None or self._http.ready("start")
 
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
@@ -81,14 +94,20 @@ class VNPay:
             return _declined(
                 Failure(code="AMOUNT", message="VNPAY không nhận số tiền này. Hãy dùng cách khác.")
             )
+        query = self.payment(attempt, purchase)
+        if self._page is not None:
+            address = f"{self._page}?{query}"
+            return Evidence(
+                grade=Grade.NONE, source=PAY, finding=Finding.ACCEPTED, payment_url=address
+            )
         return await begun(
             self.name,
             GENQR,
             self._http.call(
                 "start",
                 "GET",
-                "/paymentv2/vpcpay.html",
-                query=self.genqr(attempt, purchase),
+                PAGE,
+                query=query,
                 read=_read_genqr,
                 repeatable=False,
             ),
@@ -187,11 +206,13 @@ class VNPay:
         code, message = _ANSWERS[verdict]
         return Reply(status=200, body=orjson.dumps({"RspCode": code, "Message": message}))
 
-    def genqr(self, attempt: Attempt, purchase: Purchase) -> str:
-        """Return the signed query that asks for a QR."""
-        fields = {
+    def payment(self, attempt: Attempt, purchase: Purchase) -> str:
+        """Return the signed query that begins a payment by QR: ours to show, or on VNPay's page."""
+        how = {"vnp_Command": "genqr"}
+        if self._page is not None:
+            how = {"vnp_Command": "pay", "vnp_BankCode": "VNPAYQR"}
+        fields = how | {
             "vnp_Version": protocol.VERSION,
-            "vnp_Command": "genqr",
             "vnp_TmnCode": self._tmn_code,
             "vnp_Amount": protocol.to_wire(attempt.money),
             "vnp_CreateDate": protocol.date14(_request_date(attempt)),

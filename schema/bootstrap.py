@@ -88,6 +88,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                         opened(_gateway("vnpay", settings.vnpay.url)),
                         tmn_code=settings.vnpay.tmn_code,
                         hash_secrets=[one.get_secret_value() for one in settings.vnpay.hash_secret],
+                        page=settings.vnpay.page,
                     ),
                     FPTPay(
                         opened(_gateway("fpt_pay", settings.fpt_pay.url)),

@@ -58,17 +58,20 @@ def _routes(value: object) -> object:
         return {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
     found: dict[PaymentMethod, tuple[GatewayName, ...]] = {}
     for part in filter(None, map(str.strip, written.upper().split(";"))):
-        method, _, names = part.partition("=")
+        left, _, right = part.partition("=")
         try:
-            found[PaymentMethod(method.strip())] = tuple(
-                GatewayName(name.strip()) for name in names.split(",")
-            )
+            method = PaymentMethod(left.strip())
+            names = tuple(GatewayName(name.strip()) for name in right.split(","))
         except ValueError:
             raise ValueError(
                 f"cannot be read at {part[:40]!r}: write it like VNPAY_QR=VNPAY,BANK, or on, or off"
             ) from None
-    if fixed := sorted(found.keys() & STAFF_MONEY):
-        raise ValueError(f"names {fixed[0]}, which has one way only: leave it out")
+        # The wallet is the staff's own money, which no other method's limits know of.
+        if method in STAFF_MONEY or GatewayName.FPT_PAY in names:
+            raise ValueError(f"leads {left.strip()} to or from staff money: leave it out")
+        if method in found or len(set(names)) < len(names):
+            raise ValueError(f"names something twice for {method}: name each once")
+        found[method] = names
     return found
 
 

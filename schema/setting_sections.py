@@ -1,6 +1,6 @@
 """The settings of each outer system: how it is reached, and what it and we know each other by."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
 
@@ -43,6 +43,12 @@ class Vnpay(Section):
     tmn_code: str
     hash_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """The first signs; both verify, while the secret is being changed."""
+    command: Literal["genqr", "pay"] = "genqr"
+    """genqr: the QR is shown by us, which VNPay has to allow; pay: the customer is sent to VNPay's page."""
+
+    @property
+    def page(self) -> str | None:
+        return f"{self.url}/paymentv2/vpcpay.html" if self.command == "pay" else None
 
 
 class Momo(Section):

@@ -68,7 +68,23 @@ def test_the_orders_of_the_signed_fields_are_those_of_the_document() -> None:
 def test_our_request_for_a_qr_is_the_example_byte_for_byte(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-genqr-url"]
     expected = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
-    assert vnpay.genqr(attempt(), ORDER) == expected
+    assert vnpay.payment(attempt(), ORDER) == expected
+
+
+async def test_a_payment_on_vnpays_page_is_the_example_byte_for_byte_and_asks_nobody(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    page = "https://vnpay.example.vn/paymentv2/vpcpay.html"
+    vnpay = VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET], page=page)
+    example = EXAMPLES["vnpay-pay-url-vnpayqr"]
+    counterpart.always(they.server_error)
+    for _ in range(6):
+        evidence = await vnpay.start(attempt(), ORDER, now=NOW)
+    assert evidence.finding is Finding.ACCEPTED
+    expected = f"{page}?{example['canonical']}&vnp_SecureHash={example['expected']}"
+    assert (evidence.payment_url, evidence.qr_payload) == (expected, None)
+    assert not counterpart.seen
+    assert vnpay.ready(), "it is asked nothing, so nothing can stop it"
 
 
 async def test_two_hundred_thousand_dong_travel_as_twenty_million(
@@ -86,7 +102,7 @@ async def test_two_hundred_thousand_dong_travel_as_twenty_million(
 
 def test_accents_and_unusual_letters_never_reach_vnpay(vnpay: VNPay) -> None:
     order = replace(ORDER, description="Cước* tháng 6~ <HĐ> #1 & 2", client_ip="nobody knows")
-    fields = dict(parse_qsl(vnpay.genqr(attempt(), order)))
+    fields = dict(parse_qsl(vnpay.payment(attempt(), order)))
     assert fields["vnp_OrderInfo"] == "Cuoc thang 6 HD 1 2"
     assert fields["vnp_IpAddr"] == "127.0.0.1"
 

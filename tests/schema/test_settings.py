@@ -268,9 +268,31 @@ def test_routes_are_written_by_method(set_to, text: str, routes: dict[Any, Any])
 
 
 @pytest.mark.parametrize(
-    "text", ["yes", "VNPAY_QR", "VNPAY_QR=", "CASH=BANK", "FPT_PAY=BANK", "X=BANK"]
+    "text",
+    [
+        "yes",
+        "VNPAY_QR",
+        "VNPAY_QR=",
+        "VNPAY_QR=VNPAY,",
+        "CASH=BANK",
+        "FPT_PAY=BANK",
+        "VNPAY_QR=VNPAY,FPT_PAY",
+        "VNPAY_QR=VNPAY,VNPAY",
+        "VNPAY_QR=VNPAY;VNPAY_QR=BANK",
+        "X=BANK",
+    ],
 )
 def test_a_route_that_cannot_be_is_refused_with_how_to_write_it(set_to, text: str):
     set_to(ROUTES=text)
     with pytest.raises(SettingsError, match="MOBINET_ROUTES"):
+        load()
+
+
+def test_vnpay_is_asked_for_a_qr_or_shows_its_own_page(set_to):
+    set_to()
+    assert load().vnpay.page is None
+    set_to(VNPAY__COMMAND="pay", VNPAY__URL="https://pay.vnpay.example/")
+    assert load().vnpay.page == "https://pay.vnpay.example/paymentv2/vpcpay.html"
+    set_to(VNPAY__COMMAND="sell")
+    with pytest.raises(SettingsError, match=r"MOBINET_VNPAY__COMMAND must be 'genqr' or 'pay'"):
         load()
