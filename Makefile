@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test gateways crash soak bench demo check schema test-external lock clean
+.PHONY: help run test gateways crash soak bench demo picture check schema test-external lock clean
 
 # What Python has compiled once it need not compile at each start: `make run` takes half as long with it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -42,6 +42,9 @@ bench: $(INSTALLED)  ## How fast `mobinet verify` is; `make bench ARGS="--paymen
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)
+
+picture: $(INSTALLED)  ## The demo, drawn into docs/demo.svg
+	@exec $(BIN)/python -m tests.journeys.picture
 
 check: $(INSTALLED)  ## Format, lint, import contracts, types
 	@$(BIN)/ruff format --check .

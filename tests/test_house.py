@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import importlib
 import io
 import json
@@ -111,6 +113,22 @@ def test_every_state_and_every_move_of_a_payment_is_drawn() -> None:
     assert {to for moves in TRANSITIONS.values() for to in moves} == set(PaymentStatus) - {
         PaymentStatus.PENDING
     }
+
+
+def test_the_picture_of_the_demo_shows_every_step_of_it() -> None:
+    """`make picture` draws it anew."""
+    letters = re.sub(r"<[^>]*>", "", text_of("docs/demo.svg"))
+    shown = html.unescape(letters).replace("\xa0", " ")
+    calls = [one for one in ast.walk(ast.parse(text_of("tests/journeys/demo.py")))
+             if isinstance(one, ast.Call) and ast.unparse(one.func) == "story.step"]  # fmt: skip
+    parts = [
+        one.value
+        for call in calls
+        for one in ast.walk(call.args[0])
+        if isinstance(one, ast.Constant) and isinstance(one.value, str)
+    ]
+    assert len(parts) >= len(calls) > 10
+    assert [part for part in parts if part.strip() not in shown] == []
 
 
 def test_every_mutation_and_subscription_says_what_it_does() -> None:

@@ -1,4 +1,4 @@
-"""How the demo is told: steps with a check mark and their milliseconds, in colour on a terminal only."""
+"""How the demo is told: steps with a check mark and their milliseconds, in colour on a terminal, or where it is asked for."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import segno
 Json = dict[str, Any]
 
 VIETNAM = timezone(timedelta(hours=7))
-IN_COLOUR = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+IN_COLOUR = "NO_COLOR" not in os.environ and (sys.stdout.isatty() or "FORCE_COLOR" in os.environ)
 COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2", "paper": "30;107"}
 
 
