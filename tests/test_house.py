@@ -121,14 +121,12 @@ def test_the_picture_of_the_demo_shows_every_step_of_it() -> None:
     shown = html.unescape(letters).replace("\xa0", " ")
     calls = [one for one in ast.walk(ast.parse(text_of("tests/journeys/demo.py")))
              if isinstance(one, ast.Call) and ast.unparse(one.func) == "story.step"]  # fmt: skip
-    parts = [
-        one.value
-        for call in calls
-        for one in ast.walk(call.args[0])
-        if isinstance(one, ast.Constant) and isinstance(one.value, str)
-    ]
+    titles = [call.args[0] for call in calls]
+    parts = [part for title in titles
+             for part in (title.values if isinstance(title, ast.JoinedStr) else [title])
+             if isinstance(part, ast.Constant)]  # fmt: skip
     assert len(parts) >= len(calls) > 10
-    assert [part for part in parts if part.strip() not in shown] == []
+    assert [one.value for one in parts if str(one.value).strip() not in shown] == []
 
 
 def test_every_mutation_and_subscription_says_what_it_does() -> None:
