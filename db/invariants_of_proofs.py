@@ -67,9 +67,9 @@ select 'reversal', r.id, coalesce(format('is not as audit row %s has it', last.i
         where e.payment_id = r.payment and e.details ->> 'reversal' = r.id and e.action in ('void', 'refund')
         order by e.id desc limit 1) last on true
  where {of_reversals}
-       (upper(last.action), last.told ->> 'status', (last.told ->> 'amount')::bigint, last.told ->> 'source',
-        last.told ->> 'reason', last.told ->> 'requested_by', last.told ->> 'approved_by')
-       is distinct from (r.kind, r.status, r.amount, r.source, r.reason, r.requested_by, r.approved_by)
+       (upper(last.action), last.told ->> 'status', (last.told ->> 'amount')::bigint, (last.told ->> 'share')::bigint,
+        last.told ->> 'source', last.told ->> 'reason', last.told ->> 'requested_by', last.told ->> 'approved_by')
+       is distinct from (r.kind, r.status, r.amount, r.share, r.source, r.reason, r.requested_by, r.approved_by)
 union all
 select 'reversal', e.details ->> 'reversal', format('is gone: audit row %s has it', e.id)
   from audit_event e left join reversal r on r.id = e.details ->> 'reversal'

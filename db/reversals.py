@@ -10,7 +10,7 @@ from domain.attempts import Failure
 from domain.cases import CaseKind
 from domain.ledger import Account
 from domain.methods import GatewayName
-from domain.money import Currency
+from domain.money import Currency, Money
 from domain.payments import PostingStatus
 from domain.reversals import Reversal, ReversalKind, ReversalStatus
 
@@ -20,8 +20,8 @@ async def add(reversal: Reversal) -> None:
         """
         insert into reversal (
             id, payment, kind, status, amount, currency, source, reason, requested_by, approved_by,
-            attempt, gateway, created_at, updated_at, completed_at, inquiries, told)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16)
+            attempt, gateway, created_at, updated_at, completed_at, inquiries, told, share, share_currency)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $18)
         """,
         reversal.id,
         reversal.payment_id,
@@ -39,6 +39,8 @@ async def add(reversal: Reversal) -> None:
         reversal.updated_at,
         reversal.completed_at,
         reversal.told,
+        reversal.share.amount if reversal.share else None,
+        reversal.share.currency if reversal.share else None,
     )
 
 
@@ -241,4 +243,5 @@ def _reversal(row: Row) -> Reversal:
         inquiries=row["inquiries"],
         inquired_at=row["inquired_at"],
         told=PostingStatus(row["told"]),
+        share=Money(row["share"], Currency(row["share_currency"])) if row["share"] else None,
     )

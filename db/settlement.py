@@ -138,31 +138,39 @@ async def attempts_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
     return {row["reference"]: row["payment"] for row in rows}
 
 
+# The first money that arrived for payment p by attempt a, on account $4. Our books have it in the payment's
+# currency: a gateway that was asked in another took what it was asked for.
+_ARRIVED = """lateral (
+              select case when abroad then a.amount else sum(posting.amount)::bigint end as amount,
+                     case when abroad then a.currency else posting.currency end as currency
+                from entry join posting on posting.entry = entry.id
+               cross join lateral (
+                     select posting.currency = p.currency and a.currency <> p.currency as abroad) its
+               where entry.payment = p.id and entry.reversal is null and posting.debit = $4
+               group by entry.id, posting.currency, abroad order by entry.id limit 1) arrived on true"""
+
+
 async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, OurPayment]:
     """Return what we have under each reference that we gave *gateway*."""
     rows = await fetch(
-        """
+        f"""
         select a.reference, a.amount as asked, a.currency, a.paid_under, p.id, p.status,
                arrived.amount as arrived, arrived.currency as arrived_in,
                (select c.id from money_case c
-                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = any($4)
+                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = any($3)
                  order by c.opened_at desc limit 1) as explained_by,
                (select c.id from money_case c
                  where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = 'PAID_TWICE'
                  order by c.opened_at desc limit 1) as paid_twice
           from attempt a
           join payment p on p.id = a.payment
-          left join lateral (
-              select sum(posting.amount)::bigint as amount, posting.currency
-                from entry join posting on posting.entry = entry.id
-               where entry.payment = p.id and entry.reversal is null and posting.debit = $3
-               group by entry.id, posting.currency order by entry.id limit 1) arrived on true
+          left join {_ARRIVED}
          where a.gateway = $1 and a.reference = any($2)
         """,
         gateway,
         references,
-        CLEARING[gateway],
         list(EXPLAINS),
+        CLEARING[gateway],
     )
     return {row["reference"]: _our_payment(row) for row in rows}
 
@@ -171,7 +179,8 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
     """Return the refunds through *gateway*, the oldest first, by their payment's reference."""
     rows = await fetch(
         """
-        select r.id, r.attempt, r.status, r.amount, r.currency, r.gateway_id,
+        select r.id, r.attempt, r.status, coalesce(r.share, r.amount) as amount,
+               coalesce(r.share_currency, r.currency) as currency, r.gateway_id,
                exists (select from settlement_line l
                         where l.reversal = r.id and l.theirs is not null) as settled
           from reversal r
@@ -206,23 +215,20 @@ async def ours_only(
     """
     begin, end = day_end(first_day - timedelta(days=1)), day_end(last_day)
     rows = await fetch(
-        """
+        f"""
         select 'PAYMENT' as kind, a.reference, p.completed_at as at, p.id as payment,
                null as reversal, arrived.amount, arrived.currency
           from payment p
-          join lateral (select reference, gateway from attempt where attempt.payment = p.id
+          join lateral (select reference, gateway, amount, currency from attempt where attempt.payment = p.id
                          order by created_at desc limit 1) a on a.gateway = $1
-          join lateral (
-              select sum(posting.amount)::bigint as amount, posting.currency
-                from entry join posting on posting.entry = entry.id
-               where entry.payment = p.id and entry.reversal is null and posting.debit = $4
-               group by entry.id, posting.currency order by entry.id limit 1) arrived on true
+          join {_ARRIVED}
          where p.status = 'SUCCESS' and p.updated_at >= $2
            and p.completed_at >= $2 and p.completed_at < $3
            and not exists (select from settlement_line l
                             where l.reference = a.reference and l.gateway = $1 and l.kind = 'PAYMENT')
          union all
-        select 'REFUND', r.attempt, r.completed_at, r.payment, r.id, r.amount, r.currency
+        select 'REFUND', r.attempt, r.completed_at, r.payment, r.id, coalesce(r.share, r.amount),
+               coalesce(r.share_currency, r.currency)
           from reversal r
          where r.kind = 'REFUND' and r.status = 'DONE' and r.gateway = $1
            and r.completed_at >= $2 and r.completed_at < $3

@@ -223,7 +223,8 @@ class StaffLimitRow(Table, tablename="staff_limit", db=DB):
 class ReversalRow(Table, tablename="reversal", db=DB):
     """
     A void or a refund. `source` is the account that the money leaves; `told` how far Revenue
-    knows of it. The key is also the reference that a gateway is given.
+    knows of it; `share` what a gateway is asked for that was paid in another currency. The key is also
+    the reference that a gateway is given.
     """
 
     id = Varchar(length=40, primary_key=True, default=None)
@@ -248,8 +249,12 @@ class ReversalRow(Table, tablename="reversal", db=DB):
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
     told = Varchar(length=10, default=None)
+    share = BigInt(default=None, null=True)
+    share_currency = Varchar(length=3, default=None, null=True)
 
     reversal_amount_is_positive = Check("amount > 0")
+    share_is_positive = Check("share > 0")
+    share_has_a_currency = Check("(share is null) = (share_currency is null)")
 
 
 class EntryRow(Table, tablename="entry", db=DB):

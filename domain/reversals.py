@@ -59,7 +59,8 @@ class Reversal:
 
     `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
     before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `told` is how far Revenue knows of it: NONE before it is DONE, and where it need not.
+    `share` is what the gateway is asked for where it was paid in another currency. `told` is how far
+    Revenue knows of it: NONE before it is DONE, and where it need not.
     """
 
     id: str
@@ -83,10 +84,16 @@ class Reversal:
     inquiries: int = 0
     inquired_at: datetime | None = None
     told: PostingStatus = PostingStatus.NONE
+    share: Money | None = None
 
     @property
     def money(self) -> Money:
         return Money(self.amount, self.currency)
+
+    @property
+    def asked(self) -> Money:
+        """What its gateway is asked to give back."""
+        return self.share or self.money
 
     def begun(self, now: datetime, *, approved_by: str | None = None) -> Reversal:
         """Return the reversal carried out: asked for where a gateway pays it out, else DONE."""
@@ -105,9 +112,13 @@ class Reversal:
         """Return what *evidence* of the pay-out makes of it: itself, where it says nothing new."""
         if self.status not in UNSETTLED:
             return self
+        number = evidence.gateway_id or self.gateway_id
+        named = (
+            number != self.gateway_id
+        )  # by which to ask for it, before it is known what became of it
         match evidence.finding:
             case Finding.PAID:
-                return replace(self._done(now), gateway_id=evidence.gateway_id or self.gateway_id)
+                return replace(self._done(now), gateway_id=number)
             case Finding.DECLINED | Finding.UNPAID:
                 return self._failed(evidence.failure or _NOT_THERE, now)
             case Finding.NOT_SENT if self.status is ReversalStatus.PENDING:
@@ -119,8 +130,14 @@ class Reversal:
                     failure=evidence.failure,
                     updated_at=now,
                 )
-            case Finding.UNKNOWN if self.status is ReversalStatus.PENDING:
-                return replace(self, status=ReversalStatus.UNKNOWN, failure=None, updated_at=now)
+            case Finding.UNKNOWN if self.status is ReversalStatus.PENDING or named:
+                return replace(
+                    self,
+                    status=ReversalStatus.UNKNOWN,
+                    gateway_id=number,
+                    failure=None,
+                    updated_at=now,
+                )
             case _:
                 return self
 

@@ -7,10 +7,10 @@ and one whose number never reached us cannot be paid at all.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeVar
 
 import orjson
 import structlog
@@ -19,18 +19,24 @@ from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
+from domain.reversals import Reversal
+from integrations import paypal_events as events
+from integrations import paypal_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.paypal_certificates import Certificates
-from integrations.paypal_objects import DECLINED, Capture, Event, Order, Problem, to_wire
+from integrations.paypal_objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
 from integrations.webhooks import json_object
-from integrations.wire import parse
+from integrations.wire import Wire, parse
 
 _log = structlog.stdlib.get_logger("integrations.paypal")
 
 CREATE, INQUIRY, CAPTURE = "paypal:create", "paypal:inquiry", "paypal:capture"
-WEBHOOK = "paypal:webhook"
 ORDERS = "/v2/checkout/orders"
+CAPTURES, REFUNDS = "/v2/payments/captures", "/v2/payments/refunds"
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Wire)
 
 _OPEN = frozenset({AttemptStatus.SENT, AttemptStatus.ACCEPTED, AttemptStatus.UNKNOWN})
 # What a capture is refused for that leaves no doubt; with anything else we ask how the order stands.
@@ -114,7 +120,7 @@ class PayPal:
         if attempt.gateway_id is None:
             return Evidence(grade=Grade.NONE, source=INQUIRY, finding=Finding.UNPAID)
         if attempt.paid_under:  # its number is the capture's by now
-            path = f"/v2/payments/captures/{attempt.gateway_id}"
+            path = f"{CAPTURES}/{attempt.gateway_id}"
             return await asked(INQUIRY, self._ask(attempt, path, Capture))
         order = await asked(INQUIRY, self._ask(attempt, f"{ORDERS}/{attempt.gateway_id}", Order))
         if order.finding is Finding.ACCEPTED and attempt.status in _OPEN:
@@ -176,6 +182,76 @@ class PayPal:
             repeatable=False,
         )
 
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        if attempt.gateway_id is None:  # two people said that it was paid, and nobody knows by what
+            return Evidence(grade=Grade.NONE, source=refunds.REFUND, finding=Finding.UNPAID)
+        return await begun(
+            self.name, refunds.REFUND, self._refund("refund", attempt, reversal, again=False)
+        )
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        """
+        Ask by its number where we were told it. Else ask for it again: under its id that is the same refund.
+
+        Once they may have forgotten that id, the record of its order is the last word.
+        """
+        return await asked(refunds.REFUND, self._inquire_refund(attempt, reversal, now))
+
+    async def _inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, now: datetime
+    ) -> Evidence:
+        if reversal.gateway_id is not None:
+            path = f"{REFUNDS}/{reversal.gateway_id}"
+            return await self._get(path, Refund, lambda told: refunds.evidence(reversal, told))
+        if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIVES:
+            return await self._refund("inquire_refund", attempt, reversal, again=True)
+        path = f"{CAPTURES}/{attempt.gateway_id}"
+        order = await self._get(path, Capture, lambda told: told.order)
+        if order is None:
+            return unknown(refunds.REFUND)
+        return await self._get(
+            f"{ORDERS}/{order}", Order, lambda told: refunds.listed(attempt, reversal, told)
+        )
+
+    async def _refund(
+        self, operation: str, attempt: Attempt, reversal: Reversal, *, again: bool
+    ) -> Evidence:
+        def read(answer: Answer) -> Evidence:
+            if answer.status == 401:
+                self._refused()
+            return refunds.read(reversal, answer, again=again)
+
+        return await self._http.call(
+            operation,
+            "POST",
+            f"{CAPTURES}/{attempt.gateway_id}/refund",
+            body=refunds.body(attempt, reversal),
+            headers=await self._headers(reversal.id),
+            read=read,
+            repeatable=again,
+        )
+
+    async def _get(self, path: str, model: type[W], say: Callable[[W], T]) -> T:
+        """Return what one of their records has to say of a refund."""
+
+        def read(answer: Answer) -> T:
+            if not answer.ok:
+                raise self._unreadable(answer)
+            return say(parse(model, answer.body))
+
+        return await self._http.call(
+            "inquire_refund",
+            "GET",
+            path,
+            headers=await self._headers(),
+            read=read,
+            repeatable=True,
+        )
+
     async def prepare(self, call: Call) -> None:
         await self._certificates.fetch(call)
 
@@ -184,10 +260,10 @@ class PayPal:
         json_object(call.body)  # refuses what repeats a member
         try:
             event = parse(Event, call.body)
-            told = _told(event)
+            said = events.told(event)
         except Unreadable as error:
             raise BadCall(str(error)) from None
-        reference, evidence = told or (None, None)
+        reference, evidence = said or (None, None)
         if reference is None:  # not about money of ours
             evidence = None
         return (Notice(event_id=event.id, reference=reference, evidence=evidence),)
@@ -219,26 +295,3 @@ class PayPal:
         if answer.status == 401:
             self._refused()
         return Unreadable(f"status {answer.status}")
-
-
-def _told(event: Event) -> tuple[str | None, Evidence] | None:
-    """Return the reference that an event is about, and what it says of its money."""
-    about = json.dumps(event.resource).encode()  # a number may have any size
-    match event.event_type:
-        case "CHECKOUT.ORDER.APPROVED":  # no money yet: it makes us ask, and so capture
-            said = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNKNOWN)
-            return parse(Order, about).reference, said
-        case "CHECKOUT.PAYMENT-APPROVAL.REVERSED":
-            whole = event.resource | {"id": event.resource.get("order_id", event.id)}
-            order = parse(Order, json.dumps(whole).encode()).model_copy(update={"status": "VOIDED"})
-            return order.reference, order.evidence(WEBHOOK, Grade.E1)
-        case "PAYMENT.CAPTURE.PENDING":
-            said = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNPAID)
-            return parse(Capture, about).reference, said
-        case "PAYMENT.CAPTURE.COMPLETED" | "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED":
-            capture = parse(Capture, about)
-            if not event.event_type.endswith("COMPLETED"):
-                capture = capture.model_copy(update={"status": "DECLINED"})
-            return capture.reference, capture.evidence(WEBHOOK, Grade.E1)
-        case _:
-            return None

@@ -1,4 +1,4 @@
-"""PayPal's orders and captures, as far as we read them, and what each says of the money."""
+"""PayPal's orders, captures and refunds, as far as we read them, and what each says of the money."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LAPSED = Failure(code="VOIDED", message="Đơn PayPal đã hết hạn.")
 _VALUE = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
 
 
-class _Amount(Wire):
+class Amount(Wire):
     currency_code: Any = None
     value: Any = None
 
@@ -30,17 +30,32 @@ class _Link(Wire):
     rel: str
 
 
+class _Ids(Wire):
+    order_id: str | None = None
+
+
+class _Related(Wire):
+    related_ids: _Ids | None = None
+
+
 class Capture(Wire):
     """The money of an order, once it was taken."""
 
     id: Text
     status: str | None = None
-    amount: _Amount | None = None
+    amount: Amount | None = None
     custom_id: str | None = None
+    supplementary_data: _Related | None = None
 
     @property
     def reference(self) -> str | None:
         return self.custom_id
+
+    @property
+    def order(self) -> str | None:
+        """The number of the order that it is of."""
+        related = self.supplementary_data and self.supplementary_data.related_ids
+        return related.order_id if related else None
 
     def evidence(self, source: str, grade: Grade) -> Evidence:
         finding = {
@@ -60,8 +75,23 @@ class Capture(Wire):
         )
 
 
+class Refund(Wire):
+    """Money of a capture that went back."""
+
+    id: Text
+    status: str | None = None
+    amount: Amount | None = None
+    custom_id: str | None = None
+    invoice_id: str | None = None
+
+    def is_named(self, reference: str) -> bool:
+        """Tell whether we asked for it under *reference*, which they were given as both of its ids."""
+        return reference in {self.custom_id, self.invoice_id}
+
+
 class _Payments(Wire):
     captures: list[Capture] = Field(default_factory=list[Capture])
+    refunds: list[Refund] = Field(default_factory=list[Refund])
 
 
 class _Unit(Wire):
@@ -80,6 +110,13 @@ class Order(Wire):
     @property
     def reference(self) -> str | None:
         return self.purchase_units[0].custom_id if self.purchase_units else None
+
+    @property
+    def refunds(self) -> list[Refund]:
+        """What was given back of it, whoever asked for it."""
+        return [
+            one for unit in self.purchase_units if unit.payments for one in unit.payments.refunds
+        ]
 
     @property
     def url(self) -> str | None:
@@ -142,7 +179,7 @@ def to_wire(amount: Money) -> dict[str, str]:
     return {"currency_code": "USD", "value": value}
 
 
-def money(amount: _Amount | None) -> Money | None:
+def money(amount: Amount | None) -> Money | None:
     """Return what was paid; None if it is no exact amount of a currency that we know."""
     if amount is None or amount.currency_code != "USD" or not isinstance(amount.value, str):
         return None

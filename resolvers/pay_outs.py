@@ -103,6 +103,7 @@ async def carry_out(
                 "was": was,
                 "status": reversal.status,
                 "amount": reversal.amount,
+                "share": reversal.share and reversal.share.amount,
                 "source": reversal.source,
                 "reason": reversal.reason,
                 "requested_by": reversal.requested_by,

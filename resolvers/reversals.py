@@ -29,6 +29,7 @@ from domain.reversals import (
     check_voider,
     decided_alone,
 )
+from domain.shares import share_of
 from domain.staff import Actor, Operation, check
 from resolvers import pay_outs
 from resolvers.announcements import announce
@@ -81,7 +82,7 @@ async def refund(
 
     Cash that was handed in and bank transfers are DONE when it is decided: accounting pays them out. A
     gateway that stays silent leaves the reversal UNKNOWN, and is asked. Raises NotFound, NotReversible,
-    TooMuchToRefund, InvalidInput.
+    TooMuchToRefund, TooSmallToShare, InvalidInput.
     """
     actor = check(context.actor, Operation.REFUND)
     check_key(idempotency_key)
@@ -127,11 +128,17 @@ async def opened(
     A void, and what no gateway pays out, is DONE with it; else it is PENDING, and a job sends it. It
     saves the next version of *payment*: read it again, and announce it after the commit. That there
     is as much in *source* the caller has checked; the database refuses the commit otherwise. Of money in
-    another `currency` than the payment's no gateway is asked: accounting pays it out.
+    a `currency` that neither the payment nor its gateway was asked in, accounting pays out. Raises
+    TooSmallToShare.
     """
     currency = currency or payment.currency
-    by_gateway = kind is ReversalKind.REFUND and currency is payment.currency
+    captured = payment.attempt.money if payment.attempt else payment.money
+    by_gateway = kind is ReversalKind.REFUND and currency in {payment.currency, captured.currency}
     pays = context.gateways.paying_out(payment.gateway) if by_gateway else None
+    share = None
+    if pays is not None and currency is not captured.currency:
+        earlier_ones = await reversals.of_payment(payment.id)
+        share = share_of(payment, amount, captured=captured, earlier=earlier_ones)
     reversal = Reversal(
         id=reversal_id or context.ids.record("REV"),
         payment_id=payment.id,
@@ -146,6 +153,7 @@ async def opened(
         gateway=None if pays is None else pays.name,
         created_at=now,
         updated_at=now,
+        share=share,
     )
     if not awaiting:
         reversal = reversal.begun(now, approved_by=approved_by)

@@ -20,15 +20,16 @@ from starlette.routing import Route
 from sandbox import clock, pages
 from sandbox.charges import Charge
 from sandbox.paypal_certificates import Signer
-from sandbox.paypal_objects import Order, Problem, capture, order
+from sandbox.paypal_objects import CURRENCY, Order, Problem, capture, cents, order, read_as
+from sandbox.paypal_refunds import CAPTURES, Refunds
 from sandbox.player import Act
-from sandbox.web import ERRORS, Endpoint, Json, Refused, read, same
+from sandbox.web import ERRORS, Endpoint, Json, Refused, same
 from sandbox.webhooks import Letter
 from sandbox.world import World
 
 LIFETIME = 3 * 3600  # of an order that nobody approves
 TOKEN_SECONDS = 32_400
-ORDERS, CAPTURES = "/v2/checkout/orders", "/v2/payments/captures"
+ORDERS = "/v2/checkout/orders"
 
 
 class PayPal:
@@ -44,6 +45,7 @@ class PayPal:
         self.address = f"http://127.0.0.1:{world.settings.sandbox_port}/paypal"
         self.scale = world.settings.sandbox.time_scale
         self.signer = Signer()
+        self.refunds = Refunds(world, self._tell)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -53,6 +55,7 @@ class PayPal:
                 Route(f"{ORDERS}/{{id}}", self._known(self.order)),
                 Route(f"{ORDERS}/{{id}}/capture", self._once(self.capture), methods=["POST"]),
                 Route(f"{CAPTURES}/{{id}}", self._known(self.captured)),
+                *self.refunds.routes(self._known, self._once),
                 Route("/v1/notifications/certs/{id}", self.certificate),
                 Route("/checkoutnow", self.page, methods=["GET"]),
                 Route("/checkoutnow", self.submitted, methods=["POST"]),
@@ -61,6 +64,8 @@ class PayPal:
         )
 
     async def refusal(self, request: Request) -> Response:
+        if request.url.path.endswith("/refund"):
+            return Problem(422, "UNPROCESSABLE_ENTITY", "TRANSACTION_REFUSED").response
         return Problem(422, "UNPROCESSABLE_ENTITY", "INSTRUMENT_DECLINED").response
 
     # Who asks, and whether for the first time
@@ -97,8 +102,13 @@ class PayPal:
 
         return endpoint
 
-    def _once(self, act: Callable[[Request, bytes], Json]) -> Endpoint:
-        """Under a PayPal-Request-Id what took effect is answered again; without one it is done again."""
+    def _once(
+        self, act: Callable[[Request, bytes], Json], latest: Callable[[Json], Json] | None = None
+    ) -> Endpoint:
+        """
+        Under a PayPal-Request-Id what took effect is answered again, with its `latest` state where it
+        has one; without an id it is done again.
+        """
 
         async def endpoint(request: Request) -> Response:
             self._check_token(request)
@@ -109,6 +119,8 @@ class PayPal:
             first = self.world.store.one(
                 "select * from answers where system = 'paypal' and path = ? and key = ?", path, key
             )
+            if key and first is not None and latest is not None:
+                return JSONResponse(latest(json.loads(first["body"])))
             if key and first is not None:
                 return Response(first["body"], 200, None, "application/json")
             with self.world.store.transaction():
@@ -125,24 +137,17 @@ class PayPal:
     # What the merchant asks for
 
     def create(self, request: Request, raw: bytes) -> Json:
-        try:
-            (unit,) = read(Order, raw).purchase_units
-        except Refused as wrong:
-            details = wrong.body["error"]["details"]
-            raise Problem(400, "INVALID_REQUEST", "INVALID_PARAMETER", str(details)) from None
-        if unit.amount.currency_code != "USD":
+        (unit,) = read_as(Order, raw).purchase_units
+        if unit.amount.currency_code != CURRENCY:
             raise Problem(422, "UNPROCESSABLE_ENTITY", "CURRENCY_NOT_SUPPORTED")
-        cents = int(unit.amount.value.replace(".", ""))
-        if cents == 0:
-            raise Problem(422, "UNPROCESSABLE_ENTITY", "CANNOT_BE_ZERO_OR_NEGATIVE")
         experience = json.loads(raw).get("payment_source", {}).get("paypal", {})
         number = f"O{self.charges.number()}"
         charge = self.charges.open(
             gateway=self.name,
             reference=unit.custom_id or number,
             day=number,
-            amount=cents,
-            currency="USD",
+            amount=cents(unit.amount),
+            currency=CURRENCY,
             expires_at=clock.now() + LIFETIME,
             gateway_id=number,
             token=number,
@@ -158,7 +163,8 @@ class PayPal:
         return order(charge)
 
     def order(self, request: Request) -> Json:
-        return order(self._charge(request.path_params["id"]))
+        charge = self._charge(request.path_params["id"])
+        return order(charge, self.refunds.of(charge))
 
     def capture(self, request: Request, raw: bytes) -> Json:
         charge = self._charge(request.path_params["id"])
@@ -166,24 +172,15 @@ class PayPal:
             raise Problem(422, "UNPROCESSABLE_ENTITY", "ORDER_ALREADY_CAPTURED")
         if charge.status != "approved":
             raise Problem(422, "UNPROCESSABLE_ENTITY", "ORDER_NOT_APPROVED")
-        charge = self.charges.become(charge, "paid", charge.money, None)
-        due_at = clock.now()
-        webhook = self.world.webhooks.write(
-            self.name,
-            charge.reference,
-            self._event("PAYMENT.CAPTURE.COMPLETED", capture(charge)),
-            forged=False,
-            burst=1,
-            due_at=due_at,
-        )
-        self.world.webhooks.later(webhook, due_at)
+        charge = self.charges.become(charge, "paid", charge.money, charge.details["reason"])
+        self._tell(charge, "PAYMENT.CAPTURE.COMPLETED", capture(charge), clock.now())
         return order(charge)
 
     def captured(self, request: Request) -> Json:
         charge = self._charge(request.path_params["id"].replace("C", "O", 1))
         if charge.status != "paid":
             raise Problem(404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID")
-        return capture(charge)
+        return capture(charge, self.refunds.of(charge))
 
     def _charge(self, number: str) -> Charge:
         charge = self.charges.known_as("gateway_id", number)
@@ -219,6 +216,14 @@ class PayPal:
     def spacing(self) -> tuple[float, ...]:
         """25 times in three days; how they are spread is not said."""
         return tuple(min(60.0 * 2**n, 3 * 3600) / self.scale for n in range(25))
+
+    def _tell(self, charge: Charge, type: str, about: Json, due_at: float) -> None:
+        """Have the merchant told of what was not the customer's doing."""
+        event = self._event(type, about)
+        webhook = self.world.webhooks.write(
+            self.name, charge.reference, event, forged=False, burst=1, due_at=due_at
+        )
+        self.world.webhooks.later(webhook, due_at)
 
     def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         match outcome:

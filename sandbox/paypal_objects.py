@@ -1,15 +1,20 @@
-"""PayPal's orders and captures, as it takes and shows them, and how it says no."""
+"""PayPal's orders, captures and refunds, as it takes and shows them, and how it says no."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
+from typing import TypeVar
 
 from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
+from sandbox import clock
 from sandbox.charges import Charge
-from sandbox.web import Body, Json
+from sandbox.web import Body, Json, Refused, read
 
+CURRENCY = "USD"
+FROM_A_BANK = "ECHECK"  # how an approved order may be paid: what goes back of it waits for the bank
 VALUE = r"^(0|[1-9]\d{0,6})\.\d{2}$"
 
 
@@ -32,6 +37,13 @@ class Order(Body):
     payment_source: Json = Field(default_factory=dict)
 
 
+class RefundRequest(Body):
+    amount: Amount | None = None
+    custom_id: str | None = Field(default=None, min_length=1, max_length=127)
+    invoice_id: str | None = Field(default=None, min_length=1, max_length=127)
+    note_to_payer: str | None = Field(default=None, min_length=1, max_length=255)
+
+
 class Problem(Exception):
     """How PayPal says no: a name, and an issue."""
 
@@ -46,7 +58,26 @@ class Problem(Exception):
         return JSONResponse(self.body, self.status)
 
 
-def order(charge: Charge) -> Json:
+B = TypeVar("B", bound=Body)
+
+
+def read_as(model: type[B], raw: bytes) -> B:
+    try:
+        return read(model, raw)
+    except Refused as wrong:
+        details = wrong.body["error"]["details"]
+        raise Problem(400, "INVALID_REQUEST", "INVALID_PARAMETER", str(details)) from None
+
+
+def cents(amount: Amount) -> int:
+    """The amount in minor units: whole ones, and more than none."""
+    found = int(amount.value.replace(".", ""))
+    if found == 0:
+        raise Problem(422, "UNPROCESSABLE_ENTITY", "CANNOT_BE_ZERO_OR_NEGATIVE")
+    return found
+
+
+def order(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
     status = {"approved": "APPROVED", "paid": "COMPLETED", "declined": "COMPLETED"}
     unit: Json = {
         "reference_id": charge.reference,
@@ -55,7 +86,9 @@ def order(charge: Charge) -> Json:
         "amount": amount(charge.amount),
     }
     if charge.status in ("paid", "declined"):
-        unit["payments"] = {"captures": [capture(charge)]}
+        unit["payments"] = {"captures": [capture(charge, refunds)]}
+        if refunds:
+            unit["payments"]["refunds"] = list(refunds)
     return {
         "id": charge.gateway_id,
         "intent": "CAPTURE",
@@ -67,16 +100,42 @@ def order(charge: Charge) -> Json:
     }
 
 
-def capture(charge: Charge) -> Json:
+def capture_id(charge: Charge) -> str:
+    return charge.gateway_id.replace("O", "C", 1)
+
+
+def capture(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
+    status = "COMPLETED" if charge.status == "paid" else "DECLINED"
+    back = sum(int(one["amount"]["value"].replace(".", "")) for one in refunds)
+    if back:
+        status = "REFUNDED" if back == charge.money else "PARTIALLY_REFUNDED"
     return {
-        "id": charge.gateway_id.replace("O", "C", 1),
-        "status": "COMPLETED" if charge.status == "paid" else "DECLINED",
+        "id": capture_id(charge),
+        "status": status,
         "amount": amount(charge.money),
         "custom_id": charge.details["custom_id"],
         "invoice_id": charge.details["invoice_id"],
         "final_capture": True,
         "supplementary_data": {"related_ids": {"order_id": charge.gateway_id}},
     }
+
+
+def refund(charge: Charge, kept: Json, *, clearing: float) -> Json:
+    """What was `kept` of a refund, as it stands `clearing` seconds after what it is of was a bank's."""
+    name, _, _ = kept["refund_reference"].partition(":")
+    waits = charge.details.get("reason") == FROM_A_BANK and clock.now() < kept["at"] + clearing
+    told: Json = {
+        "id": kept["gateway_id"],
+        "status": "PENDING" if waits else "COMPLETED",
+        "amount": amount(kept["amount"]),
+        "create_time": clock.iso(kept["at"]),
+        "links": [
+            {"rel": "up", "href": f"/v2/payments/captures/{capture_id(charge)}", "method": "GET"}
+        ],
+    }
+    if name != "unnamed":
+        told |= {"custom_id": name, "invoice_id": name}
+    return told | ({"status_details": {"reason": FROM_A_BANK}} if waits else {})
 
 
 def amount(cents: int) -> Json:

@@ -9,6 +9,7 @@ import json
 from sandbox import clock
 from sandbox.charges import Charge
 from sandbox.messages import sent
+from sandbox.paypal_objects import capture_id
 from sandbox.web import Json
 from sandbox.world import World
 
@@ -67,7 +68,7 @@ def _charge(world: World, charge: Charge) -> Json:
 
 
 def settlement(world: World, gateway: str, day: str) -> str:
-    """Money that moved on a Vietnamese day: payments and refunds, in VND, as CSV."""
+    """Money that moved on a Vietnamese day: payments and refunds, as CSV."""
     lines: list[tuple[float, Json]] = []
     for charge in world.charges.all():
         if charge.gateway == gateway and charge.status == "paid" and charge.paid_at:
@@ -76,7 +77,10 @@ def settlement(world: World, gateway: str, day: str) -> str:
                     charge.paid_at,
                     {
                         "reference": charge.reference,
-                        "gateway_id": charge.gateway_id,
+                        # PayPal settles captures, not the orders that they are of.
+                        "gateway_id": capture_id(charge)
+                        if gateway == "paypal"
+                        else charge.gateway_id,
                         "kind": "payment",
                         "amount": charge.money,
                         "currency": charge.currency,

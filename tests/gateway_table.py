@@ -20,6 +20,9 @@ CASES = (
     "wrong amount",
     "wrong currency",
     "unknown reference",
+    "refund",
+    "refund declined",
+    "refund unanswered",
     "never opened",
     "timeout before processing",
     "timeout after processing",
@@ -32,6 +35,9 @@ CALLS_NOBODY = "a bank is asked nothing, so no request of ours can go wrong; tes
 NO_CURRENCY = "its calls name none: whoever signs them moves đồng only"
 NO_TIME = "its signature holds no time: what is replayed is a duplicate, and booked once"
 ONLY_MONEY = "it tells of money that came and of nothing else, so nothing can fail or undo it"
+GIVES_NOTHING_BACK = (
+    "a bank gives nothing back by itself: accounting pays what is decided; test_refunds.py"
+)
 HOLES: dict[tuple[str, str], str] = {
     ("VNPay", "replayed"): NO_TIME,
     ("MoMo", "replayed"): NO_TIME,
@@ -40,6 +46,11 @@ HOLES: dict[tuple[str, str], str] = {
         (name, case): ONLY_MONEY
         for name in ("Casso", "Sepay")
         for case in ("decline", "out of order", "every class of code")
+    },
+    **{
+        (name, case): GIVES_NOTHING_BACK
+        for name in ("Casso", "Sepay")
+        for case in ("refund", "refund declined", "refund unanswered")
     },
     **{
         (name, case): CALLS_NOBODY

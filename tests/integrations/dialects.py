@@ -11,8 +11,10 @@ from urllib.parse import parse_qsl, quote_plus
 from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Evidence
 from domain.gateways import Call, Gateway, Purchase
+from domain.ledger import Account
 from domain.methods import GatewayName
 from domain.money import Currency, Money
+from domain.reversals import Reversal, ReversalKind, ReversalStatus
 from integrations.fpt_pay import FPTPay
 from integrations.http import Upstream
 from integrations.vnpay import VNPay
@@ -52,6 +54,20 @@ def attempt(gateway: GatewayName = GatewayName.VNPAY, amount: int = 200_000) -> 
     )
 
 
+REFUND = "REV_0123456789ABCDEF"
+
+
+def reversal(gateway: GatewayName = GatewayName.VNPAY) -> Reversal:
+    """Return the refund of a part of what was paid under `attempt`."""
+    dollars = Money(193, Currency.USD) if gateway is GatewayName.PAYPAL else None
+    return Reversal(
+        id=REFUND, payment_id="TXN_1", kind=ReversalKind.REFUND, status=ReversalStatus.PENDING,
+        amount=50_000, currency=Currency.VND, source=Account.CUSTOMER_RECEIVABLE, reason="paid twice",
+        requested_by="FI001", reference=REFERENCE, gateway=gateway, created_at=NOW, updated_at=NOW,
+        sent_at=NOW, share=dollars,
+    )  # fmt: skip
+
+
 def told_by(gateway: Gateway, call: Call) -> Evidence:
     """Return what a call says that tells of one event."""
     (notice,) = gateway.read_webhook(call)
@@ -84,6 +100,11 @@ class Dialect(Teller, Protocol):
     def declines(self) -> Act: ...
     def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act: ...
     def knows_nothing(self) -> Act: ...
+    def gives_back(self, amount: int) -> Act:
+        """The refund REFUND was made, of so much of the currency that it was asked for in."""
+        ...
+
+    def gives_nothing_back(self) -> Act: ...
 
 
 SECRET = "SIMVNPAYSECRET0123456789ABCDEFGH"
@@ -161,25 +182,31 @@ class VNPayDialect:
         }
 
     def signed(self, fields: dict[str, str]) -> dict[str, str]:
-        order = [
-            "ResponseId",
-            "Command",
-            "ResponseCode",
-            "Message",
-            "TmnCode",
-            "TxnRef",
-            "Amount",
-            "BankCode",
-            "PayDate",
-            "TransactionNo",
-            "TransactionType",
-            "TransactionStatus",
-            "OrderInfo",
-            "PromotionCode",
-            "PromotionAmount",
-        ]
-        text = "|".join(fields.get(f"vnp_{name}", "") for name in order)
+        names = (
+            "ResponseId Command ResponseCode Message TmnCode TxnRef Amount BankCode PayDate"
+            " TransactionNo TransactionType TransactionStatus OrderInfo"
+        )
+        if fields["vnp_Command"] == "querydr":
+            names += " PromotionCode PromotionAmount"
+        text = "|".join(fields.get(f"vnp_{name}", "") for name in names.split())
         return fields | {"vnp_SecureHash": vnpay_hash(text)}
+
+    def gives_back(self, amount: int) -> Act:
+        told = {
+            "vnp_Command": "refund",
+            "vnp_Amount": f"{amount}00",
+            "vnp_BankCode": "NCB",
+            "vnp_PayDate": "20250729102001",
+            "vnp_TransactionNo": "15099002",
+            "vnp_TransactionType": "03",
+            "vnp_TransactionStatus": "05",
+            "vnp_OrderInfo": "Hoan tien",
+        }
+        return says(self.signed(self.heading("00", "Refund success", REFERENCE) | told))
+
+    def gives_nothing_back(self) -> Act:
+        told = self.heading("95", "Giao dich khong thanh cong", REFERENCE)
+        return says(self.signed(told | {"vnp_Command": "refund"}))
 
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         response, status = VNPAY_CODES[outcome]
@@ -254,6 +281,13 @@ class FPTPayDialect:
 
     def knows_nothing(self) -> Act:
         return says({"error": {"code": "NOT_FOUND", "message": "no such payment"}}, 404)
+
+    def gives_back(self, amount: int) -> Act:
+        told = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded"}
+        return says(told | {"amount": amount}, 201)
+
+    def gives_nothing_back(self) -> Act:
+        return says({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "Vượt quá"}}, 422)
 
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         return fpt_pay_call(

@@ -11,7 +11,7 @@ from domain.methods import GatewayName
 from integrations.http import Upstream
 from integrations.momo import MoMo
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import ALL, NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE, REFUND
 
 PARTNER, ACCESS_KEY, SECRET_KEY = "MOMOTEST", "an-access-key", "a-momo-key"
 CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
@@ -74,6 +74,12 @@ class MoMoDialect:
 
     def knows_nothing(self) -> Act:
         return says(self.heading(42), 400)
+
+    def gives_back(self, amount: int) -> Act:
+        return says(self.heading(0, REFUND) | {"amount": amount, "transId": 4088878699})
+
+    def gives_nothing_back(self) -> Act:
+        return says(self.heading(1088, REFUND), 400)
 
     def event(self, code: int, **other: Any) -> dict[str, Any]:
         return {

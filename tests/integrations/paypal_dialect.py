@@ -19,12 +19,13 @@ from integrations.http import Upstream
 from integrations.paypal import PayPal
 from integrations.paypal_certificates import Certificates
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import ALL, NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE, REFUND
 
 WEBHOOK_ID = "96605875FF6516633"
 CERT_URL = "https://api.paypal.com/v1/notifications/certs/CERT-1"
 SIGNER = "messageverificationcerts.paypal.com"
 ORDER_ID, CAPTURE_ID = "5O190127TN364715T", "3C679366HH908993F"
+REFUND_ID = "1JU08902781691411"
 PAGE = f"https://www.paypal.com/checkoutnow?token={ORDER_ID}"
 
 
@@ -128,6 +129,12 @@ def order(
     } | other
 
 
+def refund(status: str = "COMPLETED", amount: int = 193, **other: Any) -> dict[str, Any]:
+    names = {"custom_id": REFUND, "invoice_id": REFUND}
+    told = {"id": REFUND_ID, "status": status, "amount": dollars(amount)}
+    return told | names | other
+
+
 def event(type: str, about: dict[str, Any], id: str = "WH-1") -> bytes:
     return json.dumps({"id": id, "event_type": type, "resource": about}).encode()
 
@@ -178,6 +185,12 @@ class PayPalDialect:
 
     def knows_nothing(self) -> Act:
         return problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404)
+
+    def gives_back(self, amount: int) -> Act:
+        return says(refund(amount=amount), 201)
+
+    def gives_nothing_back(self) -> Act:
+        return problem("UNPROCESSABLE_ENTITY", "CAPTURE_FULLY_REFUNDED", 422)
 
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         if outcome == "expired":

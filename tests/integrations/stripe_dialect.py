@@ -12,7 +12,7 @@ from domain.methods import GatewayName
 from integrations.http import Upstream
 from integrations.stripe import Stripe
 from tests.integrations.counterpart import Act, says
-from tests.integrations.dialects import ALL, NOW, REFERENCE
+from tests.integrations.dialects import ALL, NOW, REFERENCE, REFUND
 
 API_KEY = "rk_live_stripe-key"
 WEBHOOK_SECRET = "whsec_stripe-secret"
@@ -63,6 +63,11 @@ def intent(outcome: str = "paid", reference: str = REFERENCE, **other: Any) -> d
     } | other
 
 
+def refund(status: str = "succeeded", amount: int = 50_000, **other: Any) -> dict[str, Any]:
+    told = {"id": "re_1", "status": status, "amount": amount, "metadata": {"reference": REFUND}}
+    return told | other
+
+
 def listed(*objects: dict[str, Any], has_more: bool = False) -> Act:
     return says({"object": "list", "data": list(objects), "has_more": has_more})
 
@@ -93,6 +98,13 @@ class StripeDialect:
 
     def knows_nothing(self) -> Act:
         return listed()
+
+    def gives_back(self, amount: int) -> Act:
+        return says(refund(amount=amount))
+
+    def gives_nothing_back(self) -> Act:
+        error = {"type": "invalid_request_error", "code": "charge_already_refunded"}
+        return says({"error": error}, 400)
 
     def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         if outcome == "pending":

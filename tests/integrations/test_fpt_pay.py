@@ -19,10 +19,12 @@ from tests.integrations.dialects import (
     NOW,
     ORDER,
     REFERENCE,
+    REFUND,
     WALLET_SECRET,
     FPTPayDialect,
     attempt,
     fpt_pay_call,
+    reversal,
     told_by,
 )
 
@@ -185,3 +187,40 @@ def test_fpt_pay_is_answered_in_codes(
 ) -> None:
     reply = fpt_pay.answer(verdict)
     assert (reply.status, json.loads(reply.body)) == (status, {"code": code})
+
+
+# To give back
+
+BACK = reversal(GatewayName.FPT_PAY)
+GIVEN = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
+
+
+async def test_the_wallet_is_asked_again_under_the_same_key(
+    fpt_pay: FPTPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(says(GIVEN, 201))
+    one = await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)
+    two = await fpt_pay.inquire_refund(ATTEMPT, BACK, known=(), now=NOW)
+    assert one == two
+    assert (one.finding, one.gateway_id) == (Finding.PAID, "FPR1")
+    first, second = counterpart.seen
+    assert first.json == second.json == {"refund_reference": REFUND, "amount": 50_000}
+    assert first.path == f"/payment/{REFERENCE}/refund"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "finding"),
+    [
+        ({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "…"}}, 422, Finding.DECLINED),
+        ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, Finding.DECLINED),
+        ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, Finding.UNKNOWN),
+        ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, Finding.UNKNOWN),
+        (GIVEN | {"amount": 49_999}, 201, Finding.UNKNOWN),
+        (GIVEN | {"status": "pending"}, 201, Finding.UNKNOWN),
+    ],
+)
+async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
+    fpt_pay: FPTPay, counterpart: Counterpart, body: dict[str, Any], status: int, finding: Finding
+) -> None:
+    counterpart.always(says(body, status))
+    assert (await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)).finding is finding

@@ -7,27 +7,19 @@ from typing import Any
 import pytest
 
 from domain.evidence import Finding
-from domain.ledger import Account
 from domain.methods import GatewayName
-from domain.money import Currency
-from domain.reversals import Reversal, ReversalKind, ReversalStatus
 from integrations.gateways import Gateways
 from integrations.http import Upstream
 from integrations.momo import MoMo
 from tests.integrations import counterpart as they
 from tests.integrations.counterpart import Counterpart, says
-from tests.integrations.dialects import NOW, REFERENCE, attempt
+from tests.integrations.dialects import NOW, REFERENCE, attempt, reversal
 from tests.integrations.momo_dialect import PARTNER, MoMoDialect, momo_signature
 from tests.integrations.test_momo import CODES
 
 OURS = MoMoDialect()
 PAID = replace(attempt(GatewayName.MOMO), gateway_id=OURS.gateway_id)
-REVERSAL = Reversal(
-    id="REV_0123456789ABCDEF", payment_id="TXN_1", kind=ReversalKind.REFUND,
-    status=ReversalStatus.PENDING, amount=50_000, currency=Currency.VND,
-    source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001",
-    gateway=GatewayName.MOMO, created_at=NOW, updated_at=NOW, sent_at=NOW,
-)  # fmt: skip
+REVERSAL = reversal(GatewayName.MOMO)
 DONE = OURS.heading(0, REVERSAL.id) | {"amount": 50_000, "transId": 4088878699}
 LINE = {"orderId": REVERSAL.id, "amount": 50_000, "transId": 4088878699, "resultCode": 0}
 

@@ -1,178 +1,167 @@
-"""Giving money back, as VNPay and FPT Pay speak of it: what is sent, and what an answer is worth."""
+"""What every gateway that gives money back must keep to, whatever its dialect."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from domain.evidence import Finding
-from domain.ledger import Account
+from domain.evidence import Finding, Grade
+from domain.gateways import GatewayUnavailable, PaysOut
 from domain.methods import GatewayName
-from domain.money import Currency
-from domain.reversals import Reversal, ReversalKind, ReversalStatus
-from integrations import vnpay_protocol as protocol
-from integrations.fpt_pay import FPTPay
+from integrations.gateways import Gateways
 from integrations.http import Upstream
-from integrations.vnpay import VNPay
+from tests.gateway_table import case
 from tests.integrations import counterpart as they
-from tests.integrations.conftest import VECTORS
-from tests.integrations.counterpart import Counterpart, says
-from tests.integrations.dialects import NOW, FPTPayDialect, VNPayDialect, attempt, vnpay_hash
+from tests.integrations.all_dialects import DIALECTS, TELLERS
+from tests.integrations.counterpart import Act, Counterpart, Seen
+from tests.integrations.dialects import NOW, REFUND, Dialect, attempt, reversal
+from tests.integrations.test_gateways import SILENCES
 
-EXAMPLES = {one["id"]: one for one in VECTORS["vnpay"]}
-REVERSAL = Reversal(
-    id="REV_0123456789ABCDEF", payment_id="TXN_1", kind=ReversalKind.REFUND,
-    status=ReversalStatus.PENDING, amount=50_000, currency=Currency.VND,
-    source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="NV001",
-    gateway=GatewayName.VNPAY, created_at=NOW, updated_at=NOW, sent_at=NOW,
-)  # fmt: skip
-PAID = replace(attempt(), gateway_id="15099001")
+silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
 
 
-@pytest.fixture
-def vnpay(http: Upstream) -> VNPay:
-    return VNPayDialect().gateway(http)
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
 
 
 @pytest.fixture
-def fpt_pay(http: Upstream) -> FPTPay:
-    return FPTPayDialect().gateway(http)
+def gateway(dialect: Dialect, http: Upstream) -> PaysOut:
+    return paying(dialect, http)
 
 
-def answer(**but: str) -> dict[str, str]:
-    """Return VNPay's example of an answer, changed and signed anew."""
-    fields = EXAMPLES["vnpay-refund-response"]["input"] | but
-    order = EXAMPLES["vnpay-refund-response"]["field_order"]
-    text = "|".join(fields.get(name, "") for name in order)
-    return fields | {"vnp_SecureHash": vnpay_hash(text)}
+def paying(dialect: Dialect, http: Upstream) -> PaysOut:
+    gateway = dialect.gateway(http)
+    assert isinstance(gateway, PaysOut)
+    return gateway
 
 
-def test_the_orders_of_the_signed_fields_are_those_of_the_document() -> None:
-    assert list(protocol.REFUND) == EXAMPLES["vnpay-refund-request"]["field_order"]
-    assert list(protocol.REFUND_ANSWER) == EXAMPLES["vnpay-refund-response"]["field_order"]
+async def refund(gateway: PaysOut, dialect: Dialect) -> Any:
+    paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
+    return await gateway.refund(paid, reversal(gateway.name), whole=False, now=NOW)
 
 
-@pytest.mark.parametrize(("whole", "type_"), [(True, "02"), (False, "03")])
-async def test_a_refund_is_asked_for_as_the_document_says(
-    vnpay: VNPay, counterpart: Counterpart, whole: bool, type_: str
+async def inquire(gateway: PaysOut, dialect: Dialect) -> Any:
+    paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
+    return await gateway.inquire_refund(paid, reversal(gateway.name), known=(), now=NOW)
+
+
+def says_who(seen: Seen) -> bool:
+    """Tell whether a request carries our id of the refund; VNPay takes no underscore."""
+    said = seen.body.decode() + str(dict(seen.headers))
+    return REFUND.replace("_", "") in said.replace("_", "")
+
+
+@case("refund")
+async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(says(answer()))
-    await vnpay.refund(PAID, REVERSAL, whole=whole, now=NOW)
-    sent = counterpart.seen[0].json
-    example = EXAMPLES["vnpay-refund-request"]["input"]
-    ours = {"vnp_RequestId", "vnp_CreateDate", "vnp_IpAddr", "vnp_SecureHash"}
-    expected = example | {"vnp_TransactionType": type_}
-    assert {k: v for k, v in sent.items() if k not in ours} == {
-        k: v for k, v in expected.items() if k not in ours
-    }
-    assert sent["vnp_RequestId"] == "REV0123456789ABCDEF"
-    text = "|".join(sent[name] for name in protocol.REFUND)
-    assert sent["vnp_SecureHash"] == vnpay_hash(text)
+    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount))
+    evidence = await refund(gateway, dialect)
+    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert evidence.gateway_id
+    assert evidence.gateway_id != dialect.gateway_id, "it is the refund's own"
+    (seen,) = counterpart.seen
+    assert says_who(seen)
 
 
-async def test_the_example_of_an_answer_is_believed(vnpay: VNPay, counterpart: Counterpart) -> None:
-    example = EXAMPLES["vnpay-refund-response"]
-    counterpart.will(says(example["input"] | {"vnp_SecureHash": example["expected"]}))
-    evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "15099002")
-
-
-@pytest.mark.parametrize(
-    ("code", "finding"),
-    [(code, Finding.DECLINED) for code in ("02", "03", "04", "13", "16", "91", "93", "95", "97")]
-    + [(code, Finding.UNKNOWN) for code in ("94", "98", "99", "")],
-)
-async def test_a_code_is_a_no_only_where_the_document_says_so(
-    vnpay: VNPay, counterpart: Counterpart, code: str, finding: Finding
+@case("refund")
+async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(says(answer(vnp_ResponseCode=code)))
-    evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert evidence.finding is finding
-    assert (evidence.failure is not None) is (finding is Finding.DECLINED)
+    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount - 1))
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"vnp_Amount": "5000100"}, {"vnp_TxnRef": "ANOTHER"}, {"vnp_TmnCode": "OTHERTMN"}],
-    ids=["amount", "reference", "terminal"],
-)
-async def test_an_answer_about_something_else_says_nothing(
-    vnpay: VNPay, counterpart: Counterpart, wrong: dict[str, str]
+@case("refund declined")
+async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(says(answer(**wrong)))
-    evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert evidence.finding is Finding.UNKNOWN
+    counterpart.always(dialect.gives_nothing_back())
+    for _ in range(6):
+        evidence = await refund(gateway, dialect)
+        assert evidence.finding is Finding.DECLINED
+        assert evidence.failure.code
+        assert evidence.failure.message
 
 
-@pytest.mark.parametrize(
-    ("told", "after", "finding"),
-    [
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2"}, 0, Finding.PAID),
-        ({"vnp_TransactionType": "02", "vnp_TransactionNo": "2"}, 0, Finding.PAID),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_TransactionStatus": "09"}, 0, Finding.DECLINED),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 0, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 60, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "01"}, 60, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_Amount": "1"}, 5, Finding.UNKNOWN),
-        ({"vnp_ResponseCode": "94"}, 60, Finding.UNKNOWN),
-    ],
-)  # fmt: skip
-async def test_an_inquiry_tells_of_the_latest_transaction_which_may_be_another(
-    vnpay: VNPay, counterpart: Counterpart, told: dict[str, str], after: int, finding: Finding
+@case("refund unanswered")
+@silences
+async def test_silence_is_unknown_and_a_refund_is_sent_once(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
-    fields = {"vnp_TransactionStatus": "05"} | told
-    said = VNPayDialect().inquiry("paid", reference=PAID.reference, amount=50_000, **fields)
-    counterpart.will(says(said))
-    evidence = await vnpay.inquire_refund(
-        PAID, REVERSAL, known={"known"}, now=NOW + timedelta(minutes=after)
-    )
-    assert evidence.finding is finding
-
-
-# ── FPT Pay ──────────────────────────────────────────────────────────────────────────────────────
-
-GIVEN = {"refund_reference": REVERSAL.id, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
-
-
-async def test_the_wallet_is_asked_again_under_the_same_key(
-    fpt_pay: FPTPay, counterpart: Counterpart
-) -> None:
-    counterpart.always(says(GIVEN, 201))
-    wallet = attempt(GatewayName.FPT_PAY)
-    one = await fpt_pay.refund(wallet, REVERSAL, whole=False, now=NOW)
-    two = await fpt_pay.inquire_refund(wallet, REVERSAL, known=(), now=NOW)
-    assert one == two
-    assert (one.finding, one.gateway_id) == (Finding.PAID, "FPR1")
-    first, second = counterpart.seen
-    assert first.json == second.json == {"refund_reference": REVERSAL.id, "amount": 50_000}
-    assert first.path == f"/payment/{wallet.reference}/refund"
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "finding"),
-    [
-        ({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "…"}}, 422, Finding.DECLINED),
-        ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, Finding.DECLINED),
-        ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, Finding.UNKNOWN),
-        ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, Finding.UNKNOWN),
-        (GIVEN | {"amount": 49_999}, 201, Finding.UNKNOWN),
-        (GIVEN | {"status": "pending"}, 201, Finding.UNKNOWN),
-    ],
-)
-async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
-    fpt_pay: FPTPay, counterpart: Counterpart, body: dict[str, Any], status: int, finding: Finding
-) -> None:
-    counterpart.always(says(body, status))
-    wallet = attempt(GatewayName.FPT_PAY)
-    assert (await fpt_pay.refund(wallet, REVERSAL, whole=False, now=NOW)).finding is finding
-
-
-async def test_a_refund_is_sent_once_however_silent_the_gateway_is(
-    vnpay: VNPay, fpt_pay: FPTPay, counterpart: Counterpart
-) -> None:
-    counterpart.always(they.silence)
-    assert (await vnpay.refund(PAID, REVERSAL, whole=True, now=NOW)).finding is Finding.UNKNOWN
+    counterpart.always(silence)
+    evidence = await refund(gateway, dialect)
+    assert (evidence.finding, evidence.failure) == (Finding.UNKNOWN, None)
     assert len(counterpart.seen) == 1
+
+
+@case("refund unanswered")
+@silences
+async def test_a_question_without_an_answer_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.deaf = True
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+@pytest.mark.parametrize("ask", [refund, inquire])
+async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, ask: Any
+) -> None:
+    counterpart.always(they.drips)
+    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    began = time.monotonic()
+    assert (await ask(paying(dialect, impatient), dialect)).finding is Finding.UNKNOWN
+    assert time.monotonic() - began < 10
+    await impatient.aclose()
+
+
+@case("refund unanswered")
+async def test_a_connection_that_never_opened_is_not_sent_and_a_question_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    assert (await refund(gateway, dialect)).finding is Finding.NOT_SENT
+    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+@pytest.mark.parametrize("status", [408, 425, 302])
+async def test_a_status_that_says_nothing_of_this_refund_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.will(they.says({}, status))
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    for _ in range(5):
+        await refund(gateway, dialect)
+    with pytest.raises(GatewayUnavailable):
+        await refund(gateway, dialect)
+    assert gateway.ready()
+    sent = len(counterpart.seen)
+    await inquire(gateway, dialect)
+    assert len(counterpart.seen) > sent
+
+
+def test_a_bank_alone_gives_nothing_back(http: Upstream) -> None:
+    gateways = Gateways([dialect.gateway(http) for dialect in TELLERS])
+    paying_nothing = {name for name in GatewayName if gateways.paying_out(name) is None}
+    assert paying_nothing == {GatewayName.BANK}

@@ -4,40 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from domain.evidence import Finding
-from domain.ledger import Account
 from domain.methods import GatewayName
-from domain.money import Currency
-from domain.reversals import Reversal, ReversalKind, ReversalStatus
 from integrations.http import Upstream
 from integrations.stripe import Stripe
 from tests.integrations import counterpart as they
 from tests.integrations.counterpart import Act, Counterpart, says
-from tests.integrations.dialects import NOW, attempt
-from tests.integrations.stripe_dialect import StripeDialect, listed
+from tests.integrations.dialects import NOW, attempt, reversal
+from tests.integrations.stripe_dialect import StripeDialect, listed, refund
 
-REVERSAL = Reversal(
-    id="REV_0123456789ABCDEF", payment_id="TXN_1", kind=ReversalKind.REFUND,
-    status=ReversalStatus.PENDING, amount=50_000, currency=Currency.VND,
-    source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001",
-    gateway=GatewayName.STRIPE, created_at=NOW, updated_at=NOW, sent_at=NOW,
-)  # fmt: skip
+REVERSAL = reversal(GatewayName.STRIPE)
 PAID = replace(attempt(GatewayName.STRIPE), gateway_id="pi_77")
 
 
 @pytest.fixture
 def stripe(http: Upstream) -> Stripe:
     return StripeDialect().gateway(http)
-
-
-def refund(status: str = "succeeded", **but: Any) -> dict[str, Any]:
-    tags = {"reference": REVERSAL.id}
-    return {"id": "re_1", "status": status, "amount": 50_000, "metadata": tags} | but
 
 
 def error(code: str, status: int = 400, type: str = "invalid_request_error") -> Act:

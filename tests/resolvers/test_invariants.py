@@ -263,6 +263,7 @@ REVERSALS = {
         for column, to in {
             "amount": "amount + 1", "source": "'suspense'", "status": "'FAILED'", "payment": "'{paid}'",
             "reason": "'x'", "requested_by": "'NV001'", "approved_by": "'NV001'", "currency": "'USD'",
+            "share": "1, share_currency = 'USD'",
         }.items()
     },
     "a refund that did not fail": ("update reversal set status = 'DONE' where id = '{failed}'", "reversal {failed}"),

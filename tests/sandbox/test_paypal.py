@@ -45,6 +45,18 @@ class PayPal:
     def capture(self, order: str, key: str = "C1") -> httpx.Response:
         return self.post(f"/v2/checkout/orders/{order}/capture", {}, key)
 
+    def captured(self, play: Any, **act: Any) -> tuple[str, str]:
+        """The numbers of an order of 7.70 dollars and of the capture of its money."""
+        order = self.create().json()
+        play(reference="R1", **act)
+        (unit,) = self.capture(order["id"]).json()["purchase_units"]
+        return order["id"], unit["payments"]["captures"][0]["id"]
+
+    def refund(self, capture: str, value: str | None = None, key: str = "", **names: str) -> Any:
+        amount = {"currency_code": "USD", "value": value}
+        body = names if value is None else names | {"amount": amount}
+        return self.post(f"/v2/payments/captures/{capture}/refund", body, key)
+
 
 @pytest.fixture
 def paypal(sandbox: httpx.Client) -> PayPal:
@@ -162,3 +174,100 @@ def test_a_call_is_repeated_until_it_is_answered_by_a_2xx_and_a_forged_one_is_no
     assert len({json.loads(call.body)["id"] for call in calls}) == 1
     play(reference="R1", bad_signature=True)
     assert not verified(paypal, merchant.wait_for(3)[2])
+
+
+# Money that goes back
+
+
+def test_money_is_given_back_in_parts_and_each_record_says_so(
+    paypal: PayPal, play: Any, truth: Any, merchant: Merchant
+) -> None:
+    order, capture = paypal.captured(play)
+    first = paypal.refund(capture, "2.50", "K1", custom_id="REV1", invoice_id="REV1")
+    assert first.status_code == 201
+    told = first.json()
+    assert (told["status"], told["custom_id"], told["invoice_id"]) == ("COMPLETED", "REV1", "REV1")
+    assert told["amount"] == {"currency_code": "USD", "value": "2.50"}
+    assert paypal.get(f"/v2/payments/refunds/{told['id']}").json() == told
+    whole = paypal.get(f"/v2/payments/captures/{capture}").json()
+    assert whole["status"] == "PARTIALLY_REFUNDED"
+    assert whole["supplementary_data"]["related_ids"]["order_id"] == order
+    (unit,) = paypal.get(f"/v2/checkout/orders/{order}").json()["purchase_units"]
+    assert unit["payments"]["refunds"] == [told]
+    rest = paypal.refund(capture, key="K2").json()
+    assert rest["amount"]["value"] == "5.20", "without an amount it is all that is left"
+    assert paypal.get(f"/v2/payments/captures/{capture}").json()["status"] == "REFUNDED"
+    assert [one["amount"] for one in truth()["refunds"]] == [250, 520]
+    calls = [json.loads(call.body) for call in merchant.wait_for(4)]
+    back = [call for call in calls if call["event_type"] == "PAYMENT.CAPTURE.REFUNDED"]
+    assert {call["resource"]["id"] for call in back} == {told["id"], rest["id"]}
+
+
+def test_a_refund_under_its_id_is_made_once_and_under_another_id_again(
+    paypal: PayPal, play: Any, truth: Any
+) -> None:
+    _, capture = paypal.captured(play)
+    first = paypal.refund(capture, "1.00", "K1", custom_id="REV1")
+    again = paypal.refund(capture, "1.00", "K1", custom_id="REV1")
+    assert (again.status_code, again.json()) == (200, first.json())
+    other = paypal.refund(capture, "1.00", "K2", custom_id="REV1")
+    assert (other.status_code, other.json()["custom_id"]) == (201, "REV1")
+    assert [one["amount"] for one in truth()["refunds"]] == [100, 100]
+
+
+def test_what_was_paid_from_a_bank_goes_back_in_its_time(
+    paypal: PayPal, play: Any, merchant: Merchant
+) -> None:
+    _, capture = paypal.captured(play, reason="ECHECK")
+    first = paypal.refund(capture, key="K1").json()
+    assert (first["status"], first["status_details"]) == ("PENDING", {"reason": "ECHECK"})
+    types = [json.loads(call.body)["event_type"] for call in merchant.wait_for(4)]
+    assert {"PAYMENT.REFUND.PENDING", "PAYMENT.CAPTURE.REFUNDED"} < set(types)
+    latest = paypal.refund(capture, key="K1").json()
+    assert (latest["id"], latest["status"]) == (first["id"], "COMPLETED")
+    assert paypal.get(f"/v2/payments/refunds/{first['id']}").json() == latest
+
+
+@pytest.mark.parametrize(
+    ("value", "changes", "status", "why"),
+    [
+        ("7.71", {}, 422, "REFUND_AMOUNT_EXCEEDED"),
+        ("0.00", {}, 422, "CANNOT_BE_ZERO_OR_NEGATIVE"),
+        ("1", {}, 400, "INVALID_PARAMETER"),
+        ("-1.00", {}, 400, "INVALID_PARAMETER"),
+        ("1.00", {"custom_id": "R" * 128}, 400, "INVALID_PARAMETER"),
+        (None, {"amount": {"currency_code": "EUR", "value": "1.00"}}, 422, "REFUND_CAPTURE_CURRENCY_MISMATCH"),
+    ],
+)  # fmt: skip
+def test_a_refund_that_does_not_fit_is_refused_by_name(
+    paypal: PayPal, play: Any, truth: Any, value: str | None, changes: Any, status: int, why: str
+) -> None:
+    _, capture = paypal.captured(play)
+    answer = paypal.refund(capture, value, "K1", **changes)
+    assert (answer.status_code, issue(answer)) == (status, why)
+    assert truth()["refunds"] == []
+    assert paypal.refund(capture, key="K1").status_code == 201, "what was refused is not kept"
+    assert issue(paypal.refund(capture, "0.01", "K2")) == "CAPTURE_FULLY_REFUNDED"
+
+
+def test_of_what_was_not_captured_nothing_is_given_back(paypal: PayPal, truth: Any) -> None:
+    order = paypal.create().json()["id"]
+    for number in ("C1", order, order.replace("O", "C", 1)):
+        answer = paypal.refund(number, key="K1")
+        assert (answer.status_code, issue(answer)) == (404, "INVALID_RESOURCE_ID")
+    assert paypal.get("/v2/payments/refunds/R1").status_code == 404
+    paypal.headers = {}
+    assert paypal.refund("C1", key="K1").status_code == 401
+    assert truth()["refunds"] == []
+
+
+def test_the_settlement_file_names_captures_and_what_went_back(
+    paypal: PayPal, play: Any, sandbox: httpx.Client
+) -> None:
+    _, capture = paypal.captured(play)
+    back = paypal.refund(capture, "1.00", "K1").json()["id"]
+    lines = sandbox.get("/_sandbox/settlement/paypal").text.splitlines()[1:]
+    assert [line.split(",")[:5] for line in lines] == [
+        ["R1", capture, "payment", "770", "USD"],
+        ["R1", back, "refund", "100", "USD"],
+    ]

@@ -1,0 +1,23 @@
+"""What no column can say of shares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from piccolo.apps.migrations.auto.migration_manager import MigrationManager
+
+from db.transaction import connection
+
+ID = "2026-11-22T06:00:02:share_rules"
+VERSION = "1.38.0"
+DESCRIPTION = "rules of shares"
+
+
+async def forwards() -> MigrationManager:
+    manager = MigrationManager(migration_id=ID, app_name="mobinet", description=DESCRIPTION)
+
+    async def rules() -> None:
+        await connection().execute(Path(__file__).with_suffix(".sql").read_text())
+
+    manager.add_raw(rules)
+    return manager
