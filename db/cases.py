@@ -21,12 +21,13 @@ from domain.cases import (
 from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
+from domain.reversals import ReversalStatus
 from domain.staff import Scope
 
 # One row a case; what stands in suspense on its payment's behalf is read with it, not kept twice.
 _SELECT = f"""
 select c.*, p.status as p_status, p.amount as p_amount,
-       p.posting_status = 'FAILED' as refused, books.*,
+       p.posting_status = 'FAILED' as refused, books.*, r.status as r_status,
        (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at) order by a.id)
           from case_approval a where a.money_case = c.id)::text as approvals,
        (select coalesce(sum(other.amount), 0)::bigint from money_case other
@@ -43,6 +44,7 @@ select c.*, p.status as p_status, p.amount as p_amount,
   from money_case c
   left join payment p on p.id = c.payment
   left join hand_in h on h.id = c.hand_in
+  left join reversal r on r.id = c.reversal
  cross join lateral (
       select coalesce(sum(moved) filter (where account = 'suspense' and currency = 'VND'), 0)::bigint
                  as suspense,
@@ -84,11 +86,11 @@ async def open_case(case: Case) -> None:
 
 
 async def approve(case_id: str, approval: Approval) -> None:
-    """Write down one person's word; the same word of the same person is kept once."""
+    """Write down one person's word."""
     await execute(
         """
         insert into case_approval (money_case, actor, decision, reason, at)
-        values ($1, $2, $3, $4, $5) on conflict do nothing
+        values ($1, $2, $3, $4, $5)
         """,
         case_id,
         approval.actor,
@@ -249,8 +251,16 @@ def _case(row: Row, now: datetime) -> Case:
             for actor, decision, reason, at in orjson.loads(row["approvals"] or "[]")
         ),
         standing=_standing(row),
+        outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.UNKNOWN_OUTCOME else None,
         seen_at=now,
     )
+
+
+# How people would have said what a reversal has become.
+_OUTCOMES = {
+    ReversalStatus.DONE.value: CaseDecision.APPLY,
+    ReversalStatus.FAILED.value: CaseDecision.CLOSE,
+}
 
 
 def _standing(row: Row) -> Standing | None:

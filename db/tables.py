@@ -301,7 +301,7 @@ class CaseRow(Table, tablename="money_case", db=DB):
 
 
 class CaseApprovalRow(Table, tablename="case_approval", db=DB):
-    """One person's word on a case. Two persons with the case's present `decision` resolve it."""
+    """One person's word on a case; the last with the case's present `decision` waits for another's."""
 
     id = BigSerial(primary_key=True)
     money_case = refers_to(CaseRow)
@@ -309,5 +309,3 @@ class CaseApprovalRow(Table, tablename="case_approval", db=DB):
     decision = Varchar(length=10, default=None)
     reason = Text(default=None)
     at = Timestamptz(default=None)
-
-    one_word_a_person = Unique(["money_case", "actor", "decision"])

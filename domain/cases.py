@@ -2,7 +2,7 @@
 Cases: money that does not fit, waiting for people. Two of them close it, by the same decision.
 
     OPEN ──▶ AWAITING_SECOND ──▶ RESOLVED
-               ↺ the first may change their word
+               ↺ the first may change their word; after a day another may begin anew
 
 What a decision does to money is in rulings.py; what may be decided is in the table CHOICES below.
 """
@@ -10,9 +10,10 @@ What a decision does to money is in rulings.py; what may be decided is in the ta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
+from domain.calendar import local
 from domain.methods import GatewayName
 from domain.money import Money
 from domain.payments import PaymentStatus, TransitionRefused
@@ -79,6 +80,9 @@ CHOICES: dict[CaseKind, frozenset[CaseDecision]] = {
 # What a PAID_TWICE case is about when Revenue refused to record a success: no second payment.
 RECORD = "revenue"
 
+# For so long only who said it may change the first word: then they may be gone, and another begins anew.
+WORD_STANDS = timedelta(days=1)
+
 # Nothing was booked when such a case was opened: it is about whatever comes, however much was named then.
 ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
 
@@ -119,7 +123,8 @@ class Case:
 
     `about` says what no other field names: a gateway's number, a settlement line. `approvals` are in
     the order in which they were given; whoever asked for a reversal has approved it by asking.
-    `seen_at` is when it was read, by the database's clock.
+    `outcome` is what has become known since of a reversal whose outcome nobody knew. `seen_at` is when
+    it was read, by the database's clock.
     """
 
     id: str
@@ -136,6 +141,7 @@ class Case:
     resolved_at: datetime | None = None
     approvals: tuple[Approval, ...] = ()
     standing: Standing | None = None
+    outcome: CaseDecision | None = None
     seen_at: datetime | None = None
 
     @property
@@ -152,7 +158,7 @@ class Case:
     @property
     def choices(self) -> frozenset[CaseDecision]:
         if self.kind is CaseKind.UNKNOWN_OUTCOME and self.reversal_id is not None:
-            return _YES_OR_NO
+            return _YES_OR_NO if self.outcome is None else frozenset({self.outcome})
         return _MONEY if self.of_record else CHOICES[self.kind]
 
     @property
@@ -188,6 +194,8 @@ class Case:
         now = self.standing
         if now is None or self.status is CaseStatus.RESOLVED or self.of_record:
             return None
+        if self.outcome is not None:
+            return self.outcome
         if self.kind in {CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY}:
             if now.suspense >= now.owed and now.bills_open and now.status is not _PAID:
                 return CaseDecision.APPLY
@@ -197,6 +205,12 @@ class Case:
             return CaseDecision.REFUND
         return CaseDecision.CLOSE if now.status is _PAID else None
 
+    @property
+    def first(self) -> Approval | None:
+        """The word that waits for a second person who says the same; None where none does."""
+        same = [one for one in self.approvals if one.decision is self.decision]
+        return same[-1] if same and self.decision in self.choices else None
+
     def hear(self, actor: str, wanted: CaseDecision) -> Step:
         """
         Return what the word of *actor* is to the case.
@@ -204,15 +218,15 @@ class Case:
         Raises InvalidInput where it can't be decided so, or the first decided otherwise; NotPermitted
         for whoever asked for the reversal; AlreadyResolved.
         """
-        agreed = {one.actor for one in self.approvals if one.decision is self.decision}
         if self.status is CaseStatus.RESOLVED:
+            agreed = {one.actor for one in self.approvals if one.decision is self.decision}
             if wanted is self.decision and actor in agreed:
                 return Step.REPEAT
             raise AlreadyResolved(
                 payment_id=self.payment_id, case_id=self.id, decision=self.decision
             )
         if wanted not in self.choices:
-            raise _not_a_choice(self.choices)
+            raise _not_a_choice(self)
         if self.kind is CaseKind.APPROVAL:
             if any(one.actor == actor for one in self.approvals):
                 raise NotPermitted(
@@ -220,13 +234,15 @@ class Case:
                     why_en="you asked for it. Somebody else has to decide.",
                 )
             return Step.SECOND
-        if not agreed:
+        first = self.first
+        if first is None:
             return Step.FIRST
-        if wanted is self.decision:
-            return Step.REPEAT if actor in agreed else Step.SECOND
-        if actor in agreed:
+        if wanted is first.decision:
+            return Step.REPEAT if actor == first.actor else Step.SECOND
+        stands_until = first.at + WORD_STANDS
+        if actor == first.actor or (self.seen_at is not None and self.seen_at >= stands_until):
             return Step.FIRST
-        raise _decided_otherwise(self.decision, agreed)
+        raise _decided_otherwise(first, stands_until)
 
 
 _PAID = PaymentStatus.SUCCESS
@@ -241,8 +257,14 @@ class AlreadyResolved(TransitionRefused):
     decision: CaseDecision | None
 
 
-def _not_a_choice(choices: frozenset[CaseDecision]) -> InvalidInput:
-    listed = ", ".join(one for one in CaseDecision if one in choices)
+def _not_a_choice(case: Case) -> InvalidInput:
+    listed = ", ".join(one for one in CaseDecision if one in case.choices)
+    if case.outcome is not None:
+        return InvalidInput(
+            field="decision",
+            problem_vi=f"kết quả hoàn tiền đã rõ, hồ sơ chỉ còn nhận {listed}.",
+            problem_en=f"what became of the refund is known by now: the case takes only {listed}.",
+        )
     return InvalidInput(
         field="decision",
         problem_vi=f"hồ sơ loại này chỉ nhận {listed}.",
@@ -250,10 +272,12 @@ def _not_a_choice(choices: frozenset[CaseDecision]) -> InvalidInput:
     )
 
 
-def _decided_otherwise(decision: CaseDecision | None, agreed: set[str]) -> InvalidInput:
-    who = ", ".join(sorted(agreed))
+def _decided_otherwise(first: Approval, until: datetime) -> InvalidInput:
+    who, when = first.actor, f"{local(until):%H:%M %d/%m/%Y}"
     return InvalidInput(
         field="decision",
-        problem_vi=f"{who} đã chọn {decision}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định.",
-        problem_en=f"{who} decided {decision}. Decide the same, or ask {who} to change it.",
+        problem_vi=f"{who} đã chọn {first.decision}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định;"
+        f" từ {when} bạn có thể quyết định khác.",
+        problem_en=f"{who} decided {first.decision}. Decide the same, or ask {who} to change it; from"
+        f" {when} on you may decide otherwise.",
     )

@@ -121,7 +121,8 @@ async def _rule(
     refund = applied.decision.refund
     if refund is None:
         return
-    first = next(one for one in case.approvals if one.decision is word.decision)
+    first = case.first
+    assert first is not None, "the second word follows on it"
     await reversals.opened(
         context,
         applied.payment,

@@ -11,6 +11,7 @@ import pytest
 from domain.cases import (
     CHOICES,
     RECORD,
+    WORD_STANDS,
     AlreadyResolved,
     Approval,
     Case,
@@ -33,9 +34,16 @@ def a_case(kind: CaseKind = CaseKind.AMOUNT_MISMATCH, **but: Any) -> Case:
     return Case(**{"id": "CASE_1", "kind": kind, "status": CaseStatus.OPEN, "opened_at": NOW} | but)
 
 
-def said(case: Case, actor: str, decision: CaseDecision, *, last: bool = False) -> Case:
+def said(
+    case: Case,
+    actor: str,
+    decision: CaseDecision,
+    *,
+    last: bool = False,
+    after: timedelta = timedelta(0),
+) -> Case:
     """Return the case after this word."""
-    word = Approval(actor=actor, decision=decision, reason="as the bank says", at=NOW)
+    word = Approval(actor=actor, decision=decision, reason="as the bank says", at=NOW + after)
     return replace(
         case,
         status=CaseStatus.RESOLVED if last else CaseStatus.AWAITING_SECOND,
@@ -75,7 +83,7 @@ def test_the_first_may_change_their_word_and_back_and_is_never_two_people() -> N
     case = said(said(a_case(), "FI001", CREDIT), "FI001", REFUND)
     assert case.hear("FI001", REFUND) is Step.REPEAT
     assert case.hear("FI001", CREDIT) is Step.FIRST
-    back = replace(case, decision=CREDIT)
+    back = said(case, "FI001", CREDIT)
     assert back.hear("FI001", CREDIT) is Step.REPEAT
     assert back.hear("FI002", CREDIT) is Step.SECOND
 
@@ -87,6 +95,33 @@ def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -
     assert refused.value.field == "decision"
     assert "FI001" in refused.value.say("vi")
     assert "CREDIT" in refused.value.say("en")
+
+
+def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
+    case = said(a_case(), "FI001", CREDIT)
+    soon = replace(case, seen_at=NOW + WORD_STANDS - timedelta(seconds=1))
+    with pytest.raises(InvalidInput, match="12:06 05/03/2026"):
+        soon.hear("FI002", REFUND)
+    assert soon.hear("FI002", CREDIT) is Step.SECOND
+    later = replace(case, seen_at=NOW + WORD_STANDS)
+    assert later.hear("FI002", CREDIT) is Step.SECOND, "it is still one of two"
+    assert later.hear("FI002", REFUND) is Step.FIRST
+    anew = said(later, "FI002", REFUND, after=WORD_STANDS)
+    assert anew.hear("FI002", REFUND) is Step.REPEAT
+    with pytest.raises(InvalidInput, match="FI002 decided REFUND"):
+        anew.hear("FI001", CREDIT)
+    assert anew.hear("FI001", REFUND) is Step.SECOND
+    assert anew.hear("FI003", REFUND) is Step.SECOND
+
+
+def test_a_word_that_was_taken_back_waits_for_nobody() -> None:
+    case = said(said(a_case(), "FI001", REFUND), "FI001", CREDIT)
+    case = replace(said(case, "FI002", CLOSE, after=WORD_STANDS), seen_at=NOW + 2 * WORD_STANDS)
+    assert case.hear("FI003", REFUND) is Step.FIRST
+    anew = said(case, "FI003", REFUND)
+    assert anew.first is not None
+    assert anew.first.actor == "FI003"
+    assert anew.hear("FI001", REFUND) is Step.SECOND, "said again, it counts"
 
 
 def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> None:
@@ -130,6 +165,20 @@ def test_a_rejected_reversal_stays_rejected() -> None:
 def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
     case = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1")
     assert case.choices == {APPLY, CLOSE}
+
+
+@pytest.mark.parametrize(("outcome", "other"), [(APPLY, CLOSE), (CLOSE, APPLY)])
+def test_what_became_of_a_refund_is_not_decided_otherwise_once_it_is_known(
+    outcome: CaseDecision, other: CaseDecision
+) -> None:
+    unknown = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1", standing=standing())
+    before = said(unknown, "FI001", other)
+    known = replace(before, outcome=outcome)
+    assert known.suggestion is outcome
+    for actor in ("FI001", "FI002"):
+        with pytest.raises(InvalidInput, match="known by now"):
+            known.hear(actor, other)
+    assert known.hear("FI002", outcome) is Step.FIRST, "what was said before it counts no more"
 
 
 def test_who_must_act_is_who_may() -> None:

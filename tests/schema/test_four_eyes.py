@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -76,6 +78,40 @@ def test_a_second_person_who_decides_otherwise_is_told_what_the_first_decided(
     assert no["field"] == "decision"
     assert "FI001" in no["message"]
     assert "CREDIT" in no["message"]
+
+
+@contextmanager
+def a_day_later(api: Api) -> Iterator[None]:
+    """The API's clock is a day ahead; whoever logged in before has to again."""
+    today = api.context
+
+    async def tomorrow() -> datetime:
+        return await today.clock() + timedelta(days=1)
+
+    api.app.state.context = replace(today, clock=tomorrow)
+    api._tokens.clear()
+    yield
+    api.app.state.context = today
+    api._tokens.clear()
+
+
+def test_where_the_first_is_gone_another_begins_anew_a_day_later(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = paid_little(api, sandbox)
+    case = of(api, payment)
+    say(api, case, "CREDIT")
+    with a_day_later(api):
+        anew = say(api, case, "REFUND", "FI002")["case"]
+        assert (anew["status"], anew["decision"]) == ("AWAITING_SECOND", "REFUND")
+        again = refused(say(api, case, "CREDIT"), "INVALID_INPUT")
+        assert "FI002" in again["message"]
+        assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
+        done = say(api, case, "REFUND")["case"]
+    assert done["status"] == "RESOLVED"
+    (row,) = api.rows("select requested_by, approved_by from reversal where payment = $1", payment["id"])  # fmt: skip
+    assert tuple(row) == ("FI002", "FI001")
+    assert audited(api, case)[-1] == ("FI001", "E4", ["FI001", "FI002", "FI001"])
 
 
 @both_languages

@@ -54,6 +54,31 @@ def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
     assert (account in held) is (status == "FAILED")
 
 
+@pytest.mark.parametrize(
+    ("finding", "wrong", "right", "language"),
+    [(Finding.PAID, "CLOSE", "APPLY", "vi"), (Finding.DECLINED, "APPLY", "CLOSE", "en")],
+)
+def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
+    api: Api, sandbox: Sandbox, finding: Finding, wrong: str, right: str, language: str
+) -> None:
+    paid, reversal_id = silent(api, sandbox)
+    case = of(api, paid)
+    assert say(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
+    said = Evidence(grade=Grade.E3, source="vnpay:settlement", finding=finding)
+    after = api.run(pay_outs.settle(api.context, reversal_id, said))
+    before = books(api, paid)
+    api.token("FI002")
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, wrong, "FI002", language=language)
+    assert right in refused(payload, "INVALID_INPUT", language)["message"]
+    assert of(api, paid)["suggestion"] == right
+    steps = [say(api, case, right, by)["case"]["status"] for by in ("FI001", "FI002")]
+    assert steps == ["AWAITING_SECOND", "RESOLVED"]
+    assert books(api, paid) == before
+    (row,) = api.rows("select status from reversal where id = $1", reversal_id)
+    assert row["status"] == after.status
+
+
 def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
     payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
     decide(api, payment, "REFUND")
