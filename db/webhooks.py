@@ -104,6 +104,36 @@ async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
     return [_event(row) for row in rows]
 
 
+async def page(
+    outcome: WebhookOutcome,
+    gateway: GatewayName | None,
+    *,
+    after: Sequence[object] | None,
+    most: int,
+) -> list[WebhookEvent]:
+    """Return up to *most* calls that this became of, newest first, behind the key *after* (see `key`)."""
+    received_at, event_id = after or (None, None)
+    rows = await fetch(
+        """
+        select * from webhook_event
+         where outcome = $1 and ($2::text is null or gateway = $2)
+           and ($3::timestamptz is null or (received_at, id collate "C") < ($3, $4::text))
+         order by received_at desc, id collate "C" desc limit $5
+        """,
+        outcome,
+        gateway,
+        received_at,
+        event_id,
+        most,
+    )
+    return [_event(row) for row in rows]
+
+
+def key(event: WebhookEvent) -> tuple[datetime, str]:
+    """Return by what a page is cut."""
+    return event.received_at, event.id
+
+
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[WebhookEvent]]:
     """Return what gateways told of each payment's references, in the order in which it came."""
     rows = await fetch(

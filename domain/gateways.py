@@ -124,6 +124,11 @@ class Gateway(Protocol):
         ...
 
     @property
+    def methods(self) -> frozenset[str]:
+        """The HTTP methods that it calls us by."""
+        ...
+
+    @property
     def revocable(self) -> bool:
         """Whether a reference that was closed here can no longer be paid there."""
         ...

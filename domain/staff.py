@@ -68,6 +68,8 @@ class Operation(StrEnum):
     READ_TIMELINE = "read what was written about a payment"
     SELL = "create and pay orders"
     READ_ORDER = "read orders"
+    READ_WEBHOOKS = "read gateways' calls"
+    READ_RAW_WEBHOOKS = "read gateways' calls as they came"
     REPLAY_WEBHOOK = "replay a gateway's call"
     READ_CASES = "read cases"
     RESOLVE_CASE = "resolve cases"
@@ -95,6 +97,8 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.FOLLOW_UP: _COLLECTS | {Role.FINANCE, Role.ADMIN, Role.MERCHANT},
     Operation.CANCEL: _COLLECTS | {Role.ADMIN, Role.MERCHANT},
     Operation.SELL: frozenset({Role.MERCHANT}),
+    Operation.READ_WEBHOOKS: _OFFICE,
+    Operation.READ_RAW_WEBHOOKS: frozenset({Role.AUDITOR}),
     Operation.REPLAY_WEBHOOK: frozenset({Role.FINANCE, Role.ADMIN}),
     Operation.READ_ORDER: _OFFICE | {Role.MERCHANT, Role.SERVICE},
     Operation.READ_CASES: _LOOKS_ON | {Role.SUPERVISOR},

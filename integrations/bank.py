@@ -40,6 +40,7 @@ class BankTransfer:
 
     name = GatewayName.BANK
     paths = tuple(_READERS)
+    methods = frozenset({"POST"})
     revocable = False
     ask_again_after = 0.0
 

@@ -86,6 +86,7 @@ class FPTPay:
 
     name = GatewayName.FPT_PAY
     paths = ("fpt-pay",)
+    methods = frozenset({"POST"})
     revocable = False
     ask_again_after = 3.0
 

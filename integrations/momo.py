@@ -74,6 +74,7 @@ class MoMo:
 
     name = GatewayName.MOMO
     paths = ("momo",)
+    methods = frozenset({"POST"})
     revocable = False
     ask_again_after = 3.0
 

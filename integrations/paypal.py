@@ -64,6 +64,7 @@ class PayPal:
 
     name = GatewayName.PAYPAL
     paths = ("paypal",)
+    methods = frozenset({"POST"})
     revocable = False  # a capture may be on its way while its payment ends
     ask_again_after = 3.0
 

@@ -59,6 +59,7 @@ class Stripe:
 
     name = GatewayName.STRIPE
     paths = ("stripe",)
+    methods = frozenset({"POST"})
     revocable = False
     ask_again_after = 3.0
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -18,9 +16,9 @@ from domain.money import Currency
 from domain.reversals import Reversal
 from integrations import vnpay_protocol as protocol
 from integrations import vnpay_refunds as refunds
+from integrations import vnpay_requests as requests
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Upstream
-from integrations.text import plain
 from integrations.webhooks import form, header, json_object, text_body
 from integrations.wire import Wire, expect, rejected
 
@@ -45,7 +43,6 @@ _NEEDED = (
     "vnp_ResponseCode",
     "vnp_TransactionStatus",
 )
-_ADDRESS = re.compile(r"[0-9A-Fa-f:.]{7,45}", re.ASCII)
 _USED_TODAY = "94"  # an earlier genqr under our reference was accepted
 # What genqr refuses for good: our terminal, a field, the amount, the expiry, the signature. Any other
 # code, 99 above all, says nothing about whether the reference can still be paid.
@@ -68,6 +65,7 @@ class VNPay:
 
     name = GatewayName.VNPAY
     paths = ("vnpay",)
+    methods = frozenset({"GET", "POST"})
     revocable = False
     ask_again_after = 300.0
 
@@ -208,43 +206,17 @@ class VNPay:
 
     def payment(self, attempt: Attempt, purchase: Purchase) -> str:
         """Return the signed query that begins a payment by QR: ours to show, or on VNPay's page."""
-        how = {"vnp_Command": "genqr"}
-        if self._page is not None:
-            how = {"vnp_Command": "pay", "vnp_BankCode": "VNPAYQR"}
-        fields = how | {
-            "vnp_Version": protocol.VERSION,
-            "vnp_TmnCode": self._tmn_code,
-            "vnp_Amount": protocol.to_wire(attempt.money),
-            "vnp_CreateDate": protocol.date14(_request_date(attempt)),
-            "vnp_CurrCode": "VND",
-            "vnp_IpAddr": purchase.client_ip
-            if _ADDRESS.fullmatch(purchase.client_ip)
-            else protocol.NOBODY,
-            "vnp_Locale": "vn",
-            "vnp_OrderInfo": plain(purchase.description, 255) or attempt.reference,
-            "vnp_OrderType": "other",
-            "vnp_ReturnUrl": purchase.return_url,
-            "vnp_ExpireDate": protocol.date14(attempt.expires_at),
-            "vnp_TxnRef": attempt.reference,
-        }
+        fields = requests.payment(
+            attempt, purchase, terminal=self._tmn_code, shown_by_us=self._page is None
+        )
         text = protocol.canonical(fields)
         return f"{text}&vnp_SecureHash={protocol.sign(self._secrets[0], text)}"
 
     def querydr(self, attempt: Attempt, *, now: datetime) -> dict[str, str]:
-        """Return the signed question about an attempt; its id is new with every moment."""
-        asked_at = f"{attempt.reference} {now.isoformat()}".encode()
-        fields = {
-            "vnp_RequestId": hashlib.blake2b(asked_at, digest_size=16).hexdigest(),
-            "vnp_Version": protocol.VERSION,
-            "vnp_Command": "querydr",
-            "vnp_TmnCode": self._tmn_code,
-            "vnp_TxnRef": attempt.reference,
-            "vnp_OrderInfo": f"Truy van GD {attempt.reference}",
-            "vnp_TransactionDate": protocol.date14(_request_date(attempt)),
-            "vnp_CreateDate": protocol.date14(now),
-            "vnp_IpAddr": protocol.NOBODY,
-        }
-        return self._signed(fields, protocol.QUERY)
+        """Return the signed question about an attempt."""
+        return self._signed(
+            requests.query(attempt, terminal=self._tmn_code, now=now), protocol.QUERY
+        )
 
     def _signed(
         self, fields: dict[str, str], order: Sequence[str] = protocol.REFUND
@@ -338,11 +310,6 @@ def _evidence(
 
 def _disbelieve(attempt: Attempt, why: str) -> None:
     _log.warning("answer_not_believed", gateway="VNPAY", reference=attempt.reference, why=why)
-
-
-def _request_date(attempt: Attempt) -> datetime:
-    """What genqr gave as vnp_CreateDate, and every later question must repeat."""
-    return attempt.sent_at or attempt.created_at
 
 
 def _fields(call: Call) -> dict[str, str]:

@@ -16,7 +16,6 @@ REFUND, REFUND_QUERYDR = "vnpay:refund", "vnpay:refund-querydr"
 # What VNPay refuses for good. 94 says that it has our request already, 98 and 99 nothing at all.
 _REFUSED = frozenset({"02", "03", "04", "13", "16", "91", "93", "95", "97"})
 _WHOLE, _PART = "02", "03"
-# A request that is this old is no longer on its way.
 
 
 def request(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
-from prometheus_client import Counter
+from prometheus_client import Counter, Histogram
 
 from db import audit, webhooks
 from db.audit import AuditEvent
@@ -25,11 +26,13 @@ from domain.gateways import (
     Verdict,
     WebhookOutcome,
 )
+from domain.methods import GatewayName
 from domain.money import Currency
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
 from domain.webhooks import WebhookEvent
 from integrations.conversation import is_kept
+from resolvers import pages
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
@@ -38,13 +41,23 @@ from resolvers.evidence import UnknownReference, apply
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 CALLS = Counter(
-    "mobinet_webhooks", "Gateways' calls by what became of them", ["gateway", "outcome"]
+    "mobinet_webhooks",
+    "Gateways' calls: how many were verified (received), and what became of all",
+    ["gateway", "outcome"],
+)
+LAG = Histogram(
+    "mobinet_webhook_lag_seconds",
+    "From the first delivery of an event until it was done with",
+    ["gateway"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600),
 )
 
-SECRET_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
+# By their names: a signature is no secret, and is needed to verify the call again.
+SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
 FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookOutcome.STALE})
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
+MOST_AT_ONCE = 100  # on a page
 MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
 LONGEST_NAME = 200  # as the columns have it
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
@@ -80,6 +93,8 @@ async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     ):  # what verifying it takes is not to be had: it is neither believed nor refused
         log.exception("webhook not read", gateway=gateway.name)
         return gateway.answer(Verdict.OUR_ERROR)
+    for _ in notices:
+        _count(gateway, WebhookOutcome.RECEIVED)
     verdicts = [await _take(context, gateway, call, notice) for notice in notices]
     return gateway.answer(min(verdicts, key=GRAVEST_FIRST.index, default=Verdict.ACCEPTED))
 
@@ -100,6 +115,22 @@ async def retry(context: Context) -> int:
         if event.tries + 1 >= MOST_TRIES:
             await _bury(context, event, notice)
     return len(events)
+
+
+async def page(
+    context: Context,
+    outcome: WebhookOutcome,
+    gateway: GatewayName | None,
+    *,
+    first: int,
+    after: str | None,
+) -> pages.Page[WebhookEvent]:
+    """Return up to *first* calls that this became of, newest first, behind the cursor *after*. Raises InvalidInput."""
+    check(context.actor, Operation.READ_WEBHOOKS)
+    pages.check_first(first, most=MOST_AT_ONCE)
+    key = None if after is None else pages.read(after, pages.by_time)
+    found = await webhooks.page(outcome, gateway, after=key, most=first + 1)
+    return pages.cut(found, first, webhooks.key)
 
 
 @command("replayWebhook")
@@ -136,9 +167,9 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     )
     for notice in notices:
         if event.event_id in {None, notice.event_id}:
-            kept = await _keep(context, gateway, event.call, notice)
-            await _handle(context, gateway, kept, notice)
-            event_id = kept.id
+            known = event if event.event_id else await _keep(context, gateway, event.call, notice)
+            await _handle(context, gateway, known, notice)
+            event_id = known.id
     after = await webhooks.by_id(event_id)
     assert after is not None
     return after
@@ -210,8 +241,12 @@ async def _handle(
         _count(gateway, WebhookOutcome.DUPLICATE)
         return Verdict.ALREADY_DONE
     outcome, verdict = await _outcome(context, event, notice)
-    await webhooks.conclude(event.id, outcome, await context.clock())
-    _count(gateway, outcome)
+    now = await context.clock()
+    await webhooks.conclude(event.id, outcome, now)
+    if outcome is not event.outcome:  # one that still waits has been counted
+        _count(gateway, outcome)
+    if outcome in FINISHED:
+        LAG.labels(gateway.name.lower()).observe((now - event.received_at).total_seconds())
     return verdict
 
 
@@ -235,9 +270,10 @@ async def _outcome(
     if decision.changed or decision.ask:
         return WebhookOutcome.HANDLED, Verdict.ACCEPTED
     repeated = said.finding is Finding.PAID
+    over = repeated or applied.payment.is_final
     return (
         WebhookOutcome.DUPLICATE if repeated else WebhookOutcome.STALE,
-        Verdict.ALREADY_DONE,
+        Verdict.ALREADY_DONE if over else Verdict.ACCEPTED,
     )
 
 
@@ -245,7 +281,7 @@ async def _keep(
     context: Context, gateway: Gateway, call: Call, notice: Notice | None
 ) -> WebhookEvent:
     headers = {
-        name.lower(): "…" if name.lower() in SECRET_HEADERS else masked(value)
+        name.lower(): "…" if SECRET_HEADER.search(name) else masked(value)
         for name, value in call.headers.items()
     }
     if notice is None:  # nobody will check its signature again

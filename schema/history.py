@@ -7,17 +7,15 @@ from datetime import datetime
 import strawberry
 
 from domain import attempts, ledger, notifications, payments, timeline, webhooks
-from domain.gateways import WebhookOutcome
 from domain.methods import GatewayName
 from domain.money import Currency
 from resolvers import history as resolve
-from resolvers import webhooks as calls
 from schema.batches import batched
-from schema.common import Amount, Info, Refusal, Sequence, answered
+from schema.common import Amount, Info, Sequence
 from schema.shows import shows
+from schema.webhooks import WebhookEvent
 
 strawberry.enum(attempts.AttemptStatus)
-strawberry.enum(WebhookOutcome)
 strawberry.enum(notifications.Channel)
 strawberry.enum(notifications.NotificationStatus)
 
@@ -75,15 +73,6 @@ class TimelineStep:
     request_id: str | None
 
 
-@shows(webhooks.WebhookEvent, description="A gateway's call, and what became of it.")
-class WebhookEvent:
-    id: strawberry.ID
-    gateway: GatewayName
-    event_id: str | None
-    outcome: WebhookOutcome
-    received_at: datetime
-
-
 @shows(notifications.Notification, description="A message to the customer; the number is masked.")
 class Notification:
     id: strawberry.ID
@@ -92,22 +81,6 @@ class Notification:
     status: notifications.NotificationStatus
     attempts: int
     sent_at: datetime | None
-
-
-@strawberry.type
-class WebhookEventPayload:
-    event: WebhookEvent | None = None
-    errors: list[Refusal] = strawberry.field(default_factory=list[Refusal])
-
-
-@strawberry.type
-class WebhookMutation:
-    @strawberry.mutation(
-        description="Handle a kept call again: a dead one, or one whose secret has been mended since."
-    )
-    async def replay_webhook(self, info: Info, id: strawberry.ID) -> WebhookEventPayload:
-        work = calls.replay(info.context, id)
-        return await answered(WebhookEventPayload, "event", work)
 
 
 @strawberry.type

@@ -10,7 +10,6 @@ from schema.common import CONFIG, REFUSALS
 from schema.customers import CustomerQuery
 from schema.day_close import DayCloseQuery
 from schema.hand_ins import HandInMutation, HandInQuery
-from schema.history import WebhookMutation
 from schema.invariants import InvariantQuery
 from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
@@ -20,6 +19,7 @@ from schema.reconciliation import ReconciliationQuery
 from schema.reversing import ReversalMutation
 from schema.sessions import SessionMutation, SessionQuery
 from schema.transactions import TransactionQuery, TransactionSubscription
+from schema.webhooks import WebhookMutation, WebhookQuery
 
 
 @strawberry.type
@@ -36,6 +36,7 @@ class Query(
     CaseQuery,
     ReconciliationQuery,
     InvariantQuery,
+    WebhookQuery,
 ):
     pass
 

@@ -36,6 +36,8 @@ READ_INVARIANTS     -       -          -       may     may   may     -        ma
 READ_TIMELINE       -       may        -       may     may   may     -        may
 SELL                -       -          -       -       -     -       may      -
 READ_ORDER          -       -          -       may     may   may     may      may
+READ_WEBHOOKS       -       -          -       may     may   may     -        -
+READ_RAW_WEBHOOKS   -       -          -       -       -     may     -        -
 REPLAY_WEBHOOK      -       -          -       may     may   -       -        -
 READ_CASES          -       may        -       may     may   may     -        may
 RESOLVE_CASE        -       -          -       may     -     -       -        -

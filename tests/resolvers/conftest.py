@@ -47,6 +47,7 @@ class Obedient:
 
     name: GatewayName = GatewayName.VNPAY
     paths: tuple[str, ...] = ("vnpay",)
+    methods: frozenset[str] = frozenset({"POST"})
     revocable: bool = False
     ask_again_after: float = 0
     starts: Finding = Finding.ACCEPTED

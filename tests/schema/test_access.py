@@ -57,6 +57,7 @@ confirmHandIn    own     | 401    403   403   403   yes   403   403   403   403
 confirmHandIn    other   | 401    403   403   403   yes   403   403   403   403
 handIns          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
 handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
+webhookEvents    -       | 401    403   403   403   403   yes   yes   yes   403
 replayWebhook    -       | 401    403   403   403   403   yes   yes   403   403
 createOrder      -       | 401    403   403   403   403   403   403   403   403
 payOrder         -       | 401    403   403   403   403   403   403   403   403
@@ -91,6 +92,7 @@ DOCUMENTS = {
     "dayClose": 'query ($staff: ID!) { dayClose(staffId: $staff, date: "2026-03-04") { collected } }',
     "trialBalance": "query { trialBalance { account } }",
     "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
+    "webhookEvents": "query { webhookEvents(outcome: HANDLED) { edges { node { id } } } }",
     "replayWebhook": "mutation ($id: ID!) { replayWebhook(id: $id) { event { id } errors { code } } }",
     "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
     "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",

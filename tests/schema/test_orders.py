@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import httpx
 import pytest
 
 from domain.evidence import Evidence, Finding, Grade
@@ -250,77 +248,6 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
     decide = 'mutation ($id: ID!) { resolveCase(input: {caseId: $id, decision: APPLY, reason: "it is late"}) { errors { code } } }'
     told = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
     assert told["errors"] == [{"code": "TRANSITION_REFUSED"}], "it is paid, by the other"
-
-
-# ── POST /payments ───────────────────────────────────────────────────────────────────────────────
-
-
-def post(api: Api, token: str | None, body: Any, **headers: str) -> httpx.Response:
-    if token:
-        headers["authorization"] = f"Bearer {token}"
-    return api.http.post("/payments", json=body, headers=headers)
-
-
-def test_the_documented_call_creates_the_order_and_opens_its_payment(api: Api, shop: str) -> None:
-    body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
-    answer = post(api, shop, body, **{"idempotency-key": "k" * 20 + key()})
-    assert answer.status_code == 201
-    told = answer.json()
-    assert told | body == told
-    assert told["status"] == "processing"
-    assert told["payment_url"] is None
-    page = api.http.get(told["confirmation_link"], headers={"accept": "text/html"})
-    assert "data:image/svg+xml;base64," in page.text  # what the payer scans
-    again = post(api, shop, body)
-    assert again.status_code == 409
-    assert again.json()["error"]["code"] == "BILL_LOCKED"
-    assert again.json()["error"]["details"]["payment_id"] == told["transaction_id"]
-
-
-def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None:
-    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
-    first, again = post(api, shop, body, **headers), post(api, shop, body, **headers)
-    assert first.json() == again.json()
-    other = post(api, shop, body | {"order_id": key()}, **headers)
-    assert (other.status_code, other.json()["error"]["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
-
-
-@pytest.mark.parametrize(
-    ("body", "status", "expected"),
-    [
-        ({"order_id": "A1", "amount": 1.5, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
-        ({"order_id": "A1", "amount": "1000", "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
-        ({"order_id": "A1", "amount": 2**53, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
-        ({"order_id": "A1", "amount": -1, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
-        ({"order_id": "A1", "amount": 1000, "method": "cash"}, 400, "INVALID_INPUT"),
-        ({"order_id": "A1", "amount": 1000, "method": "bitcoin"}, 400, "INVALID_INPUT"),
-        ({"amount": 1000, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
-        ([], 400, "BAD_USER_INPUT"),
-        (
-            {"order_id": "A1", "amount": 1000, "method": "card", "card": "4111 1111 1111 1111"},
-            400,
-            "BAD_USER_INPUT",
-        ),
-    ],
-)
-def test_a_bad_body_is_refused_and_leaves_nothing(
-    api: Api, shop: str, body: Any, status: int, expected: str
-) -> None:
-    before = effects(api)
-    answer = post(api, shop, body)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, expected)
-    assert effects(api) == before
-
-
-@pytest.mark.parametrize(
-    ("who", "status", "expected"),
-    [(lambda _: None, 401, "UNAUTHENTICATED"), (lambda api: api.token("NV002"), 403, "FORBIDDEN")],
-)
-def test_only_a_merchant_sells(
-    api: Api, who: Callable[[Api], str | None], status: int, expected: str
-) -> None:
-    answer = post(api, who(api), {"order_id": "A1", "amount": 1000, "method": "vnpay_qr"})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, expected)
 
 
 def test_the_result_page_sends_the_payer_back_to_the_shop(
