@@ -198,6 +198,7 @@ async def _voiding(context: Context, subject: Subject) -> object:
 @flow("refund by momo", refundable(PaymentMethod.MOMO))
 @flow("refund to a card", refundable(PaymentMethod.CARD))
 @flow("refund by paypal", refundable(PaymentMethod.PAYPAL))
+@flow("refund by paypal", refundable(PaymentMethod.PAYPAL))
 async def _refund(context: Context, subject: Subject) -> object:
     return await reversals.refund(
         context,
