@@ -86,6 +86,11 @@ async def own_connection(url: str | None = None) -> Any:
     return await driver.connect(url if url is not None else DB.config["dsn"])
 
 
+async def act_as_the_application() -> None:
+    """Raise what PostgreSQL says where whoever logged in may not. For a pool of one connection."""
+    await execute(f"set role {APPLICATION_ROLE}")
+
+
 async def disconnect() -> None:
     await DB.close_connection_pool()
 

@@ -64,6 +64,7 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
             if workers == 1:
                 importlib.import_module("schema.app")
             sys.stdin.read()
+        _check_database(settings)
         uvicorn.run(
             "schema.app:create_app" if workers == 1 else "schema.cli:application_of_a_worker",
             factory=True,
@@ -90,6 +91,7 @@ def work(when_input_ends: WhenInputEnds = False) -> None:
     with _servers() as settings:
         if when_input_ends:
             sys.stdin.read()
+        _check_database(settings)
         asyncio.run(main(settings))
 
 
@@ -103,7 +105,7 @@ def sandbox() -> None:
 @app.command()
 def migrate() -> None:
     """Brings the database to this version. One process at a time; the others wait."""
-    from db.migrate import MigrationFailed, migrate
+    from db.migrate import MigrationFailed, NotReady, migrate
 
     with _servers() as settings:
         url = settings.database_owner_url or settings.database_url
@@ -112,8 +114,8 @@ def migrate() -> None:
             asyncio.run(migrate(url.get_secret_value()))
         except MigrationFailed as error:
             sys.exit(f"The database is as it was: {error}")
-        except OSError as error:
-            sys.exit(f"The database cannot be reached ({error}): see `mobinet doctor`.")
+        except NotReady as error:
+            sys.exit(f"{error}")
 
 
 @app.command()
@@ -127,6 +129,7 @@ def verify(
     from schema.verify import verify
 
     with _servers() as settings:
+        _check_database(settings)
         proving = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
         holds = asyncio.run(proving)
     raise typer.Exit(0 if holds else 1)
@@ -170,6 +173,7 @@ def settle(
     if gateway not in known:
         sys.exit(f"There is no gateway {gateway}: {', '.join(known)}.")
     with _servers() as settings:
+        _check_database(settings)
         try:
             done = asyncio.run(settle(settings, known[gateway], file, date and date.date()))
         except BadFile as error:
@@ -187,7 +191,7 @@ def doctor() -> None:
     with _servers() as settings:
         findings = asyncio.run(examine(settings))
     for finding in findings:
-        print(finding)
+        typer.echo(finding)
     ill = sum(not finding.well for finding in findings)
     print(
         f"\n{'One thing is' if ill == 1 else f'{ill} things are'} wrong."
@@ -219,6 +223,17 @@ def _servers() -> Generator[Settings]:
         if settings.redis_url is None:
             os.environ["MOBINET_REDIS_URL"] = running.valkey_url
         yield load()
+
+
+def _check_database(settings: Settings) -> None:
+    """End here, in a sentence, where the database does not answer or is not migrated."""
+    from db.migrate import NotReady, check
+
+    assert settings.database_url is not None
+    try:
+        asyncio.run(check(settings.database_url.get_secret_value()))
+    except NotReady as error:
+        sys.exit(f"{error}")
 
 
 if __name__ == "__main__":

@@ -79,27 +79,29 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding(
             well=False,
             what=f"{what}: {_short(error)}",
-            mend="start it, or correct MOBINET_DATABASE_URL",
+            mend="start it, create the database, or correct MOBINET_DATABASE_URL",
         )
         return
     yield Finding(well=True, what=what)
     try:
-        missing = await migrations.pending()
-    except Exception as error:
-        yield Finding(
-            well=False, what=f"migrations    {_short(error)}", mend="look at the database's rights"
-        )
-        return
+        yield await _migrations()
     finally:
         await engine.disconnect()
-    if missing:
-        yield Finding(
+
+
+async def _migrations() -> Finding:
+    try:
+        if missing := await migrations.pending():
+            what = f"migrations    {len(missing)} have not run"
+            return Finding(well=False, what=what, mend="run `mobinet migrate`")
+        await engine.act_as_the_application()
+    except Exception as error:
+        return Finding(
             well=False,
-            what=f"migrations    {len(missing)} have not run",
-            mend="run `mobinet migrate`",
+            what=f"migrations    {_short(error)}",
+            mend=f"let the login act as the application: GRANT {engine.APPLICATION_ROLE} TO it",
         )
-    else:
-        yield Finding(well=True, what="migrations    all have run")
+    return Finding(well=True, what="migrations    all have run")
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -65,10 +65,12 @@ def plan(settings: Settings, workers: int = 1) -> Plan:
 
 async def _migrate(logs: Path, url: str) -> None:
     """Here rather than as a part: a process of its own would make each start a second slower."""
-    from db.migrate import MigrationFailed, migrate
+    from db.migrate import MigrationFailed, NotReady, migrate
 
     try:
         with (logs / "migrate.log").open("a") as log, contextlib.redirect_stdout(log):
             await migrate(url)
+    except NotReady as error:
+        raise CannotRun(f"{error}") from error
     except (MigrationFailed, OSError) as error:
         raise CannotRun(f"The database could not be migrated: {error}") from error

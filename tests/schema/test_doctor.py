@@ -1,11 +1,15 @@
 """The doctor names what is wrong and how to mend it, and keeps secrets to itself."""
 
+import secrets
 from datetime import date
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from db.migrate import NotReady, check
 from domain.money import Rate
 from schema.doctor import examine
 from schema.settings import Settings
@@ -53,3 +57,19 @@ async def test_a_dollar_rate_that_is_too_old_to_charge_by_is_not_well(well):
     old = well.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
     findings = await ill(well.model_copy(update={"paypal": old}))
     assert any("dollar rate" in one and "MOBINET_PAYPAL__USD_RATE" in one for one in findings)
+
+
+async def test_a_login_that_may_not_act_as_the_application_is_not_well(well, fresh_database):
+    connection = await asyncpg.connect(fresh_database)
+    name = f"mobinet_test_{secrets.token_hex(6)}"
+    await connection.execute(f"create role {name} login; grant select on migration to {name}")
+    stranger = urlsplit(fresh_database)
+    stranger = stranger._replace(netloc=f"{name}@{stranger.netloc.rpartition('@')[2]}").geturl()
+    try:
+        findings = await ill(well.model_copy(update={"database_url": SecretStr(stranger)}))
+        assert any("GRANT mobinet_app" in one for one in findings)
+        with pytest.raises(NotReady, match="permission denied"):
+            await check(stranger)
+    finally:
+        await connection.execute(f"drop owned by {name}; drop role {name}")
+        await connection.close()

@@ -251,21 +251,6 @@ def test_what_prevents_a_start_is_said_and_nothing_has_worked_by_then(start):
     )
 
 
-def test_a_database_that_is_not_there_is_said_in_a_line(tmp_path):
-    environment = os.environ | {
-        "PYTHONPATH": str(ROOT),
-        "MOBINET_DATA_DIR": str(tmp_path),
-        "MOBINET_DATABASE_URL": "postgresql://nobody:hidden@127.0.0.1:1/nowhere",
-        "MOBINET_REDIS_URL": "redis://127.0.0.1:1",
-        "MOBINET_REVENUE__URL": "http://127.0.0.1:1",
-    }
-    command = [sys.executable, "-m", "schema.cli", "migrate"]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 1
-    assert done.stderr.startswith("The database cannot be reached")
-    assert "hidden" not in done.stderr
-
-
 def test_what_goes_wrong_in_a_part_is_seen_and_the_rest_is_in_its_log(start):
     run = start(
         {
