@@ -3,7 +3,8 @@
 An outer system that is not named is the sandbox's in development; production refuses the sandbox, piece by piece.
 """
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -37,6 +38,7 @@ from schema.setting_kinds import (
     Seconds,
     SigningKeys,
 )
+from schema.setting_names import PREFIX, misspelt, variable
 from schema.setting_sections import (
     Bank,
     FptPay,
@@ -49,7 +51,6 @@ from schema.setting_sections import (
     Vnpay,
 )
 
-_PREFIX = "MOBINET_"
 _DEFAULT_PORT = 8000
 _DEFAULT_SANDBOX_PORT = 8100
 _DEFAULT_DATA_DIR = ".data"
@@ -92,7 +93,17 @@ class SettingsError(Exception):
 
 def load() -> "Settings":
     """What the environment says, or `SettingsError`. In development it makes the keys that are missing."""
-    return Settings()  # pyright: ignore[reportCallIssue]  # the environment gives the arguments
+    wrong = [
+        f"{name} is no setting: it looks like {meant}, misspelt."
+        for name, meant in misspelt(os.environ, Settings)
+    ]
+    try:
+        settings = Settings()  # pyright: ignore[reportCallIssue]  # the environment gives the arguments
+    except SettingsError as error:
+        raise SettingsError([*error.lines, *wrong]) from None
+    if wrong:
+        raise SettingsError(wrong)
+    return settings
 
 
 class Sandbox(Section):
@@ -119,7 +130,7 @@ class Keys(Section):
 
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX,
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         env_ignore_empty=True,
         frozen=True,
@@ -193,7 +204,7 @@ class Settings(BaseSettings):
             settings = handler(data)
         except ValidationError as error:
             wrong = {
-                _variable(each["loc"]): _said(each)
+                variable(each["loc"]): _said(each)
                 for each in error.errors(include_url=False, include_input=False)
             }
             raise SettingsError(
@@ -224,8 +235,16 @@ def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
             development_keys.encryption,
         ):
             if make.__name__ not in data["keys"]:
-                data["keys"][make.__name__] = str(make(data_dir))
+                data["keys"][make.__name__] = _made(make, data_dir)
     return data
+
+
+def _made(make: Callable[[Path], Path], data_dir: Path) -> str:
+    try:
+        return str(make(data_dir))
+    except OSError as error:
+        why = f"cannot hold our keys ({error.strerror}): set a folder that we may write"
+        raise SettingsError([f"{variable(('data_dir',))} {why}."]) from error
 
 
 def _mapping(section: Any) -> dict[str, Any]:
@@ -239,40 +258,36 @@ def _sandbox_url(data: Mapping[str, Any]) -> str:
 
 
 def _port(data: Mapping[str, Any], name: str, default: int) -> int:
-    """Of something that is no number, one complaint is enough."""
+    """Of something that is no port, one complaint is enough."""
     given = str(data.get(name, default))
-    return int(given) if given.isdecimal() else default
+    return int(given) if given.isdecimal() and 0 < int(given) < 2**16 else default
 
 
 def _refused_in_production(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, scheme in (("database_url", "postgresql"), ("redis_url", "redis")):
         if not data.get(name):
             yield (
-                _variable((name,)),
+                variable((name,)),
                 f"is not set, and production embeds no server: set {scheme}://…",
             )
     for name in ("signing", "encryption"):
         if not data["keys"].get(name):
             yield (
-                _variable(("keys", name)),
+                variable(("keys", name)),
                 "is not set, and production makes no keys: set the key, or a file that holds it",
             )
     for system, defaults in _SANDBOX.items():
         for name, value in data[system].items():
             if name == "url" and str(value).startswith(_sandbox_url(data)):
                 yield (
-                    _variable((system, name)),
+                    variable((system, name)),
                     "is the sandbox's or not set: set the address of the real system",
                 )
             elif value == defaults.get(name) or "sandbox-" in str(value):
                 yield (
-                    _variable((system, name)),
+                    variable((system, name)),
                     "is the sandbox's or not set: set what the real system gave us",
                 )
-
-
-def _variable(location: tuple[str | int, ...]) -> str:
-    return _PREFIX + "__".join(part.upper() for part in location if isinstance(part, str))
 
 
 def _said(error: ErrorDetails) -> str:
@@ -286,6 +301,14 @@ def _said(error: ErrorDetails) -> str:
             return "is neither on nor off: set one of the two"
         case "literal_error":
             return f"must be {error.get('ctx', {})['expected']}"
+        case "missing":
+            return "is not set, and nothing can stand in for it: set it"
+        case "greater_than_equal":
+            return f"is too small: set {error.get('ctx', {})['ge']} or more"
+        case "less_than_equal":
+            return f"is too large: set {error.get('ctx', {})['le']} or less"
+        case "too_long":
+            return f"holds too many: set {error.get('ctx', {})['max_length']} at most"
         case "path_not_file":
             return "names no file that is there: set the path of one"
         case _:

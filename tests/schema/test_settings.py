@@ -176,6 +176,44 @@ def test_everything_wrong_is_said_at_once_and_without_values(set_to):
     assert not any("hunter2" in line or "a while" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("REDISURL", "REDIS_URL"),
+        ("VNPAY_HASH_SECRET", "VNPAY__HASH_SECRET"),
+        ("FOUREYES_ABOVE", "FOUR_EYES_ABOVE"),
+    ],
+)
+def test_a_setting_that_is_misspelt_is_not_lost_without_a_word(set_to, name, meant):
+    set_to(**{name: "hunter2"})
+    assert complaints() == [
+        f"MOBINET_{name} is no setting: it looks like MOBINET_{meant}, misspelt."
+    ]
+    set_to(PORT="eighty")
+    assert len(complaints()) == 2
+
+
+def test_what_only_begins_like_ours_may_be_somebody_elses(set_to):
+    set_to(SANDBOX__TIME_SCALE="60", SMTP__URL="smtp://mail", TEST_FOLDER="x")
+    load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PORT", "99999", "is too large: set 65535 or less"),
+        ("PORT", "0", "is too small: set 1 or more"),
+        ("CASH_IN_HAND_LIMIT", "-1", "is too small: set 0 or more"),
+        ("VNPAY__HASH_SECRET", "a,b,c", "holds too many: set 2 at most"),
+        ("DATA_DIR", "/dev/null", "cannot hold our keys (Not a directory): set a folder that we may write"),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_line(set_to, name, value, line):
+    set_to(**{name: value})
+    assert complaints() == [f"MOBINET_{name} {line}."]
+
+
 def test_secrets_are_in_no_representation(set_to):
     set_to(**PRODUCTION)
     shown = f"{load()!r} {load()} {load().model_dump()}"
