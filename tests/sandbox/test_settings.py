@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.__main__ import main
 from sandbox.settings import Settings
 
 
@@ -38,3 +39,14 @@ def test_what_is_set_for_the_api_is_set_for_the_sandbox(monkeypatch: pytest.Monk
     assert (settings.sandbox_port, settings.sandbox.contracts) == (8101, 12)
     assert settings.vnpay.secrets == [b"newer", b"older"]
     assert "newer" not in repr(settings)
+
+
+def test_what_is_wrong_is_said_in_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOBINET_SANDBOX_PORT", "hunter2")
+    monkeypatch.setenv("MOBINET_SANDBOX__CONTRACTS", "-1")
+    with pytest.raises(SystemExit) as ended:
+        main()
+    port, contracts = str(ended.value).splitlines()
+    assert port.startswith("MOBINET_SANDBOX_PORT is wrong: input should be a valid integer")
+    assert contracts.startswith("MOBINET_SANDBOX__CONTRACTS is wrong: input should be greater")
+    assert "hunter2" not in port
