@@ -9,7 +9,7 @@ still reaches the listeners of this process.
 import asyncio
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -231,9 +231,8 @@ class RedisBackend(BroadcastBackend):
 
 def _why(error: BaseException) -> str:
     """What went wrong first, in the words of whoever noticed."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    together: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _why(together[0]) if together else f"{type(error).__name__}: {error}"
 
 
 def _text(data: bytes) -> str:
