@@ -192,9 +192,9 @@ select 'reversal' as table, r.id as row,
   from reversal r
   join payment p on p.id = r.payment
   left join (select e.reversal,
-                    sum(t.amount) filter (where t.debit = r.source) as taken,
-                    sum(t.amount) filter (where t.debit = 'refunds_payable') as ended,
-                    sum(t.amount) filter (where t.debit = 'refunds_payable' and t.credit = r.source) as back
+                    coalesce(sum(t.amount) filter (where t.debit = r.source), 0) as taken,
+                    coalesce(sum(t.amount) filter (where t.debit = 'refunds_payable'), 0) as ended,
+                    coalesce(sum(t.amount) filter (where t.debit = 'refunds_payable' and t.credit = r.source), 0) as back
                from entry e join posting t on t.entry = e.id join reversal r on r.id = e.reversal
               group by e.reversal) posted on posted.reversal = r.id
  where {of_reversals}
@@ -202,16 +202,11 @@ select 'reversal' as table, r.id as row,
         or r.currency <> p.currency and r.source = 'customer_receivable'
         or r.kind = 'VOID' and r.amount <> p.amount
         or (r.completed_at is not null) <> (r.status in ('DONE', 'FAILED'))
-        or coalesce(posted.taken, 0) <> case
-               when r.status = 'AWAITING_APPROVAL' then 0
-               when r.status = 'FAILED' then coalesce(posted.ended, 0)
-               else r.amount end
-        or coalesce(posted.ended, 0) not in (0, r.amount)
-        or coalesce(posted.back, 0) <> case when r.status = 'FAILED' then coalesce(posted.ended, 0) else 0 end
-        or coalesce(posted.ended, 0) <> case
-               when r.status = 'FAILED' then coalesce(posted.taken, 0)
-               when r.status = 'DONE' and r.gateway is not null then r.amount
-               else 0 end)
+        or coalesce(posted.taken - posted.back, 0)
+           <> case when r.status in ('PENDING', 'UNKNOWN', 'DONE') then r.amount else 0 end
+        or coalesce(posted.ended - posted.back, 0)
+           <> case when r.status = 'DONE' and r.gateway is not null then r.amount else 0 end
+        or posted.back <> 0 and (posted.back <> r.amount or r.gateway is null or r.status not in ('DONE', 'FAILED')))
 union all
 select 'reversal', min(r.id), format('payment %s of %s has reversals of %s', p.id, p.amount, sum(r.amount))
   from {payments} p join reversal r on r.payment = p.id

@@ -185,6 +185,7 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
                         where l.reversal = r.id and l.theirs is not null) as settled
           from reversal r
          where r.gateway = $1 and r.kind = 'REFUND' and r.attempt = any($2)
+           and (r.status <> 'FAILED' or r.sent_at is not null)
          order by r.created_at, r.id
         """,
         gateway,

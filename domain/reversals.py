@@ -2,7 +2,7 @@
 A reversal: how a success is undone. It is a record of its own beside the payment, never an edit of it.
 
     AWAITING_APPROVAL ─▶ PENDING ─▶ DONE         a void, and what no gateway pays out, is DONE at once
-            │              │  └───▶ FAILED
+            │              │  └───▶ FAILED ─ ─▶ DONE   when its gateway's file proves that it was paid out
             │              └▶ UNKNOWN ─▶ DONE · FAILED
             └▶ FAILED (rejected)
 
@@ -10,6 +10,7 @@ A reversal: how a success is undone. It is a record of its own beside the paymen
     refund asked      its source          → refunds_payable
       paid out        refunds_payable     → gateway_clearing:<name>
       not paid out    refunds_payable     → its source
+      after all       both ways again, in one entry
 
 What no gateway pays out (cash that was handed in, bank transfers) stays in refunds_payable: accounting
 pays it from there, outside of here.
@@ -25,7 +26,7 @@ from enum import StrEnum
 from domain.attempts import Failure
 from domain.bills import AmountMismatch
 from domain.calendar import business_date
-from domain.evidence import Evidence, Finding
+from domain.evidence import Evidence, Finding, Grade
 from domain.ledger import CLEARING, Account, Posting
 from domain.limits import LimitKind
 from domain.methods import GatewayName, PaymentMethod
@@ -110,7 +111,7 @@ class Reversal:
 
     def concluded(self, evidence: Evidence, now: datetime) -> Reversal:
         """Return what *evidence* of the pay-out makes of it: itself, where it says nothing new."""
-        if self.status not in UNSETTLED:
+        if self.status not in UNSETTLED and not self._is_proven_after_all_by(evidence):
             return self
         number = evidence.gateway_id or self.gateway_id
         named = (
@@ -140,6 +141,10 @@ class Reversal:
                 )
             case _:
                 return self
+
+    def _is_proven_after_all_by(self, evidence: Evidence) -> bool:
+        asked = self.status is ReversalStatus.FAILED and self.sent_at is not None
+        return asked and evidence.grade is Grade.E3 and evidence.finding is Finding.PAID
 
     def _done(self, now: datetime) -> Reversal:
         known = self.source is Account.CUSTOMER_RECEIVABLE  # what Revenue and Debt hold as paid
@@ -250,22 +255,24 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
 
 def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> tuple[Posting, ...]:
     """Return the postings of the reversal's move from *was* (None: it is new) to what it is."""
-    is_, source = reversal.status, reversal.source
+    is_, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
+    asked, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
+    sides: tuple[tuple[Account, Account], ...] = ()
     if reversal.kind is ReversalKind.VOID:
-        done = is_ is ReversalStatus.DONE
-        sides = (source, Account.STAFF_CASH) if done else None
+        if is_ is ReversalStatus.DONE:
+            sides = ((source, Account.STAFF_CASH),)
     elif was in NEW and is_ in {ReversalStatus.PENDING, ReversalStatus.DONE}:
-        sides = (source, Account.REFUNDS_PAYABLE)
+        sides = (asked,)
     elif was in UNSETTLED and is_ is ReversalStatus.DONE:
-        sides = (Account.REFUNDS_PAYABLE, CLEARING[reversal.gateway])
+        sides = (paid_out,)
     elif was in UNSETTLED and is_ is ReversalStatus.FAILED:
-        sides = (Account.REFUNDS_PAYABLE, source)
-    else:
-        sides = None
-    if sides is None:
-        return ()
-    debit, credit = sides
-    return (Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id),)
+        sides = ((payable, source),)
+    elif was is ReversalStatus.FAILED and is_ is ReversalStatus.DONE:
+        sides = (asked, paid_out)
+    return tuple(
+        Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id)
+        for debit, credit in sides
+    )
 
 
 def reopens(payment: Payment, given_back: int) -> bool:

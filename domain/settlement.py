@@ -119,7 +119,7 @@ class OurPayment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
     """
-    A refund of ours through the gateway, which is `done`, `failed`, or sent and so far `unsure`.
+    A refund of ours through the gateway, which is `done`, `failed` after it was sent, or so far `unsure`.
 
     `settled` once a line of a file is about it.
     """
@@ -151,23 +151,24 @@ def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]
 
 
 def tells_of_refund(line: Line, refund: OurRefund) -> bool:
-    """Tell whether *line* says that a refund was paid out whose outcome we do not know."""
-    return refund.unsure and refund.asked == line.money
+    """Tell whether *line* says that a refund was paid out whose outcome we do not know, or know otherwise."""
+    return (refund.unsure or refund.failed) and refund.asked == line.money
 
 
 def refund_of(line: Line, refunds: Collection[OurRefund]) -> OurRefund | None:
     """
     Return the refund of the payment that *line* is about.
 
-    By its number where we know it; else one of the same sum that no line has named yet, and whose own
-    number is not known to be another.
+    By its number where we know it; else one of the same sum that no line has named yet, one that failed
+    last: its gateway may have made it after all. Else the only one left.
     """
     for one in refunds:
         if line.gateway_id is not None and one.gateway_id == line.gateway_id:
             return one
-    left = [one for one in refunds if not one.settled and not one.failed]
+    left = sorted((one for one in refunds if not one.settled), key=lambda one: one.failed)
     same = [one for one in left if one.asked == line.money]
-    return (same or left)[0] if same or len(left) == 1 else None
+    only = [one for one in left if not one.failed]
+    return same[0] if same else only[0] if len(only) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,9 +137,13 @@ async def concluded(
     """
     Let *evidence* about a refund do what the domain decides; in the transaction that locked both.
 
-    Nothing more is ever done about one that is DONE or FAILED. The caller announces the payment.
+    Nothing more is ever done about one that is DONE. One that FAILED is only corrected where its money is
+    still there: what was given away otherwise since is for people. The caller announces the payment.
     """
     after = reversal.concluded(evidence, now)
+    if reversal.status is ReversalStatus.FAILED and after is not reversal:
+        left = await reversals.left(payment.id, reversal.source, reversal.currency)
+        after = after if left >= reversal.amount else reversal
     if after is not reversal:
         await reversals.save(after)
         await carry_out(context, payment, reversal.status, after, now, evidence)

@@ -14,7 +14,8 @@ from schema.shows import shows
 strawberry.enum(reversals.ReversalKind)
 strawberry.enum(
     reversals.ReversalStatus,
-    description="UNKNOWN: the gateway did not say; it is asked. DONE and FAILED are never left.",
+    description="UNKNOWN: the gateway did not say; it is asked. DONE is never left; FAILED only where the"
+    " gateway's settlement proves that it gave the money back after all.",
 )
 
 

@@ -147,8 +147,17 @@ def test_a_refund_without_a_number_is_found_by_its_sum_and_taken_once() -> None:
 
 def test_the_only_refund_left_is_meant_even_where_the_sum_differs() -> None:
     ours = a_refund(amount=70_000)
-    assert refund_of(REFUND, [ours, a_refund("REV_2", failed=True)]) is ours
+    assert refund_of(REFUND, [ours, a_refund("REV_2", 80_000, failed=True)]) is ours
     assert refund_of(REFUND, [ours, a_refund("REV_2", 80_000)]) is None
+
+
+def test_a_refund_that_failed_is_meant_where_no_other_of_its_sum_is_left() -> None:
+    failed, done = a_refund("REV_1", done=False, failed=True), a_refund("REV_2")
+    assert refund_of(REFUND, [failed, done]) is done
+    assert refund_of(REFUND, [failed, replace(done, settled=True)]) is failed
+    assert refund_of(REFUND, [failed, a_refund("REV_2", 70_000)]) is failed
+    assert refund_of(REFUND, [replace(failed, settled=True)]) is None
+    assert refund_of(REFUND, [a_refund("REV_1", 70_000, done=False, failed=True)]) is None
 
 
 @pytest.mark.parametrize(
@@ -177,7 +186,7 @@ def test_a_refund_of_which_we_heard_nothing_is_settled_by_its_line_and_no_other_
     assert tells_of_refund(REFUND, a_refund(done=False, unsure=True))
     assert not tells_of_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
     assert not tells_of_refund(REFUND, a_refund())
-    assert not tells_of_refund(REFUND, a_refund(done=False, failed=True))
+    assert tells_of_refund(REFUND, a_refund(done=False, failed=True)), "it was made after all"
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────

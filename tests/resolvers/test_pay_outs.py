@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 
 from db import engine, payments, reversals
@@ -125,6 +126,40 @@ async def test_what_could_never_be_sent_fails_in_the_end_and_is_no_case(house: H
     after = await followed(house, reversal, until=GIVE_UP + timedelta(days=2))
     assert after.status is ReversalStatus.FAILED
     assert await house.cases(payment) == []
+
+
+async def said(house: House, reversal: Reversal, grade: Grade, finding: Finding) -> ReversalStatus:
+    evidence = Evidence(grade=grade, source="test", finding=finding)
+    return (await pay_outs.settle(house.context, reversal.id, evidence)).status
+
+
+async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_file(
+    house: House,
+) -> None:
+    payment = await a_success(house)
+    house.gateway.refunds = Finding.DECLINED
+    reversal = await refunded(house, payment)
+    for grade, finding in [
+        (Grade.E2, Finding.PAID), (Grade.E4, Finding.PAID), (Grade.E3, Finding.DECLINED)
+    ]:  # fmt: skip
+        assert await said(house, reversal, grade, finding) is ReversalStatus.FAILED
+    assert await balance(payment, "customer_receivable") == payment.amount
+    for _ in range(2):
+        assert await said(house, reversal, Grade.E3, Finding.PAID) is ReversalStatus.DONE
+        assert await balance(payment, "gateway_clearing:vnpay") == 0
+    assert await house.is_free(payment)
+    with pytest.raises(asyncpg.RaiseError, match="DONE is never left"):
+        await engine.execute("update reversal set status = 'FAILED' where id = $1", reversal.id)
+
+
+async def test_a_refund_that_no_gateway_was_asked_for_is_not_corrected(house: House) -> None:
+    payment = await a_success(house)
+    house.gateway.refunds = Finding.NOT_SENT
+    reversal = await refunded(house, payment)
+    await followed(house, reversal, until=GIVE_UP + timedelta(days=2))
+    assert await said(house, reversal, Grade.E3, Finding.PAID) is ReversalStatus.FAILED
+    with pytest.raises(asyncpg.RaiseError, match="FAILED is never left"):
+        await engine.execute("update reversal set status = 'DONE' where id = $1", reversal.id)
 
 
 async def test_a_refund_that_stays_unknown_for_a_week_is_one_case_for_people(house: House) -> None:

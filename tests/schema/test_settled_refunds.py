@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import orjson
 import pytest
 
+from domain.evidence import Evidence, Finding, Grade
+from domain.reversals import ReversalStatus
+from resolvers import pay_outs
+from schema.verify import verify
+from tests.schema.deciding import is_free
 from tests.schema.settling import Desk, changed
 from tests.schema.undoing import by_gateway, look, postings, refund
 
@@ -61,6 +68,54 @@ def test_a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file(
     assert desk.cases(paid) == []
 
 
+def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
+    """Return the refund of all of it that was declined, for all we know; its gateway has *made* it, or not."""
+    with desk.sandbox.broken("vnpay", "reset", after_processing=made):
+        reversal = refund(desk.api, paid)["reversal"]
+    said = Evidence(grade=Grade.E2, source="test", finding=Finding.DECLINED)
+    after = desk.api.run(pay_outs.settle(desk.api.context, reversal["id"], said))
+    assert after.status is ReversalStatus.FAILED
+    assert not is_free(desk.api, paid)
+    return reversal["id"]
+
+
+def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateways_file(
+    desk: Desk,
+) -> None:
+    paid = by_gateway(desk.api, desk.sandbox)
+    reversal_id = failed(desk, paid, made=True)
+    assert settled(desk, paid) == [("PAYMENT", "MATCHED"), ("REFUND", "MATCHED")]
+    (reversal,) = look(desk.api, paid)["reversals"]
+    assert (reversal["status"], reversal["failureMessage"]) == ("DONE", None)
+    assert postings(desk.api, paid)[2:] == [
+        ("customer_receivable", "refunds_payable", paid["amount"]),
+        ("refunds_payable", "gateway_clearing:vnpay", paid["amount"]),
+    ]
+    assert desk.cases(paid) == []
+    no = refund(desk.api, paid)["errors"]
+    assert [one["code"] for one in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
+    told = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
+    assert len(desk.api.rows(told, orjson.dumps({"subject": reversal_id}))) == 1
+    assert is_free(desk.api, paid)
+
+
+def test_a_refund_that_was_made_after_all_and_given_back_again_since_is_for_people(
+    desk: Desk,
+) -> None:
+    paid = by_gateway(desk.api, desk.sandbox)
+    reversal_id = failed(desk, paid, made=False)
+    assert refund(desk.api, paid)["reversal"]["status"] == "DONE"
+    payment, back = of(desk, paid)
+    twice = changed(back, gateway_id="77")
+    assert settled(desk, paid, payment, back, twice) == [
+        ("REFUND", "THEIRS_ONLY"), ("PAYMENT", "MATCHED"), ("REFUND", "MATCHED"),
+    ]  # fmt: skip
+    (case,) = desk.api.rows("select reversal from money_case where payment = $1", paid["id"])
+    assert case["reversal"] == reversal_id
+    statuses = {one["id"]: one["status"] for one in look(desk.api, paid)["reversals"]}
+    assert (statuses.pop(reversal_id), *statuses.values()) == ("FAILED", "DONE")
+
+
 def test_a_refund_that_no_file_names_is_ours_only_until_one_does(desk: Desk) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
     reversal = refund(desk.api, paid)["reversal"]
@@ -90,3 +145,10 @@ def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
         ("REFUND", "AMOUNT_DIFFERS"), ("PAYMENT", "MATCHED"),
     ]  # fmt: skip
     assert desk.cases(paid) == ["SETTLEMENT"]
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    told: list[str] = []
+    holds = asyncio.run(verify(desk.api.settings, signatures=True, as_json=False, say=told.append))
+    assert holds, "\n".join(told)
