@@ -55,7 +55,7 @@ class FptPay:
         self.world = world
         self.charges = world.charges
         self.people = world.people
-        self.secret = world.settings.fpt_pay.secret.get_secret_value()
+        self.secrets = world.settings.fpt_pay.secrets
         self.scale = world.settings.sandbox.time_scale
 
     def app(self) -> Starlette:
@@ -88,7 +88,7 @@ class FptPay:
 
     def _for_merchant(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
-            if not same(_bearer(request), self.secret):
+            if not any(same(_bearer(request), one.decode()) for one in self.secrets):
                 raise Refused(401, "UNAUTHENTICATED", "this is not the merchant's secret")
             return await endpoint(request)
 
@@ -233,7 +233,7 @@ class FptPay:
     def letter(self, fields: Json, *, forged: bool) -> Letter:
         body = json.dumps(fields["event"]).encode()
         moment = str(int(clock.now()))
-        secret = secrets.token_bytes(32) if forged else self.secret.encode()
+        secret = secrets.token_bytes(32) if forged else self.secrets[0]
         proof = hmac.new(secret, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
         return Letter(
             method="POST",

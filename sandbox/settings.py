@@ -36,6 +36,11 @@ class SMS(BaseModel):
 class FptPay(BaseModel):
     secret: SecretStr = SecretStr("sandbox-fpt-pay-secret")
 
+    @property
+    def secrets(self) -> list[bytes]:
+        """What the merchant may say to be known; the first signs what we send."""
+        return _each(self.secret)
+
 
 class VNPay(BaseModel):
     tmn_code: str = "MOBINET1"

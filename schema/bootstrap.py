@@ -92,7 +92,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                     ),
                     FPTPay(
                         opened(_gateway("fpt_pay", settings.fpt_pay.url)),
-                        secrets=[settings.fpt_pay.secret.get_secret_value()],
+                        secrets=[one.get_secret_value() for one in settings.fpt_pay.secret],
                     ),
                     BankTransfer(
                         bin=settings.bank.bin,

@@ -35,7 +35,8 @@ class InternalSystem(Section):
 
 class FptPay(Section):
     url: Address
-    secret: Secret
+    secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
+    """The first says who we are; both verify, while the secret is being changed."""
 
 
 class Vnpay(Section):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import hmac
 import io
 import os
 import signal
@@ -169,6 +171,25 @@ def test_two_hash_secrets_are_taken_and_the_first_signs(merchant: Merchant, tmp_
 
     fields = dict(merchant.wait_for(1)[0].query)
     assert fields.pop("vnp_SecureHash") == sha512("newer", query_of(fields))
+
+
+def test_two_secrets_of_the_wallet_are_taken_and_the_first_signs(
+    merchant: Merchant, tmp_path: Path
+) -> None:
+    both = {"secret": "newer, sandbox-fpt-pay-secret"}
+    served = Served(build(settings(merchant, tmp_path, fpt_pay=both)))
+    with httpx.Client(base_url=served.url, trust_env=False) as client:
+        wallet = FptPay(client, merchant.url)
+        wallet.init("R1")
+        asked = [wallet.inquire("R1", secret) for secret in ("newer", "sandbox-fpt-pay-secret")]
+        assert [answer.status_code for answer in asked] == [200, 200]
+        assert wallet.inquire("R1", both["secret"]).status_code == 401
+        client.post("/_sandbox/pay", json={"reference": "R1"})
+    served.stop()
+    told = merchant.wait_for(1)[0]
+    moment, proof = told.headers["x-fptpay-signature"].removeprefix("t=").split(",v1=")
+    signed = moment.encode() + b"." + told.body
+    assert hmac.new(b"newer", signed, hashlib.sha256).hexdigest() == proof
 
 
 def test_the_program_starts_fast_survives_a_kill_and_stops_when_told(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ PRODUCTION = {
         for name in ("REVENUE", "CUSTOMER", "STAFF", "DEBT", "HIFPT", "SMS")
     },
     "FPT_PAY__URL": "https://pay.internal",
-    "FPT_PAY__SECRET": "real-fpt-pay",
+    "FPT_PAY__SECRET": "new-fpt-pay,old-fpt-pay",
     "VNPAY__URL": "https://vnpay.example",
     "VNPAY__TMN_CODE": "FPTTEL01",
     "VNPAY__HASH_SECRET": "new-hash,old-hash",
@@ -118,6 +118,8 @@ def test_production_starts_when_all_is_set(set_to):
         "new-hash",
         "old-hash",
     ]
+    wallet = [each.get_secret_value() for each in settings.fpt_pay.secret]
+    assert wallet == ["new-fpt-pay", "old-fpt-pay"]
     assert settings.keys.encryption.get_secret_value() == b"k" * 32
     assert settings.routes == {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
     assert not Path(".data").exists()
