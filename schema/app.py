@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from resolvers import watching
@@ -20,7 +21,7 @@ from schema.graphql_http import GraphQLEndpoint
 from schema.graphql_ws import GraphQLSockets
 from schema.health import healthz, metrics, readyz
 from schema.receipts import receipt
-from schema.rest import pay_order
+from schema.rest import nothing_here, pay_order
 from schema.root import schema
 from schema.settings import Settings, load
 from schema.webhooks import webhook
@@ -64,6 +65,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     return Starlette(
         lifespan=lifespan,
+        exception_handlers={HTTPException: nothing_here},
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),

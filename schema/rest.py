@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -21,6 +22,7 @@ from resolvers.context import Context
 from schema.api_errors import TEXTS, ApiError
 from schema.card_numbers import check_no_card_number
 from schema.common import translate
+from schema.graphql_http import language_of
 from schema.identity import http_context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -101,6 +103,23 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
         "payment_url": payment.payment_url,
         "confirmation_link": context.confirmation_link(payment.receipt_token),
     }
+
+
+async def nothing_here(request: Request, error: Exception) -> Response:
+    """Answer for a path that we do not have, or not by this method, as every error over HTTP."""
+    assert isinstance(error, HTTPException)
+    code, (vi, en) = "NOT_FOUND", TEXTS["NOT_FOUND"]
+    if allowed := (error.headers or {}).get("Allow"):
+        code = "BAD_USER_INPUT"
+        vi = f"Địa chỉ này không nhận {request.method}. Hãy dùng: {allowed}."
+        en = f"{request.method} is not possible here. Use one of: {allowed}."
+    message = en if language_of(request.headers) == "en" else vi
+    return Response(
+        orjson.dumps({"error": {"code": code, "message": message}}),
+        error.status_code,
+        media_type="application/json",
+        headers=error.headers,
+    )
 
 
 def _order(body: dict[str, Any]) -> tuple[str, int, PaymentMethod]:

@@ -82,3 +82,20 @@ def test_only_a_merchant_sells(
 ) -> None:
     answer = post(api, who(api), {"order_id": "A1", "amount": 1000, "method": "vnpay_qr"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code", "vietnamese", "english"),
+    [
+        ("GET", "/nowhere", 404, "NOT_FOUND", "Không tìm thấy dữ liệu.", "Not found."),
+        ("PUT", "/payments", 405, "BAD_USER_INPUT", "Hãy dùng: POST.", "Use one of: POST."),
+    ],
+)
+def test_a_path_or_a_method_that_we_do_not_have_is_said_as_every_error_is(
+    api: Api, method: str, path: str, status: int, code: str, vietnamese: str, english: str
+) -> None:
+    for language, words in (("vi", vietnamese), ("en", english)):
+        answer = api.http.request(method, path, headers={"accept-language": language})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.json()["error"]["message"].endswith(words)
+    assert answer.headers.get("allow") == ("POST" if status == 405 else None)
