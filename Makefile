@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test gateways crash soak bench demo picture check schema test-external lock clean
+.PHONY: help run test gateways peers crash soak bench demo picture check schema test-external lock clean
 
 # What Python has compiled once it need not compile at each start: `make run` takes half as long with it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -30,6 +30,11 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 GATEWAYS := tests/schema/test_gateway_calls.py tests/integrations
 gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
+
+# Others' spelling of the protocols; without npm, or where it finds no registry, those that it has are all that are asked.
+peers: $(INSTALLED)  ## Ask others who speak the gateways' protocols whether they agree: localstripe, and npm's vnpay
+	@cd tests/peers/vnpay && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || echo "npm could not fetch vnpay: it is not asked."
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q tests/integrations/test_vnpay_peer.py tests/integrations/test_localstripe.py $(ARGS)
 
 crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every pair, and see that no money is lost
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL PROOF=all $(BIN)/pytest -s tests/crash tests/races $(ARGS)
@@ -63,7 +68,7 @@ lock: $(INSTALLED)  ## Choose versions of what we depend on; `make lock ARGS=--u
 	$(COMPILE) -c requirements/dev.lock requirements/installer.in -o requirements/installer.lock
 
 clean:  ## Remove the environment and the data
-	rm -rf .venv .data
+	rm -rf .venv .data tests/peers/*/node_modules
 
 # The lock is whole, so nothing is to be resolved.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps
