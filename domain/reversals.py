@@ -51,6 +51,7 @@ class ReversalStatus(StrEnum):
 
 UNSETTLED = frozenset({ReversalStatus.PENDING, ReversalStatus.UNKNOWN})
 NEW = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
+OFFICE = "office"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,11 @@ class Reversal:
     def asked(self) -> Money:
         """What its gateway is asked to give back."""
         return self.share or self.money
+
+    def by_the_office(self) -> Reversal:
+        """Return the reversal without the names of those who decided it."""
+        approved_by = None if self.approved_by is None else OFFICE
+        return replace(self, requested_by=OFFICE, approved_by=approved_by)
 
     def begun(self, now: datetime, *, approved_by: str | None = None) -> Reversal:
         """Return the reversal carried out: asked for where a gateway pays it out, else DONE."""

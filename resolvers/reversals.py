@@ -30,7 +30,7 @@ from domain.reversals import (
     decided_alone,
 )
 from domain.shares import share_of
-from domain.staff import Actor, Operation, check
+from domain.staff import Actor, Operation, Role, check
 from resolvers import pay_outs
 from resolvers.announcements import announce
 from resolvers.audit import command
@@ -98,10 +98,18 @@ async def refund(
 
 
 async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list[Reversal]]:
-    """Return the reversals of each payment, which the asker was shown, the oldest first."""
-    check(context.actor, Operation.READ_PAYMENT)
+    """
+    Return the reversals of each payment, which the asker was shown, the oldest first.
+
+    A merchant is told that the office did it, not who of us.
+    """
+    actor = check(context.actor, Operation.READ_PAYMENT)
     found = await reversals.of_payments(payment_ids)
-    return [found.get(payment_id, []) for payment_id in payment_ids]
+    stranger = actor.role is Role.MERCHANT
+    return [
+        [one.by_the_office() if stranger else one for one in found.get(payment_id, [])]
+        for payment_id in payment_ids
+    ]
 
 
 # ── for whoever decides, inside their transaction ────────────────────────────────────────────────

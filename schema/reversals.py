@@ -21,7 +21,8 @@ strawberry.enum(
 
 @shows(
     reversals.Reversal,
-    description="A void of cash or a refund: a success is undone by no other way.",
+    description="A void of cash or a refund: a success is undone by no other way. A merchant reads `office` for"
+    " who decided it.",
 )
 class Reversal:
     id: strawberry.ID

@@ -19,7 +19,7 @@ from tests.schema.test_cases import of
 from tests.schema.test_orders import created, merchant_token, paying
 from tests.schema.test_rulings import paid_little, suspected, suspected_and_paid
 from tests.schema.test_webhooks import call, ipn, signed, state
-from tests.schema.undoing import by_gateway, handed_in, look, refund, void
+from tests.schema.undoing import HISTORY, by_gateway, handed_in, look, refund, void
 
 pytest_plugins = ["tests.house"]
 Payment = dict[str, Any]
@@ -271,6 +271,25 @@ def test_what_is_for_two_is_not_given_back_by_one_in_parts(api: Api, sandbox: Sa
     assert parts == ["DONE", "DONE", "AWAITING_APPROVAL"]
     assert say(api, of(api, paid), "APPLY", "FI002")["errors"] == []
     assert sum(refunds(api, sandbox, paid)) == 7_500_000
+
+
+def test_a_merchant_is_told_that_the_office_gave_back_and_not_who_of_us(
+    api: Api, sandbox: Sandbox
+) -> None:
+    shop = merchant_token(api)
+    paid = paying(api, shop, created(api, shop, amount=9_000_000)["order"])["payment"]
+    sandbox.pay(reference=paid["gatewayReference"])
+    until(lambda: look(api, paid)["status"] == "SUCCESS", why="the webhook did not pay it")
+
+    def names(token: str) -> list[str | None]:
+        (one,) = api.get(HISTORY, {"id": paid["id"]}, token=token)["reversals"]
+        return [one["requestedBy"], one["approvedBy"]]
+
+    refund(api, paid, by="FI001")
+    assert names(shop) == ["office", None]
+    say(api, of(api, paid), "APPLY", "FI002")
+    assert names(shop) == ["office", "office"]
+    assert names(api.token("AD001")) == ["FI001", "FI002"]
 
 
 @both_languages
