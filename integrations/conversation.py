@@ -40,6 +40,17 @@ async def begun(gateway: GatewayName, source: str, question: Awaitable[Evidence]
         return unknown(source)
 
 
+def unheard(gateway: GatewayName, source: str, code: str) -> Evidence:
+    """Return that a gateway began nothing for what is ours to mend, by its *code*: no payer is at fault."""
+    _log.error("gateway_refuses_us", gateway=gateway, source=source, code=code)
+    failure = Failure(
+        code="GATEWAY_UNAVAILABLE",
+        message="Cổng thanh toán không nhận yêu cầu của hệ thống. Chưa có khoản tiền nào bị trừ;"
+        " hãy dùng phương thức khác.",
+    )
+    return Evidence(grade=Grade.E2, source=source, finding=Finding.DECLINED, failure=failure)
+
+
 async def asked(source: str, question: Awaitable[Evidence]) -> Evidence:
     """Return the evidence of a question, which changes nothing: not to have asked is not to know."""
     try:

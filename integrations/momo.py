@@ -20,7 +20,7 @@ from domain.money import Currency
 from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
 from integrations import momo_refunds as refunds
-from integrations.conversation import asked, begun, unknown
+from integrations.conversation import asked, begun, unheard, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.webhooks import json_object
 from integrations.wire import Text, Wire, parse
@@ -243,6 +243,8 @@ class MoMo:
         """
         told = parse(_Created, answer.body)
         if protocol.is_refused(told.resultCode) and told.orderId in {None, attempt.reference}:
+            if protocol.is_ours(told.resultCode):
+                return unheard(self.name, CREATE, str(told.resultCode))
             return _declined(protocol.failure(told.resultCode))
         if not answer.ok or told.resultCode != 0:
             raise Unreadable(f"status {answer.status}, code {told.resultCode}")

@@ -61,11 +61,12 @@ _DECLINED = frozenset({1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026, 4001, 400
 # What `create` refuses for good: nothing was begun. 40, 41 and 43 are said while an earlier request
 # of ours is alive, and 98 and 99 say nothing about whether the order can be paid.
 _REFUSED = _DECLINED | {10, 11, 12, 13, 20, 21, 22, 45, 47, 2019}
+# Of these: their maintenance, our account, key or form. No customer can mend it.
+_OURS = frozenset({10, 11, 12, 13, 20, 45, 2019})
 # What `refund` refuses for good. 40 and 41 say that MoMo has our request already, 43, 98 and 99 nothing at all.
 _REFUND_REFUSED = frozenset({10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088})
 
 _SENTENCES = {
-    10: "MoMo đang bảo trì. Hãy dùng phương thức khác.",
     21: "MoMo không nhận số tiền này. Hãy dùng phương thức khác.",
     22: "MoMo chỉ nhận từ 1.000 đến 50.000.000 đồng mỗi lần. Hãy dùng phương thức khác.",
     1001: "Ví MoMo của khách hàng không đủ số dư.",
@@ -114,6 +115,11 @@ def money(amount: Any) -> Money | None:
 def is_refused(code: int) -> bool:
     """Return whether `create` says that nothing was begun."""
     return code in _REFUSED
+
+
+def is_ours(code: int) -> bool:
+    """Return whether `create` was refused for what is not the customer's to mend."""
+    return code in _OURS
 
 
 def finding(code: int) -> Finding:

@@ -23,7 +23,7 @@ from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.reversals import Reversal
 from integrations import stripe_refunds as refunds
-from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unanswered, Unreadable, Upstream
 from integrations.stripe_objects import Event, Intent, Listed, Refusal, Refused, Session
 from integrations.webhooks import check_timed_signature, json_object
@@ -40,6 +40,8 @@ _SHORTEST_PAGE = timedelta(minutes=31)
 # What was asked for was made within this time of it, by their clock.
 _AROUND = timedelta(minutes=2)
 _MOST_PAGES = 10
+# Our key, or our pace: what is answered so was not begun, and no card is at fault.
+_OF_US = frozenset({401, 403, 429})
 
 M = TypeVar("M", Session, Intent)
 W = TypeVar("W", bound=Wire)
@@ -282,6 +284,8 @@ def _declined(answer: Answer) -> Evidence:
     no = rejected(answer)
     if not is_definite(no.status):
         raise Unreadable(f"status {no.status}")
+    if no.status in _OF_US:
+        return unheard(GatewayName.STRIPE, CREATE, f"HTTP_{no.status}")
     refusal = parse(Refused, answer.body).error
     if refusal.type == "idempotency_error":  # something else lives under our reference
         raise Unreadable("the key was used for something else")

@@ -17,7 +17,7 @@ from domain.reversals import Reversal
 from integrations import vnpay_protocol as protocol
 from integrations import vnpay_refunds as refunds
 from integrations import vnpay_requests as requests
-from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.webhooks import form, header, json_object, text_body
 from integrations.wire import Wire, expect, rejected
@@ -44,9 +44,9 @@ _NEEDED = (
     "vnp_TransactionStatus",
 )
 _USED_TODAY = "94"  # an earlier genqr under our reference was accepted
-# What genqr refuses for good: our terminal, a field, the amount, the expiry, the signature. Any other
+# What genqr refuses for good: our terminal, a field, the signature; the expiry, the amount. Any other
 # code, 99 above all, says nothing about whether the reference can still be paid.
-_REFUSED = frozenset({"02", "03", "11", "93", "97"})
+_OURS, _REFUSED = frozenset({"02", "03", "97"}), frozenset({"11", "93"})
 
 
 class _GenQr(Wire):
@@ -274,6 +274,8 @@ def _read_genqr(answer: Answer) -> Evidence:
     told = expect(_GenQr, answer)
     if told.code == _USED_TODAY:
         raise Unreadable("the reference was used before")
+    if told.code in _OURS:
+        return unheard(GatewayName.VNPAY, GENQR, told.code)
     if told.code in _REFUSED:
         return _declined(protocol.failure(told.code))
     if told.code != "00":

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from domain.attempts import Failure
 from domain.evidence import Evidence, Finding, Grade
@@ -12,8 +13,17 @@ from domain.methods import GatewayName
 from integrations.conversation import asked, begun
 from integrations.http import Upstream
 from schema.payments import qr_image
-from tests.integrations.counterpart import Counterpart, says
-from tests.integrations.dialects import NOW, ORDER, FPTPayDialect, VNPayDialect, attempt
+from tests.integrations.counterpart import Act, Counterpart, says
+from tests.integrations.dialects import (
+    NOW,
+    ORDER,
+    Dialect,
+    FPTPayDialect,
+    VNPayDialect,
+    attempt,
+)
+from tests.integrations.momo_dialect import MoMoDialect
+from tests.integrations.stripe_dialect import StripeDialect
 
 SAID = Evidence(
     grade=Grade.E2,
@@ -75,3 +85,40 @@ async def test_a_qr_of_vnpay_that_nobody_can_show_is_no_answer(
     counterpart.will(says({"code": "00", "message": "Success", "qrcontent": payload}))
     told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
     assert told.finding is Finding.UNKNOWN
+
+
+AT_FAULT = [
+    (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 401)),
+    (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 403)),
+    (StripeDialect(), says({"error": {"type": "invalid_request_error", "code": "rate_limit"}}, 429)),
+    *[(MoMoDialect(), says({"resultCode": code, "message": ""}, 400)) for code in (10, 11, 12, 13, 20)],
+    *[
+        (VNPayDialect(), says({"code": code, "message": "", "qrcontent": ""}))
+        for code in ("02", "03", "97")
+    ],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("dialect", "act"), AT_FAULT)
+async def test_what_is_ours_to_mend_is_not_put_down_to_the_customer(
+    http: Upstream, counterpart: Counterpart, dialect: Dialect, act: Act
+) -> None:
+    """Nothing was begun; whoever stands at the door is told to use something else, and we are told why."""
+    counterpart.will(act)
+    with capture_logs() as logs:
+        told = await dialect.gateway(http).start(attempt(dialect.name), ORDER, now=NOW)
+    assert (told.finding, told.grade) == (Finding.DECLINED, Grade.E2)
+    assert told.failure
+    assert told.failure.code == "GATEWAY_UNAVAILABLE"
+    assert [line["log_level"] for line in logs if line["event"] == "gateway_refuses_us"] == [
+        "error"
+    ]
+
+
+async def test_an_amount_that_a_gateway_does_not_take_is_said_as_such(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"code": "93", "message": "", "qrcontent": ""}))
+    told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
+    assert told.failure
+    assert (told.finding, told.failure.code) == (Finding.DECLINED, "93")
