@@ -67,8 +67,8 @@ def check_items(items: Sequence[Item]) -> None:
         if (item.type, item.id) in seen:
             raise InvalidInput(
                 field=f"items.{position}.id",
-                problem_vi=f"{item.id} bị lặp lại.",
-                problem_en=f"{item.id} is repeated.",
+                problem_vi=f"{item.id} bị lặp lại. Hãy chỉ gửi một lần.",
+                problem_en=f"{item.id} is repeated. Send it once.",
             )
         seen.add((item.type, item.id))
 

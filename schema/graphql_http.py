@@ -146,7 +146,7 @@ def _json(text: str | bytes) -> object:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        raise malformed("Nội dung không phải JSON hợp lệ.", "This is no valid JSON.") from None
+        raise malformed("Nội dung không phải JSON hợp lệ.", "The body is no valid JSON.") from None
 
 
 def _media(accept: str) -> str | None:

@@ -43,6 +43,9 @@ def test_items_that_make_no_sense_are_refused_where_they_stand(
     with pytest.raises(InvalidInput) as refused:
         check_items(items)
     assert refused.value.field == field
+    words = {"en": ("must", "needs", "Send it once"), "vi": ("phải", "cần", "Hãy")}
+    for language in words:  # what to do about it
+        assert any(word in refused.value.say(language) for word in words[language])
 
 
 @pytest.mark.parametrize(
