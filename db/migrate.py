@@ -38,7 +38,7 @@ async def check(url: str) -> None:
         try:
             if missing := await pending():
                 raise NotReady(
-                    f"The database lacks {len(missing)} migrations: run `mobinet migrate`."
+                    f"The database lacks migrations ({len(missing)}): run `mobinet migrate`."
                 )
             await engine.act_as_the_application()
         finally:

@@ -158,7 +158,9 @@ def schema() -> None:
 @app.command()
 def settle(
     gateway: Annotated[str, typer.Argument(help="vnpay, fpt_pay or bank.")],
-    file: Annotated[Path, typer.Argument(help="CSV, as the gateway wrote it.")],
+    file: Annotated[
+        Path, typer.Argument(help="CSV, as the gateway wrote it.", exists=True, dir_okay=False)
+    ],
     date: Annotated[
         datetime | None,
         typer.Option(formats=["%Y-%m-%d"], help="A day that it covers even without a line of it."),

@@ -35,5 +35,10 @@ def told(done: Settled) -> str:
         if done.results.get(result)
     )
     known = f"; {done.known} known from earlier files" if done.known else ""
-    cases = f"; {done.cases} cases opened" if done.cases else ""
-    return f"{done.file}: {done.lines} lines: {counts or 'nothing new'}{known}{cases}."
+    cases = f"; {_counted(done.cases, 'case')} opened" if done.cases else ""
+    lines = _counted(done.lines, "line")
+    return f"{done.file}: {lines}: {counts or 'nothing new'}{known}{cases}."
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 AWAY = "postgresql://nobody:hidden@127.0.0.1:1/nowhere"
-COMMANDS = [["serve"], ["work"], ["verify"], ["settle", "vnpay", "file.csv"]]
+COMMANDS = [["serve"], ["work"], ["verify"], ["settle", "vnpay", __file__]]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
 
 

@@ -166,7 +166,7 @@ def test_the_command_imports_and_says_what_it_did(alone: Desk, command: Any) -> 
     path.write_text(f"{HEADER}\n{alone.line(qr)}\n")
     done = command("vnpay", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "today.csv: 1 lines: 1 matched."
+    assert done.stdout.splitlines()[-1] == "today.csv: 1 line: 1 matched."
     again = command("vnpay", str(path))
     assert again.returncode == 0
     assert "Nothing has changed" in again.stdout
@@ -175,4 +175,6 @@ def test_the_command_imports_and_says_what_it_did(alone: Desk, command: Any) -> 
     assert bad.returncode == 1
     assert bad.stderr.startswith("today.csv: line 1: the header must be")
     assert command("nobody", str(path)).returncode == 1
-    assert command("vnpay", str(alone.folder / "none.csv")).returncode == 1
+    missing = command("vnpay", str(alone.folder / "none.csv"))
+    assert missing.returncode == 2
+    assert "does not exist" in missing.stderr
