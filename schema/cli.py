@@ -157,7 +157,7 @@ def schema() -> None:
 
 @app.command()
 def settle(
-    gateway: Annotated[str, typer.Argument(help="vnpay, fpt_pay or bank.")],
+    gateway: Annotated[str, typer.Argument(help="vnpay, fpt_pay, bank, momo, stripe or paypal.")],
     file: Annotated[
         Path, typer.Argument(help="CSV, as the gateway wrote it.", exists=True, dir_okay=False)
     ],
