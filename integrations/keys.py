@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -52,20 +52,40 @@ class SigningKey:
 
 
 class KeyRing:
-    """Keys of one use: the first signs, all verify, so that one can follow another."""
+    """
+    Keys of one use: the first signs, all verify, so that one can follow another.
 
-    def __init__(self, pems: Sequence[str]) -> None:
+    *again* gives the keys anew where they have changed, else None. It is asked before each use: whoever
+    serves takes up a new key by itself, and knows one that another has begun to sign with.
+    """
+
+    def __init__(
+        self, pems: Sequence[str], *, again: Callable[[], Sequence[str] | None] | None = None
+    ) -> None:
         """Raise ValueError where one of *pems* holds no Ed25519 private key."""
-        assert pems, "a key ring holds a key"
-        self._keys = {key.id: key for key in map(SigningKey, pems)}
-        self.signing = next(iter(self._keys.values()))
+        self._keys = _by_id(pems)
+        self._again = again
+
+    @property
+    def signing(self) -> SigningKey:
+        return next(iter(self._now().values()))
 
     def find(self, key_id: str) -> SigningKey | None:
-        return self._keys.get(key_id)
+        return self._now().get(key_id)
 
     @property
     def jwks(self) -> list[dict[str, str]]:
-        return [key.jwk for key in self._keys.values()]
+        return [key.jwk for key in self._now().values()]
+
+    def _now(self) -> dict[str, SigningKey]:
+        if self._again is not None and (pems := self._again()) is not None:
+            self._keys = _by_id(pems)
+        return self._keys
+
+
+def _by_id(pems: Sequence[str]) -> dict[str, SigningKey]:
+    assert pems, "a key ring holds a key"
+    return {key.id: key for key in map(SigningKey, pems)}
 
 
 class VaultError(Exception):

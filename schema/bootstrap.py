@@ -17,7 +17,7 @@ from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.hifpt import HiFPT
 from integrations.http import Upstream
-from integrations.keys import KeyRing, Vault, derived
+from integrations.keys import Vault, derived
 from integrations.momo import MoMo
 from integrations.paypal import PayPal
 from integrations.paypal_access import Access
@@ -32,6 +32,7 @@ from resolvers.asking import ASKING_SECONDS
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
+from schema.key_files import ring
 from schema.paypal_settings import PayPal as PayPalSettings
 from schema.setting_sections import Hifpt, InternalSystem
 from schema.setting_sections import Sms as SmsSettings
@@ -135,15 +136,11 @@ async def _connected(channel: RedisBroadcast) -> AsyncGenerator[RedisBroadcast]:
 
 
 def keys_of(settings: Settings) -> Keys:
+    # The made key signs receipts where none is given, and verifies what it signed once one is.
+    made = derived(settings.keys.encryption.get_secret_value(), "receipts")
     return Keys(
-        tokens=KeyRing([one.get_secret_value() for one in settings.keys.signing]),
-        # The made key signs where none is given, and verifies what it signed once one is.
-        receipts=KeyRing(
-            [
-                *(one.get_secret_value() for one in settings.keys.receipts),
-                derived(settings.keys.encryption.get_secret_value(), "receipts"),
-            ]
-        ),
+        tokens=ring(settings, "SIGNING", settings.keys.signing),
+        receipts=ring(settings, "RECEIPTS", settings.keys.receipts, made),
         vault=Vault(settings.keys.encryption.get_secret_value()),
     )
 

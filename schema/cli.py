@@ -138,13 +138,16 @@ def verify(
 @keys.command()
 def rotate() -> None:
     """A new signing key of each kind; the old ones stay valid for verification."""
+    from schema import logs
     from schema.key_rotation import CannotRotate, rotate
 
-    try:
-        for line in rotate(load()):
-            print(line)
-    except CannotRotate as error:
-        sys.exit(f"{error}")
+    with _servers() as settings:
+        _check_database(settings)  # where it can't be written down, no key is changed
+        logs.configure(settings.env)
+        try:
+            asyncio.run(rotate(settings, print))
+        except CannotRotate as error:
+            sys.exit(f"{error}")
 
 
 @app.command()

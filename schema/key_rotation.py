@@ -1,53 +1,71 @@
-"""A new signing key before the old ones: it signs from the next start on, they go on verifying."""
+"""A new signing key before the old ones: it signs from now on, they go on verifying."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+from domain.staff import Actor, Role
+from integrations.keys import SigningKey
+from resolvers import keys
 from schema import development_keys
+from schema.bootstrap import running
+from schema.key_files import MADE, file_of, variable
 from schema.settings import Settings
 
-_AFTER = "Restart the API and the worker, one process after the other; `make run` does on its next start."
+OPERATOR = Actor(id="keys", name="mobinet keys rotate", role=Role.SERVICE)
+_AFTER = "Whoever serves takes it up by itself; on another machine once its own file has it."
 
 
 class CannotRotate(Exception):
     """The text says why, and what to do instead."""
 
 
-def rotate(settings: Settings) -> Iterator[str]:
-    """Put a new key first in the file of each kind, and yield what was done. Raises CannotRotate."""
-    for name, default in (
-        ("SIGNING", development_keys.signing),
-        ("RECEIPTS", development_keys.receipts),
-    ):
-        variable = f"MOBINET_KEYS__{name}"
-        given = os.environ.get(variable)
-        if given is None and settings.env == "production":
-            raise CannotRotate(
-                f"{variable} is not set, and its key is made of the encryption key. Set it to a file with a new key"
-                " (`openssl genpkey -algorithm ed25519`); what the made one signed goes on to verify."
-            )
-        if given is not None and "-----BEGIN" in given:
-            raise CannotRotate(
-                f"{variable} holds the key itself. Put a new one (`openssl genpkey -algorithm ed25519`) before it in"
-                " the variable, keep the old one behind it, and restart the API and the worker."
-            )
-        path = default(settings.data_dir) if given is None else Path(given)
-        try:
-            count = _put_first(path, development_keys.new_ed25519().decode())
-        except OSError as error:
-            raise CannotRotate(
-                f"{path} cannot be written ({error.strerror}). Where a secret store keeps it, put a new key first there."
-            ) from error
-        yield f"{variable}: a new key signs, {count} verify ({path})"
-    yield _AFTER
+async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
+    """
+    Put a new key first in the file of each kind, write it down in the audit trail, and say what was done.
+
+    Raises CannotRotate.
+    """
+    files = {name: _file(settings, name) for name in MADE}
+    async with running(settings, pool_size=2) as context:
+        for name, path in files.items():
+            pem = development_keys.new_ed25519().decode()
+            new = SigningKey(pem)
+            try:
+                await keys.rotate(
+                    context.asked_by(OPERATOR),
+                    name=name,
+                    key_id=new.id,
+                    put=lambda path=path, pem=pem: _put_first(path, pem),
+                )
+            except OSError as error:
+                raise CannotRotate(
+                    f"{path} cannot be written ({error.strerror}). Where a secret store keeps it, put a new key first there."
+                ) from error
+            count = path.read_text().count("-----BEGIN")
+            say(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
+    say(_AFTER)
 
 
-def _put_first(path: Path, new: str) -> int:
-    """Write the file anew in one step; return how many keys it holds."""
+def _file(settings: Settings, name: str) -> Path:
+    if (path := file_of(settings, name)) is not None:
+        return path
+    if os.environ.get(variable(name)) is None:
+        raise CannotRotate(
+            f"{variable(name)} is not set, and its key is made of the encryption key. Set it to a file with a new key"
+            " (`openssl genpkey -algorithm ed25519`); what the made one signed goes on to verify."
+        )
+    raise CannotRotate(
+        f"{variable(name)} holds the key itself. Put a new one (`openssl genpkey -algorithm ed25519`) before it in"
+        " the variable, keep the old one behind it, and restart the API and the worker."
+    )
+
+
+def _put_first(path: Path, new: str) -> None:
+    """Write the file anew in one step."""
     text = f"{new.strip()}\n{path.read_text().strip()}\n"
     handle, draft = tempfile.mkstemp(dir=path.parent)  # 0600
     try:
@@ -58,4 +76,3 @@ def _put_first(path: Path, new: str) -> int:
         Path(draft).replace(path)
     finally:
         Path(draft).unlink(missing_ok=True)
-    return text.count("-----BEGIN")

@@ -83,15 +83,21 @@ def _seconds(value: object) -> object:
     return value
 
 
-def _pems(value: object) -> object:
-    """The text itself or the file that holds it; several blocks while keys are rotated."""
-    if not isinstance(value, str):
-        return value
+def pems(value: str) -> tuple[str, ...]:
+    """
+    Return the keys in the text itself, or in the file that it names; several while they are rotated.
+
+    Raises ValueError.
+    """
     text = _text_or_file(value, "-----BEGIN")
     blocks = re.findall(r"-----BEGIN [^-]+-----.+?-----END [^-]+-----", text, re.DOTALL)
     if not blocks or not all(map(_is_ed25519, blocks)):
         raise ValueError("holds no Ed25519 key: make one with `openssl genpkey -algorithm ed25519`")
     return tuple(f"{block}\n" for block in blocks)
+
+
+def _pems(value: object) -> object:
+    return pems(value) if isinstance(value, str) else value
 
 
 def _is_ed25519(pem: str) -> bool:

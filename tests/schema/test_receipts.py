@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -144,14 +145,19 @@ def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
 
 
 def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_again(
-    api: Api, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    api: Api, paid: dict[str, Any]
 ) -> None:
     before = api.http.get(path(paid), headers=JSON).json()
     another = KeyRing([derived(b"another", "receipts")])
-    monkeypatch.setattr(api.context.keys.receipts, "signing", another.signing)
-    api.rows("update payment set version = version + 1 where id = $1", paid["id"])
-    assert api.http.get(path(paid), headers=JSON).json() == before
-    assert api.http.get(path(api.paid()), headers=JSON).json()["key_id"] == another.signing.id
+    context = api.context
+    api.app.state.context = replace(context, keys=replace(context.keys, receipts=another))
+    try:
+        api.rows("update payment set version = version + 1 where id = $1", paid["id"])
+        assert api.http.get(path(paid), headers=JSON).json() == before
+        by = api.http.get(path(api.paid()), headers=JSON).json()["key_id"]
+    finally:
+        api.app.state.context = context
+    assert by == another.signing.id
 
 
 def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
