@@ -70,10 +70,14 @@ class CreateOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayOrder:
-    """`amount` is the order's own; `return_url` is where the result page sends the payer on to; `card_token` as in ProcessPayment."""
+    """
+    `amount` is the order's own; `return_url` is where the result page sends the payer on to; `card_token`
+    as in ProcessPayment. An order that is named by its `reference` is made where there is none yet.
+    """
 
     idempotency_key: str
-    order_id: str
+    order_id: str | None = None
+    reference: str | None = None
     amount: int
     method: PaymentMethod
     return_url: str | None = None
@@ -83,6 +87,7 @@ class PayOrder:
     def facts(self) -> dict[str, object]:
         return {
             "order": self.order_id,
+            "reference": self.reference,
             "amount": self.amount,
             "method": self.method,
             "return_url": self.return_url,
@@ -92,7 +97,7 @@ class PayOrder:
 
 def check_order(asked: CreateOrder) -> None:
     """Raise InvalidInput where no order can be made of what is asked."""
-    _check_text("reference", asked.reference, shortest=1, longest=LONGEST_REFERENCE)
+    _check_reference(asked.reference)
     _check_text("description", asked.description, shortest=0, longest=LONGEST_DESCRIPTION)
     check_amount(asked.amount)
     if asked.currency is not Currency.VND:
@@ -105,6 +110,8 @@ def check_order(asked: CreateOrder) -> None:
 
 def check_payment(asked: PayOrder) -> None:
     """Raise InvalidInput where no order at all could be paid like this."""
+    if asked.reference is not None:
+        _check_reference(asked.reference)
     check_amount(asked.amount)
     check_token(asked.method, asked.card_token)
     if asked.method in STAFF_MONEY:
@@ -130,6 +137,10 @@ def _is_web_address(text: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+
+
+def _check_reference(reference: str) -> None:
+    _check_text("reference", reference, shortest=1, longest=LONGEST_REFERENCE)
 
 
 def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:

@@ -70,7 +70,7 @@ async def create(context: Context, asked: CreateOrder) -> Created:
 @command(PAY)
 async def pay(context: Context, asked: PayOrder) -> Processed:
     """
-    Open a payment of the whole order.
+    Open a payment of the whole order. One that is made for it is made in the same transaction.
 
     Raises NotFound, AmountMismatch, OrderInPayment, OrderAlreadyPaid and GatewayUnavailable; after a
     refusal nothing has changed. A gateway's silence is no refusal, as in `resolvers.payments`.
@@ -84,7 +84,10 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
     try:
         gateway = await gateways.ready(context, asked.method, order=True)
         assert gateway is not None, "an order is not paid in cash"
-        payment = await _promise(context, actor, asked, print_, gateway)
+        try:
+            payment = await _promise(context, actor, asked, print_, gateway)
+        except orders.ReferenceTaken:  # made since we looked for it
+            payment = await _promise(context, actor, asked, print_, gateway)
     except Refusal:
         # The same key may have won meanwhile, and what is in the way be its own payment.
         if (replayed := await _replayed(context, actor, asked, print_)) is None:
@@ -126,17 +129,7 @@ async def _create(
     known = await orders.by_reference(actor.id, asked.reference)
     if known is not None and known.money != Money(asked.amount, asked.currency):
         raise AmountMismatch(id=known.reference, expected=known.amount, requested=asked.amount)
-    order = known or Order(
-        id=context.ids.record("ORD"),
-        merchant_id=actor.id,
-        merchant_name=actor.name,
-        reference=asked.reference,
-        amount=asked.amount,
-        currency=asked.currency,
-        description=asked.description,
-        status=OrderStatus.OPEN,
-        created_at=now,
-    )
+    order = known or _new(context, actor, asked, now)
     try:
         async with transaction():
             if not await idempotency.claim(
@@ -151,17 +144,31 @@ async def _create(
             ):
                 return None
             if known is None:
-                # Whoever opens a payment is kept among the staff: a merchant's program too.
-                merchant = Staff(staff_id=actor.id, name=actor.name, role=actor.role)
-                await staff.learn(merchant, now)
-                await orders.add(order)
-                await _note(context, order, now)
+                await _keep(context, actor, order, now)
     except orders.ReferenceTaken:
         return None
     return Created(order=order, replayed=known is not None)
 
 
-async def _note(context: Context, order: Order, now: datetime) -> None:
+def _new(context: Context, actor: Actor, asked: CreateOrder, now: datetime) -> Order:
+    return Order(
+        id=context.ids.record("ORD"),
+        merchant_id=actor.id,
+        merchant_name=actor.name,
+        reference=asked.reference,
+        amount=asked.amount,
+        currency=asked.currency,
+        description=asked.description,
+        status=OrderStatus.OPEN,
+        created_at=now,
+    )
+
+
+async def _keep(context: Context, actor: Actor, order: Order, now: datetime) -> None:
+    """Write a new order; in the caller's transaction. Raises ReferenceTaken."""
+    # Whoever opens a payment is kept among the staff: a merchant's program too.
+    await staff.learn(Staff(staff_id=actor.id, name=actor.name, role=actor.role), now)
+    await orders.add(order)
     await trail.record(
         AuditEvent(
             at=now,
@@ -208,7 +215,7 @@ async def _promise(
             answered=False,
         ):
             return None
-        order = visible(await orders.lock(asked.order_id), actor, asked.order_id)
+        order = await _locked(context, actor, asked, now)
         if asked.amount != order.amount:
             raise AmountMismatch(id=order.reference, expected=order.amount, requested=asked.amount)
         await _check_free(order)
@@ -251,6 +258,23 @@ async def _promise(
         await audit.record(context, "create", None, payment, now)
         await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
     return payment
+
+
+async def _locked(context: Context, actor: Actor, asked: PayOrder, now: datetime) -> Order:
+    """Return the order that is to be paid, locked; a new one where its reference is. Raises NotFound, ReferenceTaken."""
+    order_id = asked.order_id or ""
+    if asked.reference is not None:
+        known = await orders.by_reference(actor.id, asked.reference)
+        if known is None:
+            made = CreateOrder(
+                idempotency_key=asked.idempotency_key,
+                reference=asked.reference,
+                amount=asked.amount,
+            )
+            known = _new(context, actor, made, now)
+            await _keep(context, actor, known, now)
+        order_id = known.id
+    return visible(await orders.lock(order_id), actor, order_id)
 
 
 async def _check_free(order: Order) -> None:

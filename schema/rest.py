@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, cast
 
 import orjson
@@ -14,7 +13,7 @@ from starlette.responses import Response
 
 from domain.idempotency import check_key
 from domain.methods import PaymentMethod
-from domain.orders import CreateOrder, PayOrder, check_payment
+from domain.orders import PayOrder
 from domain.refusals import InvalidInput, Refusal, Refused
 from domain.staff import Operation, check
 from resolvers import orders
@@ -85,18 +84,16 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
     reference, amount, method = _order(body)
     asked = PayOrder(
         idempotency_key=check_key(key),
-        order_id="",
+        reference=reference,
         amount=amount,
         method=method,
         return_url=_text(body, "return_url") if "return_url" in body else None,
     )
-    check_payment(asked)  # before an order is made for a payment that can't be
-    order = CreateOrder(idempotency_key=context.ids.secret(), reference=reference, amount=amount)
-    created = await orders.create(context, order)
-    payment = (await orders.pay(context, replace(asked, order_id=created.order.id))).payment
+    payment = (await orders.pay(context, asked)).payment
+    assert payment.order is not None
     return 201, {
         "transaction_id": payment.id,
-        "order_id": created.order.reference,
+        "order_id": payment.order.reference,
         "amount": payment.amount,
         "method": payment.method.lower(),
         "status": payment.status.lower(),

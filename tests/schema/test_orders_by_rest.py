@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 
+from domain.methods import GatewayName
 from tests.house import Api, key
 from tests.schema.test_orders import effects, shop
 
@@ -42,8 +45,43 @@ def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None
     body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
     first, again = post(api, shop, body, **headers), post(api, shop, body, **headers)
     assert first.json() == again.json()
+    before = effects(api)
     other = post(api, shop, body | {"order_id": key()}, **headers)
     assert (other.status_code, other.json()["error"]["code"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert effects(api) == before, "no order either"
+
+
+def test_no_order_is_made_for_a_payment_that_is_refused(
+    api: Api, shop: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The merchant may mend the amount, and send the same reference again."""
+    body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
+    before, known = effects(api), api.context
+    with monkeypatch.context() as patch:
+        patch.setattr(known.gateways[GatewayName.VNPAY], "ready", lambda: False)
+        assert post(api, shop, body).status_code == 503
+    api.app.state.context = replace(known, terms=replace(known.terms, usd_rate=None))
+    try:
+        assert post(api, shop, body | {"method": "paypal"}).status_code == 503
+    finally:
+        api.app.state.context = known
+    assert effects(api) == before
+    paid = post(api, shop, body | {"amount": 95_000})
+    assert (paid.status_code, paid.json()["amount"]) == (201, 95_000)
+
+
+def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
+    api: Api, shop: str
+) -> None:
+    body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: post(api, shop, body), range(12)))
+    (won,) = [one.json() for one in answers if one.status_code == 201]
+    lost = [one for one in answers if one.status_code == 409]
+    assert len(lost) == 11
+    assert {one.json()["error"]["details"]["payment_id"] for one in lost} == {won["transaction_id"]}
+    kept = api.rows("select id from merchant_order where reference = $1", body["order_id"])
+    assert len(kept) == 1
 
 
 @pytest.mark.parametrize(
