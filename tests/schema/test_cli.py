@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from typer.testing import CliRunner, Result
 
-ROOT = Path(__file__).parents[2]
+from schema.cli import app
+
 AWAY = "postgresql://nobody:hidden@127.0.0.1:1/nowhere"
 COMMANDS = [["serve"], ["work"], ["verify"], ["settle", "vnpay", __file__]]
 each_command = pytest.mark.parametrize("command", COMMANDS, ids=lambda words: words[0])
 
 
-def mobinet(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")}
-    env |= {f"MOBINET_{name}": value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-m", "schema.cli", *words],
-        capture_output=True,
-        text=True,
-        env=env | {"PYTHONPATH": str(ROOT)},
-        cwd=settings["DATA_DIR"],
-        timeout=60,
-        check=False,
+def mobinet(*words: str, **settings: str) -> Result:
+    env: dict[str, str | None] = dict.fromkeys(
+        name for name in os.environ if name.startswith("MOBINET_")
     )
+    env |= {f"MOBINET_{name}": value for name, value in settings.items()}
+    return CliRunner().invoke(app, words, env=env)
 
 
 def refused(folder: Path, *words: str, database: str) -> str:
     """Return the one line that the command said as it ended."""
     given = {"DATA_DIR": str(folder), "DATABASE_URL": database, "REDIS_URL": "redis://127.0.0.1:1"}
     done = mobinet(*words, **given)
-    assert done.returncode == 1
-    assert done.stdout == ""
-    [line] = done.stderr.splitlines()
+    assert done.exit_code == 1
+    [line] = done.output.splitlines()
     assert "hidden" not in line
     return line
 
@@ -71,6 +64,6 @@ def test_the_doctor_writes_no_colours_into_a_file(tmp_path: Path) -> None:
     done = mobinet(
         "doctor", DATA_DIR=str(tmp_path), DATABASE_URL=AWAY, REDIS_URL="redis://127.0.0.1:1"
     )
-    assert done.returncode == 1
-    assert "BAD  PostgreSQL    postgresql://nobody:…@127.0.0.1:1/nowhere" in done.stdout
-    assert "\033" not in done.stdout
+    assert done.exit_code == 1
+    assert "BAD  PostgreSQL    postgresql://nobody:…@127.0.0.1:1/nowhere" in done.output
+    assert "\033" not in done.output
