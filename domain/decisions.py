@@ -45,7 +45,7 @@ def decide(
                 return _held(payment, attempt, evidence, now=now)
             return _open(payment, attempt, evidence, now=now, closing=closing)
         case PaymentStatus.SUCCESS:
-            return _again(payment, attempt, evidence)
+            return _again(payment, attempt, evidence, now=now)
         case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
             return _ended(payment, attempt, evidence, now=now, bills_open=bills_open)
         case _:
@@ -149,7 +149,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
 def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
     """Only two people move a held payment; money that comes meanwhile is booked, and waits with it."""
     if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
-        return _again(payment, attempt, evidence)
+        return _again(payment, attempt, evidence, now=now)
     if _received(attempt, evidence) is not AttemptStatus.PAID:
         return _nothing(payment, attempt)
     return Decision(
@@ -159,12 +159,19 @@ def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     )
 
 
-def _again(payment: Payment, attempt: Attempt, evidence: Evidence) -> Decision:
-    """Book a further payment of a reference that is paid: once for each number that the gateway gives."""
+def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    """
+    Book a further payment of a reference that is paid: once for each number that the gateway gives.
+
+    The first number that is told of one of which none is known is its own: people said that it was paid.
+    """
     number = evidence.gateway_id
-    known = not attempt.paid_under or number is None or number in attempt.paid_under
+    known = number is None or number in attempt.paid_under
     if evidence.finding is not Finding.PAID or known:
         return _nothing(payment, attempt)
+    if not attempt.paid_under:
+        named = replace(attempt, gateway_id=number, paid_under=(number,))
+        return Decision(payment=payment.noted(now), attempt=named)
     return Decision(
         payment=payment,
         attempt=replace(attempt, paid_under=(*attempt.paid_under, number)),
@@ -177,7 +184,7 @@ def _ended(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, bills_open: bool
 ) -> Decision:
     if attempt.status is AttemptStatus.PAID:
-        return _again(payment, attempt, evidence)
+        return _again(payment, attempt, evidence, now=now)
     if evidence.finding is Finding.SUSPICIOUS:
         return _suspected(payment, attempt, evidence, now=now)
     if evidence.finding is not Finding.PAID:

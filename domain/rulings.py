@@ -84,7 +84,9 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
         postings = ledger.explained(payment, excess=max(0, case.waiting - payment.amount))
     attempt = payment.attempt
     if attempt is not None and attempt.status is not AttemptStatus.PAID:
-        under = (attempt.gateway_id,) if attempt.gateway_id else ()
+        # Of an outcome that nobody knows no payment has a number yet: what we have may be an order's or a page's.
+        told = attempt.gateway_id is not None and case.kind is CaseKind.SUSPICIOUS
+        under = (attempt.gateway_id,) if told else ()
         attempt = replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
     if payment.status not in LATE_SUCCESS_FROM:
         return Decision(

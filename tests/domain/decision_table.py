@@ -167,6 +167,9 @@ def _word(before: Payment, decision: Decision) -> str:
     if decision.attempt.status is AttemptStatus.UNKNOWN:
         assert after.needs_verification
         return "lost"
+    if before.attempt and before.attempt.status is AttemptStatus.PAID:
+        assert decision.postings == ()
+        return "named"
     if before.hold_reason is not None:
         assert decision.attempt.status is AttemptStatus.PAID
         return "booked"

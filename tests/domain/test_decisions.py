@@ -131,11 +131,11 @@ def test_our_own_findings_say_nothing_about_money(finding: Finding) -> None:
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "success"])
 @pytest.mark.parametrize(
-    ("ours", "theirs", "twice"),
-    [("G1", "G2", True), ("G1", "G1", False), ("G1", None, False), (None, "G2", False)],
+    ("ours", "theirs", "word"),
+    [("G1", "G2", "+case"), ("G1", "G1", "·"), ("G1", None, "·"), (None, "G2", "named")],
 )
 def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_number(
-    held: bool, ours: str | None, theirs: str | None, twice: bool
+    held: bool, ours: str | None, theirs: str | None, word: str
 ) -> None:
     payment = a_payment(
         PaymentStatus.PROCESSING if held else PaymentStatus.SUCCESS,
@@ -145,9 +145,22 @@ def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_numbe
     assert payment.attempt is not None
     said = evidence(Finding.PAID, gateway_id=theirs, money=Money(70_000))
     decision = decide(payment, payment.attempt, said, now=LATER)
-    assert became(payment, decision) == ("+case" if twice else "·")
-    assert [one.money for one in decision.postings] == ([Money(70_000)] if twice else [])
+    assert became(payment, decision) == word
+    assert [one.money for one in decision.postings] == [Money(70_000)] * (word == "+case")
     assert decision.after.status is payment.status
+
+
+def test_the_first_number_of_what_people_say_was_paid_is_its_own_and_the_next_is_another() -> None:
+    asserted = an_attempt(AttemptStatus.PAID, gateway_id="ORDER-1", paid_under=())
+    payment = a_payment(PaymentStatus.SUCCESS, attempt=asserted)
+    first = decide(payment, asserted, evidence(Finding.PAID, gateway_id="G1"), now=LATER)
+    assert first.attempt is not None
+    assert (first.attempt.gateway_id, first.attempt.paid_under) == ("G1", ("G1",))
+    assert first.postings == ()
+    again = decide(payment, first.attempt, evidence(Finding.PAID, gateway_id="G1"), now=LATER)
+    assert not again.changed
+    other = decide(payment, first.attempt, evidence(Finding.PAID, gateway_id="G2"), now=LATER)
+    assert became(payment, other) == "+case"
 
 
 @pytest.mark.parametrize("unread", [None, Money(0)], ids=["none", "zero"])

@@ -271,12 +271,15 @@ def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
     assert refund.money == Money(200_000)
 
 
-def test_an_attempt_that_people_say_was_paid_knows_the_number_that_it_has() -> None:
-    row = next(one for one in ROWS if str(one) == "held-none-SUSPICIOUS")
+@pytest.mark.parametrize(("kind", "under"), [("SUSPICIOUS", ("G1",)), ("UNKNOWN_OUTCOME", ())])
+def test_an_attempt_that_people_say_was_paid_knows_the_number_that_a_payment_was_told_under(
+    kind: str, under: tuple[str, ...]
+) -> None:
+    row = next(one for one in ROWS if str(one) == f"held-none-{kind}")
     payment = payment_of(row)
     decision = rule(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
     assert decision.attempt is not None
-    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, ("G1",))
+    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, under)
 
 
 def test_a_reference_that_people_cancelled_unpaid_can_still_be_paid() -> None:

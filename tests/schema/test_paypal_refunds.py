@@ -10,10 +10,10 @@ import pytest
 
 from resolvers import pay_outs
 from tests.house import Api, Sandbox, key, until
+from tests.schema.deciding import decide, is_free
+from tests.schema.refusing import both_languages, without_effect
 from tests.schema.settling import Desk, desk  # noqa: F401
 from tests.schema.test_paypal import charge, state, verify
-from tests.schema.test_refusals import both_languages, without_effect
-from tests.schema.test_rulings import decide, is_free
 from tests.schema.undoing import look, postings, refund, refusal, truth
 
 pytest_plugins = ["tests.house"]

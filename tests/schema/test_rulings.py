@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from resolvers import jobs
+from domain.evidence import Evidence, Finding, Grade
+from domain.money import Currency, Money
+from resolvers import evidence, jobs
 from schema.verify import verify
 from tests.house import CANCEL, Api, Sandbox
 from tests.schema.deciding import Payment, books, decide, is_free, refunds, refused, say
@@ -154,6 +156,33 @@ def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tel
     before = books(api, payment)
     call(api, signed(doubtful | {"vnp_ResponseCode": "00", "vnp_TransactionStatus": "00"}))
     assert books(api, payment) == before
+
+
+@pytest.mark.parametrize("method", ["VNPAY_QR", "CARD", "PAYPAL"])
+def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
+    api: Api, method: str
+) -> None:
+    """What a page or an order was opened under is no payment's number."""
+    payment = api.paid(method=method)
+    reference = payment["gatewayReference"]
+
+    def told(finding: Finding, number: str | None = None) -> None:
+        (row,) = api.rows("select amount, currency from attempt where reference = $1", reference)
+        money = Money(row["amount"], Currency(row["currency"])) if number else None
+        grade = Grade.E2 if number else Grade.NONE
+        said = Evidence(grade=grade, source="test", finding=finding, money=money, gateway_id=number)
+        api.run(evidence.apply(api.context, reference, said))
+
+    told(Finding.NO_ANSWER)
+    decide(api, payment, "APPLY")
+    before = books(api, payment)
+    for number in ("N1", "N1"):
+        told(Finding.PAID, number)
+        assert (state(api, payment), books(api, payment)) == (("SUCCESS", None), before)
+    (row,) = api.rows("select gateway_id, paid_under from attempt where reference = $1", reference)
+    assert tuple(row) == ("N1", ["N1"])
+    told(Finding.PAID, "N2")
+    assert of(api, payment)["kind"] == "PAID_TWICE"
 
 
 @pytest.mark.parametrize(
