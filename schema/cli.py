@@ -107,7 +107,7 @@ def migrate() -> None:
     """Brings the database to this version. One process at a time; the others wait."""
     from db.migrate import MigrationFailed, NotReady, migrate
 
-    with _servers() as settings:
+    with _servers(redis=False) as settings:
         url = settings.database_owner_url or settings.database_url
         assert url is not None
         try:
@@ -128,7 +128,7 @@ def verify(
     """Proves the money and the audit chain; names the rows where something does not hold."""
     from schema.verify import verify
 
-    with _servers() as settings:
+    with _servers(redis=False) as settings:
         _check_database(settings)
         proving = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
         holds = asyncio.run(proving)
@@ -215,10 +215,14 @@ def application_of_a_worker() -> "Starlette":
 
 
 @contextlib.contextmanager
-def _servers() -> Generator[Settings]:
-    """Settings that name a database and a Redis: those given, or the embedded ones, ours while this lasts."""
+def _servers(*, redis: bool = True) -> Generator[Settings]:
+    """
+    Settings that name a database and a Redis: those given, or the embedded ones, ours while this lasts.
+
+    Without *redis* a database is enough.
+    """
     settings = load()
-    if settings.database_url is not None and settings.redis_url is not None:
+    if settings.database_url is not None and (settings.redis_url is not None or not redis):
         yield settings
         return
     with servers(settings.data_dir) as running:

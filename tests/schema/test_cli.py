@@ -67,3 +67,12 @@ def test_the_doctor_writes_no_colours_into_a_file(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert "BAD  PostgreSQL    postgresql://nobody:…@127.0.0.1:1/nowhere" in done.output
     assert "\033" not in done.output
+
+
+@pytest.mark.parametrize("command", ["migrate", "verify"])
+def test_what_only_needs_a_database_embeds_nothing_beside_one_that_is_given(
+    command: str, tmp_path: Path, fresh_database: str
+) -> None:
+    done = mobinet(command, DATA_DIR=str(tmp_path), DATABASE_URL=fresh_database)
+    assert done.exit_code == 0, done.output
+    assert not (tmp_path / "embedded").exists()
