@@ -166,7 +166,7 @@ def _verified(embedded: Servers, *options: str | None) -> Verified:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
         most = 0.0
         while True:
-            most = max(most, _memory_of_children(embedded.postgres_pid))
+            most = max(most, _memory_of(embedded.postgres_pid))
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
             if ended:
                 break
@@ -181,19 +181,28 @@ def _verified(embedded: Servers, *options: str | None) -> Verified:
         )
 
 
-def _memory_of_children(parent: int) -> float:
-    """Return what the processes of PostgreSQL hold of their own, in MB; Linux tells it, others do not."""
-    kilobytes = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
+def _memory_of(postgres: int) -> float:
+    """
+    Return what PostgreSQL's processes hold, in MB; Linux tells it, others do not.
+
+    It is what each has of its own, and once what they made to share for a query (parallel hash tables
+    are there); not `shared_buffers`, which is the server's however much is asked of it.
+    """
+    own, shared = 0, dict[str, int]()
+    for process in Path("/proc").glob("[0-9]*"):
         try:
-            told = dict(
-                line.split(":", 1) for line in status.read_text().splitlines() if ":" in line
-            )
+            lines = (process / "status").read_text().splitlines()
+            told = dict(line.split(":", 1) for line in lines if ":" in line)
+            if told["PPid"].strip() != str(postgres):
+                continue
+            own += int(told.get("RssAnon", "0 kB").split()[0]) * 1024
+            for mapped in (process / "maps").read_text().splitlines():
+                if "/dev/shm/PostgreSQL." in mapped:  # noqa: S108
+                    first, last = mapped.split()[0].split("-")
+                    shared[mapped.split()[5]] = int(last, 16) - int(first, 16)
         except OSError:
             continue  # it has ended meanwhile
-        if told.get("PPid", "").strip() == str(parent):
-            kilobytes += int(told.get("RssAnon", "0 kB").split()[0])
-    return kilobytes / 1024
+    return (own + sum(shared.values())) / 2**20
 
 
 if __name__ == "__main__":

@@ -24,26 +24,21 @@ select 'entry', e.id::text, 'is about nothing'
   from {entries} e where coalesce(e.payment, e.reversal, e.hand_in) is null
 union all
 select 'posting', min(t.id)::text,
-       format('payment %s: more leaves %s than it brought there', t.payment, t.account)
-  from (select t.id, e.payment, t.credit as account, t.currency, t.amount
-          from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id
-         union all
-        select t.id, e.payment, t.debit, t.currency, -t.amount
-          from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id) t
- where t.account in ('customer_receivable', 'customer_credit', 'suspense', 'refunds_payable')
- group by t.payment, t.account, t.currency having sum(t.amount) < 0
+       format('payment %s: more leaves %s than it brought there', p.id, side.account)
+  from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id
+ cross join lateral (values (t.credit, t.amount), (t.debit, -t.amount)) side (account, amount)
+ where side.account in ('customer_receivable', 'customer_credit', 'suspense', 'refunds_payable')
+ group by p.id, side.account, t.currency having sum(side.amount) < 0
 """
 
 SUCCESS_IS_POSTED = """
 select 'payment' as table, p.id as row,
-       format('%s of %s, and %s is posted', p.status, p.amount, coalesce(posted.amount, 0)) as why
+       format('%s of %s, and %s is posted', p.status, p.amount, coalesce(sum(t.amount), 0)) as why
   from {payments} p
-  left join (
-       select p.id, sum(t.amount) as amount
-         from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id
-        where t.credit = 'customer_receivable' and e.reversal is null
-        group by p.id) posted on posted.id = p.id
- where coalesce(posted.amount, 0) <> case when p.status = 'SUCCESS' then p.amount else 0 end
+  left join (entry e join posting t on t.entry = e.id and t.credit = 'customer_receivable')
+       on e.payment = p.id and e.reversal is null
+ group by p.id, p.status, p.amount
+having coalesce(sum(t.amount), 0) <> case when p.status = 'SUCCESS' then p.amount else 0 end
 """
 
 # A case moves money only where it is of a kind that is about money, and about no less than there is.
@@ -214,9 +209,11 @@ select 'reversal', min(r.id), format('payment %s of %s has reversals of %s', p.i
  group by p.id, p.amount having sum(r.amount) > p.amount
 """
 
+# A job of nothing is left out: where one is null, `not in` is true of no payment.
 JOBS = """
 with queued as materialized (
-    select entrypoint, convert_from(payload, 'UTF8')::json ->> 'subject' as subject from pgqueuer)
+    select entrypoint, convert_from(payload, 'UTF8')::json ->> 'subject' as subject from pgqueuer
+     where convert_from(payload, 'UTF8')::json ->> 'subject' is not null)
 select 'payment' as table, p.id as row, 'Revenue does not know of it, and no job will tell' as why
   from {payments} p
  where p.status = 'SUCCESS' and p.posting_status not in ('DONE', 'FAILED')

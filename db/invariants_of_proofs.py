@@ -86,13 +86,11 @@ _PAYLOAD = f"""
            coalesce('"' || to_char(p.completed_at at time zone 'UTC', {_MOMENT}) || '"', 'null'),
            coalesce(to_json(p.contract_number)::text, 'null'), to_char(p.created_at at time zone 'UTC', {_MOMENT}),
            p.currency, coalesce(to_json(a.gateway)::text, 'null'),
-           coalesce(to_json(a.reference)::text, 'null'), coalesce((
-               select string_agg(format('{{"amount":%s,"id":%s,"type":"%s"}}', i.amount, to_json(i.item_id), i.type),
-                                 ',' order by i.type collate "C", i.item_id collate "C")
-                 from payment_item i where i.payment = p.id), ''), p.late::text, p.method,
+           coalesce(to_json(a.reference)::text, 'null'), coalesce(i.text, ''), p.late::text, p.method,
            coalesce(to_json(p.merchant_order)::text, 'null'), to_json(p.staff), p.status, to_json(p.id), r.version)
 """
 
+# Without a correlated subselect: so all of it is joined by merging indexes, in the order of payments.
 RECORDS = f"""
 select case when record is not null and not (told and sworn) then 'payment_record' else 'payment' end as table,
        case when record is not null and not (told and sworn) then record else payment end as row,
@@ -102,14 +100,18 @@ select case when record is not null and not (told and sworn) then 'payment_recor
             else format('is not as record %s of it says', record) end as why
   from (select p.id as payment, r.id::text as record, e.id is not null as told,
                e.details ->> 'record' = encode(sha256(convert_to(r.payload, 'UTF8')), 'hex') as sworn,
-               later.id is not null or r.payload = {_PAYLOAD} as agrees
+               later.version is not null or r.payload = {_PAYLOAD} as agrees
           from {{payments}} p
           left join payment_record r on r.payment = p.id
           left join payment_record later on later.payment = p.id and later.version > r.version
           left join audit_event e on e.payment_id = p.id and e.details ? 'record'
                and (e.details ->> 'version')::int = r.version
-          left join attempt a on a.reference = (
-               select reference from attempt where payment = p.id order by created_at desc limit 1)
+          left join (select distinct on (payment) payment, gateway, reference
+                       from attempt {{of_payments}} order by payment, created_at desc) a on a.payment = p.id
+          left join (select payment, string_agg(
+                            format('{{"amount":%s,"id":%s,"type":"%s"}}', amount, to_json(item_id), type),
+                            ',' order by type collate "C", item_id collate "C") as text
+                       from payment_item {{of_payments}} group by payment) i on i.payment = p.id
          where p.status not in ('PENDING', 'PROCESSING') or r.id is not null) compared
  where record is null or not (told and sworn and agrees)
 union all
@@ -125,28 +127,29 @@ select 'payment', r.payment, format('is gone: record %s swears to it', r.id)
  where p.id is null {{records_lately}}
 """
 
-# A link is held against the one before it by a join, not by a window: so workers share the hashing.
+# Each link beside the one before it, in one walk; which rows have no link is asked of the indexes alone.
 CHAIN = f"""
 select case when torn then 'audit_link' else 'audit_event' end as table,
        case when torn then number else event end ::text as row,
        case when not torn and audited is null then format('is gone: link %s names it', number)
             when not torn then format('is not as link %s has it', number)
-            when number > 1 and before is null then format('follows link %s: those between are gone', (
-                 select max(o.number) from audit_link o where o.number < chained.number))
+            when before <> number - 1 then 'the link before it is gone'
             else 'does not fit the link before it' end as why
-  from (select l.number, l.event, e.id as audited, before.number as before,
-               case when l.number = 1 then decode(repeat('00', 32), 'hex') else before.hash end
-               is distinct from l.prev_hash as torn,
+  from (select l.number, l.event, l.before, l.torn, e.id as audited,
                l.hash = sha256(l.prev_hash || convert_to({ROW_TEXT}, 'UTF8')) as fits
-          from audit_link l
-          left join audit_link before on before.number = l.number - 1
-          left join audit_event e on e.id = l.event
-         where l.number >= {{first_link}}) chained
+          from (select number, event, prev_hash, hash, lag(number, 1, 0::bigint) over walk as before,
+                       (lag(number, 1, 0::bigint) over walk, lag(hash, 1, decode(repeat('00', 32), 'hex')) over walk)
+                       is distinct from (number - 1, prev_hash) as torn
+                  from audit_link {{links_lately}}
+                window walk as (order by number)) l
+          left join audit_event e on e.id = l.event {{but_the_first}}) chained
  where torn or fits is not true
 union all
 select 'audit_event', e.id::text, 'was added behind the chain'
-  from audit_event e left join audit_link l on l.event = e.id
- where l.number is null {{audit_lately}}
+  from audit_event e
+ where e.id in (
+       select e.id from audit_event e left join audit_link l on l.event = e.id
+        where l.event is null {{audit_lately}})
    and (e.txid, e.id) < (
        select e.txid, e.id from audit_link l join audit_event e on e.id = l.event
         order by l.number desc limit 1)

@@ -135,12 +135,8 @@ async def verify(context: Context, order: Json) -> Json:
     assert settings.database_url is not None
     heads = Heads(settings.data_dir / "heads.log")
     async with examination(settings.database_url.get_secret_value()) as connection:
-        found = prove(connection, context.keys.receipts, heads, signatures=True)
-        broken = [
-            f"{one.name}: {row.table} {row.row} {row.why}"
-            async for one in found
-            for row in one.rows
-        ]
+        found = await prove([connection], context.keys.receipts, heads, signatures=True)
+    broken = [f"{one.name}: {row.table} {row.row} {row.why}" for one in found for row in one.rows]
     return {"broken": broken}
 
 

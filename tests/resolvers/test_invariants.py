@@ -48,8 +48,8 @@ class Day:
             await connection.execute(
                 f"set local session_replication_role = replica; {after}; set local role mobinet_app"
             )
-            found = invariants.prove(connection, self.keys, self.heads, signatures=True)
-            return {one.name: one async for one in found}
+            found = await invariants.prove([connection], self.keys, self.heads, signatures=True)
+            return {one.name: one for one in found}
         finally:
             await connection.close()
 
@@ -255,6 +255,7 @@ PAYMENTS = {
     "cash that was never handed in": ("update payment set custody = 'HELD_BY_STAFF', hand_in = null where id = '{handed}'", "staff {staff}"),
     "a key of nothing": ("update idempotency_key set subject_id = 'TXN_NONE' where id = {key}", "idempotency_key {key}"),
     "a job lost": ("delete from pgqueuer where entrypoint = 'record_payment'", "payment {cash}"),
+    "a follow-up lost beside one of nothing": ("update pgqueuer set payload = '{{}}' where entrypoint = 'follow_up'", "payment {open}"),
     "a follow-up lost": ("delete from pgqueuer where entrypoint = 'follow_up'", "payment {open}"),
 }  # fmt: skip
 REVERSALS = {
@@ -293,6 +294,7 @@ PROOFS = {
     },
     "an audit row deleted": ("delete from audit_event where id = {audit}", "audit_event {audit}"),
     "an audit row inserted behind": ("insert into audit_event (id, at, actor, action, outcome, details, txid) values (9999, now(), 'NV001', 'x', 'DONE', '{{}}', 5)", "audit_event 9999"),
+    "an audit row inserted before": ("insert into audit_event (id, at, actor, action, outcome, details, txid) values (9999, now(), 'NV001', 'x', 'DONE', '{{}}', 5); insert into audit_link (number, event, prev_hash, hash) values (0, 9999, '\\x02', '\\x03')", "audit_link 0"),
     "two audit rows reordered": ("update audit_link set event = -event where number in (3, {link}); update audit_link set event = (select -sum(o.event) + audit_link.event from audit_link o where o.number in (3, {link})) where number in (3, {link})", "audit_event {other_audit}"),
     "an audit row and its link": ("delete from audit_event where id = (select event from audit_link where number = {link}); delete from audit_link where number = {link}", "audit_link {after_link}"),
     "a link's hash": ("update audit_link set hash = '\\x01' where number = {link}", "audit_link {after_link}"),
