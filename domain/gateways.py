@@ -163,6 +163,19 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
+class Closes(Gateway, Protocol):
+    """A gateway where what nobody has paid can be closed: the customer no longer can."""
+
+    async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        """
+        Close what was begun under *attempt*, by the number that it was given.
+
+        UNPAID says that it is closed; else how it stands, since it could not be.
+        """
+        ...
+
+
+@runtime_checkable
 class PaysOut(Gateway, Protocol):
     """A gateway that gives money back. What another has to give back, accounting pays outside of here."""
 

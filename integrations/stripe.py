@@ -32,6 +32,7 @@ from integrations.wire import Wire, parse, rejected
 _log = structlog.stdlib.get_logger("integrations.stripe")
 
 CREATE, INQUIRY, WEBHOOK = "stripe:create", "stripe:inquiry", "stripe:webhook"
+CLOSE = "stripe:close"
 
 VERSION = "2026-06-24.dahlia"  # of their API, by which the shapes below were read
 SESSIONS, INTENTS = "/v1/checkout/sessions", "/v1/payment_intents"
@@ -151,6 +152,35 @@ class Stripe:
             read=read,
             repeatable=True,
         )
+
+    async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        return await asked(CLOSE, self._close(attempt))
+
+    async def _close(self, attempt: Attempt) -> Evidence:
+        number = attempt.gateway_id
+        assert number is not None, "what has no number is not known to be there"
+        page = number.startswith("cs_")
+
+        def read(answer: Answer) -> bool:
+            if answer.ok:
+                told = parse(Session if page else Intent, answer.body)
+                return told.reference == attempt.reference and told.is_closed
+            if not is_definite(answer.status) or answer.status in _OF_US:
+                raise Unreadable(f"status {answer.status}")
+            return False  # it is not open: paid, or ended by itself
+
+        closed = await self._http.call(
+            "close",
+            "POST",
+            f"{SESSIONS}/{number}/expire" if page else f"{INTENTS}/{number}/cancel",
+            form={},
+            headers=self._headers,
+            read=read,
+            repeatable=True,
+        )
+        if closed:
+            return Evidence(grade=Grade.E2, source=CLOSE, finding=Finding.UNPAID)
+        return await self._inquire(attempt)
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime

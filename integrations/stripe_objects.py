@@ -72,6 +72,10 @@ class Intent(Wire):
         return "page" in (self.metadata or {})
 
     @property
+    def is_closed(self) -> bool:
+        return self.status == "canceled"
+
+    @property
     def url(self) -> str | None:
         """Where the customer proves who they are, if their bank wants it."""
         wanted = self.next_action and self.next_action.redirect_to_url
@@ -118,6 +122,10 @@ class Session(Wire):
     @property
     def reference(self) -> str | None:
         return self.client_reference_id
+
+    @property
+    def is_closed(self) -> bool:
+        return self.status == "expired"
 
     def evidence(self, source: str, grade: Grade) -> Evidence:
         finding, failure = self._finding()

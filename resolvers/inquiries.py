@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from db import attempts, payments
-from domain.attempts import AttemptStatus
+from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Closing, Evidence, Finding, Grade
+from domain.gateways import Closes, Gateway
 from domain.inquiries import Question, next_question
 from domain.payments import MoveRefused, Payment, PaymentStatus
 from domain.refusals import check_reason
@@ -16,6 +19,8 @@ from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.evidence import apply
 from resolvers.payments import visible
+
+CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the question that comes first
 
 
 @command("verifyPayment")
@@ -60,7 +65,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     else:
         await ask(context, payment, closing=Closing.CANCELLED, reason=reason)
     after = await _afresh(payment)
-    if after.status is PaymentStatus.CANCELLED:
+    if after.status in {PaymentStatus.CANCELLED, PaymentStatus.EXPIRED}:  # it may tell of it first
         return after
     if after.is_final or after.hold_reason is not None:
         raise _cannot_cancel(after)
@@ -139,8 +144,23 @@ async def ask(
         )
     else:
         return None
+    if closing is not None and evidence.finding is Finding.UNPAID:
+        evidence = await _closed(gateway, attempt, evidence, now)
     await apply(context, attempt.reference, evidence, closing=closing, reason=reason)
     return evidence
+
+
+async def _closed(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: datetime) -> Evidence:
+    """Have the gateway close what is unpaid, where it can; without its word *unpaid* stands."""
+    known = replace(attempt, gateway_id=unpaid.gateway_id or attempt.gateway_id)
+    if not isinstance(gateway, Closes) or known.gateway_id is None:
+        return unpaid
+    try:
+        async with asyncio.timeout(CLOSING_SECONDS):
+            said = await gateway.close(known, now=now)
+    except TimeoutError:
+        return unpaid
+    return unpaid if said.finding is Finding.UNKNOWN else said
 
 
 def _question(context: Context, payment: Payment) -> Question | None:

@@ -45,7 +45,7 @@ class Charge:
     @property
     def final(self) -> bool:
         """Whether nothing that happens later changes it. A suspicion may still be lifted."""
-        return self.status in ("paid", "reversed")
+        return self.status in ("paid", "reversed") or "closed" in self.details
 
 
 def _read(row: sqlite3.Row | None) -> Charge | None:

@@ -56,6 +56,7 @@ class MerchantApi:
             Route(INTENTS, self._once(self.create_intent), methods=["POST"]),
             Route(INTENTS, self._known(self.list_intents), methods=["GET"]),
             Route(f"{INTENTS}/{{id}}", self._known(self.intent)),
+            Route(f"{INTENTS}/{{id}}/cancel", self._once(self.cancel_intent), methods=["POST"]),
             Route("/v1/refunds", self._once(self.create_refund), methods=["POST"]),
             Route("/v1/refunds", self._known(self.list_refunds), methods=["GET"]),
         ]
@@ -148,7 +149,7 @@ class MerchantApi:
         charge = self._session(request)
         if charge.now != "pending":
             raise wrong("id", "resource_invalid", "this page is not open")
-        return session(self.charges.become(charge, "expired", None, None))
+        return session(self._end(charge))
 
     def _session(self, request: Request) -> Charge:
         token = request.path_params["id"].removeprefix("cs_test_")
@@ -191,6 +192,18 @@ class MerchantApi:
 
     def intent(self, request: Request) -> Json:
         return intent(self._intent(request.path_params["id"]))
+
+    def cancel_intent(self, request: Request, form: Form) -> Json:
+        charge = self._intent(request.path_params["id"])
+        if charge.now not in ("pending", "declined"):
+            raise wrong("id", "payment_intent_unexpected_state", "it has ended")
+        return intent(self._end(charge))
+
+    def _end(self, charge: Charge) -> Charge:
+        """Close it at the merchant's wish, who is told of it as of any other end."""
+        ended = self.charges.become(charge, "expired", None, None, closed={"by": "merchant"})
+        self.tell(ended, "expired")
+        return ended
 
     def list_intents(self, request: Request) -> Json:
         return self._page(request, None, intent)

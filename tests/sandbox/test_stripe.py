@@ -234,6 +234,26 @@ def test_refunds_add_up_to_what_was_paid(client: stripe.StripeClient, truth: Any
     assert truth()["charges"][0]["refunded"] == 200_000
 
 
+def test_what_the_merchant_closes_is_paid_by_nobody_and_told_of(
+    client: stripe.StripeClient, play: Any, merchant: Merchant, truth: Any
+) -> None:
+    opened = client.v1.checkout.sessions.create(page())
+    assert client.v1.checkout.sessions.expire(opened.id).status == "expired"
+    assert event(merchant.wait_for(1)[0]).type == "checkout.session.expired"
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.checkout.sessions.expire(opened.id)
+    assert play(payment_url=opened.url)["status"] == "expired"
+    waits = charge(payment_method="pm_card_authenticationRequired")
+    charged = client.v1.payment_intents.create(waits)
+    assert client.v1.payment_intents.cancel(charged.id).status == "canceled"
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_intents.cancel(charged.id)
+    paid = client.v1.payment_intents.create(charge())
+    with pytest.raises(stripe.InvalidRequestError):
+        client.v1.payment_intents.cancel(paid.id)
+    assert sorted(one["status"] for one in truth()["charges"]) == ["expired", "expired", "paid"]
+
+
 def test_nothing_is_refunded_that_was_not_charged(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.CardError) as declined:
         client.v1.payment_intents.create(charge(payment_method="pm_card_visa_chargeDeclined"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -12,7 +13,10 @@ from typing import Any
 
 import pytest
 
-from resolvers import pay_outs
+from domain.attempts import Attempt
+from domain.evidence import Evidence
+from domain.methods import GatewayName
+from resolvers import inquiries, pay_outs
 from tests.house import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 from tests.schema.undoing import look, refund, truth
 
@@ -106,13 +110,67 @@ def test_a_page_whose_address_was_lost_is_found_again(api: Api, sandbox: Sandbox
     assert state(api, lost) == ("SUCCESS", None)
 
 
-def test_an_unpaid_page_is_cancelled_and_paid_all_the_same_is_found(
+def cancelled(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
+    given = {"id": payment["id"], "reason": "Khách trả tiền mặt"}
+    return api.get(CANCEL, given, token=api.token("NV002"))
+
+
+def test_a_page_that_is_cancelled_is_closed_and_nobody_can_pay_it(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = api.paid(method="CARD")
-    given = {"id": payment["id"], "reason": "Khách trả tiền mặt"}
-    cancelled = api.get(CANCEL, given, token=api.token("NV002"))
-    assert cancelled["payment"]["status"] == "CANCELLED"
+    assert cancelled(api, payment)["payment"]["status"] in {"CANCELLED", "EXPIRED"}
+    assert charges(sandbox, payment) == ["expired"]
+    assert sandbox.pay(payment_url=payment["paymentUrl"])["status"] == "expired"
+    assert entries(api, payment) == []
+
+
+def test_a_page_is_closed_when_the_time_to_pay_is_over(api: Api, sandbox: Sandbox) -> None:
+    """Stripe keeps one open for half an hour at least; the bill is free before that."""
+    payment = api.paid(method="CARD")
+
+    async def later() -> datetime:
+        return await api.context.clock() + timedelta(minutes=16)
+
+    api.run(inquiries.follow_up(replace(api.context, clock=later), payment["id"]))
+    assert state(api, payment) == ("EXPIRED", None)
+    assert charges(sandbox, payment) == ["expired"]
+
+
+def test_a_card_that_waits_for_its_bank_is_closed_too(api: Api, sandbox: Sandbox) -> None:
+    payment = api.paid(method="CARD", paymentToken="pm_card_authenticationRequired")
+    assert payment["paymentUrl"]
+    assert cancelled(api, payment)["payment"]["status"] in {"CANCELLED", "EXPIRED"}
+    assert charges(sandbox, payment) == ["expired"]
+
+
+def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
+    api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question and the closing the customer pays: the closing is refused, and says so."""
+    payment = api.paid(method="CARD")
+    gateway: Any = api.context.gateways[GatewayName.STRIPE]
+    inquire = gateway.inquire
+
+    async def then_pays(attempt: Attempt, *, now: datetime) -> Evidence:
+        evidence = await inquire(attempt, now=now)
+        pays = {"payment_url": payment["paymentUrl"], "drop_webhook": True}
+        await asyncio.to_thread(sandbox.pay, **pays)
+        return evidence
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway, "inquire", then_pays)
+        refused = cancelled(api, payment)
+    assert [one["code"] for one in refused["errors"]] == ["TRANSITION_REFUSED"]
+    assert state(api, payment) == ("SUCCESS", None)
+
+
+def test_a_page_that_could_not_be_closed_is_cancelled_and_paid_all_the_same_is_found(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = api.paid(method="CARD")
+    with sandbox.broken("stripe", "500", path="/expire"):
+        assert cancelled(api, payment)["payment"]["status"] == "CANCELLED"
     sandbox.pay(payment_url=payment["paymentUrl"])
     (claim,) = api.rows(
         "select claimed_at from attempt where reference = $1", payment["gatewayReference"]
