@@ -213,6 +213,14 @@ class GatewayUnavailable(Refusal):
 
 
 @dataclass(eq=False, kw_only=True)
+class GatewaySilent(GatewayUnavailable):
+    """Nobody can say whether a payment was paid: nothing else is to be used for it now."""
+
+    vi = "Cổng {gateway} chưa cho biết khách đã thanh toán hay chưa. Hãy thử lại sau ít phút, và chưa thu bằng cách khác."
+    en = "{gateway} does not say whether it was paid. Try again in a few minutes, and take no other money for it meanwhile."
+
+
+@dataclass(eq=False, kw_only=True)
 class WalletTokenMissing(GatewayUnavailable):
     vi = "Ví FPT Pay cần đăng nhập lại. Hãy đăng xuất, đăng nhập rồi thử lại."
     en = "The FPT Pay wallet needs a new login. Log out, log in and try again."

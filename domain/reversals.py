@@ -306,8 +306,8 @@ class NotReversible(TransitionRefused):
 
 @dataclass(eq=False, kw_only=True)
 class TooMuchToRefund(AmountMismatch):
-    vi = "Giao dịch {id} chỉ còn hoàn được {expected}, không phải {requested}. Hãy nhập số nhỏ hơn."
-    en = "Of payment {id} only {expected} can be given back, not {requested}. Ask for no more."
+    vi = "Giao dịch {id} còn hoàn được {expected}, không phải {requested}. Đừng hoàn nhiều hơn số còn lại."
+    en = "Of payment {id} {expected} can still be given back, not {requested}. Ask for no more."
 
 
 def _check_success(payment: Payment) -> None:

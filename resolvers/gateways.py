@@ -59,13 +59,11 @@ def charged(
     return rate.dollars(money)
 
 
-async def unavailable(
-    context: Context, payment: Payment, retry_after_ms: int | None = None
-) -> GatewayUnavailable:
+async def unavailable(context: Context, payment: Payment) -> GatewayUnavailable:
     """Return that the gateway of a payment can't be used now, and what can instead."""
     assert payment.gateway is not None, "cash goes through none"
     now, order = await context.clock(), payment.order is not None
-    return _unavailable(context, payment.method, payment.gateway, now, retry_after_ms, order=order)
+    return _unavailable(context, payment.method, payment.gateway, now, order=order)
 
 
 async def not_sent(context: Context, payment: Payment) -> Failure:
@@ -92,7 +90,6 @@ def _unavailable(
     method: PaymentMethod,
     name: GatewayName,
     now: datetime,
-    retry_after_ms: int | None = None,
     *,
     order: bool,
 ) -> GatewayUnavailable:
@@ -102,7 +99,6 @@ def _unavailable(
     working = context.gateways.alternatives(method)
     return GatewayUnavailable(
         gateway=name,
-        retry_after_ms=retry_after_ms,
         alternatives=tuple(one for one in working if one not in useless),
     )
 

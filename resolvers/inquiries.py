@@ -9,12 +9,11 @@ from datetime import datetime, timedelta
 from db import attempts, payments
 from domain.attempts import Attempt, AttemptStatus
 from domain.evidence import Closing, Evidence, Finding, Grade
-from domain.gateways import Closes, Gateway
+from domain.gateways import Closes, Gateway, GatewaySilent
 from domain.inquiries import Question, next_question
 from domain.payments import MoveRefused, Payment, PaymentStatus
 from domain.refusals import check_reason
 from domain.staff import Operation, check
-from resolvers import gateways
 from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.evidence import apply
@@ -28,7 +27,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     """
     Ask the gateway now, and return the payment as it is then.
 
-    Inside the gateway's own quota its last answer stands. Raises NotFound, and GatewayUnavailable
+    Inside the gateway's own quota its last answer stands. Raises NotFound, and GatewaySilent
     when it does not answer; a payment with nothing to ask is returned as it is.
     """
     actor = check(context.actor, Operation.FOLLOW_UP)
@@ -39,7 +38,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     if asked is None:
         return payment
     if asked.finding is Finding.UNKNOWN or asked.finding is Finding.NOT_SENT:
-        raise await gateways.unavailable(context, payment, retry_after_ms=5000)
+        raise GatewaySilent(gateway=payment.attempt.gateway, retry_after_ms=5000)
     return await _afresh(payment)
 
 
@@ -49,7 +48,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     End an unpaid payment: never sent, or unpaid by the gateway's own word.
 
     Cancelling twice is once. Raises NotFound, TransitionRefused (paid meanwhile, or held), and
-    GatewayUnavailable when the gateway can't say whether it was paid: nothing has changed then.
+    GatewaySilent when the gateway can't say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
     reason = check_reason(reason)
@@ -69,7 +68,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         return after
     if after.is_final or after.hold_reason is not None:
         raise _cannot_cancel(after)
-    raise await gateways.unavailable(context, payment, retry_after_ms=5000)
+    raise GatewaySilent(gateway=attempt.gateway, retry_after_ms=5000)
 
 
 async def follow_up(context: Context, payment_id: str) -> datetime | None:

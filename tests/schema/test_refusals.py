@@ -233,6 +233,23 @@ def test_a_refused_key_may_succeed_later(api: Api) -> None:
 
 
 @both_languages
+@pytest.mark.parametrize("document", [CANCEL, VERIFY], ids=["ending it", "asking"])
+def test_what_nobody_can_say_of_a_payment_is_no_reason_to_take_its_money_otherwise(
+    api: Api, sandbox: Sandbox, document: str, language: str
+) -> None:
+    qr = api.paid("NV002", method="VNPAY_QR")
+    given = {"id": qr["id"]} | ({"reason": "customer left"} if document is CANCEL else {})
+    with sandbox.broken("vnpay", "500"):
+        payload = api.get(document, given, token=api.token("NV002"), language=language)
+    (refused,) = payload["errors"]
+    assert (refused["code"], refused["alternatives"]) == ("GATEWAY_UNAVAILABLE", [])
+    assert refused["retryAfterMs"] == 5000
+    check_sentence(refused["message"], language)
+    again = api.pay(contractNumber=qr["contractNumber"], items=qr["items"])
+    assert [one["code"] for one in again["errors"]] == ["BILL_LOCKED"]
+
+
+@both_languages
 @pytest.mark.parametrize("document", [CANCEL, VERIFY], ids=["cancel", "verify"])
 @pytest.mark.parametrize("unknown", ["TXN_UNKNOWN", "", "' or 1=1 --", "🧾" * 50])
 def test_a_payment_that_does_not_exist_is_not_found(
