@@ -34,6 +34,8 @@ select c.*, p.status as p_status, p.amount as p_amount,
          where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
            and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE}}')
            and other.about is distinct from '{RECORD}') as claimed,
+       (select coalesce(sum(r.amount), 0)::bigint from reversal r
+         where r.payment = c.payment and r.status = 'AWAITING_APPROVAL') as asked_back,
        not exists (select from payment_item mine
                      join payment_item theirs using (contract_number, type, item_id)
                     where mine.payment = c.payment and theirs.payment <> c.payment
@@ -133,9 +135,10 @@ async def joined(case: Case) -> str | None:
         update money_case set amount = coalesce(amount, $3::bigint), about = coalesce($4::text, about)
          where id = (select id from money_case
                       where payment = $1 and kind = $2 and status <> 'RESOLVED'
-                        and kind in ('LATE_MONEY', 'SUSPICIOUS')
-                        and (amount is null or $3::bigint is null
-                             or kind = 'SUSPICIOUS' and amount = $3::bigint)
+                        and (kind = 'PAID_TWICE' and amount is null and about = $4::text
+                             or kind in ('LATE_MONEY', 'SUSPICIOUS')
+                                and (amount is null or $3::bigint is null
+                                     or kind = 'SUSPICIOUS' and amount = $3::bigint))
                       order by opened_at limit 1)
         returning id
         """,
@@ -276,6 +279,7 @@ def _standing(row: Row) -> Standing | None:
         suspense=row["suspense"],
         claimed=row["claimed"],
         receivable=row["receivable"],
+        asked_back=row["asked_back"],
         refused=row["refused"],
         bills_open=row["bills_open"],
         foreign=Money(foreign, Currency(row["foreign_currency"])) if foreign else None,

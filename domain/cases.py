@@ -94,8 +94,8 @@ class Standing:
 
     `suspense` and `foreign` wait for people, the latter in another currency; `claimed` is what of it
     the payment's other open cases are about. `receivable` is what its bills were paid with and what
-    was not given back, `refused` that Revenue did not record it. `bills_open`: neither paid nor held by
-    another payment.
+    was not given back, of which `asked_back` awaits approval. `refused`: Revenue did not record it.
+    `bills_open`: neither paid nor held by another payment.
     """
 
     status: PaymentStatus
@@ -105,6 +105,7 @@ class Standing:
     receivable: int
     refused: bool
     bills_open: bool
+    asked_back: int = 0
     foreign: Money | None = None
 
 

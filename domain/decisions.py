@@ -172,10 +172,11 @@ def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datet
     if not attempt.paid_under:
         named = replace(attempt, gateway_id=number, paid_under=(number,))
         return Decision(payment=payment.noted(now), attempt=named)
+    booked = ledger.unexplained(payment, evidence.money)  # nothing, while its amount can't be read
     return Decision(
         payment=payment,
-        attempt=replace(attempt, paid_under=(*attempt.paid_under, number)),
-        postings=ledger.unexplained(payment, evidence.money),
+        attempt=replace(attempt, paid_under=(*attempt.paid_under, number)) if booked else attempt,
+        postings=booked,
         case=CaseKind.PAID_TWICE,
     )
 

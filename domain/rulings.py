@@ -129,6 +129,7 @@ def _record_again(payment: Payment, standing: Standing, now: datetime) -> Decisi
 def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
     _in_dong(payment, case)
     _some(payment, case)
+    _not_asked_back(payment, case)
     source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
     postings = ledger.credited(payment, source, case.waiting)
     return replace(_end(payment, case, now), postings=postings)
@@ -136,6 +137,7 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
 
 def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
     _some(payment, case)
+    _not_asked_back(payment, case)
     if case.of_record and payment.custody is Custody.HELD_BY_STAFF:
         raise _unruly(
             payment,
@@ -170,6 +172,15 @@ def _some(payment: Payment, case: Case) -> None:
             payment,
             "không còn tiền nào chờ xử lý ở hồ sơ này. Hãy chọn CLOSE.",
             "no money waits with this case. Decide CLOSE.",
+        )
+
+
+def _not_asked_back(payment: Payment, case: Case) -> None:
+    if case.of_record and case.standing is not None and case.standing.asked_back:
+        raise _unruly(
+            payment,
+            "một yêu cầu huỷ hoặc hoàn tiền đang chờ duyệt. Hãy quyết định hồ sơ APPROVAL của nó trước.",
+            "a void or refund of it awaits approval. Decide its APPROVAL case first.",
         )
 
 

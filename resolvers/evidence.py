@@ -187,8 +187,10 @@ async def _carry_out(effect: Effect, payment: Payment, evidence: Evidence) -> No
 
 
 def _in_dong(money: Money | None) -> int | None:
-    """Return what a case says of an amount: nothing, where it is another currency's."""
-    return money.amount if money is not None and money.currency is Currency.VND else None
+    """Return what a case says of an amount: nothing, where it is another currency's, or is none that is booked."""
+    if money is None or money.currency is not Currency.VND or money.amount <= 0:
+        return None
+    return money.amount
 
 
 def after_success(payment: Payment) -> Sequence[Job]:

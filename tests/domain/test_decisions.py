@@ -176,6 +176,20 @@ def test_money_that_could_not_be_read_at_first_is_booked_when_it_can(
     assert [one.money for one in second.postings] == [Money(200_000)]
 
 
+@pytest.mark.parametrize("unread", [None, Money(0)], ids=["none", "zero"])
+def test_a_second_payment_that_could_not_be_read_at_first_is_booked_when_it_can(
+    unread: Money | None,
+) -> None:
+    paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
+    payment = a_payment(PaymentStatus.SUCCESS, attempt=paid)
+    said = evidence(Finding.PAID, gateway_id="G2")
+    first = decide(payment, paid, replace(said, money=unread), now=LATER)
+    assert (first.case, first.postings) == (CaseKind.PAID_TWICE, ())
+    second = decide(first.after, first.attempt, said, now=LATER)
+    assert [one.money for one in second.postings] == [Money(200_000)]
+    assert not decide(second.after, second.attempt, said, now=LATER).changed
+
+
 def test_a_second_payment_is_booked_once_however_often_it_is_told() -> None:
     payment = a_payment(
         PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")

@@ -69,6 +69,20 @@ def test_a_second_payment_of_a_held_reference_is_booked_beside_the_first(
     assert cases(api, held) == ["SUSPICIOUS", "PAID_TWICE"]
 
 
+def test_a_second_payment_whose_amount_is_told_later_is_booked_then_and_is_one_case(
+    api: Api, qr: dict[str, Any]
+) -> None:
+    assert call(api, signed(ipn(qr))) == "00"
+    second = ipn(qr)
+    assert call(api, signed(second | {"vnp_Amount": "0"})) == "00"
+    assert cases(api, qr) == ["PAID_TWICE"]
+    assert postings(api, qr) == [("customer_receivable", qr["amount"])]
+    assert call(api, signed(second)) == "00"
+    assert postings(api, qr)[1:] == [("suspense", qr["amount"])]
+    (case,) = api.rows("select amount from money_case where payment = $1", qr["id"])
+    assert case["amount"] == qr["amount"]
+
+
 def test_a_bill_of_a_held_payment_is_not_free(api: Api, held: dict[str, Any]) -> None:
     assert call(api, signed(ipn(held))) == "00"
     again = api.pay(contractNumber=held["contractNumber"], items=held["items"])

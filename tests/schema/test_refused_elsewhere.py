@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -157,6 +158,27 @@ def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_cas
     assert void(api, payment, "NV002")["errors"] == []
     decide(api, payment, "CLOSE")
     assert books(api, payment) == {}
+
+
+@both_languages
+@pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
+def test_what_revenue_does_not_take_is_not_given_away_while_a_refund_of_it_awaits_approval(
+    api: Api, sandbox: Sandbox, decision: str, language: str
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    case = of(api, payment)
+    before = api.context
+    terms = replace(before.terms, four_eyes_above=0)
+    api.app.state.context = replace(before, terms=terms)
+    try:
+        assert refund(api, payment, 1000)["reversal"]["status"] == "AWAITING_APPROVAL"
+    finally:
+        api.app.state.context = before
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, decision, language=language)
+    assert "APPROVAL" in refused(payload, "TRANSITION_REFUSED", language)["message"]
+    assert say(api, of(api, payment), "CLOSE", "FI002")["case"]["status"] == "RESOLVED"
+    assert say(api, case, decision, language=language)["errors"] == []
 
 
 @both_languages

@@ -207,6 +207,17 @@ def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
     assert left == (paid if account is None else {account: asked + came})
 
 
+def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: Api) -> None:
+    """Hard case 11: nothing at first, then too little; none of it is left behind without a case."""
+    payment = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(payment, vnp_Amount="0"))) == "04"
+    assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
+    assert of(api, payment)["amount"] is None
+    call(api, signed(ipn(payment, vnp_Amount=str((payment["amount"] - 700) * 100))))
+    decide(api, payment, "CREDIT")
+    assert books(api, payment)["customer_credit"] == payment["amount"] - 700
+
+
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
 def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
     api: Api, sandbox: Sandbox, decision: str
