@@ -185,39 +185,6 @@ def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
     assert of(api, payment)["kind"] == "PAID_TWICE"
 
 
-@pytest.mark.parametrize(
-    ("came", "decision", "account"),
-    [(700, "CREDIT", "customer_credit"), (-700, "REFUND", "refunds_payable"), (700, "APPLY", None)],
-)
-def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
-    api: Api, sandbox: Sandbox, came: int, decision: str, account: str | None
-) -> None:
-    """Hard case 16: none of it is left behind without a case."""
-    payment = api.paid(method="VNPAY_QR")
-    asked = payment["amount"]
-    assert call(api, signed(ipn(payment, **SUSPICION, vnp_Amount=str((asked - 900) * 100)))) == "00"
-    call(api, signed(ipn(payment, vnp_Amount=str((asked + came) * 100))))
-    assert books(api, payment)["suspense"] == asked + came
-    no = refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
-    assert "REFUND" in no["message"]
-    decide(api, payment, decision)
-    left = books(api, payment)
-    del left["gateway_clearing:vnpay"]
-    paid = {"customer_receivable": asked, "customer_credit": came}
-    assert left == (paid if account is None else {account: asked + came})
-
-
-def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: Api) -> None:
-    """Hard case 11: nothing at first, then too little; none of it is left behind without a case."""
-    payment = api.paid(method="VNPAY_QR")
-    assert call(api, signed(ipn(payment, vnp_Amount="0"))) == "04"
-    assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
-    assert of(api, payment)["amount"] is None
-    call(api, signed(ipn(payment, vnp_Amount=str((payment["amount"] - 700) * 100))))
-    decide(api, payment, "CREDIT")
-    assert books(api, payment)["customer_credit"] == payment["amount"] - 700
-
-
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
 def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
     api: Api, sandbox: Sandbox, decision: str
