@@ -32,8 +32,14 @@ GRAPHIQL: Final = """<!doctype html>
         const make = GraphiQL.createFetcher;
         return make({ url, subscriptionUrl: socket, wsConnectionParams })(params, options);
       };
-      const page = React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: true });
-      ReactDOM.createRoot(document.getElementById("graphiql")).render(page);
+      const place = document.getElementById("graphiql");
+      if (window.GraphiQL) {
+        const page = React.createElement(GraphiQL, { fetcher, shouldPersistHeaders: true });
+        ReactDOM.createRoot(place).render(page);
+      } else {
+        place.textContent = "GraphiQL comes from unpkg.com, which cannot be reached from here. "
+          + "Every other GraphQL client does: POST to " + url;
+      }
     </script>
   </body>
 </html>

@@ -178,5 +178,6 @@ async def test_graphiql_is_shown_to_browsers_where_it_is_on(served: Served) -> N
         page = await developing.client.get("/graphql", headers=browser)
         assert page.headers["content-type"].startswith("text/html")
         assert "GraphiQL" in page.text
+        assert "cannot be reached" in page.text, "where the CDN is blocked, it would load for ever"
         query = await developing.client.get("/graphql?query={hello}", headers=browser)
         assert query.json() == {"data": {"hello": "hello world"}}
