@@ -10,11 +10,11 @@ import pytest
 
 from schema.root import schema
 from tests.house import Api, Sandbox, Socket, key, until
+from tests.schema.calling import call, ipn
+from tests.schema.calling import signed as signed_call
 from tests.schema.test_held_money import SUSPICION
 from tests.schema.test_orders import created, merchant_token
 from tests.schema.test_webhook_replay import kept_call
-from tests.schema.test_webhooks import call, ipn
-from tests.schema.test_webhooks import signed as signed_call
 
 pytest_plugins = ["tests.house"]
 

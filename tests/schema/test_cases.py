@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from tests.house import Api, Sandbox
+from tests.schema.calling import call, ipn, qr, signed
 from tests.schema.refusing import without_effect
 from tests.schema.test_held_money import SUSPICION, TOO_LATE
-from tests.schema.test_webhooks import call, ipn, qr, signed
 
 pytest_plugins = ["tests.house"]
 __all__ = ["qr"]

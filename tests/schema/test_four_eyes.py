@@ -13,12 +13,12 @@ import orjson
 import pytest
 
 from tests.house import Api, Sandbox, until
+from tests.schema.calling import call, ipn, signed, state
 from tests.schema.deciding import books, decide, is_free, refunds, refused, say
 from tests.schema.refusing import both_languages, without_effect
 from tests.schema.test_cases import of
 from tests.schema.test_orders import created, merchant_token, paying
 from tests.schema.test_rulings import paid_little, suspected, suspected_and_paid
-from tests.schema.test_webhooks import call, ipn, signed, state
 from tests.schema.undoing import HISTORY, by_gateway, handed_in, look, refund, void
 
 pytest_plugins = ["tests.house"]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.house import Api
-from tests.schema.test_webhooks import call, ipn, qr, signed, state
+from tests.schema.calling import call, ipn, qr, signed, state
 
 pytest_plugins = ["tests.house"]
 __all__ = ["qr"]

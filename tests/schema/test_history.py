@@ -8,7 +8,7 @@ import pytest
 
 from resolvers import jobs
 from tests.house import Api, statements
-from tests.schema.test_webhooks import call, ipn, signed
+from tests.schema.calling import call, ipn, signed
 
 pytest_plugins = ["tests.house"]
 

@@ -15,11 +15,11 @@ from domain.methods import PaymentMethod
 from resolvers import jobs, pay_outs
 from schema.verify import verify
 from tests.house import Api, Sandbox
+from tests.schema.calling import state
 from tests.schema.deciding import books, decide, refunds, refused, say
 from tests.schema.refusing import both_languages, without_effect
 from tests.schema.test_cases import of
 from tests.schema.test_rulings import paid_little
-from tests.schema.test_webhooks import state
 from tests.schema.undoing import by_gateway, refund, refusal, void
 
 pytest_plugins = ["tests.house"]

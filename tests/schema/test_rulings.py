@@ -15,11 +15,11 @@ from domain.money import Currency, Money
 from resolvers import evidence, jobs
 from schema.verify import verify
 from tests.house import CANCEL, Api, Sandbox
+from tests.schema.calling import call, ipn, notice, notify, signed, state
 from tests.schema.deciding import Payment, books, decide, is_free, refunds, refused, say
 from tests.schema.refusing import both_languages, without_effect
 from tests.schema.test_cases import of, seen
 from tests.schema.test_held_money import SUSPICION, TOO_LATE
-from tests.schema.test_webhooks import call, ipn, notice, notify, signed, state
 
 pytest_plugins = ["tests.house"]
 

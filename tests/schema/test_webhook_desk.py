@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.house import Api
-from tests.schema.test_webhooks import call, events, ipn, retried, signed, state
+from tests.schema.calling import call, events, ipn, retried, signed, state
 
 pytest_plugins = ["tests.house"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from domain.methods import GatewayName
 from tests.house import Api
-from tests.schema.test_webhooks import call, events, ipn, signed, state
+from tests.schema.calling import call, events, ipn, signed, state
 
 pytest_plugins = ["tests.house"]
 
