@@ -12,7 +12,11 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from domain.bills import ItemType
+from domain.methods import PaymentMethod
+from domain.payments import PaymentStatus
 from integrations.keys import KeyRing, derived
+from schema.receipts import BY, FOR, SAID
 from tests.house import CANCEL, Api, Sandbox, statements
 from tests.schema.undoing import void
 
@@ -115,6 +119,24 @@ def test_the_page_shows_text_and_never_markup(api: Api) -> None:
     page = api.http.get(path(payment)).text
     assert "<script" not in page
     assert "&lt;script&gt;" in page
+
+
+def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
+    api: Api, paid: dict[str, Any]
+) -> None:
+    for address in (path(paid), "/pay/nothing"):
+        headers = api.http.get(address, headers={"accept": "text/html"}).headers
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] == "no-store"
+        policy = headers["content-security-policy"]
+        assert {"default-src 'none'", "frame-ancestors 'none'"} <= set(policy.split("; "))
+        assert "script" not in policy
+
+
+def test_every_method_and_status_has_its_word_on_the_page() -> None:
+    assert set(BY) == set(PaymentMethod)
+    assert set(SAID) == set(PaymentStatus)
+    assert set(FOR) == set(ItemType)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])
