@@ -69,9 +69,11 @@ CASES = """
   schema/test_refused_on_top.py an_exponent_in_json_is_no_amount
   schema/test_refusals.py a_payment_that_makes_no_sense_is_refused_and_changes_nothing
   schema/test_rulings.py dollars_are_given_back_by_accounting_and_pay_no_bill
+  schema/test_held_sums.py money_that_came_after_an_amount_that_was_none_is_decided_with_it
 12 a wrong signature
   schema/test_webhooks.py a_forged_call_touches_nothing_and_suppresses_nothing
   journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_silences_nothing
+  schema/test_webhook_desk.py of_a_flood_of_forged_calls_some_are_kept_and_a_true_one_is_heard
 13 the same event twice, or at once
   schema/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
   schema/test_webhooks.py one_event_in_ten_calls_at_once_is_applied_once
@@ -79,6 +81,7 @@ CASES = """
 14 what handled an event crashed half-way
   schema/test_webhooks.py a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it
   schema/test_webhooks.py one_event_that_cannot_be_handled_keeps_no_other_from_it
+  schema/test_webhook_replay.py a_call_that_was_given_up_is_handled_again
 15 an old signed webhook is replayed
   schema/test_webhooks.py a_signature_is_good_for_five_minutes_and_by_the_right_secret
   schema/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
@@ -89,16 +92,19 @@ CASES = """
   schema/test_held_money.py a_suspicion_after_the_end_is_one_case
   schema/test_rulings.py a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows
   schema/test_rulings.py a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched
+  schema/test_held_sums.py money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it
 17 which methods count against limits
   domain/test_limits.py only_the_staffs_own_money_counts_against_their_limits
   journeys/test_qr.py a_qr_counts_against_no_limit_of_the_staff
   schema/test_refusals.py cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count
 18 it starts at 23:59:58 and ends at 00:00:05
   resolvers/test_limits.py a_payment_counts_on_the_day_on_which_it_was_made
+  resolvers/test_limits.py the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs
   domain/test_calendar.py the_day_turns_at_seventeen_utc_in_every_zone
 19 Staff Management has another figure of today than we
   db/test_limits.py used_is_what_they_said_first_and_the_greater_of_what_followed
   resolvers/test_limits.py what_they_know_of_more_than_we_counts
+  resolvers/test_limits.py what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
 20 Staff Management is down
   resolvers/test_limits.py what_staff_management_said_serves_for_fifteen_minutes_and_no_longer
   resolvers/test_limits.py yesterdays_limits_serve_nobody_today
@@ -115,12 +121,18 @@ CASES = """
   schema/test_voids.py a_supervisor_of_the_team_voids_what_a_collector_took
   schema/test_voids.py ten_voids_at_once_void_once
   schema/test_voids.py cash_that_was_handed_in_is_refunded_not_voided
+  resolvers/test_pay_outs.py a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_after
+  resolvers/test_pay_outs.py a_large_void_waits_for_a_second_person_and_changes_nothing_before
+  resolvers/test_telling.py revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payment
 24 money is refunded through a gateway
   schema/test_refunds.py parts_add_up_to_the_whole_and_only_then_the_bill_is_open
   schema/test_refunds.py ten_refunds_at_once_never_give_back_more_than_was_paid
   schema/test_refunds.py the_same_key_gives_back_once
   schema/test_refunds.py silence_after_the_refund_was_made_is_unknown_and_it_is_made_once
   schema/test_settled_refunds.py a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file
+  schema/test_settled_refunds.py a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateways_file
+  resolvers/test_pay_outs.py a_silent_refund_is_asked_about_and_never_sent_again
+  resolvers/test_pay_outs.py the_database_refuses_to_give_back_more_than_came
 25 several items, one of them paid already
   journeys/test_one_bill.py a_paid_bill_takes_the_whole_payment_with_it
   journeys/test_one_bill.py everything_that_stands_in_the_way_is_named_at_once
@@ -138,6 +150,7 @@ CASES = """
 29 a token ends while its socket is open
   journeys/test_sessions.py a_token_ends_at_its_time_and_its_socket_with_4401
   journeys/test_sessions.py a_socket_without_a_good_token_is_closed_with_4403
+  schema/test_sessions.py whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on
 30 Redis is lost
   journeys/test_valkey.py a_watched_payment_turns_green_though_redis_was_killed
   resolvers/test_hub.py after_a_lost_redis_everyone_reads_again

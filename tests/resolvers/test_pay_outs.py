@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -235,9 +235,11 @@ async def cash(house: House, by: Any) -> Payment:
 async def test_a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_after(
     house: House,
 ) -> None:
+    house.clock.at = datetime(2031, 12, 31, 16, 59, 59, tzinfo=UTC)
     by = await house.by("NV002")
-    payment = await cash(house, by)
-    house.clock.move(days=1)
+    payment, other = await cash(house, by), await cash(house, by)
+    assert (await voided(house, other, by)).payment.custody is Custody.VOIDED
+    house.clock.move(seconds=1)
     with pytest.raises(NotPermitted):
         await voided(house, payment, by)
     done = await voided(house, payment, await house.by("SV001"))

@@ -145,6 +145,22 @@ def test_a_token_that_we_did_not_seal_ends_nothing(
     refreshed(api, theirs["refreshToken"])
 
 
+def test_whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """Hard case 29."""
+    by = api.collector()
+    login = api.login(by)
+    sandbox.change_staff(by, role="CASHIER")
+    after = refreshed(api, login["refreshToken"])
+    me = api.get("query { me { role } }", token=after["accessToken"])
+    assert me["role"] == "CASHIER"
+    contract = api.contract()
+    given = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
+    given["items"] = api.owed(contract)[:1]
+    assert codes(api.ask(PROCESS, {"input": given}, token=after["accessToken"])) == ["FORBIDDEN"]
+
+
 def test_who_has_left_staff_management_is_refreshed_no_more_and_is_out_at_once(api: Api) -> None:
     staff_id, gone = api.collector(), "NV9001"
     session = api.login(staff_id)
