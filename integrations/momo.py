@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -170,7 +169,10 @@ class MoMo:
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         # A fraction stays as it is written, for so it is signed; it is no amount.
         fields = json_object(call.body, fraction=str)
-        text = protocol.canonical(self._signed_by_them(fields), protocol.IPN)
+        signed = self._signed_by_them(fields)
+        if not protocol.reads_in_one_way(signed, protocol.IPN):
+            raise BadCall("what is signed can be read in two ways")
+        text = protocol.canonical(signed, protocol.IPN)
         signature = fields.get("signature")
         if not isinstance(signature, str):
             raise BadCall("the signature is missing")
@@ -202,7 +204,7 @@ class MoMo:
                 "requestId": attempt.reference,
                 "amount": attempt.money.amount,
                 "orderId": attempt.reference,
-                "orderInfo": unicodedata.normalize("NFC", purchase.description)[:255],
+                "orderInfo": protocol.text(purchase.description) or attempt.reference,
                 "redirectUrl": purchase.return_url,
                 "ipnUrl": purchase.notify_url,
                 "requestType": "captureWallet",

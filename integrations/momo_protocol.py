@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -50,6 +52,7 @@ REFUND = (
     "transId",
 )
 
+_MARKS = re.compile(r"[&=]+")
 SMALLEST_AMOUNT, LARGEST_AMOUNT = 1_000, 50_000_000
 
 _PAID = frozenset({0, 9000})  # 9000, authorized: of one step, which ours are, that is paid
@@ -93,6 +96,16 @@ _REFUND_OTHER = "MoMo từ chối hoàn tiền. Hãy hoàn tiền theo cách kh�
 def canonical(fields: Mapping[str, object], order: Sequence[str]) -> str:
     """Return the text that is signed: raw values in *order*, empty ones kept, nothing encoded."""
     return "&".join(f"{name}={fields[name]}" for name in order)
+
+
+def text(description: str) -> str:
+    """Return a description as it may be signed: `&` and `=` in it would have what is signed read in two ways."""
+    return " ".join(_MARKS.sub(" ", unicodedata.normalize("NFC", description)).split())[:255]
+
+
+def reads_in_one_way(fields: Mapping[str, object], order: Sequence[str]) -> bool:
+    """Return whether the text that is signed could be cut into values at these places alone."""
+    return not any("&" in str(fields[name]) for name in order)
 
 
 def sign(secret: str, text: str) -> str:

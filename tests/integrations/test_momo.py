@@ -1,5 +1,6 @@
 """MoMo to the letter: its computed examples, every code of its table, and one step in which money moves."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -136,6 +137,30 @@ async def test_a_request_holds_what_the_document_asks_for_and_is_signed(
     assert "accessKey" not in seen.json
     assert evidence.payment_url == "https://test-payment.momo.vn/v2/pay?t=abc"
     assert evidence.qr_payload == "momo://app?1"
+
+
+@pytest.mark.parametrize(
+    ("description", "sent"),
+    [
+        ("Cước tháng 6 = 200k & phí", "Cước tháng 6 200k phí"),
+        ("a&orderId=MB1&orderInfo=b", "a orderId MB1 orderInfo b"),
+        ("&=&", REFERENCE),
+        ("đ" * 300, "đ" * 255),
+    ],
+)
+async def test_a_description_can_not_be_taken_for_another_field_of_what_is_signed(
+    momo: MoMo, counterpart: Counterpart, description: str, sent: str
+) -> None:
+    counterpart.will(OURS.accepts())
+    await momo.start(attempt(), replace(ORDER, description=description), now=NOW)
+    assert counterpart.seen[0].json["orderInfo"] == sent
+
+
+def test_a_call_that_could_be_read_in_two_ways_is_refused_though_it_is_signed(momo: MoMo) -> None:
+    """The same signed text, cut elsewhere, would be about another order."""
+    told = OURS.event(0, orderInfo="a&orderId=MB1&orderInfo=b")
+    with pytest.raises(BadCall, match="two ways"):
+        momo.read_webhook(momo_ipn(told))
 
 
 @pytest.mark.parametrize("amount", [999, 50_000_001])

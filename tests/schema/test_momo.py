@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
+import httpx
 import pytest
 
-from tests.house import CANCEL, VERIFY, Api, Sandbox
+from tests.house import CANCEL, VERIFY, Api, Sandbox, until
+from tests.schema.test_orders import created, paying, shop
 
 pytest_plugins = ["tests.house"]
+
+__all__ = ["shop"]
 
 
 @pytest.fixture
@@ -95,3 +100,27 @@ def test_a_silent_momo_is_asked_and_was_begun_once(api: Api, sandbox: Sandbox) -
         one for one in sandbox.truth["charges"] if one["reference"] == lost["gatewayReference"]
     ]
     assert len(charges) == 1
+
+
+def test_one_payment_never_pays_for_two_orders_by_another_reading_of_what_was_signed(
+    api: Api, sandbox: Sandbox, shop: str
+) -> None:
+    """MoMo signs values as they are: who names an order `…&orderId=…` could have it read as another's."""
+    wanted = paying(api, shop, created(api, shop)["order"], method="MOMO")["payment"]
+    reference = f"a&orderId={wanted['gatewayReference']}&orderInfo=b"
+    bought = paying(api, shop, created(api, shop, reference=reference)["order"], method="MOMO")
+    back = httpx.post(
+        bought["payment"]["paymentUrl"], data={"outcome": "paid"}, trust_env=False
+    ).headers["location"]
+    until(lambda: state(api, bought["payment"])[0] == "SUCCESS", why="the IPN did not come")
+    told: dict[str, Any] = dict(parse_qsl(urlsplit(back).query, keep_blank_values=True))
+    told |= {name: int(told[name]) for name in ("amount", "transId", "resultCode", "responseTime")}
+    # The same signed text, cut at other places.
+    info, _, rest = told["orderInfo"].partition("&orderId=")
+    told["message"] += f"&orderId={told['orderId']}&orderInfo={info}"
+    told["orderId"], _, told["orderInfo"] = rest.partition("&orderInfo=")
+    told["orderId"] = told["orderId"] or wanted["gatewayReference"]
+    before = api.dump()
+    assert api.http.post("/webhooks/momo", json=told).status_code == 401
+    assert state(api, wanted) == ("PROCESSING", None)
+    assert {name for name, rows in api.dump().items() if rows != before[name]} == {"webhook_event"}
