@@ -35,7 +35,8 @@ select c.*, p.status as p_status, p.amount as p_amount,
            and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE}}')
            and other.about is distinct from '{RECORD}') as claimed,
        (select coalesce(sum(r.amount), 0)::bigint from reversal r
-         where r.payment = c.payment and r.status = 'AWAITING_APPROVAL') as asked_back,
+         where r.payment = c.payment and r.status = 'AWAITING_APPROVAL'
+           and r.source = 'customer_receivable') as asked_back,
        not exists (select from payment_item mine
                      join payment_item theirs using (contract_number, type, item_id)
                     where mine.payment = c.payment and theirs.payment <> c.payment

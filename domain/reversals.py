@@ -41,6 +41,19 @@ class ReversalKind(StrEnum):
     REFUND = "REFUND"
 
 
+class RefundOf(StrEnum):
+    """What of a payment is given back."""
+
+    PAID = "PAID"  # what its bills were paid with
+    CREDIT = "CREDIT"  # what came with it, and the customer has with us
+
+
+SOURCES = {
+    RefundOf.PAID: Account.CUSTOMER_RECEIVABLE,
+    RefundOf.CREDIT: Account.CUSTOMER_CREDIT,
+}
+
+
 class ReversalStatus(StrEnum):
     AWAITING_APPROVAL = "AWAITING_APPROVAL"
     PENDING = "PENDING"
@@ -228,8 +241,16 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
         )
 
 
-def check_refund(payment: Payment, amount: int, *, left: int) -> None:
-    """Raise a refusal unless *amount* of a success, of which *left* was not given back yet, can be."""
+def check_refund(payment: Payment, amount: int, *, source: Account, left: int) -> None:
+    """Raise a refusal unless *amount* can be given back, of which *left* is at *source* for the payment."""
+    if source is Account.CUSTOMER_RECEIVABLE:
+        _check_given_up(payment)
+    if amount > left:
+        raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
+
+
+def _check_given_up(payment: Payment) -> None:
+    """Raise NotReversible unless it is a success whose money has left its collector."""
     _check_success(payment)
     match payment.custody:
         case Custody.VOIDED:
@@ -242,8 +263,6 @@ def check_refund(payment: Payment, amount: int, *, left: int) -> None:
             )
         case Custody.HANDED_IN | Custody.RECONCILED | None:
             pass
-    if amount > left:
-        raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
 
 
 def decided_alone(earlier: Sequence[Reversal]) -> int:

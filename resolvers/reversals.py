@@ -21,6 +21,8 @@ from domain.money import Currency
 from domain.payments import Payment
 from domain.refusals import check_amount, check_reason
 from domain.reversals import (
+    SOURCES,
+    RefundOf,
     Reversal,
     ReversalKind,
     ReversalStatus,
@@ -75,10 +77,16 @@ async def void(context: Context, payment_id: str, *, reason: str, idempotency_ke
 
 @command(REFUND)
 async def refund(
-    context: Context, payment_id: str, *, amount: int, reason: str, idempotency_key: str
+    context: Context,
+    payment_id: str,
+    *,
+    amount: int,
+    reason: str,
+    idempotency_key: str,
+    of: RefundOf = RefundOf.PAID,
 ) -> Reversed:
     """
-    Give back a success, or a part of it, by the way it came.
+    Give back a success, or a part of it, by the way it came; or what the customer was credited with it.
 
     Cash that was handed in and bank transfers are DONE when it is decided: accounting pays them out. A
     gateway that stays silent leaves the reversal UNKNOWN, and is asked. Raises NotFound, NotReversible,
@@ -93,6 +101,7 @@ async def refund(
         payment_id=payment_id,
         amount=amount,
         reason=check_reason(reason),
+        source=SOURCES[of],
     )
     return await _reverse(context, actor, asked)
 
@@ -197,7 +206,7 @@ async def approve(
     if reversal.kind is ReversalKind.VOID:
         check_voidable(payment, (), left=left)
     else:
-        check_refund(payment, reversal.amount, left=left)
+        check_refund(payment, reversal.amount, source=reversal.source, left=left)
     after = reversal.begun(now, approved_by=approved_by)
     await reversals.save(after)
     await carry_out(context, payment, reversal.status, after, now)
@@ -235,10 +244,12 @@ class _Asked:
     payment_id: str
     amount: int | None
     reason: str
+    source: Account = PAID
 
     @property
     def print_(self) -> bytes:
-        return fingerprint(self.operation, [self.payment_id, self.amount, self.reason])
+        facts: list[object] = [self.payment_id, self.amount, self.reason]
+        return fingerprint(self.operation, facts if self.source is PAID else [*facts, self.source])
 
 
 async def _reverse(context: Context, actor: Actor, asked: _Asked) -> Reversed:
@@ -282,21 +293,21 @@ async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | 
         payment = await payments.lock(asked.payment_id)
         assert payment is not None
         earlier_ones = await reversals.of_payment(payment.id)
-        left = await reversals.left(payment.id, PAID, payment.currency)
+        left = await reversals.left(payment.id, asked.source, payment.currency)
         if asked.amount is None:
             kind, amount = ReversalKind.VOID, payment.amount
             check_voidable(payment, earlier_ones, left=left)
             check_voider(payment, actor, now=now)
         else:
             kind, amount = ReversalKind.REFUND, asked.amount
-            check_refund(payment, amount, left=left)
+            check_refund(payment, amount, source=asked.source, left=left)
         reversal = await opened(
             context,
             payment,
             kind=kind,
             amount=amount,
             reason=asked.reason,
-            source=PAID,
+            source=asked.source,
             requested_by=actor.id,
             awaiting=amount + decided_alone(earlier_ones) > context.terms.four_eyes_above,
             now=now,

@@ -7,10 +7,17 @@ from typing import cast
 
 import strawberry
 
+from domain.reversals import RefundOf
 from resolvers import reversals as resolve
 from schema.common import Amount, Info, Refusal, attempted
 from schema.payments import Payment
 from schema.reversals import Reversal
+
+strawberry.enum(
+    RefundOf,
+    description="PAID: what the bills or the order were paid with. CREDIT: what was paid beyond that, or two people"
+    " credited, and the customer has with us.",
+)
 
 
 @strawberry.input
@@ -19,6 +26,7 @@ class RefundInput:
     payment_id: strawberry.ID
     amount: Amount
     reason: str
+    of: RefundOf = RefundOf.PAID
 
 
 @strawberry.type
@@ -53,6 +61,7 @@ class ReversalMutation:
             amount=input.amount,
             reason=input.reason,
             idempotency_key=input.idempotency_key,
+            of=input.of,
         )
         return await _answered(work)
 
