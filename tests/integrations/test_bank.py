@@ -1,6 +1,7 @@
 """A bank transfer: a QR that asks nobody, and what the two services tell of our account, in or out, ours or not."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ from domain.evidence import Finding, Grade
 from domain.gateways import BadCall, Call, Verdict
 from domain.methods import GatewayName
 from domain.money import Money
+from integrations import bank_notices
 from integrations.bank import BankTransfer
 from tests.integrations.bank_dialects import (
     ACCOUNT,
@@ -230,3 +232,27 @@ def test_both_services_are_content_with_one_answer_and_call_again_when_we_failed
         understood = verdict not in {Verdict.BAD_SIGNATURE, Verdict.OUR_ERROR}
         assert (reply.status == 200) is understood
         assert json.loads(reply.body) == {"success": understood}
+
+
+@pytest.mark.parametrize(("others", "read"), [(4, True), (5, False), (400, False)])
+def test_how_many_signatures_a_call_presents_does_not_keep_us_busy(
+    monkeypatch: pytest.MonkeyPatch, others: int, read: bool
+) -> None:
+    made: list[str] = []
+    sign = bank_notices._casso_signature
+
+    def counted(secret: str, moment: str, text: str) -> str:
+        made.append(secret)
+        return sign(secret, moment, text)
+
+    monkeypatch.setattr(bank_notices, "_casso_signature", counted)
+    call = casso_call({"error": 0, "data": casso_transfer()})
+    stamp, _, genuine = call.headers["x-casso-signature"].partition(",")
+    padded = ",".join([stamp, *[f"v1={'0' * 128}"] * others, genuine])
+    call = replace(call, headers={"x-casso-signature": padded})
+    if read:
+        assert BANK.read_webhook(call)
+    else:
+        with pytest.raises(BadCall, match="malformed"):
+            BANK.read_webhook(call)
+    assert len(made) <= 4, "one for each secret and way of writing"

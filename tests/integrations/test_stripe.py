@@ -325,3 +325,19 @@ def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -
 )
 def test_stripe_is_answered_by_a_status(stripe: Stripe, verdict: Verdict, status: int) -> None:
     assert stripe.answer(verdict).status == status
+
+
+@pytest.mark.parametrize(("others", "read"), [(9, True), (10, False)])
+def test_a_call_presents_a_handful_of_signatures_at_most(
+    stripe: Stripe, others: int, read: bool
+) -> None:
+    call = stripe_call(event("customer.created", {}))
+    stamp, _, proofs = call.headers["stripe-signature"].partition(",")
+    genuine = proofs.partition(",")[0]
+    padded = ",".join([stamp, *[f"v1={'0' * 64}"] * others, genuine])
+    call = replace(call, headers={"stripe-signature": padded})
+    if read:
+        assert stripe.read_webhook(call)
+    else:
+        with pytest.raises(BadCall, match="malformed"):
+            stripe.read_webhook(call)
