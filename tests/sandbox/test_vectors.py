@@ -41,6 +41,24 @@ def test_a_qr_example_has_the_checksum_that_is_printed(vector: dict[str, Any]) -
         assert emv.holds(vector["payload"]) is not vector.get("negative", False)
 
 
+@pytest.mark.parametrize("vector", [one for one in QR if "outer_tlv_ok" in one.values[0]])
+def test_a_qr_example_is_read_as_its_tables_say(vector: dict[str, Any]) -> None:
+    payload = vector["payload"]
+    if not vector["outer_tlv_ok"]:
+        with pytest.raises(ValueError, match="tag"):
+            emv.read(payload)
+        return
+    assert emv.read(payload) == vector["fields"]
+    for tag, fields in vector["sub"].items():
+        assert emv.read(vector["fields"][tag]) == fields
+    receiver = vector["sub"].get("38", {}).get("01")
+    if "inner_tlv_error" in vector:  # a right checksum over a wrong length is no account
+        with pytest.raises(ValueError, match="length"):
+            emv.read(receiver)
+    elif "beneficiary" in vector:
+        assert emv.read(receiver) == vector["beneficiary"]
+
+
 def test_the_fields_of_the_merchant_interface_stand_in_the_order_in_which_they_are_signed() -> None:
     orders = {v["id"]: v["field_order"] for v in VECTORS if "field_order" in v}
     assert list(vnpay_rules.QUERY) == orders["vnpay-querydr-request"]
