@@ -17,6 +17,7 @@ from domain.orders import PayOrder
 from domain.refusals import InvalidInput, Refusal, Refused
 from domain.staff import Operation, check
 from resolvers import orders
+from resolvers.audit import command
 from resolvers.context import Context
 from schema.api_errors import TEXTS, ApiError
 from schema.card_numbers import check_no_card_number
@@ -80,15 +81,7 @@ def rest(call: Call) -> Callable[[Request], Awaitable[Response]]:
 @rest
 async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
     """`POST /payments`: pay an order by the merchant's own reference; an unknown one is created."""
-    check(context.actor, Operation.SELL)
-    reference, amount, method = _order(body)
-    asked = PayOrder(
-        idempotency_key=check_key(key),
-        reference=reference,
-        amount=amount,
-        method=method,
-        return_url=_text(body, "return_url") if "return_url" in body else None,
-    )
+    asked = await _asked(context, body, key)
     payment = (await orders.pay(context, asked)).payment
     assert payment.order is not None
     return 201, {
@@ -100,6 +93,20 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
         "payment_url": payment.payment_url,
         "confirmation_link": context.confirmation_link(payment.receipt_token),
     }
+
+
+@command(orders.PAY)
+async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
+    """Return what a merchant asks for. What is refused here already is written down too."""
+    check(context.actor, Operation.SELL)
+    reference, amount, method = _order(body)
+    return PayOrder(
+        idempotency_key=check_key(key),
+        reference=reference,
+        amount=amount,
+        method=method,
+        return_url=_text(body, "return_url") if "return_url" in body else None,
+    )
 
 
 async def nothing_here(request: Request, error: Exception) -> Response:
