@@ -22,7 +22,7 @@ from domain.methods import GatewayName
 from domain.reversals import Reversal
 from integrations import paypal_events as events
 from integrations import paypal_refunds as refunds
-from integrations.conversation import asked, begun, is_definite, unknown
+from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.paypal_certificates import Certificates
 from integrations.paypal_objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
@@ -39,6 +39,8 @@ T = TypeVar("T")
 W = TypeVar("W", bound=Wire)
 
 _OPEN = frozenset({AttemptStatus.SENT, AttemptStatus.ACCEPTED, AttemptStatus.UNKNOWN})
+# Our key, or our pace: what is answered so was not begun, and no payer is at fault.
+_OF_US = frozenset({401, 403, 429})
 # What a capture is refused for that leaves no doubt; with anything else we ask how the order stands.
 _NO_MONEY = frozenset(
     {
@@ -280,9 +282,11 @@ class PayPal:
         if not answer.ok:
             if not is_definite(answer.status):
                 raise self._unreadable(answer)
+            if answer.status in _OF_US:
+                if answer.status == 401:
+                    self._refused()
+                return unheard(self.name, CREATE, f"HTTP_{answer.status}")
             issue = parse(Problem, answer.body).issue
-            if answer.status == 401:
-                self._refused()
             failure = Failure(code=issue[:64], message=DECLINED.message)
             return Evidence(
                 grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=failure

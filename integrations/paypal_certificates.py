@@ -34,6 +34,10 @@ _LARGEST = 64 * 1024
 _MOST = 20
 _LOCAL = re.compile(r"(?:127\.0\.0\.1|localhost):\d{1,5}", re.ASCII)
 
+_PATH = re.compile(r"(?:/[A-Za-z0-9_-]{1,100}){1,8}", re.ASCII)
+# Statuses that do not say that there is no such certificate.
+_LATER = frozenset({408, 425, 429})
+
 Chain = tuple[x509.Certificate, ...]
 
 
@@ -52,8 +56,8 @@ class Certificates:
 
     async def fetch(self, call: Call) -> None:
         """Have at hand the certificate that a call names, if it may name it. Raises Unreachable."""
-        url = header(call, "PAYPAL-CERT-URL")
-        if url in self._kept or not self._is_theirs(url):
+        url = self._theirs(header(call, "PAYPAL-CERT-URL"))
+        if url is None or url in self._kept:
             return
         try:
             chain = await self._http.call(
@@ -61,6 +65,8 @@ class Certificates:
             )
         except (NotSent, Unanswered) as error:
             raise Unreachable(str(error)) from error
+        if not chain:  # there is none: the call names what PayPal never signed by
+            return
         self._kept[url] = chain
         while len(self._kept) > _MOST:
             self._kept.popitem(last=False)
@@ -81,9 +87,10 @@ class Certificates:
             raise BadCall(f"the signature is missing: {missing[0]}")
         if given["AUTH-ALGO"] != ALGORITHM:
             raise BadCall("the signature is of another kind")
-        if not self._is_theirs(given["CERT-URL"]):
+        url = self._theirs(given["CERT-URL"])
+        if url is None:
             raise BadCall("the signature's certificate is not from their host")
-        chain = self._kept.get(given["CERT-URL"])
+        chain = self._kept.get(url)
         if chain is None:
             raise BadCall("the signature's certificate is none")
         self._check_chain(chain, call.received_at)
@@ -92,23 +99,25 @@ class Certificates:
         )
         check_signature(chain[0], message, given["TRANSMISSION-SIG"])
         _check_time(given["TRANSMISSION-TIME"], call.received_at)
+        self._kept.move_to_end(url)  # what is named by others alone goes first
 
-    def _is_theirs(self, url: str) -> bool:
+    def _theirs(self, url: str) -> str | None:
+        """Return the one way to write where a certificate is, if it is at their host; None for any other."""
         try:
             parts = urlsplit(url)
             port = parts.port
         except ValueError:
-            return False
+            return None
+        if not _PATH.fullmatch(parts.path) or not url.endswith(parts.path):
+            return None  # a query would be another name for the same certificate
         if _LOCAL.fullmatch(self._host):
-            return parts.scheme == "http" and parts.netloc == self._host
+            local = parts.scheme == "http" and parts.netloc == self._host
+            return f"http://{self._host}{parts.path}" if local else None
         name = parts.hostname or ""
         known = name == self._host or name.endswith(f".{self._host}")
+        plain = port in {None, 443} and "@" not in parts.netloc and url.isascii()
         return (
-            parts.scheme == "https"
-            and known
-            and port in {None, 443}
-            and "@" not in parts.netloc
-            and url.isascii()
+            f"https://{name}{parts.path}" if parts.scheme == "https" and known and plain else None
         )
 
     def _check_chain(self, chain: Chain, moment: datetime) -> None:
@@ -149,6 +158,9 @@ def _check_time(text: str, received_at: datetime) -> None:
 
 
 def _read_chain(answer: Answer) -> Chain:
+    """Return the certificates; none where PayPal says that there are none, which no breaker counts."""
+    if 400 <= answer.status < 500 and answer.status not in _LATER:
+        return ()
     if answer.status != 200 or len(answer.body) > _LARGEST:
         raise Unreadable(f"status {answer.status}")
     try:

@@ -23,6 +23,7 @@ from tests.integrations.dialects import (
     attempt,
 )
 from tests.integrations.momo_dialect import MoMoDialect
+from tests.integrations.paypal_dialect import PayPalDialect
 from tests.integrations.stripe_dialect import StripeDialect
 
 SAID = Evidence(
@@ -91,6 +92,8 @@ AT_FAULT = [
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 401)),
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 403)),
     (StripeDialect(), says({"error": {"type": "invalid_request_error", "code": "rate_limit"}}, 429)),
+    *[(PayPalDialect(), says({"name": "NOT_AUTHORIZED"}, status)) for status in (401, 403, 429)],
+    (PayPalDialect(), says({"error": "invalid_token"}, 401)),
     *[(MoMoDialect(), says({"resultCode": code, "message": ""}, 400)) for code in (10, 11, 12, 13, 20)],
     *[
         (VNPayDialect(), says({"code": code, "message": "", "qrcontent": ""}))

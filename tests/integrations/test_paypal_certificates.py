@@ -117,6 +117,11 @@ def test_a_call_that_had_to_be_repeated_for_days_is_believed(paypal: PayPal) -> 
         "https://api.paypal.com:8443/cert",
         "https://api.paypal.com:x/cert",
         "file:///etc/passwd",
+        "https://api.paypal.com/cert?n=1",
+        "https://api.paypal.com/cert?",
+        "https://api.paypal.com/cert#n",
+        "https://api.paypal.com/./cert",
+        "https://api.paypal.com/ce%72t",
         "",
     ],
 )
@@ -168,6 +173,52 @@ async def test_a_certificate_is_fetched_once_and_what_is_none_says_nothing(
     )
     with pytest.raises(Unreachable):
         await known.fetch(other)
+
+
+async def test_names_of_certificates_that_are_not_there_keep_nobody_from_fetching_the_true_one(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    """Whoever forges calls chooses what we ask for: it is no failure of PayPal's, and no breaker opens."""
+    key, pem = signed_by()
+    known = believed(http, counterpart.url.removeprefix("http://"))
+    counterpart.always(says({"name": "RESOURCE_NOT_FOUND"}, 404))
+    for number in range(12):
+        url = f"{counterpart.url}/v1/notifications/certs/CERT-{number}"
+        forged = paypal_call(paid(), **{"paypal-cert-url": url})
+        await known.fetch(forged)
+        with pytest.raises(BadCall, match="none"):
+            known.check(forged, WEBHOOK_ID)
+    counterpart.will(says(pem))
+    url = f"{counterpart.url}/v1/notifications/certs/CERT-TRUE"
+    true = paypal_call(paid(), key=key, **{"paypal-cert-url": url})
+    await known.fetch(true)
+    known.check(true, WEBHOOK_ID)
+
+
+async def test_what_is_used_is_kept_whatever_else_is_named(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    key, pem = signed_by()
+    known, true = await fetched(http, counterpart, pem, key)
+    counterpart.always(says(pem))
+    for number in range(60):
+        url = f"{counterpart.url}/v1/notifications/certs/CERT-A{number}"
+        await known.fetch(paypal_call(paid(), **{"paypal-cert-url": url}))
+        known.check(true, WEBHOOK_ID)
+    asked = len(counterpart.seen)
+    await known.fetch(true)
+    assert len(counterpart.seen) == asked
+
+
+@pytest.mark.parametrize("status", [302, 429, 500])
+async def test_a_host_that_does_not_say_whether_there_is_one_is_asked_again(
+    http: Upstream, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.always(says(b"", status))
+    known = believed(http, counterpart.url.removeprefix("http://"))
+    url = f"{counterpart.url}/v1/notifications/certs/CERT-1"
+    with pytest.raises(Unreachable):
+        await known.fetch(paypal_call(paid(), **{"paypal-cert-url": url}))
 
 
 async def fetched(
