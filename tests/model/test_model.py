@@ -180,7 +180,7 @@ class Machine(GoesBack):
             answer = self.api.ask(PROCESS, {"input": given}, token=self._token())
             assert answer["errors"], answer
         payment = self._pays(contract, "VNPAY_QR", same, items)
-        alive = reached and payment["status"] != "FAILED"
+        alive = reached and self.ahead < SKEW and payment["status"] != "FAILED"
         return payment["id"] if alive else multiple()
 
     # ── cash goes home ───────────────────────────────────────────────────────────────────────────
