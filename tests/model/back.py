@@ -1,13 +1,20 @@
-"""What the machine does with money that goes back: voids, refunds, and what two people decide about a case."""
+"""What the machine does with money that goes back, and with what is said of it after: voids, refunds, cases, files."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from tests.house import Api
+from domain.calendar import business_date
+from domain.methods import GatewayName
+from resolvers import settlement
+from schema.settlement import OPERATOR
+from tests.house import Api, Sandbox
 from tests.model.world import World
 from tests.schema.deciding import say
 from tests.schema.test_cases import seen
@@ -19,6 +26,7 @@ ASSERTED = {"SUSPICIOUS", "UNKNOWN_OUTCOME"}
 
 class GoesBack(RuleBasedStateMachine):
     api: Api
+    sandbox: Sandbox
     world: World
     staff: str
 
@@ -56,6 +64,22 @@ class GoesBack(RuleBasedStateMachine):
         second = say(self.api, about[0], decision, "FI002")
         assert second["case"]["status"] == "RESOLVED", second
         self.world.payments[about[0]["paymentId"]].decided = True
+
+    @rule(twice=st.booleans())
+    def the_gateways_file_of_the_day_is_settled(self, twice: bool) -> None:
+        """What it says of money that nobody told of counts now, and its repeat for nothing."""
+        today = business_date(datetime.now(UTC))
+        answer = self.sandbox.http.get(f"/_sandbox/settlement/vnpay?date={today}")
+        if len(answer.text.splitlines()) == 1:
+            return
+        context = self.api.context.asked_by(OPERATOR)
+        with NamedTemporaryFile("w", suffix=".csv") as file:
+            file.write(answer.text)
+            file.flush()
+            for _ in range(2 if twice else 1):
+                settled = settlement.settle(context, GatewayName.VNPAY, Path(file.name))
+                done = self.api.run(settled)
+        assert not twice or done.since is not None
 
     def _is_mine(self, case: Any) -> bool:
         return case["paymentId"] in self.world.payments
