@@ -27,6 +27,7 @@ MESSAGES = {
     1081: "Refund transaction rejected. The original transaction might have been refunded.",
     1088: "Refund transaction rejected. The original transaction is not eligible to be refunded.",
     7000: "Transaction is being processed.",
+    9000: "Transaction is authorized successfully.",
 }
 
 # Every request has these; the access key is known to both sides and travels in none.

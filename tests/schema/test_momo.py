@@ -61,6 +61,16 @@ def test_when_its_one_call_is_lost_a_question_finds_the_money(
     assert asked["payment"]["status"] == "SUCCESS"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_is_authorized_is_paid_for_we_ask_for_it_in_one_step(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any], lost: bool
+) -> None:
+    sandbox.pay(payment_url=opened["paymentUrl"], reason="9000", drop_webhook=lost)
+    if lost:
+        api.get(VERIFY, {"id": opened["id"]}, token=api.token("NV002"))
+    assert state(api, opened) == ("SUCCESS", None)
+
+
 def test_a_forged_call_moves_nothing(api: Api, sandbox: Sandbox, opened: dict[str, Any]) -> None:
     told = sandbox.pay(reference=opened["gatewayReference"], bad_signature=True, amount=1)
     assert [call["status_code"] for call in told["webhooks"]] == [401]
