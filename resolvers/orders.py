@@ -34,7 +34,7 @@ from resolvers.asking import Claimed, ask
 from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.idempotency import earlier
-from resolvers.payments import FOLLOW_UP, Processed
+from resolvers.payments import FOLLOW_UP, Processed, replayed
 
 CREATE, PAY = "createOrder", "payOrder"
 
@@ -79,8 +79,9 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
     check_key(asked.idempotency_key)
     check_payment(asked)
     print_ = fingerprint(PAY, asked.facts)
-    if (replayed := await _replayed(context, actor, asked, print_)) is not None:
-        return replayed
+    claim = Claimed(actor_id=actor.id, operation=PAY, key=asked.idempotency_key)
+    if (known := await replayed(context, claim, print_)) is not None:
+        return known
     try:
         gateway = await gateways.ready(context, asked.method, order=True)
         assert gateway is not None, "an order is not paid in cash"
@@ -90,14 +91,13 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
             payment = await _promise(context, actor, asked, print_, gateway)
     except Refusal:
         # The same key may have won meanwhile, and what is in the way be its own payment.
-        if (replayed := await _replayed(context, actor, asked, print_)) is None:
+        if (known := await replayed(context, claim, print_)) is None:
             raise
-        return replayed
+        return known
     if payment is None:  # the same key won the race
-        repeated = await _replayed(context, actor, asked, print_)
-        assert repeated is not None
-        return repeated
-    claim = Claimed(actor_id=actor.id, operation=PAY, key=asked.idempotency_key)
+        known = await replayed(context, claim, print_)
+        assert known is not None
+        return known
     purchase = _purchase(context, payment, gateway, asked.card_token)
     return Processed(payment=await ask(context, claim, payment, gateway, purchase))
 
@@ -184,17 +184,6 @@ async def _kept(order_id: str) -> Order:
     order = await orders.by_id(order_id)
     assert order is not None, "a key is kept in the transaction of its order"
     return order
-
-
-async def _replayed(
-    context: Context, actor: Actor, asked: PayOrder, print_: bytes
-) -> Processed | None:
-    payment_id = await earlier(context, actor.id, PAY, asked.idempotency_key, print_)
-    if payment_id is None:
-        return None
-    payment = await payments.by_id(payment_id)
-    assert payment is not None, "a key is kept in the transaction of its payment"
-    return Processed(payment=payment, replayed=True)
 
 
 async def _promise(

@@ -75,8 +75,9 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     check_token(asked.method, asked.card_token)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
-    if (replayed := await _replayed(context, actor, asked, print_)) is not None:
-        return replayed
+    claim = Claimed(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
+    if (known := await replayed(context, claim, print_)) is not None:
+        return known
     try:
         gateway = await gateways.ready(context, asked.method, order=False)
         wallet = (
@@ -85,21 +86,20 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
         customer = await _read(context, actor, asked)
     except (Refusal, Refused):
         # The same key may have won meanwhile, and what is in the way be its own payment.
-        if (replayed := await _replayed(context, actor, asked, print_)) is None:
+        if (known := await replayed(context, claim, print_)) is None:
             raise
-        return replayed
+        return known
     try:
         payment = await _promise(context, actor, asked, print_, customer, gateway)
     except bills.TakenMeanwhile:  # held when we tried, free again when we looked who held it
         payment = await _promise(context, actor, asked, print_, customer, gateway)
     if payment is None:  # the same key won the race
-        repeated = await _replayed(context, actor, asked, print_)
-        assert repeated is not None
-        return repeated
+        known = await replayed(context, claim, print_)
+        assert known is not None
+        return known
     if gateway is None:
         await announce(context, payment)
         return Processed(payment=payment)
-    claim = Claimed(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
     purchase = _purchase(context, payment, gateway, wallet, asked.card_token)
     return Processed(payment=await ask(context, claim, payment, gateway, purchase))
 
@@ -120,10 +120,9 @@ def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
 # ── the first door: the idempotency claim ────────────────────────────────────────────────────────
 
 
-async def _replayed(
-    context: Context, actor: Actor, asked: ProcessPayment, print_: bytes
-) -> Processed | None:
-    payment_id = await earlier(context, actor.id, OPERATION, asked.idempotency_key, print_)
+async def replayed(context: Context, claim: Claimed, print_: bytes) -> Processed | None:
+    """Return the payment that the claim's key opened before; None for a new key."""
+    payment_id = await earlier(context, claim.actor_id, claim.operation, claim.key, print_)
     if payment_id is None:
         return None
     payment = await payments.by_id(payment_id)

@@ -71,7 +71,8 @@ async def sweep(context: Context) -> None:
 
 
 async def _sweep(context: Context, before: dict[str, int]) -> dict[str, int]:
-    now = await payments.versions(_watched(context))
+    watched = _watched(context)
+    now = await payments.versions(watched) if watched else {}
     for payment_id, version in now.items():
         if before.get(payment_id) != version:
             context.hub.wake(f"payment:{payment_id}", f"{payment_id} {version}")

@@ -118,3 +118,16 @@ async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
         database.away = False
         assert (await seen(events)).status is PaymentStatus.CANCELLED
     await events.aclose()
+
+
+async def test_nobody_watches_nobody_asks(house: House, database: Database) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    async with sweeping(house):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(20 * watching.SWEEP_SECONDS):
+                await database.turns.get()
+        events = watching.payment(by, qr.id)
+        await seen(events)
+        assert await database.turn()
+    await events.aclose()
