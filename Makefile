@@ -32,9 +32,12 @@ gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, 
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
 
 # Others' spelling of the protocols; without npm, or where it finds no registry, those that it has are all that are asked.
-peers: $(INSTALLED)  ## Ask others who speak the gateways' protocols whether they agree: localstripe, and npm's vnpay
-	@cd tests/peers/vnpay && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || echo "npm could not fetch vnpay: it is not asked."
-	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q tests/integrations/test_vnpay_peer.py tests/integrations/test_localstripe.py $(ARGS)
+PEERS := tests/integrations/test_vnpay_peer.py tests/integrations/test_localstripe.py tests/schema/test_graphql_ws_peer.py
+peers: $(INSTALLED)  ## Ask others who speak our protocols whether they agree: localstripe, and npm's vnpay and graphql-ws
+	@for peer in vnpay graphql-ws; do \
+		(cd tests/peers/$$peer && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || echo "npm could not fetch $$peer: it is not asked."; \
+	done
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q $(PEERS) $(ARGS)
 
 crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every pair, and see that no money is lost
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL PROOF=all $(BIN)/pytest -s tests/crash tests/races $(ARGS)

@@ -63,6 +63,15 @@ class Engine(PostgresEngine):
 
 DB = Engine(config={})
 
+LOST_CONNECTION: tuple[type[Exception], ...] = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+"""What a statement raises where the server, not the statement, is in the way."""
+
 
 async def connect(url: str, *, pool_size: int = 8, role: str | None = APPLICATION_ROLE) -> None:
     """Open the pool. *role* is what the connections act as, whoever logged in."""

@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
+from db.engine import LOST_CONNECTION
 from resolvers import watching
 from resolvers.context import Context
 from schema import identity, logs
@@ -43,6 +44,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         origins=None if development else {_origin(settings.public_url)},
         fresh=identity.fresh,
         admit=identity.admit,
+        passing=LOST_CONNECTION,
     )
 
     @asynccontextmanager

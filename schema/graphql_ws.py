@@ -4,6 +4,9 @@ One socket is one `_Connection`: a loop that reads frames, and a task for each o
 wakes it: the login's at first, then the token's end, or the server's farewell. Operations run in
 the same engine, under the same rules, as over HTTP. A client that does not read pauses its
 generators; when it leaves, their `finally` runs at once.
+
+Clients reconnect after 1012, 1013, 4403 and 4408, and give up after 4400, 4401, 4406, 4409, 4429, 4500
+and 1009. So a limit of ours, which is temporary, closes by 1013 or fails one operation.
 """
 
 import asyncio
@@ -30,6 +33,9 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 PROTOCOL: Final = "graphql-transport-ws"
 FAREWELL_SECONDS: Final = 5.0
 """How long a client that does not read may keep a closing socket."""
+TRY_AGAIN_LATER: Final = 1013
+TEMPORARY: Final = frozenset({"RATE_LIMITED", "UPSTREAM_UNAVAILABLE"})
+"""The codes of a refused login that may be accepted later."""
 
 CONNECTIONS: Final = Gauge("mobinet_websocket_connections", "Open GraphQL WebSockets")
 OPERATIONS: Final = Gauge("mobinet_websocket_operations", "Operations running over WebSocket")
@@ -84,10 +90,12 @@ class GraphQLSockets(Generic[C]):
         origins: Collection[str] | None = None,
         fresh: Callable[[C], C] = lambda context: context,
         admit: Callable[[C], Awaitable[bool]] | None = None,
+        passing: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
         """`origins`: the pages that may connect; None: any. `fresh` makes the context of an operation,
         and of each event, of its connection's: what is loaded once must not live as long as a socket.
         `admit` says before each operation whether who asks still may; else the socket closes with 4401.
+        `passing`: the faults after which a later login may succeed.
         """
         self.engine = engine
         self.context_factory = context_factory
@@ -95,6 +103,7 @@ class GraphQLSockets(Generic[C]):
         self.origins = None if origins is None else frozenset(origins)
         self.fresh = fresh
         self.admit = admit
+        self.passing = passing
         self.connections: set[_Connection[C]] = set()
         self.actors: Counter[Hashable] = Counter()
         self.farewell: Close | None = None
@@ -114,7 +123,7 @@ class GraphQLSockets(Generic[C]):
             if self.farewell is not None:
                 raise self.farewell
             if len(self.connections) >= self.caps.connections:
-                raise Close(1013, "Try again later")
+                raise Close(TRY_AGAIN_LATER, "Try again later")
             self.connections.add(connection)
             CONNECTIONS.inc()
             try:
@@ -190,7 +199,7 @@ class _Connection(Generic[C]):
             case "pong":
                 pass
             case "subscribe":
-                self.begin(frame.get("id"), frame.get("payload"))
+                await self.begin(frame.get("id"), frame.get("payload"))
             case "complete":
                 if task := self.operations.pop(_id(frame.get("id")), None):
                     task.cancel()
@@ -207,7 +216,7 @@ class _Connection(Generic[C]):
         actor = context.actor_id
         if actor is not None:
             if self.sockets.actors[actor] >= self.sockets.caps.connections_per_actor:
-                raise Close(4429, "Too many connections")
+                raise Close(TRY_AGAIN_LATER, "Too many connections")
             self.sockets.actors[actor] += 1
             self.actor = actor
         self.context = context
@@ -220,25 +229,28 @@ class _Connection(Generic[C]):
         try:
             return await self.sockets.context_factory(self.websocket, payload)
         except ApiError as error:
-            if error.code == "RATE_LIMITED":
-                raise Close(4429, "Too many requests") from None
+            if error.code in TEMPORARY:
+                raise Close(TRY_AGAIN_LATER, error.en) from None
             raise Close(4403, "Forbidden") from None
-        except Exception:
+        except Exception as fault:
             log.exception("fault while a socket logged in")
+            if isinstance(fault, self.sockets.passing):
+                raise Close(TRY_AGAIN_LATER, "Try again later") from None
             raise Close(4500, "Internal server error") from None
 
-    def begin(self, id_: object, payload: object) -> None:
+    async def begin(self, id_: object, payload: object) -> None:
         if self.context is None:
             raise Close(4401, "Unauthorized")
         name = _id(id_)
         if name in self.operations:
             raise Close(4409, f"Subscriber for {name} already exists")
-        if len(self.operations) >= self.sockets.caps.operations_per_connection:
-            raise Close(4429, "Too many operations")
         try:
             asked = Asked.read(payload)
         except ApiError as error:
             raise Close(4400, error.en) from None
+        if len(self.operations) >= self.sockets.caps.operations_per_connection:
+            await self.send(self.error(name, self.context, self.too_many_operations()))
+            return
         self.operations[name] = asyncio.create_task(self.operate(name, asked, self.context))
 
     async def operate(self, name: str, asked: Asked, context: C) -> None:
@@ -258,8 +270,7 @@ class _Connection(Generic[C]):
             except (WebSocketDisconnect, WebSocketDisconnected):
                 return
             except Exception as error:
-                errors = orjson.dumps(self.sockets.engine.errors(context, error))
-                last = b'{"id":%b,"type":"error","payload":%b}' % (id_, errors)
+                last = self.error(name, context, error)
             if self.operations.get(name) is asyncio.current_task():
                 del self.operations[name]  # the id is free before the client hears of it
                 await self.send(last)
@@ -267,6 +278,20 @@ class _Connection(Generic[C]):
             pass
         finally:
             OPERATIONS.dec()
+
+    def error(self, name: str, context: C, cause: Exception) -> bytes:
+        """Return the message that ends an operation by an error."""
+        errors = orjson.dumps(self.sockets.engine.errors(context, cause))
+        return b'{"id":%b,"type":"error","payload":%b}' % (orjson.dumps(name), errors)
+
+    def too_many_operations(self) -> ApiError:
+        allowed = self.sockets.caps.operations_per_connection
+        return ApiError(
+            "RATE_LIMITED",
+            vi=f"Kết nối này đang chạy {allowed} thao tác, mức tối đa. Hãy kết thúc bớt rồi thử lại.",
+            en=f"This connection runs {allowed} operations, the most there may be. End some first.",
+            details={"allowed": allowed},
+        )
 
     async def payloads(self, asked: Asked, context: C) -> AsyncGenerator[bytes, None]:
         engine = self.sockets.engine

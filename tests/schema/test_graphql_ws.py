@@ -3,58 +3,18 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
 import structlog
 import websockets
-from websockets.asyncio.client import ClientConnection, connect
 
 from schema.graphql_ws import CONNECTIONS, OPERATIONS, Caps
+from tests.schema.sockets import client
 from tests.schema.toy import Served, serving, until
 
 pytestmark = pytest.mark.anyio
-
-PROTOCOL: list[Any] = ["graphql-transport-ws"]
-
-
-class Client:
-    def __init__(self, socket: ClientConnection) -> None:
-        self.socket = socket
-
-    async def say(self, frame: object) -> None:
-        await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
-
-    async def hear(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
-            frame = await self.socket.recv()
-        assert isinstance(frame, str)
-        return json.loads(frame)
-
-    async def greet(self, token: str | None = None) -> None:
-        payload = {} if token is None else {"payload": {"authorization": f"Bearer {token}"}}
-        await self.say({"type": "connection_init"} | payload)
-        assert await self.hear() == {"type": "connection_ack"}
-
-    async def ask(self, query: str, id: str = "1", **more: Any) -> None:
-        await self.say({"id": id, "type": "subscribe", "payload": {"query": query} | more})
-
-    async def closed(self) -> tuple[int, str]:
-        async with asyncio.timeout(5):
-            await self.socket.wait_closed()
-        assert self.socket.close_code is not None
-        return self.socket.close_code, self.socket.close_reason or ""
-
-
-@asynccontextmanager
-async def client(served: Served, *, greeted: bool = True, **options: Any) -> AsyncIterator[Client]:
-    options = {"subprotocols": PROTOCOL, "compression": None} | options
-    async with connect(served.ws, **options) as socket:
-        one = Client(socket)
-        if greeted:
-            await one.greet()
-        yield one
 
 
 @pytest.fixture(autouse=True)
@@ -290,32 +250,6 @@ async def test_a_client_that_does_not_read_pauses_its_generator() -> None:
         assert 0 < sent < 2_000
         one.socket.transport.abort()
         await asyncio.wait_for(served.toy.finally_ran.wait(), 5)
-
-
-async def test_caps_are_refused_politely() -> None:
-    caps = Caps(operations_per_connection=2, connections_per_actor=1, connections=3)
-    async with serving(caps=caps) as served:
-        async with client(served) as one:
-            for id_ in ("1", "2", "3"):
-                await one.ask("subscription { wait }", id=id_)
-            assert await one.closed() == (4429, "Too many operations")
-        async with client(served, greeted=False) as first:
-            await first.greet("an")
-            async with client(served, greeted=False) as second:
-                payload = {"authorization": "Bearer an"}
-                await second.say({"type": "connection_init", "payload": payload})
-                assert await second.closed() == (4429, "Too many connections")
-            async with client(served) as second, client(served) as third:
-                async with client(served, greeted=False) as fourth:
-                    assert await fourth.closed() == (1013, "Try again later")
-                await second.ask("{ hello }")
-                await second.hear()
-                await third.ask("{ hello }")
-                await third.hear()
-        await until(lambda: not served.sockets.connections)
-        assert not served.sockets.actors
-        async with client(served, greeted=False) as again:
-            await again.greet("an")
 
 
 async def test_only_known_pages_may_connect() -> None:

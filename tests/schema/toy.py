@@ -185,6 +185,15 @@ toy_schema = strawberry.Schema(
 )
 
 
+# What keeps the bearers of these tokens out for a while.
+TEMPORARY: dict[str, Exception] = {
+    "rate": ApiError("RATE_LIMITED"),
+    "upstream": ApiError("UPSTREAM_UNAVAILABLE"),
+    "refused": ConnectionRefusedError(),
+    "late": TimeoutError(),
+}
+
+
 @dataclass
 class Served:
     toy: Toy
@@ -225,6 +234,8 @@ async def serving(
             raise ApiError("UNAUTHENTICATED")
         if name == "crash":
             raise RuntimeError("no keys")
+        if name in TEMPORARY:
+            raise TEMPORARY[name]
         soon = datetime.now(UTC) + timedelta(seconds=0.2)
         return Context(toy, language, actor_id=name, expires_at=soon if name == "soon" else None)
 
