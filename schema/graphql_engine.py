@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import graphql.execution
 import orjson
@@ -43,58 +43,13 @@ from schema.api_errors import (
     malformed,
 )
 from schema.card_numbers import check_no_card_number
+from schema.graphql_request import Asked, the_query
 from schema.limits_of_a_query import Limits, Measure, measure
 
 _core: Any = graphql.execution  # whose executors are generic without saying over what
 
 C = TypeVar("C", bound=Speaks)
 Refusal = tuple[GraphQLError, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What a client sends, over HTTP or in a WebSocket's `subscribe`."""
-
-    query: str | None = None
-    operation_name: str | None = None
-    variables: dict[str, Any] | None = None
-    extensions: dict[str, Any] | None = None
-
-    @classmethod
-    def read(cls, value: object) -> "Asked":
-        """Takes decoded JSON; raises `ApiError` for anything but a request of the right types."""
-        if isinstance(value, list):
-            raise malformed("Không hỗ trợ gửi gộp nhiều yêu cầu.", "Batching is not supported.")
-        if not isinstance(value, dict):
-            raise malformed(
-                "Yêu cầu phải là một đối tượng JSON.", "The request must be a JSON object."
-            )
-        given = cast("dict[str, Any]", value)
-        for name, type_ in _PARAMETERS.items():
-            if given.get(name) is not None and not isinstance(given[name], type_):
-                kind = "a string" if type_ is str else "an object"
-                raise malformed(f"Tham số `{name}` sai kiểu.", f"`{name}` must be {kind}.")
-        return cls(
-            query=given.get("query"),
-            operation_name=given.get("operationName") or None,
-            variables=given.get("variables"),
-            extensions=given.get("extensions"),
-        )
-
-
-_PARAMETERS: Final[Mapping[str, type]] = {
-    "query": str,
-    "operationName": str,
-    "variables": dict,
-    "extensions": dict,
-}
-
-
-def the_query(asked: Asked, _context: Speaks) -> str:
-    """The document of a request: its `query`. Trusted documents put another function in this place."""
-    if not asked.query:
-        raise malformed("Thiếu tham số `query`.", "`query` is missing.")
-    return asked.query
 
 
 # Documents
@@ -167,7 +122,9 @@ class Engine(Generic[C]):
 
     def operation(self, asked: Asked, context: C) -> Operation:
         """Finds what to run; raises `Refused` or `ApiError`."""
-        check_no_card_number([asked.variables, asked.operation_name, asked.extensions])
+        check_no_card_number(
+            [asked.variables, asked.operation_name, asked.extensions, asked.document_id]
+        )
         prepared = self.prepare(self._find_document(asked, context))
         operations = prepared.operations
         if asked.operation_name is None and len(operations) > 1:

@@ -25,8 +25,9 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from schema.api_errors import ApiError, Speaks
-from schema.graphql_engine import Asked, Engine
+from schema.graphql_engine import Engine
 from schema.graphql_http import LARGEST_BODY
+from schema.graphql_request import Asked
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
