@@ -15,7 +15,7 @@ from starlette.routing import Route, WebSocketRoute
 from db.engine import LOST_CONNECTION
 from resolvers import watching
 from resolvers.context import Context
-from schema import identity, logs
+from schema import identity, logs, oauth
 from schema.bootstrap import running
 from schema.common import format_error
 from schema.graphql_http import GraphQLEndpoint
@@ -71,7 +71,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
-            Route("/oauth/token", identity.token, methods=["POST"]),
+            Route("/oauth/token", oauth.token, methods=["POST"]),
             Route("/.well-known/jwks.json", identity.jwks),
             Route("/webhooks/{path:path}", webhook, methods=["GET", "POST"]),
             Route("/payments", pay_order, methods=["POST"]),

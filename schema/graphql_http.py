@@ -15,13 +15,16 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from schema.api_errors import FormatError, Language, format_error, malformed
+from schema.authorization import bearer_challenge
 from schema.graphiql import GRAPHIQL
-from schema.graphql_engine import Answer, Asked, C, Engine, the_query
+from schema.graphql_engine import Answer, C, Engine
+from schema.graphql_request import Asked, the_query
 from schema.limits_of_a_query import Limits
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
 LARGEST_BODY: Final = 256 * 1024
+_DOCUMENT_PARAMETERS: Final = ("query", "documentId", "extensions")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +75,15 @@ class GraphQLEndpoint(Generic[C]):
         await response(scope, receive, send)
 
     async def respond(self, request: Request) -> Response:
-        accept = request.headers.get("accept", "*/*")
+        accept = request.headers.get("accept") or "*/*"
         if self.graphiql and _wants_page(request, accept):
             return HTMLResponse(GRAPHIQL)
         media = _media(accept)
         answer, allow = await self._answer(request, media)
         status = answer.status if answer.insists or media == GRAPHQL else 200
         headers = {"content-type": f"{media or JSON}; charset=utf-8", "cache-control": "no-store"}
+        if status == 401:
+            headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
         if status == 405:
             headers["allow"] = allow
         return Response(answer.body, status, headers)
@@ -113,15 +118,15 @@ class GraphQLEndpoint(Generic[C]):
 
 
 def _wants_page(request: Request, accept: str) -> bool:
-    asks_nothing = request.method == "GET" and "query" not in request.query_params
-    return asks_nothing and "text/html" in accept
+    names_a_document = any(request.query_params.get(name) for name in _DOCUMENT_PARAMETERS)
+    return request.method == "GET" and not names_a_document and "text/html" in accept
 
 
 async def _read(request: Request) -> Asked:
     if request.method == "GET":
         given: dict[str, object] = dict(request.query_params)
         for name in ("variables", "extensions"):
-            if name in given:
+            if given.get(name):
                 given[name] = _json(str(given[name]))
         return Asked.read(given)
     if request.method != "POST":

@@ -20,6 +20,7 @@ from resolvers import orders
 from resolvers.audit import command
 from resolvers.context import Context
 from schema.api_errors import TEXTS, ApiError
+from schema.authorization import bearer_challenge
 from schema.card_numbers import check_no_card_number
 from schema.common import translate
 from schema.graphql_http import language_of
@@ -68,11 +69,11 @@ def rest(call: Call) -> Callable[[Request], Awaitable[Response]]:
             return Response(status_code=400)
         except Exception as cause:
             status, answer = _refused(cause, context)
+        headers = {"cache-control": "no-store"}
+        if status == 401:
+            headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
         return Response(
-            orjson.dumps(answer),
-            status,
-            media_type="application/json",
-            headers={"cache-control": "no-store"},
+            orjson.dumps(answer), status, media_type="application/json", headers=headers
         )
 
     return endpoint
@@ -122,7 +123,7 @@ async def nothing_here(request: Request, error: Exception) -> Response:
         orjson.dumps({"error": {"code": code, "message": message}}),
         error.status_code,
         media_type="application/json",
-        headers=error.headers,
+        headers={"cache-control": "no-store", **(error.headers or {})},
     )
 
 

@@ -169,6 +169,8 @@ async def test_who_is_refused_at_the_door_runs_nothing(
     answer = await post(served, {"query": "{ hello }"}, authorization=f"Bearer {token}", **GRAPHQL)
     assert answer.status_code == status
     assert only_error(answer)["extensions"]["code"] == code
+    challenge = 'Bearer realm="mobinet", error="invalid_token"' if status == 401 else None
+    assert answer.headers.get("www-authenticate") == challenge
 
 
 async def test_graphiql_is_shown_to_browsers_where_it_is_on(served: Served) -> None:
