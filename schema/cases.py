@@ -11,7 +11,7 @@ from domain.methods import GatewayName
 from domain.staff import Role
 from resolvers import cases as resolve
 from resolvers import rulings
-from schema.common import Amount, Info, Refusal, answered
+from schema.common import Amount, Info, Refusal, answered, given
 from schema.connections import FIRST, Connection
 from schema.shows import shows
 
@@ -84,7 +84,7 @@ class CaseQuery:
         after: str | None = None,
     ) -> Connection[Case]:
         page = await resolve.page(
-            info.context, status, first=FIRST if first is None else first, after=after
+            info.context, status, first=FIRST if first is None else first, after=given(after)
         )
         return Connection(page=page)
 

@@ -76,6 +76,11 @@ CONFIG = StrawberryConfig(
 )
 
 
+def given(text: str | None) -> str | None:
+    """Return an optional text; an empty one counts as absent."""
+    return text or None
+
+
 def moment(field: str, given: datetime | None) -> datetime | None:
     """Return a moment in UTC, which one without an offset is taken to be in."""
     try:

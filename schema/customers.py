@@ -17,6 +17,7 @@ from schema.shows import shows
 strawberry.enum(customers.ContractStatus)
 strawberry.enum(bills.BillStatus)
 
+LATEST = 10  # past payments, where nobody chose how many
 # What the fields of a customer read beside the customer.
 READS = {
     "bills": ("bills", "held"),
@@ -113,10 +114,10 @@ class Customer:
 
     @strawberry.field(graphql_type=list[PastPayment] | None, description="Newest first.")
     async def payment_history(
-        self, info: Info, root: Parent, first: int = 10
+        self, info: Info, root: Parent, first: int | None = LATEST
     ) -> tuple[bills.PastPayment, ...]:
         past = await resolve.history(info.context, root.contract_number)
-        return past[: max(0, min(first, 100))]
+        return past[: max(0, min(LATEST if first is None else first, 100))]
 
 
 @strawberry.type

@@ -8,7 +8,7 @@ import strawberry
 
 from domain import hand_ins
 from resolvers import hand_ins as resolve
-from schema.common import Amount, Info, Refusal, answered
+from schema.common import Amount, Info, Refusal, answered, given
 from schema.connections import FIRST, Connection
 from schema.payments import Collector, Taker
 from schema.shows import shows
@@ -68,9 +68,9 @@ class HandInQuery:
         page = await resolve.page(
             info.context,
             status=status,
-            staff_id=staff_id,
+            staff_id=given(staff_id),
             first=FIRST if first is None else first,
-            after=after,
+            after=given(after),
         )
         return Connection(page=page)
 

@@ -11,7 +11,7 @@ from domain.methods import PaymentMethod
 from domain.money import Currency
 from resolvers import gateways
 from resolvers import orders as resolve
-from schema.common import Amount, Info, Refusal, attempted, said
+from schema.common import Amount, Info, Refusal, attempted, given, said
 from schema.payments import Order, Payment
 
 
@@ -20,11 +20,17 @@ class CreateOrderInput:
     idempotency_key: str
     reference: str
     amount: Amount
-    currency: Currency = Currency.VND
-    description: str = ""
+    currency: Currency | None = Currency.VND
+    description: str | None = ""
 
     def to_domain(self) -> orders.CreateOrder:
-        return orders.CreateOrder(**vars(self))
+        return orders.CreateOrder(
+            idempotency_key=self.idempotency_key,
+            reference=self.reference,
+            amount=self.amount,
+            currency=self.currency or Currency.VND,
+            description=self.description or "",
+        )
 
 
 @strawberry.input
@@ -44,7 +50,7 @@ class PayOrderInput:
             order_id=self.order_id,
             amount=self.amount,
             method=self.method,
-            return_url=self.return_url,
+            return_url=given(self.return_url),
             card_token=self.payment_token,
         )
 

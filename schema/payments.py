@@ -163,9 +163,13 @@ class PaymentItemInput:
 
 @strawberry.input
 class NotifyInput:
-    hifpt: bool = True
-    sms_zalo: bool = True
-    email: bool = False
+    hifpt: bool | None = True
+    sms_zalo: bool | None = True
+    email: bool | None = False
+
+    def to_domain(self) -> collection.NotifyWish:
+        chosen = {name: wish for name, wish in vars(self).items() if wish is not None}
+        return collection.NotifyWish(**chosen)
 
 
 @strawberry.input
@@ -183,7 +187,6 @@ class ProcessPaymentInput:
     )
 
     def to_domain(self) -> collection.ProcessPayment:
-        wish = self.notify or NotifyInput()
         return collection.ProcessPayment(
             idempotency_key=self.idempotency_key,
             contract_number=self.contract_number,
@@ -192,9 +195,7 @@ class ProcessPaymentInput:
                 bills.Item(type=item.type, id=item.id, amount=item.amount) for item in self.items
             ),
             customer_phone=self.customer_phone,
-            notify=collection.NotifyWish(
-                hifpt=wish.hifpt, sms_zalo=wish.sms_zalo, email=wish.email
-            ),
+            notify=(self.notify or NotifyInput()).to_domain(),
             card_token=self.payment_token,
         )
 

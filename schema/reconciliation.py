@@ -77,9 +77,10 @@ class Reconciliation:
         self,
         root: Parent,
         results: list[settlement.SettlementResult] | None = None,
-        first: int = 1000,
+        first: int | None = resolve.MOST,
     ) -> list[reconciliation.ReconciliationLine]:
-        return await resolve.lines(root, results=results, first=first)
+        most = resolve.MOST if first is None else first
+        return await resolve.lines(root, results=results or None, first=most)
 
 
 @strawberry.type

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ from schema.identity import http_context
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 LARGEST = 64 * 1024
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
 STATUSES = {
     "BAD_USER_INPUT": 400,
     "INVALID_INPUT": 400,
@@ -63,7 +66,7 @@ def rest(call: Call) -> Callable[[Request], Awaitable[Response]]:
             given = request.headers.get("idempotency-key")
             check_no_card_number([body, given])
             # Absent, a key is made: one live payment of an order still prevents doubles.
-            key = given or context.ids.secret()
+            key = context.ids.secret() if given is None else _key(given)
             status, answer = await call(context, body, key)
         except ClientDisconnect:
             return Response(status_code=400)
@@ -106,7 +109,7 @@ async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
         reference=reference,
         amount=amount,
         method=method,
-        return_url=_text(body, "return_url") if "return_url" in body else None,
+        return_url=None if body.get("return_url") in (None, "") else _text(body, "return_url"),
     )
 
 
@@ -144,6 +147,20 @@ def _order(body: dict[str, Any]) -> tuple[str, int, PaymentMethod]:
             problem_en=f"must be one of: {known}.",
         )
     return _text(body, "order_id"), amount, PaymentMethod(named)
+
+
+def _key(header: str) -> str:
+    """Return the key in an `Idempotency-Key`: as it is, or in quotes as a string of RFC 8941."""
+    if not header.startswith('"'):
+        return header
+    found = _QUOTED.fullmatch(header)
+    if found is None:
+        raise InvalidInput(
+            field="idempotencyKey",
+            problem_vi='khoá trong dấu ngoặc kép phải viết theo RFC 8941, như "khoa-ngau-nhien-1".',
+            problem_en='a key in quotes is written as RFC 8941 has it, like "a-random-key-0001".',
+        )
+    return _ESCAPED.sub(r"\1", found[1])
 
 
 def _text(body: dict[str, Any], field: str) -> str:

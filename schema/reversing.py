@@ -26,7 +26,7 @@ class RefundInput:
     payment_id: strawberry.ID
     amount: Amount
     reason: str
-    of: RefundOf = RefundOf.PAID
+    of: RefundOf | None = RefundOf.PAID
 
 
 @strawberry.type
@@ -61,7 +61,7 @@ class ReversalMutation:
             amount=input.amount,
             reason=input.reason,
             idempotency_key=input.idempotency_key,
-            of=input.of,
+            of=input.of or RefundOf.PAID,
         )
         return await _answered(work)
 

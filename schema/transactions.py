@@ -11,14 +11,16 @@ import strawberry
 from domain import payments, search
 from domain.methods import PaymentMethod
 from resolvers import transactions
-from schema.common import Amount, Info, moment
+from schema.common import Amount, Info, given, moment
 from schema.connections import FIRST, Connection
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)
 
 
-@strawberry.input(description="Every part that is given must hold; a range is [from, to).")
+@strawberry.input(
+    description="Every part that is given must hold; a range is [from, to). An empty text or list is not given."
+)
 class PaymentFilter:
     status: list[payments.PaymentStatus] | None = None
     method: list[PaymentMethod] | None = None
@@ -35,8 +37,9 @@ class PaymentFilter:
     search: str | None = None
 
     def to_domain(self) -> search.PaymentFilter:
+        parts = {name: part for name, part in vars(self).items() if part not in ("", [])}
         return replace(
-            search.PaymentFilter(**vars(self)),
+            search.PaymentFilter(**parts),
             created_from=moment("filter.createdFrom", self.created_from),
             created_to=moment("filter.createdTo", self.created_to),
         )
@@ -70,7 +73,7 @@ class TransactionQuery:
             info.context,
             (filter or PaymentFilter()).to_domain(),
             first=FIRST if first is None else first,
-            after=after,
+            after=given(after),
             order=order_by or search.PaymentOrder.CREATED_DESC,
         )
         return PaymentConnection(page=page, totals=page.totals)

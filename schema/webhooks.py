@@ -14,7 +14,7 @@ from domain.methods import GatewayName
 from domain.staff import Operation, may
 from resolvers import webhooks
 from resolvers.context import Context
-from schema.common import Info, Refusal, answered
+from schema.common import Info, Refusal, answered, given
 from schema.connections import FIRST, Connection
 from schema.shows import shows
 
@@ -117,7 +117,7 @@ class WebhookQuery:
         after: str | None = None,
     ) -> Connection[WebhookEvent]:
         most = FIRST if first is None else first
-        page = await webhooks.page(info.context, outcome, gateway, first=most, after=after)
+        page = await webhooks.page(info.context, outcome, gateway, first=most, after=given(after))
         return Connection(page=page)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from domain.methods import GatewayName
 from tests.house import Api, Sandbox, key
-from tests.schema.refusing import without_effect
+from tests.schema.refusing import check_sentence, without_effect
 from tests.schema.test_orders import effects, shop
 
 pytest_plugins = ["tests.house"]
@@ -85,9 +85,77 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
     assert len(kept) == 1
 
 
+@pytest.mark.parametrize("empty", [None, ""])
+def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | None) -> None:
+    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
+    first = post(api, shop, body | {"return_url": empty}, **headers)
+    assert first.status_code == 201
+    assert post(api, shop, body, **headers).json() == first.json(), "the same request"
+    (row,) = api.rows(
+        "select return_url from payment where id = $1", first.json()["transaction_id"]
+    )
+    assert row["return_url"] is None
+
+
+def test_a_key_in_quotes_is_the_key_within(api: Api, shop: str) -> None:
+    """RFC 8941 has a string in quotes, in which a quote and a backslash are escaped."""
+    for within, written in (
+        (plain := f"key-{key()}", f'"{plain}"'),
+        (f'a"b\\c {plain}', f'"a\\"b\\\\c {plain}"'),
+    ):
+        body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
+        quoted = post(api, shop, body, **{"idempotency-key": written})
+        assert quoted.status_code == 201, quoted.text
+        again = post(api, shop, body, **{"idempotency-key": within})
+        assert again.json() == quoted.json()
+        (row,) = api.rows(
+            "select key from idempotency_key where subject_id = $1", quoted.json()["transaction_id"]
+        )
+        assert row["key"] == within
+
+
+@pytest.mark.parametrize(
+    ("written", "audit"),
+    [
+        ("", 1),
+        ('""', 1),
+        ('"short"', 1),
+        (f'"{"k" * 129}"', 1),
+        ('"', 0),
+        ('"never-closed-0123456789', 0),
+        ('"closed-0123456789" and more', 0),
+        ('"closed-0123456789";a=1', 0),
+        ('"two", "of-them-0123456789"', 0),
+        ('"a-lonely-backslash-\\n"', 0),
+        ('"a-last-backslash-0123456789\\"', 0),
+    ],
+)
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_a_key_that_is_empty_or_badly_quoted_is_refused_and_pays_nothing(
+    api: Api, sandbox: Sandbox, shop: str, written: str, audit: int, language: str
+) -> None:
+    body = {"order_id": key(), "amount": 1000, "method": "vnpay_qr"}
+    headers = {"idempotency-key": written, "accept-language": language}
+    with without_effect(api, sandbox, audit=audit):
+        answer = post(api, shop, body, **headers)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "INVALID_INPUT")
+    assert error["details"] == {"field": "idempotencyKey"}
+    check_sentence(error["message"], language)
+
+
 @pytest.mark.parametrize(
     ("body", "status", "expected"),
     [
+        ({"order_id": "A1", "amount": None, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
+        ({"order_id": "A1", "amount": "", "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
+        ({"order_id": "", "amount": 1000, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
+        ({"order_id": "A1", "amount": 1000, "method": ""}, 400, "INVALID_INPUT"),
+        (
+            {"order_id": "A1", "amount": 1000, "method": "vnpay_qr", "return_url": 0},
+            400,
+            "INVALID_INPUT",
+        ),
         ({"order_id": "A1", "amount": 1.5, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
         ({"order_id": "A1", "amount": "1000", "method": "vnpay_qr"}, 400, "INVALID_INPUT"),
         ({"order_id": "A1", "amount": 2**53, "method": "vnpay_qr"}, 400, "INVALID_INPUT"),

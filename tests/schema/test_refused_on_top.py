@@ -102,7 +102,6 @@ BAD_PAGES: dict[str, tuple[dict[str, Any], str]] = {
     "first: -1": ({"first": -1}, "INVALID_INPUT"),
     "first: 101": ({"first": 101}, "QUERY_TOO_EXPENSIVE"),
     "a cursor that is none": ({"after": "garbage"}, "INVALID_INPUT"),
-    "an empty cursor": ({"after": ""}, "INVALID_INPUT"),
     "a cursor in letters of ours": ({"after": "đ"}, "INVALID_INPUT"),
     "a cursor of another order": (
         {"after": _cursor("CREATED_ASC", "2026-01-01T00:00:00+00:00", "TXN_1")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from domain.calendar import business_date
 from schema.settlement import told
 from tests.house import key
 from tests.schema.settling import HEADER, Desk, changed
@@ -33,6 +34,22 @@ def test_what_was_paid_and_settled_matches(desk: Desk) -> None:
     assert {one["paymentId"] for one in day["lines"]} == {one["id"] for one in paid}
     assert {(one["result"], one["caseId"]) for one in day["lines"]} == {("MATCHED", None)}
     assert all(one["theirs"] == one["ours"] for one in day["lines"])
+
+
+def test_an_empty_choice_of_results_narrows_nothing(desk: Desk) -> None:
+    desk.pays()
+    desk.imports(*desk.file())
+    document = (
+        "query ($date: Date!, $results: [ReconciliationResult!]) { reconciliation(gateway: VNPAY,"
+        " date: $date) { lines(results: $results) { reference result } } }"
+    )
+    given = {"date": str(business_date(datetime.now(UTC)))}
+    token = desk.api.token("FI001")
+    whole = desk.api.get(document, given, token=token)
+    assert whole["lines"]
+    assert desk.api.get(document, given | {"results": []}, token=token) == whole
+    only = desk.api.get(document, given | {"results": ["DUPLICATE"]}, token=token)
+    assert only == {"lines": []}
 
 
 def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk) -> None:
