@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NewType, TypeVar, cast
 
 import strawberry
@@ -27,6 +27,7 @@ from domain.money import LARGEST
 from resolvers.context import Context
 from schema.api_errors import ApiError, Speaks
 from schema.api_errors import format_error as format_any
+from schema.moments import DATE_TIME
 from schema.shows import shows
 
 Info = strawberry.Info[Context, None]
@@ -59,6 +60,7 @@ Sequence = NewType("Sequence", int)
 
 CONFIG = StrawberryConfig(
     scalar_map={
+        datetime: DATE_TIME,
         Sequence: strawberry.scalar(
             name="Sequence",
             description="A row's number: a JSON integer up to 2^53−1, which only grows.",
@@ -79,20 +81,6 @@ CONFIG = StrawberryConfig(
 def given(text: str | None) -> str | None:
     """Return an optional text; an empty one counts as absent."""
     return text or None
-
-
-def moment(field: str, given: datetime | None) -> datetime | None:
-    """Return a moment in UTC, which one without an offset is taken to be in."""
-    try:
-        if given is None or given.tzinfo is None:
-            return given and given.replace(tzinfo=UTC)
-        return given.astimezone(UTC)
-    except OverflowError:
-        raise refusals.InvalidInput(
-            field=field,
-            problem_vi="nằm ngoài lịch.",
-            problem_en="lies outside of the calendar.",
-        ) from None
 
 
 # ── the domain's names, published ────────────────────────────────────────────────────────────────

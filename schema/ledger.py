@@ -9,7 +9,8 @@ import strawberry
 from domain import ledger
 from domain.money import Currency
 from resolvers import ledger as resolve
-from schema.common import Amount, Info, moment
+from schema.common import Amount, Info
+from schema.moments import moment
 from schema.shows import shows
 
 

@@ -11,8 +11,9 @@ import strawberry
 from domain import payments, search
 from domain.methods import PaymentMethod
 from resolvers import transactions
-from schema.common import Amount, Info, given, moment
+from schema.common import Amount, Info, given
 from schema.connections import FIRST, Connection
+from schema.moments import moment
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)

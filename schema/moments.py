@@ -1,0 +1,46 @@
+"""Moments: how a client writes one, and the one that is meant."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import strawberry
+
+from domain.refusals import InvalidInput
+from schema.api_errors import ApiError
+
+FORM = "2026-11-30T08:30:00+07:00"
+
+
+def _parse(value: object) -> datetime:
+    """Return a moment with its offset; raise ApiError for anything else."""
+    try:
+        if isinstance(value, str) and (parsed := datetime.fromisoformat(value.upper())).tzinfo:
+            return parsed
+    except ValueError:
+        pass
+    raise ApiError(
+        "BAD_USER_INPUT",
+        vi=f"Thời điểm phải viết theo RFC 3339, kèm chênh lệch múi giờ, ví dụ {FORM}.",
+        en=f"A DateTime is written as RFC 3339 has it, with its offset, for example {FORM}.",
+    )
+
+
+DATE_TIME = strawberry.scalar(
+    name="DateTime",
+    description=f"A moment with its offset (RFC 3339), for example `{FORM}`.",
+    serialize=datetime.isoformat,
+    parse_value=_parse,
+)
+
+
+def moment(field: str, given: datetime | None) -> datetime | None:
+    """Return a moment in UTC. Raises InvalidInput for one outside of the calendar."""
+    try:
+        return given and given.astimezone(UTC)
+    except OverflowError:
+        raise InvalidInput(
+            field=field,
+            problem_vi="nằm ngoài lịch.",
+            problem_en="lies outside of the calendar.",
+        ) from None
