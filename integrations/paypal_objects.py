@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from domain.attempts import Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.money import Currency, Money
-from integrations.wire import Text, Wire
+from integrations.wire import EMPTY_IS_ABSENT, Text, Wire
 
 DECLINED = Failure(
     code="DECLINED",
@@ -31,7 +31,7 @@ class _Link(Wire):
 
 
 class _Ids(Wire):
-    order_id: str | None = None
+    order_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
 
 
 class _Related(Wire):
@@ -44,7 +44,7 @@ class Capture(Wire):
     id: Text
     status: str | None = None
     amount: Amount | None = None
-    custom_id: str | None = None
+    custom_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
     supplementary_data: _Related | None = None
 
     @property
@@ -95,7 +95,7 @@ class _Payments(Wire):
 
 
 class _Unit(Wire):
-    custom_id: str | None = None
+    custom_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
     payments: _Payments | None = None
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import Field
 
 from domain.attempts import Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.money import LARGEST, Currency, Money
-from integrations.wire import Text, Wire
+from integrations.wire import EMPTY_IS_ABSENT, Text, Wire
 
 # Their decline codes that one can do something about; the customer's bank gives no reason for the others.
 _SENTENCES = {
@@ -65,7 +65,7 @@ class Intent(Wire):
 
     @property
     def reference(self) -> str | None:
-        return (self.metadata or {}).get("reference")
+        return (self.metadata or {}).get("reference") or None
 
     @property
     def of_a_page(self) -> bool:
@@ -111,13 +111,15 @@ class Session(Wire):
     """A page to pay at. Its intent is read along where it was asked for, else only its id."""
 
     id: Text
-    client_reference_id: str | None = None
+    client_reference_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
     status: str | None = None
     payment_status: str | None = None
     amount_total: Any = None
     currency: Any = None
-    url: str | None = Field(default=None, pattern=r"^https?://[!-~]{3,2000}$")
-    payment_intent: Intent | str | None = None
+    url: Annotated[str | None, EMPTY_IS_ABSENT] = Field(
+        default=None, pattern=r"^https?://[!-~]{3,2000}$"
+    )
+    payment_intent: Annotated[Intent | str | None, EMPTY_IS_ABSENT] = None
 
     @property
     def reference(self) -> str | None:

@@ -321,7 +321,8 @@ def _fields(call: Call) -> dict[str, str]:
         told = json_object(call.body)
     else:
         told = form(text_body(call))
-    for name, value in told.items():
+    given = {name: value for name, value in told.items() if value is not None}
+    for name, value in given.items():
         if not isinstance(value, str):
             raise BadCall(f"{name[:40]} is not text")
-    return {name: value for name, value in told.items() if name.startswith("vnp_")}
+    return {name: value for name, value in given.items() if name.startswith("vnp_")}

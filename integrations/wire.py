@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import orjson
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
@@ -20,6 +20,14 @@ _log = structlog.stdlib.get_logger("integrations.wire")
 
 Amount = Annotated[int, Field(ge=0, le=LARGEST)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
+
+
+def _unless_empty(value: object) -> object:
+    return None if value == "" else value
+
+
+EMPTY_IS_ABSENT = BeforeValidator(_unless_empty)
+"""For what may be left out: an empty text says no more than none."""
 
 
 class Wire(BaseModel):
