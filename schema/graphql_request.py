@@ -55,10 +55,10 @@ _PARAMETERS: Final[Mapping[str, type]] = {
 }
 
 
-def the_query(asked: Asked, _context: Speaks) -> str:
+def the_query(request: Asked, _context: Speaks) -> str:
     """The document of a request: its `query`. Trusted documents put another function in this place."""
-    if asked.query:
-        return asked.query
-    if asked.names_a_document:
+    if request.query:
+        return request.query
+    if request.names_a_document:
         raise ApiError("PERSISTED_QUERY_NOT_SUPPORTED")
     raise malformed("Thiếu tham số `query`.", "`query` is missing.")

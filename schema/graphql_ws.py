@@ -35,7 +35,7 @@ PROTOCOL: Final = "graphql-transport-ws"
 FAREWELL_SECONDS: Final = 5.0
 """How long a client that does not read may keep a closing socket."""
 TRY_AGAIN_LATER: Final = 1013
-TEMPORARY: Final = frozenset({"RATE_LIMITED", "UPSTREAM_UNAVAILABLE"})
+TEMPORARY: Final = frozenset({"RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"})
 """The codes of a refused login that may be accepted later."""
 
 CONNECTIONS: Final = Gauge("mobinet_websocket_connections", "Open GraphQL WebSockets")

@@ -14,11 +14,12 @@ import pytest
 from domain.gateways import Call
 from resolvers import webhooks
 from tests.house import Api
-from tests.schema.voices import VOICES, Voice, introduce, said, send
+from tests.schema.voices import VOICES, Voice, introduce, send
+from tests.schema.voices import said as statement
 
 pytest_plugins = ["tests.house"]
 
-BY_PATH = {voice.path: voice for voice in VOICES}
+BY_PATH = {gateway.path: gateway for gateway in VOICES}
 every_gateway = pytest.mark.parametrize("path", BY_PATH)
 ACCEPTED = {200, 204}
 
@@ -30,16 +31,16 @@ def introduced(api: Api) -> None:
     webhooks._quarantined.clear()
 
 
-def fields_of_success(api: Api, voice: Voice) -> tuple[dict[str, Any], dict[str, Any]]:
+def fields_of_success(api: Api, gateway: Voice) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a payment that waits, and what its gateway says when it is paid."""
-    payment = api.paid(method=voice.method)
+    payment = api.paid(method=gateway.method)
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
-    return payment, voice.fields(said(reference, row["amount"]))
+    return payment, gateway.fields(statement(reference, row["amount"]))
 
 
-def signed(voice: Voice, fields: dict[str, Any]) -> Call:
-    return voice.sign(fields, datetime.now(UTC))
+def signed(gateway: Voice, fields: dict[str, Any]) -> Call:
+    return gateway.sign(fields, datetime.now(UTC))
 
 
 def status(api: Api, payment: dict[str, Any]) -> str:
@@ -59,9 +60,9 @@ def send_to(api: Api, path: str, call: Call) -> httpx.Response:
 
 @every_gateway
 def test_a_path_with_a_slash_at_its_end_is_the_same_path(api: Api, path: str) -> None:
-    voice = BY_PATH[path]
-    payment, fields = fields_of_success(api, voice)
-    call = signed(voice, fields)
+    gateway = BY_PATH[path]
+    payment, fields = fields_of_success(api, gateway)
+    call = signed(gateway, fields)
     for address in (f"{path}/", path, f"{path}/"):
         assert send_to(api, address, call).status_code in ACCEPTED
     assert status(api, payment) == "SUCCESS"
@@ -74,8 +75,8 @@ def test_a_path_with_a_slash_at_its_end_is_the_same_path(api: Api, path: str) ->
 
 @every_gateway
 def test_a_false_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, path: str) -> None:
-    voice = BY_PATH[path]
-    call = signed(voice, fields_of_success(api, voice)[1])
+    gateway = BY_PATH[path]
+    call = signed(gateway, fields_of_success(api, gateway)[1])
     body = call.body.replace(b'"signature": "', b'"signature": "0')
     forged = replace(call, query=call.query + "0", body=body, headers={})
     assert send_to(api, f"{path}/", forged).status_code in {200, 400, 401}
@@ -130,18 +131,18 @@ def put(fields: dict[str, Any], place: str, value: object) -> None:
     + [(path, None) for path in OPTIONAL if path not in TEXTS_ONLY],
 )
 def test_an_empty_optional_part_of_a_call_is_absent(api: Api, path: str, empty: str | None) -> None:
-    voice = BY_PATH[path]
-    payment, fields = fields_of_success(api, voice)
+    gateway = BY_PATH[path]
+    payment, fields = fields_of_success(api, gateway)
     for place in OPTIONAL[path]:
         put(fields, place, {} if place in OBJECTS and empty == "" else empty)
-    assert send(api, voice, signed(voice, fields)).status_code in ACCEPTED
+    assert send(api, gateway, signed(gateway, fields)).status_code in ACCEPTED
     assert status(api, payment) == "SUCCESS"
 
 
 def test_a_null_in_a_call_of_vnpays_that_is_json_is_absent(api: Api) -> None:
-    voice = BY_PATH["vnpay"]
-    payment, fields = fields_of_success(api, voice)
-    signature = dict(parse_qsl(signed(voice, fields).query))["vnp_SecureHash"]
+    gateway = BY_PATH["vnpay"]
+    payment, fields = fields_of_success(api, gateway)
+    signature = dict(parse_qsl(signed(gateway, fields).query))["vnp_SecureHash"]
     body = fields | {"vnp_SecureHash": signature, "vnp_CardType": None, "vnp_BankTranNo": ""}
     answer = api.http.post("/webhooks/vnpay", json=body)
     assert answer.json()["RspCode"] == "00"
@@ -158,11 +159,11 @@ def test_a_null_in_a_call_of_vnpays_that_is_json_is_absent(api: Api) -> None:
     ],
 )
 def test_an_empty_reference_is_none_and_money_of_others(api: Api, path: str, place: str) -> None:
-    voice = BY_PATH[path]
+    gateway = BY_PATH[path]
     for empty in (None, ""):
-        fields = voice.fields(said("MB" + "0" * 18, 200_000))
+        fields = gateway.fields(statement("MB" + "0" * 18, 200_000))
         put(fields, place, empty)
-        assert send(api, voice, signed(voice, fields)).status_code == 200
+        assert send(api, gateway, signed(gateway, fields)).status_code == 200
         (row,) = api.rows(
             "select outcome, reference from webhook_event order by received_at desc limit 1"
         )
@@ -171,9 +172,9 @@ def test_an_empty_reference_is_none_and_money_of_others(api: Api, path: str, pla
 
 @every_gateway
 def test_an_empty_signature_is_refused(api: Api, path: str) -> None:
-    voice = BY_PATH[path]
-    payment, fields = fields_of_success(api, voice)
-    call = signed(voice, fields)
+    gateway = BY_PATH[path]
+    payment, fields = fields_of_success(api, gateway)
+    call = signed(gateway, fields)
     headers = {
         name: "" if name.lower().endswith(("signature", "-sig")) else value
         for name, value in call.headers.items()
@@ -183,6 +184,6 @@ def test_an_empty_signature_is_refused(api: Api, path: str) -> None:
     if path == "momo":
         body = json.dumps(json.loads(body) | {"signature": ""}).encode()
     unsigned = replace(call, headers=headers, body=body, query=query and f"{query}&vnp_SecureHash=")
-    answer = send(api, voice, unsigned)
+    answer = send(api, gateway, unsigned)
     assert answer.status_code in {400, 401} or answer.json()["RspCode"] == "97"
     assert status(api, payment) == "PROCESSING"
