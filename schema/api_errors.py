@@ -44,8 +44,6 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Chỉ chấp nhận các truy vấn đã đăng ký.",
         "Only registered documents are accepted.",
     ),
-    # Apollo's clients compare these words, and then send the text.
-    "PERSISTED_QUERY_NOT_SUPPORTED": ("PersistedQueryNotSupported", "PersistedQueryNotSupported"),
     "INTERNAL": (
         "Hệ thống gặp sự cố, vui lòng thử lại.",
         "Something went wrong on our side, try again.",

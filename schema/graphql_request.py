@@ -6,6 +6,9 @@ from typing import Any, Final, cast
 
 from schema.api_errors import ApiError, Speaks, malformed
 
+NOT_SUPPORTED: Final = "PersistedQueryNotSupported"
+"""Apollo's clients compare this message, in no language, and then send the text."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -60,5 +63,5 @@ def the_query(request: Asked, _context: Speaks) -> str:
     if request.query:
         return request.query
     if request.names_a_document:
-        raise ApiError("PERSISTED_QUERY_NOT_SUPPORTED")
+        raise ApiError("PERSISTED_QUERY_NOT_SUPPORTED", vi=NOT_SUPPORTED, en=NOT_SUPPORTED)
     raise malformed("Thiếu tham số `query`.", "`query` is missing.")

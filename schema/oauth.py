@@ -24,11 +24,12 @@ WRONG_CLIENT = "The client id or the client secret is wrong."
 class OAuthError(Exception):
     """An error of the standard; *description* is for the developer of a client, in ASCII without quotes."""
 
-    def __init__(self, status: int, code: str, description: str) -> None:
+    def __init__(self, status: int, code: str, description: str | None = None) -> None:
         super().__init__(code)
         self.status = status
-        self.code = code
-        self.description = description
+        self.body = {"error": code}
+        if description is not None:
+            self.body["error_description"] = description
 
 
 async def token(request: Request) -> Response:
@@ -38,12 +39,8 @@ async def token(request: Request) -> Response:
         form = await _form(request)
         login = await _login(context, form, request.headers.get("authorization", ""))
     except OAuthError as error:
-        return JSONResponse(
-            {"error": error.code, "error_description": error.description},
-            error.status,
-            headers=NO_STORE
-            | ({"www-authenticate": BASIC_CHALLENGE} if error.status == 401 else {}),
-        )
+        challenge = {"www-authenticate": BASIC_CHALLENGE} if error.status == 401 else {}
+        return JSONResponse(error.body, error.status, headers=NO_STORE | challenge)
     return JSONResponse(await _granted(context, login), headers=NO_STORE)
 
 
@@ -53,7 +50,7 @@ async def _login(context: Context, form: dict[str, str], authorization: str) -> 
     except BadCredentials:
         raise OAuthError(401, "invalid_client", WRONG_CLIENT) from None
     if holds_card_number(" ".join((*form.values(), *(client or ())))):
-        raise OAuthError(400, "invalid_request", "The request holds a card number: never send one.")
+        raise OAuthError(400, "invalid_request")
     try:
         match form.get("grant_type"):
             case "client_credentials":
