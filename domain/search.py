@@ -11,17 +11,19 @@ from enum import StrEnum
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 
-
 # Marks on letters, and invisible characters such as the zero-width space.
 _IGNORED = frozenset({"Mn", "Me", "Cf"})
-_D = str.maketrans("đðɖ", "ddd")  # they do not decompose; ð and ɖ are what some converters write for đ
+_D = str.maketrans(
+    "đðɖ", "ddd"
+)  # they do not decompose; ð and ɖ are what some converters write for đ
 
 
 def folded(text: str) -> str:
     """
     Return *text* as names are compared: lower case, without marks, đ as d, single spaces.
 
-    The database keeps its result beside a name, so a page and the live feed find the same.
+    The database keeps its result beside a name, so a page and the live feed find the same. After
+    a change here a migration must fold the names again.
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = (each for each in decomposed if unicodedata.category(each) not in _IGNORED)

@@ -63,7 +63,11 @@ async def test_names_of_before_are_found_as_new_ones_are(empty_database: str) ->
         found = await payments.totals(Scope(), PaymentFilter(search="phan hữu khoa"))
         assert found.count == 12_000 * 3 // 5
         page = await payments.page(
-            Scope(), PaymentFilter(search="dang"), order=PaymentOrder.CREATED_ASC, after=None, most=1
+            Scope(),
+            PaymentFilter(search="dang"),
+            order=PaymentOrder.CREATED_ASC,
+            after=None,
+            most=1,
         )
         assert page[0].customer_name == "Đặng Thị B"
     finally:
@@ -90,7 +94,9 @@ async def owned(empty_database: str) -> AsyncIterator[tuple[asyncpg.Connection, 
     try:
         yield administrator, url
     finally:
-        await administrator.execute(f"reassign owned by {name} to current_user; drop owned by {name}")
+        await administrator.execute(
+            f"reassign owned by {name} to current_user; drop owned by {name}"
+        )
         await administrator.execute(f"drop role {name}")
         await administrator.close()
 
