@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
-from resolvers import watching
+from resolvers import invariants, watching
 from resolvers.context import Context
 from schema import identity, logs
 from schema.bootstrap import running
@@ -25,6 +25,8 @@ from schema.rest import nothing_here, pay_order
 from schema.root import schema
 from schema.settings import Settings, load
 from schema.webhooks import webhook
+
+FIRST_CHECK_SECONDS = 10.0  # a start waits so long for it; it goes on meanwhile
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -51,7 +53,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with running(settings) as context:
             app.state.context = context
             await identity.known_clients(context, settings)
+            first = asyncio.create_task(invariants.check_first(context))
+            await asyncio.wait([first], timeout=FIRST_CHECK_SECONDS)
             beside = [
+                first,
                 asyncio.create_task(watching.sweep(context)),
                 asyncio.create_task(watching.inquire(context)),
             ]
