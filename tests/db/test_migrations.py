@@ -109,7 +109,7 @@ async def test_an_owner_who_is_no_superuser_can_migrate(
     assert await administrator.fetchval("select true from pg_extension where extname = 'pg_trgm'")
 
 
-async def test_an_owner_who_may_not_create_the_extension_is_told_what_to_do(
+async def test_an_owner_who_may_not_create_the_extension_learns_what_to_do(
     owned: tuple[asyncpg.Connection, str],
 ) -> None:
     administrator, url = owned

@@ -158,7 +158,7 @@ async def test_a_payment_is_found_by_every_spelling_of_its_customers_name(name: 
         found = await payments.page(
             Scope(team=team), PaymentFilter(search=search), order=NEWEST, after=None, most=5
         )
-        assert [one.id for one in found] == [payment.id], search
+        assert [found_payment.id for found_payment in found] == [payment.id], search
         assert found[0].customer_name == name
 
 

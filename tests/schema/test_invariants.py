@@ -22,9 +22,9 @@ OF_THE_DATABASE = [name for name in invariants.ALWAYS if name is not InvariantNa
 
 def test_the_first_query_after_the_first_start_is_answered(api: Api) -> None:
     found = api.get(INVARIANTS, token=api.token("AU001"))
-    assert [one["name"] for one in found] == list(invariants.ALWAYS)
-    assert all(one["holds"] for one in found if one["name"] in OF_THE_DATABASE)
-    at = {datetime.fromisoformat(one["checkedAt"]) for one in found}
+    assert [check["name"] for check in found] == list(invariants.ALWAYS)
+    assert all(check["holds"] for check in found if check["name"] in OF_THE_DATABASE)
+    at = {datetime.fromisoformat(check["checkedAt"]) for check in found}
     assert len(at) == 1
 
 
@@ -50,7 +50,7 @@ def test_a_start_is_not_held_up_by_a_check_that_fails(
     monkeypatch.setattr(results, part, fails)
     with capture_logs() as logs:
         api.run(invariants.check_first(api.context))
-    assert [one["event"] for one in logs] == ["first_check_failed"]
+    assert [entry["event"] for entry in logs] == ["first_check_failed"]
     monkeypatch.undo()
     api.run(invariants.check_first(api.context))
     assert len(api.get(INVARIANTS, token=api.token("AU001"))) == len(invariants.ALWAYS)

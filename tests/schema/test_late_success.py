@@ -82,9 +82,9 @@ def test_the_timeline_names_the_correction(
     payment = prove(desk)
     found = api.get(TIMELINE, {"id": payment["id"]}, token=api.token("FI001"))
     assert found["status"] == "SUCCESS"
-    moves = [one for one in found["timeline"] if one["toStatus"] == "SUCCESS"]
-    named = [one for one in moves if one["action"] == "LATE_SUCCESS"]
-    assert [(one["evidence"], one["actor"]) for one in named] == [(evidence, actor)]
+    moves = [step for step in found["timeline"] if step["toStatus"] == "SUCCESS"]
+    named = [step for step in moves if step["action"] == "LATE_SUCCESS"]
+    assert [(step["evidence"], step["actor"]) for step in named] == [(evidence, actor)]
     assert named[0]["fromStatus"] in {"CANCELLED", "EXPIRED"}
     assert named[0] == moves[0]
 
@@ -92,4 +92,4 @@ def test_the_timeline_names_the_correction(
 def test_a_success_in_time_is_no_correction(desk: Desk, api: Api) -> None:
     payment = desk.pays()
     found = api.get(TIMELINE, {"id": payment["id"]}, token=api.token("FI001"))
-    assert [one["action"] for one in found["timeline"]] == ["create", "send", "apply", "apply"]
+    assert [step["action"] for step in found["timeline"]] == ["create", "send", "apply", "apply"]
