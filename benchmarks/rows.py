@@ -39,11 +39,11 @@ select *, created_at + case when method = 'CASH' then interval '0' else interval
 """
 
 PAYMENTS = """
-insert into payment (id, version, status, method, amount, currency, contract_number, customer_name, staff, team,
-                     business_date, receipt_token, notify, created_at, updated_at, expires_at, completed_at,
-                     custody, needs_verification, late, posting_status, hand_in)
-select id, version, 'SUCCESS', method, amount, 'VND', contract, 'Nguyễn Văn ' || n, staff, team, business_date,
-       md5(id), '{"phone": "+84901234567", "hifpt": true, "sms": true, "email": null}', created_at, done_at,
+insert into payment (id, version, status, method, amount, currency, contract_number, customer_name,
+                     customer_name_folded, staff, team, business_date, receipt_token, notify, created_at, updated_at,
+                     expires_at, completed_at, custody, needs_verification, late, posting_status, hand_in)
+select id, version, 'SUCCESS', method, amount, 'VND', contract, 'Nguyễn Văn ' || n, 'nguyen van ' || n, staff, team,
+       business_date, md5(id), '{"phone": "+84901234567", "hifpt": true, "sms": true, "email": null}', created_at, done_at,
        case when method <> 'CASH' then created_at + interval '15 minutes' end, done_at,
        case when hand_in is not null then 'RECONCILED' when method = 'CASH' then 'HELD_BY_STAFF' end,
        false, false, 'DONE', hand_in

@@ -6,6 +6,7 @@ from piccolo.columns import (
     JSONB,
     BigInt,
     BigSerial,
+    Boolean,
     Bytea,
     Date,
     Integer,
@@ -38,6 +39,7 @@ class WebhookEventRow(Table, tablename="webhook_event", db=DB):
     deliveries = Integer(default=1)
     tries = Integer(default=0)
     path = Varchar(length=40, default="")
+    masked = Boolean(default=False)
 
     an_event_once_a_gateway = Unique(["gateway", "event_id"])
 

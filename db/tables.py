@@ -119,6 +119,7 @@ class PaymentRow(Table, tablename="payment", db=DB):
     contract_number = Varchar(length=40, default=None, null=True)
     merchant_order = refers_to(OrderRow, null=True)
     customer_name = Varchar(length=200, default=None)
+    customer_name_folded = Text(default=None)  # domain.search.folded of it: what a search compares
     staff = refers_to(StaffRow)
     team = Varchar(length=64, default=None, null=True)
     business_date = Date(default=None)

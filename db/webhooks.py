@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import orjson
@@ -13,40 +13,33 @@ from domain.methods import GatewayName
 from domain.webhooks import WebhookEvent
 
 
-async def keep(
-    event_id: str,
-    gateway: GatewayName,
-    call: Call,
-    *,
-    identity: str | None,
-    reference: str | None,
-    outcome: WebhookOutcome,
-    headers: Mapping[str, str],
-) -> WebhookEvent:
+async def keep(event: WebhookEvent) -> WebhookEvent:
     """
     Keep a call, once for each identity of its gateway: a repeat returns the event kept first.
 
-    `identity` None is a call that could not be verified; each of those is kept by itself.
+    `event_id` None is a call that could not be verified; each of those is kept by itself.
     """
+    call = event.call
     row = await fetchrow(
         """
         insert into webhook_event (id, gateway, event_id, reference, outcome, method, query,
-                                   headers, body, received_at, path, deliveries, tries)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1, 0)
+                                   headers, body, received_at, path, masked, deliveries, tries)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 0)
             on conflict (gateway, event_id) do update set deliveries = webhook_event.deliveries + 1
         returning *
         """,
-        event_id,
-        gateway,
-        identity,
-        reference,
-        outcome,
+        event.id,
+        event.gateway,
+        event.event_id,
+        event.reference,
+        event.outcome,
         call.method,
         call.query,
-        orjson.dumps(dict(headers)).decode(),
+        orjson.dumps(dict(call.headers)).decode(),
         call.body,
-        call.received_at,
+        event.received_at,
         call.path,
+        event.masked,
     )
     assert row is not None
     return _event(row)
@@ -168,4 +161,5 @@ def _event(row: Row) -> WebhookEvent:
             received_at=row["received_at"],
             path=row["path"],
         ),
+        masked=row["masked"],
     )

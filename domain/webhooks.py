@@ -11,7 +11,11 @@ from domain.methods import GatewayName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
-    """`event_id` is the sender's identity of the event, None where it could not be verified."""
+    """
+    `event_id` is the sender's identity of the event, None where it could not be verified.
+
+    `masked`: a card number was masked in a call of the quarantine, so its signature never verifies again.
+    """
 
     id: str
     gateway: GatewayName
@@ -22,3 +26,4 @@ class WebhookEvent:
     deliveries: int
     tries: int
     call: Call
+    masked: bool

@@ -159,7 +159,8 @@ async def _write(
             amount=_in_dong(evidence.money),
             about=evidence.gateway_id,
         )
-    await audit.record(context, "apply", before.status, after, now, evidence, reason)
+    action = "LATE_SUCCESS" if decision.effect is Effect.COLLECT_LATE else "apply"
+    await audit.record(context, action, before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
         await jobs.enqueue(after_success(after))
 

@@ -49,6 +49,15 @@ async def read(context: Context) -> list[Invariant]:
     return [found[name] for name in InvariantName if name in found]
 
 
+async def check_first(context: Context) -> None:
+    """Check everything where nothing was ever checked, so that a start leaves something to read."""
+    try:
+        if not await kept.latest():
+            await watch(context)
+    except Exception:  # a start goes on; the worker checks within a minute
+        log.exception("first_check_failed")
+
+
 async def measure() -> None:
     """Show in the metrics what the last checks found."""
     for name, found in (await kept.latest()).items():

@@ -139,7 +139,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     Handle a kept call again: a dead one, or one from quarantine whose secret has been mended since.
 
     What was finished with stays as it is. Raises NotFound, and NotPermitted where the call still does
-    not verify.
+    not verify, or never will because a card number was masked in it.
     """
     check(context.actor, Operation.REPLAY_WEBHOOK)
     event = await webhooks.by_id(event_id)
@@ -147,6 +147,11 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         raise NotFound(what_vi="cuộc gọi", what_en="call", id=event_id)
     if event.outcome in FINISHED:
         return event
+    if event.masked:
+        raise NotPermitted(
+            why_vi="cuộc gọi này có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng gửi lại.",
+            why_en="the call held a card number, was masked and cannot be verified again. Have the gateway send it again.",
+        )
     gateway = context.gateways[event.gateway]
     try:
         notices = await _read(gateway, event.call)
@@ -280,21 +285,28 @@ async def _outcome(
 async def _keep(
     context: Context, gateway: Gateway, call: Call, notice: Notice | None
 ) -> WebhookEvent:
-    headers = {
-        name.lower(): "…" if SECRET_HEADER.search(name) else masked(value)
-        for name, value in call.headers.items()
-    }
-    if notice is None:  # nobody will check its signature again
+    headers = {name: masked(value) for name, value in call.headers.items()}
+    clean = replace(call, headers=headers)
+    if notice is None:  # a verified call keeps its text, so that it verifies again
         body = masked(call.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        call = replace(call, query=masked(call.query), body=body)
+        clean = replace(clean, query=masked(call.query), body=body)
+    without_secrets = {
+        name.lower(): "…" if SECRET_HEADER.search(name) else value
+        for name, value in headers.items()
+    }
     return await webhooks.keep(
-        context.ids.record("EVT"),
-        gateway.name,
-        call,
-        identity=notice.event_id if notice else None,
-        reference=notice.reference if notice else None,
-        outcome=WebhookOutcome.RECEIVED if notice else WebhookOutcome.BAD_SIGNATURE,
-        headers=headers,
+        WebhookEvent(
+            id=context.ids.record("EVT"),
+            gateway=gateway.name,
+            event_id=notice.event_id if notice else None,
+            reference=notice.reference if notice else None,
+            outcome=WebhookOutcome.RECEIVED if notice else WebhookOutcome.BAD_SIGNATURE,
+            received_at=call.received_at,
+            deliveries=1,
+            tries=0,
+            call=replace(clean, headers=without_secrets),
+            masked=notice is None and clean != call,
+        )
     )
 
 

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from db.engine import LOST_CONNECTION
-from resolvers import watching
+from resolvers import invariants, watching
 from resolvers.context import Context
 from schema import identity, logs, oauth
 from schema.bootstrap import running
@@ -26,6 +26,8 @@ from schema.rest import nothing_here, pay_order
 from schema.root import schema
 from schema.settings import Settings, load
 from schema.webhooks import webhook
+
+FIRST_CHECK_SECONDS = 10.0  # a start waits so long for it; it goes on meanwhile
 
 
 def create_app(settings: Settings | None = None) -> Starlette:
@@ -53,7 +55,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
         async with running(settings) as context:
             app.state.context = context
             await identity.known_clients(context, settings)
+            first = asyncio.create_task(invariants.check_first(context))
+            await asyncio.wait([first], timeout=FIRST_CHECK_SECONDS)
             beside = [
+                first,
                 asyncio.create_task(watching.sweep(context)),
                 asyncio.create_task(watching.inquire(context)),
             ]

@@ -62,7 +62,9 @@ class RawHeader:
     value: str
 
 
-@strawberry.type(description="A call as it came: secrets among the headers are masked.")
+@strawberry.type(
+    description="A call as it came: secrets among the headers are masked, and card numbers."
+)
 class RawCall:
     method: str
     path: str
@@ -81,6 +83,9 @@ class WebhookEvent:
     received_at: datetime
     deliveries: int
     tries: int
+    masked: bool = strawberry.field(
+        description="A card number was masked in it: it cannot be replayed, its gateway has to send it again."
+    )
 
     @strawberry.field(description="For auditors; null for everyone else.")
     def raw(self, info: Info, root: strawberry.Parent[kept.WebhookEvent]) -> RawCall | None:

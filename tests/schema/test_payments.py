@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.house import Api, statements
+from tests.house import Api, Socket, statements, until
 
 pytest_plugins = ["tests.house"]
 
@@ -121,6 +121,32 @@ def test_a_payment_is_found_by_each_of_its_names(ask: Any, kept: list[dict[str, 
         assert ids(ask(filter={"search": named})) == [qr["id"]]
     assert ids(ask(filter={"gatewayReference": qr["gatewayReference"]})) == [qr["id"]]
     assert ids(ask(filter={"contractNumber": qr["contractNumber"]})) == [qr["id"]]
+
+
+def with_marks(name: str) -> str:
+    """Return *name* as another keyboard types it: decomposed marks, đ for d, more spaces, other case."""
+    marked = "".join(each + "\u0302\u0301" if each in "aeiou" else each for each in name)
+    return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "  ").swapcase()
+
+
+def test_a_name_is_found_however_it_is_typed(ask: Any, kept: list[dict[str, Any]]) -> None:
+    name = ask(first=1)["edges"][0]["node"]["customerName"]
+    page = ask(TOTALS, filter={"search": with_marks(name)}, first=50)
+    assert {edge["node"]["customerName"] for edge in page["edges"]} == {name}
+    assert page["totalCount"] == len(page["edges"])
+    assert kept[-1]["id"] in ids(page)
+
+
+def test_a_change_is_heard_of_however_the_name_is_typed(api: Api) -> None:
+    by, contract = api.collector(), api.contract()
+    customer = api.get(CUSTOMER, {"contract": contract}, token=api.token(by))
+    changes = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"
+    wanted = {"staffId": by, "search": with_marks(customer["name"])}
+    with Socket(api, api.token(by)) as socket:
+        socket.subscribe(changes, {"filter": wanted})
+        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+        payment = api.paid(by, contractNumber=contract)
+        assert socket.next()["payload"]["data"]["paymentChanged"] == {"id": payment["id"]}
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
