@@ -2,7 +2,8 @@
 A settlement file, read strictly: one thing that cannot be read makes all of it unreadable.
 
 CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money that
-moved, so its only status is `success`. `at` carries its offset from UTC.
+moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end it; one in
+the middle is refused, since what stood there may be missing.
 """
 
 from __future__ import annotations
@@ -41,7 +42,13 @@ def read(path: Path) -> Iterator[Line]:
         rows = csv.reader(file, strict=True)
         try:
             _check_header(next(rows, None))
+            empty: tuple[int, Sequence[str]] | None = None
             for row in rows:
+                if not any(cell.strip() for cell in row):
+                    empty = empty or (rows.line_num, row)
+                    continue
+                if empty is not None:
+                    _line(*empty)  # It always raises, and names the empty line.
                 yield _line(rows.line_num, row)
         except csv.Error as error:
             raise BadFile(f"line {rows.line_num}: {error}") from None
