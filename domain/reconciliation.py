@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.settlement import Line, LineKind, OurPayment, OurRefund, SettlementResult
+from domain.settlement import Line, LineKind, Movement, OurPayment, OurRefund, SettlementResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,33 @@ class ReconciliationLine:
     id: int | None = None
 
     @property
-    def identity(self) -> tuple[object, ...] | None:
-        """As a line's own; None while no file names it."""
-        if self.theirs is None:
+    def movement(self) -> Movement | None:
+        """What the file's line says of it; None while no file names it."""
+        if self.theirs is None or self.at is None:
             return None
-        money = Money(self.theirs, self.currency)
-        return (self.kind, self.reference, self.gateway_id, money, self.at)
+        return Movement(
+            kind=self.kind,
+            reference=self.reference,
+            gateway_id=self.gateway_id,
+            money=Money(self.theirs, self.currency),
+            at=self.at,
+        )
+
+
+def repeated_by(
+    line: Line, earlier: Iterable[ReconciliationLine], claimed: Collection[int]
+) -> ReconciliationLine | None:
+    """
+    Return the line of an earlier file that *line* repeats, the one nearest in time.
+
+    What is `claimed`, by its id, was repeated by another line: each is repeated once.
+    """
+    found = [
+        (abs(movement.at - line.at), one)
+        for one in earlier
+        if one.id not in claimed and (movement := one.movement) and line.movement.repeats(movement)
+    ]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) -> SettlementResult:
@@ -76,7 +97,7 @@ def beside(
         known = refund.reversal_id if refund else None
         same = [one for one in earlier if one.reversal_id == known]
         # Without a refund of ours every line is a claim of its own, unless it says the same again.
-        repeated = refund.settled if refund else line.identity in {one.identity for one in same}
+        repeated = refund.settled if refund else repeated_by(line, same, ()) is not None
     result = compare(line, ours, repeated=repeated)
     money = ours.money if ours and not repeated else None
     waiting = next((one for one in same if one.theirs is None), None)

@@ -24,7 +24,7 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, beside, in_question
+from domain.reconciliation import ReconciliationLine, beside, in_question, repeated_by
 from domain.settlement import (
     Line,
     LineKind,
@@ -130,35 +130,56 @@ def _nothing(path: Path, survey: _Survey, since: datetime) -> Settled:
 
 async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
     """Apply what the file says of money and we do not know."""
-    numbers: dict[str, list[str | None]] = defaultdict(list)
+    numbers: dict[tuple[LineKind, str], list[str | None]] = defaultdict(list)
+    claimed: set[int] = set()
     for lines in _chunks(read(path)):
         references = list({line.reference for line in lines})
         owners = await settlement.attempts_of(gateway, references)
         found = {one.id: one for one in await payments.by_ids(list(set(owners.values())))}
         refunds = await settlement.refunds_of(gateway, references)
-        for kept in await settlement.lines_of(gateway, references):
-            if kept.kind is LineKind.PAYMENT:
-                numbers[kept.reference].append(kept.gateway_id)
+        earlier = await _earlier(gateway, references)
+        for about, before in earlier.items():
+            numbers[about] += [one.gateway_id for one in before]
         for line in lines:
+            about = (line.kind, line.reference)
             said = line.evidence(gateway, path.name)
             if line.kind is LineKind.REFUND:
-                refund = _taken(line, refunds)
+                again = _repeats(line, earlier[about], claimed) or (
+                    line.gateway_id is not None and line.gateway_id in numbers[about]
+                )
+                refund = _taken(line, refunds, again=again)
                 if refund is not None and tells_of_refund(line, refund):
                     await pay_outs.settle(context, refund.reversal_id, said)
-                continue
-            payment = found.get(owners.get(line.reference, ""))
-            if payment is None or payment.attempt is None:
-                continue
-            if tells_of_money(line, payment.attempt, numbers[line.reference]):
-                applied = await evidence.apply(context, line.reference, said)
-                found[payment.id] = applied.payment
-            numbers[line.reference].append(line.gateway_id)
+            elif (payment := found.get(owners.get(line.reference, ""))) and payment.attempt:
+                if tells_of_money(line, payment.attempt, numbers[about]):
+                    applied = await evidence.apply(context, line.reference, said)
+                    found[payment.id] = applied.payment
+            numbers[about].append(line.gateway_id)
 
 
-def _taken(line: Line, refunds: dict[str, list[OurRefund]]) -> OurRefund | None:
+async def _earlier(
+    gateway: GatewayName, references: Sequence[str]
+) -> dict[tuple[LineKind, str], list[ReconciliationLine]]:
+    """Return what is kept so far about these references, by its kind and reference."""
+    found: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
+    for one in await settlement.lines_of(gateway, references):
+        found[one.kind, one.reference].append(one)
+    return found
+
+
+def _repeats(line: Line, earlier: Iterable[ReconciliationLine], claimed: set[int]) -> bool:
+    """Return whether an earlier file had *line*, and claim the line that it repeats."""
+    repeated = repeated_by(line, earlier, claimed)
+    if repeated is None or repeated.id is None:
+        return False
+    claimed.add(repeated.id)
+    return True
+
+
+def _taken(line: Line, refunds: dict[str, list[OurRefund]], *, again: bool) -> OurRefund | None:
     """Return the refund that *line* is about, and let no later line take it for its own."""
     ours = refunds.get(line.reference, [])
-    refund = refund_of(line, ours)
+    refund = refund_of(line, ours, again=again)
     if refund is not None:
         ours[ours.index(refund)] = replace(refund, settled=True)
     return refund
@@ -169,24 +190,19 @@ def _taken(line: Line, refunds: dict[str, list[OurRefund]]) -> OurRefund | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Book:
-    """An import under way, in its transaction."""
+    """An import under way, in its transaction. `claimed` are the lines of earlier files that it repeats."""
 
     context: Context
     settlement: Settlement
-    known: Counter[tuple[object, ...]] = field(default_factory=Counter[tuple[object, ...]])
+    claimed: set[int] = field(default_factory=set[int])
+    known: int = 0
     results: Counter[SettlementResult] = field(default_factory=Counter[SettlementResult])
     cases: int = 0
 
-    def knows(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
-        """Tell whether an earlier file had *line*: as often as it had it, it is known."""
-        theirs = sum(
-            one.identity == line.identity and one.settlement_id != self.settlement.id
-            for one in before
-        )
-        if self.known[line.identity] >= theirs:
-            return False
-        self.known[line.identity] += 1
-        return True
+    def repeats(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
+        """Return whether an earlier file had *line*, as often as it had it."""
+        others = [one for one in before if one.settlement_id != self.settlement.id]
+        return _repeats(line, others, self.claimed)
 
 
 async def _kept(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
@@ -203,7 +219,7 @@ async def _kept(context: Context, imported: Settlement, path: Path, survey: _Sur
     done = Settled(
         file=path.name,
         lines=survey.lines,
-        known=book.known.total(),
+        known=book.known,
         results=dict(book.results),
         cases=book.cases,
     )
@@ -233,15 +249,17 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
     references = list({line.reference for line in lines})
     ours = await settlement.payments_of(gateway, references)
     refunds = await settlement.refunds_of(gateway, references)
-    kept: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
-    for one in await settlement.lines_of(gateway, references):
-        kept[one.kind, one.reference].append(one)
+    kept = await _earlier(gateway, references)
     added: list[ReconciliationLine] = []
     for line in lines:
         earlier = kept[line.kind, line.reference]
-        if book.knows(line, earlier):
-            continue
-        refund = _taken(line, refunds) if line.kind is LineKind.REFUND else None
+        again = book.repeats(line, earlier)
+        if line.gateway_id is not None:
+            if again:
+                book.known += 1
+                continue
+            again = any(one.gateway_id == line.gateway_id for one in earlier)
+        refund = _taken(line, refunds, again=again) if line.kind is LineKind.REFUND else None
         compared = await _counted(
             book,
             beside(
