@@ -84,11 +84,13 @@ def beside(
     earlier: Sequence[ReconciliationLine],
     *,
     settlement_id: str,
+    foreign: bool = False,
 ) -> ReconciliationLine:
     """
     Return *line* beside what we have; *earlier* is what was kept so far of its kind and reference.
 
-    What only we knew of until now is completed: it keeps its id and its case.
+    What only we knew of until now is completed: it keeps its id and its case. A `foreign` one is
+    another program's.
     """
     if line.kind is LineKind.PAYMENT:
         ours, same, repeated = payment, earlier, any(one.theirs is not None for one in earlier)
@@ -98,7 +100,8 @@ def beside(
         same = [one for one in earlier if one.reversal_id == known]
         # Without a refund of ours every line is a claim of its own, unless it says the same again.
         repeated = refund.settled if refund else repeated_by(line, same, ()) is not None
-    result = compare(line, ours, repeated=repeated)
+    compared = compare(line, ours, repeated=repeated)
+    result = SettlementResult.FOREIGN if foreign else compared
     money = ours.money if ours and not repeated else None
     waiting = next((one for one in same if one.theirs is None), None)
     explained = payment.case_of(line, result) if payment and ours is payment else None
@@ -152,6 +155,16 @@ class ReconciliationCounts:
     @property
     def differences(self) -> int:
         return self.amount_differs + self.ours_only + self.theirs_only + self.duplicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLines:
+    """How many lines of one kind were another program's, and their sum in the currency's minor unit."""
+
+    kind: LineKind
+    currency: Currency
+    count: int
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

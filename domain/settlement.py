@@ -6,6 +6,7 @@ Settlement: what a gateway says afterwards that it settled, beside what we have.
     OURS_ONLY        we have it, and no file so far names it
     THEIRS_ONLY      they settled it, and we have nothing of the kind
     DUPLICATE        they name it once more
+    FOREIGN          it is another program's, which uses the same account: counted, and no case
 """
 
 from __future__ import annotations
@@ -35,7 +36,11 @@ class SettlementResult(StrEnum):
     OURS_ONLY = "OURS_ONLY"
     THEIRS_ONLY = "THEIRS_ONLY"
     DUPLICATE = "DUPLICATE"
+    FOREIGN = "FOREIGN"
 
+
+# Of these nobody has anything to find out.
+NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
 # Cases that already say what is wrong with money that is not a success.
 EXPLAINS = frozenset(

@@ -26,6 +26,7 @@ from domain.cases import CaseKind
 from domain.methods import GatewayName
 from domain.reconciliation import ReconciliationLine, beside, in_question, repeated_by
 from domain.settlement import (
+    NO_CASE,
     Line,
     LineKind,
     OurRefund,
@@ -72,7 +73,8 @@ async def settle(
     again; one that names what only we knew of completes that line. Raises BadFile, OSError.
     """
     now = await context.clock()
-    survey = _survey(path, business_date(now), day)
+    shared = gateway in context.terms.shared
+    survey = _survey(path, business_date(now), day, shared=shared)
     if (since := await settlement.imported_at(gateway, survey.digest)) is not None:
         return _nothing(path, survey, since)
     await _tell(context, gateway, path)
@@ -99,12 +101,12 @@ async def settle(
     return _nothing(path, survey, since)
 
 
-def _survey(path: Path, today: date, day: date | None) -> _Survey:
+def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
     """Read all of the file and keep none of it. Raises BadFile."""
     survey = _Survey(digest=digest(path, day))
     if day is not None:
         survey.covers(day)
-    for line in read(path):
+    for line in read(path, shared=shared):
         if line.day > today:
             raise BadFile(f"line {line.number}, column at: {line.day} has not come yet")
         survey.lines += 1
@@ -132,7 +134,7 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
     """Apply what the file says of money and we do not know."""
     numbers: dict[tuple[LineKind, str], list[str | None]] = defaultdict(list)
     claimed: set[int] = set()
-    for lines in _chunks(read(path)):
+    for lines in _chunks(read(path, shared=gateway in context.terms.shared)):
         references = list({line.reference for line in lines})
         owners = await settlement.attempts_of(gateway, references)
         found = {one.id: one for one in await payments.by_ids(list(set(owners.values())))}
@@ -143,17 +145,20 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
         for line in lines:
             about = (line.kind, line.reference)
             said = line.evidence(gateway, path.name)
+            payment = found.get(owners.get(line.reference, ""))
             if line.kind is LineKind.REFUND:
-                again = _repeats(line, earlier[about], claimed) or (
-                    line.gateway_id is not None and line.gateway_id in numbers[about]
-                )
+                repeats = _repeats(line, earlier[about], claimed)
+                again = line.gateway_id in numbers[about] if line.gateway_id else repeats
                 refund = _taken(line, refunds, again=again)
                 if refund is not None and tells_of_refund(line, refund):
                     await pay_outs.settle(context, refund.reversal_id, said)
-            elif (payment := found.get(owners.get(line.reference, ""))) and payment.attempt:
-                if tells_of_money(line, payment.attempt, numbers[about]):
-                    applied = await evidence.apply(context, line.reference, said)
-                    found[payment.id] = applied.payment
+            elif (
+                payment is not None
+                and payment.attempt is not None
+                and tells_of_money(line, payment.attempt, numbers[about])
+            ):
+                applied = await evidence.apply(context, line.reference, said)
+                found[payment.id] = applied.payment
             numbers[about].append(line.gateway_id)
 
 
@@ -208,7 +213,8 @@ class _Book:
 async def _kept(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
     """Keep each line beside what we have, and what only we have; in the caller's transaction."""
     book = _Book(context=context, settlement=imported)
-    for lines in _chunks(read(path)):
+    shared = imported.gateway in context.terms.shared
+    for lines in _chunks(read(path, shared=shared)):
         await _keep(book, lines)
     only = await settlement.ours_only(
         imported.gateway, imported.first_day, imported.last_day, imported.id
@@ -253,21 +259,24 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
     added: list[ReconciliationLine] = []
     for line in lines:
         earlier = kept[line.kind, line.reference]
-        again = book.repeats(line, earlier)
-        if line.gateway_id is not None:
-            if again:
-                book.known += 1
-                continue
-            again = any(one.gateway_id == line.gateway_id for one in earlier)
+        payment = ours.get(line.reference)
+        foreign = payment is None and book.context.terms.is_foreign(gateway, line.reference)
+        repeats = book.repeats(line, earlier)
+        if repeats and (foreign or line.gateway_id):
+            book.known += 1
+            continue
+        numbers = {one.gateway_id for one in earlier}
+        again = line.gateway_id in numbers if line.gateway_id else repeats
         refund = _taken(line, refunds, again=again) if line.kind is LineKind.REFUND else None
         compared = await _counted(
             book,
             beside(
                 line,
-                ours.get(line.reference),
+                payment,
                 refund,
                 earlier,
                 settlement_id=book.settlement.id,
+                foreign=foreign,
             ),
             where=f"line {line.number} of {book.settlement.name}",
         )
@@ -283,7 +292,7 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
 async def _counted(book: _Book, line: ReconciliationLine, *, where: str) -> ReconciliationLine:
     """Count a line by its result, and give people a difference that they do not have yet."""
     book.results[line.result] += 1
-    if line.result is SettlementResult.MATCHED or line.case_id is not None:
+    if line.result in NO_CASE or line.case_id is not None:
         return line
     number = "" if line.gateway_id is None else f" ({line.gateway_id})"
     case = await open_case(
