@@ -81,7 +81,8 @@ class Notice:
     One event that a verified call tells of. `event_id` is the sender's identity of it: repeats share it.
 
     No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
-    that came to us, and is kept, no more. `unnamed` is about money that has no reference, as ours has.
+    that came to us, and is kept, no more. `unnamed`: it is about money without a
+    reference, which ours always has.
     """
 
     event_id: str

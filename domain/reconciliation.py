@@ -54,16 +54,18 @@ def repeated_by(
     line: Line, earlier: Iterable[ReconciliationLine], claimed: Collection[int]
 ) -> ReconciliationLine | None:
     """
-    Return the line of an earlier file that *line* repeats, the one nearest in time.
+    Return the line of *earlier* that *line* repeats, the nearest in time.
 
-    What is `claimed`, by its id, was repeated by another line: each is repeated once.
+    A line whose id is in `claimed` was repeated already: each is repeated once.
     """
-    found = [
-        (abs(movement.at - line.at), one)
-        for one in earlier
-        if one.id not in claimed and (movement := one.movement) and line.movement.repeats(movement)
+    candidates = [
+        (abs(movement.at - line.at), candidate)
+        for candidate in earlier
+        if candidate.id not in claimed
+        and (movement := candidate.movement)
+        and line.movement.repeats(movement)
     ]
-    return min(found, key=lambda pair: pair[0])[1] if found else None
+    return min(candidates, key=lambda pair: pair[0])[1] if candidates else None
 
 
 def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) -> SettlementResult:
@@ -89,7 +91,7 @@ def beside(
     """
     Return *line* beside what we have; *earlier* is what was kept so far of its kind and reference.
 
-    What only we knew of until now is completed: it keeps its id and its case. A `foreign` one is
+    What only we knew of until now is completed: it keeps its id and its case. A `foreign` line is
     another program's.
     """
     if line.kind is LineKind.PAYMENT:
@@ -159,7 +161,7 @@ class ReconciliationCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignLines:
-    """How many lines of one kind were another program's, and their sum in the currency's minor unit."""
+    """Other programs' lines of one kind and currency: how many, and their sum in the minor unit."""
 
     kind: LineKind
     currency: Currency

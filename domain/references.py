@@ -11,7 +11,7 @@ LENGTH = 20
 
 # Ten of the letters are a moment: 0 stays the first of them for a thousand years.
 _REFERENCE = re.compile(f"{PREFIX}0[{LETTERS}]{{{LENGTH - len(PREFIX) - 1}}}", re.ASCII)
-# Of any time: an attempt's reference, a refund's id and a payment's. It is wider than what is given out today.
+# An attempt's reference, a refund's id and a payment's id, in any letters: what is in doubt is ours.
 _GIVEN_OUT = re.compile(
     rf"{PREFIX}[0-9A-Z]{{{LENGTH - len(PREFIX)}}}|(?:REV|TXN)_[0-9A-Z]{{26}}", re.ASCII
 )
@@ -34,9 +34,9 @@ def find(texts: Iterable[str]) -> str | None:
 
 def is_ours(reference: str) -> bool:
     """
-    Return whether a reference has a form that we ever gave to a gateway, or holds one.
+    Return whether a reference has a form that we ever gave to a gateway, or contains such a reference.
 
-    It is in doubt: what is taken for another program's is looked at by nobody.
+    In doubt it is ours, because nobody looks at what is taken for another program's.
     """
     upper = reference.upper()
     whole = _GIVEN_OUT.fullmatch(upper.strip()) is not None

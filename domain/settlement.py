@@ -39,7 +39,7 @@ class SettlementResult(StrEnum):
     FOREIGN = "FOREIGN"
 
 
-# Of these nobody has anything to find out.
+# Lines with these results need no case.
 NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
 # Cases that already say what is wrong with money that is not a success.
@@ -60,7 +60,7 @@ _ROUNDED_TO = (timedelta(seconds=1), timedelta(minutes=1))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """What a line says of money that moved; `gateway_id` is None where it gives no number."""
+    """Money that moved, as a line lists it; `gateway_id` is None where the line has no number."""
 
     kind: LineKind
     reference: str
@@ -83,11 +83,11 @@ class Movement:
         )
 
 
-def _is_rounding(one: datetime, other: datetime) -> bool:
-    """Return whether two times are equal, or one of them may be the other, rounded."""
-    apart = abs(one - other)
+def _is_rounding(left: datetime, right: datetime) -> bool:
+    """Return whether two times are equal, or the one may be the other after rounding."""
+    apart = abs(left - right)
     return not apart or any(
-        apart <= unit and (_is_whole(one, unit) or _is_whole(other, unit)) for unit in _ROUNDED_TO
+        apart <= unit and (_is_whole(left, unit) or _is_whole(right, unit)) for unit in _ROUNDED_TO
     )
 
 
@@ -214,7 +214,7 @@ def refund_of(
     By its number where we know it; else one of the same sum that no line has named yet, one that failed
     last: its gateway may have made it after all. Else the only one left.
 
-    A line that comes `again` proves nothing of another refund: it is only about one that is done.
+    A line that comes `again` is no evidence for another refund: only refunds that are done are compared.
     """
     for one in refunds:
         if line.gateway_id is not None and one.gateway_id == line.gateway_id:

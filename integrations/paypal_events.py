@@ -14,12 +14,12 @@ WEBHOOK = "paypal:webhook"
 
 
 def notice(event: Event) -> Notice:
-    """Return what an event tells of: money, or no more than whose it is. Raises Unreadable."""
-    told = _told(event)
-    if told is None:
+    """Return an event as a notice, with evidence where it is about money of ours. Raises Unreadable."""
+    money = _money(event)
+    if money is None:
         named = _reference_in(event.resource)
         return Notice(event_id=event.id, reference=named, evidence=None)
-    reference, evidence = told
+    reference, evidence = money
     if reference is None:
         return Notice(event_id=event.id, reference=None, evidence=None, unnamed=True)
     return Notice(event_id=event.id, reference=reference, evidence=evidence)
@@ -36,7 +36,7 @@ def _reference_in(about: dict[str, Any]) -> str | None:
     return named if isinstance(named, str) else None
 
 
-def _told(event: Event) -> tuple[str | None, Evidence] | None:
+def _money(event: Event) -> tuple[str | None, Evidence] | None:
     """Return the reference that an event is about, and what it says of its money."""
     about = json.dumps(event.resource).encode()  # a number may have any size
     match event.event_type:

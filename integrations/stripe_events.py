@@ -1,4 +1,4 @@
-"""What Stripe's calls tell of: money, where they are about what money comes by; else no more than whose it is."""
+"""Stripe's events as notices: with evidence where they are about a page or a payment of ours."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WEBHOOK = "stripe:webhook"
 
 
 def notice(event: Event) -> Notice:
-    """Return what an event tells of. Raises Unreadable."""
+    """Return an event as a notice. Raises Unreadable."""
     about = _about(event)
     if about is None:
         named = _reference_in(event.data.object)

@@ -141,7 +141,7 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
         refunds = await settlement.refunds_of(gateway, references)
         earlier = await _earlier(gateway, references)
         for about, before in earlier.items():
-            numbers[about] += [one.gateway_id for one in before]
+            numbers[about] += [line.gateway_id for line in before]
         for line in lines:
             about = (line.kind, line.reference)
             said = line.evidence(gateway, path.name)
@@ -167,8 +167,8 @@ async def _earlier(
 ) -> dict[tuple[LineKind, str], list[ReconciliationLine]]:
     """Return what is kept so far about these references, by its kind and reference."""
     found: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
-    for one in await settlement.lines_of(gateway, references):
-        found[one.kind, one.reference].append(one)
+    for line in await settlement.lines_of(gateway, references):
+        found[line.kind, line.reference].append(line)
     return found
 
 
@@ -206,8 +206,8 @@ class _Book:
 
     def repeats(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
         """Return whether an earlier file had *line*, as often as it had it."""
-        others = [one for one in before if one.settlement_id != self.settlement.id]
-        return _repeats(line, others, self.claimed)
+        files = [other for other in before if other.settlement_id != self.settlement.id]
+        return _repeats(line, files, self.claimed)
 
 
 async def _kept(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
@@ -265,7 +265,7 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
         if repeats and (foreign or line.gateway_id):
             book.known += 1
             continue
-        numbers = {one.gateway_id for one in earlier}
+        numbers = {other.gateway_id for other in earlier}
         again = line.gateway_id in numbers if line.gateway_id else repeats
         refund = _taken(line, refunds, again=again) if line.kind is LineKind.REFUND else None
         compared = await _counted(

@@ -199,7 +199,7 @@ async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice,
 
 
 def _cut(notice: Notice, *, shared: bool) -> Notice:
-    """Shorten a reference that is too long to be ours, where it is not one that we must believe."""
+    """Return the notice with a reference that fits its column, where the reference cannot be ours."""
     if notice.reference is None or not (shared or notice.evidence is None):
         return notice
     return replace(notice, reference=notice.reference[:LONGEST_REFERENCE])
@@ -298,7 +298,7 @@ async def _outcome(
 
 
 async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) -> bool:
-    """Return whether a notice is about what another program did with an account that we share."""
+    """Return whether a notice is about another program's use of a shared account."""
     if notice.reference is None:
         return notice.unnamed and gateway in context.terms.shared
     if not context.terms.is_foreign(gateway, notice.reference):

@@ -60,4 +60,4 @@ class PayPal(BaseModel):
     """Who vouches for the certificates; None: the public authorities."""
     usd_rate: Annotated[Rate, BeforeValidator(_rate), NoDecode]
     shared: bool = False
-    """Whether other programs use the account: what they are told there is not ours."""
+    """Whether other programs use the account too."""

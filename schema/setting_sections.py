@@ -59,7 +59,7 @@ class Momo(Section):
     secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """The first signs; both verify, while the key is being changed."""
     shared: bool = False
-    """Whether other programs use the account: what they are told there is not ours."""
+    """Whether other programs use the account too."""
 
 
 class Stripe(Section):
@@ -68,7 +68,7 @@ class Stripe(Section):
     webhook_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """Either verifies, while it is being changed."""
     shared: bool = False
-    """As MoMo's."""
+    """Whether other programs use the account too."""
 
 
 class Bank(Section):

@@ -57,8 +57,8 @@ def unshared(api: Api) -> Iterator[None]:
 
 
 def tell(api: Api, gateway: str, reference: str, amount: int = 17_470, **but: Any) -> int:
-    voice = VOICES[gateway]
-    return send(api, voice, call_of(voice, said(reference, amount, **but))).status_code
+    caller = VOICES[gateway]
+    return send(api, caller, call_of(caller, said(reference, amount, **but))).status_code
 
 
 def rows(api: Api, reference: str) -> list[Any]:

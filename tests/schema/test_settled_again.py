@@ -59,15 +59,15 @@ def qr(desk: Desk) -> Payment:
 
 def test_an_export_that_cuts_seconds_off_makes_no_case(desk: Desk) -> None:
     paid = [desk.pays() for _ in range(3)]
-    exact = [a_whole_second(desk.line(one), second) for one, second in zip(paid, (7, 30, 59), strict=True)]  # fmt: skip
+    exact = [a_whole_second(desk.line(item), second) for item, second in zip(paid, (7, 30, 59), strict=True)]  # fmt: skip
     assert desk.imports(*exact).cases == 0
-    rows = [desk.of(one) for one in paid]
-    receipts = [receipt(desk, one) for one in paid]
+    rows = [desk.of(item) for item in paid]
+    receipts = [receipt(desk, item) for item in paid]
     done = desk.imports(*[to_the_minute(line) for line in exact])
     assert (done.lines, done.known, done.cases, done.results) == (3, 3, 0, {})
-    assert [desk.of(one) for one in paid] == rows
-    assert [desk.cases(one) for one in paid] == [[], [], []]
-    assert [receipt(desk, one) for one in paid] == receipts
+    assert [desk.of(item) for item in paid] == rows
+    assert [desk.cases(item) for item in paid] == [[], [], []]
+    assert [receipt(desk, item) for item in paid] == receipts
 
 
 def test_an_export_that_is_more_exact_than_an_earlier_one_makes_no_case(
@@ -194,7 +194,7 @@ def twice_refunded(desk: Desk) -> tuple[Payment, list[str]]:
     paid = by_gateway(desk.api, desk.sandbox)
     refund(desk.api, paid, 5000)
     refund(desk.api, paid, 5000)
-    payment, *backs = [one for one in desk.file() if one.startswith(paid["gatewayReference"])]
+    payment, *backs = [item for item in desk.file() if item.startswith(paid["gatewayReference"])]
     assert desk.imports(payment).cases <= len(backs), (
         "what the file does not name yet is ours alone"
     )
@@ -213,13 +213,13 @@ def of_refunds(desk: Desk, payment: Payment) -> list[tuple[str, str | None]]:
 def test_two_true_and_equal_refunds_on_two_days_stay_two(
     desk: Desk, twice_refunded: tuple[Payment, list[str]]
 ) -> None:
-    paid, (one, other) = twice_refunded
-    first = moved(one, at(one) - timedelta(days=1), gateway_id="")
+    paid, (item, other) = twice_refunded
+    first = moved(item, at(item) - timedelta(days=1), gateway_id="")
     second = changed(other, gateway_id="")
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     found = of_refunds(desk, paid)
     assert [result for result, _ in found] == ["MATCHED", "MATCHED"]
-    assert {reversal for _, reversal in found} == {one["id"] for one in look(desk.api, paid)["reversals"]}  # fmt: skip
+    assert {reversal for _, reversal in found} == {item["id"] for item in look(desk.api, paid)["reversals"]}  # fmt: skip
     done = desk.imports(second, desk.line(desk.pays()))
     assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
 
@@ -228,20 +228,20 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
     desk: Desk, twice_refunded: tuple[Payment, list[str]]
 ) -> None:
     """Some gateways give a refund the number of its payment."""
-    paid, (one, _) = twice_refunded
-    second = changed(one, gateway_id="OF-THE-PAYMENT")
-    first = moved(second, at(one) - timedelta(days=1))
+    paid, (item, _) = twice_refunded
+    second = changed(item, gateway_id="OF-THE-PAYMENT")
+    first = moved(second, at(item) - timedelta(days=1))
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     assert [result for result, _ in of_refunds(desk, paid)] == ["MATCHED", "MATCHED"]
-    done = desk.imports(moved(second, at(one) - timedelta(days=2)))
+    done = desk.imports(moved(second, at(item) - timedelta(days=2)))
     assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
     desk: Desk, twice_refunded: tuple[Payment, list[str]]
 ) -> None:
-    paid, (one, _) = twice_refunded
-    minute = to_the_minute(changed(one, gateway_id=""))
+    paid, (item, _) = twice_refunded
+    minute = to_the_minute(changed(item, gateway_id=""))
     assert desk.imports(minute, minute).cases == 0
     assert [result for result, _ in of_refunds(desk, paid)] == ["MATCHED", "MATCHED"]
 
@@ -251,7 +251,7 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
     """Two equal refunds, one done and settled: that line once more does not say that the other was made."""
     paid = by_gateway(desk.api, desk.sandbox)
     done = refund(desk.api, paid, 5000)["reversal"]
-    payment, back = [one for one in desk.file() if one.startswith(paid["gatewayReference"])]
+    payment, back = [item for item in desk.file() if item.startswith(paid["gatewayReference"])]
     line = a_whole_second(changed(back, gateway_id=number))
     desk.imports(payment, line)
     assert of_refunds(desk, paid) == [("MATCHED", done["id"])]
@@ -263,16 +263,17 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
         repeats.append(moved(line, at(line) - timedelta(days=1)))
     for repeat in repeats:
         desk.imports(repeat)
-        statuses = {one["id"]: one["status"] for one in look(desk.api, paid)["reversals"]}
+        statuses = {item["id"]: item["status"] for item in look(desk.api, paid)["reversals"]}
         assert statuses == {done["id"]: "DONE", unsure["id"]: "UNKNOWN"}
     true = moved(line, at(line) - timedelta(minutes=9), gateway_id=number and "SETTLED-10")
     assert desk.imports(true).cases == 0
-    assert {one["status"] for one in look(desk.api, paid)["reversals"]} == {"DONE"}
+    assert {item["status"] for item in look(desk.api, paid)["reversals"]} == {"DONE"}
     assert of_refunds(desk, paid)[-1] == ("MATCHED", unsure["id"])
 
 
 def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(desk.api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    findings: list[str] = []
+    settings = desk.api.settings
+    holds = asyncio.run(verify(settings, signatures=True, as_json=False, say=findings.append))
+    assert holds, "\n".join(findings)

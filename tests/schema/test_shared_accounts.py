@@ -47,11 +47,11 @@ def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
 
 @at_each
 def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) -> None:
-    voice, told = VOICES[gateway], said(f"{THEIRS[gateway]}-again", 17_470)
+    caller, event = VOICES[gateway], said(f"{THEIRS[gateway]}-again", 17_470)
     quarantined = len(webhooks._quarantined.get(gateway, ()))
     for _ in range(3):
-        assert send(api, voice, call_of(voice, told)).status_code in {200, 204}
-    (row,) = rows(api, told.reference)
+        assert send(api, caller, call_of(caller, event)).status_code in {200, 204}
+    (row,) = rows(api, event.reference)
     assert (row["outcome"], row["deliveries"]) == ("FOREIGN", 3)
     assert len(webhooks._quarantined.get(gateway, ())) == quarantined
 
@@ -132,9 +132,9 @@ def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
 
 
 def test_a_gateway_whose_account_nobody_shares_refuses_it_as_before(api: Api) -> None:
-    for voice in (VNPay(), FPTPay()):
-        told = said("ORDER-778", 200_000)
-        send(api, voice, call_of(voice, told))
+    for caller in (VNPay(), FPTPay()):
+        event = said("ORDER-778", 200_000)
+        send(api, caller, call_of(caller, event))
         assert outcomes(api, "ORDER-778")[-1] == "UNMATCHED"
 
 
@@ -149,15 +149,15 @@ def test_the_desk_lists_what_was_foreign(api: Api) -> None:
 
 
 def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
-    voice = VOICES["STRIPE"]
-    call = call_of(voice, said("ORDER-forged", 1000))
+    caller = VOICES["STRIPE"]
+    call = call_of(caller, said("ORDER-forged", 1000))
     forged = replace(call, body=call.body.replace(b"ORDER-forged", b"ORDER-FORGED"))
-    assert send(api, voice, forged).status_code == 400
+    assert send(api, caller, forged).status_code == 400
     assert outcomes(api, "ORDER-FORGED") == []
 
 
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    findings: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    assert holds, "\n".join(findings)

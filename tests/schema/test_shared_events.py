@@ -22,8 +22,8 @@ def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
     """Send one of Stripe's events; return what became of it."""
     id = f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe_dialect.event(type, about, id))
-    voice = VOICES["STRIPE"]
-    assert send(api, voice, voice.sign(body, datetime.now(UTC))).status_code == 200
+    caller = VOICES["STRIPE"]
+    assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
 
@@ -31,8 +31,8 @@ def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
 def paypal_event(api: Api, type: str, about: dict[str, Any]) -> str:
     id = f"WH-{datetime.now(UTC).timestamp()}"
     body = json.loads(paypal_dialect.event(type, about, id))
-    voice = VOICES["PAYPAL"]
-    assert send(api, voice, voice.sign(body, datetime.now(UTC))).status_code == 200
+    caller = VOICES["PAYPAL"]
+    assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
 

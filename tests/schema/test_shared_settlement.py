@@ -48,7 +48,7 @@ def day(api: Api, gateway: str, results: list[str] | None = None) -> dict[str, A
 
 
 def sums(api: Api, gateway: str) -> set[tuple[str, str, int, int]]:
-    return {tuple(one.values()) for one in day(api, gateway)["foreign"]}
+    return {tuple(item.values()) for item in day(api, gateway)["foreign"]}
 
 
 def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, desk: Desk) -> None:
@@ -65,7 +65,7 @@ def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, de
     before = cases(api)
     done = desk.imports(*lines, gateway="stripe")
     assert (done.lines, done.cases, cases(api)) == (len(lines), 0, before)
-    assert {str(one): many for one, many in done.results.items()} == {
+    assert {str(item): many for item, many in done.results.items()} == {
         "MATCHED": len(ours), "FOREIGN": 4,
     }  # fmt: skip
     found = day(api, "STRIPE")
@@ -78,9 +78,9 @@ def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, de
         ("REFUND", "VND", 1, 5_000),
         ("PAYMENT", "USD", 1, 1_999),
     }
-    assert {one["result"] for one in found["all"]} == {"MATCHED"}, "they crowd out no difference"
+    assert {item["result"] for item in found["all"]} == {"MATCHED"}, "they crowd out no difference"
     some = day(api, "STRIPE", ["FOREIGN"])["some"]
-    assert {(one["reference"], one["theirs"], one["ours"], one["caseId"]) for one in some} == {
+    assert {(item["reference"], item["theirs"], item["ours"], item["caseId"]) for item in some} == {
         ("ORDER-1", 10_000, None, None),
         ("ORDER-2", 20_000, None, None),
         ("ORDER-2", 5_000, None, None),
@@ -105,9 +105,9 @@ def test_a_foreign_line_is_counted_once_whatever_rounds_it_or_gives_it_no_number
 
 def test_a_line_that_names_nothing_is_taken_by_its_number(api: Api, desk: Desk) -> None:
     done = desk.imports(line("", 3_000, gateway_id="4088870001"), gateway="momo")
-    assert (done.cases, {str(one) for one in done.results}) == (0, {"FOREIGN"})
-    (one,) = day(api, "MOMO", ["FOREIGN"])["some"]
-    assert one["reference"] == "4088870001"
+    assert (done.cases, {str(item) for item in done.results}) == (0, {"FOREIGN"})
+    (item,) = day(api, "MOMO", ["FOREIGN"])["some"]
+    assert item["reference"] == "4088870001"
     with pytest.raises(BadFile, match="line 2, column reference"):
         desk.imports(line("", 3_000, gateway_id=""), gateway="momo")
 
@@ -119,7 +119,7 @@ def test_a_line_of_our_form_without_an_attempt_is_theirs_only_and_a_case(
     stray = f"MB01K1ABCDEFGH24{SHARED.index(gateway):04}"
     done = desk.imports(line(stray), gateway=gateway.lower())
     assert done.cases == 1
-    (found,) = [one for one in day(api, gateway)["all"] if one["reference"] == stray]
+    (found,) = [item for item in day(api, gateway)["all"] if item["reference"] == stray]
     assert found["result"] == "THEIRS_ONLY"
 
 
@@ -127,7 +127,7 @@ def test_a_line_is_a_case_where_the_account_is_ours_alone(
     api: Api, desk: Desk, unshared: None
 ) -> None:
     done = desk.imports(line("ORDER-ours-alone"), gateway="momo")
-    assert (done.cases, {str(one) for one in done.results}) == (1, {"THEIRS_ONLY"})
+    assert (done.cases, {str(item) for item in done.results}) == (1, {"THEIRS_ONLY"})
     with pytest.raises(BadFile, match="line 2, column reference"):
         desk.imports(line("", gateway_id="4088870002"), gateway="momo")
 
@@ -141,7 +141,7 @@ def test_a_line_that_was_a_case_before_the_account_was_shared_is_known_and_its_c
     api.app.state.context = shared
     before = cases(api)
     done = desk.imports(theirs, line("ORDER-after"), gateway="momo")
-    assert (done.known, {str(one): many for one, many in done.results.items()}) == (1, {"FOREIGN": 1})  # fmt: skip
+    assert (done.known, {str(item): many for item, many in done.results.items()}) == (1, {"FOREIGN": 1})  # fmt: skip
     assert cases(api) == before
 
 
@@ -162,6 +162,6 @@ def test_the_receipt_says_the_same_after_foreign_notices_and_lines(api: Api, des
 
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    findings: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    assert holds, "\n".join(findings)
