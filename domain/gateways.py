@@ -81,14 +81,14 @@ class Notice:
     One event that a verified call tells of. `event_id` is the sender's identity of it: repeats share it.
 
     No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
-    that came to us, and is kept, no more. `unnamed`: it is about money without a
-    reference, which ours always has.
+    that came to us, and is kept, no more. `named` is then the reference
+    on what it is about: empty on money without any, None where nobody can say.
     """
 
     event_id: str
     reference: str | None
     evidence: Evidence | None
-    unnamed: bool = False
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

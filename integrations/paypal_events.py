@@ -18,10 +18,10 @@ def notice(event: Event) -> Notice:
     money = _money(event)
     if money is None:
         named = _reference_in(event.resource)
-        return Notice(event_id=event.id, reference=named, evidence=None)
+        return Notice(event_id=event.id, reference=None, evidence=None, named=named)
     reference, evidence = money
     if reference is None:
-        return Notice(event_id=event.id, reference=None, evidence=None, unnamed=True)
+        return Notice(event_id=event.id, reference=None, evidence=None, named="")
     return Notice(event_id=event.id, reference=reference, evidence=evidence)
 
 

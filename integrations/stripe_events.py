@@ -19,9 +19,9 @@ def notice(event: Event) -> Notice:
     about = _about(event)
     if about is None:
         named = _reference_in(event.data.object)
-        return Notice(event_id=event.id, reference=named, evidence=None)
+        return Notice(event_id=event.id, reference=None, evidence=None, named=named)
     if about.reference is None:
-        return Notice(event_id=event.id, reference=None, evidence=None, unnamed=True)
+        return Notice(event_id=event.id, reference=None, evidence=None, named="")
     evidence = about.evidence(WEBHOOK, Grade.E1)
     if event.type == "checkout.session.async_payment_failed":
         evidence = replace(evidence, finding=Finding.DECLINED, failure=Refusal().failure)

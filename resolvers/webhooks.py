@@ -199,8 +199,8 @@ async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice,
 
 
 def _cut(notice: Notice, *, shared: bool) -> Notice:
-    """Return the notice with a reference that fits its column, where the reference cannot be ours."""
-    if notice.reference is None or not (shared or notice.evidence is None):
+    """Return the notice with a reference that fits its column: one that is longer is not ours."""
+    if notice.reference is None or not shared:
         return notice
     return replace(notice, reference=notice.reference[:LONGEST_REFERENCE])
 
@@ -299,11 +299,10 @@ async def _outcome(
 
 async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) -> bool:
     """Return whether a notice is about another program's use of a shared account."""
-    if notice.reference is None:
-        return notice.unnamed and gateway in context.terms.shared
-    if not context.terms.is_foreign(gateway, notice.reference):
+    reference = notice.named if notice.reference is None else notice.reference
+    if reference is None or not context.terms.is_foreign(gateway, reference):
         return False
-    return await attempts.payment_of(notice.reference, gateway) is None
+    return await attempts.payment_of(reference, gateway) is None
 
 
 async def _keep(

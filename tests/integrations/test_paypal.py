@@ -222,14 +222,14 @@ NAMED: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize(("about", "named"), NAMED.values(), ids=NAMED)
-def test_what_is_not_about_money_that_came_is_kept_under_the_name_that_it_bears(
+def test_what_is_not_about_money_that_came_carries_the_name_that_it_bears(
     paypal: PayPal, about: dict[str, Any], named: str | None
 ) -> None:
     (notice,) = paypal.read_webhook(paypal_call(event("CUSTOMER.DISPUTE.CREATED", about)))
-    assert (notice.reference, notice.evidence, notice.unnamed) == (named, None, False)
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, named)
 
 
 def test_a_capture_that_names_nothing_is_not_ours(paypal: PayPal) -> None:
     about = {name: value for name, value in capture().items() if not name.endswith("custom_id")}
     (notice,) = paypal.read_webhook(paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
-    assert (notice.reference, notice.evidence, notice.unnamed) == (None, None, True)
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, "")

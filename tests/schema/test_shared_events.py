@@ -148,7 +148,18 @@ def test_a_name_that_is_longer_than_any_of_ours_is_theirs(api: Api, length: int)
     reference = f"ORDER-{length}-".ljust(length, "x")
     assert stripe_event(api, "payment_intent.succeeded", stripe_dialect.intent("paid", reference)) == "FOREIGN"  # fmt: skip
     assert stripe_event(api, "charge.refunded", a_charge(reference=reference)) == "FOREIGN"
-    assert outcomes(api, reference[:128]) == ["FOREIGN"] * 2
+    assert outcomes(api, reference[:128]) == ["FOREIGN"]
+
+
+def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
+    api: Api, unshared: None
+) -> None:
+    about = stripe_dialect.intent("paid", "ORDER-".ljust(129, "x"))
+    caller, id = VOICES["STRIPE"], f"evt_{datetime.now(UTC).timestamp()}"
+    body = json.loads(stripe_dialect.event("payment_intent.succeeded", about, id))
+    assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 400
+    (row,) = api.rows("select * from webhook_event order by received_at desc limit 1")
+    assert (row["outcome"], row["event_id"], row["reference"]) == ("BAD_SIGNATURE", None, None)
 
 
 @pytest.mark.parametrize("name", [None, "ORDER-778"])
