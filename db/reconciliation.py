@@ -8,7 +8,7 @@ from datetime import date
 from db.engine import Row, fetch, fetchrow, fetchval
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.reconciliation import ReconciliationCounts, ReconciliationLine
+from domain.reconciliation import ForeignLines, ReconciliationCounts, ReconciliationLine
 from domain.settlement import LineKind, SettlementResult
 
 
@@ -49,11 +49,12 @@ async def counts(gateway: GatewayName, day: date) -> tuple[ReconciliationCounts,
 async def lines(
     gateway: GatewayName, day: date, *, results: Sequence[SettlementResult] | None, most: int
 ) -> list[ReconciliationLine]:
-    """Return lines of the day, those that do not agree first."""
+    """Return lines of the day, those that do not agree first; another program's only where they are asked for."""
     rows = await fetch(
         """
         select * from settlement_line
-         where gateway = $1 and day = $2 and ($3::text[] is null or result = any($3))
+         where gateway = $1 and day = $2
+           and ($3::text[] is null and result <> 'FOREIGN' or result = any($3))
          order by result = 'MATCHED', id limit $4
         """,
         gateway,
@@ -62,6 +63,29 @@ async def lines(
         most,
     )
     return [line_of(row) for row in rows]
+
+
+async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
+    """Return what the day's lines of other programs sum up to, by kind and currency."""
+    rows = await fetch(
+        """
+        select kind, currency, count(*) as count, sum(theirs)::bigint as amount
+          from settlement_line
+         where gateway = $1 and day = $2 and result = 'FOREIGN'
+         group by kind, currency order by kind, currency
+        """,
+        gateway,
+        day,
+    )
+    return [
+        ForeignLines(
+            kind=LineKind(row["kind"]),
+            currency=Currency(row["currency"]),
+            count=row["count"],
+            amount=row["amount"],
+        )
+        for row in rows
+    ]
 
 
 def line_of(row: Row) -> ReconciliationLine:

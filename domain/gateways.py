@@ -43,6 +43,7 @@ class WebhookOutcome(StrEnum):
     DUPLICATE = "DUPLICATE"
     STALE = "STALE"
     UNMATCHED = "UNMATCHED"
+    FOREIGN = "FOREIGN"  # another program's, on an account that it shares with us
     BAD_SIGNATURE = "BAD_SIGNATURE"
     DEAD = "DEAD"
 
@@ -80,12 +81,14 @@ class Notice:
     One event that a verified call tells of. `event_id` is the sender's identity of it: repeats share it.
 
     No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
-    that came to us, and is kept, no more.
+    that came to us, and is kept, no more. `named` is then the reference
+    on what it is about: empty on money without any, None where nobody can say.
     """
 
     event_id: str
     reference: str | None
     evidence: Evidence | None
+    named: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

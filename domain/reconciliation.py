@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.settlement import Line, LineKind, OurPayment, OurRefund, SettlementResult
+from domain.settlement import Line, LineKind, Movement, OurPayment, OurRefund, SettlementResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,12 +37,35 @@ class ReconciliationLine:
     id: int | None = None
 
     @property
-    def identity(self) -> tuple[object, ...] | None:
-        """As a line's own; None while no file names it."""
-        if self.theirs is None:
+    def movement(self) -> Movement | None:
+        """What the file's line says of it; None while no file names it."""
+        if self.theirs is None or self.at is None:
             return None
-        money = Money(self.theirs, self.currency)
-        return (self.kind, self.reference, self.gateway_id, money, self.at)
+        return Movement(
+            kind=self.kind,
+            reference=self.reference,
+            gateway_id=self.gateway_id,
+            money=Money(self.theirs, self.currency),
+            at=self.at,
+        )
+
+
+def repeated_by(
+    line: Line, earlier: Iterable[ReconciliationLine], claimed: Collection[int]
+) -> ReconciliationLine | None:
+    """
+    Return the line of *earlier* that *line* repeats, the nearest in time.
+
+    A line whose id is in `claimed` was repeated already: each is repeated once.
+    """
+    candidates = [
+        (abs(movement.at - line.at), candidate)
+        for candidate in earlier
+        if candidate.id not in claimed
+        and (movement := candidate.movement)
+        and line.movement.repeats(movement)
+    ]
+    return min(candidates, key=lambda pair: pair[0])[1] if candidates else None
 
 
 def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) -> SettlementResult:
@@ -63,11 +86,13 @@ def beside(
     earlier: Sequence[ReconciliationLine],
     *,
     settlement_id: str,
+    foreign: bool = False,
 ) -> ReconciliationLine:
     """
     Return *line* beside what we have; *earlier* is what was kept so far of its kind and reference.
 
-    What only we knew of until now is completed: it keeps its id and its case.
+    What only we knew of until now is completed: it keeps its id and its case. A `foreign` line is
+    another program's.
     """
     if line.kind is LineKind.PAYMENT:
         ours, same, repeated = payment, earlier, any(one.theirs is not None for one in earlier)
@@ -76,8 +101,9 @@ def beside(
         known = refund.reversal_id if refund else None
         same = [one for one in earlier if one.reversal_id == known]
         # Without a refund of ours every line is a claim of its own, unless it says the same again.
-        repeated = refund.settled if refund else line.identity in {one.identity for one in same}
-    result = compare(line, ours, repeated=repeated)
+        repeated = refund.settled if refund else repeated_by(line, same, ()) is not None
+    compared = compare(line, ours, repeated=repeated)
+    result = SettlementResult.FOREIGN if foreign else compared
     money = ours.money if ours and not repeated else None
     waiting = next((one for one in same if one.theirs is None), None)
     explained = payment.case_of(line, result) if payment and ours is payment else None
@@ -131,6 +157,16 @@ class ReconciliationCounts:
     @property
     def differences(self) -> int:
         return self.amount_differs + self.ours_only + self.theirs_only + self.duplicate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLines:
+    """Other programs' lines of one kind and currency: how many, and their sum in the minor unit."""
+
+    kind: LineKind
+    currency: Currency
+    count: int
+    amount: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,10 @@ LENGTH = 20
 
 # Ten of the letters are a moment: 0 stays the first of them for a thousand years.
 _REFERENCE = re.compile(f"{PREFIX}0[{LETTERS}]{{{LENGTH - len(PREFIX) - 1}}}", re.ASCII)
+# An attempt's reference, a refund's id and a payment's id, in any letters: what is in doubt is ours.
+_GIVEN_OUT = re.compile(
+    rf"{PREFIX}[0-9A-Z]{{{LENGTH - len(PREFIX)}}}|(?:REV|TXN)_[0-9A-Z]{{26}}", re.ASCII
+)
 _REWRITTEN = re.compile(r"[^0-9A-Z]+", re.ASCII)
 
 
@@ -26,3 +30,14 @@ def find(texts: Iterable[str]) -> str | None:
     mended = {found for text in upper for found in _REFERENCE.findall(_REWRITTEN.sub("", text))}
     found = whole or mended
     return found.pop() if len(found) == 1 else None
+
+
+def is_ours(reference: str) -> bool:
+    """
+    Return whether a reference has a form that we ever gave to a gateway, or contains such a reference.
+
+    In doubt it is ours, because nobody looks at what is taken for another program's.
+    """
+    upper = reference.upper()
+    whole = _GIVEN_OUT.fullmatch(upper.strip()) is not None
+    return whole or _REFERENCE.search(_REWRITTEN.sub("", upper)) is not None

@@ -6,13 +6,14 @@ Settlement: what a gateway says afterwards that it settled, beside what we have.
     OURS_ONLY        we have it, and no file so far names it
     THEIRS_ONLY      they settled it, and we have nothing of the kind
     DUPLICATE        they name it once more
+    FOREIGN          it is another program's, which uses the same account: counted, and no case
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 
 from domain.attempts import Attempt, AttemptStatus
@@ -35,7 +36,11 @@ class SettlementResult(StrEnum):
     OURS_ONLY = "OURS_ONLY"
     THEIRS_ONLY = "THEIRS_ONLY"
     DUPLICATE = "DUPLICATE"
+    FOREIGN = "FOREIGN"
 
+
+# Lines with these results need no case.
+NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
 # Cases that already say what is wrong with money that is not a success.
 EXPLAINS = frozenset(
@@ -47,6 +52,47 @@ EXPLAINS = frozenset(
         CaseKind.UNKNOWN_OUTCOME,
     }
 )
+
+
+# Exports round their times to one of these.
+_ROUNDED_TO = (timedelta(seconds=1), timedelta(minutes=1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """Money that moved, as a line lists it; `gateway_id` is None where the line has no number."""
+
+    kind: LineKind
+    reference: str
+    gateway_id: str | None
+    money: Money
+    at: datetime
+
+    @property
+    def day(self) -> date:
+        """The Vietnamese day that it counts to."""
+        return business_date(self.at)
+
+    def repeats(self, other: Movement) -> bool:
+        """Return whether *other* says the same, with a time that differs by its rounding at most."""
+        return (
+            (self.kind, self.reference, self.gateway_id, self.money)
+            == (other.kind, other.reference, other.gateway_id, other.money)
+            and self.day == other.day
+            and _is_rounding(self.at, other.at)
+        )
+
+
+def _is_rounding(left: datetime, right: datetime) -> bool:
+    """Return whether two times are equal, or the one may be the other after rounding."""
+    apart = abs(left - right)
+    return not apart or any(
+        apart <= unit and (_is_whole(left, unit) or _is_whole(right, unit)) for unit in _ROUNDED_TO
+    )
+
+
+def _is_whole(moment: datetime, unit: timedelta) -> bool:
+    return not (moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)) % unit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +112,18 @@ class Line:
     at: datetime
 
     @property
-    def day(self) -> date:
-        """The Vietnamese day that the line counts to."""
-        return business_date(self.at)
+    def movement(self) -> Movement:
+        return Movement(
+            kind=self.kind,
+            reference=self.reference,
+            gateway_id=self.gateway_id,
+            money=self.money,
+            at=self.at,
+        )
 
     @property
-    def identity(self) -> tuple[object, ...]:
-        """What is the same where a file says the same again, or another file repeats it."""
-        return (self.kind, self.reference, self.gateway_id, self.money, self.at)
+    def day(self) -> date:
+        return self.movement.day
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
         return Evidence(
@@ -155,17 +205,22 @@ def tells_of_refund(line: Line, refund: OurRefund) -> bool:
     return (refund.unsure or refund.failed) and refund.asked == line.money
 
 
-def refund_of(line: Line, refunds: Collection[OurRefund]) -> OurRefund | None:
+def refund_of(
+    line: Line, refunds: Collection[OurRefund], *, again: bool = False
+) -> OurRefund | None:
     """
     Return the refund of the payment that *line* is about.
 
     By its number where we know it; else one of the same sum that no line has named yet, one that failed
     last: its gateway may have made it after all. Else the only one left.
+
+    A line that comes `again` is no evidence for another refund: only refunds that are done are compared.
     """
     for one in refunds:
         if line.gateway_id is not None and one.gateway_id == line.gateway_id:
             return one
-    left = sorted((one for one in refunds if not one.settled), key=lambda one: one.failed)
+    left = [one for one in refunds if not one.settled and (one.done or not again)]
+    left.sort(key=lambda one: one.failed)
     same = [one for one in left if one.asked == line.money]
     only = [one for one in left if not one.failed]
     return same[0] if same else only[0] if len(only) == 1 else None

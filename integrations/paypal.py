@@ -262,14 +262,9 @@ class PayPal:
         self._certificates.check(call, self._webhook_id)
         json_object(call.body)  # refuses what repeats a member
         try:
-            event = parse(Event, call.body)
-            said = events.told(event)
+            return (events.notice(parse(Event, call.body)),)
         except Unreadable as error:
             raise BadCall(str(error)) from None
-        reference, evidence = said or (None, None)
-        if reference is None:  # not about money of ours
-            evidence = None
-        return (Notice(event_id=event.id, reference=reference, evidence=evidence),)
 
     def answer(self, verdict: Verdict) -> Reply:
         return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))

@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 import json
+from typing import Any, cast
 
 from domain.evidence import Evidence, Finding, Grade
+from domain.gateways import Notice
 from integrations.paypal_objects import Capture, Event, Order
 from integrations.wire import parse
 
 WEBHOOK = "paypal:webhook"
 
 
-def told(event: Event) -> tuple[str | None, Evidence] | None:
+def notice(event: Event) -> Notice:
+    """Return an event as a notice, with evidence where it is about money of ours. Raises Unreadable."""
+    money = _money(event)
+    if money is None:
+        named = _reference_in(event.resource)
+        return Notice(event_id=event.id, reference=None, evidence=None, named=named)
+    reference, evidence = money
+    if reference is None:
+        return Notice(event_id=event.id, reference=None, evidence=None, named="")
+    return Notice(event_id=event.id, reference=reference, evidence=evidence)
+
+
+def _reference_in(about: dict[str, Any]) -> str | None:
+    """Return the reference in a refund, or in the money that a dispute is about."""
+    disputed: object = about.get("disputed_transactions")
+    first: object = (
+        cast("list[object]", disputed)[0] if isinstance(disputed, list) and disputed else None
+    )
+    in_dispute = cast("dict[str, object]", first).get("custom") if isinstance(first, dict) else None
+    named = about.get("custom_id", in_dispute)
+    return named if isinstance(named, str) else None
+
+
+def _money(event: Event) -> tuple[str | None, Evidence] | None:
     """Return the reference that an event is about, and what it says of its money."""
     about = json.dumps(event.resource).encode()  # a number may have any size
     match event.event_type:

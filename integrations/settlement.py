@@ -2,7 +2,8 @@
 A settlement file, read strictly: one thing that cannot be read makes all of it unreadable.
 
 CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money that
-moved, so its only status is `success`. `at` carries its offset from UTC.
+moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end it; one in
+the middle is refused, since what stood there may be missing.
 """
 
 from __future__ import annotations
@@ -34,15 +35,25 @@ def digest(path: Path, day: date | None) -> bytes:
     return found.digest()
 
 
-def read(path: Path) -> Iterator[Line]:
-    """Yield each line of the file, without keeping the others. Raises BadFile, OSError."""
+def read(path: Path, *, shared: bool = False) -> Iterator[Line]:
+    """
+    Yield each line of the file, without keeping the others. Raises BadFile, OSError.
+
+    In the file of a `shared` account another program's line may have no reference: its number is one.
+    """
     # What is no UTF-8 becomes lone surrogates, so that the cell that holds it can be named.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
             _check_header(next(rows, None))
+            empty: tuple[int, Sequence[str]] | None = None
             for row in rows:
-                yield _line(rows.line_num, row)
+                if not any(cell.strip() for cell in row):
+                    empty = empty or (rows.line_num, row)
+                    continue
+                if empty is not None:
+                    _line(*empty)  # It always raises, and names the empty line.
+                yield _line(rows.line_num, row, shared=shared)
         except csv.Error as error:
             raise BadFile(f"line {rows.line_num}: {error}") from None
 
@@ -52,12 +63,14 @@ def _check_header(row: Sequence[str] | None) -> None:
         raise BadFile(f"line 1: the header must be {','.join(COLUMNS)}")
 
 
-def _line(number: int, row: Sequence[str]) -> Line:
+def _line(number: int, row: Sequence[str], *, shared: bool = False) -> Line:
     if len(row) != len(COLUMNS):
         raise BadFile(
             f"line {number}: {len(COLUMNS)} columns are expected, and {len(row)} are there"
         )
     cells: dict[str, str] = dict(zip(COLUMNS, row, strict=True))
+    if shared and not cells["reference"]:
+        cells["reference"] = cells["gateway_id"]
 
     def cell(column: str, read: Callable[[str], Any]) -> Any:
         try:

@@ -7,7 +7,6 @@ never went out from one that was not answered, knows no breaker, and takes a sec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,17 +21,17 @@ from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.reversals import Reversal
+from integrations import stripe_events as events
 from integrations import stripe_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unanswered, Unreadable, Upstream
-from integrations.stripe_objects import Event, Intent, Listed, Refusal, Refused, Session
+from integrations.stripe_objects import Event, Intent, Listed, Refused, Session
 from integrations.webhooks import check_timed_signature, json_object
 from integrations.wire import Wire, parse, rejected
 
 _log = structlog.stdlib.get_logger("integrations.stripe")
 
-CREATE, INQUIRY, WEBHOOK = "stripe:create", "stripe:inquiry", "stripe:webhook"
-CLOSE = "stripe:close"
+CREATE, INQUIRY, CLOSE = "stripe:create", "stripe:inquiry", "stripe:close"
 
 VERSION = "2026-06-24.dahlia"  # of their API, by which the shapes below were read
 SESSIONS, INTENTS = "/v1/checkout/sessions", "/v1/payment_intents"
@@ -236,16 +235,9 @@ class Stripe:
         check_timed_signature(call, "Stripe-Signature", self._secrets)
         json_object(call.body)  # refuses what repeats a member
         try:
-            event = parse(Event, call.body)
-            told = _told(event)
+            return (events.notice(parse(Event, call.body)),)
         except Unreadable as error:
             raise BadCall(str(error)) from None
-        if told is None or told.reference is None:  # not about money of ours
-            return (Notice(event_id=event.id, reference=None, evidence=None),)
-        evidence = told.evidence(WEBHOOK, Grade.E1)
-        if event.type == "checkout.session.async_payment_failed":
-            evidence = replace(evidence, finding=Finding.DECLINED, failure=Refusal().failure)
-        return (Notice(event_id=event.id, reference=told.reference, evidence=evidence),)
 
     def answer(self, verdict: Verdict) -> Reply:
         return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
@@ -334,11 +326,3 @@ def _about(attempt: Attempt, told: Session | Intent) -> Evidence:
         )
         return unknown(INQUIRY)
     return told.evidence(INQUIRY, Grade.E2)
-
-
-def _told(event: Event) -> Session | Intent | None:
-    """Return the object that an event is about, where it is one that money comes by."""
-    about = json.dumps(event.data.object).encode()
-    if event.type.startswith("checkout.session."):
-        return parse(Session, about)
-    return parse(Intent, about) if event.type.startswith("payment_intent.") else None

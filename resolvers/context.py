@@ -6,7 +6,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from domain.methods import GatewayName
 from domain.money import Rate
+from domain.references import is_ours
 from domain.refusals import Language
 from domain.staff import Actor
 from integrations.customer import CustomerManagement
@@ -25,7 +27,7 @@ from resolvers.ids import Ids
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the operator decided. Money in VND."""
+    """What the operator decided. Money in VND. Other programs use our account at the `shared` gateways."""
 
     public_url: str
     qr_lifetime: timedelta
@@ -34,6 +36,11 @@ class Terms:
     cash_in_hand_limit: int | None = None
     usd_rate: Rate | None = None
     four_eyes_above: int = 5_000_000
+    shared: frozenset[GatewayName] = frozenset()
+
+    def is_foreign(self, gateway: GatewayName, reference: str) -> bool:
+        """Return whether a reference that no attempt has is another program's."""
+        return gateway in self.shared and not is_ours(reference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from datetime import date
 
 from db import reconciliation
 from domain.methods import GatewayName
-from domain.reconciliation import Reconciliation, ReconciliationLine
+from domain.reconciliation import ForeignLines, Reconciliation, ReconciliationLine
 from domain.refusals import InvalidInput
 from domain.settlement import SettlementResult
 from domain.staff import Operation, check
@@ -40,3 +40,8 @@ async def lines(
             problem_en=f"must be from 1 to {MOST}.",
         )
     return await reconciliation.lines(day.gateway, day.date, results=results, most=first)
+
+
+async def foreign(day: Reconciliation) -> list[ForeignLines]:
+    """Return what the lines of other programs on our account sum up to."""
+    return await reconciliation.foreign(day.gateway, day.date)

@@ -24,8 +24,9 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, beside, in_question
+from domain.reconciliation import ReconciliationLine, beside, in_question, repeated_by
 from domain.settlement import (
+    NO_CASE,
     Line,
     LineKind,
     OurRefund,
@@ -72,7 +73,8 @@ async def settle(
     again; one that names what only we knew of completes that line. Raises BadFile, OSError.
     """
     now = await context.clock()
-    survey = _survey(path, business_date(now), day)
+    shared = gateway in context.terms.shared
+    survey = _survey(path, business_date(now), day, shared=shared)
     if (since := await settlement.imported_at(gateway, survey.digest)) is not None:
         return _nothing(path, survey, since)
     await _tell(context, gateway, path)
@@ -99,12 +101,12 @@ async def settle(
     return _nothing(path, survey, since)
 
 
-def _survey(path: Path, today: date, day: date | None) -> _Survey:
+def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
     """Read all of the file and keep none of it. Raises BadFile."""
     survey = _Survey(digest=digest(path, day))
     if day is not None:
         survey.covers(day)
-    for line in read(path):
+    for line in read(path, shared=shared):
         if line.day > today:
             raise BadFile(f"line {line.number}, column at: {line.day} has not come yet")
         survey.lines += 1
@@ -130,35 +132,59 @@ def _nothing(path: Path, survey: _Survey, since: datetime) -> Settled:
 
 async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
     """Apply what the file says of money and we do not know."""
-    numbers: dict[str, list[str | None]] = defaultdict(list)
-    for lines in _chunks(read(path)):
+    numbers: dict[tuple[LineKind, str], list[str | None]] = defaultdict(list)
+    claimed: set[int] = set()
+    for lines in _chunks(read(path, shared=gateway in context.terms.shared)):
         references = list({line.reference for line in lines})
         owners = await settlement.attempts_of(gateway, references)
         found = {one.id: one for one in await payments.by_ids(list(set(owners.values())))}
         refunds = await settlement.refunds_of(gateway, references)
-        for kept in await settlement.lines_of(gateway, references):
-            if kept.kind is LineKind.PAYMENT:
-                numbers[kept.reference].append(kept.gateway_id)
+        earlier = await _earlier(gateway, references)
+        for about, before in earlier.items():
+            numbers[about] += [line.gateway_id for line in before]
         for line in lines:
+            about = (line.kind, line.reference)
             said = line.evidence(gateway, path.name)
+            payment = found.get(owners.get(line.reference, ""))
             if line.kind is LineKind.REFUND:
-                refund = _taken(line, refunds)
+                repeats = _repeats(line, earlier[about], claimed)
+                again = line.gateway_id in numbers[about] if line.gateway_id else repeats
+                refund = _taken(line, refunds, again=again)
                 if refund is not None and tells_of_refund(line, refund):
                     await pay_outs.settle(context, refund.reversal_id, said)
-                continue
-            payment = found.get(owners.get(line.reference, ""))
-            if payment is None or payment.attempt is None:
-                continue
-            if tells_of_money(line, payment.attempt, numbers[line.reference]):
+            elif (
+                payment is not None
+                and payment.attempt is not None
+                and tells_of_money(line, payment.attempt, numbers[about])
+            ):
                 applied = await evidence.apply(context, line.reference, said)
                 found[payment.id] = applied.payment
-            numbers[line.reference].append(line.gateway_id)
+            numbers[about].append(line.gateway_id)
 
 
-def _taken(line: Line, refunds: dict[str, list[OurRefund]]) -> OurRefund | None:
+async def _earlier(
+    gateway: GatewayName, references: Sequence[str]
+) -> dict[tuple[LineKind, str], list[ReconciliationLine]]:
+    """Return what is kept so far about these references, by its kind and reference."""
+    found: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
+    for line in await settlement.lines_of(gateway, references):
+        found[line.kind, line.reference].append(line)
+    return found
+
+
+def _repeats(line: Line, earlier: Iterable[ReconciliationLine], claimed: set[int]) -> bool:
+    """Return whether an earlier file had *line*, and claim the line that it repeats."""
+    repeated = repeated_by(line, earlier, claimed)
+    if repeated is None or repeated.id is None:
+        return False
+    claimed.add(repeated.id)
+    return True
+
+
+def _taken(line: Line, refunds: dict[str, list[OurRefund]], *, again: bool) -> OurRefund | None:
     """Return the refund that *line* is about, and let no later line take it for its own."""
     ours = refunds.get(line.reference, [])
-    refund = refund_of(line, ours)
+    refund = refund_of(line, ours, again=again)
     if refund is not None:
         ours[ours.index(refund)] = replace(refund, settled=True)
     return refund
@@ -169,30 +195,26 @@ def _taken(line: Line, refunds: dict[str, list[OurRefund]]) -> OurRefund | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Book:
-    """An import under way, in its transaction."""
+    """An import under way, in its transaction. `claimed` are the lines of earlier files that it repeats."""
 
     context: Context
     settlement: Settlement
-    known: Counter[tuple[object, ...]] = field(default_factory=Counter[tuple[object, ...]])
+    claimed: set[int] = field(default_factory=set[int])
+    known: int = 0
     results: Counter[SettlementResult] = field(default_factory=Counter[SettlementResult])
     cases: int = 0
 
-    def knows(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
-        """Tell whether an earlier file had *line*: as often as it had it, it is known."""
-        theirs = sum(
-            one.identity == line.identity and one.settlement_id != self.settlement.id
-            for one in before
-        )
-        if self.known[line.identity] >= theirs:
-            return False
-        self.known[line.identity] += 1
-        return True
+    def repeats(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
+        """Return whether an earlier file had *line*, as often as it had it."""
+        files = [other for other in before if other.settlement_id != self.settlement.id]
+        return _repeats(line, files, self.claimed)
 
 
 async def _kept(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
     """Keep each line beside what we have, and what only we have; in the caller's transaction."""
     book = _Book(context=context, settlement=imported)
-    for lines in _chunks(read(path)):
+    shared = imported.gateway in context.terms.shared
+    for lines in _chunks(read(path, shared=shared)):
         await _keep(book, lines)
     only = await settlement.ours_only(
         imported.gateway, imported.first_day, imported.last_day, imported.id
@@ -203,7 +225,7 @@ async def _kept(context: Context, imported: Settlement, path: Path, survey: _Sur
     done = Settled(
         file=path.name,
         lines=survey.lines,
-        known=book.known.total(),
+        known=book.known,
         results=dict(book.results),
         cases=book.cases,
     )
@@ -233,23 +255,28 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
     references = list({line.reference for line in lines})
     ours = await settlement.payments_of(gateway, references)
     refunds = await settlement.refunds_of(gateway, references)
-    kept: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
-    for one in await settlement.lines_of(gateway, references):
-        kept[one.kind, one.reference].append(one)
+    kept = await _earlier(gateway, references)
     added: list[ReconciliationLine] = []
     for line in lines:
         earlier = kept[line.kind, line.reference]
-        if book.knows(line, earlier):
+        payment = ours.get(line.reference)
+        foreign = payment is None and book.context.terms.is_foreign(gateway, line.reference)
+        repeats = book.repeats(line, earlier)
+        if repeats and (foreign or line.gateway_id):
+            book.known += 1
             continue
-        refund = _taken(line, refunds) if line.kind is LineKind.REFUND else None
+        numbers = {other.gateway_id for other in earlier}
+        again = line.gateway_id in numbers if line.gateway_id else repeats
+        refund = _taken(line, refunds, again=again) if line.kind is LineKind.REFUND else None
         compared = await _counted(
             book,
             beside(
                 line,
-                ours.get(line.reference),
+                payment,
                 refund,
                 earlier,
                 settlement_id=book.settlement.id,
+                foreign=foreign,
             ),
             where=f"line {line.number} of {book.settlement.name}",
         )
@@ -265,7 +292,7 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
 async def _counted(book: _Book, line: ReconciliationLine, *, where: str) -> ReconciliationLine:
     """Count a line by its result, and give people a difference that they do not have yet."""
     book.results[line.result] += 1
-    if line.result is SettlementResult.MATCHED or line.case_id is not None:
+    if line.result in NO_CASE or line.case_id is not None:
         return line
     number = "" if line.gateway_id is None else f" ({line.gateway_id})"
     case = await open_case(

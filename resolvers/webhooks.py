@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 from prometheus_client import Counter, Histogram
 
-from db import audit, webhooks
+from db import attempts, audit, webhooks
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cards import masked
@@ -54,12 +54,19 @@ LAG = Histogram(
 
 # By their names: a signature is no secret, and is needed to verify the call again.
 SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
-FINISHED = frozenset({WebhookOutcome.HANDLED, WebhookOutcome.DUPLICATE, WebhookOutcome.STALE})
+FINISHED = frozenset(
+    {
+        WebhookOutcome.HANDLED,
+        WebhookOutcome.DUPLICATE,
+        WebhookOutcome.STALE,
+        WebhookOutcome.FOREIGN,
+    }
+)
 RETRY_AFTER = timedelta(seconds=60)
 RETRIES_AT_ONCE = 200
 MOST_AT_ONCE = 100  # on a page
 MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
-LONGEST_NAME = 200  # as the columns have it
+LONGEST_NAME, LONGEST_REFERENCE = 200, 128  # as the columns have them
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
 # Of several events in one call the first of these is the answer to all: whoever calls again repeats the whole.
@@ -81,7 +88,7 @@ async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     and asks the gateway to call again.
     """
     try:
-        notices = await _read(gateway, call)
+        notices = await _read(context, gateway, call)
     except BadCall as bad:
         if _quarantine_has_room(gateway, call):
             await _keep(context, gateway, call, None)
@@ -107,7 +114,7 @@ async def retry(context: Context) -> int:
         notice = None
         try:
             gateway = context.gateways[event.gateway]
-            notice = await _read_again(gateway, event)
+            notice = await _read_again(context, gateway, event)
             await _handle(context, gateway, event, notice)
         except Exception:  # it stays, and keeps no other from its turn
             log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
@@ -154,7 +161,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         )
     gateway = context.gateways[event.gateway]
     try:
-        notices = await _read(gateway, event.call)
+        notices = await _read(context, gateway, event.call)
     except BadCall as bad:
         raise NotPermitted(
             why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính. Hãy kiểm tra khoá của cổng.",
@@ -180,21 +187,32 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     return after
 
 
-async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
+async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice, ...]:
     """Return what a call tells of, verified with what must be fetched for it. Raises BadCall."""
     if isinstance(gateway, Prepares):
         await gateway.prepare(call)
-    notices = gateway.read_webhook(call)
+    shared = gateway.name in context.terms.shared
+    notices = tuple(_cut(notice, shared=shared) for notice in gateway.read_webhook(call))
     for notice in notices:
-        short = max(len(notice.event_id), len(notice.reference or "")) <= LONGEST_NAME
+        short = (
+            len(notice.event_id) <= LONGEST_NAME
+            and len(notice.reference or "") <= LONGEST_REFERENCE
+        )
         if not short or (notice.evidence and not is_kept(notice.evidence)):
             raise BadCall("a name in it is longer than any of theirs")
     return notices
 
 
-async def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:
+def _cut(notice: Notice, *, shared: bool) -> Notice:
+    """Return the notice with a reference that fits its column: one that is longer is not ours."""
+    if notice.reference is None or not shared:
+        return notice
+    return replace(notice, reference=notice.reference[:LONGEST_REFERENCE])
+
+
+async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:
     """Return what a kept call told of this one event."""
-    notices = {notice.event_id: notice for notice in await _read(gateway, event.call)}
+    notices = {notice.event_id: notice for notice in await _read(context, gateway, event.call)}
     assert event.event_id is not None, "only verified events wait"
     return notices[event.event_id]
 
@@ -259,6 +277,8 @@ async def _outcome(
     context: Context, event: WebhookEvent, notice: Notice
 ) -> tuple[WebhookOutcome, Verdict]:
     """Apply what an event says, and return what became of it, for us and for who told it."""
+    if await _is_foreign(context, event.gateway, notice):
+        return WebhookOutcome.FOREIGN, Verdict.ACCEPTED
     said = notice.evidence
     if said is None:
         return WebhookOutcome.STALE, Verdict.ACCEPTED
@@ -280,6 +300,14 @@ async def _outcome(
         WebhookOutcome.DUPLICATE if repeated else WebhookOutcome.STALE,
         Verdict.ALREADY_DONE if over else Verdict.ACCEPTED,
     )
+
+
+async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) -> bool:
+    """Return whether a notice is about another program's use of a shared account."""
+    reference = notice.named if notice.reference is None else notice.reference
+    if reference is None or not context.terms.is_foreign(gateway, reference):
+        return False
+    return await attempts.payment_of(reference, gateway) is None
 
 
 async def _keep(

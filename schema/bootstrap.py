@@ -73,6 +73,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                 cash_in_hand_limit=settings.cash_in_hand_limit,
                 usd_rate=settings.paypal.usd_rate,
                 four_eyes_above=settings.four_eyes_above,
+                shared=settings.shared,
             ),
             keys=keys_of(settings),
             hub=hub,

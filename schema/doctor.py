@@ -58,6 +58,7 @@ def _configured(settings: Settings) -> Sequence[str]:
             if settings.cash_in_hand_limit is None
             else f"{settings.cash_in_hand_limit:,} VND"
         ),
+        f"accounts      used by other programs too: {', '.join(sorted(settings.shared)) or 'none'}",
     )
 
 

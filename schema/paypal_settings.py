@@ -59,3 +59,5 @@ class PayPal(BaseModel):
     ca: FilePath | None = None
     """Who vouches for the certificates; None: the public authorities."""
     usd_rate: Annotated[Rate, BeforeValidator(_rate), NoDecode]
+    shared: bool = False
+    """Whether other programs use the account too."""

@@ -22,7 +22,8 @@ strawberry.enum(
     settlement.SettlementResult,
     name="ReconciliationResult",
     description="OURS_ONLY: no file so far names it; one that does completes the line."
-    " THEIRS_ONLY: we have nothing of the kind. DUPLICATE: they name it once more.",
+    " THEIRS_ONLY: we have nothing of the kind. DUPLICATE: they name it once more. FOREIGN: another"
+    " program's on the same account; it is no case, and is listed only where it is asked for.",
 )
 strawberry.enum(settlement.LineKind, name="SettlementKind")
 
@@ -56,6 +57,18 @@ class ReconciliationLine:
     case_id: strawberry.ID | None
 
 
+@shows(
+    reconciliation.ForeignLines,
+    description="Lines of other programs that use the same account. `amount` is their sum in the"
+    " currency's minor unit.",
+)
+class ForeignLines:
+    kind: settlement.LineKind
+    currency: Currency
+    count: int
+    amount: Amount
+
+
 Parent = strawberry.Parent[reconciliation.Reconciliation]
 
 
@@ -71,7 +84,7 @@ class Reconciliation:
 
     @strawberry.field(
         graphql_type=list[ReconciliationLine],
-        description="Up to `first` (1000 at most), those that do not agree first.",
+        description="Up to `first` (1000 at most), those that do not agree first; FOREIGN only if in `results`.",
     )
     async def lines(
         self,
@@ -81,6 +94,13 @@ class Reconciliation:
     ) -> list[reconciliation.ReconciliationLine]:
         most = resolve.MOST if first is None else first
         return await resolve.lines(root, results=results or None, first=most)
+
+    @strawberry.field(
+        graphql_type=list[ForeignLines],
+        description="By kind and currency; empty where no other program uses the account.",
+    )
+    async def foreign(self, root: Parent) -> list[reconciliation.ForeignLines]:
+        return await resolve.foreign(root)
 
 
 @strawberry.type

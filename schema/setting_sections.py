@@ -58,6 +58,8 @@ class Momo(Section):
     access_key: Secret
     secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """The first signs; both verify, while the key is being changed."""
+    shared: bool = False
+    """Whether other programs use the account too."""
 
 
 class Stripe(Section):
@@ -65,6 +67,8 @@ class Stripe(Section):
     api_key: Secret
     webhook_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
     """Either verifies, while it is being changed."""
+    shared: bool = False
+    """Whether other programs use the account too."""
 
 
 class Bank(Section):

@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from domain.methods import GatewayName
 from schema import development_keys, paypal_settings
 from schema.paypal_settings import PayPal
 from schema.setting_kinds import (
@@ -194,6 +195,16 @@ class Settings(BaseSettings):
     @property
     def uses_sandbox(self) -> bool:
         return any(url.startswith(self.sandbox_url) for url in self.systems.values())
+
+    @property
+    def shared(self) -> frozenset[GatewayName]:
+        """The gateways at which other programs use our account."""
+        sections = {
+            GatewayName.MOMO: self.momo,
+            GatewayName.STRIPE: self.stripe,
+            GatewayName.PAYPAL: self.paypal,
+        }
+        return frozenset(name for name, section in sections.items() if section.shared)
 
     @model_validator(mode="wrap")
     @classmethod

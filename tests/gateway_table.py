@@ -20,6 +20,7 @@ CASES = (
     "wrong amount",
     "wrong currency",
     "unknown reference",
+    "foreign reference",
     "refund",
     "refund declined",
     "refund unanswered",

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.references import LENGTH, LETTERS, PREFIX, find
+from domain.references import LENGTH, LETTERS, PREFIX, find, is_ours
 from resolvers.ids import Ids
 
 OURS, OTHER = "MB01K1ABCDEFGH23456J", "MB01K1ABCDEFGH23456K"
@@ -68,3 +68,52 @@ def test_marks_case_and_words_around_do_not_hide_it(
     # Nobody else's letters may look like a second one.
     found = find([text])
     assert found == reference or (found is None and (before + random + after).upper().count("MB"))
+
+
+# ── whose a reference is ─────────────────────────────────────────────────────────────────────────
+
+
+def test_whatever_we_give_to_gateways_is_of_our_form() -> None:
+    ids = Ids()
+    for _ in range(100):
+        assert is_ours(ids.reference())
+        assert is_ours(ids.record("REV"))
+        assert is_ours(ids.payment())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        OURS.lower(),
+        f" {OURS} ",
+        f"{OURS}-capture",
+        f"invoice {OURS}",
+        f"{OURS} {OTHER}",
+        "MB250729120000123456",
+        "MBSTRAY0000000000001",
+        "rev_01K1ABCDEFGH23456JKMNPQRST",
+    ],
+)
+def test_what_may_have_been_ours_is_of_our_form(text: str) -> None:
+    assert is_ours(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ORDER-778",
+        "webshop-4711",
+        "4711",
+        "",
+        "MB-2025-17",
+        "MB2025",
+        f"{OURS[:-1]}",
+        "TXN_778",
+        "REV_1",
+        "pi_3QK2x1LkdIwHu7ix",
+        "018f3b1e-7c4a-7e1b-9c6d-0a1b2c3d4e5f",
+        "x" * 500,
+    ],
+)
+def test_what_another_program_gave_out_is_not_of_our_form(text: str) -> None:
+    assert not is_ours(text)

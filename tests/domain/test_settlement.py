@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from domain.reconciliation import (
     ReconciliationLine,
     beside,
     in_question,
+    repeated_by,
 )
 from domain.settlement import (
     Line,
@@ -175,6 +176,25 @@ def test_a_refund_beside_what_we_have(ours: OurRefund | None, result: Settlement
     assert kept(REFUND, payment=a_payment_of_ours(), refund=ours).result is result
 
 
+def test_a_line_that_comes_again_is_about_no_refund_but_one_that_is_done() -> None:
+    unsure, done = a_refund("REV_1", done=False, unsure=True), a_refund("REV_2")
+    failed = a_refund("REV_3", done=False, failed=True)
+    assert refund_of(REFUND, [unsure, failed, done]) is unsure
+    assert refund_of(REFUND, [unsure, failed, done], again=True) is done
+    assert refund_of(REFUND, [unsure, failed], again=True) is None
+    named = replace(unsure, gateway_id="R1")
+    assert refund_of(REFUND, [failed, named], again=True) is named, "by its own number"
+
+
+def test_of_several_lines_the_one_nearest_in_time_is_repeated_and_each_once() -> None:
+    payment = a_payment_of_ours()
+    first = replace(kept(a_line(at=NOON.replace(second=0, microsecond=0)), payment=payment), id=1)
+    second = replace(kept(a_line(at=NOON), payment=payment), id=2)
+    assert repeated_by(a_line(at=NOON), [first, second], ()) is second
+    assert repeated_by(a_line(at=NOON), [first, second], {2}) is first
+    assert repeated_by(a_line(at=NOON), [first, second], {1, 2}) is None
+
+
 def test_a_refund_that_we_do_not_know_is_a_duplicate_when_it_comes_again() -> None:
     first = kept(REFUND)
     assert kept(REFUND, first).result is SettlementResult.DUPLICATE
@@ -187,6 +207,78 @@ def test_a_refund_of_which_we_heard_nothing_is_settled_by_its_line_and_no_other_
     assert not tells_of_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
     assert not tells_of_refund(REFUND, a_refund())
     assert tells_of_refund(REFUND, a_refund(done=False, failed=True)), "it was made after all"
+
+
+# ── the same line once more ──────────────────────────────────────────────────────────────────────
+
+NOON = datetime(2026, 3, 4, 5, 6, 7, 250_000, tzinfo=UTC)
+MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (NOON, NOON),
+        (NOON, NOON.replace(microsecond=0)),
+        (NOON, NOON.replace(second=0, microsecond=0)),
+        (NOON, NOON.replace(second=8, microsecond=0)),
+        (NOON, NOON.replace(minute=7, second=0, microsecond=0)),
+        (NOON.replace(second=59), NOON.replace(second=0, microsecond=0)),
+        (NOON.replace(second=0, microsecond=0), NOON.replace(minute=7, second=0, microsecond=0)),
+    ],
+    ids=["equal", "to the second", "to the minute", "up to the second", "up", "nearly one", "both"],
+)
+def test_a_time_that_differs_by_its_rounding_is_the_same(one: datetime, other: datetime) -> None:
+    first, second = a_line(at=one).movement, a_line(at=other).movement
+    assert first.repeats(second)
+    assert second.repeats(first)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (NOON, NOON + timedelta(seconds=1)),
+        (NOON.replace(second=7), NOON.replace(second=37)),
+        (NOON, NOON.replace(minute=8, second=0, microsecond=0)),
+        (NOON.replace(second=0, microsecond=0), NOON.replace(minute=8, second=0, microsecond=0)),
+        (MIDNIGHT - timedelta(seconds=20), MIDNIGHT),
+        (NOON, NOON + timedelta(days=1)),
+        (NOON, NOON.replace(hour=0, minute=0, second=0, microsecond=0)),
+    ],
+    ids=[
+        "a second",
+        "within",
+        "a minute",
+        "two whole minutes",
+        "over midnight",
+        "a day",
+        "day only",
+    ],
+)
+def test_a_time_that_differs_by_more_is_another(one: datetime, other: datetime) -> None:
+    assert not a_line(at=one).movement.repeats(a_line(at=other).movement)
+
+
+@pytest.mark.parametrize(
+    "but",
+    [
+        {"kind": LineKind.REFUND},
+        {"reference": "MB0002"},
+        {"gateway_id": "G2"},
+        {"gateway_id": None},
+        {"money": Money(199_999)},
+        {"money": Money(200_000, Currency.USD)},
+    ],
+    ids=["kind", "reference", "number", "no number", "sum", "currency"],
+)
+def test_kind_reference_number_and_sum_are_the_same_or_it_is_another(but: dict[str, Any]) -> None:
+    assert not a_line().movement.repeats(a_line(**but).movement)
+
+
+def test_what_is_kept_of_a_line_is_repeated_by_it_and_what_only_we_know_by_none() -> None:
+    compared = kept(a_line(), payment=a_payment_of_ours())
+    assert compared.movement == a_line().movement
+    assert replace(compared, theirs=None).movement is None
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────

@@ -101,7 +101,8 @@ class CassoDialect:
         return bank()
 
     def calls(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
-        return casso_call({"error": 0, "data": casso_transfer(amount=amount)})
+        named = {"description": f"CT tu 0011 {reference}"} if reference else {}
+        return casso_call({"error": 0, "data": casso_transfer(amount=amount, **named)})
 
     def forges(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
@@ -115,7 +116,8 @@ class CassoDialect:
 
 class SepayDialect(CassoDialect):
     def calls(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
-        return sepay_call(json.dumps(sepay_transfer(transferAmount=amount)).encode())
+        named = {"content": f"{reference} chuyen tien"} if reference else {}
+        return sepay_call(json.dumps(sepay_transfer(transferAmount=amount, **named)).encode())
 
     def repeats_a_parameter(self, call: Call) -> Call:
         return sepay_call(call.body.replace(b"{", b'{"id": 1, ', 1))

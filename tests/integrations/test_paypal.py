@@ -210,3 +210,26 @@ def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
 def test_what_is_not_about_money_that_came_is_kept_and_no_more(paypal: PayPal, type: str) -> None:
     (notice,) = paypal.read_webhook(paypal_call(event(type, {"id": "X"})))
     assert (notice.event_id, notice.reference, notice.evidence) == ("WH-1", None, None)
+
+
+NAMED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "a refund": ({"custom_id": "webshop-4711"}, "webshop-4711"),
+    "a dispute": ({"disputed_transactions": [{"custom": "webshop-4711"}]}, "webshop-4711"),
+    "a dispute of nothing": ({"disputed_transactions": []}, None),
+    "another shape": ({"disputed_transactions": [1], "custom_id": 5}, None),
+    "another kind": ({"disputed_transactions": {"custom": "x"}}, None),
+}
+
+
+@pytest.mark.parametrize(("about", "named"), NAMED.values(), ids=NAMED)
+def test_what_is_not_about_money_that_came_carries_the_name_that_it_bears(
+    paypal: PayPal, about: dict[str, Any], named: str | None
+) -> None:
+    (notice,) = paypal.read_webhook(paypal_call(event("CUSTOMER.DISPUTE.CREATED", about)))
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, named)
+
+
+def test_a_capture_that_names_nothing_is_not_ours(paypal: PayPal) -> None:
+    about = {name: value for name, value in capture().items() if not name.endswith("custom_id")}
+    (notice,) = paypal.read_webhook(paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, "")

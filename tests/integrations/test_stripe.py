@@ -291,6 +291,7 @@ def test_a_payment_of_somebody_elses_in_the_same_account_is_not_ours(stripe: Str
     about = intent(metadata={})
     (notice,) = stripe.read_webhook(stripe_call(event("payment_intent.succeeded", about)))
     assert (notice.reference, notice.evidence) == (None, None)
+    assert notice.named == ""
 
 
 @pytest.mark.parametrize("amount", [200_000.0, "200000", True, None, -1, 2**53])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from domain.evidence import Finding, Grade
 from domain.gateways import BadCall, Call, Gateway, Verdict
+from domain.methods import GatewayName
 from integrations.http import Upstream
 from integrations.webhooks import json_object
 from tests.gateway_table import case
@@ -55,6 +56,18 @@ def test_the_same_event_has_the_same_identity(told: Gateway, teller: Teller) -> 
 @case("wrong amount")
 def test_a_wrong_amount_is_translated_faithfully(told: Gateway, teller: Teller) -> None:
     assert told_by(told, teller.calls("paid", amount=1)).money == asked_in(teller.name, 1)
+
+
+@case("foreign reference")
+def test_a_name_that_is_not_of_our_form_is_handed_on_as_it_is(
+    told: Gateway, teller: Teller
+) -> None:
+    for outcome in teller.outcomes:
+        (notice,) = told.read_webhook(teller.calls(outcome, reference="ORDER-778"))
+        # In a bank's text only our own form is looked for.
+        assert notice.reference == (None if told.name is GatewayName.BANK else "ORDER-778")
+        assert notice.evidence
+        assert notice.evidence.finding is OUTCOMES[outcome]
 
 
 @case("forged")

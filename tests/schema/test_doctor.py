@@ -35,6 +35,16 @@ async def test_a_migrated_database_and_a_redis_that_answers_are_well(well):
     assert "mobinet sandbox" in only
 
 
+async def test_an_account_that_other_programs_use_is_named(well):
+    momo = well.momo.model_copy(update={"shared": True})
+    stripe = well.stripe.model_copy(update={"shared": True})
+    said = [
+        str(one) for one in await examine(well.model_copy(update={"momo": momo, "stripe": stripe}))
+    ]
+    assert any("used by other programs too: MOMO, STRIPE" in line for line in said)
+    assert any("used by other programs too: none" in str(one) for one in await examine(well))
+
+
 async def test_a_database_that_was_not_migrated_is_not_well(well, empty_database):
     findings = await ill(well.model_copy(update={"database_url": SecretStr(empty_database)}))
     assert any("have not run" in finding and "mobinet migrate" in finding for finding in findings)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from domain.methods import GatewayName
 from resolvers import webhooks
 from tests.gateway_table import case
 from tests.house import Api
@@ -18,6 +20,7 @@ pytest_plugins = ["tests.house"]
 STRANGE = "MB" + "0" * 18
 TELL_OF_FAILURE = [voice for voice in VOICES if not voice.path.startswith("bank")]
 SIGN_THE_TIME = [voice for voice in VOICES if voice.path not in {"vnpay", "momo"}]
+MAY_BE_SHARED = [voice for voice in VOICES if voice.path in {"momo", "stripe", "paypal"}]
 NAME_A_CURRENCY = [voice for voice in VOICES if voice.path in {"fpt-pay", "stripe", "paypal"}]
 
 
@@ -30,6 +33,16 @@ def introduced(api: Api) -> None:
     """The quarantine, which is small, has room for what each test sends."""
     introduce(api)
     webhooks._quarantined.clear()
+
+
+@pytest.fixture
+def all_shared(api: Api) -> Iterator[None]:
+    """Other programs use every account that we have."""
+    alone = api.context
+    terms = replace(alone.terms, shared=frozenset(GatewayName))
+    api.app.state.context = replace(alone, terms=terms)
+    yield
+    api.app.state.context = alone
 
 
 @pytest.fixture
@@ -192,6 +205,36 @@ def test_a_call_about_nothing_of_ours_is_kept_and_touches_nothing(api: Api, voic
     assert different(before, api.dump()) == {"webhook_event"}
     rows = api.rows("select outcome from webhook_event order by received_at desc limit 1")
     assert [row["outcome"] for row in rows] == ["UNMATCHED"]
+
+
+@case("foreign reference")
+@spoken_by(VOICES)
+def test_a_name_that_we_never_gave_out_is_unknown_where_the_account_is_ours_alone(
+    api: Api, voice: Voice
+) -> None:
+    before = api.dump()
+    assert newest_outcome(api, voice, said("ORDER-778", 200_000)) == "UNMATCHED"
+    assert different(before, api.dump()) == {"webhook_event"}
+
+
+@case("foreign reference")
+@spoken_by(MAY_BE_SHARED)
+def test_a_name_that_we_never_gave_out_is_another_programs_where_it_shares_the_account(
+    api: Api, voice: Voice, all_shared: None
+) -> None:
+    before = api.dump()
+    for outcome in ("paid", "declined"):
+        told = said("ORDER-778", 200_000, outcome)
+        assert tell(api, voice, told) in {200, 204}
+        assert newest_outcome(api, voice, replace(told, number=told.number + 10**6)) == "FOREIGN"
+    assert newest_outcome(api, voice, said(STRANGE, 200_000)) == "UNMATCHED"
+    assert different(before, api.dump()) == {"webhook_event"}
+
+
+def newest_outcome(api: Api, voice: Voice, told: Said) -> str:
+    tell(api, voice, told)
+    (row,) = api.rows("select outcome from webhook_event order by received_at desc limit 1")
+    return row["outcome"]
 
 
 def early_reference(number: int) -> str:

@@ -196,6 +196,16 @@ def test_a_setting_that_is_misspelt_is_not_lost_without_a_word(set_to, name, mea
     assert len(complaints()) == 2
 
 
+def test_an_account_is_ours_alone_unless_it_is_said_to_be_shared(set_to):
+    assert load().shared == set()
+    set_to(STRIPE__SHARED="true", MOMO__SHARED="false", PAYPAL__SHARED="on")
+    assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL}
+    set_to(**PRODUCTION, MOMO__SHARED="1")
+    assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL, GatewayName.MOMO}
+    set_to(MOMO__SHARED="sometimes")
+    assert complaints() == ["MOBINET_MOMO__SHARED is neither on nor off: set one of the two."]
+
+
 def test_what_only_begins_like_ours_may_be_somebody_elses(set_to):
     set_to(SANDBOX__TIME_SCALE="60", SMTP__URL="smtp://mail", TEST_FOLDER="x")
     load()

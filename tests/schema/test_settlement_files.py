@@ -31,6 +31,10 @@ BAD: dict[str, tuple[list[str], str]] = {
     "no lines and no day": ([HEADER], "--date"),
     "a column too few": ([HEADER, GOOD, "R2,1,payment,1000,VND,success"], "line 3: 7 columns"),
     "an empty line": ([HEADER, "", GOOD], "line 2: 7 columns"),
+    "separators alone": ([HEADER, GOOD, ",,,,,,", GOOD], "line 3, column reference"),
+    "blanks alone": ([HEADER, GOOD, " ", "", GOOD, ""], "line 3: 7 columns"),
+    "nothing but empty lines": ([HEADER, "", ",,,,,,"], "--date"),
+    "an empty line at first": (["", HEADER, GOOD], "line 1: the header"),
     "no reference": ([HEADER, changed(GOOD, reference="")], "line 2, column reference"),
     "blanks": ([HEADER, changed(GOOD, reference=" R1")], "line 2, column reference"),
     "a control character": ([HEADER, changed(GOOD, gateway_id="1\a")], "line 2, column gateway_id"),
@@ -92,6 +96,49 @@ def test_a_byte_order_mark_and_windows_line_ends_are_read(alone: Desk) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{alone.line(qr)}\r\n".encode())
     alone.imports_file(path)
     assert alone.of(qr)[0]["result"] == "MATCHED"
+
+
+ENDS = {
+    "an empty line": b"\n",
+    "several": b"\n\n\n",
+    "Windows": b"\r\n\r\n",
+    "separators": b",,,,,,\n",
+    "separators without an end": b",,,,,,",
+    "more separators than columns": b",,,,,,,,,,\n",
+    "blanks": b"   \t \n",
+    "blank cells": b" , ,,\t,,,\r\n",
+    "quoted nothing": b'"","","","","","",""\n',
+    "no-break spaces": "\xa0,\xa0,,,,,\n".encode(),
+    "all of them": b"\r\n,,,,,,\r\n  \r\n\r\n,\r\n",
+}
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_empty_lines_at_the_end_are_passed_over(alone: Desk, end: bytes) -> None:
+    qr = alone.pays()
+    path = alone.folder / "export.csv"
+    path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
+    done = alone.imports_file(path)
+    assert (done.lines, done.cases, done.known) == (1, 0, 0)
+    assert [one["result"] for one in alone.of(qr)] == ["MATCHED"]
+
+
+def test_a_file_that_gained_empty_lines_is_known_line_by_line(alone: Desk) -> None:
+    qr = alone.pays()
+    alone.imports(alone.line(qr, amount=1))
+    before = alone.of(qr)
+    done = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
+    assert (done.lines, done.known, done.cases, done.results) == (1, 1, 0, {})
+    assert alone.of(qr) == before
+    assert alone.cases(qr) == ["SETTLEMENT"]
+
+
+def test_an_empty_line_within_undoes_all_before_it(alone: Desk) -> None:
+    qr, other = alone.pays(drop_webhook=True), alone.pays()
+    with pytest.raises(BadFile, match="line 3: 7 columns"):
+        alone.imports(alone.line(qr), "", alone.line(other))
+    assert alone.status(qr) == "PROCESSING"
+    assert alone.of(qr) == []
 
 
 # ── several at once, and much ────────────────────────────────────────────────────────────────────
