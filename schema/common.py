@@ -194,6 +194,7 @@ class HandInConfirmed(Refusal):
 @shows(refusals.UpstreamUnavailable)
 class UpstreamUnavailable(Refusal):
     system: str
+    retry_after_ms: int | None
 
 
 @shows(refusals.NotPermitted)
