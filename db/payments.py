@@ -226,7 +226,7 @@ def _conditions(scope: Scope, filter: PaymentFilter) -> tuple[list[str], list[ob
     given("p.amount <= {}", filter.max_amount)
     given("p.needs_verification = {}", filter.needs_verification)
     given(
-        "(p.id = {0} or p.contract_number = {0} or strpos(lower(p.customer_name), lower({0})) > 0"
+        "(p.id = {0} or p.contract_number = upper({0}) or strpos(lower(p.customer_name), lower({0})) > 0"
         " or p.id in (select payment from attempt where reference = {0} or gateway_id = {0}))",
         filter.search,
     )

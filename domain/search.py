@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from domain import identifiers
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 
@@ -36,6 +37,15 @@ class PaymentFilter:
     needs_verification: bool | None = None
     search: str | None = None
 
+    def folded(self) -> PaymentFilter:
+        """Return the filter with the contract and the text as they are written, however they were typed."""
+        contract = self.contract_number
+        return replace(
+            self,
+            contract_number=None if contract is None else identifiers.contract_number(contract),
+            search=None if self.search is None else identifiers.folded(self.search),
+        )
+
     def holds(self, payment: Payment) -> bool:
         """Tell whether *payment* is among them: what the database decides of a page, decided of one."""
         attempt = payment.attempt
@@ -57,6 +67,7 @@ class PaymentFilter:
             and (
                 self.search is None
                 or self.search in found
+                or self.search.upper() == payment.contract_number
                 or self.search.casefold() in payment.customer_name.casefold()
             )
         )
