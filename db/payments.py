@@ -240,7 +240,7 @@ def _conditions(scope: Scope, filter: PaymentFilter) -> tuple[list[str], list[ob
     given("p.amount <= {}", filter.max_amount)
     given("p.needs_verification = {}", filter.needs_verification)
     if filter.search is not None:
-        args += (filter.identifiers, _containing(folded(filter.search)))
+        args += (filter.searched_ids, _containing(folded(filter.search)))
         where.append(_SEARCH.format(f"${len(args) - 1}", f"${len(args)}"))
     return where, args
 

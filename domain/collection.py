@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from domain.bills import AmountMismatch, Bill, BillAlreadyPaid, BillStatus, Fee, Item, ItemType
 from domain.customers import ContractInactive, ContractStatus, Customer
+from domain.identifiers import contract_number, item_id, phone_number
 from domain.methods import PaymentMethod
 from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused, check_amount
@@ -37,6 +38,14 @@ class ProcessPayment:
     customer_phone: str | None
     notify: NotifyWish
     card_token: str | None = field(default=None, repr=False)
+
+    def folded(self) -> ProcessPayment:
+        """Return the request with its numbers as the systems write them, however they were typed."""
+        return replace(
+            self,
+            contract_number=contract_number(self.contract_number),
+            items=tuple(replace(item, id=item_id(item.id)) for item in self.items),
+        )
 
     @property
     def facts(self) -> dict[str, object]:
@@ -71,6 +80,18 @@ def check_items(items: Sequence[Item]) -> None:
                 problem_en=f"{item.id} is repeated. Send it once.",
             )
         seen.add((item.type, item.id))
+
+
+def as_owed(
+    request: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
+) -> ProcessPayment:
+    """Return the folded request under the numbers of the systems' own answers."""
+    ids = {(ItemType.BILL, item_id(bill.bill_number)): bill.bill_number for bill in bills}
+    ids |= {(ItemType.FEE, item_id(fee.fee_id)): fee.fee_id for fee in fees}
+    items = tuple(
+        replace(item, id=ids.get((item.type, item.id), item.id)) for item in request.items
+    )
+    return replace(request, contract_number=customer.contract_number, items=items)
 
 
 def check_owed(
@@ -115,9 +136,9 @@ def notify(asked: ProcessPayment, customer: Customer) -> Notify:
     HiFPT reaches only the numbers that have it.
     """
     messaging = [phone for phone in customer.phone_numbers if phone.is_messaging]
-    default = messaging[0].number if messaging else None
+    default = phone_number(messaging[0].number) if messaging else None
     phone = asked.customer_phone or default
-    known = {one.number: one for one in customer.phone_numbers}
+    known = {phone_number(entry.number): entry for entry in customer.phone_numbers}
     return Notify(
         phone=phone,
         hifpt=asked.notify.hifpt and phone in known and known[phone].has_hifpt,

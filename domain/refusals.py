@@ -125,6 +125,7 @@ class UpstreamUnavailable(Refusal):
     en = "{system} does not answer. Nothing was changed; try again in a few minutes."
 
     system: str
+    retry_after_ms: int | None = None  # where it is not asked for a while
 
 
 @dataclass(eq=False, kw_only=True)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
+from domain import identifiers
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 
@@ -56,11 +57,19 @@ class PaymentFilter:
     search: str | None = None
 
     @property
-    def identifiers(self) -> list[str]:
+    def searched_ids(self) -> list[str]:
         """Return what *search* may name exactly, an id, contract or reference: as typed and in capitals."""
-        typed = unicodedata.normalize("NFKC", self.search or "")
-        visible = "".join(each for each in typed if unicodedata.category(each) != "Cf").strip()
-        return [visible, visible.upper()]
+        typed = identifiers.folded(self.search or "")
+        return [typed, typed.upper()]
+
+    def folded(self) -> PaymentFilter:
+        """Return the filter with the contract and the text as they are written, however they were typed."""
+        contract = self.contract_number
+        return replace(
+            self,
+            contract_number=None if contract is None else identifiers.contract_number(contract),
+            search=None if self.search is None else identifiers.folded(self.search),
+        )
 
     def holds(self, payment: Payment) -> bool:
         """Tell whether *payment* is among them: what the database decides of a page, decided of one."""
@@ -82,7 +91,7 @@ class PaymentFilter:
             and self.needs_verification in {None, payment.needs_verification}
             and (
                 self.search is None
-                or not found.isdisjoint(self.identifiers)
+                or not found.isdisjoint(self.searched_ids)
                 or folded(self.search) in folded(payment.customer_name)
             )
         )

@@ -63,6 +63,9 @@ class BankTransfer:
     def ready(self) -> bool:
         return True
 
+    def retry_after_ms(self) -> int | None:
+        return None
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if not 0 < attempt.money.amount < vietqr.LIMIT:

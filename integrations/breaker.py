@@ -2,9 +2,13 @@
 A breaker: it stops asking a counterpart that failed five times in a row, and asks again by one probe.
 
     CLOSED ──five failures in a row──▶ OPEN ──its time is over──▶ HALF_OPEN
-       ▲                                 ▲                            │ one probe at a time
+       ▲     about two subjects          ▲                            │ one probe at a time
        └──────────── success ────────────┼────────────────────────────┤
-                                         └────────── failure ─────────┘
+                                         └─ failure of another subject┘
+
+A subject is what a call is about: a contract, a member of staff, a payment. One that fails by itself
+shuts nobody else out: alone it opens no breaker, and a probe of it that fails again holds off itself only.
+Five failures without a subject open it too: no particular request is the reason then.
 
 It lives in memory: every process finds out for itself, and none waits for another.
 """
@@ -65,7 +69,12 @@ class Breaker:
         self._open_for = open_for
         self._clock = clock
         self._failures = 0
+        self._without_subject = 0  # of the failures in a row
+        self._latest: int | None = None  # the hash of the subject that failed last, never its text
+        self._several = False  # whether the failures in a row are about more than one subject
+        self._tripped = False
         self._open_until = 0.0
+        self._held_off_until = 0.0  # until when `latest` alone may not probe
         self._probing = False
         self._calls = 0
         self._errors = 0
@@ -77,13 +86,13 @@ class Breaker:
 
     @property
     def state(self) -> BreakerState:
-        if self._failures < self._threshold:
+        if not self._tripped:
             return BreakerState.CLOSED
         return BreakerState.OPEN if self._clock() < self._open_until else BreakerState.HALF_OPEN
 
     @property
     def ready(self) -> bool:
-        """Whether a call would be let through now."""
+        """Whether a call about what has not failed yet would be let through now."""
         match self.state:
             case BreakerState.CLOSED:
                 return True
@@ -97,24 +106,38 @@ class Breaker:
         """Seconds until it is worth asking again."""
         return max(self._open_until - self._clock(), 1.0 if self._probing else 0.0)
 
-    def enter(self) -> bool:
+    def wait(self, subject: str | None) -> float:
+        """Return the seconds until it is worth asking again about *subject*."""
+        held_off = self._held_off_until - self._clock() if self._is_held_off(subject) else 0.0
+        return max(self.retry_after, held_off)
+
+    def enter(self, subject: str | None = None) -> bool:
         """Return whether the call may be made. Whoever enters must say how it ended."""
-        if not self.ready:
+        if not self.ready or self._is_held_off(subject):
             return False
         self._probing = self.state is BreakerState.HALF_OPEN
         self._show()
         return True
 
     def succeeded(self, took: float) -> None:
-        self._failures = 0
+        self._failures = self._without_subject = 0
+        self._several = self._tripped = False
+        self._latest = None
         self._last_success = datetime.now(UTC)
         self._ended(took)
 
-    def failed(self, error: str, took: float) -> None:
+    def failed(self, error: str, took: float, subject: str | None = None) -> None:
+        """Count a failure; no *subject* says that no particular one can be the reason."""
         self._failures += 1
         self._errors += 1
         self._last_failure, self._last_error = datetime.now(UTC), error
-        if self._failures >= self._threshold:
+        repeats = self._repeats(subject)
+        if self._tripped and repeats:
+            self._held_off_until = self._clock() + self._open_for
+        elif self._failures >= self._threshold and (
+            self._several or self._without_subject >= self._threshold
+        ):
+            self._tripped = True
             self._open_until = self._clock() + self._open_for
         self._ended(took)
 
@@ -139,6 +162,25 @@ class Breaker:
             open_until=datetime.now(UTC) + timedelta(seconds=left)
             if state is BreakerState.OPEN
             else None,
+        )
+
+    def _repeats(self, subject: str | None) -> bool:
+        """Note what failed; return whether it is what failed last."""
+        if subject is None:
+            self._without_subject += 1
+            return False
+        before, self._latest = self._latest, hash(subject)
+        repeats = self._latest == before
+        self._several = self._several or (before is not None and not repeats)
+        return repeats
+
+    def _is_held_off(self, subject: str | None) -> bool:
+        """Return whether a failing subject may not probe again yet."""
+        return (
+            self._tripped
+            and subject is not None
+            and hash(subject) == self._latest
+            and self._clock() < self._held_off_until
         )
 
     def _ended(self, took: float) -> None:

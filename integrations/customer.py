@@ -6,9 +6,10 @@ from typing import Literal, cast
 
 from cashews import Cache
 
+from domain import identifiers
 from domain.customers import ContractStatus, Customer, PhoneNumber
 from domain.refusals import NotFound, UpstreamUnavailable
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unusable, Upstream
 from integrations.wire import Text, Wire, expect, or_unavailable, segment
 
 SYSTEM = "Customer Management"
@@ -80,13 +81,18 @@ class CustomerManagement:
             if answer.status == 404:
                 raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
             told = expect(_Customer, answer)
-            if told.contract_number != number:
-                raise Unreadable("another contract's answer")
+            if identifiers.contract_number(told.contract_number) != number:
+                raise Unusable("another contract's answer")
             return _customer(told)
 
         with or_unavailable(SYSTEM):
             customer = await self._http.call(
-                "customer", "GET", f"/api/customers/{number}", read=read, repeatable=True
+                "customer",
+                "GET",
+                f"/api/customers/{number}",
+                read=read,
+                repeatable=True,
+                subject=number,
             )
         await self._cache.set(f"fresh:{number}", customer, expire=self._keep)
         await self._cache.set(f"stale:{number}", customer, expire=self._stale)
@@ -97,7 +103,7 @@ def _customer(told: _Customer) -> Customer:
     return Customer(
         customer_id=told.customer_id,
         name=told.name,
-        contract_number=told.contract_number,
+        contract_number=identifiers.contract_number(told.contract_number),
         contract_status=ContractStatus(told.contract_status.upper()),
         service_address=told.service_address,
         phone_numbers=tuple(

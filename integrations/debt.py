@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from domain import identifiers
 from domain.customers import Debt
 from domain.refusals import NotFound
 from domain.reversals import Reversal
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unusable, Upstream
 from integrations.wire import (
     Amount,
     Text,
@@ -39,8 +40,8 @@ class DebtManagement:
             if answer.status == 404:
                 raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
             told = expect(_Debt, answer)
-            if told.contract_number != number:
-                raise Unreadable("another contract's answer")
+            if identifiers.contract_number(told.contract_number) != number:
+                raise Unusable("another contract's answer")
             return Debt(
                 total_debt=told.total_debt,
                 overdue_months=told.overdue_months,
@@ -49,7 +50,7 @@ class DebtManagement:
 
         with or_unavailable(SYSTEM):
             return await self._http.call(
-                "debt", "GET", f"/api/debts/{number}", read=read, repeatable=True
+                "debt", "GET", f"/api/debts/{number}", read=read, repeatable=True, subject=number
             )
 
     async def unsettle(self, reversal: Reversal) -> None:
@@ -63,6 +64,7 @@ class DebtManagement:
                 headers={"Idempotency-Key": reversal.id},
                 read=accepted,
                 repeatable=True,
+                subject=reversal.payment_id,
             )
 
     async def settle(self, *, transaction_id: str, contract_number: str, amount: int) -> None:
@@ -80,4 +82,5 @@ class DebtManagement:
                 headers={"Idempotency-Key": transaction_id},
                 read=accepted,
                 repeatable=True,
+                subject=contract_number,
             )

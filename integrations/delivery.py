@@ -35,6 +35,7 @@ async def deliver(
             headers={"Idempotency-Key": notification.id},
             read=read,
             repeatable=True,
+            subject=notification.phone,
         )
     except (NotSent, Unanswered):
         return Delivery.UNKNOWN

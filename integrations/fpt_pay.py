@@ -17,9 +17,9 @@ from domain.methods import GatewayName
 from domain.money import LARGEST, Currency, Money
 from domain.reversals import Reversal
 from integrations.conversation import asked, begun, is_definite, unknown
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unreadable, Unusable, Upstream
 from integrations.webhooks import check_timed_signature, json_object
-from integrations.wire import Rejected, Text, Wire, expect, parse, rejected
+from integrations.wire import Rejected, Text, Wire, expect, parse, rejected, unusable
 
 _log = structlog.stdlib.get_logger("integrations.fpt_pay")
 
@@ -98,6 +98,9 @@ class FPTPay:
     def ready(self) -> bool:
         return self._http.ready("start")
 
+    def retry_after_ms(self) -> int | None:
+        return self._http.retry_after_ms("start")
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if purchase.staff_token is None:
@@ -126,6 +129,7 @@ class FPTPay:
                 },
                 read=_read_init,
                 repeatable=False,
+                subject=purchase.description,
             ),
         )
 
@@ -142,6 +146,7 @@ class FPTPay:
                 headers={"Authorization": f"Bearer {self._secrets[0]}"},
                 read=read,
                 repeatable=True,
+                subject=attempt.reference,
             ),
         )
 
@@ -171,6 +176,7 @@ class FPTPay:
             },
             read=read,
             repeatable=again,
+            subject=attempt.reference,
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
@@ -198,7 +204,7 @@ def _read_init(answer: Answer) -> Evidence:
     if not answer.ok:
         no = rejected(answer)
         if not is_definite(no.status):
-            raise Unreadable(f"status {no.status}")
+            raise unusable(answer)
         return _declined(_refusal(no))
     told = expect(_Init, answer)
     return Evidence(
@@ -217,7 +223,7 @@ def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
             raise Unreadable("status 404")
         return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
     if not answer.ok:
-        raise Unreadable(f"status {answer.status}")
+        raise unusable(answer)
     told = parse(_Told, answer.body)
     if told.reference != attempt.reference:
         _log.warning(
@@ -235,12 +241,12 @@ def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
         no = rejected(answer)
         # A refused secret, or a reference that is busy, says nothing of what was asked.
         if not no.definite or (no.status == 409 and no.code not in _NO_REFUND):
-            raise Unreadable(f"status {no.status}")
+            raise unusable(answer)
         failure = Failure(code=no.code, message=no.text or "Ví FPT Pay từ chối hoàn tiền.")
         return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
     told = parse(_Refund, answer.body)
     if (told.refund_reference, told.amount) != (reversal.id, reversal.amount):
-        raise Unreadable("another refund's answer")
+        raise Unusable("another refund's answer")
     return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.refund_id)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from domain.notifications import Delivery, Message, Notification
 from integrations.delivery import deliver, word
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unusable, Upstream
+from integrations.phones import normalise
 from integrations.wire import Wire, expect
 
 TEMPLATE = "PAY_CONFIRM_01"
@@ -29,9 +30,9 @@ class HiFPT:
 
         def read(answer: Answer) -> Delivery:
             for result in expect(_Results, answer).results:
-                if result.recipient == notification.phone:
+                if _same_phone(result.recipient, notification.phone):
                     return word(result.status)
-            raise Unreadable("nothing about the recipient")
+            raise Unusable("nothing about the recipient")
 
         body = {
             "message_type": notification.template.value,
@@ -46,3 +47,10 @@ class HiFPT:
             },
         }
         return await deliver(self._http, "/api/messages", notification, body, read)
+
+
+def _same_phone(first: str, second: str) -> bool:
+    """Return whether two spellings are of one phone: they may answer in the international one."""
+    return first == second or (
+        normalise(first) is not None and normalise(first) == normalise(second)
+    )

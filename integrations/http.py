@@ -53,6 +53,8 @@ for _talkative in ("httpx", "httpcore"):
 
 
 class _Failure(Exception):
+    retry_after_ms: int | None = None  # where our breaker is open
+
     def __init__(self, system: str, operation: str, reason: str) -> None:
         super().__init__(f"{system} {operation}: {reason}")
         self.system = system
@@ -69,7 +71,7 @@ class Stopped(NotSent):
 
     def __init__(self, system: str, operation: str, retry_after: float) -> None:
         super().__init__(system, operation, "the breaker is open")
-        self.retry_after_ms = round(retry_after * 1000)
+        self.retry_after_ms = _milliseconds(retry_after)
 
 
 class Unanswered(_Failure):
@@ -78,6 +80,10 @@ class Unanswered(_Failure):
 
 class Unreadable(Exception):
     """Raised by a reader: this is no answer to what was asked. Reasons quote no values."""
+
+
+class Unusable(Unreadable):
+    """Raised for a well-formed answer that settles nothing here: they are well, and no breaker counts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +144,11 @@ class Upstream:
         """Return False while the breaker of *operation* is open."""
         return self._breaker(operation).ready
 
+    def retry_after_ms(self, operation: str) -> int | None:
+        """Return when it is worth asking again; None while the breaker lets calls through."""
+        breaker = self._breaker(operation)
+        return None if breaker.ready else _milliseconds(breaker.retry_after)
+
     def snapshot(self) -> tuple[Health, ...]:
         return tuple(breaker.health() for breaker in self._breakers.values())
 
@@ -149,6 +160,7 @@ class Upstream:
         *,
         read: Callable[[Answer], T],
         repeatable: bool,
+        subject: str | None = None,
         query: str | None = None,
         body: object = None,
         form: Mapping[str, str] | None = None,
@@ -156,6 +168,9 @@ class Upstream:
     ) -> T:
         """
         Return what *read* makes of the answer. `body` is sent as JSON, or `form` as one; `query` as it is.
+
+        `subject` is what the call is about: the failures of one alone open no breaker. None where
+        every call of the operation is the same.
 
         A request that never went out is repeated in any case; one that did only if it is
         `repeatable`. Raises NotSent, Unanswered, and whatever *read* raises but Unreadable.
@@ -167,6 +182,7 @@ class Upstream:
             content=_content(body, form),
             headers=_headers(headers, _JSON if body is not None else _FORM if form else None),
             deadline=asyncio.get_running_loop().time() + self._total,
+            subject=subject,
         )
         in_doubt = False
 
@@ -192,14 +208,16 @@ class Upstream:
                         raise
         except NotSent as last:
             if in_doubt:  # an earlier try did go out
-                raise Unanswered(self.name, operation, last.reason) from last
+                unanswered = Unanswered(self.name, operation, last.reason)
+                unanswered.retry_after_ms = last.retry_after_ms
+                raise unanswered from last
             raise
         raise AssertionError("the last attempt returns or raises")
 
     async def _once(self, request: _Request, read: Callable[[Answer], T]) -> T:
         breaker = self._breaker(request.operation)
-        if not breaker.enter():
-            raise Stopped(self.name, request.operation, breaker.retry_after)
+        if not breaker.enter(request.subject):
+            raise Stopped(self.name, request.operation, breaker.wait(request.subject))
         sent = False
         status: int | None = None
         begun = time.perf_counter()
@@ -226,8 +244,12 @@ class Upstream:
             reason = str(error) if isinstance(error, Unreadable) else type(error).__name__
             if isinstance(error, httpx.PoolTimeout):  # our own connections ran out: not their fault
                 breaker.abandoned()
+            elif isinstance(error, Unusable):
+                breaker.succeeded(took)
             else:
-                breaker.failed(reason if status is None else f"{status} {reason}", took)
+                # What never went out cannot have failed for what it is about.
+                subject = request.subject if sent else None
+                breaker.failed(reason if status is None else f"{status} {reason}", took, subject)
             self._note(request.operation, took, "unanswered" if sent else "not_sent")
             _log.warning(
                 "upstream_failed",
@@ -282,6 +304,11 @@ class _Request:
     content: bytes | None = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     deadline: float
+    subject: str | None = field(repr=False)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(round(seconds * 1000), 1)
 
 
 def _content(body: object, form: Mapping[str, str] | None) -> bytes | None:

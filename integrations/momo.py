@@ -20,7 +20,7 @@ from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
 from integrations import momo_refunds as refunds
 from integrations.conversation import asked, begun, unheard, unknown
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unreadable, Unusable, Upstream
 from integrations.webhooks import json_object
 from integrations.wire import Text, Wire, parse
 
@@ -89,6 +89,9 @@ class MoMo:
     def ready(self) -> bool:
         return self._http.ready("start")
 
+    def retry_after_ms(self) -> int | None:
+        return self._http.retry_after_ms("start")
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if not protocol.SMALLEST_AMOUNT <= attempt.money.amount <= protocol.LARGEST_AMOUNT:
@@ -107,6 +110,7 @@ class MoMo:
                 body=self.create(attempt, purchase),
                 read=read,
                 repeatable=False,
+                subject=purchase.description,
             ),
         )
 
@@ -123,6 +127,7 @@ class MoMo:
                 body=self.query(attempt, now=now),
                 read=read,
                 repeatable=True,
+                subject=attempt.reference,
             ),
         )
 
@@ -143,6 +148,7 @@ class MoMo:
                 body=fields | {"lang": "vi"},
                 read=read,
                 repeatable=False,
+                subject=attempt.reference,
             ),
         )
 
@@ -163,6 +169,7 @@ class MoMo:
                 body=self.query(attempt, now=now),
                 read=read,
                 repeatable=True,
+                subject=attempt.reference,
             ),
         )
 
@@ -249,9 +256,9 @@ class MoMo:
                 return unheard(self.name, CREATE, str(told.resultCode))
             return _declined(protocol.failure(told.resultCode))
         if not answer.ok or told.resultCode != 0:
-            raise Unreadable(f"status {answer.status}, code {told.resultCode}")
+            raise Unusable(f"status {answer.status}, code {told.resultCode}")
         if not self._is_about(attempt, told):
-            raise Unreadable("it is about another order")
+            raise Unusable("it is about another order")
         if told.payUrl is None:
             raise Unreadable("payUrl: missing")
         return Evidence(

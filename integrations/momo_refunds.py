@@ -9,7 +9,7 @@ from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
 from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
-from integrations.http import Answer, Unreadable
+from integrations.http import Answer, Unusable
 from integrations.wire import Wire, parse
 
 REFUND, REFUND_QUERY = "momo:refund", "momo:refund-query"
@@ -55,23 +55,23 @@ def request(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
 
 
 def answered(reversal: Reversal, partner: str, answer: Answer) -> Evidence:
-    """Return what the answer to a refund says. Raises Unreadable for what is not to be believed."""
+    """Return what the answer to a refund says. Raises Unusable for what is not to be believed."""
     told = parse(_Refunded, answer.body)
     if protocol.is_refund_refused(told.resultCode) and told.orderId in {None, reversal.id}:
         return _evidence(REFUND, Finding.DECLINED, told.resultCode, None)
     whose = (told.partnerCode, told.orderId, told.amount)
     if told.resultCode != 0 or whose != (partner, reversal.id, reversal.amount):
-        raise Unreadable(f"status {answer.status}, code {told.resultCode}")
+        raise Unusable(f"status {answer.status}, code {told.resultCode}")
     return _evidence(REFUND, Finding.PAID, 0, told.transId)
 
 
 def told(
     attempt: Attempt, reversal: Reversal, partner: str, answer: Answer, *, now: datetime
 ) -> Evidence:
-    """Return what a query of the order says of one of its refunds. Raises Unreadable."""
+    """Return what a query of the order says of one of its refunds. Raises Unusable."""
     said = parse(_Queried, answer.body)
     if (said.partnerCode, said.orderId, said.resultCode) != (partner, attempt.reference, 0):
-        raise Unreadable(f"status {answer.status}, code {said.resultCode}")
+        raise Unusable(f"status {answer.status}, code {said.resultCode}")
     ours = [line for line in said.refundTrans if line.orderId == reversal.id]
     if not ours:
         arrived = reversal.sent_at is not None and now - reversal.sent_at >= _ARRIVED
@@ -79,7 +79,7 @@ def told(
         return _evidence(REFUND_QUERY, found, 0, None)
     (line,) = ours[:1]
     if len(ours) > 1 or line.amount != reversal.amount:
-        raise Unreadable("refundTrans: it is another refund")
+        raise Unusable("refundTrans: it is another refund")
     found = protocol.refund_finding(line.resultCode)
     return _evidence(REFUND_QUERY, found, line.resultCode, line.transId)
 

@@ -27,7 +27,7 @@ from integrations.http import Answer, Unreadable, Upstream
 from integrations.paypal_certificates import Certificates
 from integrations.paypal_objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
 from integrations.webhooks import json_object
-from integrations.wire import Wire, parse
+from integrations.wire import Wire, parse, unusable
 
 _log = structlog.stdlib.get_logger("integrations.paypal")
 
@@ -88,6 +88,9 @@ class PayPal:
     def ready(self) -> bool:
         return self._http.ready("start")
 
+    def retry_after_ms(self) -> int | None:
+        return self._http.retry_after_ms("start")
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         return await begun(self.name, CREATE, self._start(attempt, purchase))
 
@@ -117,6 +120,7 @@ class PayPal:
             headers=await self._headers(attempt.reference),
             read=self._read_start,
             repeatable=False,
+            subject=purchase.description,
         )
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
@@ -157,7 +161,13 @@ class PayPal:
             return replace(said, finding=Finding.ACCEPTED) if waits else said
 
         return await self._http.call(
-            "inquire", "GET", path, headers=await self._headers(), read=read, repeatable=True
+            "inquire",
+            "GET",
+            path,
+            headers=await self._headers(),
+            read=read,
+            repeatable=True,
+            subject=attempt.reference,
         )
 
     async def _capture(self, attempt: Attempt) -> Evidence:
@@ -183,6 +193,7 @@ class PayPal:
             headers=await self._headers(f"{attempt.reference}-capture"),
             read=read,
             repeatable=False,
+            subject=attempt.reference,
         )
 
     async def refund(
@@ -209,15 +220,20 @@ class PayPal:
     ) -> Evidence:
         if reversal.gateway_id is not None:
             path = f"{REFUNDS}/{reversal.gateway_id}"
-            return await self._get(path, Refund, lambda told: refunds.evidence(reversal, told))
+            return await self._get(
+                reversal, path, Refund, lambda told: refunds.evidence(reversal, told)
+            )
         if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIVES:
             return await self._refund("inquire_refund", attempt, reversal, again=True)
         path = f"{CAPTURES}/{attempt.gateway_id}"
-        order = await self._get(path, Capture, lambda told: told.order)
+        order = await self._get(reversal, path, Capture, lambda told: told.order)
         if order is None:
             return unknown(refunds.REFUND)
         return await self._get(
-            f"{ORDERS}/{order}", Order, lambda told: refunds.listed(attempt, reversal, told)
+            reversal,
+            f"{ORDERS}/{order}",
+            Order,
+            lambda told: refunds.listed(attempt, reversal, told),
         )
 
     async def _refund(
@@ -236,9 +252,10 @@ class PayPal:
             headers=await self._headers(reversal.id),
             read=read,
             repeatable=again,
+            subject=reversal.id,
         )
 
-    async def _get(self, path: str, model: type[W], say: Callable[[W], T]) -> T:
+    async def _get(self, reversal: Reversal, path: str, model: type[W], say: Callable[[W], T]) -> T:
         """Return what one of their records has to say of a refund."""
 
         def read(answer: Answer) -> T:
@@ -253,6 +270,7 @@ class PayPal:
             headers=await self._headers(),
             read=read,
             repeatable=True,
+            subject=reversal.id,
         )
 
     async def prepare(self, call: Call) -> None:
@@ -294,4 +312,4 @@ class PayPal:
     def _unreadable(self, answer: Answer) -> Unreadable:
         if answer.status == 401:
             self._refused()
-        return Unreadable(f"status {answer.status}")
+        return unusable(answer)

@@ -50,6 +50,7 @@ class Access:
                 headers={"Authorization": self._basic},
                 read=lambda answer: expect(_Token, answer),
                 repeatable=True,
+                subject=None,  # whoever asks, it is the same question
             )
         except Stopped:
             raise

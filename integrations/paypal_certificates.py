@@ -61,7 +61,7 @@ class Certificates:
             return
         try:
             chain = await self._http.call(
-                "certificate", "GET", url, read=_read_chain, repeatable=True
+                "certificate", "GET", url, read=_read_chain, repeatable=True, subject=url
             )
         except (NotSent, Unanswered) as error:
             raise Unreachable(str(error)) from error

@@ -9,9 +9,9 @@ from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.reversals import Reversal
 from integrations.conversation import is_definite
-from integrations.http import Answer, Unreadable
+from integrations.http import Answer, Unusable
 from integrations.paypal_objects import Order, Problem, Refund, money, to_wire
-from integrations.wire import parse
+from integrations.wire import parse, unusable
 
 REFUND = "paypal:refund"
 # Under an id that they know, a repeat is the same refund, and tells how it stands. Of refunds they are said to
@@ -38,17 +38,17 @@ def read(reversal: Reversal, answer: Answer, *, again: bool) -> Evidence:
     if answer.ok:
         return evidence(reversal, parse(Refund, answer.body))
     if not is_definite(answer.status) or answer.status in _SAYS_NOTHING:
-        raise Unreadable(f"status {answer.status}")
+        raise unusable(answer)
     issue = parse(Problem, answer.body).issue
     if issue == _KNOWN_ALREADY or (again and issue in _NOTHING_LEFT):
-        raise Unreadable(f"{issue}, perhaps by ours")
+        raise Unusable(f"{issue}, perhaps by ours")
     return _declined(issue)
 
 
 def evidence(reversal: Reversal, told: Refund) -> Evidence:
-    """Return what their record of a refund says. Raises Unreadable where it is another's."""
+    """Return what their record of a refund says. Raises Unusable where it is another's."""
     if not told.is_named(reversal.id) or money(told.amount) != reversal.asked:
-        raise Unreadable("another refund's answer")
+        raise Unusable("another refund's answer")
     match told.status:
         case "COMPLETED":
             found = Finding.PAID
@@ -60,9 +60,9 @@ def evidence(reversal: Reversal, told: Refund) -> Evidence:
 
 
 def listed(attempt: Attempt, reversal: Reversal, order: Order) -> Evidence:
-    """Return what their record of the order says of a refund; UNPAID where it has none. Raises Unreadable."""
+    """Return what their record of the order says of a refund; UNPAID where it has none. Raises Unusable."""
     if order.reference != attempt.reference:
-        raise Unreadable("another order's record")
+        raise Unusable("another order's record")
     for one in order.refunds:
         if one.is_named(reversal.id):
             return evidence(reversal, one)

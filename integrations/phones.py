@@ -6,12 +6,14 @@ import re
 
 import phonenumbers
 
-_TYPED = re.compile(r"[0-9+ .()\-]{1,24}", re.ASCII)
+from domain.identifiers import phone_number
+
+_TYPED = re.compile(r"[0-9+.()\-]{1,24}", re.ASCII)
 
 
 def normalise(text: str) -> str | None:
     """Return the mobile number as `0987654321`; None if no SMS can reach it."""
-    text = text.strip()
+    text = phone_number(text)
     if not _TYPED.fullmatch(text):
         return None
     try:

@@ -8,11 +8,12 @@ from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime
 
+from domain import identifiers
 from domain.bills import Bill, BillStatus, Fee, Item, PastPayment
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound
 from domain.reversals import Reversal
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unusable, Upstream
 from integrations.wire import (
     Amount,
     Text,
@@ -79,7 +80,7 @@ class Revenue:
     async def bills(self, contract_number: str) -> tuple[Bill, ...]:
         def read(answer: Answer) -> tuple[Bill, ...]:
             told = expect(_Bills, answer)
-            _same(told.contract_number, contract_number)
+            _check_about(told.contract_number, contract_number)
             _distinct([bill.bill_number for bill in told.bills])
             return tuple(_bill(bill) for bill in told.bills)
 
@@ -88,7 +89,7 @@ class Revenue:
     async def fees(self, contract_number: str) -> tuple[Fee, ...]:
         def read(answer: Answer) -> tuple[Fee, ...]:
             told = expect(_Fees, answer)
-            _same(told.contract_number, contract_number)
+            _check_about(told.contract_number, contract_number)
             _distinct([fee.fee_id for fee in told.fees])
             return tuple(_fee(fee) for fee in told.fees)
 
@@ -97,7 +98,7 @@ class Revenue:
     async def history(self, contract_number: str) -> tuple[PastPayment, ...]:
         def read(answer: Answer) -> tuple[PastPayment, ...]:
             told = expect(_History, answer)
-            _same(told.contract_number, contract_number)
+            _check_about(told.contract_number, contract_number)
             return tuple(
                 PastPayment(
                     transaction_id=payment.transaction_id,
@@ -141,6 +142,7 @@ class Revenue:
                 headers={"Idempotency-Key": transaction_id},
                 read=accepted,
                 repeatable=True,
+                subject=contract_number,
             )
 
     async def reverse(self, reversal: Reversal) -> None:
@@ -154,6 +156,7 @@ class Revenue:
                 headers={"Idempotency-Key": reversal.id},
                 read=accepted,
                 repeatable=True,
+                subject=reversal.payment_id,
             )
 
     async def _ask(self, what: str, contract_number: str, read: Callable[[Answer], T]) -> T:
@@ -166,7 +169,12 @@ class Revenue:
 
         with or_unavailable(SYSTEM):
             return await self._http.call(
-                what, "GET", f"/api/{what}/{number}", read=known, repeatable=True
+                what,
+                "GET",
+                f"/api/{what}/{number}",
+                read=known,
+                repeatable=True,
+                subject=number,
             )
 
 
@@ -191,11 +199,12 @@ def _fee(told: _Fee) -> Fee:
     )
 
 
-def _same(told: str, asked: str) -> None:
-    if told != asked:
-        raise Unreadable("another contract's answer")
+def _check_about(answered: str, number: str) -> None:
+    """Raise Unusable for an answer about another contract."""
+    if identifiers.contract_number(answered) != number:
+        raise Unusable("another contract's answer")
 
 
 def _distinct(ids: list[str]) -> None:
-    if len(set(ids)) != len(ids):
-        raise Unreadable("the same item twice")
+    if len({identifiers.item_id(id) for id in ids}) != len(ids):
+        raise Unusable("the same item twice")

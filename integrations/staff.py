@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from domain.identifiers import staff_number
 from domain.limits import StaffLimits
 from domain.refusals import NotFound
 from domain.staff import InvalidCredentials, Role, Staff
-from integrations.http import Answer, Unreadable, Upstream
-from integrations.wire import Amount, Text, Wire, expect, or_unavailable, segment
+from integrations.http import Answer, Unusable, Upstream
+from integrations.wire import Amount, Text, Wire, expect, is_segment, or_unavailable, segment
 
 SYSTEM = "Staff Management"
 
@@ -54,12 +55,14 @@ class StaffManagement:
 
     async def authenticate(self, staff_id: str, password: str) -> Authenticated:
         """Raises InvalidCredentials, which doesn't tell an unknown name from a wrong password."""
+        if not is_segment(staff_id):  # nobody is called so
+            raise InvalidCredentials
 
         def read(answer: Answer) -> Authenticated:
             if answer.status == 401:
                 raise InvalidCredentials
             told = expect(_Authenticated, answer)
-            _same(told.staff_id, staff_id)
+            _check_about(told, staff_id)
             return Authenticated(
                 staff=_staff(told), limits=_limits(told), fpt_pay_token=told.fpt_pay_token
             )
@@ -72,6 +75,7 @@ class StaffManagement:
                 body={"staff_id": staff_id, "password": password},
                 read=read,
                 repeatable=True,
+                subject=staff_id,
             )
 
     async def staff(self, staff_id: str) -> tuple[Staff, StaffLimits]:
@@ -82,18 +86,18 @@ class StaffManagement:
             if answer.status == 404:
                 raise NotFound(what_vi="nhân viên", what_en="member of staff", id=id)
             told = expect(_Staff, answer)
-            _same(told.staff_id, id)
+            _check_about(told, id)
             return _staff(told), _limits(told)
 
         with or_unavailable(SYSTEM):
             return await self._http.call(
-                "staff", "GET", f"/api/staff/{id}", read=read, repeatable=True
+                "staff", "GET", f"/api/staff/{id}", read=read, repeatable=True, subject=id
             )
 
 
 def _staff(told: _Staff) -> Staff:
     return Staff(
-        staff_id=told.staff_id,
+        staff_id=staff_number(told.staff_id),
         name=told.name,
         role=Role(told.role),
         permissions=told.permissions,
@@ -109,6 +113,7 @@ def _limits(told: _Staff) -> StaffLimits:
     )
 
 
-def _same(told: str, asked: str) -> None:
-    if told != asked:
-        raise Unreadable("somebody else's answer")
+def _check_about(answer: _Staff, staff_id: str) -> None:
+    """Raise Unusable for an answer about somebody else."""
+    if staff_number(answer.staff_id) != staff_id:
+        raise Unusable("somebody else's answer")

@@ -24,10 +24,10 @@ from domain.reversals import Reversal
 from integrations import stripe_events as events
 from integrations import stripe_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
-from integrations.http import Answer, Unanswered, Unreadable, Upstream
+from integrations.http import Answer, Unanswered, Unreadable, Unusable, Upstream
 from integrations.stripe_objects import Event, Intent, Listed, Refused, Session
 from integrations.webhooks import check_timed_signature, json_object
-from integrations.wire import Wire, parse, rejected
+from integrations.wire import Wire, parse, unusable
 
 _log = structlog.stdlib.get_logger("integrations.stripe")
 
@@ -74,6 +74,9 @@ class Stripe:
     def ready(self) -> bool:
         return self._http.ready("start")
 
+    def retry_after_ms(self) -> int | None:
+        return self._http.retry_after_ms("start")
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         if purchase.card_token is None:
             path, form, read = SESSIONS, _page(attempt, purchase), _read_page
@@ -90,6 +93,7 @@ class Stripe:
                 headers=self._headers | {"Idempotency-Key": attempt.reference},
                 read=read,
                 repeatable=False,
+                subject=purchase.description,
             ),
         )
 
@@ -105,12 +109,11 @@ class Stripe:
         known = attempt.gateway_id or ""
         if known.startswith("cs_"):
             path, query = f"{SESSIONS}/{known}", "expand[]=payment_intent"
-            return _about(attempt, await self._get(path, query, Session))
+            return _about(attempt, await self._get(attempt, path, query, Session))
         if known:
-            return _about(attempt, await self._get(f"{INTENTS}/{known}", None, Intent))
-        session = await self._look_for(
-            attempt, SESSIONS, Listed[Session], {"expand[]": "data.payment_intent"}
-        )
+            return _about(attempt, await self._get(attempt, f"{INTENTS}/{known}", None, Intent))
+        expanded = {"expand[]": "data.payment_intent"}
+        session = await self._look_for(attempt, SESSIONS, Listed[Session], expanded)
         found = session or await self._look_for(attempt, INTENTS, Listed[Intent], {})
         if found is None:
             return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
@@ -126,7 +129,7 @@ class Stripe:
             "created[lte]": str(int((sent + _AROUND).timestamp())),
         }
         for _ in range(_MOST_PAGES):
-            page = await self._get(path, urlencode(query), model)
+            page = await self._get(attempt, path, urlencode(query), model)
             for one in page.data:
                 if one.reference == attempt.reference:
                     return one
@@ -136,10 +139,10 @@ class Stripe:
         _log.warning("stripe_too_much_to_look_through", reference=attempt.reference)
         raise Unanswered("stripe", "inquire", "too much was made at that time")
 
-    async def _get(self, path: str, query: str | None, model: type[W]) -> W:
+    async def _get(self, attempt: Attempt, path: str, query: str | None, model: type[W]) -> W:
         def read(answer: Answer) -> W:
             if not answer.ok:
-                raise Unreadable(f"status {answer.status}")
+                raise unusable(answer)
             return parse(model, answer.body)
 
         return await self._http.call(
@@ -150,6 +153,7 @@ class Stripe:
             headers=self._headers,
             read=read,
             repeatable=True,
+            subject=attempt.reference,
         )
 
     async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
@@ -165,7 +169,7 @@ class Stripe:
                 told = parse(Session if page else Intent, answer.body)
                 return told.reference == attempt.reference and told.is_closed
             if not is_definite(answer.status) or answer.status in _OF_US:
-                raise Unreadable(f"status {answer.status}")
+                raise unusable(answer)
             return False  # it is not open: paid, or ended by itself
 
         closed = await self._http.call(
@@ -176,6 +180,7 @@ class Stripe:
             headers=self._headers,
             read=read,
             repeatable=True,
+            subject=attempt.reference,
         )
         if closed:
             return Evidence(grade=Grade.E2, source=CLOSE, finding=Finding.UNPAID)
@@ -208,6 +213,7 @@ class Stripe:
             headers=self._headers,
             read=read,
             repeatable=True,
+            subject=attempt.reference,
         )
         if found is not None:
             return found
@@ -229,6 +235,7 @@ class Stripe:
             headers=self._headers | {"Idempotency-Key": reversal.id},
             read=read,
             repeatable=again,
+            subject=attempt.reference,
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
@@ -303,14 +310,13 @@ def _read_charge(answer: Answer) -> Evidence:
 
 
 def _declined(answer: Answer) -> Evidence:
-    no = rejected(answer)
-    if not is_definite(no.status):
-        raise Unreadable(f"status {no.status}")
-    if no.status in _OF_US:
-        return unheard(GatewayName.STRIPE, CREATE, f"HTTP_{no.status}")
+    if not is_definite(answer.status):
+        raise unusable(answer)
+    if answer.status in _OF_US:
+        return unheard(GatewayName.STRIPE, CREATE, f"HTTP_{answer.status}")
     refusal = parse(Refused, answer.body).error
     if refusal.type == "idempotency_error":  # something else lives under our reference
-        raise Unreadable("the key was used for something else")
+        raise Unusable("the key was used for something else")
     return Evidence(
         grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=refusal.failure
     )

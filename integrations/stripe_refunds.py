@@ -11,9 +11,9 @@ from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.reversals import Reversal
 from integrations.conversation import is_definite
-from integrations.http import Answer, Unreadable
+from integrations.http import Answer, Unusable
 from integrations.stripe_objects import Refused
-from integrations.wire import Text, Wire, parse
+from integrations.wire import Text, Wire, parse, unusable
 
 REFUND = "stripe:refund"
 REFUNDS = "/v1/refunds"
@@ -48,29 +48,29 @@ def read(reversal: Reversal, answer: Answer) -> Evidence:
     if answer.ok:
         return _evidence(reversal, parse(_Refund, answer.body))
     if not is_definite(answer.status) or answer.status in _SAYS_NOTHING:
-        raise Unreadable(f"status {answer.status}")
+        raise unusable(answer)
     refusal = parse(Refused, answer.body).error
     if refusal.type == "idempotency_error":
-        raise Unreadable("the key was used for something else")
+        raise Unusable("the key was used for something else")
     return _declined(refusal.code or "declined")
 
 
 def read_list(reversal: Reversal, answer: Answer) -> Evidence | None:
     """Return what is listed of this refund; None where it is not."""
     if not answer.ok:
-        raise Unreadable(f"status {answer.status}")
+        raise unusable(answer)
     listed = parse(_Listed, answer.body)
     for one in listed.data:
         if (one.metadata or {}).get("reference") == reversal.id:
             return _evidence(reversal, one)
     if listed.has_more:
-        raise Unreadable("too many refunds")
+        raise Unusable("too many refunds")
     return None
 
 
 def _evidence(reversal: Reversal, told: _Refund) -> Evidence:
     if told.amount != reversal.amount:
-        raise Unreadable("another refund's answer")
+        raise Unusable("another refund's answer")
     match told.status:
         case "succeeded":
             return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.id)

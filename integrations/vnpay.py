@@ -18,9 +18,9 @@ from integrations import vnpay_protocol as protocol
 from integrations import vnpay_refunds as refunds
 from integrations import vnpay_requests as requests
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
-from integrations.http import Answer, Unreadable, Upstream
+from integrations.http import Answer, Unreadable, Unusable, Upstream
 from integrations.webhooks import form, header, json_object, text_body
-from integrations.wire import Wire, expect, rejected
+from integrations.wire import Wire, expect, rejected, unusable
 
 _log = structlog.stdlib.get_logger("integrations.vnpay")
 
@@ -86,6 +86,9 @@ class VNPay:
     def ready(self) -> bool:
         return self._page is not None or self._http.ready("start")
 
+    def retry_after_ms(self) -> int | None:
+        return None if self._page is not None else self._http.retry_after_ms("start")
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if not 0 < attempt.money.amount <= protocol.LARGEST_AMOUNT:
@@ -108,6 +111,7 @@ class VNPay:
                 query=query,
                 read=_read_genqr,
                 repeatable=False,
+                subject=purchase.description,
             ),
         )
 
@@ -124,6 +128,7 @@ class VNPay:
                 body=self.querydr(attempt, now=now),
                 read=read,
                 repeatable=False,  # a second one within five minutes is refused
+                subject=attempt.reference,
             ),
         )
 
@@ -146,6 +151,7 @@ class VNPay:
                 body=self._signed(fields),
                 read=read,
                 repeatable=False,
+                subject=attempt.reference,
             ),
         )
 
@@ -166,6 +172,7 @@ class VNPay:
                 body=self.querydr(attempt, now=now),
                 read=read,
                 repeatable=False,
+                subject=attempt.reference,
             ),
         )
 
@@ -250,7 +257,7 @@ class VNPay:
     ) -> dict[str, str] | None:
         """Return the fields of a signed answer about our reference; None for any other."""
         if not answer.ok:
-            raise Unreadable(f"status {answer.status}")
+            raise unusable(answer)
         fields = {"vnp_ResponseCode": ""} | protocol.flat(answer.body)
         text = protocol.piped(fields, order)
         refused = fields["vnp_ResponseCode"] != "00"
@@ -269,17 +276,17 @@ def _read_genqr(answer: Answer) -> Evidence:
     if not answer.ok:
         no = rejected(answer)
         if not is_definite(no.status):
-            raise Unreadable(f"status {no.status}")
+            raise unusable(answer)
         return _declined(protocol.failure(no.code))
     told = expect(_GenQr, answer)
     if told.code == _USED_TODAY:
-        raise Unreadable("the reference was used before")
+        raise Unusable("the reference was used before")
     if told.code in _OURS:
         return unheard(GatewayName.VNPAY, GENQR, told.code)
     if told.code in _REFUSED:
         return _declined(protocol.failure(told.code))
     if told.code != "00":
-        raise Unreadable(f"code {told.code[:16]}")
+        raise Unusable(f"code {told.code[:16]}")
     if not told.qrcontent:
         raise Unreadable("qrcontent: missing")
     return Evidence(

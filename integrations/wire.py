@@ -14,7 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
 from domain.reversals import Reversal
-from integrations.http import Answer, NotSent, Unanswered, Unreadable
+from integrations.http import Answer, NotSent, Unanswered, Unreadable, Unusable
 
 _log = structlog.stdlib.get_logger("integrations.wire")
 
@@ -92,6 +92,12 @@ def told_of(reversal: Reversal) -> dict[str, object]:
     }
 
 
+def unusable(answer: Answer) -> Unreadable:
+    """Return that a status settles nothing; a 4xx in JSON is their own word, which no breaker counts."""
+    theirs = 400 <= answer.status < 500 and _is_object(answer.body)
+    return (Unusable if theirs else Unreadable)(f"status {answer.status}")
+
+
 def rejected(answer: Answer) -> Rejected:
     """Return the 4xx as an exception; raise Unreadable for what is neither 2xx nor 4xx."""
     if answer.status < 400:
@@ -110,7 +116,7 @@ def or_unavailable(system: str, *, keep_rejections: bool = False) -> Generator[N
     try:
         yield
     except (NotSent, Unanswered) as failure:
-        raise UpstreamUnavailable(system=system) from failure
+        raise UpstreamUnavailable(system=system, retry_after_ms=failure.retry_after_ms) from failure
     except Rejected as no:
         if keep_rejections and no.definite:
             raise
@@ -121,11 +127,23 @@ def or_unavailable(system: str, *, keep_rejections: bool = False) -> Generator[N
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
+def is_segment(id: str) -> bool:
+    """Return whether *id* can stand in a path, as every id of theirs can."""
+    return _NAME.fullmatch(id) is not None
+
+
 def segment(id: str, *, what_vi: str, what_en: str) -> str:
     """Return *id*, which can stand in a path; anything else exists nowhere: NotFound."""
-    if not _NAME.fullmatch(id):
+    if not is_segment(id):
         raise NotFound(what_vi=what_vi, what_en=what_en, id=id[:64])
     return id
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(orjson.loads(body), dict)
+    except orjson.JSONDecodeError:
+        return False
 
 
 def _told(body: bytes) -> tuple[str, str]:

@@ -76,8 +76,8 @@ async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Pu
     try:
         async with asyncio.timeout(ASKING_SECONDS):
             return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
-    except GatewayUnavailable:  # the breaker opened since we looked: nothing was sent
-        failure = await gateways.not_sent(context, sent)
+    except GatewayUnavailable as stopped:  # the breaker opened since we looked: nothing was sent
+        failure = await gateways.not_sent(context, sent, stopped)
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
     except TimeoutError:
         return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TypeVar, cast
 
 from db import bills
+from domain import identifiers
 from domain.bills import Bill, BillStatus, Fee, ItemType, PastPayment
 from domain.customers import Customer, Debt
 from domain.refusals import NotFound
@@ -27,46 +28,46 @@ async def customer(context: Context, contract_number: str, also: Collection[str]
     side with the customer, so that a page costs its slowest system and not the sum of them.
     """
     check(context.actor, Operation.READ_CUSTOMER)
+    number = identifiers.contract_number(contract_number)
     for name in also:
-        _READS[name](context, contract_number)
-    return await context.customers.customer(contract_number)
+        _READS[name](context, number)
+    return await context.customers.customer(number)
 
 
 async def all_bills(context: Context, contract_number: str) -> tuple[Bill, ...]:
     """Return the contract's bills, ours that are paid or being collected marked so."""
     check(context.actor, Operation.READ_CUSTOMER)
-    found, held = await asyncio.gather(
-        _bills(context, contract_number), _held(context, contract_number)
-    )
+    number = identifiers.contract_number(contract_number)
+    found, held = await asyncio.gather(_bills(context, number), _held(context, number))
     return tuple(_seen(one, held.get((ItemType.BILL, one.bill_number))) for one in found)
 
 
 async def bill(context: Context, contract_number: str, bill_number: str) -> Bill:
     """Return one bill of the contract. Raises NotFound for another contract's."""
+    number = identifiers.item_id(bill_number)
     for one in await all_bills(context, contract_number):
-        if one.bill_number == bill_number:
+        if identifiers.item_id(one.bill_number) == number:
             return one
-    raise NotFound(what_vi="hoá đơn", what_en="bill", id=bill_number)
+    raise NotFound(what_vi="hoá đơn", what_en="bill", id=number)
 
 
 async def fees(context: Context, contract_number: str) -> tuple[Fee, ...]:
     check(context.actor, Operation.READ_CUSTOMER)
-    found, held = await asyncio.gather(
-        _fees(context, contract_number), _held(context, contract_number)
-    )
+    number = identifiers.contract_number(contract_number)
+    found, held = await asyncio.gather(_fees(context, number), _held(context, number))
     return tuple(_seen(one, held.get((ItemType.FEE, one.fee_id))) for one in found)
 
 
 async def history(context: Context, contract_number: str) -> tuple[PastPayment, ...]:
     """Return what Revenue Management recorded of the contract, newest first."""
     check(context.actor, Operation.READ_CUSTOMER)
-    found = await _history(context, contract_number)
+    found = await _history(context, identifiers.contract_number(contract_number))
     return tuple(sorted(found, key=lambda past: past.paid_at, reverse=True))
 
 
 async def debt(context: Context, contract_number: str) -> Debt:
     check(context.actor, Operation.READ_CUSTOMER)
-    return await _debt(context, contract_number)
+    return await _debt(context, identifiers.contract_number(contract_number))
 
 
 async def total_outstanding(context: Context, contract_number: str) -> int:

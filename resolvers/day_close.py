@@ -11,6 +11,7 @@ from domain.refusals import InvalidInput
 from domain.staff import Operation, check
 from resolvers.context import Context
 from resolvers.limits import visible
+from resolvers.staff import id_of
 
 
 async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
@@ -28,6 +29,7 @@ async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
             problem_vi="nằm ngoài lịch.",
             problem_en="lies outside of the calendar.",
         ) from None
-    if staff_id != actor.id:
-        await visible(context, actor, staff_id)
-    return await day_close.of_staff(staff_id, day, begins=begins, ends=ends)
+    wanted = await id_of(staff_id)
+    if wanted != actor.id:
+        wanted = (await visible(context, actor, wanted)).staff_id
+    return await day_close.of_staff(wanted, day, begins=begins, ends=ends)

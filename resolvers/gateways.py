@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from typing import cast
 
 import structlog
 
@@ -18,6 +20,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 # A FAILED payment with this code was never taken by its gateway: another method may work.
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
+_STOPPED = "stopped by the breaker"
 
 
 async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
@@ -30,9 +33,11 @@ async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gate
     if name is None:
         return None
     gateway = context.gateways.for_method(method)
-    if gateway is None or not gateway.ready():
-        raise _unavailable(context, method, name, await context.clock(), order=order)
-    return gateway
+    if gateway is not None and gateway.ready():
+        return gateway
+    retry_after_ms = None if gateway is None else gateway.retry_after_ms()
+    refusal = _unavailable(context, method, name, await context.clock(), order=order)
+    raise replace(refusal, retry_after_ms=retry_after_ms)
 
 
 def charged(
@@ -66,8 +71,9 @@ async def unavailable(context: Context, payment: Payment) -> GatewayUnavailable:
     return _unavailable(context, payment.method, payment.gateway, now, order=order)
 
 
-async def not_sent(context: Context, payment: Payment) -> Failure:
-    """Return why a payment failed that no gateway ever heard of."""
+async def not_sent(context: Context, payment: Payment, stopped: GatewayUnavailable) -> Failure:
+    """Return why a payment failed that no gateway ever heard of; this request's answer says when to retry."""
+    context.memo[f"{_STOPPED}:{payment.id}"] = stopped.retry_after_ms
     refusal = await unavailable(context, payment)
     return Failure(code=UNAVAILABLE, message=refusal.say("vi"))
 
@@ -82,7 +88,11 @@ async def why_unavailable(context: Context, payment: Payment) -> list[GatewayUna
     failed = payment.failure
     if failed is None or failed.code != UNAVAILABLE or payment.gateway is None:
         return []
-    return [await unavailable(context, payment)]
+    retry_after_ms = cast("int | None", context.memo.get(f"{_STOPPED}:{payment.id}"))
+    gateway = context.gateways.get(payment.gateway)
+    if retry_after_ms is None and gateway is not None:
+        retry_after_ms = gateway.retry_after_ms()
+    return [replace(await unavailable(context, payment), retry_after_ms=retry_after_ms)]
 
 
 def _unavailable(

@@ -32,6 +32,7 @@ from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.idempotency import earlier
+from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"
 MOST = 100
@@ -114,8 +115,9 @@ async def page(
     actor = check(context.actor, Operation.READ_HAND_INS)
     pages.check_first(first, most=MOST)
     key = None if after is None else pages.read(after, pages.by_time)
+    wanted = None if staff_id is None else await id_of(staff_id)
     found = await hand_ins.page(
-        scope(actor), status=status, staff_id=staff_id, after=key, most=first + 1
+        scope(actor), status=status, staff_id=wanted, after=key, most=first + 1
     )
     return pages.cut(found, first, hand_ins.key)
 

@@ -20,6 +20,7 @@ from domain.refusals import NotFound, UpstreamUnavailable, check_amount
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers.announcements import limit_channel
 from resolvers.context import Context
+from resolvers.staff import id_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -37,10 +38,10 @@ async def of_staff(context: Context, staff_id: str | None = None) -> tuple[Limit
     is down and was last heard more than 15 minutes ago.
     """
     actor = check(context.actor, Operation.READ_LIMIT)
-    asked = actor.id if staff_id is None else staff_id
-    if asked != actor.id:
-        await visible(context, actor, asked)
-    return await current(context, asked, await context.clock())
+    wanted = actor.id if staff_id is None else await id_of(staff_id)
+    if wanted != actor.id:
+        wanted = (await visible(context, actor, wanted)).staff_id
+    return await current(context, wanted, await context.clock())
 
 
 async def preview(context: Context, method: PaymentMethod, amount: int) -> LimitPreview:
@@ -80,7 +81,7 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
             known, theirs = await context.staff_management.staff(staff_id)
             async with transaction():
                 await staff.learn(known, now)
-                await learn(context, staff_id, theirs, now)
+                await learn(context, known.staff_id, theirs, now)
         except UpstreamUnavailable:
             if heard is None or now - heard > USABLE:
                 raise

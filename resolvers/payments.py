@@ -25,6 +25,7 @@ from domain.collection import ProcessPayment
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
 from domain.idempotency import check_key, fingerprint
+from domain.identifiers import phone_number
 from domain.ledger import collected
 from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
@@ -71,6 +72,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     """
     actor = check(context.actor, Operation.COLLECT)
     check_key(asked.idempotency_key)
+    asked = asked.folded()
     collection.check_items(asked.items)
     check_token(asked.method, asked.card_token)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
@@ -83,7 +85,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
         wallet = (
             await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
         )
-        customer = await _read(context, actor, asked)
+        asked, customer = await _read(context, actor, asked)
     except (Refusal, Refused):
         # The same key may have won meanwhile, and what is in the way be its own payment.
         if (known := await replayed(context, claim, print_)) is None:
@@ -130,9 +132,13 @@ async def replayed(context: Context, claim: Claimed, print_: bytes) -> Processed
     return Processed(payment=payment, replayed=True)
 
 
-async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Customer:
+async def _read(
+    context: Context, actor: Actor, asked: ProcessPayment
+) -> tuple[ProcessPayment, Customer]:
     """
     Read the contract and what it owes afresh, and say no where the request does not fit.
+
+    Returns the request under the numbers that the systems answered with, and the customer.
 
     A cache is for display: money is decided on what the systems say now, or refused.
     """
@@ -146,13 +152,14 @@ async def _read(context: Context, actor: Actor, asked: ProcessPayment) -> Custom
             )
     except TimeoutError:
         raise UpstreamUnavailable(system="Revenue Management") from None
+    asked = collection.as_owed(asked, customer, bills=owed_bills, fees=owed_fees)
     try:
         collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
     except BillAlreadyPaid as paid:
         raise await dated(asked, (paid,)) from paid
     except Refused as several:
         raise await dated(asked, several.refusals) from several
-    return customer
+    return asked, customer
 
 
 async def _limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
@@ -280,7 +287,7 @@ def _purchase(
 
 
 def _phone(text: str | None) -> str | None:
-    if text is None or not text.strip():
+    if text is None or not phone_number(text):
         return None
     number = phones.normalise(text)
     if number is None:

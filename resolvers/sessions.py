@@ -10,6 +10,7 @@ from db import audit, sessions, staff
 from db.audit import AuditEvent
 from db.sessions import Session
 from db.transaction import transaction
+from domain.identifiers import staff_number
 from domain.refusals import NotFound
 from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
@@ -28,13 +29,17 @@ class Login:
     staff: Staff
 
 
-@command("login", who="staff_id")
 async def login(context: Context, *, staff_id: str, password: str) -> Login:
     """
     Ask Staff Management, and open a session.
 
     Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries for whoever guesses.
     """
+    return await _login_as(context, staff_id=staff_number(staff_id), password=password)
+
+
+@command("login", who="staff_id")
+async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
     now = await context.clock()
     async with context.guesses.guess(context.client_ip, staff_id, now):
         known = await context.staff_management.authenticate(staff_id, password)
@@ -48,7 +53,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     )
     async with transaction():
         await staff.learn(known.staff, now)
-        await learn(context, staff_id, known.limits, now)
+        await learn(context, known.staff.staff_id, known.limits, now)
         await sessions.add(
             session,
             wallet_token=(
@@ -59,7 +64,12 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
             now=now,
         )
         await audit.record(
-            AuditEvent(at=now, actor=staff_id, action="login", request_id=context.request_id)
+            AuditEvent(
+                at=now,
+                actor=known.staff.staff_id,
+                action="login",
+                request_id=context.request_id,
+            )
         )
     return _login(context, session, refresh_token, now)
 

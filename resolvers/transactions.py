@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,6 +16,7 @@ from domain.staff import Operation, Scope, check, scope
 from resolvers import pages
 from resolvers.context import Context
 from resolvers.hub import RESYNC
+from resolvers.staff import id_of
 
 MOST = 100
 # After a lost connection to Redis, changes from this long before are looked for again.
@@ -56,6 +57,7 @@ async def page(
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
     pages.check_first(first, most=MOST)
+    filter = await _folded(filter)
     seen = scope(actor)
     key = None if after is None else _key(after, order)
     found = await payments.page(seen, filter, order=order, after=key, most=first + 1)
@@ -75,6 +77,7 @@ async def changes(context: Context, filter: PaymentFilter) -> AsyncGenerator[Pay
     A payment's versions never go back. Where hints were lost, the database is asked what changed.
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
+    filter = await _folded(filter)
     seen_by = scope(actor)
     versions: dict[str, int] = {}
     async with context.hub.watch("payments", feed=1000) as wakes:
@@ -95,6 +98,12 @@ async def changes(context: Context, filter: PaymentFilter) -> AsyncGenerator[Pay
                 visible = seen_by.covers(staff_id=payment.staff_id, team=payment.team)
                 if visible and filter.holds(payment):
                     yield payment
+
+
+async def _folded(filter: PaymentFilter) -> PaymentFilter:
+    """Return the filter with every number in it as it is kept here."""
+    staff_id = None if filter.staff_id is None else await id_of(filter.staff_id)
+    return replace(filter.folded(), staff_id=staff_id)
 
 
 def _remember(versions: dict[str, int], payment: Payment) -> None:

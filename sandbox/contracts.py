@@ -75,7 +75,8 @@ class Contract:
         return sum(item.amount for item in self.items)
 
     def item(self, kind: str, id: str) -> Item | None:
-        return next((item for item in self.items if (item.kind, item.id) == (kind, id)), None)
+        wanted = (kind, id.strip().upper())
+        return next((item for item in self.items if (item.kind, item.id) == wanted), None)
 
 
 def _bill(number: str, amount: int, months_back: int) -> Item:
@@ -153,6 +154,8 @@ class Contracts:
         self.overrides = overrides
 
     def find(self, number: str) -> Contract | None:
+        """Return the contract of this number; it is trimmed and put in capitals first."""
+        number = number.strip().upper()
         contract = self._made(number)
         changed = self.overrides.of("contract", number)
         return replace(contract, **changed) if contract and changed else contract

@@ -88,22 +88,22 @@ class Control:
 
     async def change_staff(self, request: Request) -> Response:
         change = read(StaffChange, await request.body())
-        if self.world.people.find(change.staff_id) is None:
+        known = self.world.people.find(change.staff_id)
+        if known is None:
             raise Refused(404, "NOT_FOUND", "no such member of staff", field="staff_id")
         fields = change.model_dump(exclude={"staff_id"}, exclude_none=True)
-        self.world.overrides.set("staff", change.staff_id, fields)
-        person = self.world.people.find(change.staff_id)
+        self.world.overrides.set("staff", known.id, fields)
+        person = self.world.people.find(known.id)
         assert person is not None
         return JSONResponse(told(person))
 
     async def change_contract(self, request: Request) -> Response:
         change = read(ContractChange, await request.body())
-        if self.world.contracts.find(change.contract_number) is None:
+        contract = self.world.contracts.find(change.contract_number)
+        if contract is None:
             raise Refused(404, "NOT_FOUND", "no such contract", field="contract_number")
-        self.world.overrides.set("contract", change.contract_number, {"status": change.status})
-        return JSONResponse(
-            {"contract_number": change.contract_number, "contract_status": change.status}
-        )
+        self.world.overrides.set("contract", contract.number, {"status": change.status})
+        return JSONResponse({"contract_number": contract.number, "contract_status": change.status})
 
     async def truth(self, request: Request) -> Response:
         return JSONResponse(truth(self.world))

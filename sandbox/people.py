@@ -57,8 +57,10 @@ class People:
         self._overrides = overrides
 
     def find(self, id: str) -> Person | None:
-        person = self._made(id)
-        changed = self._overrides.of("staff", id)
+        """Return whom this number names; it is trimmed and put in capitals first."""
+        number = id.strip().upper()
+        person = self._made(number)
+        changed = self._overrides.of("staff", number)
         return replace(person, **changed) if person and changed else person
 
     def _made(self, id: str) -> Person | None:

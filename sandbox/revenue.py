@@ -112,19 +112,28 @@ class Revenue:
 
     def record(self, request: Request, body: Record) -> Answer:
         contract = self._contract(body.contract_number)
-        lines = {(line.type, line.id): line.amount for line in body.items}
-        if len(lines) != len(body.items):
-            raise Refused(422, "ITEM_REPEATED", "an item may be paid once")
-        for (kind, id), amount in lines.items():
-            item = contract.item(kind, id)
+        lines: dict[tuple[str, str], int] = {}
+        for line in body.items:
+            item = contract.item(line.type, line.id)
             if item is None:
-                raise Refused(404, "ITEM_NOT_FOUND", f"{contract.number} has no {kind} {id}")
-            if item.amount != amount:
                 raise Refused(
-                    422, "AMOUNT_MISMATCH", f"{kind} {id} is {item.amount}", expected=item.amount
+                    404, "ITEM_NOT_FOUND", f"{contract.number} has no {line.type} {line.id}"
                 )
+            if (item.kind, item.id) in lines:
+                raise Refused(422, "ITEM_REPEATED", "an item may be paid once")
+            if item.amount != line.amount:
+                raise Refused(
+                    422,
+                    "AMOUNT_MISMATCH",
+                    f"{item.kind} {item.id} is {item.amount}",
+                    expected=item.amount,
+                )
+            lines[item.kind, item.id] = item.amount
         answer: Json = {"transaction_id": body.transaction_id, "status": "recorded"}
-        items = json.dumps([line.model_dump() for line in body.items], sort_keys=True)
+        items = json.dumps(
+            [{"type": kind, "id": id, "amount": lines[kind, id]} for kind, id in lines],
+            sort_keys=True,
+        )
         known = self.store.one(
             "select * from records where transaction_id = ?", body.transaction_id
         )

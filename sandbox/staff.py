@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import StringConstraints
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -15,7 +18,7 @@ from sandbox.world import World
 
 class Login(Body):
     staff_id: str
-    password: str
+    password: Annotated[str, StringConstraints(strip_whitespace=False)]  # each space in it counts
 
 
 class Staff:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from domain.cards import holds_card_number
+from domain.identifiers import folded
 from schema.api_errors import ApiError
 
 _SHORTEST = 13
@@ -26,7 +27,7 @@ def _holds(value: object) -> bool:
         one = rest.pop()
         if isinstance(one, str | int):
             text = str(one)
-            if len(text) >= _SHORTEST and holds_card_number(text):
+            if len(text) >= _SHORTEST and any(map(holds_card_number, _readings(text))):
                 return True
         elif isinstance(one, dict):
             for name, member in cast("dict[object, object]", one).items():
@@ -34,3 +35,8 @@ def _holds(value: object) -> bool:
         elif isinstance(one, list):
             rest += cast("list[object]", one)
     return False
+
+
+def _readings(text: str) -> tuple[str, ...]:
+    """Return *text* as it is, and as it is where it names a contract or a member of staff."""
+    return (text,) if text.isascii() else (text, folded(text))

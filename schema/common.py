@@ -187,6 +187,7 @@ class HandInConfirmed(Refusal):
 @shows(refusals.UpstreamUnavailable)
 class UpstreamUnavailable(Refusal):
     system: str
+    retry_after_ms: int | None
 
 
 @shows(refusals.NotPermitted)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.bills import AmountMismatch, BillAlreadyPaid, BillStatus, Item, ItemType
-from domain.collection import MOST_ITEMS, NotifyWish, check_items, check_owed, notify
+from domain.collection import MOST_ITEMS, NotifyWish, as_owed, check_items, check_owed, notify
 from domain.customers import ContractInactive, ContractStatus
 from domain.money import LARGEST
 from domain.payments import Notify
@@ -117,9 +117,38 @@ def test_an_item_is_paid_whole(amount: int) -> None:
     assert (refused.expected, refused.requested) == (200_000, amount)
 
 
+# ── one spelling ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_spellings_of_a_request_have_the_same_facts() -> None:
+    typed = a_request(
+        bill_item("u23sg0073526 "),
+        fee_item("fee_\u200bsgfdn1015"),
+        contract_number="ｓｇｆｄｎ1015",
+    )
+    written = a_request(
+        bill_item("U23SG0073526"), fee_item("FEE_SGFDN1015"), contract_number="SGFDN1015"
+    )
+    assert typed.folded().facts == written.folded().facts == written.facts
+
+
+def test_what_is_collected_bears_the_numbers_of_the_systems_own_answers() -> None:
+    """Their spelling is what they are told of the payment, and what holds the bill."""
+    request = a_request(bill_item("u1"), fee_item("F-1"), bill_item("ANOTHERS")).folded()
+    owed = as_owed(
+        request,
+        a_customer(contract_number="SGFDN1015"),
+        bills=[a_bill("u1")],
+        fees=[a_fee("f-1")],
+    )
+    assert [item.id for item in owed.items] == ["u1", "f-1", "ANOTHERS"]
+    assert owed.contract_number == "SGFDN1015"
+
+
 # ── whom to tell ─────────────────────────────────────────────────────────────────────────────────
 
 HIFPT = a_phone("0987654321")
+SPACED = a_phone("0987 654\u00a0321")
 PLAIN = a_phone("0900000001", has_hifpt=False)
 LANDLINE = a_phone("02838000000", has_hifpt=False, is_messaging=False)
 
@@ -135,6 +164,8 @@ LANDLINE = a_phone("02838000000", has_hifpt=False, is_messaging=False)
         ([HIFPT], None, NotifyWish(hifpt=False), Notify(phone="0987654321", sms=True)),
         ([HIFPT], None, NotifyWish(sms_zalo=False), Notify(phone="0987654321", hifpt=True)),
         ([PLAIN], None, NotifyWish(sms_zalo=False), Notify(phone="0900000001")),
+        ([SPACED], "0987654321", NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
+        ([SPACED], None, NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
     ],
 )
 def test_the_phone_that_was_asked_for_is_told_or_the_customers_messaging_one(

@@ -20,6 +20,7 @@ code message __typename
 ... on IdempotencyKeyReused { paymentId }
 ... on IdempotencyInProgress { paymentId retryAfterMs }
 ... on GatewayUnavailable { gateway retryAfterMs alternatives }
+... on UpstreamUnavailable { system retryAfterMs }
 ... on AmountMismatch { expected amountAsked: requested }
 ... on InvalidInput { field }
 """

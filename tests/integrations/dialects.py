@@ -68,6 +68,13 @@ def reversal(gateway: GatewayName = GatewayName.VNPAY) -> Reversal:
     )  # fmt: skip
 
 
+async def fail_at_two_orders(gateway: Gateway) -> None:
+    """Ask five times for a payment, of two orders: what fails for one alone opens no breaker."""
+    other = replace(ORDER, description="Thanh toan hop dong SGFDN2001")
+    for purchase in (other, ORDER, ORDER, ORDER, ORDER):
+        await gateway.start(attempt(gateway.name), purchase, now=NOW)
+
+
 def told_by(gateway: Gateway, call: Call) -> Evidence:
     """Return what a call says that tells of one event."""
     (notice,) = gateway.read_webhook(call)

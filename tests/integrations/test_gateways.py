@@ -23,6 +23,7 @@ from tests.integrations.dialects import (
     Dialect,
     asked_in,
     attempt,
+    fail_at_two_orders,
     seen_reference,
 )
 
@@ -143,8 +144,7 @@ async def test_five_silences_stop_new_payments_and_inquiries_go_on(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(*[they.server_error] * 5, dialect.tells("paid"))
-    for _ in range(5):
-        await start(gateway)
+    await fail_at_two_orders(gateway)
     assert not gateway.ready()
     with pytest.raises(GatewayUnavailable) as refusal:
         await start(gateway)
@@ -268,11 +268,9 @@ async def test_a_route_takes_the_first_gateway_that_works(
 
     assert taken() is GatewayName.VNPAY
     counterpart.always(they.server_error)
-    for _ in range(5):
-        await start(routed[GatewayName.VNPAY])
+    await fail_at_two_orders(routed[GatewayName.VNPAY])
     assert taken() is GatewayName.MOMO
-    for _ in range(5):
-        await start(routed[GatewayName.MOMO])
+    await fail_at_two_orders(routed[GatewayName.MOMO])
     assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
     await other.aclose()
 
@@ -285,8 +283,7 @@ async def test_alternatives_are_what_works_now_and_cash_comes_first(
     others.remove(PaymentMethod.VNPAY_QR)
     assert gateways.alternatives(PaymentMethod.VNPAY_QR) == (cash, *others)
     counterpart.always(they.server_error)
-    for _ in range(5):
-        await start(gateways[GatewayName.VNPAY])
+    await fail_at_two_orders(gateways[GatewayName.VNPAY])
     assert gateways.alternatives(PaymentMethod.CASH) == (transfer,), "it calls nobody"
     assert gateways.alternatives(PaymentMethod.FPT_PAY) == (cash, transfer)
 

@@ -128,3 +128,12 @@ async def test_an_answer_that_does_not_name_the_recipient_is_unknown(
     result = {"recipient": "0900000000", "status": "sent", "message_id": "m1"}
     counterpart.always(says({"results": [result]}))
     assert await HiFPT(http).send(NOTIFICATION, MESSAGE) is Delivery.UNKNOWN
+
+
+@pytest.mark.parametrize("recipient", ["+84987654321", "84987654321", "0987 654 321"])
+async def test_an_answer_that_names_the_recipient_in_another_form_is_about_them(
+    http: Upstream, counterpart: Counterpart, recipient: str
+) -> None:
+    counterpart.always(says({"results": [{"recipient": recipient, "status": "sent"}]}))
+    assert await HiFPT(http).send(NOTIFICATION, MESSAGE) is Delivery.SENT
+    assert len(counterpart.seen) == 1

@@ -15,7 +15,7 @@ from tests.gateway_table import case
 from tests.integrations import counterpart as they
 from tests.integrations.conftest import VECTORS
 from tests.integrations.counterpart import Counterpart, says
-from tests.integrations.dialects import NOW, ORDER, REFERENCE, attempt, told_by
+from tests.integrations.dialects import NOW, ORDER, REFERENCE, attempt, fail_at_two_orders, told_by
 from tests.integrations.momo_dialect import (
     PARTNER,
     SECRET_KEY,
@@ -290,6 +290,5 @@ async def test_a_server_error_of_momo_counts_against_it(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
     counterpart.always(they.server_error)
-    for _ in range(5):
-        await momo.start(attempt(), ORDER, now=NOW)
+    await fail_at_two_orders(momo)
     assert not momo.ready()

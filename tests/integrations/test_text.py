@@ -17,6 +17,23 @@ def test_a_mobile_number_has_one_form_however_it_is_typed(case: dict[str, str]) 
 
 
 @pytest.mark.parametrize(
+    "typed",
+    [
+        "０９８７６５４３２１",
+        "\ufeff0987654321",
+        "0987\u00a0654\u202f321",
+        "\u202a+84 987 654 321\u202c",
+        "＋８４９８７６５４３２１",
+        "0987\u200b654\u00ad321\u3000",
+        "0987\t654\n321",
+    ],
+    ids=ascii,
+)
+def test_invisible_letters_and_wide_digits_make_no_other_number(typed: str) -> None:
+    assert phones.normalise(typed) == "0987654321"
+
+
+@pytest.mark.parametrize(
     "typed", ["0987654321 ext 5", "+1 202 555 0100", "tel:0987654321", "٠٩٨٧٦٥٤٣٢١", "0" * 200]
 )
 def test_what_is_no_vietnamese_mobile_is_nothing(typed: str) -> None:

@@ -23,6 +23,7 @@ from tests.integrations.dialects import (
     TERMINAL,
     VNPayDialect,
     attempt,
+    fail_at_two_orders,
     vnpay_hash,
 )
 
@@ -211,8 +212,7 @@ async def test_other_currencies_are_a_mistake_of_ours(vnpay: VNPay) -> None:
 
 async def test_an_open_gateway_says_so_in_time(vnpay: VNPay, counterpart: Counterpart) -> None:
     counterpart.always(they.server_error)
-    for _ in range(5):
-        await vnpay.start(attempt(), ORDER, now=NOW)
+    await fail_at_two_orders(vnpay)
     assert not vnpay.ready()
 
 

@@ -60,6 +60,9 @@ class Obedient:
     def ready(self) -> bool:
         return True
 
+    def retry_after_ms(self) -> int | None:
+        return None
+
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         return self._evidence(self.starts, attempt)
 

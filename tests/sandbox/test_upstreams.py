@@ -282,3 +282,52 @@ def test_a_reason_is_noted_by_its_code(ask: Any, truth: Any) -> None:
     unknown = debt.post("/api/debts/reasons", reason | {"reason_code": "WHIM"}, "R2")
     assert (unknown.status_code, code(unknown)) == (422, "UNKNOWN_REASON")
     assert [row["promised_date"] for row in truth()["reasons"]] == ["2025-08-01"]
+
+
+# ── manners: numbers are trimmed and capitalised, and answered about in their own spelling ───────
+
+
+def test_a_number_in_another_spelling_is_answered_about_in_theirs(ask: Any) -> None:
+    contract = "%20sgfdn1015%20"
+    for name, path in (
+        ("customer", "customers"),
+        ("revenue", "bills"),
+        ("revenue", "fees"),
+        ("revenue", "payment-history"),
+        ("debt", "debts"),
+    ):
+        answer = ask(name).get(f"/api/{path}/{contract}").json()
+        assert answer["contract_number"] == "SGFDN1015"
+    assert ask("staff").get("/api/staff/nv001%20").json()["staff_id"] == "NV001"
+    login = {"staff_id": " nv001 ", "password": "mobinetNV001"}
+    assert ask("staff").post("/api/staff/authenticate", login).json()["staff_id"] == "NV001"
+
+
+def test_a_password_is_taken_as_it_is(ask: Any) -> None:
+    for password in ("mobinetNV001 ", " mobinetNV001", "mobinetnv001"):
+        login = {"staff_id": "NV001", "password": password}
+        assert ask("staff").post("/api/staff/authenticate", login).status_code == 401
+
+
+def test_a_bill_in_two_spellings_is_recorded_once(ask: Any) -> None:
+    revenue = ask("revenue")
+    spelled = BILL | {"id": " u23sg0073526 "}
+    both = record("TXN_1", BILL, spelled)
+    refused = revenue.post("/api/payments/record", both, key="K1")
+    assert (refused.status_code, code(refused)) == (422, "ITEM_REPEATED")
+    small = record("TXN_1", spelled, contract_number="sgfdn1015")
+    assert revenue.post("/api/payments/record", small, key="K2").status_code == 201
+    assert status_of_the_bill(revenue) == "paid"
+    other = revenue.post("/api/payments/record", record("TXN_2"), key="K3")
+    assert (other.status_code, code(other)) == (409, "ALREADY_PAID")
+
+
+def test_whoever_is_changed_in_another_spelling_is_changed(sandbox: httpx.Client, ask: Any) -> None:
+    sandbox.post("/_sandbox/staff", json={"staff_id": "nv1001", "daily_limit": 7})
+    limits = ask("staff").get("/api/staff/NV1001").json()["payment_limits"]
+    assert limits["daily_limit"] == 7
+    sandbox.post(
+        "/_sandbox/contracts", json={"contract_number": "sgfdn2001 ", "status": "suspended"}
+    )
+    found = ask("customer").get("/api/customers/SGFDN2001").json()
+    assert found["contract_status"] == "suspended"
