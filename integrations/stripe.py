@@ -7,7 +7,6 @@ never went out from one that was not answered, knows no breaker, and takes a sec
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -19,15 +18,15 @@ import structlog
 
 from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
+from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.reversals import Reversal
 from integrations import stripe_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unanswered, Unreadable, Upstream
 from integrations.stripe_objects import Event, Intent, Listed, Refusal, Refused, Session
-from integrations.webhooks import check_timed_signature, json_object
-from integrations.wire import Wire, parse, rejected
+from integrations.webhooks import check_timed_signature, event, json_object
+from integrations.wire import Wire, parse, parse_as_written, rejected
 
 _log = structlog.stdlib.get_logger("integrations.stripe")
 
@@ -141,7 +140,7 @@ class Stripe:
         def read(answer: Answer) -> W:
             if not answer.ok:
                 raise Unreadable(f"status {answer.status}")
-            return parse(model, answer.body)
+            return parse_as_written(model, answer.body)
 
         return await self._http.call(
             "inquire",
@@ -163,7 +162,7 @@ class Stripe:
 
         def read(answer: Answer) -> bool:
             if answer.ok:
-                told = parse(Session if page else Intent, answer.body)
+                told = parse_as_written(Session if page else Intent, answer.body)
                 return told.reference == attempt.reference and told.is_closed
             if not is_definite(answer.status) or answer.status in _OF_US:
                 raise Unreadable(f"status {answer.status}")
@@ -234,18 +233,17 @@ class Stripe:
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         check_timed_signature(call, "Stripe-Signature", self._secrets)
-        json_object(call.body)  # refuses what repeats a member
-        try:
-            event = parse(Event, call.body)
-            told = _told(event)
-        except Unreadable as error:
-            raise BadCall(str(error)) from None
-        if told is None or told.reference is None:  # not about money of ours
-            return (Notice(event_id=event.id, reference=None, evidence=None),)
-        evidence = told.evidence(WEBHOOK, Grade.E1)
-        if event.type == "checkout.session.async_payment_failed":
-            evidence = replace(evidence, finding=Finding.DECLINED, failure=Refusal().failure)
-        return (Notice(event_id=event.id, reference=told.reference, evidence=evidence),)
+        notification = event(Event, json_object(call.body))
+        about = _object(notification)
+        if about is None or about.reference is None:  # not about money of ours
+            return (Notice(event_id=notification.id, reference=None, evidence=None),)
+        evidence = about.evidence(WEBHOOK, Grade.E1)
+        if notification.type == "checkout.session.async_payment_failed":
+            refused = Refusal().failure
+            evidence = replace(
+                evidence, finding=Finding.DECLINED, failure=refused, money=None, unreadable=None
+            )
+        return (Notice(event_id=notification.id, reference=about.reference, evidence=evidence),)
 
     def answer(self, verdict: Verdict) -> Reply:
         return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
@@ -296,7 +294,7 @@ def _charge(attempt: Attempt, purchase: Purchase) -> dict[str, str]:
 def _read_page(answer: Answer) -> Evidence:
     if not answer.ok:
         return _declined(answer)
-    told = parse(Session, answer.body)
+    told = parse_as_written(Session, answer.body)
     if told.status != "open" or told.url is None:
         raise Unreadable("no page to pay at")
     return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)
@@ -305,7 +303,7 @@ def _read_page(answer: Answer) -> Evidence:
 def _read_charge(answer: Answer) -> Evidence:
     if not answer.ok:
         return _declined(answer)
-    told = parse(Intent, answer.body).evidence(CREATE, Grade.E2)
+    told = parse_as_written(Intent, answer.body).evidence(CREATE, Grade.E2)
     waits = told.finding in {Finding.UNPAID, Finding.UNKNOWN}  # for the customer, or for their bank
     return replace(told, finding=Finding.ACCEPTED) if waits else told
 
@@ -336,9 +334,9 @@ def _about(attempt: Attempt, told: Session | Intent) -> Evidence:
     return told.evidence(INQUIRY, Grade.E2)
 
 
-def _told(event: Event) -> Session | Intent | None:
-    """Return the object that an event is about, where it is one that money comes by."""
-    about = json.dumps(event.data.object).encode()
-    if event.type.startswith("checkout.session."):
-        return parse(Session, about)
-    return parse(Intent, about) if event.type.startswith("payment_intent.") else None
+def _object(notification: Event) -> Session | Intent | None:
+    """Return the object that an event is about, where it is one that money comes by. Raises BadCall."""
+    about = notification.data.object
+    if notification.type.startswith("checkout.session."):
+        return event(Session, about)
+    return event(Intent, about) if notification.type.startswith("payment_intent.") else None

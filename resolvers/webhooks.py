@@ -14,7 +14,7 @@ from db import audit, webhooks
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cards import masked
-from domain.cases import CaseKind
+from domain.cases import CaseKind, about_money
 from domain.evidence import Finding
 from domain.gateways import (
     BadCall,
@@ -166,7 +166,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         )
     )
     for notice in notices:
-        if event.event_id in {None, notice.event_id}:
+        if event.event_id in {None, notice.identity}:
             known = event if event.event_id else await _keep(context, gateway, event.call, notice)
             await _handle(context, gateway, known, notice)
             event_id = known.id
@@ -181,7 +181,7 @@ async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
         await gateway.prepare(call)
     notices = gateway.read_webhook(call)
     for notice in notices:
-        short = max(len(notice.event_id), len(notice.reference or "")) <= LONGEST_NAME
+        short = max(len(notice.identity), len(notice.reference or "")) <= LONGEST_NAME
         if not short or (notice.evidence and not is_kept(notice.evidence)):
             raise BadCall("a name in it is longer than any of theirs")
     return notices
@@ -189,7 +189,7 @@ async def _read(gateway: Gateway, call: Call) -> tuple[Notice, ...]:
 
 async def _read_again(gateway: Gateway, event: WebhookEvent) -> Notice:
     """Return what a kept call told of this one event."""
-    notices = {notice.event_id: notice for notice in await _read(gateway, event.call)}
+    notices = {notice.identity: notice for notice in await _read(gateway, event.call)}
     assert event.event_id is not None, "only verified events wait"
     return notices[event.event_id]
 
@@ -199,7 +199,7 @@ async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) ->
     now = await context.clock()
     said = notice.evidence if notice else None
     money = said.money if said else None
-    names = (event.reference, said.gateway_id if said else None, event.id)
+    named = about_money(said.gateway_id, said.unreadable) if said else None
     async with transaction():
         if await webhooks.bury(event.id, now):
             await open_case(
@@ -208,7 +208,7 @@ async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) ->
                 now,
                 gateway=event.gateway,
                 amount=money.amount if money and money.currency is Currency.VND else None,
-                about=" · ".join(name for name in names if name),
+                about=" · ".join(name for name in (event.reference, named, event.id) if name),
             )
 
 
@@ -291,7 +291,7 @@ async def _keep(
         context.ids.record("EVT"),
         gateway.name,
         call,
-        identity=notice.event_id if notice else None,
+        identity=notice.identity if notice else None,
         reference=notice.reference if notice else None,
         outcome=WebhookOutcome.RECEIVED if notice else WebhookOutcome.BAD_SIGNATURE,
         headers=headers,
