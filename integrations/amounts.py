@@ -62,5 +62,7 @@ def with_sum(
 
 def _shown(written: object, currency: Currency) -> str:
     text = "".join(one if one.isprintable() else "�" for one in text_of(written))
+    if not text or text != text.strip():
+        text = f'"{text}"'  # or nobody would see it
     cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
     return cut if currency is Currency.VND else f"{cut} {currency}"

@@ -6,7 +6,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote_plus
 
 from domain.attempts import Failure
@@ -118,15 +118,10 @@ def flat(body: bytes) -> dict[str, str]:
         raise Unreadable("body: json_invalid") from None
     if not isinstance(value, dict):
         raise Unreadable("body: not an object")
-    return texts(cast("dict[str, Any]", value))
-
-
-def texts(fields: Mapping[str, object]) -> dict[str, str]:
-    """Return each text and number of *fields* as it is written; of null, none."""
     return {
-        name: "" if value is None else str(value)
-        for name, value in fields.items()
-        if value is None or type(value) in {str, int, Number}
+        name: "" if member is None else str(member)
+        for name, member in cast("dict[str, object]", value).items()
+        if member is None or type(member) in {str, int, Number}
     }
 
 

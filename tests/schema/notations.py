@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.schema.voices import Voice
+import pytest
+
+from tests.house import Api
+from tests.schema.test_cases import of
+from tests.schema.test_gateway_calls import introduced, state, word
+from tests.schema.voices import VOICES, Said, Voice, call_with, send
+
+__all__ = ["introduced", "notice", "payment"]
+
+VNPAY, PAYPAL, SEPAY = VOICES[0], VOICES[4], VOICES[6]
+BANKS = [voice for voice in VOICES if voice.path.startswith("bank")]
 
 
 def readable(voice: Voice, amount: int) -> list[Any]:
@@ -28,3 +38,32 @@ def unreadable(voice: Voice, amount: int) -> list[Any]:
         case _:
             dotted = f"{amount:,}".replace(",", ".")
             return [dotted, f"{amount:,}", amount + 0.5, "2.43e5"]
+
+
+@pytest.fixture
+def payment(api: Api, voice: Voice) -> dict[str, Any]:
+    return api.paid(method=voice.method)
+
+
+@pytest.fixture
+def notice(api: Api, payment: dict[str, Any]) -> Said:
+    """What was asked for has come."""
+    return word(api, payment)
+
+
+def write(api: Api, voice: Voice, notice: Said, amount: Any) -> int:
+    """Send *notice* with its sum written as *amount*; return the status of the answer."""
+    return send(api, voice, call_with(voice, notice, amount)).status_code
+
+
+def write_unreadably(api: Api, voice: Voice, notice: Said) -> str:
+    amount = unreadable(voice, notice.amount)[0]
+    assert write(api, voice, notice, amount) in {200, 204}
+    return str(amount)
+
+
+def hold(api: Api, voice: Voice, payment: dict[str, Any], notice: Said) -> dict[str, Any]:
+    """Have the payment held for a sum that nobody can read; return its case."""
+    write_unreadably(api, voice, notice)
+    assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
+    return of(api, payment)
