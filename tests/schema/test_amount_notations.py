@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from resolvers import webhooks
 from schema.verify import verify
 from tests.gateway_table import case
 from tests.house import Api
@@ -26,7 +27,7 @@ from tests.schema.notations import (
 )
 from tests.schema.settling import Desk
 from tests.schema.test_cases import of
-from tests.schema.test_gateway_calls import booked, outcomes, spoken_by, state, word
+from tests.schema.test_gateway_calls import booked, outcomes, retried, spoken_by, state, word
 from tests.schema.voices import VOICES, Said, Voice, call_of, said, send
 
 pytest_plugins = ["tests.house", "tests.schema.settling"]
@@ -94,7 +95,22 @@ def test_a_sum_that_cannot_be_read_is_one_case_however_often_it_is_told(
     assert outcomes(api, notice.reference)[0] == "HANDLED"
 
 
-# ── what is notice later ───────────────────────────────────────────────────────────────────────────
+@spoken_by([SEPAY])
+def test_money_that_names_no_payment_is_given_to_people_with_its_text(
+    api: Api, voice: Voice, notice: Said
+) -> None:
+    stray = said("MB0STRAY000000000001", notice.amount)
+    text = write_unreadably(api, voice, stray)
+    assert outcomes(api, stray.reference) == ["UNMATCHED"]
+    tries = "update webhook_event set tries = $1 where reference = $2"
+    api.rows(tries, webhooks.MOST_TRIES - 1, stray.reference)
+    retried(api)
+    (row,) = api.rows("select kind, about from money_case where payment is null")
+    assert row["kind"] == "UNMATCHED"
+    assert f"FT{stray.number} · {text}" in row["about"]
+
+
+# ── what is told later ───────────────────────────────────────────────────────────────────────────
 
 
 @case("amount notations")
