@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 _PLAIN = 25  # characters; a longer whole number is kept as text
+_PLACE = re.compile(r'"([0-9a-f]{16})\.([0-9]+)"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +58,20 @@ def encode(value: object, *, ascii: bool, number: Callable[[Number], str] = str)
 
     Raises RecursionError.
     """
+    mark = secrets.token_hex(8)  # holds a number's place; no sender can know it
+    numbers: list[Number] = []
 
-    def inner(value: object) -> str:
-        match value:
-            case Number():
-                return number(value)
-            case dict():
-                members = sorted(cast("dict[str, object]", value).items())
-                return "{" + ",".join(f"{inner(name)}:{inner(it)}" for name, it in members) + "}"
-            case list():
-                return "[" + ",".join(map(inner, cast("list[object]", value))) + "]"
-            case _:
-                return json.dumps(value, ensure_ascii=ascii)
+    def placed(other: Number) -> str:
+        numbers.append(other)
+        return f"{mark}.{len(numbers) - 1}"
 
-    return inner(value)
+    def written(found: re.Match[str]) -> str:
+        return number(numbers[int(found[2])]) if found[1] == mark else found[0]
+
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii, default=placed
+    )
+    return _PLACE.sub(written, text) if numbers else text
 
 
 def check_text(value: object) -> None:

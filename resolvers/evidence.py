@@ -177,8 +177,8 @@ async def _write(
             unreadable=evidence.unreadable,
         )
         case_id = case.id
-    told = evidence.finding is Finding.PAID and evidence.money is not None
-    if told and _may_wait(before):
+    came = evidence.money is not None and evidence.money.amount > 0
+    if came and evidence.finding is Finding.PAID and _may_wait(before):
         await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
     await audit.record(context, "apply", before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
