@@ -27,7 +27,7 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
 	@$(PYTEST) $(ARGS)
 
-GATEWAYS := tests/schema/test_gateway_calls.py tests/integrations
+GATEWAYS := tests/schema/test_gateway_calls.py tests/schema/test_amount_notations.py tests/integrations
 gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
 

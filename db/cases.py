@@ -28,7 +28,7 @@ from domain.staff import Scope
 _SELECT = f"""
 select c.*, p.status as p_status, p.amount as p_amount,
        p.posting_status = 'FAILED' as refused, books.*, r.status as r_status,
-       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at) order by a.id)
+       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at, a.amount) order by a.id)
           from case_approval a where a.money_case = c.id)::text as approvals,
        (select coalesce(sum(other.amount), 0)::bigint from money_case other
          where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
@@ -69,8 +69,8 @@ async def open_case(case: Case) -> None:
     await execute(
         """
         insert into money_case (id, kind, status, amount, payment, gateway, opened_at, reversal,
-                                hand_in, about, decision)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+                                hand_in, about, decision, unreadable)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
         """,
         case.id,
         case.kind,
@@ -83,6 +83,7 @@ async def open_case(case: Case) -> None:
         case.hand_in_id,
         case.about,
         case.decision,
+        case.unreadable,
     )
     for approval in case.approvals:
         await approve(case.id, approval)
@@ -92,14 +93,15 @@ async def approve(case_id: str, approval: Approval) -> None:
     """Write down one person's word."""
     await execute(
         """
-        insert into case_approval (money_case, actor, decision, reason, at)
-        values ($1, $2, $3, $4, $5)
+        insert into case_approval (money_case, actor, decision, reason, at, amount)
+        values ($1, $2, $3, $4, $5, $6)
         """,
         case_id,
         approval.actor,
         approval.decision,
         approval.reason,
         approval.at,
+        approval.amount,
     )
 
 
@@ -125,28 +127,82 @@ async def of_record(payment_id: str) -> bool:
     )
 
 
-async def joined(case: Case) -> str | None:
+# Whether a case's sum that cannot be read is told of under the number $2: for sure, and where both have one.
+_UNDER = "about = $2::text || ' · ' || unreadable"
+_PERHAPS_UNDER = f"($2::text is null or about = unreadable or {_UNDER})"
+
+
+async def joined(case: Case, *, number: str | None) -> str | None:
     """
     Let an open case tell of *case* too, where that is the same money; return its id, None without one.
 
-    A claim that comes again, or that is proven at last, is no second case. The payment is locked.
+    A claim that comes again, or that is proven at last, is no second case; `number` is the gateway's
+    own of the money. The payment is locked.
     """
     return await fetchval(
-        """
-        update money_case set amount = coalesce(amount, $3::bigint), about = coalesce($4::text, about)
+        f"""
+        update money_case
+           set amount = coalesce(amount, $4::bigint), unreadable = coalesce($6::text, unreadable),
+               about = case when unreadable is not null and $6::text is null then about
+                            else coalesce($5::text, about) end
          where id = (select id from money_case
-                      where payment = $1 and kind = $2 and status <> 'RESOLVED'
-                        and (kind = 'PAID_TWICE' and amount is null and about = $4::text
-                             or kind in ('LATE_MONEY', 'SUSPICIOUS')
-                                and (amount is null or $3::bigint is null
-                                     or kind = 'SUSPICIOUS' and amount = $3::bigint))
+                      where payment = $1 and status <> 'RESOLVED'
+                        and (unreadable is not null and $6::text is not null and {_UNDER}
+                             or kind = $3 and (unreadable is null or {_PERHAPS_UNDER})
+                                and (kind = 'PAID_TWICE' and amount is null
+                                        and (unreadable is not null or about = $5::text)
+                                     or kind = 'AMOUNT_MISMATCH' and unreadable is not null
+                                     or kind in ('LATE_MONEY', 'SUSPICIOUS')
+                                        and (amount is null or $4::bigint is null
+                                             or kind = 'SUSPICIOUS' and amount = $4::bigint)))
                       order by opened_at limit 1)
         returning id
         """,
         case.payment_id,
+        number,
         case.kind,
         case.amount,
         case.about,
+        case.unreadable,
+    )
+
+
+async def unread(payment_id: str, number: str | None, now: datetime) -> Case | None:
+    """Return an open case about a sum that cannot be read, one under *number* before any other."""
+    row = await fetchrow(
+        f"""{_SELECT}
+         where c.payment = $1 and c.status <> 'RESOLVED' and c.unreadable is not null
+           and c.kind in ('AMOUNT_MISMATCH', 'LATE_MONEY')
+         order by {_PERHAPS_UNDER} desc, about = unreadable, c.opened_at limit 1
+        """,
+        payment_id,
+        number,
+    )
+    return None if row is None else _case(row, now)
+
+
+async def note_sum(
+    payment_id: str, number: str | None, *, amount: int | None, case_id: str | None
+) -> None:
+    """
+    Note that the sum of *payment_id* under *number* is known by now: `amount`, where it is in VND.
+
+    `case_id` is the case that was opened of it, or has joined it. One that waited for the sum stays
+    open, for two people close it.
+    """
+    await execute(
+        f"""
+        update money_case set amount = coalesce(amount, $3::bigint), unreadable = null
+         where id = (select id from money_case
+                      where payment = $1 and status <> 'RESOLVED' and unreadable is not null
+                        and case when $4::text is null then {_PERHAPS_UNDER}
+                                 else id = $4 or {_UNDER} end
+                      order by about = unreadable, opened_at limit 1)
+        """,
+        payment_id,
+        number,
+        amount,
+        case_id,
     )
 
 
@@ -254,12 +310,14 @@ def _case(row: Row, now: datetime) -> Case:
                 decision=CaseDecision(decision),
                 reason=reason,
                 at=datetime.fromisoformat(at),
+                amount=amount,
             )
-            for actor, decision, reason, at in orjson.loads(row["approvals"] or "[]")
+            for actor, decision, reason, at, amount in orjson.loads(row["approvals"] or "[]")
         ),
         standing=_standing(row),
         outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.UNKNOWN_OUTCOME else None,
         seen_at=now,
+        unreadable=row["unreadable"],
     )
 
 

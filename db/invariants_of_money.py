@@ -52,7 +52,8 @@ select 'payment' as table, held.id as row,
          group by p.id, t.currency) held
  cross join lateral (
        select coalesce(sum(c.amount), 0) as amount,
-              bool_or(c.amount is null or c.kind in ('SUSPICIOUS', 'UNKNOWN_OUTCOME')) as whatever
+              bool_or(c.amount is null and c.unreadable is null
+                      or c.kind in ('SUSPICIOUS', 'UNKNOWN_OUTCOME')) as whatever
          from money_case c
         where c.payment = held.id and c.status <> 'RESOLVED' and c.reversal is null
           and c.kind in ('AMOUNT_MISMATCH', 'CURRENCY_MISMATCH', 'LATE_MONEY', 'PAID_TWICE',

@@ -285,7 +285,11 @@ class PostingRow(Table, tablename="posting", db=DB):
 
 
 class CaseRow(Table, tablename="money_case", db=DB):
-    """Money that does not fit, waiting for people. `about` says what no other column can name."""
+    """
+    Money that does not fit, waiting for people. `about` says what no other column can name.
+
+    `unreadable` is a gateway's sum as it was written, while no `amount` is known.
+    """
 
     id = Varchar(length=40, primary_key=True, default=None)
     kind = Varchar(length=20, default=None)
@@ -299,10 +303,15 @@ class CaseRow(Table, tablename="money_case", db=DB):
     about = Text(default=None, null=True)
     decision = Varchar(length=10, default=None, null=True)
     resolved_at = Timestamptz(default=None, null=True)
+    unreadable = Text(default=None, null=True)
 
 
 class CaseApprovalRow(Table, tablename="case_approval", db=DB):
-    """One person's word on a case; the last with the case's present `decision` waits for another's."""
+    """
+    One person's word on a case; the last with the case's present `decision` waits for another's.
+
+    `amount` is what came in their knowledge, where the gateway's own sum cannot be read.
+    """
 
     id = BigSerial(primary_key=True)
     money_case = refers_to(CaseRow)
@@ -310,3 +319,6 @@ class CaseApprovalRow(Table, tablename="case_approval", db=DB):
     decision = Varchar(length=10, default=None)
     reason = Text(default=None)
     at = Timestamptz(default=None)
+    amount = BigInt(default=None, null=True)
+
+    named_amount_is_positive = Check("amount > 0")

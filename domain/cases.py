@@ -51,12 +51,22 @@ class CaseDecision(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """One person's word on a case."""
+    """
+    One person's word on a case.
+
+    `amount` is what came in their knowledge, in the minor unit that the gateway was asked in, where
+    the gateway's own sum cannot be read.
+    """
 
     actor: str
     decision: CaseDecision
     reason: str
     at: datetime
+    amount: int | None = None
+
+    def says(self, decision: CaseDecision, amount: int | None) -> bool:
+        """Return whether it is just this word, whoever gave it."""
+        return (self.decision, self.amount) == (decision, amount)
 
 
 _MONEY = frozenset(CaseDecision)
@@ -121,6 +131,7 @@ class Step(StrEnum):
 class Case:
     """
     `amount` is in VND, None where it is not known. Two people close it, by the same `decision`.
+    `unreadable` is what the gateway wrote in its place, for as long as nobody knows the sum.
 
     `about` says what no other field names: a gateway's number, a settlement line. `approvals` are in
     the order in which they were given; whoever asked for a reversal has approved it by asking.
@@ -144,6 +155,7 @@ class Case:
     standing: Standing | None = None
     outcome: CaseDecision | None = None
     seen_at: datetime | None = None
+    unreadable: str | None = None
 
     @property
     def owner(self) -> Role:
@@ -168,9 +180,24 @@ class Case:
         return self.kind is CaseKind.PAID_TWICE and self.about == RECORD
 
     @property
+    def number(self) -> str | None:
+        """The gateway's number of the money whose sum cannot be read; None where it gave none."""
+        if self.about is None or self.unreadable is None or self.about == self.unreadable:
+            return None
+        return self.about.removesuffix(f" · {self.unreadable}")
+
+    def is_under(self, number: str | None) -> bool:
+        """Return whether the unreadable sum is told of under *number*, where both have one."""
+        return self.unreadable is not None and (
+            number is None or self.number is None or self.number == number
+        )
+
+    @property
     def waiting(self) -> int:
-        """How much money this case is about that has no owner yet, in VND."""
-        if self.standing is None or CaseDecision.REFUND not in self.choices:
+        """How much money this case is about that has no owner yet, in VND; none while its sum cannot be read."""
+        if self.standing is None or self.unreadable is not None:
+            return 0
+        if CaseDecision.REFUND not in self.choices:
             return 0
         if self.of_record:
             return self.standing.receivable if self.standing.refused else 0
@@ -181,7 +208,8 @@ class Case:
     @property
     def foreign(self) -> Money | None:
         """The money of this case in another currency."""
-        about_money = CaseDecision.REFUND in self.choices and self._sum is None
+        known = self.unreadable is None and self._sum is None
+        about_money = known and CaseDecision.REFUND in self.choices
         return self.standing.foreign if self.standing and about_money else None
 
     @property
@@ -194,6 +222,8 @@ class Case:
         """What the books speak for; None where people must judge alone, or it is decided."""
         now = self.standing
         if now is None or self.status is CaseStatus.RESOLVED or self.of_record:
+            return None
+        if self.unreadable is not None:
             return None
         if self.outcome is not None:
             return self.outcome
@@ -209,19 +239,28 @@ class Case:
     @property
     def first(self) -> Approval | None:
         """The word that waits for a second person who says the same; None where none does."""
-        same = [one for one in self.approvals if one.decision is self.decision]
-        return same[-1] if same and self.decision in self.choices else None
+        word = self._last
+        if word is None or self.decision not in self.choices:
+            return None
+        return word if word.amount is None or self.unreadable is not None else None
 
-    def hear(self, actor: str, wanted: CaseDecision) -> Step:
+    @property
+    def _last(self) -> Approval | None:
+        """The latest word with the case's present decision."""
+        same = [word for word in self.approvals if word.decision is self.decision]
+        return same[-1] if same else None
+
+    def hear(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
         """
-        Return what the word of *actor* is to the case.
+        Return what the word of *actor* is to the case, about a sum of *amount* where they name one.
 
         Raises InvalidInput where it can't be decided so, or the first decided otherwise; NotPermitted
         for whoever asked for the reversal; AlreadyResolved.
         """
         if self.status is CaseStatus.RESOLVED:
-            agreed = {one.actor for one in self.approvals if one.decision is self.decision}
-            if wanted is self.decision and actor in agreed:
+            decided = self._last is not None and self._last.says(wanted, amount)
+            agreed = {word.actor for word in self.approvals if word.says(wanted, amount)}
+            if decided and actor in agreed:
                 return Step.REPEAT
             raise AlreadyResolved(
                 payment_id=self.payment_id, case_id=self.id, decision=self.decision
@@ -238,7 +277,7 @@ class Case:
         first = self.first
         if first is None:
             return Step.FIRST
-        if wanted is first.decision:
+        if first.says(wanted, amount):
             return Step.REPEAT if actor == first.actor else Step.SECOND
         stands_until = first.at + WORD_STANDS
         if actor == first.actor or (self.seen_at is not None and self.seen_at >= stands_until):
@@ -273,12 +312,20 @@ def _not_a_choice(case: Case) -> InvalidInput:
     )
 
 
+def about_money(number: str | None, unreadable: str | None) -> str | None:
+    """Return how a case names money: by the gateway's number, and by its sum as it was written."""
+    if number is None or unreadable is None:
+        return number or unreadable
+    return f"{number} · {unreadable}"
+
+
 def _decided_otherwise(first: Approval, until: datetime) -> InvalidInput:
     who, when = first.actor, f"{local(until):%H:%M %d/%m/%Y}"
+    decided = first.decision if first.amount is None else f"{first.decision} {first.amount:,}"
     return InvalidInput(
         field="decision",
-        problem_vi=f"{who} đã chọn {first.decision}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định;"
+        problem_vi=f"{who} đã chọn {decided.replace(',', '.')}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định;"
         f" từ {when} bạn có thể quyết định khác.",
-        problem_en=f"{who} decided {first.decision}. Decide the same, or ask {who} to change it; from"
+        problem_en=f"{who} decided {decided}. Decide the same, or ask {who} to change it; from"
         f" {when} on you may decide otherwise.",
     )

@@ -31,23 +31,24 @@ def decide(
 
     `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
     that ended without success are still free: neither paid nor held by another live payment. `case`
-    is what two people decided; only that can concern cash, and only that is refused.
+    is what two people decided, which alone can concern cash and be refused; with a gateway's evidence
+    it is the payment's open case about a sum that cannot be read: only the exact sum settles that.
     """
     if evidence.decided is not None:
         assert case is not None, "people decide about a case"
-        return rule(payment, case, evidence.decided, now)
+        return rule(payment, case, evidence.decided, now, named=evidence.money)
     assert attempt is not None, "no gateway says anything about cash"
     if evidence.grade is Grade.E0:
         return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
             if payment.hold_reason is not None:
-                return _held(payment, attempt, evidence, now=now)
+                return _held(payment, attempt, evidence, now=now, case=case)
             return _open(payment, attempt, evidence, now=now, closing=closing)
         case PaymentStatus.SUCCESS:
             return _again(payment, attempt, evidence, now=now)
         case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
-            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open)
+            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open, case=case)
         case _:
             assert_never(payment.status)
 
@@ -120,6 +121,10 @@ def _open(
 def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
     received = evidence.money
     attempt = _answered(attempt, _received(attempt, evidence), evidence, now)
+    if evidence.unreadable is not None:
+        return _hold(
+            payment, attempt, HoldReason.AMOUNT_MISMATCH, CaseKind.AMOUNT_MISMATCH, (), now
+        )
     if received is None or received.currency is not attempt.money.currency:
         return _hold(
             payment,
@@ -146,16 +151,30 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     )
 
 
-def _held(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
-    """Only two people move a held payment; money that comes meanwhile is booked, and waits with it."""
+def _held(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
+) -> Decision:
+    """
+    Book money that comes for a held payment; it waits with it for two people.
+
+    The exact sum settles a payment that is held because its sum could not be read.
+    """
     if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence, now=now)
+    known = case is not None and case.is_under(evidence.gateway_id)
+    if evidence.unreadable is not None:
+        kind = None if known else CaseKind.AMOUNT_MISMATCH
+        return Decision(payment=payment, attempt=attempt, changed=not known, case=kind)
     if _received(attempt, evidence) is not AttemptStatus.PAID:
         return _nothing(payment, attempt)
+    unread = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
+    if unread and evidence.money == attempt.money:
+        return _paid(payment, attempt, evidence, now=now)
     return Decision(
         payment=payment.noted(now),
         attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
         postings=ledger.unexplained(payment, evidence.money),
+        case=CaseKind.AMOUNT_MISMATCH if case is not None and not known else None,
     )
 
 
@@ -182,7 +201,13 @@ def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datet
 
 
 def _ended(
-    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, bills_open: bool
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    bills_open: bool,
+    case: Case | None,
 ) -> Decision:
     if attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence, now=now)
@@ -198,6 +223,7 @@ def _ended(
         received is not None
         and received.currency is attempt.money.currency
         and received.amount >= attempt.money.amount
+        and (case is None or received == attempt.money)
     )
     paid = _answered(attempt, _received(attempt, evidence), evidence, now)
     if not (fits and bills_open):

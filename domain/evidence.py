@@ -61,7 +61,8 @@ _OURS = frozenset(
 class Evidence:
     """
     `source` says where it comes from (`vnpay:ipn`), `event_id` which stored event carries it.
-    `decided` is what two people decided of a payment's case.
+    `unreadable` is the sum of a payment as its gateway wrote it, where no `money` can be made of it.
+    `decided` is what two people decided of a payment's case, and `money` the sum that both of them named.
     """
 
     grade: Grade
@@ -74,6 +75,7 @@ class Evidence:
     qr_payload: str | None = None
     event_id: str | None = None
     decided: CaseDecision | None = None
+    unreadable: str | None = None
 
     def __post_init__(self) -> None:
         ours = self.grade is Grade.NONE
@@ -81,6 +83,8 @@ class Evidence:
         decided = self.finding is Finding.DECIDED
         assert decided is (self.decided is not None), "a decision says what was decided"
         assert self.grade is Grade.E4 or not decided, "only two people decide"
+        read = self.unreadable is None
+        assert read or (self.finding is Finding.PAID and self.money is None), "it has no sum"
 
 
 class Closing(StrEnum):

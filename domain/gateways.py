@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -78,7 +79,7 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """
-    One event that a verified call tells of. `event_id` is the sender's identity of it: repeats share it.
+    One event that a verified call tells of. `event_id` is the sender's identity of it.
 
     No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
     that came to us, and is kept, no more. `named` is then the reference
@@ -89,6 +90,14 @@ class Notice:
     reference: str | None
     evidence: Evidence | None
     named: str | None = None
+
+    @property
+    def identity(self) -> str:
+        """What repeats share: a sum that cannot be read is a part of it, so that a later exact one is news."""
+        text = self.evidence.unreadable if self.evidence else None
+        if text is None:
+            return self.event_id
+        return f"{self.event_id}:{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

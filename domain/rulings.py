@@ -9,7 +9,8 @@ What two people decide about a payment's case, and what becomes of the money: co
 
 APPLY needs money that covers the bill; of a suspicion or an outcome that nobody knows, where nothing is
 booked, two people may assert that it came. CREDIT and REFUND need money, CLOSE that there is none left
-without an owner.
+without an owner. Of a sum that cannot be read both people name what came: for CREDIT and REFUND always,
+for APPLY unless it is just what was asked for. It is booked with their decision.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.bills import AmountMismatch
 from domain.cases import ASSERTED, Case, CaseDecision, CaseKind, Standing
 from domain.evidence import Decision, Effect, Refund
-from domain.ledger import Account
+from domain.ledger import Account, Posting
 from domain.money import Currency, Money
 from domain.payments import (
     LATE_SUCCESS_FROM,
@@ -32,6 +33,7 @@ from domain.payments import (
     PostingStatus,
     TransitionRefused,
 )
+from domain.refusals import InvalidInput
 
 # What holds a payment, and so what the decision about ends it.
 HOLDING = frozenset(
@@ -44,9 +46,22 @@ HOLDING = frozenset(
 )
 
 
-def rule(payment: Payment, case: Case, wanted: CaseDecision, now: datetime) -> Decision:
-    """Return what the decision *wanted* makes of *payment*; raise a refusal where it can't be so."""
+def rule(
+    payment: Payment,
+    case: Case,
+    wanted: CaseDecision,
+    now: datetime,
+    *,
+    named: Money | None = None,
+) -> Decision:
+    """
+    Return what the decision *wanted* makes of *payment*; raise a refusal where it can't be so.
+
+    `named` is the sum that people name where the gateway's own cannot be read (see `check_named`).
+    """
     assert case.standing is not None, "it is about a payment"
+    if case.unreadable is not None and wanted is not CaseDecision.CLOSE:
+        return _assert(payment, case, wanted, now, named=named)
     match wanted:
         case CaseDecision.APPLY if case.of_record:
             return _record_again(payment, case.standing, now)
@@ -67,12 +82,7 @@ def rule(payment: Payment, case: Case, wanted: CaseDecision, now: datetime) -> D
 
 
 def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
-    if payment.status is PaymentStatus.SUCCESS:
-        raise _unruly(
-            payment,
-            "đã thành công rồi. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
-            "it has succeeded already. Decide CREDIT or REFUND if money is left, else CLOSE.",
-        )
+    _not_succeeded(payment)
     _in_dong(payment, case)
     seen = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
     asserted = case.kind in ASSERTED and standing.suspense == 0 and not seen
@@ -88,14 +98,21 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
         told = attempt.gateway_id is not None and case.kind is CaseKind.SUSPICIOUS
         under = (attempt.gateway_id,) if told else ()
         attempt = replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
+    return _succeed(replace(payment, attempt=attempt), case, now, postings)
+
+
+def _succeed(
+    payment: Payment, case: Case, now: datetime, postings: tuple[Posting, ...]
+) -> Decision:
+    """Return the payment's success, by *postings*; a late one only while its bills are open."""
     if payment.status not in LATE_SUCCESS_FROM:
         return Decision(
             payment=payment.become(PaymentStatus.SUCCESS, now),
-            attempt=attempt,
+            attempt=payment.attempt,
             effect=Effect.COLLECT,
             postings=postings,
         )
-    if not standing.bills_open:
+    if case.standing is None or not case.standing.bills_open:
         raise _unruly(
             payment,
             "cước đã được thanh toán hoặc đang được thu bằng giao dịch khác. Hãy chọn CREDIT hoặc REFUND.",
@@ -103,10 +120,83 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
         )
     return Decision(
         payment=payment.succeed_late(now),
-        attempt=attempt,
+        attempt=payment.attempt,
         effect=Effect.COLLECT_LATE,
         postings=postings,
     )
+
+
+def _not_succeeded(payment: Payment) -> None:
+    if payment.status is PaymentStatus.SUCCESS:
+        raise _unruly(
+            payment,
+            "đã thành công rồi. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
+            "it has succeeded already. Decide CREDIT or REFUND if money is left, else CLOSE.",
+        )
+
+
+def check_named(case: Case, wanted: CaseDecision, amount: int | None) -> None:
+    """Raise InvalidInput where somebody names a sum and must not, or names none and must."""
+    if amount is not None and (wanted is CaseDecision.CLOSE or case.unreadable is None):
+        raise InvalidInput(
+            field="amount",
+            problem_vi="chỉ nêu số tiền khi chọn APPLY, CREDIT hoặc REFUND cho hồ sơ mà số tiền của cổng"
+            " không đọc được.",
+            problem_en="name a sum only with APPLY, CREDIT or REFUND, of a case whose own sum cannot be read.",
+        )
+    needed = case.unreadable is not None and wanted in {CaseDecision.CREDIT, CaseDecision.REFUND}
+    if needed and amount is None:
+        raise InvalidInput(
+            field="amount",
+            problem_vi=f"cổng ghi số tiền là “{case.unreadable}”, không đọc được. Hãy đối chiếu sao kê"
+            " và nêu số tiền đã đến.",
+            problem_en=f"the gateway wrote the sum as “{case.unreadable}”, which cannot be read. Look at"
+            " the statement and name what came.",
+        )
+
+
+def _assert(
+    payment: Payment, case: Case, wanted: CaseDecision, now: datetime, *, named: Money | None
+) -> Decision:
+    """Book what two people say that came, of a sum that cannot be read, and do with it as they decide."""
+    attempt = payment.attempt
+    assert attempt is not None, "a gateway wrote it"
+    assert named is not None or wanted is CaseDecision.APPLY, "no sum is guessed"
+    came = named or attempt.money
+    payment = replace(payment, attempt=_paid_under(attempt, case.number, now))
+    match wanted:
+        case CaseDecision.APPLY:
+            _not_succeeded(payment)
+            if came.amount < attempt.money.amount:
+                raise NotCovered(
+                    id=payment.id, expected=attempt.money.amount, requested=came.amount
+                )
+            return _succeed(payment, case, now, ledger.collected(payment, came))
+        case CaseDecision.CREDIT:
+            if came.currency is not Currency.VND:
+                raise _abroad(payment)
+            postings = ledger.credited(payment, Account.SUSPENSE, came.amount)
+            return replace(
+                _end(payment, case, now), postings=ledger.unexplained(payment, came) + postings
+            )
+        case CaseDecision.REFUND:
+            return replace(
+                _end(payment, case, now),
+                postings=ledger.unexplained(payment, came),
+                refund=Refund(source=Account.SUSPENSE, money=came),
+            )
+        case CaseDecision.CLOSE:
+            raise AssertionError("nothing came: there is nothing to assert")
+
+
+def _paid_under(attempt: Attempt, number: str | None, now: datetime) -> Attempt:
+    """Return the attempt as paid; what is told of it under *number* later is no news."""
+    under = attempt.paid_under
+    if number is not None and number not in under:
+        under = (*under, number)
+    if attempt.status is AttemptStatus.PAID:
+        return replace(attempt, paid_under=under)
+    return replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
 
 
 def _record_again(payment: Payment, standing: Standing, now: datetime) -> Decision:
@@ -186,11 +276,15 @@ def _not_asked_back(payment: Payment, case: Case) -> None:
 
 def _in_dong(payment: Payment, case: Case) -> None:
     if case.foreign is not None:
-        raise _unruly(
-            payment,
-            "tiền đến bằng ngoại tệ. Hãy chọn REFUND.",
-            "the money came in another currency. Decide REFUND.",
-        )
+        raise _abroad(payment)
+
+
+def _abroad(payment: Payment) -> DecisionRefused:
+    return _unruly(
+        payment,
+        "tiền đến bằng ngoại tệ. Hãy chọn REFUND.",
+        "the money came in another currency. Decide REFUND.",
+    )
 
 
 @dataclass(eq=False, kw_only=True)

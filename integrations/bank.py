@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import orjson
 import structlog
@@ -19,8 +18,9 @@ from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
-from domain.money import LARGEST, Currency, Money
+from domain.money import Currency
 from integrations import vietqr
+from integrations.amounts import whole, with_sum
 from integrations.bank_notices import Transfer, casso, sepay
 from integrations.text import plain
 
@@ -118,20 +118,15 @@ class BankTransfer:
             return Notice(event_id=transfer.id, reference=reference, evidence=None)
         if not ours:
             _log.warning("transfer_to_another_account", event_id=transfer.id, reference=reference)
+        paid = Evidence(
+            grade=Grade.E1,
+            source=source,
+            finding=Finding.PAID,
+            gateway_id=transfer.number or transfer.id,
+        )
+        written = transfer.amount
         return Notice(
             event_id=transfer.id,
             reference=reference if ours else None,
-            evidence=Evidence(
-                grade=Grade.E1,
-                source=source,
-                finding=Finding.PAID,
-                money=_money(transfer.amount),
-                gateway_id=transfer.number or transfer.id,
-            ),
+            evidence=with_sum(paid, whole(written), written=written, currency=Currency.VND),
         )
-
-
-def _money(amount: Any) -> Money | None:
-    """Return what came; None if it is no exact amount, which the domain holds for people."""
-    exact = type(amount) is int and 0 < amount <= LARGEST
-    return Money(amount) if exact else None

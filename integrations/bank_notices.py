@@ -8,12 +8,15 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator
 
 from domain.gateways import BadCall, Call
-from integrations.http import Unreadable
-from integrations.webhooks import header, json_object
-from integrations.wire import Text, Wire, parse
+from integrations.amounts import text_of, whole
+from integrations.json_text import Number, encode
+from integrations.webhooks import event, header, json_object
+from integrations.wire import Text, Wire
 
 WINDOW = 300  # seconds that a signature is good for, either way
 
@@ -36,8 +39,13 @@ class Transfer:
     texts: tuple[str, ...]
 
 
+def _id(written: object) -> object:
+    """Casso's own numbers may be written as 5.0, which JavaScript has as 5."""
+    return whole(written) if isinstance(written, Number) else written
+
+
 class _CassoTransfer(Wire):
-    id: int
+    id: Annotated[int, BeforeValidator(_id)]
     accountNumber: Text
     virtualAccountNumber: str | None = None
     reference: str | None = None
@@ -48,8 +56,8 @@ class _CassoTransfer(Wire):
 class _Casso(Wire):
     """`error` is 0, or there is no transfer in it."""
 
-    error: Literal[0]
-    data: _CassoTransfer | tuple[_CassoTransfer, ...]
+    error: Annotated[Literal[0], BeforeValidator(_id)]
+    data: _CassoTransfer | list[_CassoTransfer]
 
 
 class _Sepay(Wire):
@@ -69,26 +77,25 @@ def casso(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
     match = _CASSO.fullmatch(header(call, "X-Casso-Signature"))
     if match is None:
         raise BadCall("the signature is missing or malformed")
-    fields = json_object(call.body, fraction=_number)
-    # Signed is the JSON, sorted, as JavaScript writes it; other languages escape what is not ASCII.
-    texts = (_canonical(fields, ascii=False), _canonical(fields, ascii=True))
+    fields = json_object(call.body)
+    texts = _canonical(fields)
     presented = match[2].lower().split(",v1=")[1:]
     expected = [_casso_signature(secret, match[1], text) for secret in secrets for text in texts]
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
     if not any(matches):
         raise BadCall("the signature does not verify")
     _check_time(call, int(match[1]) / 1000)
-    told = _read(_Casso, texts[1].encode()).data
+    transfers = event(_Casso, fields).data
     return tuple(
         Transfer(
-            id=f"casso:{one.id}",
-            number=_known(one.reference),
-            accounts=_accounts(one.accountNumber, one.virtualAccountNumber),
-            incoming=one.id != 0 and _is_more_than_nothing(one.amount),
-            amount=one.amount,
-            texts=(one.description or "",),
+            id=f"casso:{transfer.id}",
+            number=_known(transfer.reference),
+            accounts=_accounts(transfer.accountNumber, transfer.virtualAccountNumber),
+            incoming=transfer.id != 0 and _is_more_than_nothing(transfer.amount),
+            amount=transfer.amount,
+            texts=(transfer.description or "",),
         )
-        for one in (told if isinstance(told, tuple) else (told,))
+        for transfer in (transfers if isinstance(transfers, list) else [transfers])
     )
 
 
@@ -108,15 +115,14 @@ def sepay(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
     if not any(matches):
         raise BadCall("the signature does not verify")
     _check_time(call, int(moment))
-    json_object(call.body)  # refuses what repeats a member
-    told = _read(_Sepay, call.body)
+    line = event(_Sepay, json_object(call.body))
     transfer = Transfer(
-        id=f"sepay:{told.id}",
-        number=_known(told.referenceCode),
-        accounts=_accounts(told.accountNumber, told.subAccount),
-        incoming=told.transferType == "in" and _is_more_than_nothing(told.transferAmount),
-        amount=told.transferAmount,
-        texts=(told.content or "", told.code or "", told.description or ""),
+        id=f"sepay:{line.id}",
+        number=_known(line.referenceCode),
+        accounts=_accounts(line.accountNumber, line.subAccount),
+        incoming=line.transferType == "in" and _is_more_than_nothing(line.transferAmount),
+        amount=line.transferAmount,
+        texts=(line.content or "", line.code or "", line.description or ""),
     )
     return (transfer,)
 
@@ -126,17 +132,27 @@ def _casso_signature(secret: str, moment: str, text: str) -> str:
     return hmac.new(secret.encode(), signed, hashlib.sha512).hexdigest()
 
 
-def _canonical(fields: dict[str, Any], *, ascii: bool) -> str:
+def _canonical(fields: dict[str, Any]) -> tuple[str, ...]:
+    """
+    Return the texts that may be signed: the JSON, sorted.
+
+    A number stands as it came or as JavaScript writes it, and what is not ASCII as it is or escaped.
+    """
     try:
-        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii)
+        ways = [
+            encode(fields, ascii=ascii, number=number)
+            for ascii in (False, True)
+            for number in (_in_javascript, str)
+        ]
     except RecursionError:
         raise BadCall("the body is nested too deeply") from None
+    return tuple(dict.fromkeys(ways))
 
 
-def _number(text: str) -> int | float:
-    """Return a number as JavaScript has it: 5.0 is 5."""
-    number = float(text)
-    return int(number) if number.is_integer() else number
+def _in_javascript(number: Number) -> str:
+    """Return a number as JavaScript writes it: 5.0 is 5. Only a signature is checked by it."""
+    value = float(number.text)
+    return str(int(value)) if value.is_integer() else json.dumps(value)
 
 
 def _check_time(call: Call, signed_at: float) -> None:
@@ -144,19 +160,9 @@ def _check_time(call: Call, signed_at: float) -> None:
         raise BadCall("the signature is too old or from the future")
 
 
-W = TypeVar("W", bound=Wire)
-
-
-def _read(model: type[W], body: bytes) -> W:
-    try:
-        return parse(model, body)
-    except Unreadable as error:
-        raise BadCall(str(error)) from None
-
-
-def _is_more_than_nothing(amount: Any) -> bool:
-    """Return whether money came: what is no number may be money all the same, and is for people to see."""
-    return not isinstance(amount, int | float) or amount > 0
+def _is_more_than_nothing(amount: object) -> bool:
+    """Return whether money came: a sum that cannot be read may be some, but for one below nothing."""
+    return whole(amount) != 0 and not text_of(amount).startswith("-")
 
 
 def _known(number: str | None) -> str | None:

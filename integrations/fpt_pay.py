@@ -12,14 +12,23 @@ from pydantic import AwareDatetime, Field
 
 from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
+from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
-from domain.money import LARGEST, Currency, Money
+from domain.money import Currency
 from domain.reversals import Reversal
+from integrations.amounts import known_currency, whole, with_sum
 from integrations.conversation import asked, begun, is_definite, unknown
 from integrations.http import Answer, Unreadable, Unusable, Upstream
-from integrations.webhooks import check_timed_signature, json_object
-from integrations.wire import Rejected, Text, Wire, expect, parse, rejected, unusable
+from integrations.webhooks import check_timed_signature, event, json_object
+from integrations.wire import (
+    Rejected,
+    Text,
+    Wire,
+    expect,
+    parse_as_written,
+    rejected,
+    unusable,
+)
 
 _log = structlog.stdlib.get_logger("integrations.fpt_pay")
 
@@ -74,7 +83,7 @@ class _Refund(Wire):
     refund_reference: Text
     refund_id: Text
     status: Literal["refunded"]
-    amount: int
+    amount: Any
 
 
 class _Event(_Told):
@@ -181,15 +190,11 @@ class FPTPay:
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         check_timed_signature(call, "X-FptPay-Signature", self._secrets)
-        json_object(call.body)  # refuses what repeats a member
-        try:
-            told = parse(_Event, call.body)
-        except Unreadable as error:
-            raise BadCall(str(error)) from None
+        notification = event(_Event, json_object(call.body))
         notice = Notice(
-            event_id=told.event_id,
-            reference=told.reference,
-            evidence=_evidence(WEBHOOK, Grade.E1, told),
+            event_id=notification.event_id,
+            reference=notification.reference,
+            evidence=_evidence(WEBHOOK, Grade.E1, notification),
         )
         return (notice,)
 
@@ -224,7 +229,7 @@ def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
         return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
     if not answer.ok:
         raise unusable(answer)
-    told = parse(_Told, answer.body)
+    told = parse_as_written(_Told, answer.body)
     if told.reference != attempt.reference:
         _log.warning(
             "inquiry_not_believed",
@@ -244,8 +249,8 @@ def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
             raise unusable(answer)
         failure = Failure(code=no.code, message=no.text or "Ví FPT Pay từ chối hoàn tiền.")
         return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
-    told = parse(_Refund, answer.body)
-    if (told.refund_reference, told.amount) != (reversal.id, reversal.amount):
+    told = parse_as_written(_Refund, answer.body)
+    if (told.refund_reference, whole(told.amount)) != (reversal.id, reversal.amount):
         raise Unusable("another refund's answer")
     return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.refund_id)
 
@@ -258,24 +263,15 @@ def _evidence(source: str, grade: Grade, told: _Told) -> Evidence:
     failure = None
     if sentence is not None:
         failure = Failure(code=(told.reason or told.status)[:64], message=sentence)
-    return Evidence(
+    evidence = Evidence(
         grade=grade,
         source=source,
         finding=found,
-        money=_money(told.amount, told.currency),
         gateway_id=told.payment_id,
         failure=failure,
     )
-
-
-def _money(amount: Any, currency: Any) -> Money | None:
-    """
-    Return what was paid; None if it is no exact amount of a currency that we know. A payment of
-    that is PAID with no money, which the domain holds for people.
-    """
-    exact = type(amount) is int and 0 <= amount <= LARGEST
-    known = currency in set(Currency) if isinstance(currency, str) else False
-    return Money(amount, Currency(currency)) if exact and known else None
+    amount, currency = whole(told.amount), known_currency(told.currency)
+    return with_sum(evidence, amount, written=told.amount, currency=currency)
 
 
 def _declined(failure: Failure) -> Evidence:

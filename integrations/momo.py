@@ -19,10 +19,12 @@ from domain.money import Currency
 from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
 from integrations import momo_refunds as refunds
+from integrations.amounts import whole, with_sum
 from integrations.conversation import asked, begun, unheard, unknown
 from integrations.http import Answer, Unreadable, Unusable, Upstream
-from integrations.webhooks import json_object
-from integrations.wire import Text, Wire, parse
+from integrations.json_text import Number
+from integrations.webhooks import event, json_object
+from integrations.wire import Text, Wire, parse, parse_as_written
 
 _log = structlog.stdlib.get_logger("integrations.momo")
 
@@ -174,8 +176,7 @@ class MoMo:
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
-        # A fraction stays as it is written, for so it is signed; it is no amount.
-        fields = json_object(call.body, fraction=str)
+        fields = json_object(call.body)
         signed = self._signed_by_them(fields)
         if not protocol.reads_in_one_way(signed, protocol.IPN):
             raise BadCall("what is signed can be read in two ways")
@@ -185,14 +186,11 @@ class MoMo:
             raise BadCall("the signature is missing")
         if not protocol.is_signed(self._secrets, text, signature):
             raise BadCall("the signature does not verify")
-        try:
-            told = _Event.model_validate(fields)
-        except ValueError:
-            raise BadCall("a field is missing or malformed") from None
+        told = event(_Event, fields)
         if told.partnerCode != self._partner_code:
             raise BadCall("it is for another partner")
         notice = Notice(
-            event_id=f"{told.orderId}:{told.transId}:{told.resultCode}:{told.amount}"[:200],
+            event_id=f"{told.orderId}:{told.transId}:{told.resultCode}:{told.amount}"[:180],
             reference=told.orderId,
             evidence=_evidence(IPN, Grade.E1, told.resultCode, told.amount, told.transId),
         )
@@ -240,7 +238,7 @@ class MoMo:
     def _signed_by_them(self, fields: Mapping[str, Any]) -> dict[str, str]:
         signed = dict(fields) | {"accessKey": self._access_key}
         for name in protocol.IPN:
-            if not isinstance(signed.get(name), str | int) or isinstance(signed[name], bool):
+            if type(signed.get(name)) not in {str, int, Number}:
                 raise BadCall(f"{name} is missing or malformed")
         return {name: str(signed[name]) for name in protocol.IPN}
 
@@ -270,7 +268,7 @@ class MoMo:
         )
 
     def _read_query(self, attempt: Attempt, answer: Answer) -> Evidence:
-        told = parse(_Queried, answer.body)
+        told = parse_as_written(_Queried, answer.body)
         if not self._is_about(attempt, told):
             _log.warning(
                 "inquiry_not_believed",
@@ -287,20 +285,16 @@ class MoMo:
 
 
 def _evidence(source: str, grade: Grade, code: int, amount: Any, number: Any) -> Evidence:
-    """
-    An amount that is no whole number is no Money: a payment of it is PAID with none, which the
-    domain holds for people.
-    """
     found = protocol.finding(code)
     known = str(number) if type(number) in {int, str} else ""
-    return Evidence(
+    evidence = Evidence(
         grade=grade,
         source=source,
         finding=found,
-        money=protocol.money(amount),
         gateway_id=known if known.strip("0") else None,
         failure=(protocol.failure(code) if found in {Finding.DECLINED, Finding.EXPIRED} else None),
     )
+    return with_sum(evidence, whole(amount), written=amount, currency=Currency.VND)
 
 
 def _declined(failure: Failure) -> Evidence:

@@ -7,11 +7,9 @@ import hmac
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from domain.attempts import Failure
 from domain.evidence import Finding
-from domain.money import LARGEST, Money
 
 # The fields that are signed, in their order. An access key stands in each text and in no body.
 CREATE = (
@@ -117,12 +115,6 @@ def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
     presented = signature.lower().encode()
     matches = [hmac.compare_digest(sign(secret, text).encode(), presented) for secret in secrets]
     return any(matches)
-
-
-def money(amount: Any) -> Money | None:
-    """Return what was paid, in đồng as they are; None if it is no exact amount."""
-    exact = type(amount) is int and 0 <= amount <= LARGEST
-    return Money(amount) if exact else None
 
 
 def is_refused(code: int) -> bool:

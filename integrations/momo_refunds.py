@@ -9,8 +9,9 @@ from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
 from domain.reversals import Reversal
 from integrations import momo_protocol as protocol
+from integrations.amounts import whole
 from integrations.http import Answer, Unusable
-from integrations.wire import Wire, parse
+from integrations.wire import Wire, parse_as_written
 
 REFUND, REFUND_QUERY = "momo:refund", "momo:refund-query"
 
@@ -30,7 +31,7 @@ class _Line(Wire):
     """One refund of an order, under the id that we gave it."""
 
     orderId: str
-    amount: int
+    amount: Any
     transId: int
     resultCode: int
 
@@ -39,7 +40,7 @@ class _Queried(Wire):
     partnerCode: str
     orderId: str
     resultCode: int
-    refundTrans: tuple[_Line, ...]
+    refundTrans: list[_Line]
 
 
 def request(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
@@ -56,10 +57,10 @@ def request(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
 
 def answered(reversal: Reversal, partner: str, answer: Answer) -> Evidence:
     """Return what the answer to a refund says. Raises Unusable for what is not to be believed."""
-    told = parse(_Refunded, answer.body)
+    told = parse_as_written(_Refunded, answer.body)
     if protocol.is_refund_refused(told.resultCode) and told.orderId in {None, reversal.id}:
         return _evidence(REFUND, Finding.DECLINED, told.resultCode, None)
-    whose = (told.partnerCode, told.orderId, told.amount)
+    whose = (told.partnerCode, told.orderId, whole(told.amount))
     if told.resultCode != 0 or whose != (partner, reversal.id, reversal.amount):
         raise Unusable(f"status {answer.status}, code {told.resultCode}")
     return _evidence(REFUND, Finding.PAID, 0, told.transId)
@@ -69,7 +70,7 @@ def told(
     attempt: Attempt, reversal: Reversal, partner: str, answer: Answer, *, now: datetime
 ) -> Evidence:
     """Return what a query of the order says of one of its refunds. Raises Unusable."""
-    said = parse(_Queried, answer.body)
+    said = parse_as_written(_Queried, answer.body)
     if (said.partnerCode, said.orderId, said.resultCode) != (partner, attempt.reference, 0):
         raise Unusable(f"status {answer.status}, code {said.resultCode}")
     ours = [line for line in said.refundTrans if line.orderId == reversal.id]
@@ -78,7 +79,7 @@ def told(
         found = Finding.UNPAID if arrived else Finding.UNKNOWN
         return _evidence(REFUND_QUERY, found, 0, None)
     (line,) = ours[:1]
-    if len(ours) > 1 or line.amount != reversal.amount:
+    if len(ours) > 1 or whole(line.amount) != reversal.amount:
         raise Unusable("refundTrans: it is another refund")
     found = protocol.refund_finding(line.resultCode)
     return _evidence(REFUND_QUERY, found, line.resultCode, line.transId)

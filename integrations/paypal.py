@@ -17,7 +17,7 @@ import structlog
 
 from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
+from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.reversals import Reversal
 from integrations import paypal_events as events
@@ -26,8 +26,8 @@ from integrations.conversation import asked, begun, is_definite, unheard, unknow
 from integrations.http import Answer, Unreadable, Upstream
 from integrations.paypal_certificates import Certificates
 from integrations.paypal_objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
-from integrations.webhooks import json_object
-from integrations.wire import Wire, parse, unusable
+from integrations.webhooks import event, json_object
+from integrations.wire import Wire, parse, parse_as_written, unusable
 
 _log = structlog.stdlib.get_logger("integrations.paypal")
 
@@ -146,7 +146,7 @@ class PayPal:
                 return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
             if not answer.ok:
                 raise self._unreadable(answer)
-            told = parse(model, answer.body)
+            told = parse_as_written(model, answer.body)
             if told.reference != attempt.reference:
                 _log.warning(
                     "inquiry_not_believed",
@@ -175,7 +175,7 @@ class PayPal:
 
         def read(answer: Answer) -> Evidence:
             if answer.ok:
-                order = parse(Order, answer.body)
+                order = parse_as_written(Order, answer.body)
                 return order.evidence(CAPTURE, Grade.E2)
             issue = parse(Problem, answer.body).issue
             if answer.status != 422 or issue not in _NO_MONEY:
@@ -261,7 +261,7 @@ class PayPal:
         def read(answer: Answer) -> T:
             if not answer.ok:
                 raise self._unreadable(answer)
-            return say(parse(model, answer.body))
+            return say(parse_as_written(model, answer.body))
 
         return await self._http.call(
             "inquire_refund",
@@ -278,11 +278,7 @@ class PayPal:
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         self._certificates.check(call, self._webhook_id)
-        json_object(call.body)  # refuses what repeats a member
-        try:
-            return (events.notice(parse(Event, call.body)),)
-        except Unreadable as error:
-            raise BadCall(str(error)) from None
+        return (events.notice(event(Event, json_object(call.body))),)
 
     def answer(self, verdict: Verdict) -> Reply:
         return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
@@ -304,7 +300,7 @@ class PayPal:
             return Evidence(
                 grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=failure
             )
-        told = parse(Order, answer.body)
+        told = parse_as_written(Order, answer.body)
         if told.status not in {"CREATED", "PAYER_ACTION_REQUIRED"} or told.url is None:
             raise Unreadable("no page to approve it at")
         return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)

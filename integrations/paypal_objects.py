@@ -9,7 +9,8 @@ from pydantic import Field
 
 from domain.attempts import Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.money import Currency, Money
+from domain.money import LARGEST, Currency, Money
+from integrations.amounts import text_of, whole, with_sum
 from integrations.wire import EMPTY_IS_ABSENT, Text, Wire
 
 DECLINED = Failure(
@@ -17,7 +18,7 @@ DECLINED = Failure(
     message="PayPal từ chối khoản tiền này. Chưa có khoản tiền nào bị trừ; hãy dùng phương thức khác.",
 )
 _LAPSED = Failure(code="VOIDED", message="Đơn PayPal đã hết hạn.")
-_VALUE = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
+_CENTS = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
 
 
 class Amount(Wire):
@@ -65,14 +66,18 @@ class Capture(Wire):
             "DECLINED": Finding.DECLINED,
             "FAILED": Finding.DECLINED,
         }.get(self.status or "", Finding.UNKNOWN)  # PENDING above all: it may come, and may not
-        return Evidence(
+        paid = finding is Finding.PAID
+        evidence = Evidence(
             grade=grade,
             source=source,
             finding=finding,
-            money=money(self.amount) if finding is Finding.PAID else None,
-            gateway_id=self.id if finding is Finding.PAID else None,
+            gateway_id=self.id if paid else None,
             failure=DECLINED if finding is Finding.DECLINED else None,
         )
+        if not paid or self.amount is None or self.amount.currency_code != Currency.USD:
+            return evidence
+        written = self.amount.value
+        return with_sum(evidence, cents(written), written=written, currency=Currency.USD)
 
 
 class Refund(Wire):
@@ -180,8 +185,17 @@ def to_wire(amount: Money) -> dict[str, str]:
 
 
 def money(amount: Amount | None) -> Money | None:
-    """Return what was paid; None if it is no exact amount of a currency that we know."""
-    if amount is None or amount.currency_code != "USD" or not isinstance(amount.value, str):
+    """Return an amount in dollars; None where it cannot be read, or is in another currency."""
+    if amount is None or amount.currency_code != Currency.USD:
         return None
-    found = _VALUE.fullmatch(amount.value)
-    return Money(int(found[1]) * 100 + int(found[2]), Currency.USD) if found else None
+    read = cents(amount.value)
+    return None if read is None else Money(read, Currency.USD)
+
+
+def cents(written: object) -> int | None:
+    """Return a sum of dollars in cents: whole dollars, or with two digits of cents; None for any other."""
+    dollars = whole(written)
+    if dollars is None:
+        found = _CENTS.fullmatch(text_of(written))
+        return int(found[1]) * 100 + int(found[2]) if found else None
+    return dollars * 100 if dollars * 100 <= LARGEST else None

@@ -11,7 +11,7 @@ from domain.reversals import Reversal
 from integrations.conversation import is_definite
 from integrations.http import Answer, Unusable
 from integrations.paypal_objects import Order, Problem, Refund, money, to_wire
-from integrations.wire import parse, unusable
+from integrations.wire import parse, parse_as_written, unusable
 
 REFUND = "paypal:refund"
 # Under an id that they know, a repeat is the same refund, and tells how it stands. Of refunds they are said to
@@ -36,7 +36,7 @@ def body(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
 def read(reversal: Reversal, answer: Answer, *, again: bool) -> Evidence:
     """Return what the answer to a refund says; *again* where it was asked for before. Raises Unreadable."""
     if answer.ok:
-        return evidence(reversal, parse(Refund, answer.body))
+        return evidence(reversal, parse_as_written(Refund, answer.body))
     if not is_definite(answer.status) or answer.status in _SAYS_NOTHING:
         raise unusable(answer)
     issue = parse(Problem, answer.body).issue

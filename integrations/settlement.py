@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from domain.money import LARGEST, Currency, Money
+from domain.money import Currency, Money
 from domain.settlement import Line, LineKind
+from integrations.amounts import whole
 
 COLUMNS = ("reference", "gateway_id", "kind", "amount", "currency", "status", "at")
-_AMOUNT = re.compile(r"[1-9][0-9]{0,15}")
 
 
 class BadFile(Exception):
@@ -107,9 +106,12 @@ def _kind(text: str) -> LineKind:
 
 
 def _amount(text: str) -> int:
-    if not _AMOUNT.fullmatch(text) or int(text) > LARGEST:
-        raise ValueError("must be digits alone: a positive whole number of the minor unit")
-    return int(text)
+    amount = whole(text)
+    if not amount:
+        raise ValueError(
+            "must be digits, or digits with .0 or .00: a positive whole number of the minor unit"
+        )
+    return amount
 
 
 def _currency(text: str) -> Currency:

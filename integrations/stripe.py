@@ -18,7 +18,7 @@ import structlog
 
 from domain.attempts import Attempt
 from domain.evidence import Evidence, Finding, Grade
-from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
+from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.reversals import Reversal
 from integrations import stripe_events as events
@@ -26,8 +26,8 @@ from integrations import stripe_refunds as refunds
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unanswered, Unreadable, Unusable, Upstream
 from integrations.stripe_objects import Event, Intent, Listed, Refused, Session
-from integrations.webhooks import check_timed_signature, json_object
-from integrations.wire import Wire, parse, unusable
+from integrations.webhooks import check_timed_signature, event, json_object
+from integrations.wire import Wire, parse, parse_as_written, unusable
 
 _log = structlog.stdlib.get_logger("integrations.stripe")
 
@@ -143,7 +143,7 @@ class Stripe:
         def read(answer: Answer) -> W:
             if not answer.ok:
                 raise unusable(answer)
-            return parse(model, answer.body)
+            return parse_as_written(model, answer.body)
 
         return await self._http.call(
             "inquire",
@@ -166,7 +166,7 @@ class Stripe:
 
         def read(answer: Answer) -> bool:
             if answer.ok:
-                told = parse(Session if page else Intent, answer.body)
+                told = parse_as_written(Session if page else Intent, answer.body)
                 return told.reference == attempt.reference and told.is_closed
             if not is_definite(answer.status) or answer.status in _OF_US:
                 raise unusable(answer)
@@ -240,11 +240,7 @@ class Stripe:
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         check_timed_signature(call, "Stripe-Signature", self._secrets)
-        json_object(call.body)  # refuses what repeats a member
-        try:
-            return (events.notice(parse(Event, call.body)),)
-        except Unreadable as error:
-            raise BadCall(str(error)) from None
+        return (events.notice(event(Event, json_object(call.body))),)
 
     def answer(self, verdict: Verdict) -> Reply:
         return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
@@ -295,7 +291,7 @@ def _charge(attempt: Attempt, purchase: Purchase) -> dict[str, str]:
 def _read_page(answer: Answer) -> Evidence:
     if not answer.ok:
         return _declined(answer)
-    told = parse(Session, answer.body)
+    told = parse_as_written(Session, answer.body)
     if told.status != "open" or told.url is None:
         raise Unreadable("no page to pay at")
     return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)
@@ -304,7 +300,7 @@ def _read_page(answer: Answer) -> Evidence:
 def _read_charge(answer: Answer) -> Evidence:
     if not answer.ok:
         return _declined(answer)
-    told = parse(Intent, answer.body).evidence(CREATE, Grade.E2)
+    told = parse_as_written(Intent, answer.body).evidence(CREATE, Grade.E2)
     waits = told.finding in {Finding.UNPAID, Finding.UNKNOWN}  # for the customer, or for their bank
     return replace(told, finding=Finding.ACCEPTED) if waits else told
 

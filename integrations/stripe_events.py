@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any, cast
 
 from domain.evidence import Finding, Grade
 from domain.gateways import Notice
 from integrations.stripe_objects import Event, Intent, Refusal, Session
-from integrations.wire import parse
+from integrations.webhooks import event
 
 WEBHOOK = "stripe:webhook"
 
 
-def notice(event: Event) -> Notice:
-    """Return an event as a notice. Raises Unreadable."""
-    about = _about(event)
+def notice(notification: Event) -> Notice:
+    """Return an event as a notice. Raises BadCall."""
+    about = _about(notification)
     if about is None:
-        named = _reference_in(event.data.object)
-        return Notice(event_id=event.id, reference=None, evidence=None, named=named)
+        named = _reference_in(notification.data.object)
+        return Notice(event_id=notification.id, reference=None, evidence=None, named=named)
     if about.reference is None:
-        return Notice(event_id=event.id, reference=None, evidence=None, named="")
+        return Notice(event_id=notification.id, reference=None, evidence=None, named="")
     evidence = about.evidence(WEBHOOK, Grade.E1)
-    if event.type == "checkout.session.async_payment_failed":
-        evidence = replace(evidence, finding=Finding.DECLINED, failure=Refusal().failure)
-    return Notice(event_id=event.id, reference=about.reference, evidence=evidence)
+    if notification.type == "checkout.session.async_payment_failed":
+        evidence = replace(
+            evidence,
+            finding=Finding.DECLINED,
+            failure=Refusal().failure,
+            money=None,
+            unreadable=None,
+        )
+    return Notice(event_id=notification.id, reference=about.reference, evidence=evidence)
 
 
-def _about(event: Event) -> Session | Intent | None:
-    """Return the object that an event is about, where it is one that money comes by."""
-    about = json.dumps(event.data.object).encode()
-    if event.type.startswith("checkout.session."):
-        return parse(Session, about)
-    return parse(Intent, about) if event.type.startswith("payment_intent.") else None
+def _about(notification: Event) -> Session | Intent | None:
+    """Return the object that an event is about, where it is one that money comes by. Raises BadCall."""
+    about = notification.data.object
+    if notification.type.startswith("checkout.session."):
+        return event(Session, about)
+    return event(Intent, about) if notification.type.startswith("payment_intent.") else None
 
 
 def _reference_in(about: dict[str, Any]) -> str | None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from domain.attempts import Failure
 from domain.evidence import Evidence, Finding, Grade
-from domain.money import LARGEST, Currency, Money
+from integrations.amounts import known_currency, whole, with_sum
 from integrations.wire import EMPTY_IS_ABSENT, Text, Wire
 
 # Their decline codes that one can do something about; the customer's bank gives no reason for the others.
@@ -83,15 +83,15 @@ class Intent(Wire):
 
     def evidence(self, source: str, grade: Grade) -> Evidence:
         finding, failure = self._finding()
-        return Evidence(
+        evidence = Evidence(
             grade=grade,
             source=source,
             finding=finding,
-            money=money(self.amount_received, self.currency) if finding is Finding.PAID else None,
             gateway_id=self.id,
             payment_url=self.url if finding is Finding.UNPAID else None,
             failure=failure,
         )
+        return _with_sum(evidence, self.amount_received, self.currency)
 
     def _finding(self) -> tuple[Finding, Failure | None]:
         match self.status:
@@ -132,15 +132,15 @@ class Session(Wire):
     def evidence(self, source: str, grade: Grade) -> Evidence:
         finding, failure = self._finding()
         paid = finding is Finding.PAID
-        return Evidence(
+        evidence = Evidence(
             grade=grade,
             source=source,
             finding=finding,
-            money=money(self.amount_total, self.currency) if paid else None,
             gateway_id=self._number if paid else self.id,
             payment_url=self.url if finding is Finding.UNPAID else None,
             failure=failure,
         )
+        return _with_sum(evidence, self.amount_total, self.currency)
 
     @property
     def _number(self) -> str | None:
@@ -181,8 +181,9 @@ class Event(Wire):
     data: _About
 
 
-def money(amount: Any, currency: Any) -> Money | None:
-    """Return what was paid; None if it is no exact amount of a currency that we know."""
-    exact = type(amount) is int and 0 <= amount <= LARGEST
-    name = currency.upper() if isinstance(currency, str) else ""
-    return Money(amount, Currency(name)) if exact and name in set(Currency) else None
+def _with_sum(evidence: Evidence, amount: Any, currency: Any) -> Evidence:
+    """Return *evidence* with its sum where it says that one was paid. Their currencies are in small letters."""
+    if evidence.finding is not Finding.PAID:
+        return evidence
+    known = known_currency(currency.upper() if isinstance(currency, str) else None)
+    return with_sum(evidence, whole(amount), written=amount, currency=known)

@@ -10,10 +10,11 @@ from pydantic import Field
 from domain.attempts import Attempt, Failure
 from domain.evidence import Evidence, Finding, Grade
 from domain.reversals import Reversal
+from integrations.amounts import whole
 from integrations.conversation import is_definite
 from integrations.http import Answer, Unusable
 from integrations.stripe_objects import Refused
-from integrations.wire import Text, Wire, parse, unusable
+from integrations.wire import Text, Wire, parse, parse_as_written, unusable
 
 REFUND = "stripe:refund"
 REFUNDS = "/v1/refunds"
@@ -46,7 +47,7 @@ def form(attempt: Attempt, reversal: Reversal) -> dict[str, str]:
 
 def read(reversal: Reversal, answer: Answer) -> Evidence:
     if answer.ok:
-        return _evidence(reversal, parse(_Refund, answer.body))
+        return _evidence(reversal, parse_as_written(_Refund, answer.body))
     if not is_definite(answer.status) or answer.status in _SAYS_NOTHING:
         raise unusable(answer)
     refusal = parse(Refused, answer.body).error
@@ -59,7 +60,7 @@ def read_list(reversal: Reversal, answer: Answer) -> Evidence | None:
     """Return what is listed of this refund; None where it is not."""
     if not answer.ok:
         raise unusable(answer)
-    listed = parse(_Listed, answer.body)
+    listed = parse_as_written(_Listed, answer.body)
     for one in listed.data:
         if (one.metadata or {}).get("reference") == reversal.id:
             return _evidence(reversal, one)
@@ -69,7 +70,7 @@ def read_list(reversal: Reversal, answer: Answer) -> Evidence | None:
 
 
 def _evidence(reversal: Reversal, told: _Refund) -> Evidence:
-    if told.amount != reversal.amount:
+    if whole(told.amount) != reversal.amount:
         raise Unusable("another refund's answer")
     match told.status:
         case "succeeded":

@@ -17,6 +17,7 @@ from domain.reversals import Reversal
 from integrations import vnpay_protocol as protocol
 from integrations import vnpay_refunds as refunds
 from integrations import vnpay_requests as requests
+from integrations.amounts import with_sum
 from integrations.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http import Answer, Unreadable, Unusable, Upstream
 from integrations.webhooks import form, header, json_object, text_body
@@ -191,13 +192,12 @@ class VNPay:
             _log.warning("vnpay_codes_contradict", response=response, status=status)
         notice = Notice(
             event_id=":".join(
-                fields[name]
-                for name in (
-                    "vnp_TxnRef",
-                    "vnp_TransactionNo",
-                    "vnp_ResponseCode",
-                    "vnp_TransactionStatus",
-                    "vnp_Amount",
+                (
+                    fields["vnp_TxnRef"],
+                    fields["vnp_TransactionNo"],
+                    response,
+                    status,
+                    fields["vnp_Amount"][:64],
                 )
             ),
             reference=fields["vnp_TxnRef"],
@@ -301,20 +301,17 @@ def _declined(failure: Failure) -> Evidence:
 def _evidence(
     source: str, grade: Grade, found: Finding, fields: Mapping[str, str], *, code: str
 ) -> Evidence:
-    """
-    An amount that is no whole number of đồng is no Money: a payment of it is PAID with none, which
-    the domain holds for people. To drop it would lose sight of money that was taken.
-    """
     number = fields.get("vnp_TransactionNo", "")
     good = found in {Finding.PAID, Finding.UNPAID}
-    return Evidence(
+    evidence = Evidence(
         grade=grade,
         source=source,
         finding=found,
-        money=protocol.from_wire(fields.get("vnp_Amount", "")),
         gateway_id=number if number.strip("0") else None,
         failure=None if good else protocol.failure(code),
     )
+    written = fields.get("vnp_Amount", "")
+    return with_sum(evidence, protocol.from_wire(written), written=written, currency=Currency.VND)
 
 
 def _disbelieve(attempt: Attempt, why: str) -> None:

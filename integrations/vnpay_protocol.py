@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from urllib.parse import quote_plus
-
-import orjson
 
 from domain.attempts import Failure
 from domain.calendar import local
 from domain.evidence import Finding
 from domain.money import Money
+from integrations.amounts import whole
 from integrations.http import Unreadable
+from integrations.json_text import Number, decode
 
 VERSION = "2.1.0"
 NOBODY = "127.0.0.1"  # who asks for a customer that is not there
@@ -68,7 +67,6 @@ REFUND = (
 REFUND_ANSWER = QUERY_ANSWER[:-2]
 
 _UNSIGNED = frozenset({"vnp_SecureHash", "vnp_SecureHashType"})
-_AMOUNT = re.compile(r"[0-9]{1,12}", re.ASCII)
 LARGEST_AMOUNT = 10**12 // 100 - 1  # VND: twelve digits, × 100
 
 _SENTENCES = {
@@ -113,17 +111,17 @@ def piped(fields: Mapping[str, str], order: Sequence[str]) -> str:
 
 
 def flat(body: bytes) -> dict[str, str]:
-    """The members of an answer as the text that is signed."""
+    """Return the members of an answer as the text that is signed. Raises Unreadable."""
     try:
-        told: object = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        value = decode(body)
+    except ValueError:
         raise Unreadable("body: json_invalid") from None
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         raise Unreadable("body: not an object")
     return {
-        name: "" if value is None else str(value)
-        for name, value in cast("dict[str, Any]", told).items()
-        if not isinstance(value, bool | float | dict | list)
+        name: "" if member is None else str(member)
+        for name, member in cast("dict[str, object]", value).items()
+        if member is None or type(member) in {str, int, Number}
     }
 
 
@@ -147,12 +145,12 @@ def to_wire(money: Money) -> str:
     return str(money.amount * 100)
 
 
-def from_wire(amount: str) -> Money | None:
-    """Return the amount; None for what is no whole number of đồng. Only here and above is × 100."""
-    if not _AMOUNT.fullmatch(amount):
+def from_wire(amount: str) -> int | None:
+    """Return the amount in đồng; None for what is no whole number of them. Only here and above is × 100."""
+    hundredths = whole(amount)
+    if hundredths is None or hundredths % 100 or hundredths // 100 > LARGEST_AMOUNT:
         return None
-    dong, rest = divmod(int(amount), 100)
-    return None if rest else Money(dong)
+    return hundredths // 100
 
 
 def finding(response: str, status: str) -> Finding:

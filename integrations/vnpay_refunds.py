@@ -44,7 +44,7 @@ def answered(reversal: Reversal, fields: Mapping[str, str]) -> Evidence | None:
     code = fields.get("vnp_ResponseCode", "")
     if code in _REFUSED:
         return _evidence(REFUND, Finding.DECLINED, fields, code)
-    if code != "00" or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.money:
+    if code != "00" or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.amount:
         return None
     status = fields.get("vnp_TransactionStatus", "")
     return _evidence(REFUND, protocol.refund_state(status), fields, status)
@@ -64,7 +64,7 @@ def told(
         return None
     number = fields.get("vnp_TransactionNo", "")
     refund = fields.get("vnp_TransactionType") in {_WHOLE, _PART} and number not in known
-    if not refund or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.money:
+    if not refund or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.amount:
         return None
     status = fields.get("vnp_TransactionStatus", "")
     return _evidence(REFUND_QUERYDR, protocol.refund_state(status), fields, status)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from domain.gateways import BadCall, Call
+from integrations.http import Unreadable
+from integrations.json_text import check_text, decode
+from integrations.wire import Wire, shaped
+
+W = TypeVar("W", bound=Wire)
 
 _MOST_FIELDS = 100
 _WINDOW = 300  # seconds that a timed signature is good for, either way
@@ -33,31 +37,29 @@ def form(text: str) -> dict[str, str]:
             errors="strict",
             max_num_fields=_MOST_FIELDS,
         )
-        _check_text(pairs)
+        check_text(pairs)
     except ValueError:
         raise BadCall("the parameters cannot be read") from None
     return dict(_once(pairs))
 
 
-def json_object(body: bytes, *, fraction: Callable[[str], Any] = float) -> dict[str, Any]:
-    """
-    Return a JSON object in UTF-8; raise BadCall if it is anything else, or repeats a member.
-
-    `fraction` makes a value of a number that is written with a point or an exponent.
-    """
+def json_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object in UTF-8; raise BadCall if it is anything else, or repeats a member."""
     try:
-        told: object = json.loads(
-            body.decode(),  # bytes would be taken for UTF-16, and for halves of letters too
-            object_pairs_hook=_once_object,
-            parse_constant=_no_constant,
-            parse_float=fraction,
-        )
-        _check_text(told)
-    except (ValueError, RecursionError):
+        value = decode(body, pairs=_once_object)
+    except ValueError:
         raise BadCall("the body is not JSON") from None
-    if not isinstance(told, dict):
+    if not isinstance(value, dict):
         raise BadCall("the body is not an object")
-    return cast("dict[str, Any]", told)
+    return cast("dict[str, Any]", value)
+
+
+def event(model: type[W], fields: dict[str, Any]) -> W:
+    """Return the *fields* of a call as the model says; raise BadCall where they are otherwise."""
+    try:
+        return shaped(model, fields)
+    except Unreadable as error:
+        raise BadCall(str(error)) from None
 
 
 def check_timed_signature(call: Call, name: str, secrets: Sequence[str]) -> None:
@@ -97,24 +99,3 @@ def _once(pairs: list[Any]) -> list[Any]:
     if len(set(names)) != len(names):
         raise BadCall("a parameter is repeated")
     return pairs
-
-
-def _check_text(value: object) -> None:
-    """Raise ValueError if a text in *value* holds NUL or half a letter: neither can be signed or kept."""
-    match value:
-        case str():
-            value.encode()
-            if "\0" in value:
-                raise ValueError("NUL")
-        case dict():
-            for pair in cast("dict[str, object]", value).items():
-                _check_text(pair)
-        case list() | tuple():
-            for each in cast("Sequence[object]", value):
-                _check_text(each)
-        case _:
-            pass
-
-
-def _no_constant(_: str) -> object:
-    raise ValueError("NaN and Infinity are no JSON")

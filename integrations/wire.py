@@ -15,6 +15,7 @@ from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
 from domain.reversals import Reversal
 from integrations.http import Answer, NotSent, Unanswered, Unreadable, Unusable
+from integrations.json_text import Number, decode
 
 _log = structlog.stdlib.get_logger("integrations.wire")
 
@@ -44,9 +45,30 @@ def parse(model: type[W], body: bytes) -> W:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"]) or "body"
-        raise Unreadable(f"{place}: {first['type']}") from None
+        raise _unreadable(error) from None
+
+
+def shaped(model: type[W], value: object) -> W:
+    """Return decoded JSON as the model says, or raise Unreadable as `parse` does."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        raise _unreadable(error) from None
+
+
+def parse_as_written(model: type[W], body: bytes) -> W:
+    """Return *body* as the model says, with each sum as its gateway wrote it. Raises Unreadable."""
+    try:
+        value = decode(body, constant=Number)
+    except ValueError:
+        raise Unreadable("body: json_invalid") from None
+    return shaped(model, value)
+
+
+def _unreadable(error: ValidationError) -> Unreadable:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    place = ".".join(str(part) for part in first["loc"]) or "body"
+    return Unreadable(f"{place}: {first['type']}")
 
 
 class Rejected(Exception):

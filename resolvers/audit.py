@@ -71,6 +71,10 @@ async def record(
         "amount": after.amount,
         "finding": evidence.finding if evidence else None,
     }
+    if evidence is not None and evidence.unreadable is not None:
+        details["unreadable"] = evidence.unreadable
+    if reason:
+        details["reason"] = reason
     if after.is_final and before is not after.status:
         details["record"] = await receipts.keep(context, after, now)
     await audit.record(
@@ -85,7 +89,7 @@ async def record(
             source=evidence.source if evidence else None,
             event_id=evidence.event_id if evidence else None,
             request_id=context.request_id,
-            details=details | ({"reason": reason} if reason else {}),
+            details=details,
         )
     )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from prometheus_client import Gauge
 
 from db import cases
-from domain.cases import Approval, Case, CaseKind, CaseStatus
+from domain.cases import Approval, Case, CaseKind, CaseStatus, about_money
 from domain.methods import GatewayName
 from domain.payments import Payment
 from domain.staff import Operation, check, scope
@@ -31,12 +31,15 @@ async def open_case(
     reversal_id: str | None = None,
     hand_in_id: str | None = None,
     about: str | None = None,
+    number: str | None = None,
+    unreadable: str | None = None,
     asked: Approval | None = None,
 ) -> Case:
     """
     Open a case about *payment*, or about a *gateway* or a hand-in where no payment is known.
 
-    `amount` is in VND. `asked` is the first of the two words: who asks for a reversal has said APPLY.
+    `amount` is in VND, `unreadable` what the gateway wrote in its place, and `number` the gateway's own
+    of the money. `asked` is the first of the two words: who asks for a reversal has said APPLY.
     A claim about money that an open case is about joins it. The caller has locked the payment.
     """
     case = Case(
@@ -49,11 +52,12 @@ async def open_case(
         gateway=payment.gateway if payment else gateway,
         reversal_id=reversal_id,
         hand_in_id=hand_in_id,
-        about=about,
+        about=about or about_money(number, unreadable),
+        unreadable=unreadable,
         decision=asked.decision if asked else None,
         approvals=(asked,) if asked else (),
     )
-    if payment is not None and (earlier := await cases.joined(case)) is not None:
+    if payment is not None and (earlier := await cases.joined(case, number=number)) is not None:
         known = await cases.by_id(earlier, now)
         assert known is not None
         return known

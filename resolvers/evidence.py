@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from db import attempts, bills, jobs, ledger, limits, orders, payments
+from db import attempts, bills, cases, jobs, ledger, limits, orders, payments
 from db.jobs import Job
 from db.transaction import transaction
 from domain.cases import Case
@@ -102,7 +102,7 @@ async def conclude(
         now=now,
         closing=closing,
         bills_open=await _bills_open(payment, evidence),
-        case=case,
+        case=case or await _unread(payment, evidence, now),
     )
     await _write(context, payment, decision, evidence, now, reason)
     log.info(
@@ -113,6 +113,7 @@ async def conclude(
         was=payment.status,
         now=decision.after.status,
         changed=decision.changed,
+        unreadable=evidence.unreadable,
     )
     return Applied(payment=decision.after, decision=decision)
 
@@ -125,6 +126,19 @@ async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
         return await bills.are_open(payment)
     await orders.lock(payment.order.id)
     return await orders.collection(payment.order.id, but=payment.id) is None
+
+
+async def _unread(payment: Payment, evidence: Evidence, now: datetime) -> Case | None:
+    """Return the open case about a sum of *payment* that cannot be read, where *evidence* tells of money."""
+    over = payment.status is PaymentStatus.SUCCESS
+    if evidence.finding is not Finding.PAID or over or not _may_wait(payment):
+        return None
+    return await cases.unread(payment.id, evidence.gateway_id, now)
+
+
+def _may_wait(payment: Payment) -> bool:
+    """Return whether people may have a case about money of *payment*: of none that is simply open."""
+    return payment.is_final or payment.hold_reason is not None
 
 
 async def _write(
@@ -150,15 +164,22 @@ async def _write(
     event = evidence.decided or evidence.finding
     await ledger.post(event, decision.postings, now, payment_id=after.id)
     await _carry_out(decision.effect, after, evidence)
+    amount, number = _in_dong(evidence.money), evidence.gateway_id
+    case_id = None
     if decision.case is not None:
-        await open_case(
+        case = await open_case(
             context,
             decision.case,
             now,
             payment=after,
-            amount=_in_dong(evidence.money),
-            about=evidence.gateway_id,
+            amount=amount,
+            number=number,
+            unreadable=evidence.unreadable,
         )
+        case_id = case.id
+    came = evidence.money is not None and evidence.money.amount > 0
+    if came and evidence.finding is Finding.PAID and _may_wait(before):
+        await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
     action = "LATE_SUCCESS" if decision.effect is Effect.COLLECT_LATE else "apply"
     await audit.record(context, action, before.status, after, now, evidence, reason)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:

@@ -11,10 +11,11 @@ from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cases import Approval, Case, CaseDecision, CaseKind, CaseStatus, Step
 from domain.evidence import Evidence, Finding, Grade
+from domain.money import Money
 from domain.payments import Payment
-from domain.refusals import NotFound, check_reason
+from domain.refusals import NotFound, check_amount, check_reason
 from domain.reversals import ReversalKind
-from domain.rulings import rule
+from domain.rulings import check_named, rule
 from domain.staff import Operation, check
 from resolvers import pay_outs, reversals
 from resolvers.announcements import announce
@@ -25,9 +26,12 @@ from resolvers.evidence import conclude
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveCase:
+    """`amount` is what came, in the minor unit that the gateway was asked in, where its own sum cannot be read."""
+
     case_id: str
     decision: CaseDecision
     reason: str
+    amount: int | None = None
 
 
 @command("resolveCase")
@@ -41,11 +45,15 @@ async def resolve(context: Context, asked: ResolveCase) -> Case:
     """
     actor = check(context.actor, Operation.RESOLVE_CASE)
     reason = check_reason(asked.reason)
+    if asked.amount is not None:
+        check_amount(asked.amount)
     now = await context.clock()
     found = await cases.by_id(asked.case_id, now)
     if found is None:
         raise NotFound(what_vi="hồ sơ", what_en="case", id=asked.case_id)
-    word = Approval(actor=actor.id, decision=asked.decision, reason=reason, at=now)
+    word = Approval(
+        actor=actor.id, decision=asked.decision, reason=reason, at=now, amount=asked.amount
+    )
     while True:
         try:
             async with transaction():
@@ -67,13 +75,15 @@ async def _hear(context: Context, found: Case, word: Approval, now: datetime) ->
         await orders.lock(before.order.id)  # whether another payment holds it stays as we find it
     case = await cases.lock(found.id, now)
     assert case is not None
-    step = case.hear(word.actor, word.decision)
+    step = case.hear(word.actor, word.decision, word.amount)
     if step is Step.REPEAT:
         return case, False
+    check_named(case, word.decision, word.amount)
     await cases.approve(case.id, word)
     if step is Step.FIRST:
         if before is not None and _is_about_its_money(case):
-            rule(before, case, word.decision, now)  # what can't be carried out is refused now
+            # What can't be carried out is refused now.
+            rule(before, case, word.decision, now, named=_named(before, word))
         after = replace(case, status=CaseStatus.AWAITING_SECOND, decision=word.decision)
     else:
         await _carry_out(context, case, before, word, now)
@@ -116,6 +126,7 @@ async def _rule(
         source=f"case:{case.id}",
         finding=Finding.DECIDED,
         decided=word.decision,
+        money=_named(payment, word),
     )
     applied = await conclude(context, payment, said, now, reason=word.reason, case=case)
     refund = applied.decision.refund
@@ -135,6 +146,13 @@ async def _rule(
         approved_by=word.actor,
         now=now,
     )
+
+
+def _named(payment: Payment, word: Approval) -> Money | None:
+    """Return the sum that *word* names, in the currency that the gateway was asked in."""
+    if word.amount is None or payment.attempt is None:
+        return None
+    return Money(word.amount, payment.attempt.money.currency)
 
 
 def _is_about_its_money(case: Case) -> bool:
@@ -165,8 +183,9 @@ async def _record(
                 "status": case.status,
                 "decision": case.decision,
                 "approvals": [
-                    {"actor": one.actor, "decision": one.decision, "reason": one.reason}
-                    for one in case.approvals
+                    {"actor": word.actor, "decision": word.decision, "reason": word.reason}
+                    | ({} if word.amount is None else {"amount": word.amount})
+                    for word in case.approvals
                 ],
             },
         )

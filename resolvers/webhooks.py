@@ -14,7 +14,7 @@ from db import attempts, audit, webhooks
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cards import masked
-from domain.cases import CaseKind
+from domain.cases import CaseKind, about_money
 from domain.evidence import Finding
 from domain.gateways import (
     BadCall,
@@ -178,7 +178,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         )
     )
     for notice in notices:
-        if event.event_id in {None, notice.event_id}:
+        if event.event_id in {None, notice.identity}:
             known = event if event.event_id else await _keep(context, gateway, event.call, notice)
             await _handle(context, gateway, known, notice)
             event_id = known.id
@@ -195,7 +195,7 @@ async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice,
     notices = tuple(_cut(notice, shared=shared) for notice in gateway.read_webhook(call))
     for notice in notices:
         short = (
-            len(notice.event_id) <= LONGEST_NAME
+            len(notice.identity) <= LONGEST_NAME
             and len(notice.reference or "") <= LONGEST_REFERENCE
         )
         if not short or (notice.evidence and not is_kept(notice.evidence)):
@@ -212,7 +212,7 @@ def _cut(notice: Notice, *, shared: bool) -> Notice:
 
 async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:
     """Return what a kept call told of this one event."""
-    notices = {notice.event_id: notice for notice in await _read(context, gateway, event.call)}
+    notices = {notice.identity: notice for notice in await _read(context, gateway, event.call)}
     assert event.event_id is not None, "only verified events wait"
     return notices[event.event_id]
 
@@ -222,7 +222,7 @@ async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) ->
     now = await context.clock()
     said = notice.evidence if notice else None
     money = said.money if said else None
-    names = (event.reference, said.gateway_id if said else None, event.id)
+    named = about_money(said.gateway_id, said.unreadable) if said else None
     async with transaction():
         if await webhooks.bury(event.id, now):
             await open_case(
@@ -231,7 +231,7 @@ async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) ->
                 now,
                 gateway=event.gateway,
                 amount=money.amount if money and money.currency is Currency.VND else None,
-                about=" · ".join(name for name in names if name),
+                about=" · ".join(name for name in (event.reference, named, event.id) if name),
             )
 
 
@@ -326,7 +326,7 @@ async def _keep(
         WebhookEvent(
             id=context.ids.record("EVT"),
             gateway=gateway.name,
-            event_id=notice.event_id if notice else None,
+            event_id=notice.identity if notice else None,
             reference=notice.reference if notice else None,
             outcome=WebhookOutcome.RECEIVED if notice else WebhookOutcome.BAD_SIGNATURE,
             received_at=call.received_at,

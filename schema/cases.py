@@ -29,6 +29,7 @@ strawberry.enum(
 class Approval:
     actor: strawberry.ID
     decision: cases.CaseDecision
+    amount: Amount | None
     reason: str
     at: datetime
 
@@ -36,13 +37,15 @@ class Approval:
 @shows(
     cases.Case,
     description="Money that does not fit. Two people resolve it by the same decision; `suggestion` is what the"
-    " books speak for, null where people must judge alone. `amount` is in VND.",
+    " books speak for, null where people must judge alone. `amount` is in VND; null with `unreadable`, which is"
+    " the gateway's sum as it wrote it: then people name what came.",
 )
 class Case:
     id: strawberry.ID
     kind: cases.CaseKind
     status: cases.CaseStatus
     amount: Amount | None
+    unreadable: str | None
     payment_id: strawberry.ID | None
     reversal_id: strawberry.ID | None
     hand_in_id: strawberry.ID | None
@@ -62,6 +65,12 @@ class ResolveCaseInput:
     case_id: strawberry.ID
     decision: cases.CaseDecision
     reason: str
+    amount: Amount | None = strawberry.field(
+        default=None,
+        description="What came, where the gateway's sum is `unreadable`: both people name the same. CREDIT and"
+        " REFUND need it; APPLY without it says that just what was asked for came. In the minor unit of the"
+        " currency that the gateway was asked in (PayPal: cents).",
+    )
 
     def to_domain(self) -> rulings.ResolveCase:
         return rulings.ResolveCase(**vars(self))

@@ -18,6 +18,7 @@ CASES = (
     "forged",
     "replayed",
     "wrong amount",
+    "amount notations",
     "wrong currency",
     "unknown reference",
     "foreign reference",

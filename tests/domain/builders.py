@@ -80,8 +80,16 @@ def evidence(
     grade: Grade = Grade.E2,
     money: Money | None = PRICE,
     gateway_id: str | None = "G1",
+    unreadable: str | None = None,
 ) -> Evidence:
-    return Evidence(grade=grade, source="test", finding=finding, money=money, gateway_id=gateway_id)
+    return Evidence(
+        grade=grade,
+        source="test",
+        finding=finding,
+        money=None if unreadable else money,
+        gateway_id=gateway_id,
+        unreadable=unreadable,
+    )
 
 
 def a_bill(number: str = "U23SG0073526", amount: int = 200_000, **but: Any) -> Bill:

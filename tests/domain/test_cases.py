@@ -20,6 +20,7 @@ from domain.cases import (
     CaseStatus,
     Standing,
     Step,
+    about_money,
 )
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
@@ -41,9 +42,12 @@ def said(
     *,
     last: bool = False,
     after: timedelta = timedelta(0),
+    amount: int | None = None,
 ) -> Case:
     """Return the case after this word."""
-    word = Approval(actor=actor, decision=decision, reason="as the bank says", at=NOW + after)
+    word = Approval(
+        actor=actor, decision=decision, reason="as the bank says", at=NOW + after, amount=amount
+    )
     return replace(
         case,
         status=CaseStatus.RESOLVED if last else CaseStatus.AWAITING_SECOND,
@@ -132,6 +136,56 @@ def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> N
             case.hear(actor, CLOSE)
     with pytest.raises(AlreadyResolved):
         case.hear("FI003", CREDIT)
+
+
+# ── a sum that people name ───────────────────────────────────────────────────────────────────────
+
+
+def test_two_people_agree_where_they_name_the_same_sum() -> None:
+    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.hear("FI002", CREDIT, 9_000) is Step.SECOND
+    assert case.hear("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
+    with pytest.raises(InvalidInput, match="FI001 decided CREDIT 9,000"):
+        case.hear("FI002", CREDIT, 8_000)
+    later = replace(case, seen_at=NOW + WORD_STANDS)
+    assert later.hear("FI002", CREDIT, 8_000) is Step.FIRST
+
+
+def test_of_a_resolved_case_only_the_same_sum_is_a_repeat() -> None:
+    once = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    case = said(once, "FI002", CREDIT, amount=9_000, last=True)
+    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
+    for amount in (8_000, None):
+        with pytest.raises(AlreadyResolved):
+            case.hear("FI001", CREDIT, amount)
+
+
+def test_a_sum_that_was_named_counts_no_more_once_the_true_one_is_known() -> None:
+    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    known = replace(case, unreadable=None, amount=150_000)
+    assert known.first is None
+    assert known.hear("FI002", CREDIT) is Step.FIRST
+
+
+@pytest.mark.parametrize(
+    ("number", "about", "same", "other"),
+    [("G1", "G1 · 200.000", True, False), (None, "200.000", True, True)],
+)
+def test_a_sum_that_cannot_be_read_is_known_by_its_number(
+    number: str | None, about: str, same: bool, other: bool
+) -> None:
+    assert about_money(number, "200.000") == about
+    case = a_case(about=about, unreadable="200.000")
+    assert (case.number, case.is_under("G1"), case.is_under("G2")) == (number, same, other)
+    assert case.is_under(None)
+    assert not replace(case, unreadable=None).is_under("G1")
+
+
+def test_of_a_sum_that_cannot_be_read_no_money_waits_and_nothing_is_suggested() -> None:
+    books = standing(suspense=200_000, foreign=Money(5, Currency.USD))
+    case = a_case(unreadable="200.000", standing=books)
+    assert (case.waiting, case.foreign, case.suggestion) == (0, None, None)
 
 
 @pytest.mark.parametrize("kind", CaseKind)

@@ -176,11 +176,37 @@ def test_the_banks_own_number_is_the_same_whichever_service_tells() -> None:
     assert told_by(BANK, sepay(referenceCode=" ")).gateway_id == "sepay:92704"
 
 
-@pytest.mark.parametrize("amount", ["200000", 200_000.5, True, None, 10**20])
+@pytest.mark.parametrize("amount", [200_000.5, True, None, 10**20])
 def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(amount: Any) -> None:
     for call in (casso(amount=amount), sepay(transferAmount=amount)):
         said = told_by(BANK, call)
         assert (said.finding, said.money) == (Finding.PAID, None)
+
+
+@pytest.mark.parametrize(
+    "amount", ["-200000", "-200000.0", -200_000.0, -200_000.5, "0", 0.0, "0.00"]
+)
+def test_what_leaves_the_account_is_known_in_any_notation(amount: Any) -> None:
+    for call in (casso(amount=amount), sepay(transferAmount=amount)):
+        (notice,) = BANK.read_webhook(call)
+        assert notice.evidence is None
+
+
+def test_casso_may_sign_a_number_as_it_wrote_it_or_as_javascript_writes_it() -> None:
+    transfer = casso_transfer(amount=200_000.0)
+    as_written = casso_call({"error": 0, "data": transfer})
+    assert told_by(BANK, as_written).money == Money(200_000)
+    in_javascript = casso_call({"error": 0, "data": casso_transfer()})
+    body = in_javascript.body.replace(b"200000", b"200000.00")
+    assert told_by(BANK, replace(in_javascript, body=body)).money == Money(200_000)
+    other = in_javascript.body.replace(b"200000", b"200001.00")
+    with pytest.raises(BadCall, match="verify"):
+        BANK.read_webhook(replace(in_javascript, body=other))
+
+
+def test_an_id_that_casso_writes_as_a_fraction_is_the_whole_number() -> None:
+    (notice,) = BANK.read_webhook(casso_call({"error": 0.0, "data": casso_transfer(id=218897.0)}))
+    assert notice.event_id == "casso:218897"
 
 
 def test_a_signature_is_good_for_five_minutes_and_by_one_of_two_secrets() -> None:

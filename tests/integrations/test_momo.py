@@ -252,7 +252,7 @@ async def test_a_question_is_signed_and_never_the_same_twice(
     assert counterpart.seen[0].path == "/v2/gateway/api/query"
 
 
-@pytest.mark.parametrize("amount", [200_000.5, 2e5, "200000", True, None, -1])
+@pytest.mark.parametrize("amount", [200_000.5, "2e5", "200.000", True, None, -1])
 async def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(
     momo: MoMo, counterpart: Counterpart, amount: Any
 ) -> None:
@@ -261,7 +261,7 @@ async def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(
     assert (asked.finding, asked.money) == (Finding.PAID, None)
 
 
-@pytest.mark.parametrize("amount", [200_000.5, "200000", -1])
+@pytest.mark.parametrize("amount", [200_000.5, "200.000", -1])
 def test_a_call_with_such_an_amount_is_believed_and_has_no_money(momo: MoMo, amount: Any) -> None:
     said = told_by(momo, momo_ipn(OURS.event(0, amount=amount)))
     assert (said.finding, said.money) == (Finding.PAID, None)

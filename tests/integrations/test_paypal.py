@@ -184,7 +184,7 @@ async def test_what_was_paid_is_asked_for_by_its_captures_number(
     assert counterpart.seen[0].path == f"/v2/payments/captures/{CAPTURE_ID}"
 
 
-@pytest.mark.parametrize("value", ["2000", "2000.0", "2e3", "-1.00", "2000.001", 2000, None])
+@pytest.mark.parametrize("value", ["2000.5", "2,000", "2e3", "-1.00", "2000.001", "2000.000", None])
 def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
     paypal: PayPal, value: Any
 ) -> None:

@@ -103,7 +103,7 @@ def test_both_codes_must_agree(vnpay: VNPay, response: str, status: str, finding
 
 
 @pytest.mark.parametrize(
-    "amount", ["20000050", "-20000000", "2e7", "20000000.0", "９００", "1" * 13]
+    "amount", ["20000050", "-20000000", "2e7", "20000000.5", "９００", "1" * 13, "1" + "0" * 12]
 )
 def test_a_signed_payment_of_no_whole_dong_is_paid_without_money_and_so_held(
     vnpay: VNPay, amount: str

@@ -49,6 +49,7 @@ METHODS = [PaymentMethod.CASH, PaymentMethod.VNPAY_QR, PaymentMethod.MOMO, Payme
 ANSWERS = [Finding.UNPAID, Finding.PAID, Finding.UNKNOWN, Finding.DECLINED, Finding.EXPIRED]
 OF_REFUNDS = [Finding.PAID, Finding.UNKNOWN, Finding.DECLINED, Finding.NOT_SENT]
 SAYINGS = [*[Finding.PAID] * 6, *[Finding.SUSPICIOUS] * 2, Finding.UNPAID, Finding.DECLINED, Finding.EXPIRED, Finding.NO_ANSWER]  # fmt: skip
+UNREADABLE = [None, None, None, "100.000", "1e5"]
 Told = dict[tuple[str | None, Currency], int]
 
 
@@ -115,14 +116,19 @@ class Walker:
         money = self.chance.choice([*map(Money, sums), Money(1000, Currency.USD), None])
         says_a_sum = finding in {Finding.PAID, Finding.SUSPICIOUS}
         code = self.chance.choice(["07", "04"])
+        unreadable = self.chance.choice(UNREADABLE) if finding is Finding.PAID else None
+        if unreadable or not says_a_sum:
+            money = None
         said = Evidence(
-            grade=grade, source="walker", finding=finding, money=money if says_a_sum else None,
+            grade=grade, source="walker", finding=finding, money=money, unreadable=unreadable,
             gateway_id=number, failure=Failure(code=code, message="?") if finding is Finding.SUSPICIOUS else None,
         )  # fmt: skip
         if finding is Finding.PAID:
             self._hear(payment, number, money)
         closing = self.chance.choice([None, None, Closing.EXPIRED, Closing.CANCELLED])
-        self._tell(f"{payment.id} {payment.status}: {finding} {grade} {money} {number}")
+        self._tell(
+            f"{payment.id} {payment.status}: {finding} {grade} {unreadable or money} {number}"
+        )
         await evidence.apply(self.house.context, attempt.reference, said, closing=closing)
 
     async def is_asked_about(self) -> None:
@@ -176,10 +182,16 @@ class Walker:
     async def decides(self) -> None:
         rows = await self._rows("select * from money_case where payment = any($1) and status <> 'RESOLVED'")  # fmt: skip
         case, decision = self.chance.choice(rows), self.chance.choice(list(CaseDecision))
-        self.asserted |= {case["payment"]} if decision is CaseDecision.APPLY else set()
+        sums = [None, 777, 100_000, 300_000] if case["unreadable"] else [None, None, None, 777]
+        amount = self.chance.choice(sums)
+        asserts = decision is CaseDecision.APPLY or amount is not None
+        self.asserted |= {case["payment"]} if asserts else set()
         people = self.chance.sample(self.finance, self.chance.choice([1, 2, 2]))
-        self._tell(f"{case['kind']} {case['amount']} of {case['payment']}: {decision}")
-        word = rulings.ResolveCase(case_id=case["id"], decision=decision, reason="looked at it")
+        written = case["unreadable"] or case["amount"]
+        self._tell(f"{case['kind']} {written} of {case['payment']}: {decision} {amount or ''}")
+        word = rulings.ResolveCase(
+            case_id=case["id"], decision=decision, reason="looked at it", amount=amount
+        )
         for by in people:
             await rulings.resolve(by, word)
 

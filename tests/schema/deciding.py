@@ -22,13 +22,13 @@ def say(api: Api, case: dict[str, Any], decision: str, by: str = "FI001", **but:
     return api.get(RESOLVE, {"input": given}, token=api.token(by), language=language)
 
 
-def decide(api: Api, payment: Payment, decision: str) -> dict[str, Any]:
+def decide(api: Api, payment: Payment, decision: str, **but: Any) -> dict[str, Any]:
     """Have two people say it; return the case as it is then."""
     case = of(api, payment)
-    first = say(api, case, decision, "FI001")
+    first = say(api, case, decision, "FI001", **but)
     assert first["errors"] == []
     assert (first["case"]["status"], first["case"]["decision"]) == ("AWAITING_SECOND", decision)
-    second = say(api, case, decision, "FI002")
+    second = say(api, case, decision, "FI002", **but)
     assert second["errors"] == []
     assert second["case"]["status"] == "RESOLVED"
     assert [one["actor"] for one in second["case"]["approvals"]] == ["FI001", "FI002"]

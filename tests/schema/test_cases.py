@@ -15,8 +15,8 @@ pytest_plugins = ["tests.house"]
 __all__ = ["qr"]
 
 CASE = """
-id kind status amount paymentId gateway about owner openedAt ageSeconds suggestion decision reversalId
-handInId resolvedAt approvals { actor decision reason at }
+id kind status amount unreadable paymentId gateway about owner openedAt ageSeconds suggestion decision
+reversalId handInId resolvedAt approvals { actor decision amount reason at }
 """
 CASES = f"""
 query ($status: CaseStatus, $first: Int, $after: String) {{ cases(status: $status, first: $first, after: $after) {{

@@ -41,6 +41,8 @@ BAD: dict[str, tuple[list[str], str]] = {
     "another kind": ([HEADER, GOOD, changed(GOOD, kind="fee")], "line 3, column kind"),
     "a fraction": ([HEADER, changed(GOOD, amount="1000.5")], "line 2, column amount"),
     "a separator": ([HEADER, changed(GOOD, amount="200.000")], "line 2, column amount"),
+    "a fraction of nothing": ([HEADER, changed(GOOD, amount="1000.000")], "line 2, column amount"),
+    "nothing with a fraction": ([HEADER, changed(GOOD, amount="0.00")], "line 2, column amount"),
     "an exponent": ([HEADER, changed(GOOD, amount="1e6")], "line 2, column amount"),
     "nothing": ([HEADER, changed(GOOD, amount="0")], "line 2, column amount"),
     "less": ([HEADER, changed(GOOD, amount="-5")], "line 2, column amount"),
@@ -70,6 +72,17 @@ def test_a_bad_file_names_what_is_wrong_and_changes_nothing(
     audited = after.pop("audit_event") - before.pop("audit_event")
     assert audited.total() == 1, "that it was tried"
     assert after == before
+
+
+@pytest.mark.parametrize("end", [".0", ".00"])
+def test_a_line_in_another_notation_is_the_same_line(desk: Desk, end: str) -> None:
+    qr = desk.pays()
+    line = desk.line(qr)
+    other = changed(line, amount=f"{qr['amount']}{end}")
+    assert desk.imports(other).cases == 0
+    (mine,) = desk.of(qr)
+    assert (mine["result"], mine["theirs"]) == ("MATCHED", qr["amount"])
+    assert desk.imports(line, desk.line(desk.pays())).known == 1
 
 
 def test_a_bad_line_at_the_end_undoes_all_before_it(desk: Desk) -> None:

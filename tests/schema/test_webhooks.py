@@ -185,8 +185,9 @@ def test_the_wallet_is_answered_in_its_own_words(api: Api, wallet: dict[str, Any
     [
         ({"amount": 1}, "AMOUNT_MISMATCH"),
         ({"currency": "USD"}, "CURRENCY_MISMATCH"),
-        ({"amount": 200_000.5}, "CURRENCY_MISMATCH"),
-        ({"amount": "200000"}, "CURRENCY_MISMATCH"),
+        ({"amount": 200_000.5}, "AMOUNT_MISMATCH"),
+        ({"amount": "200.000"}, "AMOUNT_MISMATCH"),
+        ({"amount": "200.000", "currency": "EUR"}, "CURRENCY_MISMATCH"),
         ({"amount": 0}, "AMOUNT_MISMATCH"),
     ],
 )
