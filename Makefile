@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 BIN       := .venv/bin
 INSTALLED := .venv/.installed
-DEMO      ?= tests.journeys.demo
+DEMO      ?= tests.demo.demo
 
 PYTEST    := $(BIN)/pytest -n 2 --dist loadfile
 
@@ -27,12 +27,12 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
 	@$(PYTEST) $(ARGS)
 
-GATEWAYS := tests/schema/test_gateway_calls.py tests/schema/test_amount_notations.py tests/integrations
+GATEWAYS := tests/api/webhooks/test_gateway_calls.py tests/api/webhooks/test_amount_notations.py tests/integrations
 gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
-	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.gateway_table -m case $(GATEWAYS) $(ARGS)
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.support.gateways.table -m case $(GATEWAYS) $(ARGS)
 
 # Others' spelling of the protocols; without npm, or where it finds no registry, those that it has are all that are asked.
-PEERS := tests/integrations/test_vnpay_peer.py tests/integrations/test_localstripe.py tests/schema/test_graphql_ws_peer.py
+PEERS := tests/unit/integrations/vnpay/test_peer.py tests/unit/integrations/stripe/test_localstripe.py tests/unit/schema/test_websocket_peer.py
 peers: $(INSTALLED)  ## Ask others who speak our protocols whether they agree: localstripe, and npm's vnpay and graphql-ws
 	@for peer in vnpay graphql-ws; do \
 		(cd tests/peers/$$peer && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error) || echo "npm could not fetch $$peer: it is not asked."; \
@@ -52,7 +52,7 @@ demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)
 
 picture: $(INSTALLED)  ## The demo, drawn into docs/demo.svg
-	@exec $(BIN)/python -m tests.journeys.picture
+	@exec $(BIN)/python -m tests.demo.picture
 
 check: $(INSTALLED)  ## Format, lint, import contracts, types
 	@$(BIN)/ruff format --check .

@@ -33,9 +33,9 @@ from db.engine import own_connection
 from db.migrate import migrate
 from integrations.embedded import Servers, gone, servers
 from integrations.keys import SigningKey
+from mobinet.bootstrap import running
+from mobinet.settings import load
 from resolvers import sealing
-from schema.bootstrap import running
-from schema.settings import load
 
 _SIGNATURES = 10_000
 _TABLES = (
@@ -160,7 +160,7 @@ def _verify_signatures(key: SigningKey) -> None:
 
 
 def _verified(embedded: Servers, *options: str | None) -> Verified:
-    command = [sys.executable, "-m", "schema.cli", "verify", *filter(None, options)]
+    command = [sys.executable, "-m", "mobinet", "verify", *filter(None, options)]
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as said:
         process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)

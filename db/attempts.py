@@ -7,9 +7,9 @@ from datetime import datetime
 
 from db.engine import Row, execute, fetch, fetchval
 from domain.attempts import Attempt, AttemptStatus, Failure
-from domain.evidence import Finding
 from domain.methods import GatewayName
 from domain.money import Currency, Money
+from domain.payment_evidence import Finding
 
 # Prefixed, since they travel in one row with their payment's.
 COLUMNS = ", ".join(

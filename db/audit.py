@@ -10,7 +10,7 @@ from enum import StrEnum
 import orjson
 
 from db.engine import execute, fetch
-from domain.timeline import Step
+from domain.payment_history import Step
 
 
 class AuditOutcome(StrEnum):

@@ -14,8 +14,8 @@ from db.engine import Row, execute, fetch, fetchrow, fetchval
 from domain.bills import Item, ItemType
 from domain.methods import PaymentMethod
 from domain.money import Currency
+from domain.payment_search import PaymentFilter, PaymentOrder, Totals, folded
 from domain.payments import Custody, HoldReason, Notify, Payment, PaymentStatus, PostingStatus
-from domain.search import PaymentFilter, PaymentOrder, Totals, folded
 from domain.staff import Scope
 
 _SELECT = f"""

@@ -1,4 +1,4 @@
-"""The application that Piccolo migrates: the tables of db/tables.py and db/records.py."""
+"""The application that Piccolo migrates: the tables of db/tables/business.py and db/tables/records.py."""
 
 from __future__ import annotations
 
@@ -9,5 +9,7 @@ from piccolo.conf.apps import AppConfig, table_finder
 APP_CONFIG = AppConfig(
     app_name="mobinet",
     migrations_folder_path=str(Path(__file__).parent / "migrations"),
-    table_classes=table_finder(modules=["db.tables", "db.records"], exclude_imported=True),
+    table_classes=table_finder(
+        modules=["db.tables.business", "db.tables.records"], exclude_imported=True
+    ),
 )

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from domain.attempts import Attempt
-from domain.evidence import Evidence
 from domain.methods import GatewayName, PaymentMethod
+from domain.payment_evidence import Evidence
 from domain.refusals import Refusal, RefusalCode
 from domain.reversals import Reversal
 

@@ -26,11 +26,11 @@ from enum import StrEnum
 from domain.attempts import Failure
 from domain.bills import AmountMismatch
 from domain.calendar import business_date
-from domain.evidence import Evidence, Finding, Grade
 from domain.ledger import CLEARING, Account, Posting
 from domain.limits import LimitKind
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency, Money
+from domain.payment_evidence import Evidence, Finding, Grade
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus, TransitionRefused
 from domain.refusals import NotPermitted
 from domain.staff import Actor, Role

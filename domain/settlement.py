@@ -19,9 +19,9 @@ from enum import StrEnum
 from domain.attempts import Attempt, AttemptStatus
 from domain.calendar import business_date
 from domain.cases import CaseKind
-from domain.evidence import Evidence, Finding, Grade
 from domain.methods import GatewayName
 from domain.money import Money
+from domain.payment_evidence import Evidence, Finding, Grade
 from domain.payments import PaymentStatus
 
 

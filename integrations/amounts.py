@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from domain.evidence import Evidence, Finding
 from domain.money import LARGEST, Currency, Money
+from domain.payment_evidence import Evidence, Finding
 from integrations.json_text import Number, encode
 
 _WHOLE = re.compile(r"([0-9]{1,16})(?:\.0{1,2})?", re.ASCII)

@@ -10,9 +10,9 @@ from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from domain.gateways import BadCall, Call
-from integrations.http import Unreadable
+from integrations.http.client import Unreadable
+from integrations.http.parsing import Wire, shaped
 from integrations.json_text import check_text, decode
-from integrations.wire import Wire, shaped
 
 W = TypeVar("W", bound=Wire)
 

@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from db import audit
 from db.audit import AuditEvent, AuditOutcome
-from domain.evidence import Evidence
+from domain.payment_evidence import Evidence
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from domain.staff import Forbidden, TooManyTries, Unauthenticated

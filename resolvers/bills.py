@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from db import bills
 from domain.bills import BillAlreadyPaid, BillLocked, Item
-from domain.collection import ProcessPayment
+from domain.payment_request import ProcessPayment
 from domain.refusals import Refusal, Refused
 
 

@@ -11,18 +11,18 @@ from domain.money import Rate
 from domain.references import is_ours
 from domain.refusals import Language
 from domain.staff import Actor
-from integrations.customer import CustomerManagement
-from integrations.debt import DebtManagement
 from integrations.gateways import Gateways
 from integrations.heads import Heads
-from integrations.hifpt import HiFPT
 from integrations.keys import KeyRing, Vault
-from integrations.revenue import Revenue
-from integrations.sms import Sms
-from integrations.staff import StaffManagement
-from resolvers.guesses import Guesses
+from integrations.messaging.hifpt import HiFPT
+from integrations.messaging.sms import Sms
+from integrations.systems.customer import CustomerManagement
+from integrations.systems.debt import DebtManagement
+from integrations.systems.revenue import Revenue
+from integrations.systems.staff import StaffManagement
 from resolvers.hub import Hub
 from resolvers.ids import Ids
+from resolvers.login_throttle import Guesses
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,11 +27,11 @@ from domain.payments import Custody, Payment
 from domain.refusals import NotFound
 from domain.staff import Actor, Operation, check, scope
 from resolvers import pages
-from resolvers.announcements import announce
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.idempotency import earlier
+from resolvers.payment_announcement import announce
 from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"

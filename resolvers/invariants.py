@@ -1,7 +1,7 @@
 """
 Checking the invariants: by `mobinet verify` all at once, by the worker each minute over what changed.
 
-A check is a question to the database (db/invariants.py); what no database can answer, signatures and
+A check is a question to the database (db/invariants/checks.py); what no database can answer, signatures and
 what was told outside of it, is read in batches and checked here.
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
-from db import invariants as kept
+from db.invariants import checks as kept
 from domain.chain import sealed_text
 from domain.invariants import Invariant, InvariantName, Violation
 from domain.staff import Operation, check

@@ -19,7 +19,6 @@ from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
 from domain.cases import RECORD, CaseKind
-from domain.inquiries import CONFIRMING
 from domain.notifications import (
     Channel,
     Delivery,
@@ -29,13 +28,14 @@ from domain.notifications import (
     channels,
     message,
 )
+from domain.payment_inquiry import CONFIRMING
 from domain.payments import Payment, PaymentStatus, PostingStatus
-from integrations.wire import Rejected
-from resolvers import inquiries, pay_outs
-from resolvers.announcements import announce
+from integrations.http.parsing import Rejected
+from resolvers import payment_inquiry, refund_execution
 from resolvers.cases import open_case
 from resolvers.context import Context
-from resolvers.telling import look_again, tell_reversal, unsettle_debt
+from resolvers.payment_announcement import announce
+from resolvers.refund_reporting import look_again, tell_reversal, unsettle_debt
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -48,8 +48,8 @@ LEFT_TO_THE_TABLE = frozenset({AttemptStatus.SENT, AttemptStatus.UNKNOWN})
 
 
 async def follow_up(context: Context, payment_id: str) -> timedelta | None:
-    """Settle what no webhook settled; comes again by the table of domain/inquiries.py."""
-    due = await inquiries.follow_up(context, payment_id)
+    """Settle what no webhook settled; comes again by the table of domain/payment_inquiry.py."""
+    due = await payment_inquiry.follow_up(context, payment_id)
     return None if due is None else max(SOON, due - await context.clock())
 
 
@@ -66,7 +66,7 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
         return None
     gateway = context.gateways[attempt.gateway]
     quota = timedelta(seconds=gateway.ask_again_after)
-    evidence = await inquiries.ask(context, payment)
+    evidence = await payment_inquiry.ask(context, payment)
     payment = await _payment(payment_id)
     now = await context.clock()
     claimed = payment.attempt.claimed_at if payment.attempt else None
@@ -172,8 +172,8 @@ class NotDelivered(Exception):
 
 
 async def refund(context: Context, reversal_id: str) -> timedelta | None:
-    """Send a refund, or ask what became of it; comes again by the table of domain/pay_outs.py."""
-    due = await pay_outs.follow_up(context, reversal_id)
+    """Send a refund, or ask what became of it; comes again by the table of domain/refund_schedule.py."""
+    due = await refund_execution.follow_up(context, reversal_id)
     return None if due is None else max(SOON, due - await context.clock())
 
 

@@ -18,8 +18,8 @@ from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_o
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound, UpstreamUnavailable, check_amount
 from domain.staff import Actor, Operation, Staff, check, scope
-from resolvers.announcements import limit_channel
 from resolvers.context import Context
+from resolvers.payment_announcement import limit_channel
 from resolvers.staff import id_of
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)

@@ -30,10 +30,10 @@ from domain.payments import Notify, Payment, PaymentStatus
 from domain.refusals import NotFound, Refusal
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers import audit, gateways
-from resolvers.asking import Claimed, ask
 from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.idempotency import earlier
+from resolvers.payment_start import Claimed, ask
 from resolvers.payments import FOLLOW_UP, Processed, replayed
 
 CREATE, PAY = "createOrder", "payOrder"

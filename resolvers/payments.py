@@ -2,7 +2,7 @@
 The life of a payment, in the order in which it happens: promise, ask, conclude.
 
 A client's write enters by the idempotency claim in `_promise`; whatever is then said about the money
-from outside enters by the other door, resolvers/evidence.py.
+from outside enters by the other door, resolvers/payment_evidence.py.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import structlog
 from db import attempts, bills, idempotency, jobs, ledger, limits, payments, sessions
 from db.jobs import Job
 from db.transaction import transaction
-from domain import collection
+from domain import payment_request
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import BillAlreadyPaid
 from domain.calendar import business_date
 from domain.cards import check_token
-from domain.collection import ProcessPayment
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
 from domain.idempotency import check_key, fingerprint
@@ -30,6 +29,7 @@ from domain.ledger import collected
 from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Currency
+from domain.payment_request import ProcessPayment
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
@@ -37,20 +37,20 @@ from integrations import phones
 from integrations.keys import VaultError
 from resolvers import audit, gateways
 from resolvers import limits as limit_operations
-from resolvers.announcements import announce
-from resolvers.asking import Claimed, ask
 from resolvers.audit import command
 from resolvers.bills import dated, held
 from resolvers.context import Context
-from resolvers.evidence import after_success
 from resolvers.idempotency import earlier
+from resolvers.payment_announcement import announce
+from resolvers.payment_evidence import after_success
+from resolvers.payment_start import Claimed, ask
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 OPERATION = "processPayment"
 FOLLOW_UP = timedelta(seconds=5)
 READING_SECONDS = (
-    10.0  # the outer systems' share of a mutation's 25 s; resolvers/asking.py has the rest
+    10.0  # the outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest
 )
 
 
@@ -73,7 +73,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     actor = check(context.actor, Operation.COLLECT)
     check_key(asked.idempotency_key)
     asked = asked.folded()
-    collection.check_items(asked.items)
+    payment_request.check_items(asked.items)
     check_token(asked.method, asked.card_token)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
@@ -152,9 +152,9 @@ async def _read(
             )
     except TimeoutError:
         raise UpstreamUnavailable(system="Revenue Management") from None
-    asked = collection.as_owed(asked, customer, bills=owed_bills, fees=owed_fees)
+    asked = payment_request.as_owed(asked, customer, bills=owed_bills, fees=owed_fees)
     try:
-        collection.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
+        payment_request.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
     except BillAlreadyPaid as paid:
         raise await dated(asked, (paid,)) from paid
     except Refused as several:
@@ -247,7 +247,7 @@ def _new(
         team=actor.team,
         business_date=business_date(now),
         receipt_token=context.ids.receipt(),
-        notify=collection.notify(asked, customer),
+        notify=payment_request.notify(asked, customer),
         created_at=now,
         updated_at=now,
     )

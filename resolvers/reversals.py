@@ -19,6 +19,7 @@ from domain.idempotency import check_key, fingerprint
 from domain.ledger import Account
 from domain.money import Currency
 from domain.payments import Payment
+from domain.refund_fx import share_of
 from domain.refusals import check_amount, check_reason
 from domain.reversals import (
     SOURCES,
@@ -31,16 +32,15 @@ from domain.reversals import (
     check_voider,
     decided_alone,
 )
-from domain.shares import share_of
 from domain.staff import Actor, Operation, Role, check
-from resolvers import pay_outs
-from resolvers.announcements import announce
+from resolvers import refund_execution
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.idempotency import earlier
-from resolvers.pay_outs import carry_out
+from resolvers.payment_announcement import announce
 from resolvers.payments import visible
+from resolvers.refund_execution import carry_out
 
 VOID, REFUND = "voidCashPayment", "refundPayment"
 PAID = Account.CUSTOMER_RECEIVABLE  # where the money of a success stands
@@ -320,7 +320,7 @@ async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | 
 
 async def _send(context: Context, actor: Actor, asked: _Asked, reversal: Reversal) -> None:
     try:
-        await pay_outs.send(context, reversal.id)
+        await refund_execution.send(context, reversal.id)
     finally:
         now = await context.clock()
         await idempotency.answered(actor.id, asked.operation, asked.key, now)

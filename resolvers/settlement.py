@@ -2,7 +2,7 @@
 Settlement: a gateway's file is evidence of money, and then a mirror of our books. Imported whole, or not at all.
 
 First all of it is read, so that a bad file changes nothing. Then what it says and we do not know goes in
-by the one door (resolvers/evidence.py; of refunds resolvers/pay_outs.py), each in its own transaction; doing
+by the one door (resolvers/payment_evidence.py; of refunds resolvers/refund_execution.py), each in its own transaction; doing
 that twice is doing it once, so a crash meanwhile costs a second run. Last, in one transaction, each line is compared with what
 we have by then, kept, and each difference is given to people.
 """
@@ -37,7 +37,7 @@ from domain.settlement import (
     tells_of_refund,
 )
 from integrations.settlement import BadFile, digest, read
-from resolvers import evidence, pay_outs
+from resolvers import payment_evidence, refund_execution
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
@@ -151,13 +151,13 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
                 again = line.gateway_id in numbers[about] if line.gateway_id else repeats
                 refund = _taken(line, refunds, again=again)
                 if refund is not None and tells_of_refund(line, refund):
-                    await pay_outs.settle(context, refund.reversal_id, said)
+                    await refund_execution.settle(context, refund.reversal_id, said)
             elif (
                 payment is not None
                 and payment.attempt is not None
                 and tells_of_money(line, payment.attempt, numbers[about])
             ):
-                applied = await evidence.apply(context, line.reference, said)
+                applied = await payment_evidence.apply(context, line.reference, said)
                 found[payment.id] = applied.payment
             numbers[about].append(line.gateway_id)
 

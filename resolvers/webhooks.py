@@ -15,7 +15,6 @@ from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cards import masked
 from domain.cases import CaseKind, about_money
-from domain.evidence import Finding
 from domain.gateways import (
     BadCall,
     Call,
@@ -28,15 +27,16 @@ from domain.gateways import (
 )
 from domain.methods import GatewayName
 from domain.money import Currency
+from domain.payment_evidence import Finding
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
 from domain.webhooks import WebhookEvent
-from integrations.conversation import is_kept
+from integrations.http.conversation import is_kept
 from resolvers import pages
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
-from resolvers.evidence import UnknownReference, apply
+from resolvers.payment_evidence import UnknownReference, apply
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

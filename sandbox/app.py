@@ -11,21 +11,21 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
 from sandbox import pages
-from sandbox.bank import Bank
+from sandbox.bank.api import Bank
 from sandbox.control import Control
-from sandbox.customer import Customer
-from sandbox.debt import Debt
 from sandbox.door import Door, System
-from sandbox.fpt_pay import FptPay
-from sandbox.hifpt import HiFPT
-from sandbox.momo import MoMo
-from sandbox.paypal import PayPal
-from sandbox.revenue import Revenue
+from sandbox.fpt_pay.gateway import FptPay
+from sandbox.messaging.hifpt import HiFPT
+from sandbox.messaging.sms import SMS
+from sandbox.momo.gateway import MoMo
+from sandbox.paypal.gateway import PayPal
 from sandbox.settings import Settings
-from sandbox.sms import SMS
-from sandbox.staff import Staff
-from sandbox.stripe import Stripe
-from sandbox.vnpay import VNPay
+from sandbox.stripe.gateway import Stripe
+from sandbox.systems.customer import Customer
+from sandbox.systems.debt import Debt
+from sandbox.systems.revenue import Revenue
+from sandbox.systems.staff import Staff
+from sandbox.vnpay.gateway import VNPay
 from sandbox.world import create
 
 

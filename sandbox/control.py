@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from sandbox import clock
 from sandbox.player import Act
-from sandbox.staff import told
+from sandbox.systems.staff import told
 from sandbox.truth import settlement, truth
 from sandbox.web import ERRORS, Body, Refused, read
 from sandbox.world import World

@@ -8,8 +8,8 @@ import json
 
 from sandbox import clock
 from sandbox.charges import Charge
-from sandbox.messages import sent
-from sandbox.paypal_objects import capture_id
+from sandbox.messaging.messages import sent
+from sandbox.paypal.objects import capture_id
 from sandbox.web import Json
 from sandbox.world import World
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -13,26 +13,32 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from db.engine import LOST_CONNECTION
-from resolvers import invariants, watching
+from resolvers import invariants, payment_watch
 from resolvers.context import Context
-from schema import identity, logs, oauth
-from schema.bootstrap import running
 from schema.common import format_error
-from schema.graphql_http import GraphQLEndpoint
-from schema.graphql_ws import GraphQLSockets
-from schema.health import healthz, metrics, readyz
-from schema.receipts import receipt
-from schema.rest import nothing_here, pay_order
+from schema.graphql.http import GraphQLEndpoint
+from schema.graphql.websocket import GraphQLSockets
 from schema.root import schema
-from schema.settings import Settings, load
+from schema.web import identity, oauth
+from schema.web.health import healthz, metrics, readyz
+from schema.web.receipts import receipt
+from schema.web.rest import nothing_here, pay_order
 from schema.webhooks import webhook
 
 FIRST_CHECK_SECONDS = 10.0  # a start waits so long for it; it goes on meanwhile
 
 
-def create_app(settings: Settings | None = None) -> Starlette:
-    settings = settings or load()
-    development = settings.env == "development"
+def create_app(
+    opened: Callable[[], AbstractAsyncContextManager[Context]],
+    *,
+    public_url: str,
+    development: bool,
+) -> Starlette:
+    """
+    Return the application; *opened* holds the process's resources for as long as it serves.
+
+    Only in development are introspection, GraphiQL and sockets of any origin allowed.
+    """
     http: GraphQLEndpoint[Context] = GraphQLEndpoint(
         schema,
         identity.http_context,
@@ -43,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     sockets: GraphQLSockets[Context] = GraphQLSockets(
         http.engine,
         identity.socket_context,
-        origins=None if development else {_origin(settings.public_url)},
+        origins=None if development else {_origin(public_url)},
         fresh=identity.fresh,
         admit=identity.admit,
         passing=LOST_CONNECTION,
@@ -51,16 +57,14 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        logs.configure(settings.env)
-        async with running(settings) as context:
+        async with opened() as context:
             app.state.context = context
-            await identity.known_clients(context, settings)
             first = asyncio.create_task(invariants.check_first(context))
             await asyncio.wait([first], timeout=FIRST_CHECK_SECONDS)
             beside = [
                 first,
-                asyncio.create_task(watching.sweep(context)),
-                asyncio.create_task(watching.inquire(context)),
+                asyncio.create_task(payment_watch.sweep(context)),
+                asyncio.create_task(payment_watch.inquire(context)),
             ]
             gc.freeze()  # what was made at start is never garbage: the collector need not look
             yield

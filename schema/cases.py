@@ -9,11 +9,11 @@ import strawberry
 from domain import cases
 from domain.methods import GatewayName
 from domain.staff import Role
+from resolvers import case_decisions
 from resolvers import cases as resolve
-from resolvers import rulings
 from schema.common import Amount, Info, Refusal, answered, given
-from schema.connections import FIRST, Connection
-from schema.shows import shows
+from schema.graphql.connections import FIRST, Connection
+from schema.graphql.publish import shows
 
 strawberry.enum(cases.CaseKind)
 strawberry.enum(cases.CaseStatus)
@@ -72,8 +72,8 @@ class ResolveCaseInput:
         " currency that the gateway was asked in (PayPal: cents).",
     )
 
-    def to_domain(self) -> rulings.ResolveCase:
-        return rulings.ResolveCase(**vars(self))
+    def to_domain(self) -> case_decisions.ResolveCase:
+        return case_decisions.ResolveCase(**vars(self))
 
 
 @strawberry.type
@@ -104,4 +104,6 @@ class CaseMutation:
         description="Decide about a case. The second person who decides the same carries it out."
     )
     async def resolve_case(self, info: Info, input: ResolveCaseInput) -> CasePayload:
-        return await answered(CasePayload, "case", rulings.resolve(info.context, input.to_domain()))
+        return await answered(
+            CasePayload, "case", case_decisions.resolve(info.context, input.to_domain())
+        )

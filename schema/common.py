@@ -25,10 +25,10 @@ from domain import (
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
 from resolvers.context import Context
-from schema.api_errors import ApiError, Speaks
-from schema.api_errors import format_error as format_any
+from schema.graphql.errors import ApiError, Speaks
+from schema.graphql.errors import format_error as format_any
+from schema.graphql.publish import shows
 from schema.moments import DATE_TIME
-from schema.shows import shows
 
 Info = strawberry.Info[Context, None]
 P = TypeVar("P")

@@ -12,7 +12,7 @@ from domain import bills, customers
 from domain.methods import PaymentMethod
 from resolvers import customers as resolve
 from schema.common import Amount, Info
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 strawberry.enum(customers.ContractStatus)
 strawberry.enum(bills.BillStatus)

@@ -10,7 +10,7 @@ from domain import day_close
 from domain.methods import PaymentMethod
 from resolvers import day_close as resolve
 from schema.common import Amount, Info
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 
 @shows(day_close.Takings, description="What came in by one method.")

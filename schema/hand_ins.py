@@ -9,9 +9,9 @@ import strawberry
 from domain import hand_ins
 from resolvers import hand_ins as resolve
 from schema.common import Amount, Info, Refusal, answered, given
-from schema.connections import FIRST, Connection
+from schema.graphql.connections import FIRST, Connection
+from schema.graphql.publish import shows
 from schema.payments import Collector, Taker
-from schema.shows import shows
 
 strawberry.enum(hand_ins.HandInStatus)
 

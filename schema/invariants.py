@@ -9,7 +9,7 @@ import strawberry
 from domain import invariants
 from resolvers import invariants as resolve
 from schema.common import Info
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 
 @shows(

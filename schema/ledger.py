@@ -10,8 +10,8 @@ from domain import ledger
 from domain.money import Currency
 from resolvers import ledger as resolve
 from schema.common import Amount, Info
+from schema.graphql.publish import shows
 from schema.moments import moment
-from schema.shows import shows
 
 
 @shows(

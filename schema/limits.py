@@ -11,7 +11,7 @@ from domain import limits
 from domain.methods import PaymentMethod
 from resolvers import limits as resolve
 from schema.common import Amount, Info
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 strawberry.enum(limits.LimitSource)
 

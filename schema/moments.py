@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import strawberry
 
 from domain.refusals import InvalidInput
-from schema.api_errors import ApiError
+from schema.graphql.errors import ApiError
 
 FORM = "2026-11-30T08:30:00+07:00"
 

@@ -13,19 +13,19 @@ from typing import cast
 import segno
 import strawberry
 
-from domain import bills, collection, orders, payments, receipts, reversals
+from domain import bills, orders, payment_request, payments, receipts, reversals
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
-from resolvers import gateways, inquiries, watching
+from resolvers import gateways, payment_inquiry, payment_watch
 from resolvers import payments as resolve
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
 from resolvers.reversals import of_payments
-from schema.batches import batched
 from schema.common import Amount, Info, Refusal, answered, attempted, said
-from schema.history import Failure, History
+from schema.graphql.batching import batched
+from schema.graphql.publish import shows
+from schema.payment_history import Failure, History
 from schema.reversals import Reversal
-from schema.shows import shows
 
 strawberry.enum(payments.PaymentStatus)
 strawberry.enum(payments.Custody)
@@ -167,9 +167,9 @@ class NotifyInput:
     sms_zalo: bool | None = True
     email: bool | None = False
 
-    def to_domain(self) -> collection.NotifyWish:
+    def to_domain(self) -> payment_request.NotifyWish:
         chosen = {name: wish for name, wish in vars(self).items() if wish is not None}
-        return collection.NotifyWish(**chosen)
+        return payment_request.NotifyWish(**chosen)
 
 
 @strawberry.input
@@ -186,8 +186,8 @@ class ProcessPaymentInput:
         " once. Without it the payment has a `paymentUrl`. Never a card's number.",
     )
 
-    def to_domain(self) -> collection.ProcessPayment:
-        return collection.ProcessPayment(
+    def to_domain(self) -> payment_request.ProcessPayment:
+        return payment_request.ProcessPayment(
             idempotency_key=self.idempotency_key,
             contract_number=self.contract_number,
             method=self.method,
@@ -241,11 +241,11 @@ class PaymentMutation:
 
     @strawberry.mutation(description="Ask the gateway now.")
     async def verify_payment(self, info: Info, id: strawberry.ID) -> PaymentPayload:
-        return await answered(PaymentPayload, "payment", inquiries.verify(info.context, id))
+        return await answered(PaymentPayload, "payment", payment_inquiry.verify(info.context, id))
 
     @strawberry.mutation(description="End an unpaid payment; its bills are free again.")
     async def cancel_payment(self, info: Info, id: strawberry.ID, reason: str) -> PaymentPayload:
-        work = inquiries.cancel(info.context, id, reason=reason)
+        work = payment_inquiry.cancel(info.context, id, reason=reason)
         return await answered(PaymentPayload, "payment", work)
 
 
@@ -258,7 +258,7 @@ class PaymentSubscription:
     async def payment_status(
         self, info: Info, id: strawberry.ID
     ) -> AsyncGenerator[payments.Payment]:
-        async for current in watching.payment(info.context, id):
+        async for current in payment_watch.payment(info.context, id):
             yield current
 
 

@@ -11,7 +11,7 @@ from domain.methods import GatewayName
 from domain.money import Currency
 from resolvers import reconciliation as resolve
 from schema.common import Amount, Info
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 strawberry.enum(
     reconciliation.ReconciliationStatus,

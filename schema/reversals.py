@@ -9,7 +9,7 @@ import strawberry
 from domain import reversals
 from domain.money import Currency
 from schema.common import Amount
-from schema.shows import shows
+from schema.graphql.publish import shows
 
 strawberry.enum(reversals.ReversalKind)
 strawberry.enum(

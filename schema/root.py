@@ -14,11 +14,11 @@ from schema.invariants import InvariantQuery
 from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
+from schema.payment_search import TransactionQuery, TransactionSubscription
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.reconciliation import ReconciliationQuery
-from schema.reversing import ReversalMutation
+from schema.reversal_commands import ReversalMutation
 from schema.sessions import SessionMutation, SessionQuery
-from schema.transactions import TransactionQuery, TransactionSubscription
 from schema.webhooks import WebhookMutation, WebhookQuery
 
 

@@ -10,8 +10,8 @@ from domain import limits, staff
 from resolvers import limits as limit_operations
 from resolvers import sessions as resolve
 from schema.common import Info, Refusal, answered
+from schema.graphql.publish import shows
 from schema.limits import Limit
-from schema.shows import shows
 
 strawberry.enum(staff.Role)
 

@@ -15,8 +15,8 @@ from domain.staff import Operation, may
 from resolvers import webhooks
 from resolvers.context import Context
 from schema.common import Info, Refusal, answered, given
-from schema.connections import FIRST, Connection
-from schema.shows import shows
+from schema.graphql.connections import FIRST, Connection
+from schema.graphql.publish import shows
 
 LARGEST = 64 * 1024
 

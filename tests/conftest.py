@@ -28,7 +28,7 @@ import redis
 
 from db.migrate import migrate
 from integrations.embedded import Servers, gone, servers
-from tests.proof import REPEAT
+from tests.support.proof import REPEAT
 
 _FOLDER = "MOBINET_TEST_FOLDER"
 

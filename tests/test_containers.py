@@ -7,7 +7,7 @@ import pytest
 import typer.main
 import yaml
 
-from schema.cli import app
+from mobinet.cli import app
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docker-compose.yml").read_text()

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests import gateway_table
+from tests.support.gateways import table
 
 HERE = Path(__file__).parent
-NEEDED = {"integrations", "sandbox", "schema"}
+NEEDED = ("unit/integrations", "unit/sandbox", "api")
 
 
 @pytest.fixture
@@ -21,33 +21,33 @@ def items(request: pytest.FixtureRequest) -> list[pytest.Item]:
     """Every test that there is; all workers of a session collect all of them."""
     found = request.session.items
     chosen = request.config.option
-    modules = {path for floor in NEEDED for path in (HERE / floor).glob("test_*.py")}
+    modules = {path for floor in NEEDED for path in (HERE / floor).rglob("test_*.py")}
     if chosen.keyword or chosen.markexpr or not modules <= {item.path for item in found}:
         pytest.skip("only a part of the tests was asked for")
     return found
 
 
 def test_each_gateway_has_a_test_or_a_reason_for_each_case(items: list[pytest.Item]) -> None:
-    assert gateway_table.complaints(items) == []
+    assert table.complaints(items) == []
 
 
 def test_a_cell_that_nobody_fills_is_noticed() -> None:
-    missing = gateway_table.complaints([])
-    cells = len(gateway_table.CASES) * len(gateway_table.GATEWAYS)
-    assert len(missing) == cells - len(gateway_table.HOLES)
+    missing = table.complaints([])
+    cells = len(table.CASES) * len(table.GATEWAYS)
+    assert len(missing) == cells - len(table.HOLES)
 
 
-@pytest.mark.parametrize("file", ["integrations/vectors", "integrations/card_vectors", "sandbox/vectors"])  # fmt: skip
+@pytest.mark.parametrize("file", ["unit/integrations/vectors", "unit/integrations/card_vectors", "unit/sandbox/vectors"])  # fmt: skip
 def test_every_published_example_is_a_test_by_its_name(items: list[pytest.Item], file: str) -> None:
-    folder = HERE / file.partition("/")[0]
-    here = [item.name for item in items if item.path.parent == folder]
+    folder = (HERE / file).parent
+    here = [item.name for item in items if item.path.is_relative_to(folder)]
     names = {name[1] for name in map(re.compile(r"\[(.*)\]$").search, here) if name}
     assert {id for id, _ in examples(file)} - names == set()
 
 
 def test_both_spellings_are_held_to_the_same_examples() -> None:
-    ours = dict(examples("integrations/vectors"))
-    theirs = dict(examples("sandbox/vectors"))
+    ours = dict(examples("unit/integrations/vectors"))
+    theirs = dict(examples("unit/sandbox/vectors"))
     assert ours.keys() >= theirs.keys()
     for id, vector in theirs.items():
         for part in ("canonical", "expected", "presented", "payload"):

@@ -12,7 +12,7 @@ from db.audit import AuditEvent
 from domain.gateways import Call
 from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, Refused
-from resolvers import hand_ins, inquiries, jobs, reversals, sealing, settlement, webhooks
+from resolvers import hand_ins, jobs, payment_inquiry, reversals, sealing, settlement, webhooks
 from resolvers.context import Context
 from tests.crash import night
 from tests.crash.subjects import (
@@ -145,12 +145,12 @@ async def _late(context: Context, subject: Subject) -> object:
 
 @flow("verify", paid_by(PaymentMethod.VNPAY_QR))
 async def _verify(context: Context, subject: Subject) -> object:
-    return await inquiries.verify(context, subject.payment)
+    return await payment_inquiry.verify(context, subject.payment)
 
 
 @flow("cancel", open_by(PaymentMethod.VNPAY_QR))
 async def _cancel(context: Context, subject: Subject) -> object:
-    return await inquiries.cancel(context, subject.payment, reason="left the house")
+    return await payment_inquiry.cancel(context, subject.payment, reason="left the house")
 
 
 @flow("expiry", open_by(PaymentMethod.VNPAY_QR))

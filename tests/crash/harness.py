@@ -23,10 +23,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
 
-from schema.settings import Settings
+from mobinet.settings import Settings
 from tests.crash.judge import violations
 from tests.crash.subjects import SANDBOX
-from tests.house import ROOT, Sandbox
+from tests.support.running_api import ROOT, Sandbox
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -18,15 +18,24 @@ import httpx
 from db import engine
 from domain.calendar import business_date
 from domain.cases import Case, CaseDecision
-from domain.collection import NotifyWish, ProcessPayment
 from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
 from domain.orders import CreateOrder, PayOrder
+from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import Payment, PaymentStatus
 from domain.staff import Role
-from resolvers import hand_ins, inquiries, jobs, orders, payments, reversals, rulings, sessions
+from resolvers import (
+    case_decisions,
+    hand_ins,
+    jobs,
+    orders,
+    payment_inquiry,
+    payments,
+    reversals,
+    sessions,
+)
 from resolvers.context import Context
-from tests.domain.builders import bill_item
+from tests.support.builders import bill_item
 
 SANDBOX = "CRASH_SANDBOX"  # the variable that says where it answers
 
@@ -99,7 +108,9 @@ def paid_by(method: PaymentMethod, *, amount: int = 0) -> Prepare:
 async def ended_then_paid(context: Context, subject: Subject) -> Subject:
     """A QR that was cancelled, and that its customer has paid all the same."""
     subject = await open_by(PaymentMethod.VNPAY_QR)(context, subject)
-    await inquiries.cancel(await asker(context, subject), subject.payment, reason="left the house")
+    await payment_inquiry.cancel(
+        await asker(context, subject), subject.payment, reason="left the house"
+    )
     await customer_pays(subject)
     return subject
 
@@ -169,7 +180,7 @@ def refundable(method: PaymentMethod) -> Prepare:
 
     async def prepare(context: Context, subject: Subject) -> Subject:
         subject = await paid_by(method)(context, subject)
-        verified = await inquiries.verify(await asker(context, subject), subject.payment)
+        verified = await payment_inquiry.verify(await asker(context, subject), subject.payment)
         assert verified.status is PaymentStatus.SUCCESS, verified
         finance = await sessions.login(context, staff_id="FI001", password="mobinetFI001")
         return replace(subject, token=finance.access_token)
@@ -188,7 +199,7 @@ async def voided(context: Context, subject: Subject) -> Subject:
 async def half_decided(context: Context, subject: Subject) -> Subject:
     """Too little came, and one of two people has said to give it back."""
     subject = await paid_by(PaymentMethod.FPT_PAY, amount=-1000)(context, subject)
-    await inquiries.verify(await asker(context, subject), subject.payment)
+    await payment_inquiry.verify(await asker(context, subject), subject.payment)
     case = await engine.fetchval("select id from money_case where payment = $1", subject.payment)
     for staff_id in ("FI001", "FI002"):
         login = await sessions.login(context, staff_id=staff_id, password=f"mobinet{staff_id}")
@@ -224,10 +235,10 @@ async def pay_order(context: Context, subject: Subject) -> Payment:
 
 
 async def decide(context: Context, subject: Subject) -> Case:
-    asked = rulings.ResolveCase(
+    asked = case_decisions.ResolveCase(
         case_id=subject.case, decision=CaseDecision.REFUND, reason="the customer wants it back"
     )
-    return await rulings.resolve(context, asked)
+    return await case_decisions.resolve(context, asked)
 
 
 async def void(context: Context, subject: Subject) -> reversals.Reversed:

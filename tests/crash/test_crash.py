@@ -1,7 +1,7 @@
 """
 Whatever step a process dies at, the money is right once a new one has had its time.
 
-`make crash` kills at every step of every flow; otherwise a few are drawn (tests/proof.py).
+`make crash` kills at every step of every flow; otherwise a few are drawn (tests/support/proof.py).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from schema.settings import Settings
+from mobinet.settings import Settings
 from tests.conftest import _given_server
 from tests.crash.flows import FLOWS
 from tests.crash.harness import Harness, Kill, loaded
-from tests.house import Sandbox
-from tests.proof import ALL, REPEAT, SEED, share
+from tests.support.proof import ALL, REPEAT, SEED, share
+from tests.support.running_api import Sandbox
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.support.running_api"]
 
 SHARE = 8  # flows, and of each so many kills, where not all are asked for
 KILLS = 2

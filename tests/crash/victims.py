@@ -23,16 +23,16 @@ from typing import Any, TextIO
 
 import uvloop
 
-import integrations.http
+import integrations.http.client
 from db import engine
-from db.invariants import examination
+from db.invariants.checks import examination
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
+from mobinet.bootstrap import running
+from mobinet.settings import Settings, load
 from resolvers import sealing
 from resolvers.context import Context
 from resolvers.invariants import prove
-from schema.bootstrap import running
-from schema.settings import Settings, load
 from tests.crash import night
 from tests.crash.flows import FLOWS, again
 from tests.crash.plants import PLANTS

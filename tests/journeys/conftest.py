@@ -18,9 +18,9 @@ import asyncpg
 import pytest
 
 from tests.conftest import _copy_of
-from tests.journeys.client import Client
-from tests.journeys.outside import Json, Sandbox
-from tests.journeys.stack import Process, Stack, shared, started
+from tests.support.client import Client
+from tests.support.outside import Json, Sandbox
+from tests.support.stack import Process, Stack, shared, started
 
 # Each test process numbers its own: they share the stack.
 NTH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))

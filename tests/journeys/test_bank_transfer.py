@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox import emv
-from tests.journeys.client import Client
+from sandbox.bank import emv
 from tests.journeys.conftest import Books, Customer
-from tests.journeys.outside import ONCE, Sandbox, equals
+from tests.support.client import Client
+from tests.support.outside import ONCE, Sandbox, equals
 
 pytestmark = pytest.mark.anyio
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.client import Client
 from tests.journeys.conftest import Books, Customer
-from tests.journeys.outside import ONCE, Sandbox, equals
+from tests.support.client import Client
+from tests.support.outside import ONCE, Sandbox, equals
 
 pytestmark = pytest.mark.anyio
 

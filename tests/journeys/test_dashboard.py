@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.journeys.client import Client, Refused
 from tests.journeys.conftest import Customer
-from tests.journeys.outside import Json, Sandbox
-from tests.journeys.stack import Stack
+from tests.support.client import Client, Refused
+from tests.support.outside import Json, Sandbox
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.journeys.client import Client
 from tests.journeys.conftest import Books, Customer, new_collector, new_customer
-from tests.journeys.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
-from tests.journeys.stack import Process, Stack
+from tests.support.client import Client
+from tests.support.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
+from tests.support.stack import Process, Stack
 
 pytestmark = pytest.mark.anyio
 

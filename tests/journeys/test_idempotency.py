@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.journeys.client import Client, a_key
 from tests.journeys.conftest import Books, Customer
-from tests.journeys.outside import ONCE, Sandbox, equals, eventually
+from tests.support.client import Client, a_key
+from tests.support.outside import ONCE, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import pytest
 
-from tests.journeys.client import Client
 from tests.journeys.conftest import COLLECTORS, Customer
-from tests.journeys.outside import Json, Sandbox
-from tests.journeys.stack import Stack
+from tests.support.client import Client
+from tests.support.outside import Json, Sandbox
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.anyio
 

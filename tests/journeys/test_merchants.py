@@ -12,10 +12,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.journeys.client import Client, Refused, a_key, is_genuine
 from tests.journeys.conftest import Books
-from tests.journeys.outside import NEVER, Json, Sandbox, equals
-from tests.journeys.stack import Stack
+from tests.support.client import Client, Refused, a_key, is_genuine
+from tests.support.outside import NEVER, Json, Sandbox, equals
+from tests.support.stack import Stack
 
 pytestmark = pytest.mark.anyio
 

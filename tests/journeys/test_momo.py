@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.client import Client
 from tests.journeys.conftest import Books, Customer
-from tests.journeys.outside import NEVER, ONCE, Sandbox, equals, eventually
+from tests.support.client import Client
+from tests.support.outside import NEVER, ONCE, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

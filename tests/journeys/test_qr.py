@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.client import Client
 from tests.journeys.conftest import Customer
-from tests.journeys.outside import ONCE, Sandbox, equals, eventually
-from tests.journeys.stack import Process
+from tests.support.client import Client
+from tests.support.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack import Process
 
 pytestmark = pytest.mark.anyio
 

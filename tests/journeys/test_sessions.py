@@ -8,10 +8,10 @@ import json
 import pytest
 import websockets
 
-from tests.journeys.client import SUBPROTOCOL, Client, Refused
 from tests.journeys.conftest import COLLECTORS
-from tests.journeys.outside import PATIENCE, eventually
-from tests.journeys.stack import Process, Stack
+from tests.support.client import SUBPROTOCOL, Client, Refused
+from tests.support.outside import PATIENCE, eventually
+from tests.support.stack import Process, Stack
 
 pytestmark = pytest.mark.anyio
 

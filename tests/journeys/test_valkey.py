@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integrations.test_pubsub import PrivateValkey
-from tests.journeys.client import Client
 from tests.journeys.conftest import Customer
-from tests.journeys.outside import ONCE, Sandbox, equals
-from tests.journeys.stack import Stack, free_ports, started
+from tests.support.client import Client
+from tests.support.outside import ONCE, Sandbox, equals
+from tests.support.stack import Stack, free_ports, started
+from tests.unit.integrations.test_pubsub import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from sandbox.vnpay_rules import canonical, sign
-from tests.journeys.client import Client
+from sandbox.vnpay.rules import canonical, sign
 from tests.journeys.conftest import Books, Customer
-from tests.journeys.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
+from tests.support.client import Client
+from tests.support.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

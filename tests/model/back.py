@@ -12,13 +12,13 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from domain.calendar import business_date
 from domain.methods import GatewayName
+from mobinet.settle import OPERATOR
 from resolvers import settlement
-from schema.settlement import OPERATOR
-from tests.house import Api, Sandbox
+from tests.api.cases.test_cases import seen
 from tests.model.world import World
-from tests.schema.deciding import say
-from tests.schema.test_cases import seen
-from tests.schema.undoing import refund, void
+from tests.support.decisions import say
+from tests.support.reversals import refund, void
+from tests.support.running_api import Api, Sandbox
 
 # Where nothing is booked two people may say that money came: then they know more than the model.
 ASSERTED = {"SUSPICIOUS", "UNKNOWN_OUTCOME"}

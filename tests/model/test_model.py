@@ -28,16 +28,16 @@ from hypothesis.stateful import (
 )
 
 from db import engine
-from integrations.vnpay import VNPay
+from integrations.vnpay.gateway import VNPay
+from tests.api.hand_ins.test_hand_ins import CONFIRM, SUBMIT
 from tests.crash import night
 from tests.crash.judge import broken, violations
-from tests.house import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 from tests.model.back import GoesBack
 from tests.model.world import OPEN, Paid, World
-from tests.proof import SEED
-from tests.schema.test_hand_ins import CONFIRM, SUBMIT
+from tests.support.proof import SEED
+from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.support.running_api"]
 
 RUNS = int(os.environ.get("MODEL_RUNS") or 3)
 STEPS = int(os.environ.get("MODEL_STEPS") or 15)

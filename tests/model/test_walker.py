@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from db import cases, engine
-from db import invariants as kept
+from db.invariants import checks as kept
 from domain.cases import CaseDecision
 from domain.invariants import InvariantName
 from domain.money import Currency
 from tests.crash.judge import broken
 from tests.model.walker import Walker
-from tests.proof import dice
-from tests.resolvers.conftest import House, house
+from tests.support.proof import dice
+from tests.unit.resolvers.conftest import House, house
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 __all__ = ["house"]
 

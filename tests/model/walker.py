@@ -18,32 +18,32 @@ from db import engine, payments
 from domain.attempts import Attempt, Failure
 from domain.bills import Item
 from domain.cases import CaseDecision
-from domain.evidence import Closing, Evidence, Finding, Grade
 from domain.hand_ins import SubmitHandIn
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency, Money
 from domain.orders import CreateOrder, PayOrder
+from domain.payment_evidence import Closing, Evidence, Finding, Grade
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
 from domain.reversals import RefundOf
 from domain.staff import Actor, Role
 from integrations.gateways import Gateways
-from integrations.wire import Rejected
+from integrations.http.parsing import Rejected
+from mobinet.settle import OPERATOR
 from resolvers import (
-    evidence,
+    case_decisions,
     hand_ins,
-    inquiries,
     jobs,
     orders,
-    pay_outs,
+    payment_evidence,
+    payment_inquiry,
+    refund_execution,
     reversals,
-    rulings,
     settlement,
 )
 from resolvers.context import Context
-from schema.settlement import OPERATOR
-from tests.house import key
-from tests.resolvers.conftest import House, Obedient
+from tests.support.running_api import key
+from tests.unit.resolvers.conftest import House, Obedient
 
 METHODS = [PaymentMethod.CASH, PaymentMethod.VNPAY_QR, PaymentMethod.MOMO, PaymentMethod.BANK_TRANSFER]  # fmt: skip
 ANSWERS = [Finding.UNPAID, Finding.PAID, Finding.UNKNOWN, Finding.DECLINED, Finding.EXPIRED]
@@ -129,7 +129,7 @@ class Walker:
         self._tell(
             f"{payment.id} {payment.status}: {finding} {grade} {unreadable or money} {number}"
         )
-        await evidence.apply(self.house.context, attempt.reference, said, closing=closing)
+        await payment_evidence.apply(self.house.context, attempt.reference, said, closing=closing)
 
     async def is_asked_about(self) -> None:
         payment, attempt = await self._conversation()
@@ -139,7 +139,7 @@ class Walker:
         by = await self.house.by("AD001")
         act = self.chance.choice([jobs.follow_up, jobs.inquire, None])
         if act is None:
-            await inquiries.cancel(by, payment.id, reason="customer left")
+            await payment_inquiry.cancel(by, payment.id, reason="customer left")
         else:
             await act(self.house.context, payment.id)
 
@@ -175,7 +175,7 @@ class Walker:
         grade = Grade.NONE if finding is Finding.NO_ANSWER else self.chance.choice([Grade.E2, Grade.E3])  # fmt: skip
         self._tell(f"{reversal_id}: {finding} {grade}")
         said = Evidence(grade=grade, source="walker", finding=finding)
-        await pay_outs.settle(self.house.context, reversal_id, said)
+        await refund_execution.settle(self.house.context, reversal_id, said)
 
     # ── people, and the systems beside us ────────────────────────────────────────────────────────
 
@@ -189,11 +189,11 @@ class Walker:
         people = self.chance.sample(self.finance, self.chance.choice([1, 2, 2]))
         written = case["unreadable"] or case["amount"]
         self._tell(f"{case['kind']} {written} of {case['payment']}: {decision} {amount or ''}")
-        word = rulings.ResolveCase(
+        word = case_decisions.ResolveCase(
             case_id=case["id"], decision=decision, reason="looked at it", amount=amount
         )
         for by in people:
-            await rulings.resolve(by, word)
+            await case_decisions.resolve(by, word)
 
     async def hands_in(self) -> None:
         asked = SubmitHandIn(idempotency_key=key(), counted_amount=1000)

@@ -1,5 +1,5 @@
 """Races run on the house of tests/resolvers: its own loop, a gateway that says what it is told to."""
 
-from tests.resolvers.conftest import house
+from tests.unit.resolvers.conftest import house
 
 __all__ = ["house"]

@@ -13,23 +13,23 @@ from db import engine
 from db import payments as payments_db
 from domain.attempts import AttemptStatus
 from domain.bills import BillAlreadyPaid, BillLocked
-from domain.collection import NotifyWish, ProcessPayment
-from domain.evidence import Finding, Grade
 from domain.hand_ins import SubmitHandIn
 from domain.limits import LimitExceeded
 from domain.methods import PaymentMethod
+from domain.payment_evidence import Finding, Grade
+from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
-from resolvers import hand_ins, inquiries, payments, reversals
+from mobinet.settings import Settings
+from resolvers import hand_ins, payment_inquiry, payments, reversals
 from resolvers.context import Context
-from schema.settings import Settings
-from tests.domain.builders import bill_item
-from tests.house import Sandbox, key
-from tests.proof import REPEAT, dice
 from tests.races.test_pairs import said, wrong
-from tests.resolvers.conftest import House
+from tests.support.builders import bill_item
+from tests.support.proof import REPEAT, dice
+from tests.support.running_api import Sandbox, key
+from tests.unit.resolvers.conftest import House
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 CROWD = 50
@@ -174,7 +174,7 @@ async def something(
     if payment is None:
         return "nothing open"
     if what == "cancel":
-        await inquiries.cancel(
+        await payment_inquiry.cancel(
             await house.by(payment.staff_id), payment.id, reason="left the house"
         )
         return "cancelled"

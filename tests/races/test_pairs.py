@@ -15,23 +15,23 @@ from typing import Any
 import pytest
 
 from db import engine
-from domain.evidence import Evidence, Finding, Grade
 from domain.hand_ins import SubmitHandIn
 from domain.methods import PaymentMethod
+from domain.payment_evidence import Evidence, Finding, Grade
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from integrations.gateways import Gateways
-from resolvers import hand_ins, inquiries, jobs, reversals
+from resolvers import hand_ins, jobs, payment_inquiry, reversals
 from resolvers.context import Context
-from resolvers.evidence import apply
+from resolvers.payment_evidence import apply
 from tests.crash import night
 from tests.crash.judge import broken
-from tests.house import key
-from tests.proof import share
 from tests.races.holding import one_after_the_other
-from tests.resolvers.conftest import House
+from tests.support.proof import share
+from tests.support.running_api import key
+from tests.unit.resolvers.conftest import House
 
-pytest_plugins = ["tests.house"]
+pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 Act = Callable[[House, Payment], Awaitable[Any]]
@@ -71,7 +71,9 @@ async def suspected(house: House, payment: Payment) -> None:
 
 
 async def cancelled(house: House, payment: Payment) -> None:
-    await inquiries.cancel(await house.by(payment.staff_id), payment.id, reason="left the house")
+    await payment_inquiry.cancel(
+        await house.by(payment.staff_id), payment.id, reason="left the house"
+    )
 
 
 async def expired(house: House, payment: Payment) -> None:

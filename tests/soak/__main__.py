@@ -29,13 +29,13 @@ import structlog
 
 from db.migrate import migrate
 from integrations.embedded import gone, servers
-from schema.bootstrap import running
-from schema.settings import load
+from mobinet.bootstrap import running
+from mobinet.settings import load
 from tests.crash import night
 from tests.crash.judge import violations
-from tests.journeys.client import Client, Refused, a_key
-from tests.journeys.outside import Sandbox
-from tests.journeys.stack import Process, Stack, started
+from tests.support.client import Client, Refused, a_key
+from tests.support.outside import Sandbox
+from tests.support.stack import Process, Stack, started
 
 SEED = int(os.environ.get("SOAK_SEED") or secrets.randbelow(10**6))
 COLLECTORS = 6
@@ -91,7 +91,7 @@ async def _soak(stack: Stack, seconds: float) -> int:
     sandbox = stack._process(
         "sandbox", "-m", "sandbox", url=stack.sandbox_url, answers_at="/healthz"
     )
-    api = stack._process("api", "-m", "schema.cli", "serve", url=stack.url, answers_at="/readyz")
+    api = stack._process("api", "-m", "mobinet", "serve", url=stack.url, answers_at="/readyz")
     with started(sandbox):
         with started(api):
             async with Sandbox(stack.sandbox_url) as outside:
@@ -109,7 +109,7 @@ async def _soak(stack: Stack, seconds: float) -> int:
 
 async def _load(stack: Stack, outside: Sandbox, seconds: float, report: Report) -> None:
     end = time.monotonic() + seconds
-    worker = stack._process("worker", "-m", "schema.cli", "work")
+    worker = stack._process("worker", "-m", "mobinet", "work")
     contracts = iter(number for number in range(2000, 12000) if (number - 2000) % 40 != 39)
     try:
         await asyncio.gather(

@@ -1,0 +1,304 @@
+"""What the domain makes of evidence: a table of states and findings, as code that touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+from typing import assert_never
+
+from domain import ledger
+from domain.attempts import Attempt, AttemptStatus
+from domain.case_decisions import rule
+from domain.cases import Case, CaseKind
+from domain.ledger import Posting
+from domain.methods import GatewayName
+from domain.payment_evidence import Closing, Decision, Effect, Evidence, Finding, Grade
+from domain.payments import HoldReason, Payment, PaymentStatus
+
+
+def decide(
+    payment: Payment,
+    attempt: Attempt | None,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None = None,
+    bills_open: bool = True,
+    case: Case | None = None,
+) -> Decision:
+    """
+    Return what *evidence* about *attempt* makes of *payment*.
+
+    `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
+    that ended without success are still free: neither paid nor held by another live payment. `case`
+    is what two people decided, which alone can concern cash and be refused; with a gateway's evidence
+    it is the payment's open case about a sum that cannot be read: only the exact sum settles that.
+    """
+    if evidence.decided is not None:
+        assert case is not None, "people decide about a case"
+        return rule(payment, case, evidence.decided, now, named=evidence.money)
+    assert attempt is not None, "no gateway says anything about cash"
+    if evidence.grade is Grade.E0:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    match payment.status:
+        case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
+            if payment.hold_reason is not None:
+                return _held(payment, attempt, evidence, now=now, case=case)
+            return _open(payment, attempt, evidence, now=now, closing=closing)
+        case PaymentStatus.SUCCESS:
+            return _again(payment, attempt, evidence, now=now)
+        case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
+            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open, case=case)
+        case _:
+            assert_never(payment.status)
+
+
+def _open(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None,
+) -> Decision:
+    match evidence.finding:
+        case Finding.PAID:
+            return _paid(payment, attempt, evidence, now=now)
+        case Finding.NEVER_SENT:
+            if attempt.status is not AttemptStatus.CREATED:  # it was sent since we looked
+                return _nothing(payment, attempt)
+            if closing is Closing.CANCELLED:
+                ended = _answered(attempt, AttemptStatus.CANCELLED, evidence, now)
+                return _release(payment, ended, PaymentStatus.CANCELLED, now)
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.NOT_SENT if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.SENT}:
+            return _nothing(payment, attempt)
+        case Finding.DECLINED | Finding.NOT_SENT:
+            failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
+            return _release(payment, failed, PaymentStatus.FAILED, now)
+        case Finding.EXPIRED:
+            expired = _answered(attempt, AttemptStatus.EXPIRED, evidence, now)
+            return _release(payment, expired, PaymentStatus.EXPIRED, now)
+        case Finding.SUSPICIOUS:
+            asked = _answered(attempt, attempt.status, evidence, now)
+            return _hold(
+                payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
+            )
+        case Finding.NO_ANSWER:
+            reason, case = HoldReason.UNKNOWN_OUTCOME, CaseKind.UNKNOWN_OUTCOME
+            return _hold(payment, attempt, reason, case, (), now)
+        case Finding.UNPAID if closing is not None:
+            ended = _answered(attempt, AttemptStatus(closing.value), evidence, now)
+            return _release(payment, ended, PaymentStatus(closing.value), now)
+        case Finding.UNPAID:
+            if attempt.status is not AttemptStatus.UNKNOWN:
+                return _nothing(payment, attempt)
+            known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            # What the customer was to scan never reached us: somebody must see that it can't go on.
+            lost = known.qr_payload is None and known.payment_url is None
+            return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
+        case Finding.ACCEPTED:
+            if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
+                return _nothing(payment, attempt)
+            accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
+            return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
+        case Finding.UNKNOWN:
+            if attempt.status is not AttemptStatus.SENT:
+                # A verified call that contradicts itself says one thing surely: ask.
+                told = evidence.grade is Grade.E1
+                return Decision(payment=payment, attempt=attempt, changed=False, ask=told)
+            unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
+            return Decision(
+                payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
+            )
+        case Finding.DECIDED:
+            raise AssertionError("answered above, by people's own rules")
+        case _:
+            assert_never(evidence.finding)
+
+
+def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    received = evidence.money
+    attempt = _answered(attempt, _received(attempt, evidence), evidence, now)
+    if evidence.unreadable is not None:
+        return _hold(
+            payment, attempt, HoldReason.AMOUNT_MISMATCH, CaseKind.AMOUNT_MISMATCH, (), now
+        )
+    if received is None or received.currency is not attempt.money.currency:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.CURRENCY_MISMATCH,
+            CaseKind.CURRENCY_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    if received.amount < attempt.money.amount:
+        return _hold(
+            payment,
+            attempt,
+            HoldReason.AMOUNT_MISMATCH,
+            CaseKind.AMOUNT_MISMATCH,
+            ledger.unexplained(payment, received),
+            now,
+        )
+    return Decision(
+        payment=payment.become(PaymentStatus.SUCCESS, now),
+        attempt=attempt,
+        effect=Effect.COLLECT,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _held(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
+) -> Decision:
+    """
+    Book money that comes for a held payment; it waits with it for two people.
+
+    The exact sum settles a payment that is held because its sum could not be read.
+    """
+    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence, now=now)
+    known = case is not None and case.is_under(evidence.gateway_id)
+    if evidence.unreadable is not None:
+        kind = None if known else CaseKind.AMOUNT_MISMATCH
+        return Decision(payment=payment, attempt=attempt, changed=not known, case=kind)
+    if _received(attempt, evidence) is not AttemptStatus.PAID:
+        return _nothing(payment, attempt)
+    unread = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
+    if unread and evidence.money == attempt.money:
+        return _paid(payment, attempt, evidence, now=now)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
+        postings=ledger.unexplained(payment, evidence.money),
+        case=CaseKind.AMOUNT_MISMATCH if case is not None and not known else None,
+    )
+
+
+def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+    """
+    Book a further payment of a reference that is paid: once for each number that the gateway gives.
+
+    The first number that is told of one of which none is known is its own: people said that it was paid.
+    """
+    number = evidence.gateway_id
+    known = number is None or number in attempt.paid_under
+    if evidence.finding is not Finding.PAID or known:
+        return _nothing(payment, attempt)
+    if not attempt.paid_under:
+        named = replace(attempt, gateway_id=number, paid_under=(number,))
+        return Decision(payment=payment.noted(now), attempt=named)
+    booked = ledger.unexplained(payment, evidence.money)  # nothing, while its amount can't be read
+    return Decision(
+        payment=payment,
+        attempt=replace(attempt, paid_under=(*attempt.paid_under, number)) if booked else attempt,
+        postings=booked,
+        case=CaseKind.PAID_TWICE,
+    )
+
+
+def _ended(
+    payment: Payment,
+    attempt: Attempt,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    bills_open: bool,
+    case: Case | None,
+) -> Decision:
+    if attempt.status is AttemptStatus.PAID:
+        return _again(payment, attempt, evidence, now=now)
+    if evidence.finding is Finding.SUSPICIOUS:
+        return _suspected(payment, attempt, evidence, now=now)
+    if evidence.finding is not Finding.PAID:
+        return _nothing(payment, attempt)
+    proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
+    if not proven:
+        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+    received = evidence.money
+    fits = (
+        received is not None
+        and received.currency is attempt.money.currency
+        and received.amount >= attempt.money.amount
+        and (case is None or received == attempt.money)
+    )
+    paid = _answered(attempt, _received(attempt, evidence), evidence, now)
+    if not (fits and bills_open):
+        return Decision(
+            payment=payment.noted(now),
+            attempt=paid,
+            postings=ledger.unexplained(payment, received),
+            case=CaseKind.LATE_MONEY,
+        )
+    assert received is not None
+    return Decision(
+        payment=payment.succeed_late(now),
+        attempt=paid,
+        effect=Effect.COLLECT_LATE,
+        postings=ledger.collected(payment, received),
+    )
+
+
+def _suspected(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime
+) -> Decision:
+    """Money may have left the customer of a payment that has ended: once, a case for people."""
+    if attempt.failure == evidence.failure:
+        return _nothing(payment, attempt)
+    return Decision(
+        payment=payment.noted(now),
+        attempt=_answered(attempt, attempt.status, evidence, now),
+        case=CaseKind.SUSPICIOUS,
+    )
+
+
+def _hold(
+    payment: Payment,
+    attempt: Attempt,
+    reason: HoldReason,
+    case: CaseKind,
+    postings: tuple[Posting, ...],
+    now: datetime,
+) -> Decision:
+    return Decision(
+        payment=payment.noted(now, hold_reason=reason, needs_verification=True),
+        attempt=attempt,
+        postings=postings,
+        case=case,
+    )
+
+
+def _release(payment: Payment, attempt: Attempt, status: PaymentStatus, now: datetime) -> Decision:
+    return Decision(payment=payment.become(status, now), attempt=attempt, effect=Effect.RELEASE)
+
+
+def _nothing(payment: Payment, attempt: Attempt) -> Decision:
+    return Decision(payment=payment, attempt=attempt, changed=False)
+
+
+def _received(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
+    """Return PAID where it is known how much: what can't be read yet may still be told, and is booked then."""
+    known = evidence.money is not None and evidence.money.amount > 0
+    return AttemptStatus.PAID if known else attempt.status
+
+
+def _answered(
+    attempt: Attempt, status: AttemptStatus, evidence: Evidence, now: datetime
+) -> Attempt:
+    return replace(
+        attempt,
+        status=status,
+        answered_at=now,
+        gateway_id=evidence.gateway_id or attempt.gateway_id,
+        payment_url=evidence.payment_url or attempt.payment_url,
+        qr_payload=evidence.qr_payload or attempt.qr_payload,
+        failure=evidence.failure,
+        paid_under=(
+            (evidence.gateway_id,)
+            if status is AttemptStatus.PAID and evidence.gateway_id
+            else attempt.paid_under
+        ),
+    )

@@ -1,0 +1,47 @@
+"""The ASGI application of one process: its settings, its resources, and the API over them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+
+from domain.staff import Role
+from mobinet import logging
+from mobinet.bootstrap import running
+from mobinet.settings import Settings, load
+from resolvers import sessions
+from resolvers.context import Context
+from schema import app
+
+SANDBOX_CLIENTS = (
+    ("dashboard", "Dashboard", Role.SERVICE, "dashboard-secret"),
+    ("shop", "Cửa hàng mẫu", Role.MERCHANT, "shop-secret"),
+)
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    settings = settings or load()
+
+    @asynccontextmanager
+    async def opened() -> AsyncGenerator[Context]:
+        logging.configure(settings.env)
+        async with running(settings) as context:
+            await _register_sandbox_clients(context, development=settings.env == "development")
+            yield context
+
+    return app.create_app(
+        opened, public_url=settings.public_url, development=settings.env == "development"
+    )
+
+
+async def _register_sandbox_clients(context: Context, *, development: bool) -> None:
+    """Register the sandbox's programs in development; production refuses their published secrets."""
+    for client_id, name, role, secret in SANDBOX_CLIENTS:
+        if development:
+            await sessions.learn_api_client(
+                context, client_id=client_id, name=name, role=role, secret=secret
+            )
+        else:
+            await sessions.disown_api_client(context, client_id=client_id, secret=secret)

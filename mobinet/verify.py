@@ -1,0 +1,64 @@
+"""What `mobinet verify` says: each invariant by name, and of what violates it the first rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+import typer
+
+from db.invariants.checks import examination
+from domain.invariants import Invariant
+from integrations.heads import Heads
+from mobinet.bootstrap import keys_of
+from mobinet.settings import Settings
+from resolvers.invariants import prove
+
+
+async def verify(
+    settings: Settings, *, signatures: bool, as_json: bool, say: Callable[[str], None]
+) -> bool:
+    """
+    Check everything on two cores, say what was found, and return whether all of it holds.
+
+    Each finding is said as soon as it is known; as JSON, they are in the order of InvariantName.
+    Raises Unanswered.
+    """
+    assert settings.database_url is not None
+    url = settings.database_url.get_secret_value()
+    keys, heads = keys_of(settings).receipts, Heads(settings.data_dir / "heads.log")
+
+    def tell(one: Invariant, seconds: float) -> None:
+        if not as_json:
+            say(_told(one, seconds))
+
+    async with examination(url) as one_core, examination(url) as another:
+        found = await prove([one_core, another], keys, heads, signatures=signatures, tell=tell)
+    holds = all(one.holds for one in found)
+    if as_json:
+        say(json.dumps({"holds": holds, "invariants": [_as_data(one) for one in found]}))
+    else:
+        broken = sum(not one.holds for one in found)
+        say(f"\n{'All holds.' if holds else f'{broken} of {len(found)} do not hold.'}")
+    return holds
+
+
+def _told(one: Invariant, seconds: float) -> str:
+    good = typer.style("ok  ", fg="green")
+    mark = good if one.holds else typer.style("BAD ", fg="red", bold=True)
+    lines = [f"{mark} {one.name:<26} {one.violations:>8} {seconds:>7.1f} s"]
+    lines += [f"       {row.table} {row.row}: {row.why}" for row in one.rows]
+    if one.violations > len(one.rows):
+        lines.append(f"       and {one.violations - len(one.rows)} more")
+    return "\n".join(lines)
+
+
+def _as_data(one: Invariant) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "holds": one.holds,
+        "violations": one.violations,
+        "rows": [asdict(row) for row in one.rows],
+        "checkedAt": one.checked_at.isoformat(),
+    }

@@ -1,0 +1,180 @@
+"""A bank and those who watch the merchant's account at it: customers scan, transfer, and Casso or SePay tells."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import secrets
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox import clock
+from sandbox.bank import emv
+from sandbox.charges import Charge
+from sandbox.web import ERRORS, Json, Refused, unavailable
+from sandbox.webhooks import Letter, said
+from sandbox.world import World
+
+NAPAS = "A000000727"
+LIMIT = 500_000_000  # what one transfer through NAPAS247 stays below
+MINUTES = (1, 1, 2, 3, 5, 8, 13)  # SePay's repeats; Casso publishes none, and is played the same
+A_LONG_TIME = 10 * 365 * 86_400  # a printed account never expires
+
+
+class Bank:
+    """Nobody is asked anything here: a bank knows of a payment when the money is on its way."""
+
+    name = "bank"
+    outcomes = ("paid",)
+
+    def __init__(self, world: World) -> None:
+        self.charges = world.charges
+        self.account = world.settings.bank
+        self.url = f"{world.settings.api_url}/webhooks/bank"
+        self.scale = world.settings.sandbox.time_scale
+
+    def app(self) -> Starlette:
+        return Starlette(exception_handlers=ERRORS)
+
+    async def refusal(self, request: Request) -> Response:
+        return unavailable("The bank")
+
+    # What the customer's app reads
+
+    def opened(self, url: str) -> Charge | None:
+        """A transfer by what was scanned. Each time it is another one, once the last was made."""
+        if not emv.holds(url):
+            return None
+        try:
+            tags = emv.read(url)
+            scheme = emv.read(tags["38"])
+            receiver = emv.read(scheme["01"])
+            additional = emv.read(tags.get("62", ""))
+        except (KeyError, ValueError):
+            return None
+        if scheme.get("00") != NAPAS or scheme.get("02") != "QRIBFTTA" or tags.get("53") != "704":
+            raise Refused(422, "NOT_A_TRANSFER", "this QR is no transfer to an account, in VND")
+        if (receiver.get("00"), receiver.get("01")) != (self.account.bin, self.account.account):
+            raise Refused(422, "UNKNOWN_ACCOUNT", "no account here has this bank and number")
+        amount = tags.get("54", "")
+        if not amount.isdigit() or not 0 < int(amount) < LIMIT:
+            raise Refused(422, "AMOUNT_REFUSED", "one transfer is below 500,000,000 VND")
+        return self._transfer(additional.get("08", ""), int(amount))
+
+    def _transfer(self, purpose: str, amount: int) -> Charge:
+        last = self.charges.find(gateway=self.name, reference=purpose)
+        if last is not None and last.status == "pending" and last.amount == amount:
+            return last
+        number = self.charges.number()
+        charge = self.charges.open(
+            gateway=self.name,
+            reference=purpose,
+            day=number,
+            amount=amount,
+            expires_at=clock.now() + A_LONG_TIME,
+            gateway_id=f"FT{number}",
+            details={},
+        )
+        assert charge is not None
+        return charge
+
+    # What the merchant is told
+
+    @property
+    def spacing(self) -> tuple[float, ...]:
+        return tuple(minutes * 60 / self.scale for minutes in MINUTES)
+
+    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+        transfer: Json = charge.details.get("transfer") or {}
+        written = transfer.get("content")
+        if written is None:
+            written = f"MBVCB.{charge.day}.{charge.reference}.CT tu 0011000000001 NGUYEN VAN A"
+        by = transfer.get("by", "casso")
+        told = (
+            int(charge.day),
+            charge.gateway_id,
+            written,
+            charge.money,
+            transfer.get("account") or self.account.account,
+            bool(transfer.get("outgoing")),
+            clock.local_iso(charge.paid_at or charge.created_at)[:19].replace("T", " "),
+        )
+        return {"by": by, "event": _casso(*told) if by == "casso" else _sepay(*told)}
+
+    def letter(self, fields: Json, *, forged: bool) -> Letter:
+        key = secrets.token_bytes(32) if forged else self.account.key(fields["by"])
+        body = json.dumps(fields["event"], ensure_ascii=False).encode()
+        if fields["by"] == "casso":
+            headers = casso_signature(key, fields["event"], round(clock.now() * 1000))
+        else:
+            headers = sepay_signature(key, body, int(clock.now()))
+        return Letter(
+            method="POST",
+            url=f"{self.url}/{fields['by']}",
+            headers=headers | {"Content-Type": "application/json"},
+            body=body,
+        )
+
+    def settled(self, status_code: int, answer: Any) -> bool:
+        return status_code in (200, 201) and said(answer, "success") is True
+
+
+def casso_signature(key: bytes, event: Json, moment: int) -> Json:
+    """Sign an event as it is at *moment* (in milliseconds): sorted, and written as JavaScript does."""
+    text = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    proof = hmac.new(key, f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
+    return {"X-Casso-Signature": f"t={moment},v1={proof}"}
+
+
+def sepay_signature(key: bytes, body: bytes, moment: int) -> Json:
+    """Sign a body as it goes over the wire, at *moment* (in seconds)."""
+    proof = hmac.new(key, str(moment).encode() + b"." + body, hashlib.sha256).hexdigest()
+    return {"X-SePay-Timestamp": str(moment), "X-SePay-Signature": f"sha256={proof}"}
+
+
+def _casso(
+    id: int, number: str, content: str, amount: int, account: str, outgoing: bool, at: str
+) -> Json:
+    return {
+        "error": 0,
+        "data": {
+            "id": id,
+            "reference": number,
+            "description": content,
+            "amount": -amount if outgoing else amount,
+            "runningBalance": 25_000_000,
+            "transactionDateTime": at,
+            "accountNumber": account,
+            "bankName": "Sandbox",
+            "bankAbbreviation": "SBX",
+            "virtualAccountNumber": "",
+            "virtualAccountName": "",
+            "counterAccountName": "NGUYỄN VĂN A",
+            "counterAccountNumber": "0011000000001",
+            "counterAccountBankId": "970415",
+            "counterAccountBankName": "VietinBank",
+        },
+    }
+
+
+def _sepay(
+    id: int, number: str, content: str, amount: int, account: str, outgoing: bool, at: str
+) -> Json:
+    return {
+        "id": id,
+        "gateway": "Sandbox",
+        "transactionDate": at,
+        "accountNumber": account,
+        "subAccount": None,
+        "code": None,
+        "content": content,
+        "transferType": "out" if outgoing else "in",
+        "description": f"BankAPINotify {content}",
+        "transferAmount": amount,
+        "accumulated": 25_000_000,
+        "referenceCode": number,
+    }

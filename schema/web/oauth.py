@@ -1,0 +1,122 @@
+"""OAuth 2.0 (RFC 6749): `client_credentials` for programs, `refresh_token` for all."""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from domain.cards import holds_card_number
+from domain.refusals import UpstreamUnavailable
+from domain.staff import InvalidCredentials, TooManyTries
+from resolvers import sessions
+from resolvers.context import Context
+from resolvers.sessions import Login
+from schema.authorization import BASIC_CHALLENGE, BadCredentials, basic
+from schema.web.identity import http_context
+
+LARGEST_FORM = 16 * 1024
+NO_STORE = {"cache-control": "no-store"}
+WRONG_CLIENT = "The client id or the client secret is wrong."
+
+
+class OAuthError(Exception):
+    """An error of the standard; *description* is for the developer of a client, in ASCII without quotes."""
+
+    def __init__(self, status: int, code: str, description: str | None = None) -> None:
+        super().__init__(code)
+        self.status = status
+        self.body = {"error": code}
+        if description is not None:
+            self.body["error_description"] = description
+
+
+async def token(request: Request) -> Response:
+    """`POST /oauth/token`: give a token, or an error as the standard has it."""
+    context = await http_context(request)
+    try:
+        form = await _form(request)
+        login = await _login(context, form, request.headers.get("authorization", ""))
+    except OAuthError as error:
+        challenge = {"www-authenticate": BASIC_CHALLENGE} if error.status == 401 else {}
+        return JSONResponse(error.body, error.status, headers=NO_STORE | challenge)
+    return JSONResponse(await _granted(context, login), headers=NO_STORE)
+
+
+async def _login(context: Context, form: dict[str, str], authorization: str) -> Login:
+    try:
+        client = basic(authorization)
+    except BadCredentials:
+        raise OAuthError(401, "invalid_client", WRONG_CLIENT) from None
+    if holds_card_number(" ".join((*form.values(), *(client or ())))):
+        raise OAuthError(400, "invalid_request")
+    try:
+        match form.get("grant_type"):
+            case "client_credentials":
+                client_id, secret = client or (
+                    form.get("client_id", ""),
+                    form.get("client_secret", ""),
+                )
+                return await sessions.client_credentials(
+                    context, client_id=client_id, secret=secret
+                )
+            case "refresh_token":
+                return await sessions.refresh(context, refresh_token=form.get("refresh_token", ""))
+            case None:
+                raise OAuthError(400, "invalid_request", "The parameter grant_type is missing.")
+            case _:
+                raise OAuthError(
+                    400,
+                    "unsupported_grant_type",
+                    "The grant_type must be client_credentials or refresh_token.",
+                )
+    except InvalidCredentials:
+        if form.get("grant_type") == "refresh_token":
+            description = "The refresh token is wrong, expired or was used before."
+            raise OAuthError(400, "invalid_grant", description) from None
+        raise OAuthError(401, "invalid_client", WRONG_CLIENT) from None
+    except TooManyTries:
+        description = "Too many wrong tries: the client has to wait a minute."
+        raise OAuthError(429, "slow_down", description) from None
+    except UpstreamUnavailable:
+        description = "A system that this needs does not answer: try again in a few minutes."
+        raise OAuthError(503, "temporarily_unavailable", description) from None
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """Return the fields of a form that are not empty. Raises OAuthError for what is no form, or repeats a field."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise _bad_form("be application/x-www-form-urlencoded")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST_FORM:
+            raise _bad_form(f"have {LARGEST_FORM} bytes at most")
+    try:
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=10)
+    except ValueError:
+        raise _bad_form("be UTF-8 and have 10 parameters at most") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise _bad_form("have each parameter once")
+    if not all(value.isprintable() for value in form.values()):
+        raise _bad_form("hold printable characters only")
+    return {name: value for name, value in form.items() if value}
+
+
+def _bad_form(rule: str) -> OAuthError:
+    return OAuthError(400, "invalid_request", f"The body must {rule}.")
+
+
+async def _granted(context: Context, login: Login) -> dict[str, object]:
+    left = login.expires_at - await context.clock()
+    granted: dict[str, object] = {
+        "access_token": login.access_token,
+        "token_type": "Bearer",
+        "expires_in": max(0, int(left.total_seconds())),
+    }
+    if login.refresh_token is not None:
+        granted["refresh_token"] = login.refresh_token
+    return granted

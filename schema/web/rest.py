@@ -1,0 +1,210 @@
+"""The documented REST calls: thin, over the same functions as GraphQL, with the same codes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import orjson
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from domain.idempotency import check_key
+from domain.methods import PaymentMethod
+from domain.orders import PayOrder
+from domain.refusals import InvalidInput, Refusal, Refused
+from domain.staff import Operation, check
+from resolvers import orders
+from resolvers.audit import command
+from resolvers.context import Context
+from schema.authorization import bearer_challenge
+from schema.common import translate
+from schema.graphql.card_numbers import check_no_card_number
+from schema.graphql.errors import TEXTS, ApiError
+from schema.graphql.http import language_of
+from schema.web.identity import http_context
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+LARGEST = 64 * 1024
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
+_ESCAPED = re.compile(r"\\(.)")
+STATUSES = {
+    "BAD_USER_INPUT": 400,
+    "INVALID_INPUT": 400,
+    "UNAUTHENTICATED": 401,
+    "INVALID_CREDENTIALS": 401,
+    "FORBIDDEN": 403,
+    "NOT_PERMITTED": 403,
+    "NOT_FOUND": 404,
+    "BILL_LOCKED": 409,
+    "BILL_ALREADY_PAID": 409,
+    "IDEMPOTENCY_IN_PROGRESS": 409,
+    "TRANSITION_REFUSED": 409,
+    "IDEMPOTENCY_KEY_REUSED": 422,
+    "PAYMENT_LIMIT_EXCEEDED": 422,
+    "AMOUNT_MISMATCH": 422,
+    "CONTRACT_INACTIVE": 422,
+    "RATE_LIMITED": 429,
+    "GATEWAY_UNAVAILABLE": 503,
+    "UPSTREAM_UNAVAILABLE": 503,
+}
+
+Call = Callable[[Context, dict[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
+
+
+def rest(call: Call) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint of a call from (context, body, idempotency key) to (status, answer)."""
+
+    async def endpoint(request: Request) -> Response:
+        context = await http_context(request)
+        try:
+            body = await _body(request)
+            given = request.headers.get("idempotency-key")
+            check_no_card_number([body, given])
+            # Absent, a key is made: one live payment of an order still prevents doubles.
+            key = context.ids.secret() if given is None else _key(given)
+            status, answer = await call(context, body, key)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except Exception as cause:
+            status, answer = _refused(cause, context)
+        headers = {"cache-control": "no-store"}
+        if status == 401:
+            headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
+        return Response(
+            orjson.dumps(answer), status, media_type="application/json", headers=headers
+        )
+
+    return endpoint
+
+
+@rest
+async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
+    """`POST /payments`: pay an order by the merchant's own reference; an unknown one is created."""
+    asked = await _asked(context, body, key)
+    payment = (await orders.pay(context, asked)).payment
+    assert payment.order is not None
+    return 201, {
+        "transaction_id": payment.id,
+        "order_id": payment.order.reference,
+        "amount": payment.amount,
+        "method": payment.method.lower(),
+        "status": payment.status.lower(),
+        "payment_url": payment.payment_url,
+        "confirmation_link": context.confirmation_link(payment.receipt_token),
+    }
+
+
+@command(orders.PAY)
+async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
+    """Return what a merchant asks for. What is refused here already is written down too."""
+    check(context.actor, Operation.SELL)
+    reference, amount, method = _order(body)
+    return PayOrder(
+        idempotency_key=check_key(key),
+        reference=reference,
+        amount=amount,
+        method=method,
+        return_url=None if body.get("return_url") in (None, "") else _text(body, "return_url"),
+    )
+
+
+async def nothing_here(request: Request, error: Exception) -> Response:
+    """Answer for a path that we do not have, or not by this method, as every error over HTTP."""
+    assert isinstance(error, HTTPException)
+    code, (vi, en) = "NOT_FOUND", TEXTS["NOT_FOUND"]
+    if allowed := (error.headers or {}).get("Allow"):
+        code = "BAD_USER_INPUT"
+        vi = f"Địa chỉ này không nhận {request.method}. Hãy dùng: {allowed}."
+        en = f"{request.method} is not possible here. Use one of: {allowed}."
+    message = en if language_of(request.headers) == "en" else vi
+    return Response(
+        orjson.dumps({"error": {"code": code, "message": message}}),
+        error.status_code,
+        media_type="application/json",
+        headers={"cache-control": "no-store", **(error.headers or {})},
+    )
+
+
+def _order(body: dict[str, Any]) -> tuple[str, int, PaymentMethod]:
+    amount = body.get("amount")
+    if isinstance(amount, bool) or not isinstance(amount, int):
+        raise InvalidInput(
+            field="amount",
+            problem_vi="phải là số đồng nguyên, không có dấu phân cách.",
+            problem_en="must be a whole number of đồng, without separators.",
+        )
+    named = _text(body, "method").upper()
+    if named not in PaymentMethod.__members__:
+        known = ", ".join(method.lower() for method in PaymentMethod)
+        raise InvalidInput(
+            field="method",
+            problem_vi=f"phải là một trong: {known}.",
+            problem_en=f"must be one of: {known}.",
+        )
+    return _text(body, "order_id"), amount, PaymentMethod(named)
+
+
+def _key(header: str) -> str:
+    """Return the key in an `Idempotency-Key`: as it is, or in quotes as a string of RFC 8941."""
+    if not header.startswith('"'):
+        return header
+    found = _QUOTED.fullmatch(header)
+    if found is None:
+        raise InvalidInput(
+            field="idempotencyKey",
+            problem_vi='khoá trong dấu ngoặc kép phải viết theo RFC 8941, như "khoa-ngau-nhien-1".',
+            problem_en='a key in quotes is written as RFC 8941 has it, like "a-random-key-0001".',
+        )
+    return _ESCAPED.sub(r"\1", found[1])
+
+
+def _text(body: dict[str, Any], field: str) -> str:
+    value = body.get(field)
+    if not isinstance(value, str) or not value:
+        raise InvalidInput(
+            field=field, problem_vi="là chuỗi bắt buộc.", problem_en="is a text that is needed."
+        )
+    return value
+
+
+async def _body(request: Request) -> dict[str, Any]:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LARGEST:
+            raise ApiError(
+                "BAD_USER_INPUT",
+                vi=f"Nội dung vượt quá {LARGEST} byte.",
+                en=f"The body exceeds {LARGEST} bytes.",
+            )
+    try:
+        told: object = orjson.loads(bytes(body))
+    except orjson.JSONDecodeError:
+        told = None
+    if not isinstance(told, dict):
+        raise ApiError(
+            "BAD_USER_INPUT",
+            vi="Nội dung phải là một đối tượng JSON.",
+            en="The body must be a JSON object.",
+        )
+    return cast("dict[str, Any]", told)
+
+
+def _refused(cause: Exception, context: Context) -> tuple[int, dict[str, Any]]:
+    first = cause.refusals[0] if isinstance(cause, Refused) else cause
+    error = first if isinstance(first, ApiError) else translate(first)
+    if error is None:
+        fault = context.ids.record("FAULT")
+        log.error("fault", id=fault, exc_info=cause)
+        vi, en = TEXTS["INTERNAL"]
+        error = ApiError("INTERNAL", vi=vi, en=en, details={"id": fault})
+    said: dict[str, Any] = {"code": error.code, "message": error.text(context.language)}
+    details = first.details if isinstance(first, Refusal) else error.details
+    if details:
+        said["details"] = details
+    return STATUSES.get(error.code, 500), {"error": said}

@@ -1,0 +1,139 @@
+"""What waits for people, as they see it: pages, what each case is about, and what the metrics say of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.api.cases.test_held_money import SUSPICION, TOO_LATE
+from tests.support.gateways.calls import call, ipn, qr, signed
+from tests.support.refusals import without_effect
+from tests.support.running_api import Api, Sandbox
+
+pytest_plugins = ["tests.support.running_api"]
+__all__ = ["qr"]
+
+CASE = """
+id kind status amount unreadable paymentId gateway about owner openedAt ageSeconds suggestion decision
+reversalId handInId resolvedAt approvals { actor decision amount reason at }
+"""
+CASES = f"""
+query ($status: CaseStatus, $first: Int, $after: String) {{ cases(status: $status, first: $first, after: $after) {{
+  edges {{ cursor node {{ {CASE} }} }} pageInfo {{ hasNextPage endCursor }} }} }}
+"""
+
+
+def seen(api: Api, *, by: str = "FI001", **given: Any) -> list[dict[str, Any]]:
+    page = api.get(CASES, given, token=api.token(by))
+    return [one["node"] for one in page["edges"]]
+
+
+def of(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
+    """Return the payment's newest case."""
+    return next(one for one in seen(api, by=by, first=100) if one["paymentId"] == payment["id"])
+
+
+def paid_little(api: Api, payment: dict[str, Any], amount: int) -> None:
+    assert call(api, signed(ipn(payment, vnp_Amount=str(amount * 100)))) == "04"
+
+
+def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
+    api: Api, qr: dict[str, Any]
+) -> None:
+    paid_little(api, qr, qr["amount"] - 1)
+    found = of(api, qr)
+    assert {name: found[name] for name in ("kind", "status", "amount", "gateway", "owner")} == {
+        "kind": "AMOUNT_MISMATCH",
+        "status": "OPEN",
+        "amount": qr["amount"] - 1,
+        "gateway": "VNPAY",
+        "owner": "FINANCE",
+    }
+    assert found["suggestion"] == "REFUND"
+    assert found["approvals"] == []
+    assert found["decision"] is found["resolvedAt"] is None
+    assert 0 <= found["ageSeconds"] < 60
+    assert found["about"].isdigit(), "the gateway's own number of the money"
+
+
+def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
+    held = [api.paid(method="VNPAY_QR") for _ in range(5)]
+    for one in held:
+        paid_little(api, one, 1)
+    walked: list[str] = []
+    after = None
+    while True:
+        page = api.get(CASES, {"first": 2, "after": after}, token=api.token("FI001"))
+        walked += [one["node"]["id"] for one in page["edges"]]
+        if len(walked) == 2:  # what arrives meanwhile shifts nothing
+            paid_little(api, api.paid(method="VNPAY_QR"), 1)
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    rows = api.rows('select id from money_case order by opened_at desc, id collate "C" desc')
+    assert walked == [row["id"] for row in rows][1:]
+    newest = [one["paymentId"] for one in seen(api, first=100)]
+    assert newest[1:6] == [one["id"] for one in reversed(held)]
+
+
+def test_a_page_shows_one_status_where_it_is_asked_for(api: Api, qr: dict[str, Any]) -> None:
+    paid_little(api, qr, 1)
+    assert {one["status"] for one in seen(api, status="OPEN")} == {"OPEN"}
+    assert seen(api, status="RESOLVED") == []
+
+
+def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> None:
+    ours = api.paid("NV002", method="VNPAY_QR")
+    theirs = api.paid(api.collector(), method="VNPAY_QR")
+    for one in (ours, theirs):
+        paid_little(api, one, 1)
+    found = {one["paymentId"] for one in seen(api, by="SV001", first=100)}
+    assert ours["id"] in found
+    assert theirs["id"] not in found
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"first": 0}, "first"),
+        ({"first": -1}, "first"),
+        ({"after": "nonsense"}, "after"),
+        ({"after": "WzFd"}, "after"),
+    ],
+)
+def test_a_page_that_makes_no_sense_is_refused(
+    api: Api, sandbox: Sandbox, given: dict[str, Any], field: str
+) -> None:
+    token = api.token("FI001")
+    with without_effect(api, sandbox, audit=0):
+        answer = api.ask(CASES, given, token=token)
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "INVALID_INPUT"
+    assert error["extensions"]["details"]["field"] == field
+
+
+def test_a_suspicion_about_an_ended_payment_under_two_codes_is_one_case(
+    api: Api, qr: dict[str, Any]
+) -> None:
+    assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
+    assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
+    other = {"vnp_ResponseCode": "00", "vnp_TransactionStatus": "04"}
+    assert call(api, signed(ipn(qr, **other))) == "00"
+    assert len([one for one in seen(api, first=100) if one["paymentId"] == qr["id"]]) == 1
+
+
+def metric(api: Api, name: str, kind: str) -> float:
+    wanted = f'{name}{{kind="{kind}"}} '
+    (line,) = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith(wanted)]
+    return float(line.removeprefix(wanted))
+
+
+def test_the_metrics_say_how_many_wait_and_for_how_long(api: Api) -> None:
+    before = metric(api, "mobinet_cases_open", "CURRENCY_MISMATCH")
+    assert before == 0
+    assert metric(api, "mobinet_cases_oldest_seconds", "CURRENCY_MISMATCH") == 0
+    known = metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH")
+    paid_little(api, api.paid(method="VNPAY_QR"), 1)
+    assert metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH") == known + 1
+    assert metric(api, "mobinet_cases_oldest_seconds", "AMOUNT_MISMATCH") > 0

@@ -1,0 +1,319 @@
+"""What two people decide about money that does not fit, sent as the dashboard sends it, against gateways as they are.
+
+Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) and 16 (suspicious) end here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from domain.money import Currency, Money
+from domain.payment_evidence import Evidence, Finding, Grade
+from mobinet.verify import verify
+from resolvers import jobs, payment_evidence
+from tests.api.cases.test_cases import of, seen
+from tests.api.cases.test_held_money import SUSPICION, TOO_LATE
+from tests.support.decisions import Payment, books, decide, is_free, refunds, refused, say
+from tests.support.gateways.calls import call, ipn, notice, notify, signed, state
+from tests.support.refusals import both_languages, without_effect
+from tests.support.running_api import CANCEL, Api, Sandbox
+
+pytest_plugins = ["tests.support.running_api"]
+
+
+# ── held: too little, in another currency, suspicious ────────────────────────────────────────────
+
+
+def paid_little(api: Api, sandbox: Sandbox) -> Payment:
+    """Hard case 9."""
+    qr = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(qr, vnp_Amount=str((qr["amount"] - 1000) * 100)))) == "04"
+    assert state(api, qr) == ("PROCESSING", "AMOUNT_MISMATCH")
+    return qr
+
+
+def suspected(api: Api, sandbox: Sandbox) -> Payment:
+    """Hard case 16; nothing is booked."""
+    qr = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
+    return qr
+
+
+def suspected_and_paid(api: Api, sandbox: Sandbox) -> Payment:
+    """Hard case 16, with the money in suspense."""
+    qr = suspected(api, sandbox)
+    sandbox.pay(reference=qr["gatewayReference"])
+    assert books(api, qr)["suspense"] == qr["amount"]
+    return qr
+
+
+def paid_in_dollars(api: Api, sandbox: Sandbox) -> Payment:
+    """Hard case 11."""
+    wallet = api.paid(method="FPT_PAY")
+    assert notify(api, notice(wallet, currency="USD", amount=1000)).status_code == 200
+    assert state(api, wallet) == ("PROCESSING", "CURRENCY_MISMATCH")
+    return wallet
+
+
+def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """Hard case 9: two people decide REFUND."""
+    payment = api.paid(method="VNPAY_QR")
+    sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] - 1000)
+    came = payment["amount"] - 1000
+    decide(api, payment, "REFUND")
+    assert state(api, payment) == ("CANCELLED", None)
+    assert books(api, payment) == {"gateway_clearing:vnpay": -came, "refunds_payable": came}
+    assert refunds(api, sandbox, payment) == [came]
+    assert books(api, payment) == {}
+    assert is_free(api, payment)
+
+
+def test_too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """Hard case 9: two people decide CREDIT."""
+    payment = paid_little(api, sandbox)
+    came = payment["amount"] - 1000
+    decide(api, payment, "CREDIT")
+    assert state(api, payment) == ("CANCELLED", None)
+    assert books(api, payment) == {"gateway_clearing:vnpay": -came, "customer_credit": came}
+    assert is_free(api, payment)
+
+
+@both_languages
+def test_too_little_never_pays_the_bill_whoever_decides(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
+    """Hard case 9: the first person is told already, with what is there and what is needed."""
+    payment = paid_little(api, sandbox)
+    case = of(api, payment)
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, "APPLY", language=language)
+    no = refused(payload, "AMOUNT_MISMATCH", language)
+    assert (no["expected"], no["amountAsked"]) == (payment["amount"], payment["amount"] - 1000)
+
+
+@both_languages
+def test_a_case_is_not_closed_over_money_without_an_owner(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
+    case = of(api, paid_little(api, sandbox))
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, "CLOSE", language=language)
+    refused(payload, "TRANSITION_REFUSED", language)
+
+
+def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_themselves(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = api.paid(method="VNPAY_QR")
+    part = payment["amount"] // 2
+    for amount in (part, payment["amount"] - part + 700):
+        call(api, signed(ipn(payment, vnp_Amount=str(amount * 100))))
+    assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
+    second, first = [one for one in seen(api, first=100) if one["paymentId"] == payment["id"]]
+    assert (first["kind"], second["kind"]) == ("AMOUNT_MISMATCH", "PAID_TWICE")
+    for by in ("FI001", "FI002"):
+        assert say(api, first, "APPLY", by)["errors"] == []
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment)["customer_receivable"] == payment["amount"]
+    assert books(api, payment)["suspense"] == 700, "what the other case is about"
+    for by in ("FI001", "FI002"):
+        assert say(api, second, "CREDIT", by)["errors"] == []
+    assert books(api, payment)["customer_credit"] == 700
+
+
+@pytest.mark.parametrize("booked", [suspected, suspected_and_paid])
+def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
+    api: Api, sandbox: Sandbox, booked: Callable[..., Payment]
+) -> None:
+    """Hard case 16: APPLY; where nothing was booked, the two assert that it was paid."""
+    payment = booked(api, sandbox)
+    decide(api, payment, "APPLY")
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment) == {
+        "gateway_clearing:vnpay": -payment["amount"],
+        "customer_receivable": payment["amount"],
+    }
+    assert api.run(jobs.record_payment(api.context, payment["id"])) is None
+    records = [one["transaction_id"] for one in sandbox.truth["records"]]
+    assert records.count(payment["id"]) == 1
+    assert not is_free(api, payment)
+
+
+def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tells_of_it(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = api.paid(method="VNPAY_QR")
+    doubtful = ipn(payment, **SUSPICION)
+    assert call(api, signed(doubtful)) == "00"
+    decide(api, payment, "APPLY")
+    before = books(api, payment)
+    call(api, signed(doubtful | {"vnp_ResponseCode": "00", "vnp_TransactionStatus": "00"}))
+    assert books(api, payment) == before
+
+
+@pytest.mark.parametrize("method", ["VNPAY_QR", "CARD", "PAYPAL"])
+def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
+    api: Api, method: str
+) -> None:
+    """What a page or an order was opened under is no payment's number."""
+    payment = api.paid(method=method)
+    reference = payment["gatewayReference"]
+
+    def told(finding: Finding, number: str | None = None) -> None:
+        (row,) = api.rows("select amount, currency from attempt where reference = $1", reference)
+        money = Money(row["amount"], Currency(row["currency"])) if number else None
+        grade = Grade.E2 if number else Grade.NONE
+        said = Evidence(grade=grade, source="test", finding=finding, money=money, gateway_id=number)
+        api.run(payment_evidence.apply(api.context, reference, said))
+
+    told(Finding.NO_ANSWER)
+    decide(api, payment, "APPLY")
+    before = books(api, payment)
+    for number in ("N1", "N1"):
+        told(Finding.PAID, number)
+        assert (state(api, payment), books(api, payment)) == (("SUCCESS", None), before)
+    (row,) = api.rows("select gateway_id, paid_under from attempt where reference = $1", reference)
+    assert tuple(row) == ("N1", ["N1"])
+    told(Finding.PAID, "N2")
+    assert of(api, payment)["kind"] == "PAID_TWICE"
+
+
+@pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
+def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
+    api: Api, sandbox: Sandbox, decision: str
+) -> None:
+    case = of(api, suspected(api, sandbox))
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, decision)
+    refused(payload, "TRANSITION_REFUSED")
+
+
+def test_a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """Hard case 16: CLOSE; hard case 6: money that comes after all is recorded."""
+    payment = suspected(api, sandbox)
+    decide(api, payment, "CLOSE")
+    assert state(api, payment) == ("CANCELLED", None)
+    assert books(api, payment) == {}
+    follow_ups = api.rows(
+        "select 1 from pgqueuer where entrypoint = 'follow_up' and payload = $1",
+        f'{{"subject":"{payment["id"]}"}}'.encode(),
+    )
+    assert follow_ups
+    sandbox.pay(reference=payment["gatewayReference"])
+    api.run(jobs.inquire(api.context, payment["id"]))
+    (row,) = api.rows("select status, late from payment where id = $1", payment["id"])
+    assert tuple(row) == ("SUCCESS", True)
+
+
+def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 11."""
+    payment = paid_in_dollars(api, sandbox)
+    case = of(api, payment)
+    assert (case["amount"], case["suggestion"]) == (None, "REFUND")
+    for decision in ("APPLY", "CREDIT", "CLOSE"):
+        with without_effect(api, sandbox, audit=1):
+            payload = say(api, case, decision)
+        refused(payload, "TRANSITION_REFUSED")
+    decide(api, payment, "REFUND")
+    assert state(api, payment) == ("CANCELLED", None)
+    (row,) = api.rows("select status, amount, currency from reversal where payment = $1", payment["id"])  # fmt: skip
+    assert tuple(row) == ("DONE", 1000, "USD")
+    assert "suspense" not in books(api, payment)
+
+
+def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 10: the bill is paid, the excess is the customer's, and there is no case."""
+    payment = api.paid(method="VNPAY_QR")
+    sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment)["customer_credit"] == 500
+    assert [one for one in seen(api, first=100) if one["paymentId"] == payment["id"]] == []
+
+
+# ── late, and twice ──────────────────────────────────────────────────────────────────────────────
+
+
+def paid_late_for_a_bill_paid_otherwise(api: Api, sandbox: Sandbox) -> Payment:
+    """Hard case 6."""
+    qr = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
+    api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    sandbox.pay(reference=qr["gatewayReference"])
+    api.run(jobs.inquire(api.context, qr["id"]))
+    assert of(api, qr)["kind"] == "LATE_MONEY"
+    return qr
+
+
+@pytest.mark.parametrize(
+    ("decision", "account"), [("CREDIT", "customer_credit"), ("REFUND", "refunds_payable")]
+)
+def test_money_that_came_late_for_a_bill_paid_otherwise_is_the_customers(
+    api: Api, sandbox: Sandbox, decision: str, account: str
+) -> None:
+    """Hard case 6."""
+    payment = paid_late_for_a_bill_paid_otherwise(api, sandbox)
+    assert of(api, payment)["suggestion"] == "REFUND"
+    decide(api, payment, decision)
+    assert state(api, payment) == ("EXPIRED", None)
+    assert books(api, payment)[account] == payment["amount"]
+    assert "suspense" not in books(api, payment)
+
+
+def test_money_that_came_late_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 6."""
+    case = of(api, paid_late_for_a_bill_paid_otherwise(api, sandbox))
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, "APPLY")
+    assert "CREDIT" in refused(payload, "TRANSITION_REFUSED")["message"]
+
+
+def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
+    api: Api, sandbox: Sandbox
+) -> None:
+    """Hard case 6: by two people, what no machine does by itself any more."""
+    qr = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
+    other = api.paid(contractNumber=qr["contractNumber"], items=qr["items"], method="VNPAY_QR")
+    sandbox.pay(reference=qr["gatewayReference"])
+    api.run(jobs.inquire(api.context, qr["id"]))
+    reason = {"id": other["id"], "reason": "customer left"}
+    assert api.get(CANCEL, reason, token=api.token("NV002"))["errors"] == []
+    assert of(api, qr)["suggestion"] == "APPLY"
+    decide(api, qr, "APPLY")
+    (row,) = api.rows("select status, late from payment where id = $1", qr["id"])
+    assert tuple(row) == ("SUCCESS", True)
+    assert not is_free(api, qr)
+
+
+def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = api.paid(method="VNPAY_QR")
+    for _ in range(2):
+        assert call(api, signed(ipn(payment))) == "00"
+    assert of(api, payment)["kind"] == "PAID_TWICE"
+    no = refused(say(api, of(api, payment), "APPLY"), "INVALID_INPUT")
+    assert no["field"] == "decision"
+    decide(api, payment, "CREDIT")
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment) == {
+        "gateway_clearing:vnpay": -2 * payment["amount"],
+        "customer_receivable": payment["amount"],
+        "customer_credit": payment["amount"],
+    }
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    told: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    assert holds, "\n".join(told)

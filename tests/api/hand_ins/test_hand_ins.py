@@ -1,0 +1,347 @@
+"""Cash on its way to the office, as its collector and its cashier send it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from domain.refusals import NotPermitted
+from domain.staff import Actor, Role
+from resolvers import hand_ins
+from resolvers.context import Context
+from tests.support.refusals import both_languages, check_sentence, without_effect
+from tests.support.running_api import REFUSAL, Api, Sandbox, Socket, key
+
+pytest_plugins = ["tests.support.running_api"]
+
+HAND_IN = "id staff { staffId name } status expectedAmount countedAmount declaredAmount variance note submittedAt confirmedAt confirmedBy"
+REFUSALS = REFUSAL + "... on HandInConfirmed { handInId countedAmount confirmedAt }"
+SUBMIT = f"mutation ($input: HandInInput!) {{ submitHandIn(input: $input) {{ handIn {{ {HAND_IN} }} errors {{ {REFUSALS} }} }} }}"
+CONFIRM = f"mutation ($id: ID!, $counted: Amount!) {{ confirmHandIn(id: $id, countedAmount: $counted) {{ handIn {{ {HAND_IN} }} errors {{ {REFUSALS} }} }} }}"
+PAGE = f"query ($status: HandInStatus, $staffId: ID, $first: Int, $after: String) {{ handIns(status: $status, staffId: $staffId, first: $first, after: $after) {{ edges {{ cursor node {{ {HAND_IN} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+PAYMENT = "query ($id: ID!) { payment(id: $id) { custody version status } }"
+
+
+def submit(api: Api, by: str, counted: int, **but: Any) -> Any:
+    language = but.pop("language", "vi")
+    given = {"idempotencyKey": key(), "countedAmount": counted} | but
+    return api.get(SUBMIT, {"input": given}, token=api.token(by), language=language)
+
+
+def submitted(api: Api, by: str, *, counted: int | None = None) -> dict[str, Any]:
+    """Return a new hand-in of one cash payment."""
+    paid = api.paid(by)
+    payload = submit(api, by, paid["amount"] if counted is None else counted)
+    assert payload["handIn"], payload
+    return payload["handIn"]
+
+
+def confirm(api: Api, hand_in: dict[str, Any] | str, counted: int, *, by: str = "CA001", language: str = "vi") -> Any:  # fmt: skip
+    hand_in_id = hand_in if isinstance(hand_in, str) else hand_in["id"]
+    given = {"id": hand_in_id, "counted": counted}
+    return api.get(CONFIRM, given, token=api.token(by), language=language)
+
+
+def in_hand(api: Api, by: str) -> int:
+    limits = api.get("query { me { limits { kind used } } }", token=api.token(by))["limits"]
+    return next(one["used"] for one in limits if one["kind"] == "CASH_IN_HAND")
+
+
+def postings(api: Api, hand_in: dict[str, Any]) -> list[tuple[str, str, int, str]]:
+    rows = api.rows(
+        "select debit, credit, amount, p.staff from posting p join entry e on e.id = p.entry"
+        " where e.hand_in = $1 order by p.id",
+        hand_in["id"],
+    )
+    return [tuple(row) for row in rows]
+
+
+def staff_cash(api: Api, by: str) -> int:
+    (row,) = api.rows(
+        "select coalesce(sum(case when debit = 'staff_cash' then amount else -amount end), 0) as held"
+        " from posting where staff = $1 and 'staff_cash' in (debit, credit)",
+        by,
+    )
+    return int(row["held"])
+
+
+def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: Api) -> None:
+    by = api.collector()
+    cash = [api.paid(by) for _ in range(3)]
+    qr = api.paid(by, method="VNPAY_QR")
+    total = sum(one["amount"] for one in cash)
+    others = api.paid(api.collector())
+
+    payload = submit(api, by, total - 5_000, note=" thiếu 5.000 ")
+
+    hand_in = payload["handIn"]
+    assert payload["errors"] == []
+    assert (hand_in["status"], hand_in["expectedAmount"]) == ("SUBMITTED", total)
+    assert (hand_in["countedAmount"], hand_in["declaredAmount"]) == (total - 5_000, total - 5_000)
+    assert (hand_in["variance"], hand_in["note"]) == (-5_000, "thiếu 5.000")
+    assert hand_in["staff"]["staffId"] == by
+    for one in cash:
+        now = api.get(PAYMENT, {"id": one["id"]}, token=api.token(by))
+        assert (now["custody"], now["status"]) == ("HANDED_IN", "SUCCESS")
+        assert now["version"] > one["version"]
+    assert api.get(PAYMENT, {"id": qr["id"]}, token=api.token(by))["custody"] is None
+    assert others["custody"] == "HELD_BY_STAFF"
+    assert in_hand(api, by) == total == staff_cash(api, by)
+    assert postings(api, hand_in) == []
+
+
+def test_a_cashier_who_finds_all_of_it_makes_it_the_banks(api: Api) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    expected = hand_in["expectedAmount"]
+
+    confirmed = confirm(api, hand_in, expected)["handIn"]
+
+    assert (confirmed["status"], confirmed["variance"]) == ("CONFIRMED", 0)
+    assert (confirmed["confirmedBy"], confirmed["confirmedAt"] is None) == ("CA001", False)
+    assert postings(api, hand_in) == [("bank", "staff_cash", expected, by)]
+    assert in_hand(api, by) == 0 == staff_cash(api, by)
+    (row,) = api.rows("select custody from payment where hand_in = $1", hand_in["id"])
+    assert row["custody"] == "RECONCILED"
+    assert api.rows("select 1 from money_case where hand_in = $1", hand_in["id"]) == []
+
+
+@pytest.mark.parametrize("differs", [-10_000, 10_000])
+def test_what_lacks_or_is_too_much_is_a_variance_and_a_case(api: Api, differs: int) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    expected = hand_in["expectedAmount"]
+
+    confirmed = confirm(api, hand_in, expected + differs)["handIn"]
+
+    assert (confirmed["countedAmount"], confirmed["variance"]) == (expected + differs, differs)
+    assert postings(api, hand_in) == (
+        [
+            ("bank", "staff_cash", expected - 10_000, by),
+            ("variance", "staff_cash", 10_000, by),
+        ]
+        if differs < 0
+        else [("bank", "staff_cash", expected, by), ("bank", "variance", 10_000, by)]
+    )
+    (case,) = api.rows("select * from money_case where hand_in = $1", hand_in["id"])
+    assert (case["kind"], case["status"], case["amount"]) == ("VARIANCE", "OPEN", differs)
+    assert in_hand(api, by) == 0 == staff_cash(api, by)
+
+
+def test_none_of_it_may_be_there_at_all(api: Api) -> None:
+    hand_in = submitted(api, api.collector(), counted=0)
+    expected = hand_in["expectedAmount"]
+    assert confirm(api, hand_in, 0)["handIn"]["variance"] == -expected
+    assert [one[:3] for one in postings(api, hand_in)] == [("variance", "staff_cash", expected)]
+
+
+def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) -> None:
+    by, used = api.collector(), key()
+    api.paid(by)
+    first = submit(api, by, 1, idempotencyKey=used)["handIn"]
+    api.paid(by)
+    with without_effect(api, sandbox, audit=0):
+        again = submit(api, by, 1, idempotencyKey=used)
+    assert again["handIn"] == first
+    confirmed = confirm(api, first, 1)["handIn"]
+    assert submit(api, by, 1, idempotencyKey=used)["handIn"] == confirmed
+
+
+def test_a_cashier_who_confirms_again_hears_the_same(api: Api, sandbox: Sandbox) -> None:
+    hand_in = submitted(api, api.collector())
+    once = confirm(api, hand_in, hand_in["expectedAmount"])
+    with without_effect(api, sandbox, audit=0):
+        assert confirm(api, hand_in, hand_in["expectedAmount"]) == once
+
+
+def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    confirm(api, hand_in, hand_in["expectedAmount"])
+    rows = api.rows(
+        "select a.action, a.actor from audit_event a join payment p on p.id = a.payment_id"
+        " where p.hand_in = $1 order by a.id",
+        hand_in["id"],
+    )
+    assert [tuple(row) for row in rows][-2:] == [("submitHandIn", by), ("confirmHandIn", "CA001")]
+
+
+def test_the_collector_and_whoever_watches_the_payments_hear_of_it(api: Api) -> None:
+    by = api.collector()
+    paid = api.paid(by)
+    with Socket(api, api.token(by)) as limits, Socket(api, api.token("FI001")) as office:
+        limits.subscribe("subscription { limitChanged { kind used } }", {})
+        seen = [limits.next()["payload"]["data"]["limitChanged"] for _ in range(3)]
+        assert {"kind": "CASH_IN_HAND", "used": paid["amount"]} in seen
+        office.subscribe("subscription ($by: ID!) { paymentChanged(filter: { staffId: $by }) { custody } }", {"by": by})  # fmt: skip
+        office.send(type="ping")
+        assert office.next()["type"] == "pong"
+        hand_in = submit(api, by, paid["amount"])["handIn"]
+        confirm(api, hand_in, paid["amount"])
+        custody = [office.next()["payload"]["data"]["paymentChanged"]["custody"] for _ in range(2)]
+        assert custody == ["HANDED_IN", "RECONCILED"]
+        assert limits.next()["payload"]["data"]["limitChanged"] == {"kind": "CASH_IN_HAND", "used": 0}  # fmt: skip
+
+
+# ── pages ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_pages_are_cut_by_key_and_neither_skip_nor_repeat(api: Api) -> None:
+    by = api.collector()
+    made = [submitted(api, by)["id"] for _ in range(5)]
+    found: list[str] = []
+    after: str | None = None
+    while True:
+        page = api.get(PAGE, {"staffId": by, "first": 2, "after": after}, token=api.token("CA001"))
+        found += [edge["node"]["id"] for edge in page["edges"]]
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+        made.append(submitted(api, by)["id"])  # one that comes meanwhile is in front of all pages
+        made = made[:5]
+    assert found == list(reversed(made))
+
+
+def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
+    by = api.collector()
+    counted, waiting = submitted(api, by), submitted(api, by)
+    confirm(api, counted, counted["expectedAmount"])
+    for status, expected in (("SUBMITTED", waiting), ("CONFIRMED", counted)):
+        page = api.get(PAGE, {"status": status, "staffId": by}, token=api.token("CA001"))
+        assert [edge["node"]["id"] for edge in page["edges"]] == [expected["id"]]
+
+
+@pytest.mark.parametrize(("given", "field"), [({"first": 0}, "first"), ({"first": 101}, "first"), ({"after": "x"}, "after"), ({"after": "WyIyMDI2Il0="}, "after")])  # fmt: skip
+def test_a_page_that_makes_no_sense_is_refused(api: Api, given: Any, field: str) -> None:
+    answer = api.ask(PAGE, given, token=api.token("CA001"))
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] in {"INVALID_INPUT", "QUERY_TOO_EXPENSIVE"}
+    assert field in error["message"] or given == {"first": 101}
+
+
+# ── no ───────────────────────────────────────────────────────────────────────────────────────────
+
+BAD = {
+    "nothing held": ({}, "INVALID_INPUT", "countedAmount"),
+    "a negative amount": ({"countedAmount": -1}, "INVALID_INPUT", "countedAmount"),
+    "more than anybody counts": ({"countedAmount": 2**53 - 1}, "INVALID_INPUT", "countedAmount"),
+    "a short key": ({"idempotencyKey": "short"}, "INVALID_INPUT", "idempotencyKey"),
+    "a long note": ({"note": "x" * 501}, "INVALID_INPUT", "note"),
+}
+
+
+@both_languages
+@pytest.mark.parametrize(("but", "code", "field"), BAD.values(), ids=BAD)
+def test_a_hand_in_that_makes_no_sense_changes_nothing(
+    api: Api, sandbox: Sandbox, but: Any, code: str, field: str, language: str
+) -> None:
+    by = api.collector()
+    api.token(by)
+    with without_effect(api, sandbox, audit=1):
+        payload = submit(api, by, 100_000, language=language, **but)
+    (refused,) = payload["errors"]
+    assert (payload["handIn"], refused["code"], refused["field"]) == (None, code, field)
+    check_sentence(refused["message"], language)
+
+
+def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sandbox) -> None:
+    by, used = api.collector(), key()
+    api.paid(by)
+    submit(api, by, 1, idempotencyKey=used)
+    api.paid(by)
+    with without_effect(api, sandbox, audit=1):
+        payload = submit(api, by, 2, idempotencyKey=used)
+    (refused,) = payload["errors"]
+    assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", None)
+
+
+@both_languages
+def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: str) -> None:
+    hand_in = submitted(api, api.collector())
+    confirm(api, hand_in, 5_000)
+    with without_effect(api, sandbox, audit=1):
+        payload = confirm(api, hand_in, 6_000, language=language)
+    (refused,) = payload["errors"]
+    assert (refused["code"], refused["handInId"]) == ("TRANSITION_REFUSED", hand_in["id"])
+    assert (refused["countedAmount"], refused["confirmedAt"] is None) == (5_000, False)
+    check_sentence(refused["message"], language)
+
+
+@both_languages
+@pytest.mark.parametrize(("which", "counted", "code"), [("HIN_UNKNOWN", 1, "NOT_FOUND"), ("' or 1=1 --", 1, "NOT_FOUND"), ("", -1, "INVALID_INPUT")])  # fmt: skip
+def test_what_is_not_there_is_not_counted(
+    api: Api, sandbox: Sandbox, which: str, counted: int, code: str, language: str
+) -> None:
+    with without_effect(api, sandbox, audit=1):
+        payload = confirm(api, which, counted, language=language)
+    (refused,) = payload["errors"]
+    assert refused["code"] == code
+    check_sentence(refused["message"], language)
+
+
+def test_nobody_counts_their_own_cash_even_once_they_are_a_cashier(
+    api: Api, sandbox: Sandbox
+) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    promoted: Context = api.context.asked_by(Actor(id=by, name="Bich", role=Role.CASHIER))
+    with without_effect(api, sandbox, audit=1), pytest.raises(NotPermitted):
+        api.run(hand_ins.confirm(promoted, hand_in["id"], counted_amount=1))
+
+
+# ── at once ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
+    by = api.collector()
+    for _ in range(3):
+        api.paid(by)
+    answers = together(api, [lambda: submit(api, by, 1) for _ in range(10)])
+    taken = [one["handIn"] for one in answers if one["handIn"]]
+    assert len(taken) == 1
+    assert {error["code"] for one in answers for error in one["errors"]} == {"INVALID_INPUT"}
+
+
+def test_the_same_key_ten_times_at_once_is_one_hand_in(api: Api) -> None:
+    by, used = api.collector(), key()
+    api.paid(by)
+    answers = together(api, [lambda: submit(api, by, 1, idempotencyKey=used) for _ in range(10)])
+    assert len({one["handIn"]["id"] for one in answers}) == 1
+
+
+def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    answers = together(api, [lambda n=n: confirm(api, hand_in, n) for n in range(1, 11)])
+    believed = {one["handIn"]["countedAmount"] for one in answers if one["handIn"]}
+    assert len(believed) == 1
+    assert sum(amount for _, credit, amount, _ in postings(api, hand_in) if credit == "staff_cash") == hand_in["expectedAmount"]  # fmt: skip
+    assert in_hand(api, by) == 0
+
+
+def test_cash_that_is_taken_while_it_is_handed_in_is_in_exactly_one_place(api: Api) -> None:
+    by = api.collector()
+    api.paid(by)
+    answers = together(
+        api,
+        [lambda: api.paid(by) for _ in range(6)] + [lambda: submit(api, by, 1) for _ in range(6)],
+    )
+    expected = sum(one["handIn"]["expectedAmount"] for one in answers if one.get("handIn"))
+    rows = api.rows("select custody, amount, hand_in from payment where staff = $1", by)
+    assert sum(row["amount"] for row in rows if row["hand_in"]) == expected
+    assert {(row["custody"], row["hand_in"] is None) for row in rows} <= {
+        ("HANDED_IN", False),
+        ("HELD_BY_STAFF", True),
+    }
+    assert sum(row["amount"] for row in rows) == in_hand(api, by) == staff_cash(api, by)
+
+
+def together(api: Api, work: list[Any]) -> list[Any]:
+    """Do all of it at once, each in a thread of its own."""
+
+    async def all_of_it() -> list[Any]:
+        return await asyncio.gather(*(asyncio.to_thread(one) for one in work))
+
+    return asyncio.run(all_of_it())

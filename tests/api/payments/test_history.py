@@ -1,0 +1,141 @@
+"""What happened to a payment, as the dashboards ask for it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from resolvers import jobs
+from tests.support.gateways.calls import call, ipn, signed
+from tests.support.running_api import Api, statements
+
+pytest_plugins = ["tests.support.running_api"]
+
+HISTORY = """
+attempts { id gateway reference status sentAt answeredAt failure { code message } }
+entries { id createdAt postings { account debit credit } }
+timeline { sequence at actor action evidence fromStatus toStatus requestId }
+webhookEvents { id gateway eventId outcome receivedAt }
+notifications { id channel recipient status attempts sentAt }
+"""
+ONE = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
+
+
+def a_page(of: int) -> str:
+    """The size is written out: a variable counts as the largest page there is."""
+    return f"query {{ payments(first: {of}) {{ edges {{ node {{ id {HISTORY} }} }} }} }}"
+
+
+def history(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
+    return api.get(ONE, {"id": payment["id"]}, token=api.token(by))
+
+
+@pytest.fixture(scope="module")
+def cash(api: Api) -> dict[str, Any]:
+    return api.paid("NV002", customerPhone="0987654321")
+
+
+@pytest.fixture(scope="module")
+def scanned(api: Api) -> dict[str, Any]:
+    """A QR that was paid, and that VNPay told us of."""
+    qr = api.paid("NV002", method="VNPAY_QR")
+    assert call(api, signed(ipn(qr))) == "00"
+    return qr
+
+
+def test_of_cash_the_ledger_tells_two_lines_and_no_gateway_anything(
+    api: Api, cash: dict[str, Any]
+) -> None:
+    found = history(api, cash)
+    assert (found["attempts"], found["webhookEvents"]) == ([], [])
+    (entry,) = found["entries"]
+    assert entry["postings"] == [
+        {"account": "staff_cash", "debit": cash["amount"], "credit": None},
+        {"account": "customer_receivable", "debit": None, "credit": cash["amount"]},
+    ]
+
+
+def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
+    api: Api, cash: dict[str, Any]
+) -> None:
+    steps = history(api, cash)["timeline"]
+    assert [(one["action"], one["fromStatus"], one["toStatus"]) for one in steps] == [
+        ("create", None, "PENDING"),
+        ("confirmCash", "PENDING", "SUCCESS"),
+    ]
+    assert {one["actor"] for one in steps} == {"NV002"}
+    assert steps[0]["sequence"] < steps[1]["sequence"]
+    assert all(one["requestId"] for one in steps)
+
+
+def test_what_a_gateway_said_is_told_with_what_it_moved(api: Api, scanned: dict[str, Any]) -> None:
+    found = history(api, scanned)
+    (attempt,) = found["attempts"]
+    assert attempt["id"] == attempt["reference"] == scanned["gatewayReference"]
+    assert (attempt["gateway"], attempt["status"]) == ("VNPAY", "PAID")
+    assert attempt["sentAt"] <= attempt["answeredAt"]
+    (event,) = found["webhookEvents"]
+    assert (event["gateway"], event["outcome"]) == ("VNPAY", "HANDLED")
+    assert event["eventId"]
+    moved = found["timeline"][-1]
+    assert (moved["evidence"], moved["fromStatus"], moved["toStatus"]) == (
+        "E1",
+        "PROCESSING",
+        "SUCCESS",
+    )
+    accounts = [line["account"] for line in found["entries"][0]["postings"]]
+    assert accounts == ["gateway_clearing:vnpay", "customer_receivable"]
+
+
+def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
+    assert history(api, cash)["notifications"] == []
+    api.run(jobs.notify_customer(api.context, cash["id"]))
+    (message,) = history(api, cash)["notifications"]
+    assert message["recipient"] == "098****321"
+    assert (message["status"], message["attempts"] >= 1) == ("SENT", True)
+    assert message["sentAt"]
+
+
+@pytest.mark.parametrize(
+    ("by", "told"),
+    [
+        ("NV002", False),
+        ("CA001", False),
+        ("SV001", True),
+        ("FI001", True),
+        ("AD001", True),
+        ("AU001", True),
+    ],
+)
+def test_what_gateways_said_and_who_did_what_is_for_those_who_look_after_it(
+    api: Api, scanned: dict[str, Any], by: str, told: bool
+) -> None:
+    found = history(api, scanned, by=by)
+    assert (bool(found["timeline"]), bool(found["webhookEvents"])) == (told, told)
+    assert found["attempts"]
+    assert found["entries"]
+
+
+def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
+    paid = api.paid("NV002")
+    api.rows(
+        "insert into audit_event (id, at, actor, action, outcome, payment_id, details)"
+        " values (2^31, now(), 'system', 'test', 'DONE', $1, '{}')",
+        paid["id"],
+    )
+    assert history(api, paid)["timeline"][-1]["sequence"] == 2**31
+
+
+def test_the_history_of_a_page_costs_what_that_of_one_payment_does(api: Api) -> None:
+    for _ in range(10):
+        api.paid("NV002")
+    token = api.token("FI001")
+    sent: list[int] = []
+    for first in (1, 12):
+        with statements() as seen:
+            page = api.get(a_page(first), token=token)
+        assert len(page["edges"]) == first
+        assert all(edge["node"]["timeline"] for edge in page["edges"])
+        sent.append(len(seen))
+    assert sent[0] == sent[1]

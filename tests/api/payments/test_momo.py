@@ -1,0 +1,136 @@
+"""MoMo through the whole API: paid by its page, asked when its one call is lost, and what does not fit is held."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+import pytest
+
+from tests.api.orders.test_orders import created, paying, shop
+from tests.support.running_api import CANCEL, VERIFY, Api, Sandbox, until
+
+pytest_plugins = ["tests.support.running_api"]
+
+__all__ = ["shop"]
+
+
+@pytest.fixture
+def opened(api: Api) -> dict[str, Any]:
+    return api.paid(method="MOMO")
+
+
+def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
+    (row,) = api.rows("select status, hold_reason from payment where id = $1", payment["id"])
+    return row["status"], row["hold_reason"]
+
+
+def postings(api: Api, payment: dict[str, Any]) -> list[tuple[Any, ...]]:
+    rows = api.rows(
+        "select debit, credit, amount from posting join entry on entry.id = entry"
+        " where payment = $1 order by posting.id",
+        payment["id"],
+    )
+    return [tuple(row.values()) for row in rows]
+
+
+def test_its_call_is_answered_204_and_a_repeat_too(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any]
+) -> None:
+    for _ in range(2):
+        told = sandbox.pay(payment_url=opened["paymentUrl"])
+        assert [call["status_code"] for call in told["webhooks"]] == [204]
+        assert state(api, opened) == ("SUCCESS", None)
+    (event,) = api.rows(
+        "select outcome, deliveries, path from webhook_event where reference = $1",
+        opened["gatewayReference"],
+    )
+    assert tuple(event.values()) == ("HANDLED", 2, "momo")
+    assert postings(api, opened) == [
+        ("gateway_clearing:momo", "customer_receivable", opened["amount"])
+    ]
+
+
+def test_when_its_one_call_is_lost_a_question_finds_the_money(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any]
+) -> None:
+    sandbox.pay(qr=opened["qr"]["payload"], drop_webhook=True)
+    assert state(api, opened) == ("PROCESSING", None)
+    asked = api.get(VERIFY, {"id": opened["id"]}, token=api.token("NV002"))
+    assert asked["payment"]["status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_is_authorized_is_paid_for_we_ask_for_it_in_one_step(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any], lost: bool
+) -> None:
+    sandbox.pay(payment_url=opened["paymentUrl"], reason="9000", drop_webhook=lost)
+    if lost:
+        api.get(VERIFY, {"id": opened["id"]}, token=api.token("NV002"))
+    assert state(api, opened) == ("SUCCESS", None)
+
+
+def test_a_forged_call_moves_nothing(api: Api, sandbox: Sandbox, opened: dict[str, Any]) -> None:
+    told = sandbox.pay(reference=opened["gatewayReference"], bad_signature=True, amount=1)
+    assert [call["status_code"] for call in told["webhooks"]] == [401]
+    assert state(api, opened) == ("PROCESSING", None)
+
+
+def test_too_little_is_held_and_its_call_was_understood_all_the_same(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any]
+) -> None:
+    told = sandbox.pay(reference=opened["gatewayReference"], amount=opened["amount"] - 1000)
+    assert [call["status_code"] for call in told["webhooks"]] == [204]
+    assert state(api, opened) == ("PROCESSING", "AMOUNT_MISMATCH")
+    assert postings(api, opened) == [("gateway_clearing:momo", "suspense", opened["amount"] - 1000)]
+
+
+def test_an_unpaid_one_is_cancelled_and_what_is_paid_after_that_is_found_by_a_question(
+    api: Api, sandbox: Sandbox, opened: dict[str, Any]
+) -> None:
+    asked = api.get(
+        CANCEL, {"id": opened["id"], "reason": "customer left"}, token=api.token("NV002")
+    )
+    assert asked["payment"]["status"] == "CANCELLED"
+    sandbox.pay(payment_url=opened["paymentUrl"])
+    assert state(api, opened) == ("CANCELLED", None), "one call proves nothing of an ended payment"
+    jobs = api.rows("select payload from pgqueuer where entrypoint = 'inquire'")
+    assert any(opened["id"].encode() in row["payload"] for row in jobs), "so MoMo is asked"
+
+
+def test_a_silent_momo_is_asked_and_was_begun_once(api: Api, sandbox: Sandbox) -> None:
+    with sandbox.broken("momo", "reset", times=1, after_processing=True, path="create"):
+        lost = api.paid(method="MOMO")
+    assert (lost["status"], lost["needsVerification"]) == ("PROCESSING", True)
+    sandbox.pay(reference=lost["gatewayReference"], drop_webhook=True)
+    asked = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
+    assert asked["payment"]["status"] == "SUCCESS"
+    charges = [
+        one for one in sandbox.truth["charges"] if one["reference"] == lost["gatewayReference"]
+    ]
+    assert len(charges) == 1
+
+
+def test_one_payment_never_pays_for_two_orders_by_another_reading_of_what_was_signed(
+    api: Api, sandbox: Sandbox, shop: str
+) -> None:
+    """MoMo signs values as they are: who names an order `…&orderId=…` could have it read as another's."""
+    wanted = paying(api, shop, created(api, shop)["order"], method="MOMO")["payment"]
+    reference = f"a&orderId={wanted['gatewayReference']}&orderInfo=b"
+    bought = paying(api, shop, created(api, shop, reference=reference)["order"], method="MOMO")
+    back = httpx.post(
+        bought["payment"]["paymentUrl"], data={"outcome": "paid"}, trust_env=False
+    ).headers["location"]
+    until(lambda: state(api, bought["payment"])[0] == "SUCCESS", why="the IPN did not come")
+    told: dict[str, Any] = dict(parse_qsl(urlsplit(back).query, keep_blank_values=True))
+    told |= {name: int(told[name]) for name in ("amount", "transId", "resultCode", "responseTime")}
+    # The same signed text, cut at other places.
+    info, _, rest = told["orderInfo"].partition("&orderId=")
+    told["message"] += f"&orderId={told['orderId']}&orderInfo={info}"
+    told["orderId"], _, told["orderInfo"] = rest.partition("&orderInfo=")
+    told["orderId"] = told["orderId"] or wanted["gatewayReference"]
+    before = api.dump()
+    assert api.http.post("/webhooks/momo", json=told).status_code == 401
+    assert state(api, wanted) == ("PROCESSING", None)
+    assert {name for name, rows in api.dump().items() if rows != before[name]} == {"webhook_event"}

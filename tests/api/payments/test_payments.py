@@ -1,0 +1,189 @@
+"""What the office looks at: pages, totals, filters, and every change as it happens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.support.running_api import Api, Socket, statements, until
+
+pytest_plugins = ["tests.support.running_api"]
+
+PAGE = """
+query ($filter: PaymentFilter, $first: Int, $after: String, $orderBy: PaymentOrder) {
+  payments(filter: $filter, first: $first, after: $after, orderBy: $orderBy) {
+    edges { cursor node {
+      id version status method amount currency contractNumber customerName
+      staff { staffId name } order { id } gateway gatewayReference needsVerification holdReason
+      custody createdAt updatedAt completedAt items { id }
+    } }
+    pageInfo { hasNextPage endCursor }
+  } }
+"""
+TOTALS = PAGE.replace("edges {", "totalCount totalAmount edges {", 1)
+CUSTOMER = """
+query ($contract: ID!) { customer(contractNumber: $contract) {
+  name bills { billNumber status lock { paymentId heldBy } } fees { feeId lock { paymentId } }
+  totalOutstanding debt { totalDebt } paymentHistory { amount } } }
+"""
+
+
+@pytest.fixture(scope="module")
+def collector(api: Api) -> str:
+    return api.collector()
+
+
+@pytest.fixture(scope="module")
+def kept(api: Api, collector: str) -> list[dict[str, Any]]:
+    """Twelve payments of one collector, oldest first: every other a QR."""
+    return [api.paid(collector, method="VNPAY_QR" if n % 2 else "CASH") for n in range(12)]
+
+
+@pytest.fixture
+def ask(api: Api, collector: str, kept: list[dict[str, Any]]) -> Any:
+    def ask(document: str = PAGE, **given: Any) -> Any:
+        return api.get(document, given, token=api.token(collector))
+
+    return ask
+
+
+def ids(page: dict[str, Any]) -> list[str]:
+    return [edge["node"]["id"] for edge in page["edges"]]
+
+
+@pytest.mark.parametrize("order", ["CREATED_DESC", "CREATED_ASC", "AMOUNT_DESC", "AMOUNT_ASC"])
+def test_the_pages_of_every_order_put_together_are_all_payments_once(
+    ask: Any, kept: list[dict[str, Any]], order: str
+) -> None:
+    seen: list[str] = []
+    after = None
+    while True:
+        page = ask(first=5, after=after, orderBy=order)
+        seen += ids(page)
+        after = page["pageInfo"]["endCursor"]
+        if not page["pageInfo"]["hasNextPage"]:
+            break
+    assert sorted(seen) == sorted(one["id"] for one in kept)
+    if order == "CREATED_ASC":
+        assert seen == [one["id"] for one in kept]
+
+
+def test_the_newest_come_first_where_nothing_is_said(ask: Any, kept: list[dict[str, Any]]) -> None:
+    assert ids(ask()) == [one["id"] for one in reversed(kept)]
+    assert ids(ask(first=None, orderBy=None, filter=None)) == ids(ask())
+
+
+def test_the_totals_are_of_all_that_was_found_and_not_of_the_page(
+    ask: Any, kept: list[dict[str, Any]]
+) -> None:
+    page = ask(TOTALS, first=2)
+    assert page["totalCount"] == 12
+    assert page["totalAmount"] == sum(one["amount"] for one in kept)
+    assert len(page["edges"]) == 2
+
+
+def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(ask: Any) -> None:
+    page = ask(first=5)
+    behind = ask(first=50, after=page["edges"][2]["cursor"])
+    assert ids(behind)[:2] == ids(page)[3:]
+
+
+@pytest.mark.parametrize(
+    ("filter", "chosen"),
+    [
+        ({"status": ["SUCCESS"]}, lambda one: one["status"] == "SUCCESS"),
+        ({"status": "SUCCESS"}, lambda one: one["status"] == "SUCCESS"),
+        ({"method": "VNPAY_QR"}, lambda one: one["method"] == "VNPAY_QR"),
+        ({"method": ["VNPAY_QR", "CASH"]}, lambda _: True),
+        ({"custody": "HELD_BY_STAFF"}, lambda one: one["method"] == "CASH"),
+        ({"status": "SUCCESS", "method": "VNPAY_QR"}, lambda _: False),
+        ({"needsVerification": True}, lambda one: one["needsVerification"]),
+        ({"minAmount": 400_000}, lambda one: one["amount"] >= 400_000),
+        ({"maxAmount": 400_000}, lambda one: one["amount"] <= 400_000),
+        ({"staffId": "NV002"}, lambda _: False),
+        ({"search": "khong ai ten the"}, lambda _: False),
+        ({"createdFrom": "2100-01-01T00:00:00Z"}, lambda _: False),
+        ({"createdTo": "2100-01-01T00:00:00Z"}, lambda _: True),
+        ({}, lambda _: True),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_a_filter_names_exactly_what_it_says(
+    ask: Any, kept: list[dict[str, Any]], filter: dict[str, Any], chosen: Any
+) -> None:
+    assert sorted(ids(ask(filter=filter))) == sorted(one["id"] for one in kept if chosen(one))
+
+
+def test_a_payment_is_found_by_each_of_its_names(ask: Any, kept: list[dict[str, Any]]) -> None:
+    qr = kept[1]
+    for named in (qr["id"], qr["contractNumber"], qr["gatewayReference"]):
+        assert ids(ask(filter={"search": named})) == [qr["id"]]
+    assert ids(ask(filter={"gatewayReference": qr["gatewayReference"]})) == [qr["id"]]
+    assert ids(ask(filter={"contractNumber": qr["contractNumber"]})) == [qr["id"]]
+
+
+def with_marks(name: str) -> str:
+    """Return *name* as another keyboard types it: decomposed marks, đ for d, more spaces, other case."""
+    marked = "".join(each + "\u0302\u0301" if each in "aeiou" else each for each in name)
+    return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "  ").swapcase()
+
+
+def test_a_name_is_found_however_it_is_typed(ask: Any, kept: list[dict[str, Any]]) -> None:
+    name = ask(first=1)["edges"][0]["node"]["customerName"]
+    page = ask(TOTALS, filter={"search": with_marks(name)}, first=50)
+    assert {edge["node"]["customerName"] for edge in page["edges"]} == {name}
+    assert page["totalCount"] == len(page["edges"])
+    assert kept[-1]["id"] in ids(page)
+
+
+def test_a_change_is_heard_of_however_the_name_is_typed(api: Api) -> None:
+    by, contract = api.collector(), api.contract()
+    customer = api.get(CUSTOMER, {"contract": contract}, token=api.token(by))
+    changes = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"
+    wanted = {"staffId": by, "search": with_marks(customer["name"])}
+    with Socket(api, api.token(by)) as socket:
+        socket.subscribe(changes, {"filter": wanted})
+        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+        payment = api.paid(by, contractNumber=contract)
+        assert socket.next()["payload"]["data"]["paymentChanged"] == {"id": payment["id"]}
+
+
+# ── statements ───────────────────────────────────────────────────────────────────────────────────
+
+OURS_TO_KNOW_WHO_ASKS = 2  # the clock, and whether the session is still open
+
+
+@pytest.mark.parametrize(("document", "more"), [(PAGE, 0), (TOTALS, 1)], ids=["page", "totals"])
+@pytest.mark.parametrize("first", [1, 12])
+def test_a_page_costs_one_statement_and_its_totals_one_more(
+    ask: Any, document: str, more: int, first: int
+) -> None:
+    ask(document, first=first)
+    with statements() as sent:
+        assert len(ask(document, first=first)["edges"]) == first
+    assert len(sent) == OURS_TO_KNOW_WHO_ASKS + 1 + more, sent.seen
+
+
+def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -> None:
+    by_bills: dict[int, int] = {}
+    token = api.token("NV002")
+    for _ in range(12):
+        given = {"contract": api.contract()}
+        bills = len(api.get(CUSTOMER, given, token=token)["bills"])
+        with statements() as sent:
+            api.get(CUSTOMER, given, token=token)
+        by_bills[bills] = len(sent)
+    assert len(by_bills) > 2
+    assert set(by_bills.values()) == {OURS_TO_KNOW_WHO_ASKS + 1}
+
+
+def test_a_bill_in_collection_is_shown_locked_and_a_paid_one_paid(api: Api) -> None:
+    qr, cash = api.paid(method="VNPAY_QR"), api.paid()
+    token = api.token("NV002")
+    held = api.get(CUSTOMER, {"contract": qr["contractNumber"]}, token=token)
+    lock = next(one["lock"] for one in held["bills"] if one["billNumber"] == qr["items"][0]["id"])
+    assert lock == {"paymentId": qr["id"], "heldBy": "Le Van Cuong"}
+    paid = api.get(CUSTOMER, {"contract": cash["contractNumber"]}, token=token)
+    found = next(one for one in paid["bills"] if one["billNumber"] == cash["items"][0]["id"])
+    assert (found["status"], found["lock"]) == ("PAID", None)

@@ -1,0 +1,56 @@
+"""What the checks found is there from the start, also where no worker has ever run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from db.invariants import checks as results
+from domain.invariants import InvariantName
+from resolvers import invariants
+from tests.support.running_api import Api
+
+pytest_plugins = ["tests.support.running_api"]
+
+INVARIANTS = "query { invariants { name holds violations checkedAt } }"
+# The log of heads belongs to the session's other databases too.
+OF_THE_DATABASE = [name for name in invariants.ALWAYS if name is not InvariantName.SEALS]
+
+
+def test_the_first_query_after_the_first_start_is_answered(api: Api) -> None:
+    found = api.get(INVARIANTS, token=api.token("AU001"))
+    assert [check["name"] for check in found] == list(invariants.ALWAYS)
+    assert all(check["holds"] for check in found if check["name"] in OF_THE_DATABASE)
+    at = {datetime.fromisoformat(check["checkedAt"]) for check in found}
+    assert len(at) == 1
+
+
+def test_a_later_start_answers_from_what_was_found_last(api: Api) -> None:
+    before = api.get(INVARIANTS, token=api.token("AU001"))
+
+    async def later() -> datetime:
+        return await api.context.clock() + timedelta(hours=1)
+
+    api.run(invariants.check_first(replace(api.context, clock=later)))
+    assert api.get(INVARIANTS, token=api.token("AU001")) == before
+
+
+@pytest.mark.parametrize("part", ["latest", "examination"])
+def test_a_start_is_not_held_up_by_a_check_that_fails(
+    api: Api, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    api.rows("delete from invariant")
+
+    def fails() -> None:
+        raise results.Unanswered("the database is away")
+
+    monkeypatch.setattr(results, part, fails)
+    with capture_logs() as logs:
+        api.run(invariants.check_first(api.context))
+    assert [entry["event"] for entry in logs] == ["first_check_failed"]
+    monkeypatch.undo()
+    api.run(invariants.check_first(api.context))
+    assert len(api.get(INVARIANTS, token=api.token("AU001"))) == len(invariants.ALWAYS)

@@ -1,0 +1,217 @@
+"""What a gateway or Revenue would not do or say, decided by two people."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from db import payments
+from domain.methods import PaymentMethod
+from domain.payment_evidence import Evidence, Finding, Grade
+from mobinet.verify import verify
+from resolvers import jobs, refund_execution
+from tests.api.cases.test_cases import of
+from tests.api.cases.test_decisions import paid_little
+from tests.support.decisions import books, decide, refunds, refused, say
+from tests.support.gateways.calls import state
+from tests.support.refusals import both_languages, without_effect
+from tests.support.reversals import by_gateway, refund, refusal, void
+from tests.support.running_api import Api, Sandbox
+
+pytest_plugins = ["tests.support.running_api"]
+Payment = dict[str, Any]
+
+
+def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
+    """Return a payment and its refund, of which nobody ever said what became."""
+    paid = by_gateway(api, sandbox)
+    with sandbox.broken("vnpay", "reset", after_processing=True):
+        reversal = refund(api, paid)["reversal"]
+    assert reversal["status"] == "UNKNOWN"
+    silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.NO_ANSWER)
+    api.run(refund_execution.settle(api.context, reversal["id"], silence))
+    return paid, reversal["id"]
+
+
+@pytest.mark.parametrize(
+    ("decision", "status", "account"),
+    [("APPLY", "DONE", "gateway_clearing:vnpay"), ("CLOSE", "FAILED", "customer_receivable")],
+)
+def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
+    api: Api, sandbox: Sandbox, decision: str, status: str, account: str
+) -> None:
+    paid, reversal_id = silent(api, sandbox)
+    assert of(api, paid)["kind"] == "UNKNOWN_OUTCOME"
+    refused(say(api, of(api, paid), "CREDIT"), "INVALID_INPUT")
+    decide(api, paid, decision)
+    (row,) = api.rows("select status from reversal where id = $1", reversal_id)
+    assert row["status"] == status
+    held = books(api, paid)
+    assert "refunds_payable" not in held
+    assert (account in held) is (status == "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("finding", "wrong", "right", "language"),
+    [(Finding.PAID, "CLOSE", "APPLY", "vi"), (Finding.DECLINED, "APPLY", "CLOSE", "en")],
+)
+def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
+    api: Api, sandbox: Sandbox, finding: Finding, wrong: str, right: str, language: str
+) -> None:
+    paid, reversal_id = silent(api, sandbox)
+    case = of(api, paid)
+    assert say(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
+    said = Evidence(grade=Grade.E3, source="vnpay:settlement", finding=finding)
+    after = api.run(refund_execution.settle(api.context, reversal_id, said))
+    before = books(api, paid)
+    api.token("FI002")
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, wrong, "FI002", language=language)
+    assert right in refused(payload, "INVALID_INPUT", language)["message"]
+    assert of(api, paid)["suggestion"] == right
+    steps = [say(api, case, right, by)["case"]["status"] for by in ("FI001", "FI002")]
+    assert steps == ["AWAITING_SECOND", "RESOLVED"]
+    assert books(api, paid) == before
+    (row,) = api.rows("select status from reversal where id = $1", reversal_id)
+    assert row["status"] == after.status
+
+
+def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
+    payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
+    decide(api, payment, "REFUND")
+    assert refunds(api, sandbox, payment) == []
+    came = payment["amount"] - 1000
+    assert books(api, payment)["suspense"] == came
+    again = of(api, payment)
+    assert (again["kind"], again["status"], again["amount"]) == ("LATE_MONEY", "OPEN", came)
+    decide(api, payment, "CREDIT")
+    assert books(api, payment)["customer_credit"] == came
+
+
+def not_recorded(api: Api, sandbox: Sandbox, payment: Payment) -> Payment:
+    """Let Revenue have the bill as paid by another system."""
+    completed = api.rows("select completed_at from payment where id = $1", payment["id"])[0][0]
+    item = payment["items"][0]
+    api.run(
+        api.context.revenue.record(
+            transaction_id=f"TXN_OTHER_{item['id']}",
+            contract_number=payment["contractNumber"],
+            method=PaymentMethod(payment["method"]),
+            paid_at=completed - timedelta(seconds=1),
+            items=api.run(_items(api, payment)),
+            staff_id="NV002",
+        )
+    )
+    assert api.run(jobs.record_payment(api.context, payment["id"])) is None
+    case = of(api, payment)
+    assert (case["kind"], case["about"], case["suggestion"]) == ("PAID_TWICE", "revenue", None)
+    return payment
+
+
+async def _items(api: Api, payment: Payment) -> Any:
+    kept = await payments.by_id(payment["id"])
+    assert kept is not None
+    return kept.items
+
+
+def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_back_too(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    decide(api, payment, "CREDIT")
+    assert state(api, payment) == ("SUCCESS", None)
+    assert books(api, payment)["customer_credit"] == payment["amount"]
+    assert refund(api, payment)["errors"][0]["code"] == "AMOUNT_MISMATCH"
+
+
+def test_a_success_that_revenue_does_not_take_is_given_back(api: Api, sandbox: Sandbox) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
+    decide(api, payment, "REFUND")
+    assert refunds(api, sandbox, payment) == [payment["amount"]]
+    assert state(api, payment) == ("SUCCESS", None)
+
+
+def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    first = decide(api, payment, "APPLY")
+    (row,) = api.rows("select posting_status from payment where id = $1", payment["id"])
+    assert row["posting_status"] == "PENDING"
+    api.run(jobs.record_payment(api.context, payment["id"]))
+    again = of(api, payment)
+    assert (again["kind"], again["status"]) == ("PAID_TWICE", "OPEN")
+    assert again["id"] != first["id"]
+
+
+def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_case_closed(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, api.paid("NV002"))
+    no = refused(say(api, of(api, payment), "REFUND"), "TRANSITION_REFUSED")
+    assert "voidCashPayment" in no["message"]
+    assert void(api, payment, "NV002")["errors"] == []
+    decide(api, payment, "CLOSE")
+    assert books(api, payment) == {}
+
+
+@both_languages
+@pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
+def test_what_revenue_does_not_take_is_not_given_away_while_a_refund_of_it_awaits_approval(
+    api: Api, sandbox: Sandbox, decision: str, language: str
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    case = of(api, payment)
+    before = api.context
+    terms = replace(before.terms, four_eyes_above=0)
+    api.app.state.context = replace(before, terms=terms)
+    try:
+        assert refund(api, payment, 1000)["reversal"]["status"] == "AWAITING_APPROVAL"
+    finally:
+        api.app.state.context = before
+    with without_effect(api, sandbox, audit=1):
+        payload = say(api, case, decision, language=language)
+    assert "APPROVAL" in refused(payload, "TRANSITION_REFUSED", language)["message"]
+    assert say(api, of(api, payment), "CLOSE", "FI002")["case"]["status"] == "RESOLVED"
+    assert say(api, case, decision, language=language)["errors"] == []
+
+
+@both_languages
+def test_cash_that_was_credited_to_the_customer_is_handed_in_not_voided(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
+    payment = not_recorded(api, sandbox, api.paid("NV002"))
+    decide(api, payment, "CREDIT")
+    with without_effect(api, sandbox, audit=1):
+        payload = void(api, payment, "NV002", language=language)
+    assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
+
+
+def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
+    decide(api, payment, "REFUND")
+    no = Evidence(grade=Grade.E2, source="test", finding=Finding.DECLINED)
+    (row,) = api.rows("select id from reversal where payment = $1", payment["id"])
+    for _ in range(2):
+        api.run(refund_execution.settle(api.context, row["id"], no))
+    open_ = api.rows(
+        "select kind, about from money_case where payment = $1 and status <> 'RESOLVED'",
+        payment["id"],
+    )
+    assert [tuple(one) for one in open_] == [("PAID_TWICE", "revenue")]
+    decide(api, payment, "CREDIT")
+    assert books(api, payment)["customer_credit"] == payment["amount"]
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    told: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    assert holds, "\n".join(told)

@@ -1,0 +1,91 @@
+"""How a socket of the real API says who it is, and what becomes of it where that cannot be found out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from tests.support.running_api import Api
+
+pytest_plugins = ["tests.support.running_api"]
+
+TERMINATE = (
+    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+    " where wait_event_type = 'Lock' and datname = current_database()"
+)
+
+
+@contextmanager
+def opened(api: Api, payload: dict[str, Any]) -> Iterator[ClientConnection]:
+    protocols: list[Any] = ["graphql-transport-ws"]
+    with connect(f"{api.url.replace('http', 'ws')}/graphql", subprotocols=protocols) as socket:
+        socket.send(json.dumps({"type": "connection_init", "payload": payload}))
+        yield socket
+
+
+def closed(socket: ClientConnection) -> int:
+    with pytest.raises(ConnectionClosed):
+        socket.recv(timeout=10)
+    assert socket.close_code is not None
+    return socket.close_code
+
+
+@pytest.mark.parametrize("name", ["authorization", "Authorization", "AUTHORIZATION"])
+@pytest.mark.parametrize("scheme", ["Bearer", "bearer"])
+def test_the_token_is_found_under_its_name_in_any_letter_case(
+    api: Api, name: str, scheme: str
+) -> None:
+    with opened(api, {name: f"{scheme} {api.token('NV001')}"}) as socket:
+        assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": None},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer nonsense"},
+        {"Authorization": ["Bearer"]},
+        {"token": "Bearer nonsense"},
+    ],
+    ids=str,
+)
+def test_a_socket_without_a_token_is_4403(api: Api, payload: dict[str, Any]) -> None:
+    with opened(api, payload) as socket:
+        assert closed(socket) == 4403
+
+
+def test_a_database_connection_that_is_lost_meanwhile_is_1013(api: Api) -> None:
+    """A client takes 4500 for final, and would not come back when the database does."""
+    payload = {"authorization": f"Bearer {api.token('NV001')}"}
+
+    def login() -> int:
+        with opened(api, payload) as socket:
+            return closed(socket)
+
+    async def login_that_loses_its_connection() -> int:
+        owner = await asyncpg.connect(api.database)
+        try:
+            async with owner.transaction():
+                await owner.execute("lock table session in access exclusive mode")
+                code = asyncio.create_task(asyncio.to_thread(login))
+                async with asyncio.timeout(10):
+                    while not await owner.fetchval(TERMINATE):
+                        await asyncio.sleep(0.01)
+                return await code
+        finally:
+            await owner.close()
+
+    assert asyncio.run(login_that_loses_its_connection()) == 1013
+    with opened(api, payload) as again:
+        assert json.loads(again.recv(timeout=10)) == {"type": "connection_ack"}

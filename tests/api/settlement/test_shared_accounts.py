@@ -1,0 +1,171 @@
+"""Another program's lines in the settlement file of an account that we share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from domain.calendar import business_date
+from integrations.settlement import BadFile
+from mobinet.verify import verify
+from tests.support.gateways.shared_accounts import SHARED, at_each, cases, tell
+from tests.support.running_api import Api
+from tests.support.settlement import HEADER, Desk
+
+pytest_plugins = [
+    "tests.support.running_api",
+    "tests.support.settlement",
+    "tests.support.gateways.shared_accounts",
+]
+
+FOREIGN = """
+query ($gateway: Gateway!, $date: Date!, $results: [ReconciliationResult!]) {
+  reconciliation(gateway: $gateway, date: $date) {
+    status counts { matched amountDiffers oursOnly theirsOnly duplicate }
+    foreign { kind currency count amount }
+    all: lines { reference result } some: lines(results: $results) { reference result theirs ours caseId } } }
+"""
+JSON = {"accept": "application/json"}
+
+
+def line(reference: str, amount: int = 17_470, **but: Any) -> str:
+    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
+    cells = {
+        "reference": reference,
+        "gateway_id": f"pi_{reference}",
+        "kind": "payment",
+        "amount": amount,
+        "currency": "VND",
+        "status": "success",
+        "at": moment.isoformat(),
+    } | but
+    return ",".join(str(cells[name]) for name in HEADER.split(","))
+
+
+def day(api: Api, gateway: str, results: list[str] | None = None) -> dict[str, Any]:
+    given = {"gateway": gateway, "date": str(business_date(datetime.now(UTC))), "results": results}
+    return api.get(FOREIGN, given, token=api.token("FI001"))
+
+
+def sums(api: Api, gateway: str) -> set[tuple[str, str, int, int]]:
+    return {tuple(item.values()) for item in day(api, gateway)["foreign"]}
+
+
+def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, desk: Desk) -> None:
+    paid = api.paid(method="CARD")
+    desk.sandbox.pay(reference=paid["gatewayReference"])
+    ours = desk.file("stripe")
+    lines = [
+        *ours,
+        line("ORDER-1", 10_000),
+        line("ORDER-2", 20_000),
+        line("ORDER-2", 5_000, kind="refund", gateway_id="re_2"),
+        line("ORDER-3", 1_999, currency="USD"),
+    ]
+    before = cases(api)
+    done = desk.imports(*lines, gateway="stripe")
+    assert (done.lines, done.cases, cases(api)) == (len(lines), 0, before)
+    assert {str(item): many for item, many in done.results.items()} == {
+        "MATCHED": len(ours), "FOREIGN": 4,
+    }  # fmt: skip
+    found = day(api, "STRIPE")
+    assert found["status"] == "MATCHED"
+    assert found["counts"] == {
+        "matched": len(ours), "amountDiffers": 0, "oursOnly": 0, "theirsOnly": 0, "duplicate": 0,
+    }  # fmt: skip
+    assert sums(api, "STRIPE") == {
+        ("PAYMENT", "VND", 2, 30_000),
+        ("REFUND", "VND", 1, 5_000),
+        ("PAYMENT", "USD", 1, 1_999),
+    }
+    assert {item["result"] for item in found["all"]} == {"MATCHED"}, "they crowd out no difference"
+    some = day(api, "STRIPE", ["FOREIGN"])["some"]
+    assert {(item["reference"], item["theirs"], item["ours"], item["caseId"]) for item in some} == {
+        ("ORDER-1", 10_000, None, None),
+        ("ORDER-2", 20_000, None, None),
+        ("ORDER-2", 5_000, None, None),
+        ("ORDER-3", 1_999, None, None),
+    }
+    again = desk.imports(*lines, "", gateway="stripe")
+    assert (again.known, again.cases, again.results) == (len(lines), 0, {})
+    assert day(api, "STRIPE") == found
+
+
+def test_a_foreign_line_is_counted_once_whatever_rounds_it_or_gives_it_no_number(
+    api: Api, desk: Desk
+) -> None:
+    theirs = line("ORDER-rounded", 7_000, gateway_id="")
+    moment = datetime.fromisoformat(theirs.rpartition(",")[2])
+    rounded = line("ORDER-rounded", 7_000, gateway_id="", at=moment.replace(second=0).isoformat())
+    desk.imports(theirs, gateway="paypal")
+    before = sums(api, "PAYPAL")
+    assert desk.imports(rounded, gateway="paypal").known == 1
+    assert sums(api, "PAYPAL") == before == {("PAYMENT", "VND", 1, 7_000)}
+
+
+def test_a_line_that_names_nothing_is_taken_by_its_number(api: Api, desk: Desk) -> None:
+    done = desk.imports(line("", 3_000, gateway_id="4088870001"), gateway="momo")
+    assert (done.cases, {str(item) for item in done.results}) == (0, {"FOREIGN"})
+    (item,) = day(api, "MOMO", ["FOREIGN"])["some"]
+    assert item["reference"] == "4088870001"
+    with pytest.raises(BadFile, match="line 2, column reference"):
+        desk.imports(line("", 3_000, gateway_id=""), gateway="momo")
+
+
+@at_each
+def test_a_line_of_our_form_without_an_attempt_is_theirs_only_and_a_case(
+    api: Api, desk: Desk, gateway: str
+) -> None:
+    stray = f"MB01K1ABCDEFGH24{SHARED.index(gateway):04}"
+    done = desk.imports(line(stray), gateway=gateway.lower())
+    assert done.cases == 1
+    (found,) = [item for item in day(api, gateway)["all"] if item["reference"] == stray]
+    assert found["result"] == "THEIRS_ONLY"
+
+
+def test_a_line_is_a_case_where_the_account_is_ours_alone(
+    api: Api, desk: Desk, unshared: None
+) -> None:
+    done = desk.imports(line("ORDER-ours-alone"), gateway="momo")
+    assert (done.cases, {str(item) for item in done.results}) == (1, {"THEIRS_ONLY"})
+    with pytest.raises(BadFile, match="line 2, column reference"):
+        desk.imports(line("", gateway_id="4088870002"), gateway="momo")
+
+
+def test_a_line_that_was_a_case_before_the_account_was_shared_is_known_and_its_case_stays(
+    api: Api, desk: Desk
+) -> None:
+    theirs, shared = line("ORDER-before"), api.context
+    api.app.state.context = replace(shared, terms=replace(shared.terms, shared=frozenset()))
+    assert desk.imports(theirs, gateway="momo").cases == 1
+    api.app.state.context = shared
+    before = cases(api)
+    done = desk.imports(theirs, line("ORDER-after"), gateway="momo")
+    assert (done.known, {str(item): many for item, many in done.results.items()}) == (1, {"FOREIGN": 1})  # fmt: skip
+    assert cases(api) == before
+
+
+def test_at_a_gateway_that_nobody_shares_a_foreign_line_is_a_case(api: Api, desk: Desk) -> None:
+    assert desk.imports(line("ORDER-778"), gateway="vnpay").cases == 1
+
+
+def test_the_receipt_says_the_same_after_foreign_notices_and_lines(api: Api, desk: Desk) -> None:
+    paid = api.paid(method="MOMO")
+    desk.sandbox.pay(reference=paid["gatewayReference"])
+    path = "/pay/" + paid["confirmationLink"].rpartition("/")[2]
+    before = api.http.get(path, headers=JSON).json()
+    assert before["payload"]
+    tell(api, "MOMO", "4711-last")
+    desk.imports(*desk.file("momo"), line("4711-last"), gateway="momo")
+    assert api.http.get(path, headers=JSON).json() == before
+
+
+def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+    """The last of this file: over everything that the tests above it have left."""
+    findings: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    assert holds, "\n".join(findings)

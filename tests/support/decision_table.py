@@ -1,0 +1,185 @@
+"""The table by hand: what becomes of each payment by each saying, in words of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.cases import CaseKind
+from domain.ledger import Account
+from domain.money import Currency, Money
+from domain.payment_evidence import Closing, Decision, Effect, Evidence, Finding, Grade
+from domain.payments import HoldReason, Payment, PaymentStatus
+from tests.support.builders import a_payment, an_attempt, evidence
+
+# What may be said, beside UNPAID when the payment is to end.
+PAID = {
+    "under": Money(199_999),
+    "exact": Money(200_000),
+    "over": Money(200_001),
+    "usd": Money(200_000, Currency.USD),
+    "zero": Money(0),
+    "none": None,
+}
+SAYINGS = (
+    "ACCEPTED", "UNPAID", "→EXPIRED", "→CANCELLED", "DECLINED", "EXPIRED", "SUSPICIOUS", "UNKNOWN",
+    "NOT_SENT", "NEVER_SENT", "NO_ANSWER", *PAID, "unread",
+)  # fmt: skip
+
+# "·" nothing, not even a question     ask    nothing, but the gateway is asked
+# known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, and the gateway is asked
+# blind    the same, but what the customer was to scan never reached us: still to be verified
+# booked   money to suspense, where it waits with the case of the held payment
+# FAILED EXPIRED CANCELLED             the payment ends, bills and reservation are released
+# SUCCESS  collected     late  LATE_SUCCESS     +case  money to suspense, with a case
+# unread+  a case about a sum that cannot be read; the held payment stays as it is
+# !amount !currency !suspicious !unknown        held, with a case       no  TransitionRefused
+TABLE = """
+status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_SENT NEVER_SENT NO_ANSWER under   exact   over    usd       zero    none      unread
+PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
+PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
+PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
+PROCESSING UNKNOWN   ·    | known    blind  EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
+PROCESSING SENT      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·         unread+
+PROCESSING ACCEPTED  held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·         unread+
+PROCESSING UNKNOWN   held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         booked  booked  booked  booked    ·       ·         unread+
+PROCESSING PAID      held | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
+SUCCESS    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
+FAILED     DECLINED  ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+     late+
+EXPIRED    EXPIRED   ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+     late+
+CANCELLED  CANCELLED ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         late+   late    late    late+     late+   late+     late+
+FAILED     PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
+EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
+CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
+"""
+
+PROOFS = {Grade.E2, Grade.E3}
+OF_OURS = {
+    *("ACCEPTED", "UNKNOWN", "NOT_SENT", "NEVER_SENT", "NO_ANSWER", "UNPAID"),
+    *("→EXPIRED", "→CANCELLED"),
+}
+ENDED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
+
+
+@dataclass(frozen=True)
+class Row:
+    payment: Payment
+    cells: dict[str, str]
+
+    def __str__(self) -> str:
+        assert self.payment.attempt is not None
+        held = "-held" if self.payment.hold_reason else ""
+        return f"{self.payment.status}{held}-{self.payment.attempt.status}"
+
+
+def rows() -> Iterator[Row]:
+    heading, *lines = (line for line in TABLE.strip().splitlines())
+    names = heading.partition("|")[2].split()
+    assert tuple(names) == SAYINGS
+    for line in lines:
+        left, _, right = line.partition("|")
+        status, attempt, held = left.split()
+        payment = a_payment(
+            PaymentStatus(status),
+            hold_reason=HoldReason.GATEWAY_SUSPICIOUS if held == "held" else None,
+            attempt=an_attempt(AttemptStatus(attempt), gateway_id="G1"),
+        )
+        yield Row(payment, dict(zip(names, right.split(), strict=True)))
+
+
+ROWS = list(rows())
+each_state = pytest.mark.parametrize("row", ROWS, ids=str)
+each_saying = pytest.mark.parametrize("said", SAYINGS)
+
+
+def saying(said: str, grade: Grade, gateway_id: str | None = "G1") -> Evidence:
+    if said == "unread":
+        return evidence(Finding.PAID, grade=grade, gateway_id=gateway_id, unreadable="200.000")
+    if said in PAID:
+        return evidence(Finding.PAID, grade=grade, money=PAID[said], gateway_id=gateway_id)
+    finding = Finding.UNPAID if said.startswith("→") else Finding(said)
+    return evidence(finding, grade=grade, money=None, gateway_id=None)
+
+
+def closings(said: str) -> tuple[Closing | None, ...]:
+    """UNPAID ends a payment that is to end; of the rest only NEVER_SENT asks how it is to end."""
+    if said == "UNPAID":
+        return (None,)
+    return (Closing(said[1:]),) if said.startswith("→") else (None, *Closing)
+
+
+def became(before: Payment, decision: Decision) -> str:
+    """Say in the table's words what a decision does, having checked that it does that whole."""
+    after = decision.after
+    assert after.attempt is not None
+    if not decision.changed:
+        assert decision == Decision(
+            payment=before, attempt=before.attempt, changed=False, ask=decision.ask
+        )
+        return "ask" if decision.ask else "·"
+    word = _word(before, decision)
+    grew = after.version == before.version + 1
+    assert grew or word in {"+case", "unread+"}, "watchers see every change of a payment"
+    assert decision.ask == (word == "lost")
+    assert (decision.case is not None) == (word[0] in "+!" or word[-1] == "+")
+    assert after.is_final is (after.completed_at is not None) or before.is_final
+    if after.is_final:
+        assert not after.needs_verification
+        assert after.hold_reason is None
+    return word
+
+
+def _word(before: Payment, decision: Decision) -> str:
+    after, effect = decision.after, decision.effect
+    to_suspense = {one.credit for one in decision.postings} <= {Account.SUSPENSE}
+    if before.status is not after.status:
+        if after.status is PaymentStatus.SUCCESS:
+            assert decision.attempt.status is AttemptStatus.PAID
+            assert sum(one.money.amount for one in decision.postings) >= after.amount
+            assert decision.postings[0].credit is Account.CUSTOMER_RECEIVABLE
+            late = before.is_final
+            assert after.late is late
+            assert effect is (Effect.COLLECT_LATE if late else Effect.COLLECT)
+            return "late" if late else "SUCCESS"
+        assert effect is Effect.RELEASE
+        assert decision.postings == ()
+        ended = {"FAILED": "DECLINED"}.get(after.status, after.status)
+        assert decision.attempt.status == ended
+        return after.status.value
+    assert effect is Effect.NONE
+    assert to_suspense
+    if after.hold_reason is not None and before.hold_reason is None:
+        assert after.needs_verification
+        word, case = {
+            HoldReason.AMOUNT_MISMATCH: ("!amount", CaseKind.AMOUNT_MISMATCH),
+            HoldReason.CURRENCY_MISMATCH: ("!currency", CaseKind.CURRENCY_MISMATCH),
+            HoldReason.GATEWAY_SUSPICIOUS: ("!suspicious", CaseKind.SUSPICIOUS),
+            HoldReason.UNKNOWN_OUTCOME: ("!unknown", CaseKind.UNKNOWN_OUTCOME),
+        }[after.hold_reason]
+        assert decision.case is case
+        return word
+    if decision.case is CaseKind.LATE_MONEY:
+        assert (decision.attempt.status is AttemptStatus.PAID) is bool(decision.postings)
+        return "late+"
+    if decision.case is CaseKind.PAID_TWICE:
+        return "+case"
+    if decision.case is CaseKind.AMOUNT_MISMATCH:
+        assert (after, decision.postings) == (before, ())
+        return "unread+"
+    assert decision.case is None
+    if decision.attempt.status is AttemptStatus.UNKNOWN:
+        assert after.needs_verification
+        return "lost"
+    if before.attempt and before.attempt.status is AttemptStatus.PAID:
+        assert decision.postings == ()
+        return "named"
+    if before.hold_reason is not None:
+        assert decision.attempt.status is AttemptStatus.PAID
+        return "booked"
+    assert decision.attempt.status is AttemptStatus.ACCEPTED
+    blind = after.needs_verification
+    assert not blind or decision.attempt.qr_payload is decision.attempt.payment_url is None
+    return "blind" if blind else "known"

@@ -1,0 +1,245 @@
+"""Who calls the API and how: each gateway's true calls, signed with the sandbox's secrets by the dialects of the tests."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
+
+import httpx
+from cryptography import x509
+
+from domain.gateways import Call
+from domain.methods import GatewayName
+from integrations.paypal.gateway import PayPal as OurPayPal
+from sandbox.paypal.certificates import Signer
+from tests.support.gateways import paypal, stripe
+from tests.support.gateways.bank import casso_call, casso_transfer, sepay_call, sepay_transfer
+from tests.support.gateways.dialects import fpt_pay_call, vnpay_ipn
+from tests.support.gateways.momo import CODES, momo_ipn
+from tests.support.running_api import Api
+
+_numbers = itertools.count(time.time_ns() % 10**12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a call tells: `amount` is in the smallest unit of what was asked for, `number` the gateway's own."""
+
+    reference: str
+    amount: int
+    outcome: str = "paid"
+    currency: str | None = None
+    number: int
+    at: datetime
+
+    @property
+    def event(self) -> str:
+        return f"{self.number}:{self.outcome}"
+
+
+def said(reference: str, amount: int, outcome: str = "paid", **but: Any) -> Said:
+    """Return a new word, of now."""
+    given: dict[str, Any] = {"number": next(_numbers), "at": datetime.now(UTC)}
+    return Said(reference=reference, amount=amount, outcome=outcome, **given | but)
+
+
+class Voice(Protocol):
+    """`fields` is what is told, and `sign` makes a call of whatever is told; the sum stands `amount_at`."""
+
+    method: str
+    path: str
+    amount_at: tuple[str, ...]
+
+    def fields(self, said: Said) -> dict[str, Any]: ...
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call: ...
+
+
+def call_of(voice: Voice, said: Said) -> Call:
+    return voice.sign(voice.fields(said), said.at)
+
+
+def call_with(voice: Voice, said: Said, amount: Any) -> Call:
+    """Return a call whose sum is written as *amount*, and signed so."""
+    fields = voice.fields(said)
+    *above, name = voice.amount_at
+    holder = fields
+    for part in above:
+        holder = holder[part]
+    holder[name] = amount
+    return voice.sign(fields, said.at)
+
+
+def send(api: Api, voice: Voice, call: Call) -> httpx.Response:
+    url = f"/webhooks/{voice.path}" + (f"?{call.query}" if call.query else "")
+    return api.http.request(call.method, url, content=call.body, headers=dict(call.headers))
+
+
+class VNPay:
+    method, path = "VNPAY_QR", "vnpay"
+    amount_at = ("vnp_Amount",)
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        response, status = {"paid": ("00", "00"), "declined": ("51", "02")}[said.outcome]
+        return {
+            "vnp_Amount": f"{said.amount}00",
+            "vnp_BankCode": "NCB",
+            "vnp_OrderInfo": "Thanh toan hop dong",
+            "vnp_ResponseCode": response,
+            "vnp_TmnCode": "MOBINET1",
+            "vnp_TransactionNo": str(said.number),
+            "vnp_TransactionStatus": status,
+            "vnp_TxnRef": said.reference,
+        }
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        return vnpay_ipn(fields, "sandbox-vnpay-hash-secret")
+
+
+class FPTPay:
+    method, path = "FPT_PAY", "fpt-pay"
+    amount_at = ("amount",)
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        return {
+            "event_id": said.event,
+            "payment_id": str(said.number),
+            "reference": said.reference,
+            "status": said.outcome,
+            "amount": said.amount,
+            "currency": said.currency or "VND",
+        }
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        return fpt_pay_call(json.dumps(fields).encode(), at=at, secret="sandbox-fpt-pay-secret")
+
+
+class MoMo:
+    method, path = "MOMO", "momo"
+    amount_at = ("amount",)
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        return {
+            "partnerCode": "MOBINET",
+            "orderId": said.reference,
+            "requestId": said.reference,
+            "amount": said.amount,
+            "orderInfo": "Thanh toan",
+            "orderType": "momo_wallet",
+            "transId": said.number,
+            "resultCode": CODES[said.outcome],
+            "message": "Giao dich.",
+            "payType": "qr",
+            "responseTime": 1753758000000,
+            "extraData": "",
+        }
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        return momo_ipn(fields, "sandbox-momo-secret-key", "sandbox-momo-access-key")
+
+
+class Stripe:
+    method, path = "CARD", "stripe"
+    amount_at = ("data", "object", "amount_total")
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        kind = {"paid": "completed", "declined": "async_payment_failed"}[said.outcome]
+        about = stripe.session(
+            said.outcome,
+            said.reference,
+            amount_total=said.amount,
+            currency=said.currency or "vnd",
+            payment_intent=f"pi_{said.number}",
+        )
+        return json.loads(stripe.event(f"checkout.session.{kind}", about, said.event))
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        body = json.dumps(fields).encode()
+        return stripe.stripe_call(body, at=at, secret="whsec_sandbox-stripe-secret")
+
+
+_signer = Signer()
+
+
+class PayPal:
+    method, path = "PAYPAL", "paypal"
+    amount_at = ("resource", "amount", "value")
+    cert_url = ""
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        kind = {"paid": "COMPLETED", "declined": "DENIED"}[said.outcome]
+        about = paypal.capture(kind, said.reference, said.amount) | {"id": str(said.number)}
+        if said.currency:
+            about["amount"] = {"currency_code": said.currency, "value": about["amount"]["value"]}
+        return json.loads(paypal.event(f"PAYMENT.CAPTURE.{kind}", about, said.event))
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        body, id = json.dumps(fields).encode(), "071f7d20-1584-11e7-abf0-6b62a8a99ac4"
+        time = at.isoformat()
+        proof = _signer.sign(
+            id=id, time=time, webhook_id="SANDBOX-WEBHOOK", body=body, forged=False
+        )
+        headers = {
+            "paypal-transmission-id": id,
+            "paypal-transmission-time": time,
+            "paypal-transmission-sig": proof,
+            "paypal-cert-url": self.cert_url,
+            "paypal-auth-algo": "SHA256withRSA",
+        }
+        return Call(method="POST", query="", headers=headers, body=body, received_at=at)
+
+
+class Casso:
+    method, path = "BANK_TRANSFER", "bank/casso"
+    amount_at = ("data", "amount")
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        transfer = casso_transfer(
+            id=said.number,
+            reference=f"FT{said.number}",
+            description=f"MBVCB {said.reference} CT tu 0011",
+            amount=said.amount,
+            accountNumber="MOBINETSANDBOX",
+        )
+        return {"error": 0, "data": transfer}
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        return casso_call(fields, at=at, secret="sandbox-bank-casso-secret")
+
+
+class Sepay:
+    method, path = "BANK_TRANSFER", "bank/sepay"
+    amount_at = ("transferAmount",)
+
+    def fields(self, said: Said) -> dict[str, Any]:
+        return sepay_transfer(
+            id=said.number,
+            referenceCode=f"FT{said.number}",
+            content=f"{said.reference} chuyen tien",
+            transferAmount=said.amount,
+            accountNumber="MOBINETSANDBOX",
+        )
+
+    def sign(self, fields: dict[str, Any], at: datetime) -> Call:
+        return sepay_call(json.dumps(fields).encode(), at=at, secret="sandbox-bank-sepay-secret")
+
+
+VOICES: tuple[Voice, ...] = (VNPay(), FPTPay(), MoMo(), Stripe(), PayPal(), Casso(), Sepay())
+
+
+def introduce(api: Api) -> None:
+    """Have the API know the certificate that signs PayPal's calls here; its authority is the sandbox's."""
+    PayPal.cert_url = f"http://127.0.0.1:{api.settings.sandbox_port}/v1/notifications/certs/OURS"
+    gateway = cast("OurPayPal", api.context.gateways[GatewayName.PAYPAL])
+    chain = tuple(x509.load_pem_x509_certificates(_signer.pem))
+    gateway._certificates._kept[PayPal.cert_url] = chain
+
+
+def changed(call: Call, old: str, new: str) -> Call:
+    """Return a call in which a text stands for another wherever it stood, with the signature it had."""
+    headers = {name: value.replace(old, new) for name, value in call.headers.items()}
+    body = call.body.replace(old.encode(), new.encode())
+    return replace(call, query=call.query.replace(old, new), headers=headers, body=body)

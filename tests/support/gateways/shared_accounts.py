@@ -1,0 +1,107 @@
+"""An API whose operator says that other programs use its accounts, and how those are told of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from mobinet.settings import Settings, load
+from resolvers import webhooks
+from tests.support.gateways.callers import (
+    MoMo,
+    PayPal,
+    Stripe,
+    Voice,
+    call_of,
+    introduce,
+    said,
+    send,
+)
+from tests.support.running_api import Api
+
+SHARED = ("STRIPE", "PAYPAL", "MOMO")
+THEIRS = {"STRIPE": "ORDER-778", "PAYPAL": "webshop-4711", "MOMO": "4711-0012"}
+VOICES: dict[str, Voice] = {"STRIPE": Stripe(), "PAYPAL": PayPal(), "MOMO": MoMo()}
+
+at_each = pytest.mark.parametrize("gateway", SHARED)
+
+
+@pytest.fixture(scope="module")
+def house_settings(house_settings: Settings) -> Iterator[Settings]:
+    """As the environment says them, with the three accounts shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in SHARED:
+            patch.setenv(f"MOBINET_{name}__SHARED", "true")
+        for name, value in {
+            "DATABASE_URL": house_settings.database_url,
+            "REDIS_URL": house_settings.redis_url,
+        }.items():
+            assert value is not None
+            patch.setenv(f"MOBINET_{name}", value.get_secret_value())
+        patch.setenv("MOBINET_DATA_DIR", str(house_settings.data_dir))
+        patch.setenv("MOBINET_PORT", str(house_settings.port))
+        patch.setenv("MOBINET_SANDBOX_PORT", str(house_settings.sandbox_port))
+        yield load()
+
+
+@pytest.fixture(autouse=True)
+def introduced(api: Api) -> None:
+    """What another test left waiting waits no more."""
+    introduce(api)
+    api.rows("update webhook_event set outcome = 'DEAD' where outcome in ('RECEIVED', 'UNMATCHED')")
+
+
+@pytest.fixture
+def unshared(api: Api) -> Iterator[None]:
+    """The accounts are ours alone, as where nothing is set."""
+    shared = api.context
+    api.app.state.context = replace(shared, terms=replace(shared.terms, shared=frozenset()))
+    yield
+    api.app.state.context = shared
+
+
+def tell(api: Api, gateway: str, reference: str, amount: int = 17_470, **but: Any) -> int:
+    caller = VOICES[gateway]
+    return send(api, caller, call_of(caller, said(reference, amount, **but))).status_code
+
+
+def rows(api: Api, reference: str) -> list[Any]:
+    return api.rows(
+        "select * from webhook_event where reference = $1 order by received_at", reference
+    )
+
+
+def outcomes(api: Api, reference: str) -> list[str]:
+    return [row["outcome"] for row in rows(api, reference)]
+
+
+def cases(api: Api) -> int:
+    return api.rows("select count(*) from money_case")[0]["count"]
+
+
+def counted(api: Api, gateway: str, outcome: str) -> float:
+    name = f'mobinet_webhooks_total{{gateway="{gateway.lower()}",outcome="{outcome}"}}'
+    found = re.search(rf"^{re.escape(name)} (.+)$", api.http.get("/metrics").text, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def an_hour_passes(api: Api) -> None:
+    """Have the worker try what still waits for the last time: what nobody can place is then a case."""
+    api.rows(
+        "update webhook_event set tries = $1 where outcome in ('RECEIVED', 'UNMATCHED')",
+        webhooks.MOST_TRIES - 1,
+    )
+
+    async def later() -> datetime:
+        return await api.context.clock() + timedelta(hours=1)
+
+    api.run(webhooks.retry(replace(api.context, clock=later)))
+
+
+def different(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {name for name in after if before[name] != after[name]}

@@ -1,0 +1,37 @@
+"""The whole API on a real socket, in this process, over a real database, Redis and sandbox.
+
+    sandbox     every outer system, in a process of its own: one for the session
+    api         the API, in a thread, with a database of its own: one for each module of tests
+
+A module of tests asks for them by `pytest_plugins = ["tests.support.running_api"]`.
+"""
+
+from tests.support.api import Api, api, data_dir, house_settings, module_database
+from tests.support.documents import CANCEL, LOGIN, OWED, PAYMENT, PROCESS, REFUSAL, VERIFY, key
+from tests.support.ports import ports, until
+from tests.support.sandbox import ROOT, Sandbox, sandbox
+from tests.support.socket import Socket
+from tests.support.statements import statements
+
+__all__ = [
+    "CANCEL",
+    "LOGIN",
+    "OWED",
+    "PAYMENT",
+    "PROCESS",
+    "REFUSAL",
+    "ROOT",
+    "VERIFY",
+    "Api",
+    "Sandbox",
+    "Socket",
+    "api",
+    "data_dir",
+    "house_settings",
+    "key",
+    "module_database",
+    "ports",
+    "sandbox",
+    "statements",
+    "until",
+]

@@ -1,0 +1,224 @@
+"""What no code of ours can get past: outcomes that stay, money that is posted, rows that are never changed."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import asyncpg
+import pytest
+
+from db import engine, ledger, payments
+from db.transaction import transaction
+from domain.ledger import Account, Posting, collected
+from domain.money import Money
+from domain.payments import TRANSITIONS, Payment, PaymentStatus
+from tests.support.builders import NOW
+from tests.support.database import a_kept_payment, save
+
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
+
+SUCCESS = PaymentStatus.SUCCESS
+ENDS = [PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED]
+
+
+async def moved(payment: Payment, to: PaymentStatus, *, late: bool = False) -> bool:
+    """Try to write the move, with its postings where it is a success."""
+    try:
+        async with transaction():
+            if to is SUCCESS and payment.status is not SUCCESS:
+                await ledger.post(
+                    "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
+                )
+            await engine.execute(
+                "update payment set status = $2, late = $3, version = version + 1 where id = $1",
+                payment.id,
+                to,
+                late,
+            )
+    except asyncpg.RaiseError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [pair for pair in product(PaymentStatus, repeat=2) if pair[0] is not pair[1]]
+)
+async def test_the_database_knows_the_same_moves_as_the_domain_or_fewer_ends(
+    start: PaymentStatus, end: PaymentStatus
+) -> None:
+    payment = await a_kept_payment(start)
+    allowed = await moved(payment, end)
+    if end in TRANSITIONS[start]:
+        assert allowed
+    elif payment.is_final or (start, end) == (PaymentStatus.PROCESSING, PaymentStatus.PENDING):
+        assert not allowed
+
+
+@pytest.mark.parametrize("start", ENDS)
+async def test_an_end_is_corrected_only_by_late_success(start: PaymentStatus) -> None:
+    assert await moved(await a_kept_payment(start), SUCCESS, late=True)
+    assert not await moved(await a_kept_payment(start), SUCCESS)
+    assert not await moved(await a_kept_payment(start), PaymentStatus.PROCESSING, late=True)
+
+
+@pytest.mark.parametrize("end", [one for one in PaymentStatus if one is not SUCCESS])
+@pytest.mark.parametrize("late", [True, False])
+async def test_success_is_never_left_even_by_the_owner(
+    end: PaymentStatus, late: bool, owner: asyncpg.Connection
+) -> None:
+    payment = await a_kept_payment(SUCCESS)
+    with pytest.raises(asyncpg.RaiseError, match="SUCCESS is never left"):
+        await owner.execute(
+            "update payment set status = $2, late = $3, version = version + 1 where id = $1",
+            payment.id,
+            end,
+            late,
+        )
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "id = id || 'X'",
+        "amount = amount + 1",
+        "currency = 'USD'",
+        "contract_number = 'C2'",
+        "method = 'CASH'",
+        "staff = (select staff_id from staff where staff_id <> payment.staff limit 1)",
+        "business_date = business_date + 1",
+        "created_at = created_at + interval '1 second'",
+    ],
+)
+async def test_what_was_asked_for_never_changes(change: str, owner: asyncpg.Connection) -> None:
+    await a_kept_payment()
+    payment = await a_kept_payment()
+    with pytest.raises(asyncpg.RaiseError, match="what was asked for never changes"):
+        await owner.execute(
+            f"update payment set {change}, version = version + 1 where id = $1", payment.id
+        )
+
+
+async def test_a_version_only_grows() -> None:
+    payment = await a_kept_payment()
+    with pytest.raises(asyncpg.RaiseError, match="its version only grows"):
+        await engine.execute("update payment set version = version - 1 where id = $1", payment.id)
+    with pytest.raises(asyncpg.RaiseError, match="its version only grows"):
+        await engine.execute("update payment set status = 'FAILED' where id = $1", payment.id)
+
+
+async def test_a_success_without_its_postings_is_refused_when_it_is_committed() -> None:
+    payment = await a_kept_payment()
+    with pytest.raises(asyncpg.RaiseError, match="posted to the ledger, once and whole"):
+        await save(payment, status=SUCCESS)
+    again = await payments.by_id(payment.id)
+    assert again is not None
+    assert again.status is PaymentStatus.PROCESSING
+
+
+@pytest.mark.parametrize(
+    ("posted", "credit"),
+    [
+        (199_999, Account.CUSTOMER_RECEIVABLE),
+        (200_001, Account.CUSTOMER_RECEIVABLE),
+        (200_000, Account.SUSPENSE),
+    ],
+)
+async def test_a_success_is_worth_exactly_what_was_asked(posted: int, credit: Account) -> None:
+    payment = await a_kept_payment()
+    posting = Posting(
+        debit=Account.VNPAY_CLEARING, credit=credit, money=Money(posted), staff_id=payment.staff_id
+    )
+
+    async def succeed() -> None:
+        async with transaction():
+            await ledger.post("SUCCESS", [posting], NOW, payment_id=payment.id)
+            await engine.execute(
+                "update payment set status = 'SUCCESS', version = version + 1 where id = $1",
+                payment.id,
+            )
+
+    with pytest.raises(asyncpg.RaiseError, match="posted to the ledger"):
+        await succeed()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "payment = (select id from payment where id <> payment_item.payment limit 1)",
+        "type = 'FEE'",
+        "item_id = 'ANOTHER'",
+        "amount = amount + 1",
+        "contract_number = 'C2'",
+    ],
+)
+async def test_of_an_item_only_its_lock_changes(change: str, owner: asyncpg.Connection) -> None:
+    await a_kept_payment()
+    payment = await a_kept_payment()
+    with pytest.raises(asyncpg.RaiseError, match="only its lock changes"):
+        await owner.execute(f"update payment_item set {change} where payment = $1", payment.id)
+
+
+NEVER_CHANGED = {
+    "posting": "amount = amount + 1",
+    "entry": "event = 'x'",
+    "audit_event": "actor = 'x'",
+}
+NEVER_DELETED = ["payment", "payment_item", "attempt", *NEVER_CHANGED]
+
+
+@pytest.mark.parametrize("table", NEVER_CHANGED)
+async def test_what_was_written_is_not_changed_even_by_the_owner(
+    table: str, owner: asyncpg.Connection
+) -> None:
+    with pytest.raises(asyncpg.RaiseError, match="never changed or deleted"):
+        await owner.execute(f"update {table} set {NEVER_CHANGED[table]}")
+
+
+@pytest.mark.parametrize("table", NEVER_DELETED)
+@pytest.mark.parametrize("how", ["delete from {}", "truncate {} cascade"])
+async def test_what_was_written_is_not_deleted_even_by_the_owner(
+    table: str, how: str, owner: asyncpg.Connection
+) -> None:
+    with pytest.raises(asyncpg.RaiseError, match="never changed or deleted"):
+        await owner.execute(how.format(table))
+
+
+APPENDED = [*NEVER_CHANGED]
+DELETABLE = {"idempotency_key", "session"}
+
+
+async def test_the_application_lacks_the_privilege_to_change_what_must_not_change(
+    owner: asyncpg.Connection,
+) -> None:
+    rows = await owner.fetch(
+        "select c.relname as table, r.privilege from pg_class c,"
+        " unnest(array['UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) as r (privilege)"
+        " where c.relkind = 'r' and c.relnamespace = 'public'::regnamespace"
+        " and c.relname not like 'pgqueuer%'"
+        " and has_table_privilege('mobinet_app', c.oid, r.privilege)"
+    )
+    may = {(row["table"], row["privilege"]) for row in rows}
+    assert {table for table, privilege in may if privilege == "DELETE"} == DELETABLE
+    assert not [table for table, privilege in may if privilege in {"TRUNCATE", "TRIGGER"}]
+    assert not {table for table, privilege in may if privilege == "UPDATE"} & {
+        *APPENDED,
+        "migration",
+    }
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "update posting set amount = 1",
+        "delete from payment",
+        "truncate audit_event",
+        "alter table payment disable trigger all",
+        "drop trigger payment_is_protected on payment",
+        "create table mine (id int)",
+        "insert into migration (name) values ('x')",
+        "set session_replication_role = replica",
+    ],
+)
+async def test_the_application_is_told_so(statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await engine.execute(statement)

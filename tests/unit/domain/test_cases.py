@@ -1,0 +1,312 @@
+"""Whose word counts, in what order, and what the books suggest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.cases import (
+    CHOICES,
+    RECORD,
+    WORD_STANDS,
+    AlreadyResolved,
+    Approval,
+    Case,
+    CaseDecision,
+    CaseKind,
+    CaseStatus,
+    Standing,
+    Step,
+    about_money,
+)
+from domain.money import Currency, Money
+from domain.payments import PaymentStatus
+from domain.refusals import InvalidInput, NotPermitted
+from domain.staff import MAY, Operation
+from tests.support.builders import NOW
+
+APPLY, CREDIT, REFUND, CLOSE = CaseDecision
+
+
+def a_case(kind: CaseKind = CaseKind.AMOUNT_MISMATCH, **but: Any) -> Case:
+    return Case(**{"id": "CASE_1", "kind": kind, "status": CaseStatus.OPEN, "opened_at": NOW} | but)
+
+
+def said(
+    case: Case,
+    actor: str,
+    decision: CaseDecision,
+    *,
+    last: bool = False,
+    after: timedelta = timedelta(0),
+    amount: int | None = None,
+) -> Case:
+    """Return the case after this word."""
+    word = Approval(
+        actor=actor, decision=decision, reason="as the bank says", at=NOW + after, amount=amount
+    )
+    return replace(
+        case,
+        status=CaseStatus.RESOLVED if last else CaseStatus.AWAITING_SECOND,
+        decision=decision,
+        approvals=(*case.approvals, word),
+        resolved_at=NOW if last else None,
+    )
+
+
+def standing(**but: Any) -> Standing:
+    return Standing(
+        **{
+            "status": PaymentStatus.PROCESSING,
+            "owed": 200_000,
+            "suspense": 0,
+            "claimed": 0,
+            "receivable": 0,
+            "refused": False,
+            "bills_open": True,
+        }
+        | but
+    )
+
+
+# ── whose word counts ────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_first_word_waits_for_a_second_person_who_says_the_same() -> None:
+    case = a_case()
+    assert case.hear("FI001", CREDIT) is Step.FIRST
+    once = said(case, "FI001", CREDIT)
+    assert once.hear("FI001", CREDIT) is Step.REPEAT
+    assert once.hear("FI002", CREDIT) is Step.SECOND
+
+
+def test_the_first_may_change_their_word_and_back_and_is_never_two_people() -> None:
+    case = said(said(a_case(), "FI001", CREDIT), "FI001", REFUND)
+    assert case.hear("FI001", REFUND) is Step.REPEAT
+    assert case.hear("FI001", CREDIT) is Step.FIRST
+    back = said(case, "FI001", CREDIT)
+    assert back.hear("FI001", CREDIT) is Step.REPEAT
+    assert back.hear("FI002", CREDIT) is Step.SECOND
+
+
+def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -> None:
+    case = said(a_case(), "FI001", CREDIT)
+    with pytest.raises(InvalidInput) as refused:
+        case.hear("FI002", REFUND)
+    assert refused.value.field == "decision"
+    assert "FI001" in refused.value.say("vi")
+    assert "CREDIT" in refused.value.say("en")
+
+
+def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
+    case = said(a_case(), "FI001", CREDIT)
+    soon = replace(case, seen_at=NOW + WORD_STANDS - timedelta(seconds=1))
+    with pytest.raises(InvalidInput, match="12:06 05/03/2026"):
+        soon.hear("FI002", REFUND)
+    assert soon.hear("FI002", CREDIT) is Step.SECOND
+    later = replace(case, seen_at=NOW + WORD_STANDS)
+    assert later.hear("FI002", CREDIT) is Step.SECOND, "it is still one of two"
+    assert later.hear("FI002", REFUND) is Step.FIRST
+    anew = said(later, "FI002", REFUND, after=WORD_STANDS)
+    assert anew.hear("FI002", REFUND) is Step.REPEAT
+    with pytest.raises(InvalidInput, match="FI002 decided REFUND"):
+        anew.hear("FI001", CREDIT)
+    assert anew.hear("FI001", REFUND) is Step.SECOND
+    assert anew.hear("FI003", REFUND) is Step.SECOND
+
+
+def test_a_word_that_was_taken_back_waits_for_nobody() -> None:
+    case = said(said(a_case(), "FI001", REFUND), "FI001", CREDIT)
+    case = replace(said(case, "FI002", CLOSE, after=WORD_STANDS), seen_at=NOW + 2 * WORD_STANDS)
+    assert case.hear("FI003", REFUND) is Step.FIRST
+    anew = said(case, "FI003", REFUND)
+    assert anew.first is not None
+    assert anew.first.actor == "FI003"
+    assert anew.hear("FI001", REFUND) is Step.SECOND, "said again, it counts"
+
+
+def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> None:
+    case = said(said(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
+    for actor in ("FI001", "FI002"):
+        assert case.hear(actor, CREDIT) is Step.REPEAT
+        with pytest.raises(AlreadyResolved):
+            case.hear(actor, CLOSE)
+    with pytest.raises(AlreadyResolved):
+        case.hear("FI003", CREDIT)
+
+
+# ── a sum that people name ───────────────────────────────────────────────────────────────────────
+
+
+def test_two_people_agree_where_they_name_the_same_sum() -> None:
+    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.hear("FI002", CREDIT, 9_000) is Step.SECOND
+    assert case.hear("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
+    with pytest.raises(InvalidInput, match="FI001 decided CREDIT 9,000"):
+        case.hear("FI002", CREDIT, 8_000)
+    later = replace(case, seen_at=NOW + WORD_STANDS)
+    assert later.hear("FI002", CREDIT, 8_000) is Step.FIRST
+
+
+def test_of_a_resolved_case_only_the_same_sum_is_a_repeat() -> None:
+    once = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    case = said(once, "FI002", CREDIT, amount=9_000, last=True)
+    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
+    for amount in (8_000, None):
+        with pytest.raises(AlreadyResolved):
+            case.hear("FI001", CREDIT, amount)
+
+
+def test_a_sum_that_was_named_counts_no_more_once_the_true_one_is_known() -> None:
+    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    known = replace(case, unreadable=None, amount=150_000)
+    assert known.first is None
+    assert known.hear("FI002", CREDIT) is Step.FIRST
+
+
+@pytest.mark.parametrize(
+    ("number", "about", "same", "other"),
+    [("G1", "G1 · 200.000", True, False), (None, "200.000", True, True)],
+)
+def test_a_sum_that_cannot_be_read_is_known_by_its_number(
+    number: str | None, about: str, same: bool, other: bool
+) -> None:
+    assert about_money(number, "200.000") == about
+    case = a_case(about=about, unreadable="200.000")
+    assert (case.number, case.is_under("G1"), case.is_under("G2")) == (number, same, other)
+    assert case.is_under(None)
+    assert not replace(case, unreadable=None).is_under("G1")
+
+
+def test_of_a_sum_that_cannot_be_read_no_money_waits_and_nothing_is_suggested() -> None:
+    books = standing(suspense=200_000, foreign=Money(5, Currency.USD))
+    case = a_case(unreadable="200.000", standing=books)
+    assert (case.waiting, case.foreign, case.suggestion) == (0, None, None)
+
+
+@pytest.mark.parametrize("kind", CaseKind)
+@pytest.mark.parametrize("decision", CaseDecision)
+def test_a_case_is_decided_only_as_its_kind_allows(kind: CaseKind, decision: CaseDecision) -> None:
+    case = a_case(kind)
+    if decision in CHOICES[kind]:
+        assert case.hear("FI001", decision) in {Step.FIRST, Step.SECOND}
+    else:
+        with pytest.raises(InvalidInput, match="takes only"):
+            case.hear("FI001", decision)
+
+
+def test_whoever_asked_for_a_reversal_neither_approves_nor_rejects_it() -> None:
+    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+    for decision in (APPLY, CLOSE):
+        with pytest.raises(NotPermitted):
+            asked.hear("FI001", decision)
+        assert asked.hear("FI002", decision) is Step.SECOND
+
+
+def test_a_rejected_reversal_stays_rejected() -> None:
+    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+    rejected = said(asked, "FI002", CLOSE, last=True)
+    assert rejected.hear("FI002", CLOSE) is Step.REPEAT
+    for actor, decision in (("FI001", APPLY), ("FI002", APPLY), ("FI003", CLOSE)):
+        with pytest.raises(AlreadyResolved):
+            rejected.hear(actor, decision)
+
+
+def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
+    case = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1")
+    assert case.choices == {APPLY, CLOSE}
+
+
+@pytest.mark.parametrize(("outcome", "other"), [(APPLY, CLOSE), (CLOSE, APPLY)])
+def test_what_became_of_a_refund_is_not_decided_otherwise_once_it_is_known(
+    outcome: CaseDecision, other: CaseDecision
+) -> None:
+    unknown = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1", standing=standing())
+    before = said(unknown, "FI001", other)
+    known = replace(before, outcome=outcome)
+    assert known.suggestion is outcome
+    for actor in ("FI001", "FI002"):
+        with pytest.raises(InvalidInput, match="known by now"):
+            known.hear(actor, other)
+    assert known.hear("FI002", outcome) is Step.FIRST, "what was said before it counts no more"
+
+
+def test_who_must_act_is_who_may() -> None:
+    assert {a_case(kind).owner for kind in CaseKind} == MAY[Operation.RESOLVE_CASE]
+
+
+# ── what it is about ─────────────────────────────────────────────────────────────────────────────
+
+MISMATCH, LATE, TWICE = CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseKind.PAID_TWICE
+SUCCESS, EXPIRED = PaymentStatus.SUCCESS, PaymentStatus.EXPIRED
+SUGGESTED: list[tuple[CaseKind, dict[str, Any], CaseDecision | None]] = [
+    (MISMATCH, {"suspense": 150_000}, REFUND),
+    (MISMATCH, {"suspense": 200_000}, APPLY),
+    (MISMATCH, {"suspense": 0}, None),
+    (LATE, {"status": EXPIRED, "suspense": 200_000}, APPLY),
+    (LATE, {"status": EXPIRED, "suspense": 200_000, "bills_open": False}, REFUND),
+    (LATE, {"status": EXPIRED, "suspense": 0}, None),
+    (LATE, {"status": SUCCESS, "suspense": 0}, CLOSE),
+    (TWICE, {"status": SUCCESS, "suspense": 200_000}, REFUND),
+    (TWICE, {"status": SUCCESS, "suspense": 0}, CLOSE),
+    (CaseKind.CURRENCY_MISMATCH, {"foreign": Money(1000, Currency.USD)}, REFUND),
+    (CaseKind.SUSPICIOUS, {"suspense": 200_000}, None),
+    (CaseKind.UNKNOWN_OUTCOME, {}, None),
+    (CaseKind.SETTLEMENT, {"suspense": 200_000}, None),
+    (CaseKind.APPROVAL, {"status": SUCCESS}, None),
+]
+
+
+@pytest.mark.parametrize(("kind", "books", "suggestion"), SUGGESTED)
+def test_the_books_suggest_what_they_speak_for_and_nothing_else(
+    kind: CaseKind, books: dict[str, Any], suggestion: CaseDecision | None
+) -> None:
+    case = a_case(kind, standing=standing(**books))
+    assert case.suggestion is suggestion
+    assert suggestion is None or suggestion in case.choices
+    assert replace(case, status=CaseStatus.RESOLVED).suggestion is None
+
+
+def test_nothing_is_suggested_where_no_payment_is_known_or_revenue_says_that_it_is_not_owed() -> (
+    None
+):
+    assert a_case(CaseKind.UNMATCHED).suggestion is None
+    assert (
+        a_case(TWICE, about=RECORD, standing=standing(receivable=200_000, refused=True)).suggestion
+        is None
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "suspense", "claimed", "waiting"),
+    [
+        (150_000, 150_000, 0, 150_000),
+        (150_000, 350_000, 200_000, 150_000),
+        (200_000, 50_000, 0, 50_000),  # another decision took the rest
+        (None, 400_000, 200_000, 200_000),
+        (None, 100_000, 200_000, 0),
+    ],
+)
+def test_a_case_is_about_its_own_money(
+    amount: int | None, suspense: int, claimed: int, waiting: int
+) -> None:
+    case = a_case(amount=amount, standing=standing(suspense=suspense, claimed=claimed))
+    assert case.waiting == waiting
+
+
+@pytest.mark.parametrize("kind", [CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME])
+def test_a_suspicion_is_about_whatever_came_however_much_was_named(kind: CaseKind) -> None:
+    dollars = Money(1000, Currency.USD)
+    books = standing(suspense=300_000, claimed=50_000, foreign=dollars)
+    case = a_case(kind, amount=100_000, standing=books)
+    assert (case.waiting, case.foreign) == (250_000, dollars)
+
+
+def test_a_case_ages_until_it_is_resolved() -> None:
+    case = a_case(seen_at=NOW + timedelta(seconds=90))
+    assert case.age_seconds == 90
+    assert replace(case, resolved_at=NOW + timedelta(seconds=60)).age_seconds == 60

@@ -1,0 +1,95 @@
+"""Cash that is handed in: who may count it, what it comes to, and what the ledger is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.calendar import business_date
+from domain.hand_ins import (
+    MOST_COUNTED,
+    HandIn,
+    HandInConfirmed,
+    HandInStatus,
+    check_counted,
+    counted,
+    note_of,
+)
+from domain.ledger import Account
+from domain.refusals import InvalidInput, NotPermitted
+from tests.support.builders import LATER, NOW
+
+
+def a_hand_in(**but: Any) -> HandIn:
+    return HandIn(
+        **{
+            "id": "HIN_1",
+            "staff_id": "NV001",
+            "staff_name": "Tran Thi Bich",
+            "team": "HCM1",
+            "status": HandInStatus.SUBMITTED,
+            "expected_amount": 700_000,
+            "declared_amount": 690_000,
+            "note": None,
+            "business_date": business_date(NOW),
+            "submitted_at": NOW,
+        }
+        | but
+    )
+
+
+def test_until_a_cashier_has_counted_the_figure_is_the_collectors() -> None:
+    hand_in = a_hand_in()
+    assert (hand_in.counted_amount, hand_in.variance) == (690_000, -10_000)
+    confirmed = hand_in.confirmed(720_000, by="CA001", now=LATER)
+    assert (confirmed.counted_amount, confirmed.variance) == (720_000, 20_000)
+    assert (confirmed.declared_amount, confirmed.expected_amount) == (690_000, 700_000)
+    assert (confirmed.status, confirmed.confirmed_by) == (HandInStatus.CONFIRMED, "CA001")
+    assert confirmed.confirmed_at == LATER
+
+
+def test_nobody_counts_what_they_handed_in_themselves() -> None:
+    with pytest.raises(NotPermitted):
+        a_hand_in().confirmed(700_000, by="NV001", now=LATER)
+
+
+def test_the_same_figure_again_is_no_effect_and_another_is_refused() -> None:
+    confirmed = a_hand_in().confirmed(0, by="CA001", now=LATER)
+    assert confirmed.confirmed(0, by="CA002", now=LATER) is confirmed
+    with pytest.raises(HandInConfirmed) as refused:
+        confirmed.confirmed(700_000, by="CA001", now=LATER)
+    assert refused.value.counted_amount == 0
+
+
+@given(expected=st.integers(1, 10**12), found=st.integers(0, 10**12))
+def test_all_that_was_expected_leaves_the_collector_and_all_that_was_counted_arrives(
+    expected: int, found: int
+) -> None:
+    hand_in = a_hand_in(expected_amount=expected).confirmed(found, by="CA001", now=LATER)
+    balance = dict.fromkeys((Account.STAFF_CASH, Account.BANK, Account.VARIANCE), 0)
+    for posting in counted(hand_in):
+        balance[posting.debit] += posting.money.amount
+        balance[posting.credit] -= posting.money.amount
+        assert posting.staff_id == "NV001"
+    assert balance[Account.STAFF_CASH] == -expected
+    assert balance[Account.BANK] == found
+    assert balance[Account.VARIANCE] == expected - found == -hand_in.variance
+
+
+@pytest.mark.parametrize("amount", [-1, MOST_COUNTED + 1])
+def test_nobody_counts_less_than_nothing(amount: int) -> None:
+    with pytest.raises(InvalidInput):
+        check_counted(amount)
+    check_counted(0)
+
+
+def test_an_empty_note_is_none_and_a_long_one_is_refused() -> None:
+    assert note_of(" \n") is None
+    assert note_of(" hai tờ rách ") == "hai tờ rách"
+    assert note_of("hai\ntờ") == "hai\ntờ"
+    for wrong in ("x" * 501, "a\0b", "\u202etrái", "\x1b[31mđỏ"):
+        with pytest.raises(InvalidInput):
+            note_of(wrong)

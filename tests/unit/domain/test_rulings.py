@@ -1,0 +1,310 @@
+"""Every pair of a payment with money that does not fit and a decision of two people, against a table written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.case_decisions import DecisionRefused, NotCovered, rule
+from domain.cases import RECORD, Case, CaseDecision, CaseKind, CaseStatus, Standing
+from domain.ledger import Account
+from domain.methods import PaymentMethod
+from domain.money import Currency, Money
+from domain.payment_decisions import decide
+from domain.payment_evidence import Decision, Effect, Evidence, Finding, Grade
+from domain.payments import (
+    Custody,
+    HoldReason,
+    Payment,
+    PaymentStatus,
+    PostingStatus,
+)
+from domain.refusals import Refusal
+from tests.support.builders import LATER, NOW, a_payment, an_attempt
+
+AMOUNT = {"none": 0, "short": 150_000, "exact": 200_000, "over": 250_000, "foreign": 0}
+DOLLARS = Money(1_000, Currency.USD)
+DECISIONS = ("APPLY", "CREDIT", "REFUND", "CLOSE")
+
+# The payment is of 200,000. `held` waits for two people; `ended` is EXPIRED, its bills open or `taken`;
+# `undone` is EXPIRED, and what came of it late was given back.
+# SUCCESS LATE CANCELLED  what the payment becomes; "·" it stays what it is
+# +paid +excess           the bill is paid out of suspense; what is beyond it is credited
+# +asserted               the bill is paid by money that nobody saw yet
+# +credit +refund         all of it is the customer's: with us, or given back
+# short  NotCovered       no  DecisionRefused       record  Revenue is asked again
+# void   the cash is with its collector still: it is voided, not refunded
+TABLE = """
+state    money    kinds                             | APPLY             CREDIT            REFUND            CLOSE
+held     none     AMOUNT_MISMATCH,CURRENCY_MISMATCH | short             no                no                CANCELLED
+held     none     SUSPICIOUS,UNKNOWN_OUTCOME        | SUCCESS+asserted  no                no                CANCELLED
+held     short    AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | short    CANCELLED+credit  CANCELLED+refund  no
+held     exact    AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | SUCCESS+paid CANCELLED+credit CANCELLED+refund no
+held     over     AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | SUCCESS+paid+excess CANCELLED+credit CANCELLED+refund no
+held     foreign  CURRENCY_MISMATCH,SUSPICIOUS      | no                no                CANCELLED+refund  no
+held     exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
+ended    none     LATE_MONEY                        | short             no                no                ·
+ended    none     SUSPICIOUS                        | LATE+asserted     no                no                ·
+undone   none     SUSPICIOUS                        | short             no                no                ·
+ended    short    LATE_MONEY,SUSPICIOUS             | short             ·+credit          ·+refund          no
+ended    exact    LATE_MONEY,SUSPICIOUS             | LATE+paid         ·+credit          ·+refund          no
+ended    over     LATE_MONEY,SUSPICIOUS             | LATE+paid+excess  ·+credit          ·+refund          no
+ended    foreign  LATE_MONEY                        | no                no                ·+refund          no
+ended    exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
+taken    none     LATE_MONEY                        | short             no                no                ·
+taken    none     SUSPICIOUS                        | no                no                no                ·
+taken    exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
+SUCCESS  none     AMOUNT_MISMATCH,LATE_MONEY,SUSPICIOUS,UNKNOWN_OUTCOME | no no           no                ·
+SUCCESS  none     PAID_TWICE                        | -                 no                no                ·
+SUCCESS  exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
+SUCCESS  exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
+SUCCESS  foreign  PAID_TWICE                        | -                 no                ·+refund          no
+refused  exact    record                            | record            ·+credit          ·+refund          no
+refused  none     record                            | no                no                no                ·
+cash     exact    record                            | record            ·+credit          void              no
+office   exact    record                            | record            ·+credit          ·+refund          no
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    state: str
+    money: str
+    kind: str
+    cells: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.state}-{self.money}-{self.kind}"
+
+
+def rows() -> Iterator[Row]:
+    _, *lines = TABLE.strip().splitlines()
+    for line in lines:
+        left, _, right = line.partition("|")
+        state, money, kinds = left.split()
+        cells = dict(zip(DECISIONS, right.split(), strict=True))
+        for kind in kinds.split(","):
+            yield Row(state, money, kind, cells)
+
+
+def payment_of(row: Row) -> Payment:
+    paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
+    match row.state:
+        case "held":
+            booked = row.money != "none"
+            return a_payment(
+                hold_reason=HoldReason.GATEWAY_SUSPICIOUS,
+                attempt=paid if booked else an_attempt(gateway_id="G1"),
+            )
+        case "ended" | "taken":
+            booked = row.money != "none"
+            attempt = paid if booked else an_attempt(AttemptStatus.EXPIRED)
+            return a_payment(PaymentStatus.EXPIRED, completed_at=NOW, attempt=attempt)
+        case "undone":
+            return a_payment(PaymentStatus.EXPIRED, completed_at=NOW, attempt=paid)
+        case "SUCCESS":
+            return a_payment(PaymentStatus.SUCCESS, completed_at=NOW, attempt=paid)
+        case "refused":
+            return a_payment(
+                PaymentStatus.SUCCESS, attempt=paid, posting_status=PostingStatus.FAILED
+            )
+        case _:
+            held = Custody.HELD_BY_STAFF if row.state == "cash" else Custody.RECONCILED
+            return a_payment(
+                PaymentStatus.SUCCESS,
+                method=PaymentMethod.CASH,
+                custody=held,
+                posting_status=PostingStatus.FAILED,
+            )
+
+
+def case_of(row: Row, payment: Payment) -> Case:
+    record = row.kind == "record"
+    there = AMOUNT[row.money]
+    kind = CaseKind.PAID_TWICE if record else CaseKind(row.kind)
+    known = kind in {CaseKind.AMOUNT_MISMATCH, CaseKind.PAID_TWICE} and row.money != "foreign"
+    return Case(
+        id="CASE_1",
+        kind=kind,
+        status=CaseStatus.OPEN,
+        opened_at=NOW,
+        payment_id=payment.id,
+        amount=there if known else None,
+        about=RECORD if record else None,
+        standing=Standing(
+            status=payment.status,
+            owed=payment.amount,
+            suspense=0 if record else there,
+            claimed=0,
+            receivable=there if record else 0,
+            refused=payment.posting_status is PostingStatus.FAILED,
+            bills_open=row.state != "taken",
+            foreign=DOLLARS if row.money == "foreign" else None,
+        ),
+    )
+
+
+def what_becomes(row: Row, wanted: CaseDecision) -> str:
+    payment = payment_of(row)
+    case = case_of(row, payment)
+    if wanted not in case.choices:
+        return "-"
+    try:
+        decision = rule(payment, case, wanted, LATER)
+    except NotCovered as short:
+        return "short" if short.requested == AMOUNT[row.money] else str(short)
+    except DecisionRefused as no:
+        return "void" if "voidCashPayment" in no.why_en else "no"
+    return became(payment, case, decision)
+
+
+def became(before: Payment, case: Case, decision: Decision) -> str:
+    after = decision.after
+    assert decision.changed
+    assert after.version == before.version + 1
+    assert decision.case is None
+    if decision.effect is Effect.RECORD:
+        assert after.posting_status is PostingStatus.PENDING
+        assert not decision.postings
+        return "record"
+    expected_effect = {
+        (PaymentStatus.PROCESSING, PaymentStatus.SUCCESS): Effect.COLLECT,
+        (PaymentStatus.PROCESSING, PaymentStatus.CANCELLED): Effect.RELEASE,
+        (PaymentStatus.EXPIRED, PaymentStatus.SUCCESS): Effect.COLLECT_LATE,
+    }.get((before.status, after.status), Effect.NONE)
+    assert decision.effect is expected_effect
+    assert after.late is (expected_effect is Effect.COLLECT_LATE)
+    word = "·" if after.status is before.status else after.status.value
+    return ("LATE" if after.late else word) + _money(before, case, decision)
+
+
+def _money(before: Payment, case: Case, decision: Decision) -> str:
+    moves = {(one.debit, one.credit): one.money for one in decision.postings}
+    source = Account.CUSTOMER_RECEIVABLE if case.about == RECORD else Account.SUSPENSE
+    if decision.refund is not None:
+        assert moves == {}, "a reversal posts it"
+        assert decision.refund.source is source
+        assert decision.refund.money == (case.foreign or Money(case.waiting))
+        return "+refund"
+    found = ""
+    if (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE) in moves:
+        assert moves.pop((Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE)) == before.money
+        found = "+asserted"
+    if (Account.SUSPENSE, Account.CUSTOMER_RECEIVABLE) in moves:
+        assert moves.pop((Account.SUSPENSE, Account.CUSTOMER_RECEIVABLE)) == before.money
+        found = "+paid"
+    if credit := moves.pop((source, Account.CUSTOMER_CREDIT), None):
+        beyond = case.waiting - (before.amount if found else 0)
+        assert credit == Money(beyond)
+        found += "+excess" if found else "+credit"
+    assert moves == {}
+    return found
+
+
+ROWS = list(rows())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+@pytest.mark.parametrize("wanted", CaseDecision)
+def test_every_decision_does_what_the_table_says(row: Row, wanted: CaseDecision) -> None:
+    assert what_becomes(row, wanted) == row.cells[wanted]
+
+
+@pytest.mark.parametrize("wanted", CaseDecision)
+@pytest.mark.parametrize("row", [one for one in ROWS if one.state == "SUCCESS"], ids=str)
+def test_success_is_never_left_whatever_people_decide(row: Row, wanted: CaseDecision) -> None:
+    assert what_becomes(row, wanted)[0] in "-n·"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "wanted"),
+    list(
+        product(
+            [PaymentStatus.FAILED, PaymentStatus.CANCELLED],
+            [CaseKind.LATE_MONEY, CaseKind.SUSPICIOUS],
+            CaseDecision,
+        )
+    ),
+)
+def test_failed_and_cancelled_are_left_as_expired_is(
+    status: PaymentStatus, kind: CaseKind, wanted: CaseDecision
+) -> None:
+    row = next(one for one in ROWS if (one.state, one.money, one.kind) == ("ended", "exact", kind))
+    payment = replace(payment_of(row), status=status)
+    case = case_of(row, payment)
+    try:
+        after = rule(payment, case, wanted, LATER).after.status
+    except Refusal:
+        assert wanted is CaseDecision.CLOSE
+    else:
+        assert after is (PaymentStatus.SUCCESS if wanted is CaseDecision.APPLY else status)
+
+
+def test_two_partial_payments_may_pay_the_bill_together_by_peoples_word() -> None:
+    """No machine ever sums them; the second one's case finds nothing left, and is closed."""
+    row = next(one for one in ROWS if str(one) == "held-short-AMOUNT_MISMATCH")
+    payment = payment_of(row)
+    case = case_of(row, payment)
+    assert case.standing is not None
+    both = replace(case, standing=replace(case.standing, suspense=200_000, claimed=50_000))
+    assert both.waiting == 150_000
+    decision = rule(payment, both, CaseDecision.APPLY, LATER)
+    assert decision.after.status is PaymentStatus.SUCCESS
+    assert sum(one.money.amount for one in decision.postings) == 200_000
+
+
+def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
+    row = next(one for one in ROWS if str(one) == "held-exact-SUSPICIOUS")
+    payment = payment_of(row)
+    case = case_of(row, payment)
+    assert case.standing is not None
+    twice = replace(case, standing=replace(case.standing, suspense=400_000, claimed=200_000))
+    for wanted in (CaseDecision.APPLY, CaseDecision.CREDIT):
+        decision = rule(payment, twice, wanted, LATER)
+        assert sum(one.money.amount for one in decision.postings) == 200_000
+    refund = rule(payment, twice, CaseDecision.REFUND, LATER).refund
+    assert refund is not None
+    assert refund.money == Money(200_000)
+
+
+@pytest.mark.parametrize(("kind", "under"), [("SUSPICIOUS", ("G1",)), ("UNKNOWN_OUTCOME", ())])
+def test_an_attempt_that_people_say_was_paid_knows_the_number_that_a_payment_was_told_under(
+    kind: str, under: tuple[str, ...]
+) -> None:
+    row = next(one for one in ROWS if str(one) == f"held-none-{kind}")
+    payment = payment_of(row)
+    decision = rule(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
+    assert decision.attempt is not None
+    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, under)
+
+
+def test_a_reference_that_people_cancelled_unpaid_can_still_be_paid() -> None:
+    row = next(one for one in ROWS if str(one) == "held-none-UNKNOWN_OUTCOME")
+    payment = payment_of(row)
+    decision = rule(payment, case_of(row, payment), CaseDecision.CLOSE, LATER)
+    assert decision.attempt is not None
+    assert decision.attempt.status is AttemptStatus.CANCELLED
+
+
+def test_people_enter_by_the_same_door_as_everyone() -> None:
+    row = next(one for one in ROWS if str(one) == "held-exact-AMOUNT_MISMATCH")
+    payment = payment_of(row)
+    said = Evidence(
+        grade=Grade.E4,
+        source="case:CASE_1",
+        finding=Finding.DECIDED,
+        decided=CaseDecision.APPLY,
+    )
+    case = case_of(row, payment)
+    found = decide(payment, payment.attempt, said, now=LATER, case=case)
+    assert found == rule(payment, case, CaseDecision.APPLY, LATER)
+
+
+@pytest.mark.parametrize("grade", [one for one in Grade if one is not Grade.E4])
+def test_nobody_else_decides(grade: Grade) -> None:
+    with pytest.raises(AssertionError):
+        Evidence(grade=grade, source="test", finding=Finding.DECIDED, decided=CaseDecision.APPLY)

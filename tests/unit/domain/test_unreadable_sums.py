@@ -1,0 +1,261 @@
+"""A sum that cannot be read: what settles it, and what two people make of it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.case_decisions import DecisionRefused, NotCovered, check_named, rule
+from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, Standing
+from domain.ledger import Account
+from domain.money import Currency, Money
+from domain.payment_decisions import decide
+from domain.payment_evidence import Decision, Effect, Finding, Grade
+from domain.payments import HoldReason, Payment, PaymentStatus
+from domain.refusals import InvalidInput
+from tests.support.builders import LATER, NOW, PRICE, a_payment, an_attempt, evidence
+
+APPLY, CREDIT, REFUND, CLOSE = CaseDecision
+MISMATCH, LATE, TWICE = CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseKind.PAID_TWICE
+UNREAD = "200.000"
+MORE, LESS = Money(200_001), Money(199_999)
+
+
+def held(reason: HoldReason = HoldReason.AMOUNT_MISMATCH) -> Payment:
+    return a_payment(hold_reason=reason, attempt=an_attempt(gateway_id="G1"))
+
+
+def ended() -> Payment:
+    attempt = an_attempt(AttemptStatus.EXPIRED, gateway_id="G1")
+    return a_payment(PaymentStatus.EXPIRED, completed_at=NOW, attempt=attempt)
+
+
+def succeeded() -> Payment:
+    attempt = an_attempt(AttemptStatus.PAID, gateway_id="G0")
+    return a_payment(PaymentStatus.SUCCESS, completed_at=NOW, attempt=attempt)
+
+
+def case_of(payment: Payment, kind: CaseKind = MISMATCH, **but: Any) -> Case:
+    books = Standing(
+        status=payment.status,
+        owed=payment.amount,
+        suspense=0,
+        claimed=0,
+        receivable=0,
+        refused=False,
+        bills_open=True,
+    )
+    return Case(
+        **{
+            "id": "CASE_1",
+            "kind": kind,
+            "status": CaseStatus.OPEN,
+            "opened_at": NOW,
+            "payment_id": payment.id,
+            "about": f"G1 · {UNREAD}",
+            "unreadable": UNREAD,
+            "standing": books,
+        }
+        | but
+    )
+
+
+def told(payment: Payment, money: Money, number: str | None = "G1", **but: Any) -> Decision:
+    given: dict[str, Any] = {"case": case_of(payment)} | but
+    said = evidence(Finding.PAID, money=money, gateway_id=number)
+    return decide(payment, payment.attempt, said, now=LATER, **given)
+
+
+def moves(decision: Decision) -> list[tuple[Account, Account, int]]:
+    return [(one.debit, one.credit, one.money.amount) for one in decision.postings]
+
+
+# ── what settles it ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("number", ["G1", "G2", None])
+def test_the_exact_sum_settles_it_under_whatever_number(number: str | None) -> None:
+    decision = told(held(), PRICE, number)
+    assert decision.after.status is PaymentStatus.SUCCESS
+    assert decision.effect is Effect.COLLECT
+    assert (decision.after.hold_reason, decision.case) == (None, None)
+    assert [one.credit for one in decision.postings] == [Account.CUSTOMER_RECEIVABLE]
+    assert decision.attempt is not None
+    assert decision.attempt.paid_under == (() if number is None else (number,))
+
+
+@pytest.mark.parametrize("money", [MORE, LESS, Money(200_000, Currency.USD)], ids=str)
+@pytest.mark.parametrize(("number", "case"), [("G1", None), (None, None), ("G2", MISMATCH)])
+def test_any_other_sum_is_booked_and_stays_a_case(
+    money: Money, number: str | None, case: CaseKind | None
+) -> None:
+    """Under another number it is another payment, and a case of its own."""
+    decision = told(held(), money, number)
+    assert decision.after.status is PaymentStatus.PROCESSING
+    assert decision.after.hold_reason is HoldReason.AMOUNT_MISMATCH
+    assert [(one.credit, one.money) for one in decision.postings] == [(Account.SUSPENSE, money)]
+    assert decision.case is case
+
+
+def test_nothing_settles_a_payment_that_is_held_for_something_else() -> None:
+    decision = told(held(HoldReason.GATEWAY_SUSPICIOUS), PRICE)
+    assert decision.after.status is PaymentStatus.PROCESSING
+    assert [one.credit for one in decision.postings] == [Account.SUSPENSE]
+
+
+def test_zero_is_a_sum_that_can_be_read_so_that_people_decide() -> None:
+    decision = told(held(), PRICE, case=None)
+    assert decision.after.status is PaymentStatus.PROCESSING
+    assert [one.credit for one in decision.postings] == [Account.SUSPENSE]
+
+
+def test_the_same_unreadable_sum_again_is_nothing_and_another_is_a_case() -> None:
+    payment = held()
+    for number, changed in (("G1", False), (None, False), ("G2", True)):
+        said = evidence(Finding.PAID, gateway_id=number, unreadable=UNREAD)
+        decision = decide(payment, payment.attempt, said, now=LATER, case=case_of(payment))
+        assert (decision.changed, decision.after, decision.postings) == (changed, payment, ())
+        assert decision.case is (MISMATCH if changed else None)
+
+
+@pytest.mark.parametrize(
+    ("money", "status"),
+    [(PRICE, PaymentStatus.SUCCESS), (MORE, PaymentStatus.EXPIRED), (LESS, PaymentStatus.EXPIRED)],
+    ids=str,
+)
+def test_late_the_exact_sum_alone_settles_it_too(money: Money, status: PaymentStatus) -> None:
+    payment = ended()
+    decision = told(payment, money, case=case_of(payment, LATE))
+    assert decision.after.status is status
+    assert decision.case is (None if status is PaymentStatus.SUCCESS else LATE)
+
+
+def test_a_second_payment_that_cannot_be_read_is_a_case_and_booked_once_it_can() -> None:
+    payment = succeeded()
+    said = evidence(Finding.PAID, gateway_id="G2", unreadable=UNREAD)
+    first = decide(payment, payment.attempt, said, now=LATER)
+    assert (first.case, first.postings) == (TWICE, ())
+    second = told(payment, PRICE, "G2", case=None)
+    assert moves(second) == [(Account.VNPAY_CLEARING, Account.SUSPENSE, 200_000)]
+
+
+@pytest.mark.parametrize("finding", [one for one in Finding if one is not Finding.PAID])
+def test_only_of_money_that_came_a_sum_is_unreadable(finding: Finding) -> None:
+    with pytest.raises(AssertionError):
+        evidence(finding, grade=Grade.E1, unreadable=UNREAD)
+
+
+# ── what two people make of it ───────────────────────────────────────────────────────────────────
+
+PAYS = (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE, 200_000)
+
+
+@pytest.mark.parametrize(
+    ("named", "excess"), [(None, 0), (PRICE, 0), (Money(250_000), 50_000)], ids=str
+)
+@pytest.mark.parametrize(("late", "kind"), [(False, MISMATCH), (True, LATE)])
+def test_what_was_asked_for_came_by_their_word(
+    named: Money | None, excess: int, late: bool, kind: CaseKind
+) -> None:
+    payment = ended() if late else held()
+    decision = rule(payment, case_of(payment, kind), APPLY, LATER, named=named)
+    assert (decision.after.status, decision.after.late) == (PaymentStatus.SUCCESS, late)
+    credited = [(Account.VNPAY_CLEARING, Account.CUSTOMER_CREDIT, excess)] if excess else []
+    assert moves(decision) == [PAYS, *credited]
+    assert decision.attempt is not None
+    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, ("G1",))
+
+
+def test_less_than_was_asked_for_pays_nothing() -> None:
+    payment = held()
+    with pytest.raises(NotCovered) as refused:
+        rule(payment, case_of(payment), APPLY, LATER, named=LESS)
+    assert (refused.value.expected, refused.value.requested) == (200_000, 199_999)
+
+
+def test_a_bill_that_is_paid_otherwise_and_a_success_are_not_paid_again() -> None:
+    payment = ended()
+    case = case_of(payment, LATE)
+    assert case.standing is not None
+    taken = replace(case, standing=replace(case.standing, bills_open=False))
+    with pytest.raises(DecisionRefused):
+        rule(payment, taken, APPLY, LATER)
+    with pytest.raises(DecisionRefused):
+        rule(succeeded(), case_of(succeeded()), APPLY, LATER)
+
+
+@pytest.mark.parametrize(
+    ("payment", "kind", "status"),
+    [
+        (held(), MISMATCH, PaymentStatus.CANCELLED),
+        (ended(), LATE, PaymentStatus.EXPIRED),
+        (succeeded(), TWICE, PaymentStatus.SUCCESS),
+        (succeeded(), MISMATCH, PaymentStatus.SUCCESS),
+    ],
+)
+def test_the_sum_that_they_name_is_booked_and_given_away_and_no_news_later(
+    payment: Payment, kind: CaseKind, status: PaymentStatus
+) -> None:
+    came = Money(70_000)
+    case = case_of(payment, kind)
+    in_suspense = (Account.VNPAY_CLEARING, Account.SUSPENSE, 70_000)
+    credit = rule(payment, case, CREDIT, LATER, named=came)
+    assert moves(credit) == [in_suspense, (Account.SUSPENSE, Account.CUSTOMER_CREDIT, 70_000)]
+    refund = rule(payment, case, REFUND, LATER, named=came)
+    assert moves(refund) == [in_suspense]
+    assert refund.refund is not None
+    assert (refund.refund.source, refund.refund.money) == (Account.SUSPENSE, came)
+    for decision in (credit, refund):
+        assert decision.after.status is status
+        again = told(decision.after, PRICE, "G1", case=None)
+        assert (again.changed, again.postings) == (False, ())
+
+
+def test_dollars_are_given_back_and_credited_to_nobody() -> None:
+    attempt = an_attempt(gateway_id="G1", money=Money(800, Currency.USD))
+    payment = a_payment(hold_reason=HoldReason.AMOUNT_MISMATCH, attempt=attempt)
+    came = Money(500, Currency.USD)
+    with pytest.raises(DecisionRefused, match="Decide REFUND"):
+        rule(payment, case_of(payment), CREDIT, LATER, named=came)
+    refund = rule(payment, case_of(payment), REFUND, LATER, named=came).refund
+    assert refund is not None
+    assert refund.money == came
+    assert moves(rule(payment, case_of(payment), APPLY, LATER)) == [PAYS], "in our books, in đồng"
+
+
+def test_where_nothing_came_it_is_closed_and_can_still_be_paid() -> None:
+    decision = rule(held(), case_of(held()), CLOSE, LATER)
+    assert (decision.after.status, decision.postings) == (PaymentStatus.CANCELLED, ())
+    assert decision.attempt is not None
+    assert decision.attempt.status is AttemptStatus.CANCELLED
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "wanted", "amount", "fits"),
+    [
+        (UNREAD, APPLY, None, True),
+        (UNREAD, APPLY, 5, True),
+        (UNREAD, CREDIT, 5, True),
+        (UNREAD, REFUND, 5, True),
+        (UNREAD, CLOSE, None, True),
+        (UNREAD, CREDIT, None, False),
+        (UNREAD, REFUND, None, False),
+        (UNREAD, CLOSE, 5, False),
+        (None, CREDIT, None, True),
+        (None, CREDIT, 5, False),
+        (None, APPLY, 5, False),
+    ],
+)
+def test_people_name_a_sum_where_the_gateways_cannot_be_read_and_nowhere_else(
+    unreadable: str | None, wanted: CaseDecision, amount: int | None, fits: bool
+) -> None:
+    case = case_of(held(), unreadable=unreadable)
+    if fits:
+        check_named(case, wanted, amount)
+    else:
+        with pytest.raises(InvalidInput) as refused:
+            check_named(case, wanted, amount)
+        assert refused.value.field == "amount"

@@ -1,0 +1,226 @@
+"""FPT Pay to the letter: the staff's token, the signature and its window, and what it may not be told."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.gateways import BadCall, Verdict
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payment_evidence import Finding
+from integrations.fpt_pay.gateway import FPTPay
+from integrations.http.client import Upstream
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import (
+    NOW,
+    ORDER,
+    REFERENCE,
+    REFUND,
+    WALLET_SECRET,
+    FPTPayDialect,
+    attempt,
+    fpt_pay_call,
+    reversal,
+    told_by,
+)
+from tests.support.gateways.table import case
+
+OURS = FPTPayDialect()
+ATTEMPT = attempt(GatewayName.FPT_PAY)
+
+
+@pytest.fixture
+def fpt_pay(http: Upstream) -> FPTPay:
+    return OURS.gateway(http)
+
+
+def event(**other: Any) -> bytes:
+    return json.dumps(OURS.told("paid", REFERENCE, 200_000, event_id="evt_1") | other).encode()
+
+
+async def test_the_request_is_the_specifications_with_our_reference(
+    fpt_pay: FPTPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await fpt_pay.start(ATTEMPT, ORDER, now=NOW)
+    seen = counterpart.seen[0]
+    assert (seen.method, seen.path) == ("POST", "/payment/init")
+    assert seen.headers["authorization"] == "Bearer wallet-token"
+    assert seen.headers["idempotency-key"] == REFERENCE
+    assert seen.json == {
+        "amount": 200_000,
+        "description": ORDER.description,
+        "customer_info": {"name": "Nguyen Van A", "phone": "0987654321"},
+        "reference": REFERENCE,
+        "return_url": ORDER.return_url,
+        "notify_url": ORDER.notify_url,
+    }
+    assert evidence.payment_url == "https://pay.fptpay.vn/form/abc"
+    assert evidence.gateway_id == "FP77"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_token_asks_to_log_in_again(
+    fpt_pay: FPTPay, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.will(says({"error": {"code": "TOKEN_REFUSED", "message": "no"}}, status))
+    evidence = await fpt_pay.start(ATTEMPT, ORDER, now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.failure
+    assert evidence.failure.code == "GATEWAY_UNAVAILABLE"
+    assert "đăng nhập lại" in evidence.failure.message
+
+
+async def test_without_a_token_nobody_is_asked(fpt_pay: FPTPay, counterpart: Counterpart) -> None:
+    evidence = await fpt_pay.start(ATTEMPT, replace(ORDER, staff_token=None), now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    assert not counterpart.seen
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"payment_url": "javascript:alert(1)"}, {"status": "paid"}, {"payment_id": 7}],
+    ids=["an address that runs", "a status out of turn", "a number for a name"],
+)
+async def test_an_acceptance_that_is_not_what_was_agreed_is_unknown(
+    fpt_pay: FPTPay, counterpart: Counterpart, other: dict[str, Any]
+) -> None:
+    told = {"payment_id": "FP1", "payment_url": "https://pay.fptpay.vn/x", "status": "pending"}
+    counterpart.will(says(told | other, 201))
+    assert (await fpt_pay.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_inquiry_authenticates_as_the_merchant_and_not_as_the_staff(
+    fpt_pay: FPTPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.tells("paid"))
+    await fpt_pay.inquire(ATTEMPT, now=NOW)
+    assert counterpart.seen[0].path == f"/payment/{REFERENCE}"
+    assert counterpart.seen[0].headers["authorization"] == f"Bearer {WALLET_SECRET}"
+
+
+async def test_an_inquiry_is_repeated_for_it_changes_nothing(
+    fpt_pay: FPTPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({}, 500), says({}, 503), OURS.tells("paid"))
+    assert (await fpt_pay.inquire(ATTEMPT, now=NOW)).finding is Finding.PAID
+
+
+@pytest.mark.parametrize("age", [-299, 0, 299])
+def test_a_signature_is_good_for_five_minutes(fpt_pay: FPTPay, age: int) -> None:
+    call = fpt_pay_call(event(), at=NOW - timedelta(seconds=age))
+    assert told_by(fpt_pay, call).finding is Finding.PAID
+
+
+@pytest.mark.parametrize("age", [-301, 301, 86_400])
+def test_an_old_signature_that_is_replayed_is_refused(fpt_pay: FPTPay, age: int) -> None:
+    with pytest.raises(BadCall, match="too old"):
+        fpt_pay.read_webhook(fpt_pay_call(event(), at=NOW - timedelta(seconds=age)))
+
+
+def test_the_time_is_signed_too(fpt_pay: FPTPay) -> None:
+    call = fpt_pay_call(event(), at=NOW - timedelta(hours=1))
+    stamp = f"t={int(NOW.timestamp())}"
+    signature = call.headers["x-fptpay-signature"]
+    fresh = replace(call, headers={"x-fptpay-signature": stamp + signature[signature.index(",") :]})
+    with pytest.raises(BadCall, match="verify"):
+        fpt_pay.read_webhook(fresh)
+
+
+def test_either_secret_signs_during_a_rotation(fpt_pay: FPTPay) -> None:
+    assert fpt_pay.read_webhook(fpt_pay_call(event(), secret="the-old-one"))
+    with pytest.raises(BadCall):
+        fpt_pay.read_webhook(fpt_pay_call(event(), secret="a-third"))
+
+
+def test_one_of_several_signatures_is_enough(fpt_pay: FPTPay) -> None:
+    call = fpt_pay_call(event())
+    signature = call.headers["x-fptpay-signature"]
+    both = signature.replace(",v1=", f",v1={'0' * 64},v1=")
+    assert fpt_pay.read_webhook(replace(call, headers={"X-FptPay-Signature": both}))
+
+
+@pytest.mark.parametrize("amount", [200_000.5, "200.000", True, None, -1, 2**53])
+def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
+    fpt_pay: FPTPay, amount: Any
+) -> None:
+    evidence = told_by(fpt_pay, fpt_pay_call(event(amount=amount)))
+    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+
+
+def test_another_currency_is_translated_faithfully(fpt_pay: FPTPay) -> None:
+    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="USD")))
+    assert evidence.money == Money(200_000, Currency.USD)
+    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="XXX")))
+    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+
+
+@case("every class of code", "FPTPay")
+def test_a_status_that_nobody_told_us_of_is_unknown(fpt_pay: FPTPay) -> None:
+    evidence = told_by(fpt_pay, fpt_pay_call(event(status="charged_back")))
+    assert evidence.finding is Finding.UNKNOWN
+
+
+@pytest.mark.parametrize("name", ["event_id", "reference", "payment_id", "status"])
+def test_a_signed_event_that_lacks_a_member_is_refused(fpt_pay: FPTPay, name: str) -> None:
+    body = {key: value for key, value in json.loads(event()).items() if key != name}
+    with pytest.raises(BadCall, match=name):
+        fpt_pay.read_webhook(fpt_pay_call(json.dumps(body).encode()))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status", "code"),
+    [
+        (Verdict.ACCEPTED, 200, "00"),
+        (Verdict.ALREADY_DONE, 200, "00"),
+        (Verdict.WRONG_AMOUNT, 200, "04"),
+        (Verdict.UNKNOWN_REFERENCE, 404, "01"),
+        (Verdict.BAD_SIGNATURE, 401, "97"),
+        (Verdict.OUR_ERROR, 500, "99"),
+    ],
+)
+def test_fpt_pay_is_answered_in_codes(
+    fpt_pay: FPTPay, verdict: Verdict, status: int, code: str
+) -> None:
+    reply = fpt_pay.answer(verdict)
+    assert (reply.status, json.loads(reply.body)) == (status, {"code": code})
+
+
+# To give back
+
+BACK = reversal(GatewayName.FPT_PAY)
+GIVEN = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
+
+
+async def test_the_wallet_is_asked_again_under_the_same_key(
+    fpt_pay: FPTPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(says(GIVEN, 201))
+    one = await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)
+    two = await fpt_pay.inquire_refund(ATTEMPT, BACK, known=(), now=NOW)
+    assert one == two
+    assert (one.finding, one.gateway_id) == (Finding.PAID, "FPR1")
+    first, second = counterpart.seen
+    assert first.json == second.json == {"refund_reference": REFUND, "amount": 50_000}
+    assert first.path == f"/payment/{REFERENCE}/refund"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "finding"),
+    [
+        ({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "…"}}, 422, Finding.DECLINED),
+        ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, Finding.DECLINED),
+        ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, Finding.UNKNOWN),
+        ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, Finding.UNKNOWN),
+        (GIVEN | {"amount": 49_999}, 201, Finding.UNKNOWN),
+        (GIVEN | {"status": "pending"}, 201, Finding.UNKNOWN),
+    ],
+)
+async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
+    fpt_pay: FPTPay, counterpart: Counterpart, body: dict[str, Any], status: int, finding: Finding
+) -> None:
+    counterpart.always(says(body, status))
+    assert (await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)).finding is finding

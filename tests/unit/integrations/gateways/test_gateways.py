@@ -1,0 +1,303 @@
+"""What every gateway must keep to, whatever its dialect."""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from domain.gateways import Gateway, GatewayUnavailable
+from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
+from domain.payment_evidence import Evidence, Finding, Grade
+from integrations.gateways import Gateways
+from integrations.http.client import Upstream
+from tests.support.gateways import counterpart as they
+from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.counterpart import Act, Counterpart
+from tests.support.gateways.dialects import (
+    NOW,
+    ORDER,
+    REFERENCE,
+    Dialect,
+    asked_in,
+    attempt,
+    fail_at_two_orders,
+    seen_reference,
+)
+from tests.support.gateways.table import case
+
+SILENCES = {
+    "a timeout": they.silence,
+    "a reset": they.reset,
+    "a 500": they.server_error,
+    "a truncated answer": they.truncated,
+    "half a JSON": they.half_json,
+    "something else": they.not_json,
+}
+ROWS = {"a timeout": "timeout after processing", "a reset": "reset", "a 500": "500"}
+silences = pytest.mark.parametrize(
+    "silence",
+    [
+        pytest.param(act, id=name, marks=case(ROWS.get(name, "truncated")))
+        for name, act in SILENCES.items()
+    ],
+)
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.fixture
+def gateway(dialect: Dialect, http: Upstream) -> Gateway:
+    return dialect.gateway(http)
+
+
+async def start(gateway: Gateway):
+    return await gateway.start(attempt(gateway.name), ORDER, now=NOW)
+
+
+async def inquire(gateway: Gateway):
+    return await gateway.inquire(attempt(gateway.name), now=NOW)
+
+
+# To begin
+
+
+@case("success")
+async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.accepts())
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.ACCEPTED
+    assert evidence.qr_payload or evidence.payment_url
+    assert seen_reference(counterpart.seen[0]) == REFERENCE
+
+
+@case("decline")
+async def test_a_decline_carries_their_code_and_a_sentence(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.declines())
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.failure
+    assert evidence.failure.code
+    assert evidence.failure.message
+    assert gateway.ready()
+
+
+@silences
+async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
+    gateway: Gateway, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.UNKNOWN
+    assert evidence.failure is None
+    assert len(counterpart.seen) == 1
+
+
+@case("timeout before processing")
+async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    counterpart.deaf = True
+    assert (await start(gateway)).finding is Finding.UNKNOWN
+
+
+@case("slowness")
+@pytest.mark.parametrize("ask", [start, inquire])
+async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, ask: Callable[[Gateway], Awaitable[Evidence]]
+) -> None:
+    counterpart.always(they.drips)
+    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    began = time.monotonic()
+    assert (await ask(dialect.gateway(impatient))).finding is Finding.UNKNOWN
+    assert time.monotonic() - began < 10
+    await impatient.aclose()
+
+
+@case("never opened")
+async def test_a_connection_that_never_opened_is_not_sent(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    evidence = await start(gateway)
+    assert evidence.finding is Finding.NOT_SENT
+    assert evidence.failure
+
+
+@pytest.mark.parametrize("status", [408, 409, 425, 302])
+async def test_a_status_that_says_nothing_of_this_request_is_unknown(
+    gateway: Gateway, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.will(they.says({}, status))
+    assert (await start(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_five_silences_stop_new_payments_and_inquiries_go_on(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(*[they.server_error] * 5, dialect.tells("paid"))
+    await fail_at_two_orders(gateway)
+    assert not gateway.ready()
+    with pytest.raises(GatewayUnavailable) as refusal:
+        await start(gateway)
+    assert refusal.value.gateway is gateway.name
+    assert refusal.value.retry_after_ms
+    assert (await inquire(gateway)).finding is Finding.PAID
+
+
+async def test_declines_never_stop_new_payments(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(dialect.declines())
+    for _ in range(6):
+        assert (await start(gateway)).finding is Finding.DECLINED
+
+
+# To ask
+
+
+@case("every class of code")
+@pytest.mark.parametrize(
+    ("outcome", "finding"),
+    [("paid", Finding.PAID), ("pending", Finding.UNPAID), ("declined", Finding.DECLINED)],
+)
+async def test_an_inquiry_says_what_became_of_the_reference(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart, outcome: str, finding: Finding
+) -> None:
+    counterpart.will(dialect.tells(outcome))
+    evidence = await inquire(gateway)
+    assert (evidence.finding, evidence.grade) == (finding, Grade.E2)
+    if finding is Finding.PAID:
+        assert evidence.money == asked_in(gateway.name)
+        assert evidence.gateway_id == dialect.gateway_id
+
+
+@case("wrong amount")
+async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_asked(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.tells("paid", amount=150_000))
+    assert (await inquire(gateway)).money == asked_in(gateway.name, 150_000)
+
+
+@case("unknown reference")
+async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(dialect.knows_nothing())
+    assert (await inquire(gateway)).finding is Finding.UNPAID
+
+
+async def test_an_answer_about_another_reference_is_not_believed(
+    gateway: Gateway, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.tells("paid", reference="TXN20250729000002"))
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+@silences
+async def test_a_question_without_an_answer_is_unknown(
+    gateway: Gateway, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+@case("never opened")
+async def test_a_question_that_never_went_out_is_unknown_for_the_charge_may_live(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    for _ in range(3):  # the last one with the breaker open
+        assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+async def test_a_proxy_that_finds_nothing_does_not_speak_for_them(
+    gateway: Gateway, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.says(b"<html>404</html>", 404))
+    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+
+
+# The registry
+
+
+@pytest.fixture
+def gateways(http: Upstream) -> Gateways:
+    return Gateways([dialect.gateway(http) for dialect in TELLERS])
+
+
+def test_a_gateway_is_found_by_the_address_that_it_calls(gateways: Gateways) -> None:
+    assert gateways.by_path("vnpay") is gateways[GatewayName.VNPAY]
+    assert gateways.by_path("fpt-pay") is gateways[GatewayName.FPT_PAY]
+    for path in ("bank/casso", "bank/sepay"):
+        assert gateways.by_path(path) is gateways[GatewayName.BANK]
+    for path in ("nobody", "bank", "bank/", "vnpay/casso", ""):
+        assert gateways.by_path(path) is None
+
+
+def test_a_gateway_is_found_by_the_method(gateways: Gateways) -> None:
+    for method in PaymentMethod:
+        gateway = gateways.for_method(method)
+        assert gateway is None or gateway.name is GATEWAY_OF[method]
+    assert gateways.for_method(PaymentMethod.CASH) is None
+
+
+async def test_a_route_takes_the_first_gateway_that_works(
+    http: Upstream, address: Counterpart, counterpart: Counterpart
+) -> None:
+    """Off by default; and the choice is made before anything is sent."""
+    other = Upstream("other", address.url, connect=0.5, read=0.3, total=2.0)
+    own = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
+    momo = next(one for one in DIALECTS if one.name is GatewayName.MOMO).gateway(other)
+    route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
+    routed = Gateways([own[GatewayName.VNPAY], momo], route)
+
+    def taken() -> GatewayName:
+        gateway = routed.for_method(PaymentMethod.VNPAY_QR)
+        assert gateway is not None
+        return gateway.name
+
+    assert taken() is GatewayName.VNPAY
+    counterpart.always(they.server_error)
+    await fail_at_two_orders(routed[GatewayName.VNPAY])
+    assert taken() is GatewayName.MOMO
+    await fail_at_two_orders(routed[GatewayName.MOMO])
+    assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
+    await other.aclose()
+
+
+async def test_alternatives_are_what_works_now_and_cash_comes_first(
+    gateways: Gateways, counterpart: Counterpart
+) -> None:
+    cash, transfer = PaymentMethod.CASH, PaymentMethod.BANK_TRANSFER
+    others = [method for method in PaymentMethod if gateways.for_method(method)]
+    others.remove(PaymentMethod.VNPAY_QR)
+    assert gateways.alternatives(PaymentMethod.VNPAY_QR) == (cash, *others)
+    counterpart.always(they.server_error)
+    await fail_at_two_orders(gateways[GatewayName.VNPAY])
+    assert gateways.alternatives(PaymentMethod.CASH) == (transfer,), "it calls nobody"
+    assert gateways.alternatives(PaymentMethod.FPT_PAY) == (cash, transfer)
+
+
+def test_every_adapter_of_the_house_is_in_this_suite() -> None:
+    here = {dialect.name for dialect in TELLERS}
+    packages = {
+        path.parent.name for path in (Path(__file__).parents[4] / "integrations").glob("*/*.py")
+    }
+    assert here == {name for name in GatewayName if name.value.lower() in packages}
+
+
+def test_questions_can_be_repeated_at_once_only_where_the_gateway_allows_it(
+    gateways: Gateways,
+) -> None:
+    assert gateways[GatewayName.VNPAY].ask_again_after == timedelta(minutes=5).total_seconds()
+    assert not any(gateway.revocable for gateway in gateways.values())

@@ -1,0 +1,170 @@
+"""What every gateway that gives money back must keep to, whatever its dialect."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.gateways import GatewayUnavailable, PaysOut
+from domain.methods import GatewayName
+from domain.payment_evidence import Finding, Grade
+from integrations.gateways import Gateways
+from integrations.http.client import Upstream
+from tests.support.gateways import counterpart as they
+from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.counterpart import Act, Counterpart, Seen
+from tests.support.gateways.dialects import NOW, REFUND, Dialect, attempt, reversal
+from tests.support.gateways.table import case
+from tests.unit.integrations.gateways.test_gateways import SILENCES
+
+silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.fixture
+def gateway(dialect: Dialect, http: Upstream) -> PaysOut:
+    return paying(dialect, http)
+
+
+def paying(dialect: Dialect, http: Upstream) -> PaysOut:
+    gateway = dialect.gateway(http)
+    assert isinstance(gateway, PaysOut)
+    return gateway
+
+
+async def refund(gateway: PaysOut, dialect: Dialect) -> Any:
+    paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
+    return await gateway.refund(paid, reversal(gateway.name), whole=False, now=NOW)
+
+
+async def inquire(gateway: PaysOut, dialect: Dialect) -> Any:
+    paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
+    return await gateway.inquire_refund(paid, reversal(gateway.name), known=(), now=NOW)
+
+
+def says_who(seen: Seen) -> bool:
+    """Tell whether a request carries our id of the refund; VNPay takes no underscore."""
+    said = seen.body.decode() + str(dict(seen.headers))
+    return REFUND.replace("_", "") in said.replace("_", "")
+
+
+@case("refund")
+async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount))
+    evidence = await refund(gateway, dialect)
+    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert evidence.gateway_id
+    assert evidence.gateway_id != dialect.gateway_id, "it is the refund's own"
+    (seen,) = counterpart.seen
+    assert says_who(seen)
+
+
+@case("refund")
+async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount - 1))
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund declined")
+async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(dialect.gives_nothing_back())
+    for _ in range(6):
+        evidence = await refund(gateway, dialect)
+        assert evidence.finding is Finding.DECLINED
+        assert evidence.failure.code
+        assert evidence.failure.message
+
+
+@case("refund unanswered")
+@silences
+async def test_silence_is_unknown_and_a_refund_is_sent_once(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    evidence = await refund(gateway, dialect)
+    assert (evidence.finding, evidence.failure) == (Finding.UNKNOWN, None)
+    assert len(counterpart.seen) == 1
+
+
+@case("refund unanswered")
+@silences
+async def test_a_question_without_an_answer_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
+) -> None:
+    counterpart.always(silence)
+    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.deaf = True
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+@pytest.mark.parametrize("ask", [refund, inquire])
+async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, ask: Any
+) -> None:
+    counterpart.always(they.drips)
+    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    began = time.monotonic()
+    assert (await ask(paying(dialect, impatient), dialect)).finding is Finding.UNKNOWN
+    assert time.monotonic() - began < 10
+    await impatient.aclose()
+
+
+@case("refund unanswered")
+async def test_a_connection_that_never_opened_is_not_sent_and_a_question_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    assert (await refund(gateway, dialect)).finding is Finding.NOT_SENT
+    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+@case("refund unanswered")
+@pytest.mark.parametrize("status", [408, 425, 302])
+async def test_a_status_that_says_nothing_of_this_refund_is_unknown(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, status: int
+) -> None:
+    counterpart.will(they.says({}, status))
+    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+
+
+async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    other = replace(attempt(gateway.name), reference="MB2", gateway_id=dialect.gateway_id)
+    back = replace(reversal(gateway.name), id="REV_2", reference=other.reference)
+    await gateway.refund(other, back, whole=False, now=NOW)
+    for _ in range(4):
+        await refund(gateway, dialect)
+    with pytest.raises(GatewayUnavailable):
+        await refund(gateway, dialect)
+    assert gateway.ready()
+    sent = len(counterpart.seen)
+    await inquire(gateway, dialect)
+    assert len(counterpart.seen) > sent
+
+
+def test_a_bank_alone_gives_nothing_back(http: Upstream) -> None:
+    gateways = Gateways([dialect.gateway(http) for dialect in TELLERS])
+    paying_nothing = {name for name in GatewayName if gateways.paying_out(name) is None}
+    assert paying_nothing == {GatewayName.BANK}

@@ -1,0 +1,297 @@
+"""What a call is about: its failures alone shut nobody else out, and a well-formed answer shuts out nobody at all."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.attempts import Attempt
+from domain.gateways import Gateway, GatewayUnavailable, PaysOut
+from domain.payment_evidence import Finding
+from domain.refusals import UpstreamUnavailable
+from domain.reversals import Reversal
+from domain.staff import InvalidCredentials
+from integrations.http.breaker import BreakerState
+from integrations.http.client import Upstream
+from integrations.systems.customer import CustomerManagement
+from integrations.systems.debt import DebtManagement
+from integrations.systems.revenue import Revenue
+from integrations.systems.staff import StaffManagement
+from tests.support.gateways import counterpart as they
+from tests.support.gateways.all_dialects import DIALECTS
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, Dialect, attempt, reversal
+
+STAFF = {
+    "staff_id": "NV001",
+    "name": "Tran Van B",
+    "role": "TIN_PNC",
+    "payment_limits": {"daily_limit": 2, "per_transaction_limit": 1, "used_today": 0},
+    "permissions": ["payment_processing"],
+}
+CUSTOMER = {
+    "customer_id": "CUST_001",
+    "contract_number": "SGFDN1015",
+    "name": "Nguyen Van A",
+    "phone_numbers": [],
+    "contract_status": "active",
+    "service_address": "123 ABC Street",
+}
+INTEGRATIONS = Path(__file__).parents[4] / "integrations"
+MANY = [f"SGFDN{number}" for number in range(2000, 2006)]
+
+Ask = Callable[[Upstream, str], Awaitable[object]]
+
+
+async def customer(http: Upstream, contract: str) -> object:
+    customers = CustomerManagement(http)
+    try:
+        return await customers.customer(contract, fresh=True)
+    finally:
+        await customers.aclose()
+
+
+# Each with the answer to a question about SGFDN9.
+SYSTEMS: dict[str, tuple[Ask, dict[str, Any]]] = {
+    "authenticate": (lambda http, id: StaffManagement(http).authenticate(id, "x"), STAFF | {"staff_id": "SGFDN9"}),
+    "staff": (lambda http, id: StaffManagement(http).staff(id), STAFF | {"staff_id": "SGFDN9"}),
+    "customer": (customer, CUSTOMER | {"contract_number": "SGFDN9"}),
+    "bills": (lambda http, id: Revenue(http).bills(id), {"contract_number": "SGFDN9", "bills": []}),
+    "fees": (lambda http, id: Revenue(http).fees(id), {"contract_number": "SGFDN9", "fees": []}),
+    "history": (lambda http, id: Revenue(http).history(id), {"contract_number": "SGFDN9", "payments": []}),
+    "debt": (
+        lambda http, id: DebtManagement(http).debt(id),
+        {"contract_number": "SGFDN9", "total_debt": 0, "overdue_months": 0, "status": "clear"},
+    ),
+}  # fmt: skip
+systems = pytest.mark.parametrize(("ask", "answer"), SYSTEMS.values(), ids=SYSTEMS)
+
+
+def state(http: Upstream) -> tuple[BreakerState, int]:
+    (health,) = http.snapshot()
+    return health.state, health.failures_in_a_row
+
+
+# ── the internal systems ─────────────────────────────────────────────────────────────────────────
+
+
+@systems
+async def test_an_answer_about_another_key_is_refused_and_counts_in_no_breaker(
+    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+) -> None:
+    counterpart.always(says(answer))
+    for number in MANY:
+        with pytest.raises(UpstreamUnavailable) as refused:
+            await ask(http, number)
+        assert refused.value.retry_after_ms is None
+    assert state(http) == (BreakerState.CLOSED, 0)
+    assert await ask(http, "SGFDN9") is not None
+
+
+@systems
+async def test_an_answer_in_another_spelling_is_about_what_was_asked(
+    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+) -> None:
+    (name,) = {"staff_id", "contract_number"} & answer.keys()
+    counterpart.always(says(answer | {name: " sgfdn9\u200b"}))
+    shown = str(await ask(http, "SGFDN9"))
+    assert "sgfdn9" not in shown, "it has the spelling of the systems"
+
+
+@systems
+async def test_what_fails_for_one_does_not_shut_out_others(
+    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    for _ in range(4):  # sixteen tries
+        with pytest.raises(UpstreamUnavailable):
+            await ask(http, "SGFDN2000")
+    counterpart.always(says(answer))
+    assert await ask(http, "SGFDN9") is not None
+
+
+@systems
+async def test_what_fails_for_two_is_refused_at_once_with_when_to_come_again(
+    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    for number in ("SGFDN2000", "SGFDN2001"):
+        with pytest.raises(UpstreamUnavailable):
+            await ask(http, number)
+    sent = len(counterpart.seen)
+    with pytest.raises(UpstreamUnavailable) as refused:
+        await ask(http, "SGFDN9")
+    assert len(counterpart.seen) == sent
+    assert refused.value.retry_after_ms is not None
+    assert 0 < refused.value.retry_after_ms <= 15_000
+
+
+async def test_every_password_that_somebody_tries_is_about_them(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    for password in ("one", "two", "three"):
+        with pytest.raises(UpstreamUnavailable):
+            await StaffManagement(http).authenticate("NV001", password)
+    counterpart.always(says(STAFF | {"staff_id": "NV002"}))
+    assert (await StaffManagement(http).authenticate("NV002", "x")).staff.staff_id == "NV002"
+
+
+@pytest.mark.parametrize(
+    "name", ["NV 1600", "", "../NV1600", "đ", "N" * 65, "NV\x001600"], ids=ascii
+)
+async def test_what_can_be_nobodys_number_is_not_asked_about(
+    name: str, http: Upstream, counterpart: Counterpart
+) -> None:
+    with pytest.raises(InvalidCredentials):
+        await StaffManagement(http).authenticate(name, "x")
+    assert counterpart.seen == []
+
+
+async def test_two_bills_that_differ_by_their_case_are_one_twice(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    bill = {
+        "bill_number": "U1",
+        "period_from": "2025-06-01",
+        "period_to": "2025-06-30",
+        "amount": 1,
+        "content": "x",
+        "issue_date": "2025-07-01",
+        "status": "unpaid",
+    }
+    twice = [bill, bill | {"bill_number": "u1"}]
+    counterpart.always(says({"contract_number": "SGFDN9", "bills": twice}))
+    with pytest.raises(UpstreamUnavailable):
+        await Revenue(http).bills("SGFDN9")
+    assert state(http) == (BreakerState.CLOSED, 0)
+
+
+# ── gateways ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+@pytest.fixture
+def gateway(dialect: Dialect, http: Upstream) -> PaysOut:
+    gateway = dialect.gateway(http)
+    assert isinstance(gateway, PaysOut)
+    return gateway
+
+
+async def start(gateway: Gateway, contract: str, reference: str = REFERENCE) -> Finding:
+    """Ask for a payment of the contract."""
+    purchase = replace(ORDER, description=f"Thanh toan hop dong {contract}")
+    started = replace(attempt(gateway.name), reference=reference)
+    return (await gateway.start(started, purchase, now=NOW)).finding
+
+
+async def test_a_bill_that_a_gateway_fails_at_leaves_the_gateway_to_others(
+    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    counterpart.will(*[they.server_error] * 8)
+    for number in range(8):
+        assert await start(gateway, "SGFDN2000", f"MB{number}") is Finding.UNKNOWN
+        assert gateway.ready()
+        assert gateway.retry_after_ms() is None
+    counterpart.always(dialect.declines())
+    assert await start(gateway, "SGFDN2001") is Finding.DECLINED
+
+
+async def test_a_gateway_that_fails_at_two_bills_is_left_alone_for_a_while(
+    gateway: PaysOut, counterpart: Counterpart
+) -> None:
+    counterpart.always(they.server_error)
+    for number in range(5):
+        await start(gateway, MANY[number % 2], f"MB{number}")
+    assert not gateway.ready()
+    retry_after_ms = gateway.retry_after_ms()
+    assert retry_after_ms is not None
+    assert 0 < retry_after_ms <= 15_000
+    with pytest.raises(GatewayUnavailable) as refused:
+        await start(gateway, "SGFDN2002")
+    assert refused.value.retry_after_ms
+
+
+async def test_a_gateway_that_cannot_be_reached_is_left_alone_whoever_asks(
+    gateway: PaysOut, counterpart: Counterpart
+) -> None:
+    """Nothing went out, so nothing that was asked can be the reason."""
+    await counterpart.close()
+    assert await start(gateway, "SGFDN2000", "MB1") is Finding.NOT_SENT  # four tries
+    with pytest.raises(GatewayUnavailable):
+        await start(gateway, "SGFDN2000", "MB2")
+    assert not gateway.ready()
+
+
+IN_ALL_THEIR_WORDS = {
+    "error": {"code": "NO", "message": "no", "type": "invalid_request_error"},
+    "name": "NO",
+    "message": "no",
+    "details": [],
+    "resultCode": 99,
+}
+
+
+async def test_answers_about_others_and_clear_refusals_stop_no_questions(
+    gateway: PaysOut, dialect: Dialect, http: Upstream, counterpart: Counterpart
+) -> None:
+    for number in range(6):
+        counterpart.always(dialect.tells("paid", reference="MB_ANOTHER"))
+        await inquire(gateway, number)
+        counterpart.always(dialect.gives_back(reversal(gateway.name).asked.amount))  # of REFUND
+        await refund(gateway, dialect, number)
+        counterpart.always(dialect.declines())
+        await start(gateway, MANY[number], f"MB{number}")
+    assert {health.state for health in http.snapshot()} == {BreakerState.CLOSED}
+    for status in (400, 401, 403, 404, 409, 422, 429):
+        counterpart.always(says(IN_ALL_THEIR_WORDS, status))
+        for number in range(2):
+            await inquire(gateway, number)
+            await refund(gateway, dialect, number)
+            await inquire_refund(gateway, dialect, number)
+            await start(gateway, MANY[number], f"MB{number}")
+    assert {health.state for health in http.snapshot()} == {BreakerState.CLOSED}
+
+
+async def inquire(gateway: Gateway, number: int) -> None:
+    await gateway.inquire(replace(attempt(gateway.name), reference=f"MB{number}"), now=NOW)
+
+
+async def refund(gateway: PaysOut, dialect: Dialect, number: int) -> None:
+    await gateway.refund(*refunded(gateway, dialect, number), whole=False, now=NOW)
+
+
+async def inquire_refund(gateway: PaysOut, dialect: Dialect, number: int) -> None:
+    await gateway.inquire_refund(*refunded(gateway, dialect, number), known=(), now=NOW)
+
+
+def refunded(gateway: Gateway, dialect: Dialect, number: int) -> tuple[Attempt, Reversal]:
+    reference = f"MB{number}"
+    paid = replace(attempt(gateway.name), reference=reference, gateway_id=dialect.gateway_id)
+    return paid, replace(reversal(gateway.name), id=f"REV_{number}", reference=reference)
+
+
+# ── every adapter ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_call_of_an_adapter_says_what_it_is_about() -> None:
+    silent = [
+        f"{path.name}:{node.lineno}"
+        for path in sorted(INTEGRATIONS.glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "call"
+        and "repeatable" in {keyword.arg for keyword in node.keywords}
+        and "subject" not in {keyword.arg for keyword in node.keywords}
+    ]
+    assert silent == []

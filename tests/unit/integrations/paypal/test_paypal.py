@@ -1,0 +1,235 @@
+"""PayPal to the letter: orders in dollars, what says that money came, and when it is captured."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from domain.attempts import AttemptStatus
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payment_evidence import Finding, Grade
+from integrations.http.client import NotSent, Upstream
+from integrations.paypal.access import Access
+from integrations.paypal.gateway import PayPal
+from tests.support.gateways import counterpart as they
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, told_by
+from tests.support.gateways.paypal import (
+    CAPTURE_ID,
+    ORDER_ID,
+    PAGE,
+    PayPalDialect,
+    capture,
+    event,
+    order,
+    paypal_call,
+    problem,
+)
+from tests.support.gateways.paypal import certificates as believed
+from tests.support.gateways.table import case
+
+OURS = PayPalDialect()
+ATTEMPT = attempt(GatewayName.PAYPAL, 770)
+OPEN = replace(ATTEMPT, status=AttemptStatus.ACCEPTED)
+
+
+@pytest.fixture
+def paypal(http: Upstream) -> PayPal:
+    return OURS.gateway(http)
+
+
+# An order
+
+
+async def test_an_order_is_asked_for_in_dollars_with_our_reference(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await paypal.start(ATTEMPT, ORDER, now=NOW)
+    (seen,) = counterpart.seen
+    assert (seen.method, seen.path) == ("POST", "/v2/checkout/orders")
+    assert seen.headers["paypal-request-id"] == REFERENCE
+    assert seen.json["intent"] == "CAPTURE"
+    (unit,) = seen.json["purchase_units"]
+    assert unit["amount"] == {"currency_code": "USD", "value": "7.70"}
+    assert {unit[name] for name in ("reference_id", "custom_id", "invoice_id")} == {REFERENCE}
+    assert (evidence.payment_url, evidence.gateway_id) == (PAGE, ORDER_ID)
+
+
+async def test_without_a_token_nothing_is_asked_for(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    access = Access(http, client_id="us", client_secret="secret")
+    silent = PayPal(
+        http, bearer=access, refused=access.forget, webhook_id="W", certificates=believed(http)
+    )
+    counterpart.always(they.server_error)
+    evidence = await silent.start(ATTEMPT, ORDER, now=NOW)
+    assert evidence.finding is Finding.NOT_SENT
+    assert {seen.path for seen in counterpart.seen} == {"/v1/oauth2/token"}
+
+
+async def test_a_token_is_fetched_once_and_again_when_it_was_refused(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    access = Access(http, client_id="us", client_secret="secret")
+    counterpart.always(says({"access_token": "A21", "expires_in": 32400}))
+    assert [await access(), await access()] == ["Bearer A21"] * 2
+    (seen,) = counterpart.seen
+    assert seen.headers["authorization"] == "Basic dXM6c2VjcmV0"
+    assert seen.body == b"grant_type=client_credentials"
+    access.forget()
+    await access()
+    assert len(counterpart.seen) == 2
+    counterpart.always(says({"error": "invalid_client"}, 401))
+    access.forget()
+    with pytest.raises(NotSent):
+        await access()
+
+
+# To capture
+
+
+async def test_an_approved_order_is_captured_under_a_key_of_its_own(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(
+        says(order("APPROVED")), says(order("COMPLETED", REFERENCE, capture(amount=770)), 201)
+    )
+    evidence = await paypal.inquire(OPEN, now=NOW)
+    asked, captured = counterpart.seen
+    assert (asked.method, captured.method) == ("GET", "POST")
+    assert captured.path == f"/v2/checkout/orders/{ORDER_ID}/capture"
+    assert captured.headers["paypal-request-id"] == f"{REFERENCE}-capture"
+    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.money, evidence.gateway_id) == (Money(770, Currency.USD), CAPTURE_ID)
+
+
+@pytest.mark.parametrize(
+    "status", [AttemptStatus.CANCELLED, AttemptStatus.EXPIRED, AttemptStatus.DECLINED]
+)
+async def test_nothing_is_captured_for_a_payment_that_has_ended(
+    paypal: PayPal, counterpart: Counterpart, status: AttemptStatus
+) -> None:
+    counterpart.always(says(order("APPROVED")))
+    assert (
+        await paypal.inquire(replace(ATTEMPT, status=status), now=NOW)
+    ).finding is Finding.UNPAID
+    assert [seen.method for seen in counterpart.seen] == ["GET"]
+
+
+@pytest.mark.parametrize("silence", [they.silence, they.reset, they.server_error, they.truncated])
+async def test_a_capture_without_an_answer_is_unknown_and_sent_once(
+    paypal: PayPal, counterpart: Counterpart, silence: they.Act
+) -> None:
+    counterpart.will(says(order("APPROVED")), silence)
+    assert (await paypal.inquire(OPEN, now=NOW)).finding is Finding.UNKNOWN
+    assert len(counterpart.seen) == 2
+
+
+@case("every class of code", "PayPal")
+@pytest.mark.parametrize(
+    ("issue", "finding"),
+    [
+        ("INSTRUMENT_DECLINED", Finding.DECLINED),
+        ("TRANSACTION_REFUSED", Finding.DECLINED),
+        ("ORDER_ALREADY_CAPTURED", Finding.UNKNOWN),
+        ("ORDER_NOT_APPROVED", Finding.UNKNOWN),
+        ("ANYTHING_NEW", Finding.UNKNOWN),
+    ],
+)
+async def test_a_refused_capture_is_a_decline_only_where_it_leaves_no_doubt(
+    paypal: PayPal, counterpart: Counterpart, issue: str, finding: Finding
+) -> None:
+    counterpart.will(says(order("APPROVED")), problem("UNPROCESSABLE_ENTITY", issue, 422))
+    evidence = await paypal.inquire(OPEN, now=NOW)
+    assert evidence.finding is finding
+
+
+@case("every class of code", "PayPal")
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        ("COMPLETED", Finding.PAID),
+        ("REFUNDED", Finding.PAID),
+        ("PARTIALLY_REFUNDED", Finding.PAID),
+        ("DECLINED", Finding.DECLINED),
+        ("FAILED", Finding.DECLINED),
+        ("PENDING", Finding.UNKNOWN),
+        ("SOMETHING_NEW", Finding.UNKNOWN),
+    ],
+)
+async def test_an_order_that_is_complete_is_what_its_capture_is(
+    paypal: PayPal, counterpart: Counterpart, status: str, finding: Finding
+) -> None:
+    counterpart.will(says(order("COMPLETED", REFERENCE, capture(status))))
+    assert (await paypal.inquire(OPEN, now=NOW)).finding is finding
+
+
+async def test_an_order_whose_number_never_came_can_be_captured_by_nobody(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    lost = replace(ATTEMPT, gateway_id=None, status=AttemptStatus.UNKNOWN)
+    assert (await paypal.inquire(lost, now=NOW)).finding is Finding.UNPAID
+    assert counterpart.seen == []
+
+
+async def test_what_was_paid_is_asked_for_by_its_captures_number(
+    paypal: PayPal, counterpart: Counterpart
+) -> None:
+    counterpart.will(says(capture()))
+    known = replace(ATTEMPT, gateway_id=CAPTURE_ID, paid_under=(CAPTURE_ID,))
+    assert (await paypal.inquire(known, now=NOW)).finding is Finding.PAID
+    assert counterpart.seen[0].path == f"/v2/payments/captures/{CAPTURE_ID}"
+
+
+@pytest.mark.parametrize("value", ["2000.5", "2,000", "2e3", "-1.00", "2000.001", "2000.000", None])
+def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
+    paypal: PayPal, value: Any
+) -> None:
+    about = capture() | {"amount": {"currency_code": "USD", "value": value}}
+    said = told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+    assert (said.finding, said.money) == (Finding.PAID, None)
+
+
+def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
+    about = capture() | {"amount": {"currency_code": "EUR", "value": "2000.00"}}
+    assert told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about))).money is None
+
+
+# To be told
+
+
+def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
+    said = told_by(paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED"))))
+    assert (said.finding, said.grade) == (Finding.UNKNOWN, Grade.E1)
+
+
+@pytest.mark.parametrize("type", ["PAYMENT.CAPTURE.REFUNDED", "BILLING.PLAN.CREATED", ""])
+def test_what_is_not_about_money_that_came_is_kept_and_no_more(paypal: PayPal, type: str) -> None:
+    (notice,) = paypal.read_webhook(paypal_call(event(type, {"id": "X"})))
+    assert (notice.event_id, notice.reference, notice.evidence) == ("WH-1", None, None)
+
+
+NAMED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "a refund": ({"custom_id": "webshop-4711"}, "webshop-4711"),
+    "a dispute": ({"disputed_transactions": [{"custom": "webshop-4711"}]}, "webshop-4711"),
+    "a dispute of nothing": ({"disputed_transactions": []}, None),
+    "another shape": ({"disputed_transactions": [1], "custom_id": 5}, None),
+    "another kind": ({"disputed_transactions": {"custom": "x"}}, None),
+}
+
+
+@pytest.mark.parametrize(("about", "named"), NAMED.values(), ids=NAMED)
+def test_what_is_not_about_money_that_came_carries_the_name_that_it_bears(
+    paypal: PayPal, about: dict[str, Any], named: str | None
+) -> None:
+    (notice,) = paypal.read_webhook(paypal_call(event("CUSTOMER.DISPUTE.CREATED", about)))
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, named)
+
+
+def test_a_capture_that_names_nothing_is_not_ours(paypal: PayPal) -> None:
+    about = {name: value for name, value in capture().items() if not name.endswith("custom_id")}
+    (notice,) = paypal.read_webhook(paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, "")

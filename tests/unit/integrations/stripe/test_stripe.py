@@ -1,0 +1,344 @@
+"""Stripe to the letter: its printed signatures, pages and tokens, and finding again what was never answered."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from domain.gateways import BadCall, Call, Verdict
+from domain.methods import GatewayName
+from domain.money import Currency, Money
+from domain.payment_evidence import Finding, Grade
+from integrations.http.client import Upstream
+from integrations.stripe.gateway import Stripe
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, SENT, attempt, told_by
+from tests.support.gateways.stripe import (
+    API_KEY,
+    PAGE,
+    StripeDialect,
+    event,
+    intent,
+    listed,
+    session,
+    stripe_call,
+)
+from tests.support.gateways.table import case
+
+VECTORS: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parents[1] / "card_vectors.json").read_text()
+)["stripe"]
+OURS = StripeDialect()
+ATTEMPT = attempt(GatewayName.STRIPE)
+BY_TOKEN = replace(ORDER, card_token="pm_card_visa")
+
+
+@pytest.fixture
+def stripe(http: Upstream) -> Stripe:
+    return OURS.gateway(http)
+
+
+def form(seen: Any) -> dict[str, str]:
+    return dict(parse_qsl(seen.body.decode()))
+
+
+# A page
+
+
+async def test_a_page_is_asked_for_with_our_reference_everywhere_it_can_stand(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await stripe.start(ATTEMPT, ORDER, now=NOW)
+    (seen,) = counterpart.seen
+    assert (seen.method, seen.path) == ("POST", "/v1/checkout/sessions")
+    assert seen.headers["authorization"] == f"Bearer {API_KEY}"
+    assert seen.headers["idempotency-key"] == REFERENCE
+    assert seen.headers["content-type"] == "application/x-www-form-urlencoded"
+    sent = form(seen)
+    assert {value for name, value in sent.items() if "reference" in name} == {REFERENCE}
+    assert sent["line_items[0][price_data][currency]"] == "vnd"
+    assert sent["line_items[0][price_data][unit_amount]"] == "200000"
+    assert sent["success_url"] == sent["cancel_url"] == ORDER.return_url
+    assert (evidence.payment_url, evidence.gateway_id) == (PAGE, "cs_live_1")
+
+
+async def test_a_page_lives_as_long_as_they_let_it_at_least(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.always(OURS.accepts())
+    later = replace(ATTEMPT, expires_at=SENT + timedelta(hours=2))
+    for one in (ATTEMPT, later):
+        await stripe.start(one, ORDER, now=NOW)
+    ends = [int(form(seen)["expires_at"]) for seen in counterpart.seen]
+    assert ends == [
+        int((SENT + timedelta(minutes=31)).timestamp()),
+        int(later.expires_at.timestamp()),
+    ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"url": "javascript:alert(1)"}, {"url": None}, {"status": "complete"}, {"id": 7}],
+    ids=["an address that runs", "no address", "a status out of turn", "a number for a name"],
+)
+async def test_an_acceptance_that_leads_nowhere_is_unknown(
+    stripe: Stripe, counterpart: Counterpart, other: dict[str, Any]
+) -> None:
+    counterpart.will(says(session(**other)))
+    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_a_key_that_was_used_for_something_else_says_nothing(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"error": {"type": "idempotency_error", "message": "…"}}, 400))
+    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+# A token
+
+
+@pytest.mark.parametrize(
+    ("token", "name"),
+    [("pm_1AbC", "payment_method"), ("tok_1AbC", "payment_method_data[card][token]")],
+)
+async def test_a_token_is_charged_at_once(
+    stripe: Stripe, counterpart: Counterpart, token: str, name: str
+) -> None:
+    counterpart.will(says(intent("paid")))
+    evidence = await stripe.start(ATTEMPT, replace(ORDER, card_token=token), now=NOW)
+    (seen,) = counterpart.seen
+    assert (seen.path, seen.headers["idempotency-key"]) == ("/v1/payment_intents", REFERENCE)
+    sent = form(seen)
+    assert (sent["amount"], sent["currency"], sent["confirm"]) == ("200000", "vnd", "true")
+    assert (sent[name], sent["metadata[reference]"]) == (token, REFERENCE)
+    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.money, evidence.gateway_id) == (Money(200_000), "pi_77")
+
+
+async def test_a_card_that_must_be_proven_leads_to_its_bank(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    wanted = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://hooks.stripe.com/3ds"}}
+    counterpart.will(says(intent("pending", next_action=wanted)))
+    evidence = await stripe.start(ATTEMPT, BY_TOKEN, now=NOW)
+    assert (evidence.finding, evidence.payment_url) == (
+        Finding.ACCEPTED,
+        "https://hooks.stripe.com/3ds",
+    )
+
+
+@case("every class of code", "Stripe")
+@pytest.mark.parametrize(
+    ("error", "code", "sentence"),
+    [
+        ({"code": "card_declined", "decline_code": "insufficient_funds"}, "insufficient_funds", "không đủ tiền"),
+        ({"code": "card_declined", "decline_code": "generic_decline"}, "generic_decline", "bị từ chối"),
+        ({"code": "expired_card", "decline_code": "expired_card"}, "expired_card", "hết hạn"),
+        ({"code": "incorrect_cvc", "decline_code": "incorrect_cvc"}, "incorrect_cvc", "Mã bảo mật"),
+        ({"code": "card_declined"}, "card_declined", "bị từ chối"),
+    ],
+)  # fmt: skip
+async def test_a_declined_card_says_why_in_words_that_help(
+    stripe: Stripe, counterpart: Counterpart, error: dict[str, str], code: str, sentence: str
+) -> None:
+    counterpart.will(says({"error": {"type": "card_error", "message": "English"} | error}, 402))
+    evidence = await stripe.start(ATTEMPT, BY_TOKEN, now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.failure
+    assert evidence.failure.code == code
+    assert sentence in evidence.failure.message
+    assert "English" not in evidence.failure.message
+
+
+@case("every class of code", "Stripe")
+@pytest.mark.parametrize("status", ["processing", "requires_capture", "anything new"])
+async def test_what_is_neither_paid_nor_refused_is_never_guessed(
+    stripe: Stripe, counterpart: Counterpart, status: str
+) -> None:
+    counterpart.will(says(intent(status=status)))
+    known = replace(ATTEMPT, gateway_id="pi_77")
+    assert (await stripe.inquire(known, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_neither_the_key_nor_a_token_is_shown(stripe: Stripe) -> None:
+    assert "pm_card_visa" not in repr(BY_TOKEN)
+    assert API_KEY not in repr(vars(stripe).get("_http"))
+
+
+# To ask
+
+
+@pytest.mark.parametrize(
+    ("number", "answer", "path"),
+    [
+        ("cs_live_1", session("paid"), "/v1/checkout/sessions/cs_live_1"),
+        ("pi_77", intent("paid"), "/v1/payment_intents/pi_77"),
+    ],
+)
+async def test_it_is_asked_for_by_the_number_that_it_was_given(
+    stripe: Stripe, counterpart: Counterpart, number: str, answer: dict[str, Any], path: str
+) -> None:
+    counterpart.will(says(answer))
+    evidence = await stripe.inquire(replace(ATTEMPT, gateway_id=number), now=NOW)
+    assert [seen.path for seen in counterpart.seen] == [path]
+    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "pi_77")
+
+
+async def test_without_a_number_it_is_looked_for_among_what_was_made_then(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.will(
+        listed(session("paid", "another", id="cs_9"), has_more=True),
+        listed(session("paid", "a third", id="cs_8")),
+        listed(intent("declined")),
+    )
+    evidence = await stripe.inquire(ATTEMPT, now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    first, second, third = counterpart.seen
+    assert first.path == second.path == "/v1/checkout/sessions"
+    assert third.path == "/v1/payment_intents"
+    assert int(first.fields["created[gte]"]) < SENT.timestamp() < int(first.fields["created[lte]"])
+    assert "starting_after" not in first.fields
+    assert second.fields["starting_after"] == "cs_9"
+
+
+async def test_a_page_whose_address_was_lost_is_found_with_it(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.will(listed(session()))
+    evidence = await stripe.inquire(ATTEMPT, now=NOW)
+    assert (evidence.finding, evidence.payment_url) == (Finding.UNPAID, PAGE)
+
+
+async def test_what_is_too_much_to_look_through_is_not_taken_for_unpaid(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    counterpart.always(listed(session("paid", "another"), has_more=True))
+    assert (await stripe.inquire(ATTEMPT, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_a_card_that_was_refused_on_a_page_may_be_tried_again_there(
+    stripe: Stripe, counterpart: Counterpart
+) -> None:
+    tags = {"reference": REFERENCE, "page": "yes"}
+    about = intent("declined", metadata=tags)
+    call = stripe_call(event("payment_intent.payment_failed", about))
+    assert told_by(stripe, call).finding is Finding.UNPAID
+    counterpart.will(says(session(payment_intent=about)))
+    page = replace(ATTEMPT, gateway_id="cs_live_1")
+    assert (await stripe.inquire(page, now=NOW)).finding is Finding.UNPAID
+
+
+# To be told
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
+def test_every_printed_signature_verifies_or_is_refused(
+    http: Upstream, vector: dict[str, Any]
+) -> None:
+    stamp, _, payload = vector["canonical"].partition(".")
+    presented = vector.get("presented", vector["expected"])
+    call = Call(
+        method="POST",
+        query="",
+        headers={"Stripe-Signature": vector.get("header", f"t={stamp},v1={presented}")},
+        body=payload.encode(),
+        received_at=datetime.fromtimestamp(vector.get("now", int(stamp)), UTC),
+    )
+    stripe = Stripe(http, api_key=API_KEY, webhook_secrets=["another", vector["secret"]])
+    if vector.get("negative"):
+        with pytest.raises(BadCall):
+            stripe.read_webhook(call)
+    else:
+        (notice,) = stripe.read_webhook(call)
+        assert notice.event_id == json.loads(payload)["id"]
+
+
+def paid(**other: Any) -> bytes:
+    return event("checkout.session.completed", session("paid", payment_intent="pi_77", **other))
+
+
+@pytest.mark.parametrize("age", [-300, 0, 300])
+def test_a_signature_is_good_for_five_minutes(stripe: Stripe, age: int) -> None:
+    assert told_by(stripe, stripe_call(paid(), at=NOW - timedelta(seconds=age)))
+
+
+@pytest.mark.parametrize("age", [-301, 301, 86_400])
+def test_an_old_signature_or_one_from_the_future_is_refused(stripe: Stripe, age: int) -> None:
+    with pytest.raises(BadCall, match="too old"):
+        stripe.read_webhook(stripe_call(paid(), at=NOW - timedelta(seconds=age)))
+
+
+def test_either_secret_signs_during_a_rotation(stripe: Stripe) -> None:
+    assert told_by(stripe, stripe_call(paid(), secret="whsec_old"))
+    with pytest.raises(BadCall):
+        stripe.read_webhook(stripe_call(paid(), secret="whsec_third"))
+
+
+@pytest.mark.parametrize("type", ["charge.succeeded", "charge.refunded", "customer.created"])
+def test_what_is_not_about_money_of_ours_is_kept_and_no_more(stripe: Stripe, type: str) -> None:
+    (notice,) = stripe.read_webhook(stripe_call(event(type, {"id": "ch_1", "object": "charge"})))
+    assert (notice.event_id, notice.reference, notice.evidence) == ("evt_1", None, None)
+
+
+def test_a_payment_of_somebody_elses_in_the_same_account_is_not_ours(stripe: Stripe) -> None:
+    about = intent(metadata={})
+    (notice,) = stripe.read_webhook(stripe_call(event("payment_intent.succeeded", about)))
+    assert (notice.reference, notice.evidence) == (None, None)
+    assert notice.named == ""
+
+
+@pytest.mark.parametrize("amount", [200_000.5, "200.000", True, None, -1, 2**53])
+def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
+    stripe: Stripe, amount: Any
+) -> None:
+    evidence = told_by(stripe, stripe_call(paid(amount_total=amount)))
+    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+
+
+def test_another_currency_is_translated_faithfully(stripe: Stripe) -> None:
+    assert told_by(stripe, stripe_call(paid(currency="usd"))).money == Money(200_000, Currency.USD)
+    assert told_by(stripe, stripe_call(paid(currency="xxx"))).money is None
+
+
+def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -> None:
+    about = session("declined", payment_intent="pi_77")
+    call = stripe_call(event("checkout.session.completed", about))
+    assert told_by(stripe, call).finding is Finding.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("verdict", "status"),
+    [
+        (Verdict.ACCEPTED, 200),
+        (Verdict.ALREADY_DONE, 200),
+        (Verdict.WRONG_AMOUNT, 200),
+        (Verdict.UNKNOWN_REFERENCE, 404),
+        (Verdict.BAD_SIGNATURE, 400),
+        (Verdict.OUR_ERROR, 500),
+    ],
+)
+def test_stripe_is_answered_by_a_status(stripe: Stripe, verdict: Verdict, status: int) -> None:
+    assert stripe.answer(verdict).status == status
+
+
+@pytest.mark.parametrize(("others", "read"), [(9, True), (10, False)])
+def test_a_call_presents_a_handful_of_signatures_at_most(
+    stripe: Stripe, others: int, read: bool
+) -> None:
+    call = stripe_call(event("customer.created", {}))
+    stamp, _, proofs = call.headers["stripe-signature"].partition(",")
+    genuine = proofs.partition(",")[0]
+    padded = ",".join([stamp, *[f"v1={'0' * 64}"] * others, genuine])
+    call = replace(call, headers={"stripe-signature": padded})
+    if read:
+        assert stripe.read_webhook(call)
+    else:
+        with pytest.raises(BadCall, match="malformed"):
+            stripe.read_webhook(call)

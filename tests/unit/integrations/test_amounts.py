@@ -1,0 +1,226 @@
+"""The one reading of a gateway's sum: in every place where one stands, from its text, and signed as it came."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.gateways import BadCall, Gateway, PaysOut
+from domain.methods import GatewayName
+from domain.money import LARGEST, Currency
+from domain.payment_evidence import Evidence, Finding, Grade
+from integrations.amounts import whole, with_sum
+from integrations.http.client import Upstream
+from integrations.json_text import Number, decode, encode
+from tests.support.gateways import paypal
+from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import (
+    NOW,
+    Dialect,
+    Teller,
+    asked_in,
+    attempt,
+    reversal,
+    told_by,
+)
+from tests.support.gateways.raw_sums import call_with, holds, inquiry, reads, vnpay_answer
+from tests.support.gateways.table import case
+
+# ── the rule ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        243_000,
+        "243000",
+        "243000.0",
+        "243000.00",
+        "0243000",
+        Number("243000.0"),
+        Number("243000.00"),
+    ],
+)
+def test_digits_with_at_most_two_zeros_behind_a_point_are_that_whole_number(written: Any) -> None:
+    assert whole(written) == 243_000
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "243.000", "243,000", "243 000", "2.43e5", "243000.5", "243000.01", "243000.000", "243000.",
+        ".0", "", " 243000", "243000 ", "243000\n", "+243000", "-243000", "٢٤٣٠٠٠", "２４３０００",
+        "0x3b538", "243_000", "1" * 17, str(LARGEST + 1), LARGEST + 1, -1, True, None, [], {},
+        243_000.0, Number("2.43e5"), Number("243000.000"), Number("-0"), Number("NaN"),
+    ],
+)  # fmt: skip
+def test_anything_else_cannot_be_read(written: Any) -> None:
+    assert whole(written) is None
+
+
+@given(st.integers(0, LARGEST), st.sampled_from(["", ".0", ".00"]), st.booleans())
+def test_a_sum_never_passes_through_a_float(amount: int, end: str, quoted: bool) -> None:
+    text = f"{amount}{end}"
+    body = json.dumps(text) if quoted else text
+    assert whole(decode(body.encode())) == amount
+
+
+def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
+    body = b'{"a":[1.50,2E+5,-0,12345678901234567890123456,7],"b":"x"}'
+    value = decode(body)
+    assert encode(value, ascii=False) == body.decode()
+    assert decode(b"9" * 5000) == Number("9" * 5000), "of any length"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("243.000", "243.000"),
+        ("", '""'),
+        (" 1", '" 1"'),
+        ("1\n2", "1�2"),
+        (None, "null"),
+        (True, "true"),
+        ([1], "[…]"),
+        ({"a": 1}, "{…}"),
+        (Number("2e5"), "2e5"),
+        ("9" * 400, "9" * 63 + "…"),
+    ],
+)
+def test_people_are_shown_what_was_written(written: Any, shown: str) -> None:
+    paid = Evidence(grade=Grade.E1, source="test", finding=Finding.PAID)
+    for currency, end in ((Currency.VND, ""), (Currency.USD, " USD")):
+        evidence = with_sum(paid, whole(written), written=written, currency=currency)
+        assert (evidence.money, evidence.unreadable) == (None, shown + end)
+
+
+def test_only_of_money_that_came_is_an_unreadable_sum_named() -> None:
+    unpaid = Evidence(grade=Grade.E1, source="test", finding=Finding.UNPAID)
+    assert with_sum(unpaid, None, written=None, currency=Currency.VND) == unpaid
+
+
+# ── in calls ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=TELLERS, ids=lambda teller: type(teller).__name__)
+def teller(request: pytest.FixtureRequest) -> Teller:
+    return request.param
+
+
+@pytest.fixture
+def gateway(teller: Teller) -> Gateway:
+    return teller.gateway(Upstream("nobody", "http://127.0.0.1"))
+
+
+@case("amount notations")
+def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, teller: Teller) -> None:
+    for literal in reads(teller):
+        evidence = told_by(gateway, call_with(teller, literal))
+        assert (evidence.finding, evidence.unreadable) == (Finding.PAID, None), literal
+        assert evidence.money == asked_in(teller.name), literal
+
+
+@case("amount notations")
+def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
+    gateway: Gateway, teller: Teller
+) -> None:
+    for literal in holds(teller):
+        evidence = told_by(gateway, call_with(teller, literal))
+        assert (evidence.finding, evidence.money) == (Finding.PAID, None), literal
+        assert evidence.unreadable, literal
+        text = literal.strip('"')[:60].replace("\\n", "�")
+        assert text in evidence.unreadable
+
+
+@case("amount notations")
+def test_a_sum_whose_text_was_changed_on_the_way_does_not_verify(
+    gateway: Gateway, teller: Teller
+) -> None:
+    literal = reads(teller)[-1]
+    call = call_with(teller, literal)
+    was, other = literal.strip('"'), literal.strip('"').replace("2", "3", 1)
+    changed = replace(
+        call,
+        query=call.query.replace(was, other),
+        body=call.body.replace(was.encode(), other.encode()),
+    )
+    with pytest.raises(BadCall, match="verify"):
+        gateway.read_webhook(changed)
+
+
+@case("amount notations")
+def test_a_notice_that_cannot_be_read_is_another_event_than_the_exact_one(
+    gateway: Gateway, teller: Teller
+) -> None:
+    exact_sum, other_sum = reads(teller)[0], holds(teller)[0]
+    (exact,) = gateway.read_webhook(call_with(teller, exact_sum))
+    (unread,) = gateway.read_webhook(call_with(teller, other_sum))
+    (again,) = gateway.read_webhook(call_with(teller, other_sum))
+    assert unread.identity == again.identity != exact.identity
+    assert exact.identity == exact.event_id
+    assert len(unread.identity) <= 200
+
+
+# ── in answers ───────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
+def dialect(request: pytest.FixtureRequest) -> Dialect:
+    return request.param
+
+
+UNITS = {GatewayName.VNPAY: 20_000_000, GatewayName.PAYPAL: 2_000}
+
+
+@case("amount notations")
+async def test_an_answer_names_a_whole_sum_in_any_notation(
+    http: Upstream, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    unit = UNITS.get(dialect.name, 200_000)
+    gateway = dialect.gateway(http)
+    for amount in (unit, float(unit), str(unit), f"{unit}.0", f"{unit}.00"):
+        counterpart.will(inquiry(dialect, amount))
+        evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
+        assert (evidence.finding, evidence.money) == (Finding.PAID, asked_in(dialect.name)), amount
+
+
+@case("amount notations")
+async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
+    http: Upstream, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    unit = UNITS.get(dialect.name, 200_000)
+    gateway = dialect.gateway(http)
+    for amount in (unit + 0.5, f"{unit:,}", "200.0000", "2e9"):
+        counterpart.will(inquiry(dialect, amount))
+        evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
+        assert (evidence.finding, evidence.money) == (Finding.PAID, None), amount
+        assert str(amount) in (evidence.unreadable or "")
+
+
+@case("amount notations")
+async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
+    http: Upstream, dialect: Dialect, counterpart: Counterpart
+) -> None:
+    gateway = cast("PaysOut", dialect.gateway(http))
+    paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
+    amounts: list[Any] = [50_000.0, "50000", "50000.00"]
+    match dialect.name:
+        case GatewayName.VNPAY:
+            acts = [
+                vnpay_answer(amount, "refund") for amount in ("5000000.0", 5_000_000, 5_000_000.0)
+            ]
+        case GatewayName.PAYPAL:
+            worth = {"currency_code": "USD", "value": 1.93}
+            acts = [says(paypal.refund() | {"amount": worth}, 201)]
+        case _:
+            acts = [dialect.gives_back(amount) for amount in amounts]
+    for act in acts:
+        counterpart.will(act)
+        evidence = await gateway.refund(paid, reversal(dialect.name), whole=False, now=NOW)
+        assert evidence.finding is Finding.PAID

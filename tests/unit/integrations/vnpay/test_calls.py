@@ -1,0 +1,192 @@
+"""VNPay's calls to the letter: what is believed, what is refused, and how each is answered."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from domain.gateways import BadCall, Call, Verdict
+from domain.payment_evidence import Evidence, Finding
+from integrations.http.client import Upstream
+from integrations.vnpay.gateway import VNPay
+from tests.support.gateways.dialects import NOW, VNPayDialect, told_by, vnpay_ipn
+from tests.support.gateways.table import case
+from tests.unit.integrations.conftest import VECTORS
+
+EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
+OURS = VNPayDialect()
+
+
+@pytest.fixture
+def vnpay(http: Upstream) -> VNPay:
+    return OURS.gateway(http)
+
+
+def ipn(**other: str) -> Call:
+    return vnpay_ipn(EXAMPLES["vnpay-ipn-success"]["input"] | other)
+
+
+def said(vnpay: VNPay, **other: str) -> Evidence:
+    return told_by(vnpay, ipn(**other))
+
+
+def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-success"]
+    query = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
+    call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
+    (notice,) = vnpay.read_webhook(call)
+    assert notice.evidence.finding is Finding.PAID
+    assert notice.event_id == "TXN20250729000001:15099001:00:00:20000000"
+    assert json.loads(vnpay.answer(Verdict.ACCEPTED).body) == example["answer"]
+
+
+def test_the_published_ipns_are_read_with_their_own_secret(http: Upstream) -> None:
+    vnpay = VNPay(http, tmn_code="TEST_TMN_CODE", hash_secrets=["new", "test_secret"])
+    findings = {"vnpay-ipn-lib-success": Finding.PAID, "vnpay-ipn-lib-code99": Finding.UNKNOWN}
+    for id, finding in findings.items():
+        example = EXAMPLES[id]
+        query = f"vnp_SecureHash={example['expected']}&{example['canonical']}"
+        call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
+        assert told_by(vnpay, call).finding is finding
+
+
+def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-tampered-amount"]
+    query = f"{example['canonical']}&vnp_SecureHash={example['presented']}"
+    with pytest.raises(BadCall, match="signature"):
+        vnpay.read_webhook(Call(method="GET", query=query, headers={}, body=b"", received_at=NOW))
+    assert json.loads(vnpay.answer(Verdict.BAD_SIGNATURE).body)["RspCode"] == "97"
+
+
+def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-ipn-cancelled"]
+    evidence = told_by(vnpay, vnpay_ipn(example["input"]))
+    assert evidence.finding is Finding.DECLINED
+    assert evidence.gateway_id is None
+    assert evidence.failure
+    assert (evidence.failure.code, evidence.failure.message) == (
+        "24",
+        "Khách hàng đã huỷ giao dịch.",
+    )
+
+
+@case("every class of code", "VNPay")
+@pytest.mark.parametrize(
+    ("response", "status", "finding"),
+    [
+        ("00", "00", Finding.PAID),
+        ("00", "01", Finding.UNPAID),
+        ("24", "01", Finding.UNPAID),
+        ("51", "02", Finding.DECLINED),
+        ("99", "02", Finding.DECLINED),
+        ("11", "02", Finding.EXPIRED),
+        ("07", "00", Finding.SUSPICIOUS),
+        ("00", "07", Finding.SUSPICIOUS),
+        ("00", "04", Finding.SUSPICIOUS),
+        ("07", "02", Finding.SUSPICIOUS),
+        ("00", "02", Finding.UNKNOWN),
+        ("99", "00", Finding.UNKNOWN),
+        ("00", "05", Finding.UNKNOWN),
+        ("xx", "yy", Finding.UNKNOWN),
+    ],
+)
+def test_both_codes_must_agree(vnpay: VNPay, response: str, status: str, finding: Finding) -> None:
+    told = said(vnpay, vnp_ResponseCode=response, vnp_TransactionStatus=status)
+    assert told.finding is finding
+
+
+@pytest.mark.parametrize(
+    "amount", ["20000050", "-20000000", "2e7", "20000000.5", "９００", "1" * 13, "1" + "0" * 12]
+)
+def test_a_signed_payment_of_no_whole_dong_is_paid_without_money_and_so_held(
+    vnpay: VNPay, amount: str
+) -> None:
+    told = said(vnpay, vnp_Amount=amount)
+    assert (told.finding, told.money) == (Finding.PAID, None)
+
+
+def test_the_old_secret_still_verifies_and_a_third_does_not(vnpay: VNPay) -> None:
+    fields = EXAMPLES["vnpay-ipn-success"]["input"]
+    assert vnpay.read_webhook(vnpay_ipn(fields, "the-old-one"))
+    with pytest.raises(BadCall):
+        vnpay.read_webhook(vnpay_ipn(fields, "a-third"))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["TmnCode", "TxnRef", "Amount", "TransactionNo", "ResponseCode", "TransactionStatus"],
+)
+def test_a_signed_ipn_that_lacks_a_field_is_refused(vnpay: VNPay, name: str) -> None:
+    with pytest.raises(BadCall, match=f"vnp_{name} is missing"):
+        vnpay.read_webhook(ipn(**{f"vnp_{name}": ""}))
+
+
+def test_an_ipn_for_another_terminal_is_refused(vnpay: VNPay) -> None:
+    with pytest.raises(BadCall, match="terminal"):
+        vnpay.read_webhook(ipn(vnp_TmnCode="OTHERTMN"))
+
+
+@pytest.mark.parametrize("signature", ["", "é" * 128, "0" * 127, "\x00", "0" * 129])
+def test_a_signature_of_any_other_shape_is_refused(vnpay: VNPay, signature: str) -> None:
+    query = EXAMPLES["vnpay-ipn-success"]["canonical"]
+    call = Call(
+        method="GET",
+        query=f"{query}&vnp_SecureHash={signature}",
+        headers={},
+        body=b"",
+        received_at=NOW,
+    )
+    with pytest.raises(BadCall):
+        vnpay.read_webhook(call)
+
+
+def test_an_ipn_may_also_come_as_a_posted_form_or_json(vnpay: VNPay) -> None:
+    got = ipn()
+    fields = dict(parse_qsl(got.query))
+    form = Call(
+        method="POST",
+        query="",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+        body=got.query.encode(),
+        received_at=NOW,
+    )
+    as_json = replace(
+        form,
+        headers={"content-type": "application/json; charset=utf-8"},
+        body=json.dumps(fields).encode(),
+    )
+    assert vnpay.read_webhook(got) == vnpay.read_webhook(form) == vnpay.read_webhook(as_json)
+
+
+def test_a_posted_number_is_not_taken_for_text(vnpay: VNPay) -> None:
+    fields: dict[str, Any] = dict(parse_qsl(ipn().query))
+    call = Call(
+        method="POST",
+        query="",
+        headers={"content-type": "application/json"},
+        body=json.dumps(fields | {"vnp_Amount": 20000000}).encode(),
+        received_at=NOW,
+    )
+    with pytest.raises(BadCall, match="not text"):
+        vnpay.read_webhook(call)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (Verdict.ACCEPTED, "00"),
+        (Verdict.UNKNOWN_REFERENCE, "01"),
+        (Verdict.ALREADY_DONE, "02"),
+        (Verdict.WRONG_AMOUNT, "04"),
+        (Verdict.BAD_SIGNATURE, "97"),
+        (Verdict.OUR_ERROR, "99"),
+    ],
+)
+def test_vnpay_is_answered_in_its_codes_and_always_with_200(
+    vnpay: VNPay, verdict: Verdict, code: str
+) -> None:
+    reply = vnpay.answer(verdict)
+    assert reply.status == 200
+    assert json.loads(reply.body)["RspCode"] == code

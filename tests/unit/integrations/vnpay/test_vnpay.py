@@ -1,0 +1,221 @@
+"""VNPay to the letter: its printed and computed examples, and its ways of saying that it is not sure."""
+
+from dataclasses import replace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import pytest
+
+from domain.money import Currency, Money
+from domain.payment_evidence import Finding
+from integrations.http.client import Upstream
+from integrations.vnpay import protocol
+from integrations.vnpay.gateway import VNPay
+from tests.support.gateways import counterpart as they
+from tests.support.gateways.counterpart import Counterpart, says
+from tests.support.gateways.dialects import (
+    NOW,
+    ORDER,
+    REFERENCE,
+    SECRET,
+    TERMINAL,
+    VNPayDialect,
+    attempt,
+    fail_at_two_orders,
+    vnpay_hash,
+)
+from tests.support.gateways.table import case
+from tests.unit.integrations.conftest import VECTORS
+
+EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
+OURS = VNPayDialect()
+
+
+@pytest.fixture
+def vnpay(http: Upstream) -> VNPay:
+    return OURS.gateway(http)
+
+
+@pytest.mark.parametrize("id", EXAMPLES)
+def test_every_example_signs_as_printed(id: str) -> None:
+    example = EXAMPLES[id]
+    if "field_order" in example:
+        assert protocol.piped(example["input"], example["field_order"]) == example["canonical"]
+    elif "input" in example:
+        assert protocol.canonical(example["input"]) == example["canonical"]
+    secret, text, expected = example["secret"], example["canonical"], example["expected"]
+    assert protocol.sign(secret, text) == expected
+    assert protocol.is_signed(["another", secret], text, expected.upper())
+    assert not protocol.is_signed([secret], text, example.get("presented", "0" * 128))
+
+
+def test_the_orders_of_the_signed_fields_are_those_of_the_document() -> None:
+    assert list(protocol.QUERY) == EXAMPLES["vnpay-querydr-request"]["field_order"]
+    assert list(protocol.QUERY_ANSWER) == EXAMPLES["vnpay-querydr-response"]["field_order"]
+
+
+def test_our_request_for_a_qr_is_the_example_byte_for_byte(vnpay: VNPay) -> None:
+    example = EXAMPLES["vnpay-genqr-url"]
+    expected = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
+    assert vnpay.payment(attempt(), ORDER) == expected
+
+
+async def test_a_payment_on_vnpays_page_is_the_example_byte_for_byte_and_asks_nobody(
+    http: Upstream, counterpart: Counterpart
+) -> None:
+    page = "https://vnpay.example.vn/paymentv2/vpcpay.html"
+    vnpay = VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET], page=page)
+    example = EXAMPLES["vnpay-pay-url-vnpayqr"]
+    counterpart.always(they.server_error)
+    for _ in range(6):
+        evidence = await vnpay.start(attempt(), ORDER, now=NOW)
+    assert evidence.finding is Finding.ACCEPTED
+    expected = f"{page}?{example['canonical']}&vnp_SecureHash={example['expected']}"
+    assert (evidence.payment_url, evidence.qr_payload) == (expected, None)
+    assert not counterpart.seen
+    assert vnpay.ready(), "it is asked nothing, so nothing can stop it"
+
+
+async def test_two_hundred_thousand_dong_travel_as_twenty_million(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(OURS.accepts())
+    evidence = await vnpay.start(attempt(), ORDER, now=NOW)
+    assert "vnp_Amount=20000000&" in counterpart.seen[0].query
+    assert evidence.qr_payload == "00020101021226…"
+    assert (counterpart.seen[0].method, counterpart.seen[0].path) == (
+        "GET",
+        "/paymentv2/vpcpay.html",
+    )
+
+
+def test_accents_and_unusual_letters_never_reach_vnpay(vnpay: VNPay) -> None:
+    order = replace(ORDER, description="Cước* tháng 6~ <HĐ> #1 & 2", client_ip="nobody knows")
+    fields = dict(parse_qsl(vnpay.payment(attempt(), order)))
+    assert fields["vnp_OrderInfo"] == "Cuoc thang 6 HD 1 2"
+    assert fields["vnp_IpAddr"] == "127.0.0.1"
+
+
+async def test_an_amount_of_more_digits_than_vnpay_takes_is_declined_unsent(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    evidence = await vnpay.start(attempt(amount=10_000_000_000), ORDER, now=NOW)
+    assert evidence.finding is Finding.DECLINED
+    assert not counterpart.seen
+
+
+async def test_a_reference_that_vnpay_already_has_is_unknown_for_a_qr_may_be_out(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"code": "94", "message": "duplicate", "qrcontent": ""}))
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_acceptance_without_a_qr_is_unknown(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.will(says({"code": "00", "message": "Success", "qrcontent": ""}))
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_inquiry_is_signed_dated_as_the_request_was_and_never_the_same_twice(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(OURS.tells("paid"))
+    await vnpay.inquire(attempt(), now=NOW)
+    await vnpay.inquire(attempt(), now=NOW.replace(microsecond=1))
+    one, two = (seen.json for seen in counterpart.seen)
+    assert one["vnp_TransactionDate"] == "20250729101500"
+    assert one["vnp_CreateDate"] == "20250729102000"
+    assert one["vnp_RequestId"] != two["vnp_RequestId"]
+    assert len(one["vnp_RequestId"]) == 32
+    order = EXAMPLES["vnpay-querydr-request"]["field_order"]
+    assert one["vnp_SecureHash"] == vnpay_hash("|".join(one[name] for name in order))
+    assert counterpart.seen[0].path == "/merchant_webapi/api/transaction"
+
+
+async def test_the_example_of_an_inquiry_is_believed(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    example = EXAMPLES["vnpay-querydr-response"]
+    counterpart.will(says(example["input"] | {"vnp_SecureHash": example["expected"]}))
+    evidence = await vnpay.inquire(attempt(), now=NOW)
+    assert (evidence.finding, evidence.money) == (Finding.PAID, Money(200_000))
+    assert evidence.gateway_id == "15099001"
+
+
+@case("every class of code", "VNPay")
+@pytest.mark.parametrize(
+    ("status", "finding"),
+    [
+        ("00", Finding.PAID),
+        ("01", Finding.UNPAID),
+        ("02", Finding.DECLINED),
+        ("04", Finding.SUSPICIOUS),
+        ("07", Finding.SUSPICIOUS),
+        ("05", Finding.UNKNOWN),
+        ("20", Finding.UNKNOWN),
+        ("", Finding.UNKNOWN),
+    ],
+)
+async def test_the_outcome_of_an_inquiry_is_the_transactions_status(
+    vnpay: VNPay, counterpart: Counterpart, status: str, finding: Finding
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_TransactionStatus=status)
+    counterpart.will(says(told))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is finding
+
+
+async def test_an_error_after_the_deadline_is_a_qr_that_nobody_paid(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    counterpart.always(OURS.tells("expired"))
+    late = attempt().expires_at
+    assert (await vnpay.inquire(attempt(), now=late)).finding is Finding.EXPIRED
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.DECLINED
+
+
+@case("every class of code", "VNPay")
+@pytest.mark.parametrize("code", ["02", "03", "94", "97", "99", ""])
+async def test_an_inquiry_that_did_not_work_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart, code: str
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_ResponseCode=code)
+    counterpart.will(says(told))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"vnp_TmnCode": "OTHERTMN"}, {"vnp_TransactionType": "02"}],
+    ids=["another terminal", "a refund"],
+)
+async def test_a_signed_answer_to_another_question_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart, other: dict[str, str]
+) -> None:
+    counterpart.will(says(OURS.inquiry("paid", reference=REFERENCE, amount=200_000, **other)))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_an_answer_whose_amount_was_changed_on_the_way_says_nothing(
+    vnpay: VNPay, counterpart: Counterpart
+) -> None:
+    told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000)
+    counterpart.will(says(told | {"vnp_Amount": "100"}))
+    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+
+
+async def test_other_currencies_are_a_mistake_of_ours(vnpay: VNPay) -> None:
+    with pytest.raises(AssertionError):
+        await vnpay.start(replace(attempt(), money=Money(1, Currency.USD)), ORDER, now=NOW)
+
+
+async def test_an_open_gateway_says_so_in_time(vnpay: VNPay, counterpart: Counterpart) -> None:
+    counterpart.always(they.server_error)
+    await fail_at_two_orders(vnpay)
+    assert not vnpay.ready()
+
+
+def test_the_secrets_of_this_test_are_invented() -> None:
+    assert SECRET.startswith("SIM")
+    assert TERMINAL.startswith("SIM")

@@ -1,0 +1,348 @@
+"""The environment is read once, and what is wrong with it is said in lines that one can act on."""
+
+import base64
+import os
+import stat
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.methods import GatewayName, PaymentMethod
+from integrations.keys import derived
+from mobinet.settings import Settings, SettingsError, load
+
+OPENSSL_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n"
+OTHER_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIDERERERERERERERERERERERERERERERERERERERERER\n-----END PRIVATE KEY-----\n"
+PRODUCTION = {
+    "ENV": "production",
+    "DATABASE_URL": "postgresql://mobinet:hidden@db.internal/mobinet",
+    "REDIS_URL": "rediss://:hidden@cache.internal:6379/0",
+    "KEYS__SIGNING": OPENSSL_KEY,
+    "KEYS__RECEIPTS": OTHER_KEY,
+    "KEYS__ENCRYPTION": base64.b64encode(b"k" * 32).decode(),
+    **{
+        f"{name}__URL": f"https://{name.lower()}.internal"
+        for name in ("REVENUE", "CUSTOMER", "STAFF", "DEBT", "HIFPT", "SMS")
+    },
+    **{
+        f"{name}__API_KEY": f"real-{name}"
+        for name in ("REVENUE", "CUSTOMER", "STAFF", "DEBT", "HIFPT", "SMS")
+    },
+    "FPT_PAY__URL": "https://pay.internal",
+    "FPT_PAY__SECRET": "new-fpt-pay,old-fpt-pay",
+    "VNPAY__URL": "https://vnpay.example",
+    "VNPAY__TMN_CODE": "FPTTEL01",
+    "VNPAY__HASH_SECRET": "new-hash,old-hash",
+    "BANK__BIN": "970436",
+    "BANK__ACCOUNT": "0123499999",
+    "BANK__CASSO_SECRET": "real-casso-secret",
+    "BANK__SEPAY_SECRET": "new-sepay-secret,old-sepay-secret",
+    "MOMO__URL": "https://momo.example",
+    "MOMO__PARTNER_CODE": "FPTTEL",
+    "MOMO__ACCESS_KEY": "real-access-key",
+    "MOMO__SECRET_KEY": "new-momo-key,old-momo-key",
+    "PAYPAL__URL": "https://paypal.example",
+    "PAYPAL__CLIENT_ID": "real-client",
+    "PAYPAL__CLIENT_SECRET": "real-paypal",
+    "PAYPAL__WEBHOOK_ID": "96605875FF6516633",
+    "PAYPAL__CERT_HOST": "paypal.com",
+    "PAYPAL__USD_RATE": "26125@2026-11-20",
+    "STRIPE__URL": "https://stripe.example",
+    "STRIPE__API_KEY": "real-stripe",
+    "STRIPE__WEBHOOK_SECRET": "whsec_new,whsec_old",
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in [name for name in os.environ if name.startswith("MOBINET_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def set_to(monkeypatch: pytest.MonkeyPatch):
+    def set_them(**values: str) -> None:
+        for name, value in values.items():
+            monkeypatch.setenv(f"MOBINET_{name}", value)
+
+    return set_them
+
+
+def complaints() -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        load()
+    return raised.value.lines
+
+
+def test_with_nothing_set_everything_outside_is_the_sandbox():
+    settings = load()
+    assert settings.env == "development"
+    assert settings.database_url is None
+    assert settings.public_url == "http://127.0.0.1:8000"
+    assert settings.fpt_pay.url == "http://127.0.0.1:8100/fpt_pay"
+    assert settings.revenue.api_key
+    assert settings.revenue.api_key.get_secret_value() == "sandbox-revenue-key"
+    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+        "sandbox-vnpay-hash-secret"
+    ]
+    assert settings.qr_lifetime == timedelta(minutes=15)
+    assert settings.cash_in_hand_limit is None
+    assert settings.sandbox.contracts == 10_000
+
+
+def test_the_ports_move_the_addresses_that_follow_from_them(set_to):
+    set_to(PORT="9000", SANDBOX_PORT="9100")
+    settings = load()
+    assert settings.public_url == "http://127.0.0.1:9000"
+    assert settings.sms.url == "http://127.0.0.1:9100/sms"
+
+
+def test_an_empty_variable_is_one_that_is_not_set(set_to):
+    set_to(DATABASE_URL="", REVENUE__URL="")
+    assert load().database_url is None
+    assert load().revenue.url == "http://127.0.0.1:8100/revenue"
+
+
+def test_production_starts_when_all_is_set(set_to):
+    set_to(**PRODUCTION, DATABASE_REPLICA_URLS="postgresql://a/m, postgresql://b/m", ROUTES="on")
+    settings = load()
+    assert settings.env == "production"
+    assert len(settings.database_replica_urls) == 2
+    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+        "new-hash",
+        "old-hash",
+    ]
+    wallet = [each.get_secret_value() for each in settings.fpt_pay.secret]
+    assert wallet == ["new-fpt-pay", "old-fpt-pay"]
+    assert settings.keys.encryption.get_secret_value() == b"k" * 32
+    assert settings.routes == {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
+    assert not Path(".data").exists()
+
+
+def test_production_makes_the_receipts_key_of_the_encryption_key_where_none_is_given(set_to):
+    set_to(**{name: value for name, value in PRODUCTION.items() if name != "KEYS__RECEIPTS"})
+    assert load().keys.receipts == ()
+    made = [derived(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
+    assert made[0] == made[1] != made[2]
+
+
+@pytest.mark.parametrize(
+    "missing", [name for name in PRODUCTION if name not in {"ENV", "KEYS__RECEIPTS"}]
+)
+def test_production_refuses_whatever_is_missing(set_to, missing):
+    set_to(**{name: value for name, value in PRODUCTION.items() if name != missing})
+    [line] = complaints()
+    assert line.startswith(f"MOBINET_{missing} is ")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REVENUE__URL", "http://127.0.0.1:8100/revenue"),
+        ("STAFF__API_KEY", "sandbox-staff-key"),
+        ("FPT_PAY__SECRET", "sandbox-anything"),
+        ("VNPAY__HASH_SECRET", "real-one,sandbox-vnpay-hash-secret"),
+    ],
+)
+def test_production_refuses_what_is_the_sandboxes(set_to, name, value):
+    set_to(**{**PRODUCTION, name: value})
+    [line] = complaints()
+    assert line.startswith(f"MOBINET_{name} is the sandbox's")
+    assert value not in line
+
+
+def test_everything_wrong_is_said_at_once_and_without_values(set_to):
+    set_to(
+        PORT="eighty",
+        DATABASE_URL="mysql://root:hunter2@db/mobinet",
+        QR_LIFETIME="a while",
+        KEYS__ENCRYPTION="hunter2",
+        SMS__URL="sms.internal?key=hunter2",
+        ENV="prod",
+    )
+    lines = complaints()
+    assert {line.split()[0] for line in lines} == {
+        "MOBINET_PORT",
+        "MOBINET_DATABASE_URL",
+        "MOBINET_QR_LIFETIME",
+        "MOBINET_KEYS__ENCRYPTION",
+        "MOBINET_SMS__URL",
+        "MOBINET_ENV",
+    }
+    assert not any("hunter2" in line or "a while" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DATABSE_URL", "DATABASE_URL"),
+        ("REDISURL", "REDIS_URL"),
+        ("VNPAY_HASH_SECRET", "VNPAY__HASH_SECRET"),
+        ("FOUREYES_ABOVE", "FOUR_EYES_ABOVE"),
+    ],
+)
+def test_a_setting_that_is_misspelt_is_not_lost_without_a_word(set_to, name, meant):
+    set_to(**{name: "hunter2"})
+    assert complaints() == [
+        f"MOBINET_{name} is no setting: it looks like MOBINET_{meant}, misspelt."
+    ]
+    set_to(PORT="eighty")
+    assert len(complaints()) == 2
+
+
+def test_an_account_is_ours_alone_unless_it_is_said_to_be_shared(set_to):
+    assert load().shared == set()
+    set_to(STRIPE__SHARED="true", MOMO__SHARED="false", PAYPAL__SHARED="on")
+    assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL}
+    set_to(**PRODUCTION, MOMO__SHARED="1")
+    assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL, GatewayName.MOMO}
+    set_to(MOMO__SHARED="sometimes")
+    assert complaints() == ["MOBINET_MOMO__SHARED is neither on nor off: set one of the two."]
+
+
+def test_what_only_begins_like_ours_may_be_somebody_elses(set_to):
+    set_to(SANDBOX__TIME_SCALE="60", SMTP__URL="smtp://mail", TEST_FOLDER="x")
+    load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PORT", "99999", "is too large: set 65535 or less"),
+        ("PORT", "0", "is too small: set 1 or more"),
+        ("CASH_IN_HAND_LIMIT", "-1", "is too small: set 0 or more"),
+        ("VNPAY__HASH_SECRET", "a,b,c", "holds too many: set 2 at most"),
+        ("DATA_DIR", "/dev/null", "cannot hold our keys (Not a directory): set a folder that we may write"),
+    ],
+)  # fmt: skip
+def test_one_mistake_is_one_line(set_to, name, value, line):
+    set_to(**{name: value})
+    assert complaints() == [f"MOBINET_{name} {line}."]
+
+
+def test_secrets_are_in_no_representation(set_to):
+    set_to(**PRODUCTION)
+    shown = f"{load()!r} {load()} {load().model_dump()}"
+    assert not any(secret in shown for secret in ("hidden", "real-", "-hash", "PRIVATE", "k" * 32))
+
+
+def test_a_certificate_says_who_we_are_instead_of_a_key(set_to, folder):
+    for name in ("client.pem", "client.key"):
+        (folder / name).write_text("a certificate")
+    without_key = {name: value for name, value in PRODUCTION.items() if name != "REVENUE__API_KEY"}
+    set_to(**without_key, REVENUE__CLIENT_CERT="client.pem", REVENUE__CLIENT_KEY="client.key")
+    assert load().revenue.api_key is None
+
+
+def test_half_a_certificate_is_refused(set_to, folder):
+    (folder / "client.pem").write_text("a certificate")
+    set_to(REVENUE__CLIENT_CERT="client.pem", REVENUE__API_KEY="key")
+    assert complaints() == [
+        "MOBINET_REVENUE has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither."
+    ]
+
+
+def test_a_key_may_be_a_file_and_hold_the_one_before_it(set_to, folder):
+    (folder / "signing.pem").write_text(OPENSSL_KEY + OTHER_KEY)
+    set_to(KEYS__SIGNING="signing.pem")
+    assert [each.get_secret_value() for each in load().keys.signing] == [OPENSSL_KEY, OTHER_KEY]
+
+
+def test_receipts_are_not_signed_with_the_tokens_key(set_to):
+    set_to(KEYS__SIGNING=OPENSSL_KEY, KEYS__RECEIPTS=OPENSSL_KEY)
+    assert complaints() == [
+        "MOBINET_KEYS__RECEIPTS is the key of MOBINET_KEYS__SIGNING: set another one."
+    ]
+
+
+def test_development_keys_are_made_once_and_are_ours_alone():
+    first, second = load().keys, load().keys
+    assert first == second
+    assert first.signing != first.receipts
+    for name in ("signing.pem", "receipts.pem", "encryption.key"):
+        assert stat.S_IMODE((Path(".data/keys") / name).stat().st_mode) == 0o600
+
+
+def test_processes_that_start_together_agree_on_the_keys():
+    program = "from mobinet.settings import load; print(load().keys.signing[0].get_secret_value())"
+    command = [sys.executable, "-c", program]
+    root = Path(__file__).parents[3]
+    together = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}
+        )
+        for _ in range(6)
+    ]
+    said = {process.communicate()[0] for process in together}
+    assert len(said) == 1
+    assert "PRIVATE KEY" in said.pop()
+
+
+def test_settings_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load().port = 1  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_test_may_name_settings_itself(folder):
+    assert (
+        Settings(
+            data_dir=folder / "elsewhere", qr_lifetime=timedelta(seconds=1)
+        ).qr_lifetime.seconds
+        == 1
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "routes"),
+    [
+        ("off", {}),
+        ("vnpay_qr=vnpay,bank", {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}),
+        (
+            "MOMO=MOMO,BANK; CARD=STRIPE",
+            {
+                PaymentMethod.MOMO: (GatewayName.MOMO, GatewayName.BANK),
+                PaymentMethod.CARD: (GatewayName.STRIPE,),
+            },
+        ),
+    ],
+)
+def test_routes_are_written_by_method(set_to, text: str, routes: dict[Any, Any]):
+    set_to(ROUTES=text)
+    assert load().routes == routes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "yes",
+        "VNPAY_QR",
+        "VNPAY_QR=",
+        "VNPAY_QR=VNPAY,",
+        "CASH=BANK",
+        "FPT_PAY=BANK",
+        "VNPAY_QR=VNPAY,FPT_PAY",
+        "VNPAY_QR=VNPAY,VNPAY",
+        "VNPAY_QR=VNPAY;VNPAY_QR=BANK",
+        "X=BANK",
+    ],
+)
+def test_a_route_that_cannot_be_is_refused_with_how_to_write_it(set_to, text: str):
+    set_to(ROUTES=text)
+    with pytest.raises(SettingsError, match="MOBINET_ROUTES"):
+        load()
+
+
+def test_vnpay_is_asked_for_a_qr_or_shows_its_own_page(set_to):
+    set_to()
+    assert load().vnpay.page is None
+    set_to(VNPAY__COMMAND="pay", VNPAY__URL="https://pay.vnpay.example/")
+    assert load().vnpay.page == "https://pay.vnpay.example/paymentv2/vpcpay.html"
+    set_to(VNPAY__COMMAND="sell")
+    with pytest.raises(SettingsError, match=r"MOBINET_VNPAY__COMMAND must be 'genqr' or 'pay'"):
+        load()

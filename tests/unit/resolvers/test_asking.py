@@ -1,0 +1,244 @@
+"""Several ask about one payment at a time: an answer that is still open counts for nobody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from domain.attempts import Attempt, AttemptStatus
+from domain.gateways import GatewayUnavailable
+from domain.payment_evidence import Evidence, Finding
+from domain.payments import Payment, PaymentStatus
+from resolvers import jobs, payment_inquiry
+from resolvers import payment_start as asking
+from resolvers.context import Context
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+QUOTA = 300.0  # VNPay's
+
+
+@pytest.fixture
+async def by(house: House) -> Context:
+    house.gateway.ask_again_after = QUOTA
+    return await house.collector()
+
+
+@asynccontextmanager
+async def asked(house: House, payment: Payment) -> AsyncIterator[asyncio.Event]:
+    """Put a question to the gateway that it answers when the event is set; it must within the block."""
+    began, answers = asyncio.Event(), asyncio.Event()
+    inquire = house.gateway.inquire
+
+    async def waits(attempt: Attempt, *, now: datetime) -> Evidence:
+        began.set()
+        await answers.wait()
+        return await inquire(attempt, now=now)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.gateway, "inquire", waits)
+        asking = asyncio.create_task(jobs.inquire(house.context, payment.id))
+        async with asyncio.timeout(20):
+            await began.wait()
+            try:
+                yield answers
+            finally:
+                answers.set()
+                await asking
+
+
+async def unpaid_long_ago(house: House, by: Context) -> Payment:
+    """Return a QR of which the gateway said, a quota ago, that it was not paid."""
+    qr = await house.pays(by)
+    await payment_inquiry.verify(by, qr.id)
+    house.clock.move(seconds=QUOTA)
+    return qr
+
+
+async def test_a_cancellation_does_not_close_on_an_older_unpaid_while_another_asks(
+    house: House, by: Context
+) -> None:
+    qr = await unpaid_long_ago(house, by)
+    async with asked(house, qr):
+        house.gateway.says = Finding.PAID
+        with pytest.raises(GatewayUnavailable):
+            await payment_inquiry.cancel(by, qr.id, reason="customer left")
+        during = await house.again(qr)
+        assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
+        assert not await house.is_free(qr)
+    assert (await house.again(qr)).status is PaymentStatus.SUCCESS
+    assert len(house.gateway.asked) == 2
+
+
+async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
+    house: House, by: Context
+) -> None:
+    qr = await unpaid_long_ago(house, by)
+    async with asked(house, qr):
+        with pytest.raises(GatewayUnavailable):
+            await payment_inquiry.cancel(by, qr.id, reason="customer left")
+    cancelled = await payment_inquiry.cancel(by, qr.id, reason="customer left")
+    assert cancelled.status is PaymentStatus.CANCELLED
+    assert await house.is_free(qr)
+    assert len(house.gateway.asked) == 2, "the last answer allowed it, inside the quota"
+
+
+async def test_a_silence_after_an_unpaid_is_what_counts(house: House, by: Context) -> None:
+    qr = await unpaid_long_ago(house, by)
+    house.gateway.says = Finding.UNKNOWN
+    async with asked(house, qr):
+        pass
+    with pytest.raises(GatewayUnavailable):
+        await payment_inquiry.cancel(by, qr.id, reason="customer left")
+    assert (await house.again(qr)).status is PaymentStatus.PROCESSING
+    assert not await house.is_free(qr)
+
+
+async def test_an_asker_that_died_leaves_no_older_unpaid_behind(house: House, by: Context) -> None:
+    qr = await unpaid_long_ago(house, by)
+    with raising(house), pytest.raises(ConnectionResetError):
+        await jobs.inquire(house.context, qr.id)
+    with pytest.raises(GatewayUnavailable):
+        await payment_inquiry.cancel(by, qr.id, reason="customer left")
+    assert (await house.again(qr)).status is PaymentStatus.PROCESSING
+
+
+async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
+    house: House, by: Context
+) -> None:
+    qr = await unpaid_long_ago(house, by)
+    assert qr.expires_at is not None
+    house.clock.at = qr.expires_at
+    async with asked_meanwhile(house, qr) as (context, answers):
+        house.gateway.says = Finding.PAID
+        again = await jobs.follow_up(context(), qr.id)
+        during = await house.again(qr)
+        assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
+        assert not await house.is_free(qr)
+        assert again is not None, "it comes again"
+        answers.set()
+    assert (await house.again(qr)).status is PaymentStatus.SUCCESS
+
+
+async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
+    house: House, by: Context
+) -> None:
+    """Another asked between this one's look and its question, and was answered."""
+    qr = await unpaid_long_ago(house, by)
+    assert qr.expires_at is not None
+    house.clock.at = qr.expires_at
+    async with asked_meanwhile(house, qr, answered=True) as (context, _):
+        await jobs.follow_up(context(), qr.id)
+        assert (await house.again(qr)).status is PaymentStatus.EXPIRED
+    assert await house.is_free(qr)
+    assert len(house.gateway.asked) == 2
+
+
+@asynccontextmanager
+async def asked_meanwhile(
+    house: House, payment: Payment, *, answered: bool = False
+) -> AsyncIterator[tuple[Callable[[], Context], asyncio.Event]]:
+    """
+    Yield a context whose first look at the clock lets another asker in, and their answer's event.
+
+    A follow-up looks at the payment, then at the clock, then asks: so it loses the claim.
+    """
+    entered: list[Any] = []
+    answers = asyncio.Event()
+
+    def racing() -> Context:
+        async def clock() -> datetime:
+            if not entered:
+                entered.append(asked(house, payment))
+                theirs = await entered[0].__aenter__()
+                if answered:
+                    theirs.set()
+                    await entered[0].__aexit__(None, None, None)
+            return house.clock.at
+
+        return replace(house.context, clock=clock)
+
+    yield racing, answers
+    if not answered:
+        await entered[0].__aexit__(None, None, None)
+
+
+@contextmanager
+def raising(house: House) -> Any:
+    async def dies(*_: object, **__: object) -> Evidence:
+        raise ConnectionResetError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(house.gateway, "inquire", dies)
+        yield
+
+
+# ── a crash after sending ────────────────────────────────────────────────────────────────────────
+
+
+async def died_sending(house: House) -> Payment:
+    """Return what a process left that died between sending and hearing: SENT, and nobody waits."""
+    kept: list[Payment] = []
+
+    async def dies(_: object, __: object, sent: Payment, ___: object) -> Evidence:
+        kept.append(sent)
+        raise ConnectionResetError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "_start", dies)
+        with pytest.raises(ConnectionResetError):
+            await house.pays(await house.collector())
+    left = await house.again(kept[0])
+    assert (left.status, attempt_of(left)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
+    assert not left.needs_verification
+    return left
+
+
+@pytest.mark.parametrize(
+    ("says", "becomes"),
+    [(Finding.UNKNOWN, AttemptStatus.UNKNOWN), (Finding.UNPAID, AttemptStatus.ACCEPTED)],
+    ids=["still silent", "unpaid, and nobody has its QR"],
+)
+async def test_what_a_crash_left_sent_is_to_be_verified(
+    house: House, says: Finding, becomes: AttemptStatus
+) -> None:
+    qr = await died_sending(house)
+    house.gateway.says = says
+    house.clock.move(seconds=35)
+    assert await jobs.follow_up(house.context, qr.id) is not None
+    after = await house.again(qr)
+    assert (after.status, attempt_of(after)) == (PaymentStatus.PROCESSING, becomes)
+    assert after.needs_verification
+    assert not await house.is_free(qr)
+
+
+async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(house: House) -> None:
+    qr = await died_sending(house)
+    house.clock.move(seconds=30)
+    await jobs.follow_up(house.context, qr.id)
+    after = await house.again(qr)
+    assert (attempt_of(after), after.needs_verification) == (AttemptStatus.SENT, False)
+    assert house.gateway.asked == []
+
+
+async def test_what_was_to_be_verified_ends_as_any_other(house: House) -> None:
+    qr = await died_sending(house)
+    while not (after := await house.again(qr)).is_final:
+        again = await jobs.follow_up(house.context, qr.id)
+        assert again is not None
+        house.clock.at += again
+    assert (after.status, after.needs_verification) == (PaymentStatus.EXPIRED, False)
+    assert await house.is_free(qr)
+
+
+def attempt_of(payment: Payment) -> AttemptStatus:
+    assert payment.attempt is not None
+    return payment.attempt.status

@@ -1,0 +1,223 @@
+"""A watched QR is asked about by one asker, whoever watches, and by none once nobody does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.payment_evidence import Evidence, Finding
+from domain.payments import Payment, PaymentStatus
+from resolvers import payment_inquiry, payment_watch
+from resolvers.context import Context
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+S = timedelta(seconds=1)
+
+
+class Turns:
+    """The askers' turns; the test moves the clock between them."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self._ended = asyncio.Event()
+        open_questions: dict[int, dict[str, Any]] = {}
+        turn = payment_watch._turn
+
+        async def noted(context: Context, due: Any, asking: dict[str, Any]) -> Any:
+            open_questions[id(asking)] = asking
+            due = await turn(context, due, asking)
+            if not any(open_questions.values()):
+                self._ended.set()
+            return due
+
+        patch.setattr(payment_watch, "_turn", noted)
+        patch.setattr(payment_watch, "TURN_SECONDS", 0.005)
+
+    async def pass_by(self, turns: int = 4) -> None:
+        """Wait for so many turns, from now on, that leave no question open."""
+        for _ in range(turns):
+            self._ended.clear()
+            async with asyncio.timeout(10):
+                await self._ended.wait()
+
+
+@pytest.fixture
+def turns(house: House, monkeypatch: pytest.MonkeyPatch) -> Turns:
+    house.gateway.ask_again_after = 3
+    return Turns(monkeypatch)
+
+
+@asynccontextmanager
+async def asking(*processes: Context) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(payment_watch.inquire(one)) for one in processes]
+    try:
+        yield
+        assert not any(task.done() for task in tasks), "an asker ended"
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+class Watcher:
+    """A client that watches a payment until it goes, abruptly."""
+
+    def __init__(self, by: Context, payment: Payment) -> None:
+        self.seen: list[Payment] = []
+        self._first = asyncio.Event()
+        self._task = asyncio.create_task(self._watch(by, payment.id))
+
+    async def _watch(self, by: Context, payment_id: str) -> None:
+        async for one in payment_watch.payment(by, payment_id):
+            self.seen.append(one)
+            self._first.set()
+
+    async def watches(self) -> Watcher:
+        async with asyncio.timeout(20):
+            await self._first.wait()
+        return self
+
+    async def end(self) -> None:
+        async with asyncio.timeout(20):
+            await self._task
+
+    async def gone(self) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+
+async def walk(house: House, turns: Turns, payment: Payment, *, to: int) -> list[int]:
+    """Move the clock second by second; return at which ones, after its opening, the gateway was asked."""
+    assert payment.attempt is not None
+    opened = payment.attempt.answered_at
+    assert opened is not None
+    for second in range(to + 1):
+        house.clock.at = opened + second * S
+        await turns.pass_by()
+    return [(at - opened) // S for at in house.gateway.asked]
+
+
+async def test_a_watched_qr_is_asked_about_by_the_table(house: House, turns: Turns) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    watcher = await Watcher(by, qr).watches()
+    async with asking(house.context):
+        assert await walk(house, turns, qr, to=45) == [3, 6, 12, 27, 42]
+    await watcher.gone()
+
+
+async def test_who_watches_hears_of_a_payment_whose_webhook_was_lost(
+    house: House, turns: Turns
+) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    watcher = await Watcher(by, qr).watches()
+    async with asking(house.context):
+        house.gateway.says = Finding.PAID
+        house.clock.move(seconds=3)
+        await watcher.end()
+    assert watcher.seen[-1].status is PaymentStatus.SUCCESS
+    assert len(house.gateway.asked) == 1
+
+
+async def test_however_many_watch_in_however_many_processes_one_asks(
+    house: House, turns: Turns
+) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    watchers = [await Watcher(by, qr).watches() for _ in range(5)]
+    async with asking(house.context, house.context, house.context):
+        assert await walk(house, turns, qr, to=30) == [3, 6, 12, 27]
+    for one in watchers:
+        await one.gone()
+
+
+async def test_vnpays_five_minutes_are_kept(house: House, turns: Turns) -> None:
+    house.gateway.ask_again_after = 300
+    by = await house.collector()
+    qr = await house.pays(by)
+    watcher = await Watcher(by, qr).watches()
+    async with asking(house.context):
+        assert await walk(house, turns, qr, to=60) == []
+        house.clock.move(seconds=239)
+        await turns.pass_by()
+        assert house.gateway.asked == []
+        house.clock.move(seconds=1)
+        await turns.pass_by()
+        assert len(house.gateway.asked) == 1
+    await watcher.gone()
+
+
+async def test_what_nobody_watches_is_not_asked_about(house: House, turns: Turns) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    watcher = await Watcher(by, qr).watches()
+    async with asking(house.context):
+        assert await walk(house, turns, qr, to=7) == [3, 6]
+        await watcher.gone()
+        house.clock.move(seconds=60)
+        await turns.pass_by()
+        assert len(house.gateway.asked) == 2
+
+
+async def test_who_asked_meanwhile_is_not_asked_again(house: House, turns: Turns) -> None:
+    """Another process put the same question between our look and our claim."""
+    by = await house.collector()
+    qr = await house.pays(by)
+    house.clock.move(seconds=10)
+    assert await payment_inquiry.ask(by, qr, first=True) is not None
+    house.clock.move(seconds=4)
+    assert await payment_inquiry.ask(by, qr, first=True) is None
+    assert len(house.gateway.asked) == 1
+
+
+async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_question(
+    house: House, turns: Turns
+) -> None:
+    by = await house.collector()
+    qrs = [await house.pays(by) for _ in range(5)]
+    before = len(asyncio.all_tasks())
+    async with asking(house.context):
+        watchers = [Watcher(by, qrs[number % len(qrs)]) for number in range(1000)]
+        await asyncio.gather(*(one.watches() for one in watchers))
+        house.clock.move(seconds=3)
+        await turns.pass_by()
+        assert len(house.gateway.asked) == len(qrs)
+        await asyncio.gather(*(one.gone() for one in watchers))
+        house.clock.move(minutes=1)
+        await turns.pass_by()
+        assert len(house.gateway.asked) == len(qrs)
+        assert house.context.hub.watched("payment:") == []
+    async with asyncio.timeout(10):
+        while len(asyncio.all_tasks()) > before:  # the hub's channels linger for a moment
+            await asyncio.sleep(0.01)
+
+
+async def test_the_asker_takes_its_open_questions_with_it(
+    house: House, turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def never(*_: object, **__: object) -> Evidence:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        raise AssertionError
+
+    monkeypatch.setattr(house.gateway, "inquire", never)
+    by = await house.collector()
+    watcher = await Watcher(by, await house.pays(by)).watches()
+    async with asking(house.context), asyncio.timeout(10):
+        house.clock.move(seconds=3)
+        await asked.wait()
+    assert ended.is_set()
+    await watcher.gone()

@@ -1,0 +1,197 @@
+"""Limits as the day turns, and as Staff Management comes and goes."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+
+from db import engine
+from domain.calendar import business_date
+from domain.limits import Limit, LimitKind, LimitSource
+from domain.methods import GatewayName, PaymentMethod
+from domain.payment_evidence import Finding
+from domain.refusals import UpstreamUnavailable
+from integrations.gateways import Gateways
+from resolvers import limits, payment_inquiry, payments
+from resolvers.context import Context
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+EVENING = datetime(2030, 3, 4, 16, 59, 59, tzinfo=UTC)  # one second before midnight in Vietnam
+
+
+async def daily(by: Context) -> Limit:
+    return next(one for one in await limits.of_staff(by) if one.kind is LimitKind.DAILY)
+
+
+async def test_a_payment_counts_on_the_day_on_which_it_was_made(house: House) -> None:
+    house.clock.at = EVENING
+    by = await house.collector()
+    before = await house.pays(by, PaymentMethod.CASH)
+    assert (await daily(by)).used == before.amount
+    assert (await daily(by)).resets_at == datetime(2030, 3, 4, 17, tzinfo=UTC)
+    house.clock.move(seconds=1)
+    assert (await daily(by)).used == 0
+    after = await house.pays(by, PaymentMethod.CASH)
+    assert (before.business_date.day, after.business_date.day) == (4, 5)
+    assert (await daily(by)).used == after.amount
+    in_hand = next(one for one in await limits.of_staff(by) if one.kind is LimitKind.CASH_IN_HAND)
+    assert in_hand.used == before.amount + after.amount
+
+
+async def test_what_staff_management_said_serves_for_fifteen_minutes_and_no_longer(
+    house: House,
+) -> None:
+    by = await house.collector()
+    assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
+    with house.sandbox.broken("staff", "refuse"):
+        house.clock.move(seconds=60)
+        assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
+        house.clock.move(minutes=14)
+        assert (await daily(by)).source is LimitSource.CACHED
+        cash = await house.pays(by, PaymentMethod.CASH)
+        assert (await daily(by)).used == cash.amount
+        house.clock.move(seconds=1)
+        with pytest.raises(UpstreamUnavailable):
+            await daily(by)
+        with pytest.raises(UpstreamUnavailable):
+            await house.pays(by, PaymentMethod.CASH)
+        qr = await house.pays(by)  # no staff money: their limits are not asked for
+        assert qr.business_date == business_date(house.clock.at)
+
+
+async def test_yesterdays_limits_serve_nobody_today(house: House) -> None:
+    house.clock.at = EVENING.replace(day=10)
+    by = await house.collector()
+    with house.sandbox.broken("staff", "refuse"):
+        house.clock.move(seconds=1)
+        with pytest.raises(UpstreamUnavailable):
+            await house.pays(by, PaymentMethod.CASH)
+
+
+async def test_what_they_know_of_more_than_we_counts(house: House) -> None:
+    by = await house.collector()
+    assert by.actor is not None
+    paid = await house.pays(by, PaymentMethod.CASH)
+    house.sandbox.change_staff(by.actor.id, used_today=paid.amount + 3_000_000)
+    house.clock.move(seconds=61)
+    assert (await daily(by)).used == paid.amount + 3_000_000
+    house.sandbox.change_staff(by.actor.id, used_today=0)
+    house.clock.move(seconds=61)
+    assert (await daily(by)).used == paid.amount
+
+
+async def test_a_lowered_limit_is_heard_within_a_minute(house: House) -> None:
+    by = await house.collector()
+    assert by.actor is not None
+    house.sandbox.change_staff(by.actor.id, daily_limit=1)
+    house.clock.move(seconds=61)
+    preview = await limits.preview(by, PaymentMethod.CASH, 2)
+    assert not preview.allowed
+    assert (await limits.preview(by, PaymentMethod.VNPAY_QR, 2)).allowed
+
+
+async def test_a_reservation_falls_back_when_a_wallet_payment_ends(house: House) -> None:
+    by = await house.collector()
+    house.gateway.name = GatewayName.FPT_PAY
+    house.gateway.says = Finding.UNPAID
+    by = replace(by, gateways=Gateways([house.gateway]))
+
+    async def token(*_: object) -> str:
+        return "wallet"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payments, "_wallet_token", token)
+        opened = await house.pays(by, PaymentMethod.FPT_PAY)
+    assert (await daily(by)).reserved == opened.amount
+    await payment_inquiry.cancel(by, opened.id, reason="customer left")
+    assert ((await daily(by)).reserved, (await daily(by)).used) == (0, 0)
+
+
+async def drifts(of: Context) -> list[dict[str, int]]:
+    assert of.actor is not None
+    rows = await engine.fetch(
+        "select details from audit_event where action = 'limitDrift' and details->>'staff' = $1"
+        " order by id",
+        of.actor.id,
+    )
+    return [orjson.loads(row["details"]) for row in rows]
+
+
+async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less(
+    house: House,
+) -> None:
+    """Hard case 19."""
+    by = await house.collector()
+    assert by.actor is not None
+    paid = await house.pays(by, PaymentMethod.CASH)
+
+    async def they_say(used_today: int) -> None:
+        assert by.actor is not None
+        house.sandbox.change_staff(by.actor.id, used_today=used_today)
+        house.clock.move(seconds=61)
+        await daily(by)
+
+    await they_say(paid.amount)
+    assert await drifts(by) == []
+    counted = limits.DRIFTS._value.get()
+    await they_say(paid.amount + 1)
+    await they_say(paid.amount + 1)  # no news
+    assert [(one["now"], one["ours"]) for one in await drifts(by)] == [
+        (paid.amount + 1, paid.amount)
+    ]
+    assert limits.DRIFTS._value.get() == counted + 1
+    await they_say(paid.amount + 2)
+    assert len(await drifts(by)) == 2
+
+
+@pytest.mark.parametrize(("setting", "expected"), [(None, 7_000_000), (0, 0), (123_000, 123_000)])
+async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
+    house: House, setting: int | None, expected: int
+) -> None:
+    terms = replace(house.context.terms, cash_in_hand_limit=setting)
+    house.context = replace(house.context, terms=terms)
+    by = f"NV{next(house.collectors)}"
+    house.sandbox.change_staff(by, daily_limit=7_000_000)
+    found = await limits.of_staff(await house.by(by))
+    ceilings = {one.kind: one.limit for one in found}
+    assert ceilings[LimitKind.CASH_IN_HAND] == expected
+    assert ceilings[LimitKind.DAILY] == 7_000_000
+
+
+@pytest.mark.parametrize(
+    ("last_second", "days"),
+    [
+        (datetime(2031, 12, 31, 16, 59, 59, tzinfo=UTC), ("2031-12-31", "2032-01-01")),
+        (datetime(2032, 2, 28, 16, 59, 59, tzinfo=UTC), ("2032-02-28", "2032-02-29")),
+        (datetime(2032, 2, 29, 16, 59, 59, tzinfo=UTC), ("2032-02-29", "2032-03-01")),
+    ],
+)
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
+async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+    last_second: datetime,
+    days: tuple[str, str],
+    zone: str,
+) -> None:
+    """Hard case 18."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        house.clock.at = last_second
+        by = await house.collector()
+        before = await house.pays(by, PaymentMethod.CASH)
+        house.clock.move(seconds=1)
+        after = await house.pays(by, PaymentMethod.CASH)
+        assert (str(before.business_date), str(after.business_date)) == days
+        assert (await daily(by)).used == after.amount
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -1,0 +1,123 @@
+"""A key whose first request was never answered: a repeat waits for it, but not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from db import engine
+from db import idempotency as keys
+from domain.attempts import Attempt
+from domain.idempotency import IdempotencyInProgress, IdempotencyKeyReused
+from domain.methods import PaymentMethod
+from domain.payment_evidence import Evidence, Finding
+from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payments import PaymentStatus
+from resolvers import idempotency, payments
+from resolvers.context import Context
+from tests.support.running_api import key
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "_LOOKS", (0.01,))
+
+
+@pytest.fixture
+async def by(house: House) -> Context:
+    return await house.collector()
+
+
+@pytest.fixture
+async def asked(house: House) -> ProcessPayment:
+    contract = f"SGFDN{next(house.contracts)}"
+    return ProcessPayment(
+        idempotency_key=key(),
+        contract_number=contract,
+        method=PaymentMethod.VNPAY_QR,
+        items=(await house.owed(contract),),
+        customer_phone=None,
+        notify=NotifyWish(),
+    )
+
+
+@contextmanager
+def never_answered() -> Iterator[None]:
+    """The database goes away before the key is marked as answered; the process lives on."""
+
+    async def dies(*_: object) -> None:
+        raise ConnectionResetError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "answered", dies)
+        with pytest.raises(ConnectionResetError):
+            yield
+
+
+async def opened(by: Context) -> list[str]:
+    assert by.actor is not None
+    rows = await engine.fetch("select id from payment where staff = $1", by.actor.id)
+    return [row["id"] for row in rows]
+
+
+async def test_a_key_that_was_never_answered_gives_its_payment_after_half_a_minute(
+    house: House, by: Context, asked: ProcessPayment
+) -> None:
+    with never_answered():
+        await payments.process(by, asked)
+    (first,) = await opened(by)
+    with pytest.raises(IdempotencyInProgress) as waiting:
+        await payments.process(by, asked)
+    assert waiting.value.payment_id == first
+    house.clock.move(seconds=29)
+    with pytest.raises(IdempotencyInProgress):
+        await payments.process(by, asked)
+    house.clock.move(seconds=1)
+    for _ in range(2):
+        repeated = await payments.process(by, asked)
+        assert (repeated.payment.id, repeated.replayed) == (first, True)
+    assert await opened(by) == [first]
+
+
+async def test_a_key_that_was_never_answered_still_means_one_request(
+    house: House, by: Context, asked: ProcessPayment
+) -> None:
+    with never_answered():
+        await payments.process(by, asked)
+    house.clock.move(minutes=1)
+    with pytest.raises(IdempotencyKeyReused):
+        await payments.process(by, replace(asked, notify=NotifyWish(email=True)))
+    assert len(await opened(by)) == 1
+
+
+async def test_a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says(
+    house: House, by: Context, asked: ProcessPayment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, answers = asyncio.Event(), asyncio.Event()
+
+    async def waits(attempt: Attempt, *_: object, **__: object) -> Evidence:
+        began.set()
+        await answers.wait()
+        return house.gateway._evidence(Finding.ACCEPTED, attempt)
+
+    monkeypatch.setattr(house.gateway, "start", waits)
+    first: asyncio.Task[Any] = asyncio.create_task(payments.process(by, asked))
+    async with asyncio.timeout(10):
+        await began.wait()
+        with pytest.raises(IdempotencyInProgress):
+            await payments.process(by, asked)
+        house.clock.move(seconds=30)
+        repeated = await payments.process(by, asked)
+        assert (repeated.payment.status, repeated.replayed) == (PaymentStatus.PROCESSING, True)
+        answers.set()
+        assert (await first).payment.id == repeated.payment.id
+    assert await opened(by) == [repeated.payment.id]

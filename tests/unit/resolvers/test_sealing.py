@@ -1,0 +1,187 @@
+"""One chain, whoever writes and however many seal; no row of an open transaction is jumped over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from db import engine
+from domain.chain import BEGINNING, sealed_text
+from integrations.heads import Heads
+from resolvers import sealing
+from resolvers.context import Context
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+WRITE = """
+insert into audit_event (at, actor, action, outcome, details)
+values (clock_timestamp(), 'NV001', $1, 'DONE', '{}') returning id
+"""
+
+
+@pytest.fixture
+def context(house: House, tmp_path: Path) -> Context:
+    return replace(house.context, heads=Heads(tmp_path / "heads.log"))
+
+
+async def sealed(context: Context) -> int:
+    await other_tests_are_done()
+    count = 0
+    while done := await sealing.seal(context):
+        count += done
+    return count
+
+
+async def other_tests_are_done() -> None:
+    """
+    Wait for what was open in the server's other databases when our last row was written.
+
+    A snapshot knows the open transactions of all databases: the tests beside us hold the sealer up, as
+    they should.
+    """
+    async with writer(engine.DB.config["dsn"]) as owner, asyncio.timeout(60):
+        while await owner.fetchval(
+            """
+            select exists (
+                select from pg_stat_activity
+                 where datname <> current_database()
+                   and backend_xid::text::bigint <= (select max(txid) from audit_event))
+            """
+        ):
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def writer(database: str) -> AsyncIterator[Any]:
+    connection = await asyncpg.connect(database)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def links() -> list[Any]:
+    return list(
+        await engine.fetch(
+            "select l.*, e.action, e.txid from audit_link l join audit_event e on e.id = l.event order by number"
+        )
+    )
+
+
+async def check_whole() -> None:
+    """Numbers without a gap, each link on the one before, and each row in it once."""
+    found = await links()
+    assert [row["number"] for row in found] == list(range(1, len(found) + 1))
+    hashes = [BEGINNING, *(row["hash"] for row in found)]
+    assert [row["prev_hash"] for row in found] == hashes[:-1]
+    order = [(row["txid"], row["event"]) for row in found]
+    assert order == sorted(order)
+    assert await engine.fetchval("select count(*) from audit_event") == len(found)
+
+
+async def test_what_was_written_is_linked_signed_and_told_outside(context: Context) -> None:
+    await engine.execute(WRITE, "one")
+    await sealed(context)
+    await check_whole()
+    seal = await engine.fetchrow("select * from seal order by id desc limit 1")
+    assert seal is not None
+    key = context.keys.receipts.find(seal["key_id"])
+    assert key is not None
+    text = sealed_text(seal["first"], seal["last"], seal["head"])
+    assert key.verifies(seal["signature"], text)
+    *_, told = context.heads.read()
+    assert (told.number, told.hash) == (seal["last"], seal["head"])
+    assert await sealing.seal(context) == 0, "nothing is new"
+
+
+async def test_a_row_of_a_transaction_that_is_still_open_is_never_jumped_over(
+    context: Context, module_database: str
+) -> None:
+    await sealed(context)
+    async with writer(module_database) as slow:
+        open_ = slow.transaction()
+        await open_.start()
+        older = await slow.fetchval(WRITE, "slow")
+        newer = await engine.fetchval(WRITE, "fast")
+        assert await sealed(context) == 0, "the fast one waits for the slow one"
+        await open_.commit()
+    assert await sealed(context) == 2
+    assert [row["event"] for row in (await links())[-2:]] == [older, newer]
+    await check_whole()
+
+
+async def test_a_transaction_that_ended_without_its_rows_leaves_no_gap(
+    context: Context, module_database: str
+) -> None:
+    await sealed(context)
+    async with writer(module_database) as undone:
+        open_ = undone.transaction()
+        await open_.start()
+        await undone.fetchval(WRITE, "undone")
+        kept = await engine.fetchval(WRITE, "kept")
+        await open_.rollback()
+    assert await sealed(context) == 1
+    assert (await links())[-1]["event"] == kept
+    await check_whole()
+
+
+async def test_fifty_writers_and_five_sealers_at_once_make_one_chain(
+    context: Context, module_database: str
+) -> None:
+    written = asyncio.Event()
+
+    async def writes(number: int) -> None:
+        async with writer(module_database) as connection:
+            for round_ in range(8):
+                async with connection.transaction():
+                    await connection.fetchval(WRITE, f"w{number}")
+                    if (number + round_) % 3:
+                        await asyncio.sleep(0)
+                        await connection.fetchval(WRITE, f"w{number}")
+
+    async def seals() -> None:
+        while not written.is_set():
+            await sealing.seal(context, most=7)
+
+    before = await engine.fetchval("select count(*) from audit_event")
+    async with asyncio.TaskGroup() as sealers:
+        for _ in range(5):
+            sealers.create_task(seals())
+        async with asyncio.TaskGroup() as writers:
+            for number in range(50):
+                writers.create_task(writes(number))
+        written.set()
+    await sealed(context)
+    assert await engine.fetchval("select count(*) from audit_event") > before + 400
+    await check_whole()
+
+
+async def test_a_chain_that_would_fork_is_refused_by_the_database(context: Context) -> None:
+    await engine.execute(WRITE, "one")
+    await sealed(context)
+    last = (await links())[-1]
+    other = await engine.fetchval(WRITE, "other")
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await engine.execute(
+            "insert into audit_link (number, event, prev_hash, hash) values ($1, $2, $3, $4)",
+            last["number"] + 1,
+            other,
+            last["prev_hash"],
+            b"another",
+        )
+    await sealed(context)
+
+
+def test_a_line_that_a_crash_tore_off_is_no_head(tmp_path: Path) -> None:
+    path = tmp_path / "heads.log"
+    path.write_text('{"number": 1, "head": "00"}\n{"number": 2, "he')
+    assert [head.number for head in Heads(path).read()] == [1]

@@ -1,0 +1,133 @@
+"""The sweep: whoever's hint was lost is woken by it, also after the database was away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import pytest
+import structlog
+
+from db import payments
+from domain.payment_evidence import Finding
+from domain.payments import PaymentStatus
+from resolvers import payment_evidence, payment_inquiry, payment_watch
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Database:
+    """Says how many sweeps it failed, and fails the next ones until it is back."""
+
+    away: bool = False
+    turns: asyncio.Queue[bool] = field(default_factory=asyncio.Queue)
+
+    async def turn(self) -> bool:
+        """Wait for the end of the next sweep; tell whether it got an answer."""
+        async with asyncio.timeout(10):
+            return await self.turns.get()
+
+
+@pytest.fixture
+def database(monkeypatch: pytest.MonkeyPatch) -> Database:
+    kept = Database()
+    versions = payments.versions
+
+    async def fails(watched: Sequence[str]) -> dict[str, int]:
+        try:
+            if kept.away:
+                raise asyncpg.ConnectionDoesNotExistError
+            return await versions(watched)
+        finally:
+            kept.turns.put_nowait(not kept.away)
+
+    monkeypatch.setattr(payments, "versions", fails)
+    monkeypatch.setattr(payment_watch, "SWEEP_SECONDS", 0.01)
+    return kept
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No hint arrives: only the sweep can wake."""
+
+    async def lost(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(payment_evidence, "announce", lost)
+
+
+@asynccontextmanager
+async def sweeping(house: House) -> AsyncIterator[None]:
+    task = asyncio.create_task(payment_watch.sweep(house.context))
+    with structlog.testing.capture_logs():
+        try:
+            yield
+            assert not task.done(), "the sweep ended"
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+async def seen(events: Any) -> Any:
+    async with asyncio.timeout(10):
+        return await anext(events)
+
+
+@pytest.mark.usefixtures("unheard")
+async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
+    house: House, database: Database
+) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    events = payment_watch.payment(by, qr.id)
+    assert (await seen(events)).version == qr.version
+    async with sweeping(house):
+        assert await database.turn()
+        database.away = True
+        while await database.turn():
+            pass
+        house.gateway.says = Finding.PAID
+        await payment_inquiry.verify(by, qr.id)
+        for _ in range(3):
+            assert not await database.turn()
+        database.away = False
+        after = await seen(events)
+        assert (after.id, after.status) == (qr.id, PaymentStatus.SUCCESS)
+    assert [event async for event in events] == [], "a final state is the last"
+
+
+@pytest.mark.usefixtures("unheard")
+async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
+    house: House, database: Database
+) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    events = payment_watch.payment(by, qr.id)
+    await seen(events)
+    database.away = True
+    async with sweeping(house):
+        assert not await database.turn()
+        await payment_inquiry.cancel(by, qr.id, reason="customer left")
+        database.away = False
+        assert (await seen(events)).status is PaymentStatus.CANCELLED
+    await events.aclose()
+
+
+async def test_nobody_watches_nobody_asks(house: House, database: Database) -> None:
+    by = await house.collector()
+    qr = await house.pays(by)
+    async with sweeping(house):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(20 * payment_watch.SWEEP_SECONDS):
+                await database.turns.get()
+        events = payment_watch.payment(by, qr.id)
+        await seen(events)
+        assert await database.turn()
+    await events.aclose()

@@ -1,0 +1,58 @@
+"""The worker's look each minute: at what changed, and at everything when it is due."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from db import engine
+from db.invariants import checks as kept
+from domain.invariants import InvariantName
+from domain.methods import PaymentMethod
+from integrations.heads import Heads
+from resolvers import invariants, sealing
+from resolvers.context import Context
+from tests.unit.resolvers.conftest import House
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+
+async def broken(context: Context) -> set[InvariantName]:
+    await invariants.watch(context)
+    return {name for name, found in (await kept.latest()).items() if not found.holds}
+
+
+async def as_owner(database: str, statement: str) -> None:
+    owner = await asyncpg.connect(database)
+    try:
+        await owner.execute(f"set session_replication_role = replica; {statement}")
+    finally:
+        await owner.close()
+
+
+async def test_what_is_changed_is_seen_within_a_minute_and_stays_until_a_whole_look_says_otherwise(
+    house: House, module_database: str, tmp_path: Path
+) -> None:
+    context = replace(house.context, heads=Heads(tmp_path / "heads.log"))
+    by = await house.collector()
+    assert await broken(context) == set(), "the first look is at everything"
+    cash = await house.pays(by, PaymentMethod.CASH)
+    await sealing.seal(context)
+    house.clock.move(minutes=1)
+    assert await broken(context) == set(), "then at what changed"
+    about = f"where entry = (select id from entry where payment = '{cash.id}')"
+    await as_owner(module_database, f"update posting set amount = amount + 1 {about}")
+    house.clock.move(minutes=1)
+    found = {InvariantName.LEDGER_AS_WRITTEN, InvariantName.SUCCESS_IS_POSTED}
+    assert found <= await broken(context)
+    await as_owner(module_database, f"update posting set amount = amount - 1 {about}")
+    house.clock.move(minutes=1)
+    assert found <= await broken(context), "a look at a part can't say that the whole holds"
+    house.clock.move(minutes=10)
+    assert await broken(context) == set()
+    names = await engine.fetchval("select count(*) from invariant where whole_at is not null")
+    assert names == len(invariants.ALWAYS)
