@@ -119,13 +119,13 @@ select at, actor, action, 'DONE', payment_id, from_status, to_status, evidence, 
          union all
         select n, 4, done_at, staff, case when method = 'CASH' then 'confirmCash' else 'apply' end, facts.id,
                case when method = 'CASH' then 'PENDING' else 'PROCESSING' end, 'SUCCESS',
-               case when method <> 'CASH' then 'E1' end, case when method <> 'CASH' then 'webhook' end,
+               case when method <> 'CASH' then 'WEBHOOK' end, case when method <> 'CASH' then 'webhook' end,
                jsonb_build_object('version', facts.version, 'amount', amount, 'finding',
                    case when method <> 'CASH' then 'PAID' end, 'record',
                    encode(sha256(convert_to(r.payload, 'UTF8')), 'hex'))
           from facts join payment_record r on r.payment = facts.id
          union all
-        select n, 8, done_at + interval '1 hour', 'FI001', 'refund', id, 'SUCCESS', 'SUCCESS', 'E2', 'refund',
+        select n, 8, done_at + interval '1 hour', 'FI001', 'refund', id, 'SUCCESS', 'SUCCESS', 'INQUIRY', 'refund',
                jsonb_build_object('reversal', 'REV' || n, 'was', 'PENDING', 'status', 'DONE', 'amount', amount,
                    'source', 'customer_receivable', 'reason', 'khách trả thừa', 'requested_by', 'FI001')
           from facts where given_back) happened

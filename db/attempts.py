@@ -9,7 +9,7 @@ from db.engine import Row, execute, fetch, fetchval
 from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 
 # Prefixed, since they travel in one row with their payment's.
 COLUMNS = ", ".join(
@@ -108,10 +108,10 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
     )
 
 
-async def last_finding(reference: str) -> Finding | None:
+async def last_finding(reference: str) -> GatewayResult | None:
     """Return what the gateway said when it was last asked; None while that is still open."""
     said = await fetchval("select last_finding from attempt where reference = $1", reference)
-    return None if said is None else Finding(said)
+    return None if said is None else GatewayResult(said)
 
 
 async def note_claim(reference: str, now: datetime) -> None:
@@ -136,9 +136,9 @@ async def drop_claim(reference: str) -> bool:
     return forgotten is not None
 
 
-async def note_finding(reference: str, finding: Finding) -> None:
+async def record_result(reference: str, result: GatewayResult) -> None:
     """Remember what the last inquiry said: inside the gateway's quota it is what counts."""
-    await execute("update attempt set last_finding = $2 where reference = $1", reference, finding)
+    await execute("update attempt set last_finding = $2 where reference = $1", reference, result)
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:

@@ -10,6 +10,7 @@ from enum import StrEnum
 import orjson
 
 from db.engine import execute, fetch
+from domain.payment_evidence import EvidenceSource
 from domain.payment_history import Step
 
 
@@ -30,7 +31,7 @@ class AuditEvent:
     payment_id: str | None = None
     from_status: str | None = None
     to_status: str | None = None
-    evidence: str | None = None
+    evidence: EvidenceSource | None = None
     source: str | None = None
     event_id: str | None = None
     request_id: str | None = None
@@ -75,7 +76,7 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Step]]:
             at=row["at"],
             actor=row["actor"],
             action=row["action"],
-            evidence=row["evidence"],
+            evidence=EvidenceSource(row["evidence"]) if row["evidence"] else None,
             from_status=row["from_status"],
             to_status=row["to_status"],
             request_id=row["request_id"],

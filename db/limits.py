@@ -121,7 +121,7 @@ async def take(
         )
         if taken is None:
             limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
-            limit = next((one for one in limits if one.kind is kind), None)
+            limit = next((item for item in limits if item.kind is kind), None)
             if limit is None:
                 raise UpstreamUnavailable(system="Staff Management")
             raise LimitExceeded.of(limit, amount)

@@ -91,7 +91,7 @@ CHOICES: dict[CaseKind, frozenset[CaseDecision]] = {
 RECORD = "revenue"
 
 # For so long only who said it may change the first word: then they may be gone, and another begins anew.
-WORD_STANDS = timedelta(days=1)
+VOTE_LIFETIME = timedelta(days=1)
 
 # Nothing was booked when such a case was opened: it is about whatever comes, however much was named then.
 ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
@@ -250,7 +250,7 @@ class Case:
         same = [word for word in self.approvals if word.decision is self.decision]
         return same[-1] if same else None
 
-    def hear(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
+    def record_vote(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
         """
         Return what the word of *actor* is to the case, about a sum of *amount* where they name one.
 
@@ -268,7 +268,7 @@ class Case:
         if wanted not in self.choices:
             raise _not_a_choice(self)
         if self.kind is CaseKind.APPROVAL:
-            if any(one.actor == actor for one in self.approvals):
+            if any(approval.actor == actor for approval in self.approvals):
                 raise NotPermitted(
                     why_vi="bạn là người đề nghị. Hãy nhờ người khác duyệt.",
                     why_en="you asked for it. Somebody else has to decide.",
@@ -279,7 +279,7 @@ class Case:
             return Step.FIRST
         if first.says(wanted, amount):
             return Step.REPEAT if actor == first.actor else Step.SECOND
-        stands_until = first.at + WORD_STANDS
+        stands_until = first.at + VOTE_LIFETIME
         if actor == first.actor or (self.seen_at is not None and self.seen_at >= stands_until):
             return Step.FIRST
         raise _decided_otherwise(first, stands_until)
@@ -298,7 +298,7 @@ class AlreadyResolved(TransitionRefused):
 
 
 def _not_a_choice(case: Case) -> InvalidInput:
-    listed = ", ".join(one for one in CaseDecision if one in case.choices)
+    listed = ", ".join(item for item in CaseDecision if item in case.choices)
     if case.outcome is not None:
         return InvalidInput(
             field="decision",

@@ -192,7 +192,7 @@ class Closes(Gateway, Protocol):
 
 
 @runtime_checkable
-class PaysOut(Gateway, Protocol):
+class Refunds(Gateway, Protocol):
     """A gateway that gives money back. What another has to give back, accounting pays outside of here."""
 
     async def refund(

@@ -12,7 +12,14 @@ from domain.case_decisions import rule
 from domain.cases import Case, CaseKind
 from domain.ledger import Posting
 from domain.methods import GatewayName
-from domain.payment_evidence import Closing, Decision, Effect, Evidence, Finding, Grade
+from domain.payment_evidence import (
+    Closing,
+    Decision,
+    Effect,
+    Evidence,
+    EvidenceSource,
+    GatewayResult,
+)
 from domain.payments import HoldReason, Payment, PaymentStatus
 
 
@@ -38,7 +45,7 @@ def decide(
         assert case is not None, "people decide about a case"
         return rule(payment, case, evidence.decided, now, named=evidence.money)
     assert attempt is not None, "no gateway says anything about cash"
-    if evidence.grade is Grade.E0:
+    if evidence.source is EvidenceSource.CLIENT:
         return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
@@ -61,10 +68,10 @@ def _open(
     now: datetime,
     closing: Closing | None,
 ) -> Decision:
-    match evidence.finding:
-        case Finding.PAID:
+    match evidence.result:
+        case GatewayResult.PAID:
             return _paid(payment, attempt, evidence, now=now)
-        case Finding.NEVER_SENT:
+        case GatewayResult.NOT_STARTED:
             if attempt.status is not AttemptStatus.CREATED:  # it was sent since we looked
                 return _nothing(payment, attempt)
             if closing is Closing.CANCELLED:
@@ -72,50 +79,53 @@ def _open(
                 return _release(payment, ended, PaymentStatus.CANCELLED, now)
             failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
             return _release(payment, failed, PaymentStatus.FAILED, now)
-        case Finding.NOT_SENT if attempt.status not in {AttemptStatus.CREATED, AttemptStatus.SENT}:
+        case GatewayResult.NOT_CONNECTED if attempt.status not in {
+            AttemptStatus.CREATED,
+            AttemptStatus.SENT,
+        }:
             return _nothing(payment, attempt)
-        case Finding.DECLINED | Finding.NOT_SENT:
+        case GatewayResult.DECLINED | GatewayResult.NOT_CONNECTED:
             failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
             return _release(payment, failed, PaymentStatus.FAILED, now)
-        case Finding.EXPIRED:
+        case GatewayResult.EXPIRED:
             expired = _answered(attempt, AttemptStatus.EXPIRED, evidence, now)
             return _release(payment, expired, PaymentStatus.EXPIRED, now)
-        case Finding.SUSPICIOUS:
+        case GatewayResult.SUSPICIOUS:
             asked = _answered(attempt, attempt.status, evidence, now)
             return _hold(
                 payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
             )
-        case Finding.NO_ANSWER:
+        case GatewayResult.GAVE_UP:
             reason, case = HoldReason.UNKNOWN_OUTCOME, CaseKind.UNKNOWN_OUTCOME
             return _hold(payment, attempt, reason, case, (), now)
-        case Finding.UNPAID if closing is not None:
+        case GatewayResult.UNPAID if closing is not None:
             ended = _answered(attempt, AttemptStatus(closing.value), evidence, now)
             return _release(payment, ended, PaymentStatus(closing.value), now)
-        case Finding.UNPAID:
+        case GatewayResult.UNPAID:
             if attempt.status is not AttemptStatus.UNKNOWN:
                 return _nothing(payment, attempt)
             known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
             # What the customer was to scan never reached us: somebody must see that it can't go on.
             lost = known.qr_payload is None and known.payment_url is None
             return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
-        case Finding.ACCEPTED:
+        case GatewayResult.ACCEPTED:
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
                 return _nothing(payment, attempt)
             accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
             return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
-        case Finding.UNKNOWN:
+        case GatewayResult.UNKNOWN:
             if attempt.status is not AttemptStatus.SENT:
                 # A verified call that contradicts itself says one thing surely: ask.
-                told = evidence.grade is Grade.E1
+                told = evidence.source is EvidenceSource.WEBHOOK
                 return Decision(payment=payment, attempt=attempt, changed=False, ask=told)
             unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
             return Decision(
                 payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
             )
-        case Finding.DECIDED:
+        case GatewayResult.DECIDED:
             raise AssertionError("answered above, by people's own rules")
         case _:
-            assert_never(evidence.finding)
+            assert_never(evidence.result)
 
 
 def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
@@ -159,7 +169,7 @@ def _held(
 
     The exact sum settles a payment that is held because its sum could not be read.
     """
-    if evidence.finding is not Finding.PAID or attempt.status is AttemptStatus.PAID:
+    if evidence.result is not GatewayResult.PAID or attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence, now=now)
     known = case is not None and case.is_under(evidence.gateway_id)
     if evidence.unreadable is not None:
@@ -186,7 +196,7 @@ def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datet
     """
     number = evidence.gateway_id
     known = number is None or number in attempt.paid_under
-    if evidence.finding is not Finding.PAID or known:
+    if evidence.result is not GatewayResult.PAID or known:
         return _nothing(payment, attempt)
     if not attempt.paid_under:
         named = replace(attempt, gateway_id=number, paid_under=(number,))
@@ -211,11 +221,14 @@ def _ended(
 ) -> Decision:
     if attempt.status is AttemptStatus.PAID:
         return _again(payment, attempt, evidence, now=now)
-    if evidence.finding is Finding.SUSPICIOUS:
+    if evidence.result is GatewayResult.SUSPICIOUS:
         return _suspected(payment, attempt, evidence, now=now)
-    if evidence.finding is not Finding.PAID:
+    if evidence.result is not GatewayResult.PAID:
         return _nothing(payment, attempt)
-    proven = evidence.grade in {Grade.E2, Grade.E3} or attempt.gateway is GatewayName.BANK
+    proven = (
+        evidence.source in {EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT}
+        or attempt.gateway is GatewayName.BANK
+    )
     if not proven:
         return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
     received = evidence.money

@@ -18,18 +18,17 @@ from domain.money import Money
 from domain.payments import Payment
 
 
-class Grade(StrEnum):
-    """How much a saying is worth. E0 never moves money state; it may only make us ask."""
+class EvidenceSource(StrEnum):
+    """Who says something about a payment. A CLIENT never moves money; it can only cause an inquiry."""
 
-    NONE = "NONE"
-    E0 = "E0"  # a client's claim, a browser's return
-    E1 = "E1"  # a verified webhook
-    E2 = "E2"  # an authenticated reply to our own question
-    E3 = "E3"  # a settlement line
-    E4 = "E4"  # two people, with a reason
+    CLIENT = "CLIENT"  # a client's claim, a browser's return
+    WEBHOOK = "WEBHOOK"  # a verified webhook
+    INQUIRY = "INQUIRY"  # an authenticated reply to our own question
+    SETTLEMENT = "SETTLEMENT"  # a settlement line
+    FOUR_EYES = "FOUR_EYES"  # two people, with a reason
 
 
-class Finding(StrEnum):
+class GatewayResult(StrEnum):
     """What was said. Those from UNKNOWN to NO_ANSWER are ours, about a call that failed or was never made."""
 
     ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
@@ -39,20 +38,20 @@ class Finding(StrEnum):
     EXPIRED = "EXPIRED"  # the gateway will take it no more
     SUSPICIOUS = "SUSPICIOUS"  # money may have left the customer, and may not be ours
     UNKNOWN = "UNKNOWN"  # silence, or nothing that can be read
-    NOT_SENT = "NOT_SENT"  # no connection was opened: the gateway knows nothing
-    NEVER_SENT = "NEVER_SENT"  # we did not even begin to; true only while the attempt is CREATED
-    NO_ANSWER = "NO_ANSWER"  # we asked for as long as the table says, and nobody ever said
+    NOT_CONNECTED = "NOT_CONNECTED"  # no connection was opened: the gateway knows nothing
+    NOT_STARTED = "NOT_STARTED"  # we did not even begin to; true only while the attempt is CREATED
+    GAVE_UP = "GAVE_UP"  # we asked for as long as the table says, and nobody ever said
     DECIDED = "DECIDED"  # two people, of a case
 
 
 _OURS = frozenset(
     {
-        Finding.ACCEPTED,  # what we ask of nobody, a bank's QR, we accept ourselves
-        Finding.UNKNOWN,
-        Finding.NOT_SENT,
-        Finding.NEVER_SENT,
-        Finding.NO_ANSWER,
-        Finding.UNPAID,
+        GatewayResult.ACCEPTED,  # what we ask of nobody, a bank's QR, we accept ourselves
+        GatewayResult.UNKNOWN,
+        GatewayResult.NOT_CONNECTED,
+        GatewayResult.NOT_STARTED,
+        GatewayResult.GAVE_UP,
+        GatewayResult.UNPAID,
     }
 )
 
@@ -65,9 +64,9 @@ class Evidence:
     `decided` is what two people decided of a payment's case, and `money` the sum that both of them named.
     """
 
-    grade: Grade
-    source: str
-    finding: Finding
+    source: EvidenceSource | None
+    origin: str
+    result: GatewayResult
     money: Money | None = None
     gateway_id: str | None = None
     failure: Failure | None = None
@@ -78,13 +77,13 @@ class Evidence:
     unreadable: str | None = None
 
     def __post_init__(self) -> None:
-        ours = self.grade is Grade.NONE
-        assert not ours or self.finding in _OURS, "only somebody else can say that money moved"
-        decided = self.finding is Finding.DECIDED
+        ours = self.source is None
+        assert not ours or self.result in _OURS, "only somebody else can say that money moved"
+        decided = self.result is GatewayResult.DECIDED
         assert decided is (self.decided is not None), "a decision says what was decided"
-        assert self.grade is Grade.E4 or not decided, "only two people decide"
+        assert self.source is EvidenceSource.FOUR_EYES or not decided, "only two people decide"
         read = self.unreadable is None
-        assert read or (self.finding is Finding.PAID and self.money is None), "it has no sum"
+        assert read or (self.result is GatewayResult.PAID and self.money is None), "it has no sum"
 
 
 class Closing(StrEnum):

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from domain.payment_evidence import EvidenceSource
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """
     One audit row. `sequence` is the row's own number, in which all rows are in order.
 
-    `evidence` is the class of what moved the payment (E0–E4, NONE), None where nothing was claimed.
+    `evidence` is the source outside that moved the payment; None where there was none.
     """
 
     sequence: int
     at: datetime
     actor: str
     action: str
-    evidence: str | None
+    evidence: EvidenceSource | None
     from_status: str | None
     to_status: str | None
     request_id: str | None

@@ -107,7 +107,7 @@ def check_owed(
     owed = {(ItemType.BILL, bill.bill_number): (bill.amount, bill.status) for bill in bills}
     owed |= {(ItemType.FEE, fee.fee_id): (fee.amount, fee.status) for fee in fees}
     no = [_refusal(item, owed.get((item.type, item.id))) for item in asked.items]
-    refusals = tuple(one for one in no if one is not None)
+    refusals = tuple(each for each in no if each is not None)
     if refusals:
         raise refusals[0] if len(refusals) == 1 else Refused(refusals)
 

@@ -95,17 +95,17 @@ def beside(
     another program's.
     """
     if line.kind is LineKind.PAYMENT:
-        ours, same, repeated = payment, earlier, any(one.theirs is not None for one in earlier)
+        ours, same, repeated = payment, earlier, any(item.theirs is not None for item in earlier)
     else:
         ours = refund
         known = refund.reversal_id if refund else None
-        same = [one for one in earlier if one.reversal_id == known]
+        same = [item for item in earlier if item.reversal_id == known]
         # Without a refund of ours every line is a claim of its own, unless it says the same again.
         repeated = refund.settled if refund else repeated_by(line, same, ()) is not None
     compared = compare(line, ours, repeated=repeated)
     result = SettlementResult.FOREIGN if foreign else compared
     money = ours.money if ours and not repeated else None
-    waiting = next((one for one in same if one.theirs is None), None)
+    waiting = next((item for item in same if item.theirs is None), None)
     explained = payment.case_of(line, result) if payment and ours is payment else None
     return ReconciliationLine(
         id=waiting.id if waiting else None,

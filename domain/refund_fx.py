@@ -28,9 +28,9 @@ def share_of(
     if captured.currency is payment.currency:
         return None
     given = [
-        (one.amount, one.share.amount)
-        for one in earlier
-        if one.share is not None and one.status is not ReversalStatus.FAILED
+        (item.amount, item.share.amount)
+        for item in earlier
+        if item.share is not None and item.status is not ReversalStatus.FAILED
     ]
     before = sum(dong for dong, _ in given)
     shared = sum(cents for _, cents in given)

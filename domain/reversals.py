@@ -30,7 +30,7 @@ from domain.ledger import CLEARING, Account, Posting
 from domain.limits import LimitKind
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency, Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus, TransitionRefused
 from domain.refusals import NotPermitted
 from domain.staff import Actor, Role
@@ -136,12 +136,12 @@ class Reversal:
         named = (
             number != self.gateway_id
         )  # by which to ask for it, before it is known what became of it
-        match evidence.finding:
-            case Finding.PAID:
+        match evidence.result:
+            case GatewayResult.PAID:
                 return replace(self._done(now), gateway_id=number)
-            case Finding.DECLINED | Finding.UNPAID:
+            case GatewayResult.DECLINED | GatewayResult.UNPAID:
                 return self._failed(evidence.failure or _NOT_THERE, now)
-            case Finding.NOT_SENT if self.status is ReversalStatus.PENDING:
+            case GatewayResult.NOT_CONNECTED if self.status is ReversalStatus.PENDING:
                 return replace(
                     self,
                     sent_at=None,
@@ -150,7 +150,7 @@ class Reversal:
                     failure=evidence.failure,
                     updated_at=now,
                 )
-            case Finding.UNKNOWN if self.status is ReversalStatus.PENDING or named:
+            case GatewayResult.UNKNOWN if self.status is ReversalStatus.PENDING or named:
                 return replace(
                     self,
                     status=ReversalStatus.UNKNOWN,
@@ -163,7 +163,11 @@ class Reversal:
 
     def _is_proven_after_all_by(self, evidence: Evidence) -> bool:
         asked = self.status is ReversalStatus.FAILED and self.sent_at is not None
-        return asked and evidence.grade is Grade.E3 and evidence.finding is Finding.PAID
+        return (
+            asked
+            and evidence.source is EvidenceSource.SETTLEMENT
+            and evidence.result is GatewayResult.PAID
+        )
 
     def _done(self, now: datetime) -> Reversal:
         known = self.source is Account.CUSTOMER_RECEIVABLE  # what Revenue and Debt hold as paid
@@ -207,7 +211,7 @@ def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) 
             )
         case Custody.HELD_BY_STAFF | None:
             pass
-    if any(one.status is ReversalStatus.AWAITING_APPROVAL for one in earlier):
+    if any(item.status is ReversalStatus.AWAITING_APPROVAL for item in earlier):
         raise NotReversible(
             payment_id=payment.id,
             why_vi="một yêu cầu huỷ đang chờ duyệt. Hãy chờ Tài chính quyết định.",
@@ -268,10 +272,10 @@ def _check_given_up(payment: Payment) -> None:
 def decided_alone(earlier: Sequence[Reversal]) -> int:
     """Return what of a payment nobody but who asked has decided to give back: parts don't add up unseen."""
     return sum(
-        one.amount
-        for one in earlier
-        if one.approved_by is None
-        and one.status not in {ReversalStatus.FAILED, ReversalStatus.AWAITING_APPROVAL}
+        item.amount
+        for item in earlier
+        if item.approved_by is None
+        and item.status not in {ReversalStatus.FAILED, ReversalStatus.AWAITING_APPROVAL}
     )
 
 

@@ -21,7 +21,7 @@ from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
 from domain.money import Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import PaymentStatus
 
 
@@ -127,9 +127,9 @@ class Line:
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
         return Evidence(
-            grade=Grade.E3,
-            source=f"{gateway.lower()}:settlement",
-            finding=Finding.PAID,
+            source=EvidenceSource.SETTLEMENT,
+            origin=f"{gateway.lower()}:settlement",
+            result=GatewayResult.PAID,
             money=self.money,
             gateway_id=self.gateway_id,
             event_id=f"{file}:{self.number}"[-200:],
@@ -216,13 +216,13 @@ def refund_of(
 
     A line that comes `again` is no evidence for another refund: only refunds that are done are compared.
     """
-    for one in refunds:
-        if line.gateway_id is not None and one.gateway_id == line.gateway_id:
-            return one
-    left = [one for one in refunds if not one.settled and (one.done or not again)]
-    left.sort(key=lambda one: one.failed)
-    same = [one for one in left if one.asked == line.money]
-    only = [one for one in left if not one.failed]
+    for refund in refunds:
+        if line.gateway_id is not None and refund.gateway_id == line.gateway_id:
+            return refund
+    left = [refund for refund in refunds if not refund.settled and (refund.done or not again)]
+    left.sort(key=lambda item: item.failed)
+    same = [item for item in left if item.asked == line.money]
+    only = [item for item in left if not item.failed]
     return same[0] if same else only[0] if len(only) == 1 else None
 
 

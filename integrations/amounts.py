@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 
 from domain.money import LARGEST, Currency, Money
-from domain.payment_evidence import Evidence, Finding
+from domain.payment_evidence import Evidence, GatewayResult
 from integrations.json_text import Number, encode
 
 _WHOLE = re.compile(r"([0-9]{1,16})(?:\.0{1,2})?", re.ASCII)
@@ -55,13 +55,13 @@ def with_sum(
         return evidence
     if amount is not None:
         return replace(evidence, money=Money(amount, currency))
-    if evidence.finding is not Finding.PAID:
+    if evidence.result is not GatewayResult.PAID:
         return evidence
     return replace(evidence, unreadable=_shown(written, currency))
 
 
 def _shown(written: object, currency: Currency) -> str:
-    text = "".join(one if one.isprintable() else "�" for one in text_of(written))
+    text = "".join(item if item.isprintable() else "�" for item in text_of(written))
     if not text or text != text.strip():
         text = f'"{text}"'  # or nobody would see it
     cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from domain.gateways import Gateway, PaysOut
+from domain.gateways import Gateway, Refunds
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 
 
@@ -34,7 +34,7 @@ class Gateways(Mapping[GatewayName, Gateway]):
 
     def by_path(self, path: str) -> Gateway | None:
         """Return the gateway that calls `/webhooks/<path>`."""
-        return next((one for one in self._gateways.values() if path in one.paths), None)
+        return next((gateway for gateway in self._gateways.values() if path in gateway.paths), None)
 
     def for_method(self, method: PaymentMethod) -> Gateway | None:
         """
@@ -45,12 +45,14 @@ class Gateways(Mapping[GatewayName, Gateway]):
         own = GATEWAY_OF[method]
         route = self._routes.get(method, () if own is None else (own,))
         installed = [self._gateways[name] for name in route if name in self._gateways]
-        return next((one for one in installed if one.ready()), installed[0] if installed else None)
+        return next(
+            (item for item in installed if item.ready()), installed[0] if installed else None
+        )
 
-    def paying_out(self, name: GatewayName | None) -> PaysOut | None:
+    def refunding(self, name: GatewayName | None) -> Refunds | None:
         """Return the gateway if it is installed and gives money back."""
         gateway = None if name is None else self._gateways.get(name)
-        return gateway if isinstance(gateway, PaysOut) else None
+        return gateway if isinstance(gateway, Refunds) else None
 
     def alternatives(self, method: PaymentMethod) -> tuple[PaymentMethod, ...]:
         """Return the other methods that work now. Cash always does, and comes first."""

@@ -72,10 +72,10 @@ def check_timed_signature(call: Call, name: str, secrets: Sequence[str]) -> None
     match = _TIMED.fullmatch(header(call, name))
     if match is None:
         raise BadCall("the signature is missing or malformed")
-    sent_at, schemes = match[1], (one.split("=") for one in match[2][1:].split(","))
+    sent_at, schemes = match[1], (item.split("=") for item in match[2][1:].split(","))
     presented = [value.lower() for scheme, value in schemes if scheme == "v1"]
     signed = sent_at.encode() + b"." + call.body
-    expected = [hmac.new(one.encode(), signed, hashlib.sha256).hexdigest() for one in secrets]
+    expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
     matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
     if not any(matches):
         raise BadCall("the signature does not verify")

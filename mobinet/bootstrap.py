@@ -89,36 +89,38 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
                     VNPay(
                         opened(_gateway("vnpay", settings.vnpay.url)),
                         tmn_code=settings.vnpay.tmn_code,
-                        hash_secrets=[one.get_secret_value() for one in settings.vnpay.hash_secret],
+                        hash_secrets=[
+                            item.get_secret_value() for item in settings.vnpay.hash_secret
+                        ],
                         page=settings.vnpay.page,
                     ),
                     FPTPay(
                         opened(_gateway("fpt_pay", settings.fpt_pay.url)),
-                        secrets=[one.get_secret_value() for one in settings.fpt_pay.secret],
+                        secrets=[item.get_secret_value() for item in settings.fpt_pay.secret],
                     ),
                     BankTransfer(
                         bin=settings.bank.bin,
                         account=settings.bank.account,
                         account_name=settings.bank.account_name,
                         casso_secrets=[
-                            one.get_secret_value() for one in settings.bank.casso_secret
+                            item.get_secret_value() for item in settings.bank.casso_secret
                         ],
                         sepay_secrets=[
-                            one.get_secret_value() for one in settings.bank.sepay_secret
+                            item.get_secret_value() for item in settings.bank.sepay_secret
                         ],
                     ),
                     MoMo(
                         opened(_gateway("momo", settings.momo.url, read=30.0)),
                         partner_code=settings.momo.partner_code,
                         access_key=settings.momo.access_key.get_secret_value(),
-                        secret_keys=[one.get_secret_value() for one in settings.momo.secret_key],
+                        secret_keys=[item.get_secret_value() for item in settings.momo.secret_key],
                     ),
                     _paypal(settings.paypal, opened),
                     Stripe(
                         opened(_gateway("stripe", settings.stripe.url)),
                         api_key=settings.stripe.api_key.get_secret_value(),
                         webhook_secrets=[
-                            one.get_secret_value() for one in settings.stripe.webhook_secret
+                            item.get_secret_value() for item in settings.stripe.webhook_secret
                         ],
                     ),
                 ],

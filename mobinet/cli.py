@@ -178,7 +178,7 @@ def settle(
     from integrations.settlement import BadFile
     from mobinet.settle import settle, told
 
-    known = {one.lower(): one for one in GatewayName}
+    known = {item.lower(): item for item in GatewayName}
     if gateway not in known:
         sys.exit(f"There is no gateway {gateway}: {', '.join(known)}.")
     with _servers() as settings:

@@ -39,7 +39,7 @@ def ring(settings: Settings, name: str, given: Sequence[SecretStr], *more: str) 
         found = watched and watched.changed()
         return [*found, *more] if found else None
 
-    return KeyRing([*(one.get_secret_value() for one in given), *more], again=again)
+    return KeyRing([*(item.get_secret_value() for item in given), *more], again=again)
 
 
 class _Watched:

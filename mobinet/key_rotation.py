@@ -35,7 +35,7 @@ async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
             new = SigningKey(pem)
             try:
                 await keys.rotate(
-                    context.asked_by(OPERATOR),
+                    context.for_actor(OPERATOR),
                     name=name,
                     key_id=new.id,
                     put=lambda path=path, pem=pem: _put_first(path, pem),

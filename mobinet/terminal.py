@@ -41,9 +41,9 @@ class Voice:
         while chunk := await stream.read(65536):
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:
-                in_trace = self._hear(name, line.decode(errors="replace"), in_trace)
+                in_trace = self._record_vote(name, line.decode(errors="replace"), in_trace)
         if rest:
-            self._hear(name, rest.decode(errors="replace"), in_trace)
+            self._record_vote(name, rest.decode(errors="replace"), in_trace)
 
     def say(self, name: str, line: str) -> None:
         """Something that we say about a part ourselves."""
@@ -58,7 +58,7 @@ class Voice:
         for log in self._logs.values():
             log.close()
 
-    def _hear(self, name: str, line: str, in_trace: bool) -> bool:
+    def _record_vote(self, name: str, line: str, in_trace: bool) -> bool:
         """Whether the next line may belong to this one, as in a traceback."""
         begins, goes_on = _is_wrong(line), in_trace and line.startswith((" ", "\t"))
         if begins or goes_on or (in_trace and line):

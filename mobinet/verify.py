@@ -29,36 +29,36 @@ async def verify(
     url = settings.database_url.get_secret_value()
     keys, heads = keys_of(settings).receipts, Heads(settings.data_dir / "heads.log")
 
-    def tell(one: Invariant, seconds: float) -> None:
+    def tell(item: Invariant, seconds: float) -> None:
         if not as_json:
-            say(_told(one, seconds))
+            say(_told(item, seconds))
 
     async with examination(url) as one_core, examination(url) as another:
         found = await prove([one_core, another], keys, heads, signatures=signatures, tell=tell)
-    holds = all(one.holds for one in found)
+    holds = all(item.holds for item in found)
     if as_json:
-        say(json.dumps({"holds": holds, "invariants": [_as_data(one) for one in found]}))
+        say(json.dumps({"holds": holds, "invariants": [_as_data(item) for item in found]}))
     else:
-        broken = sum(not one.holds for one in found)
+        broken = sum(not item.holds for item in found)
         say(f"\n{'All holds.' if holds else f'{broken} of {len(found)} do not hold.'}")
     return holds
 
 
-def _told(one: Invariant, seconds: float) -> str:
+def _told(item: Invariant, seconds: float) -> str:
     good = typer.style("ok  ", fg="green")
-    mark = good if one.holds else typer.style("BAD ", fg="red", bold=True)
-    lines = [f"{mark} {one.name:<26} {one.violations:>8} {seconds:>7.1f} s"]
-    lines += [f"       {row.table} {row.row}: {row.why}" for row in one.rows]
-    if one.violations > len(one.rows):
-        lines.append(f"       and {one.violations - len(one.rows)} more")
+    mark = good if item.holds else typer.style("BAD ", fg="red", bold=True)
+    lines = [f"{mark} {item.name:<26} {item.violations:>8} {seconds:>7.1f} s"]
+    lines += [f"       {row.table} {row.row}: {row.why}" for row in item.rows]
+    if item.violations > len(item.rows):
+        lines.append(f"       and {item.violations - len(item.rows)} more")
     return "\n".join(lines)
 
 
-def _as_data(one: Invariant) -> dict[str, object]:
+def _as_data(item: Invariant) -> dict[str, object]:
     return {
-        "name": one.name,
-        "holds": one.holds,
-        "violations": one.violations,
-        "rows": [asdict(row) for row in one.rows],
-        "checkedAt": one.checked_at.isoformat(),
+        "name": item.name,
+        "holds": item.holds,
+        "violations": item.violations,
+        "rows": [asdict(row) for row in item.rows],
+        "checkedAt": item.checked_at.isoformat(),
     }

@@ -69,7 +69,7 @@ async def record(
     details: dict[str, object] = {
         "version": after.version,
         "amount": after.amount,
-        "finding": evidence.finding if evidence else None,
+        "result": evidence.result if evidence else None,
     }
     if evidence is not None and evidence.unreadable is not None:
         details["unreadable"] = evidence.unreadable
@@ -85,8 +85,8 @@ async def record(
             payment_id=after.id,
             from_status=before,
             to_status=after.status,
-            evidence=evidence.grade if evidence else None,
-            source=evidence.source if evidence else None,
+            evidence=evidence.source if evidence else None,
+            source=evidence.origin if evidence else None,
             event_id=evidence.event_id if evidence else None,
             request_id=context.request_id,
             details=details,

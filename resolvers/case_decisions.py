@@ -12,7 +12,7 @@ from db.transaction import transaction
 from domain.case_decisions import check_named, rule
 from domain.cases import Approval, Case, CaseDecision, CaseKind, CaseStatus, Step
 from domain.money import Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Payment
 from domain.refusals import NotFound, check_amount, check_reason
 from domain.reversals import ReversalKind
@@ -57,7 +57,7 @@ async def resolve(context: Context, asked: ResolveCase) -> Case:
     while True:
         try:
             async with transaction():
-                case, changed = await _hear(context, found, word, now)
+                case, changed = await _record_vote(context, found, word, now)
             break
         except bills.TakenMeanwhile:
             continue  # the bill was taken between the look and the lock: look again
@@ -68,14 +68,16 @@ async def resolve(context: Context, asked: ResolveCase) -> Case:
     return case
 
 
-async def _hear(context: Context, found: Case, word: Approval, now: datetime) -> tuple[Case, bool]:
+async def _record_vote(
+    context: Context, found: Case, word: Approval, now: datetime
+) -> tuple[Case, bool]:
     """Return the case after *word*, and whether its payment has changed; in the caller's transaction."""
     before = await payments.lock(found.payment_id) if found.payment_id else None
     if before is not None and before.order is not None:
         await orders.lock(before.order.id)  # whether another payment holds it stays as we find it
     case = await cases.lock(found.id, now)
     assert case is not None
-    step = case.hear(word.actor, word.decision, word.amount)
+    step = case.record_vote(word.actor, word.decision, word.amount)
     if step is Step.REPEAT:
         return case, False
     check_named(case, word.decision, word.amount)
@@ -107,9 +109,9 @@ async def _carry_out(
     elif payment is not None and case.kind is CaseKind.UNKNOWN_OUTCOME and case.reversal_id:
         paid_out = word.decision is CaseDecision.APPLY
         said = Evidence(
-            grade=Grade.E4,
-            source=f"case:{case.id}",
-            finding=Finding.PAID if paid_out else Finding.UNPAID,
+            source=EvidenceSource.FOUR_EYES,
+            origin=f"case:{case.id}",
+            result=GatewayResult.PAID if paid_out else GatewayResult.UNPAID,
         )
         reversal = await kept.lock(case.reversal_id)
         assert reversal is not None
@@ -122,9 +124,9 @@ async def _rule(
     context: Context, case: Case, payment: Payment, word: Approval, now: datetime
 ) -> None:
     said = Evidence(
-        grade=Grade.E4,
-        source=f"case:{case.id}",
-        finding=Finding.DECIDED,
+        source=EvidenceSource.FOUR_EYES,
+        origin=f"case:{case.id}",
+        result=GatewayResult.DECIDED,
         decided=word.decision,
         money=_named(payment, word),
     )
@@ -174,7 +176,7 @@ async def _record(
             payment_id=case.payment_id,
             from_status=before.status if before else None,
             to_status=after.status if after else None,
-            evidence=Grade.E4 if step is Step.SECOND else None,
+            evidence=EvidenceSource.FOUR_EYES if step is Step.SECOND else None,
             source=f"case:{case.id}",
             request_id=context.request_id,
             details={

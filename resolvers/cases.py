@@ -84,7 +84,7 @@ async def page(
 async def measure(context: Context) -> None:
     """Tell the metrics how many cases wait, and how long the oldest of each kind has."""
     now = await context.clock()
-    found = {one.kind: one for one in await cases.waiting()}
+    found = {item.kind: item for item in await cases.waiting()}
     for kind in CaseKind:
         known = found.get(kind)
         OPEN.labels(kind).set(known.count if known else 0)

@@ -22,7 +22,7 @@ from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
 from resolvers.hub import Hub
 from resolvers.ids import Ids
-from resolvers.login_throttle import Guesses
+from resolvers.login_throttle import LoginThrottle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +82,9 @@ class Context:
     hifpt: HiFPT
     sms: Sms
     gateways: Gateways
-    guesses: Guesses = field(default_factory=Guesses)
+    login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
 
-    def asked_by(
+    def for_actor(
         self,
         actor: Actor | None,
         *,

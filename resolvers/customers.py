@@ -39,15 +39,15 @@ async def all_bills(context: Context, contract_number: str) -> tuple[Bill, ...]:
     check(context.actor, Operation.READ_CUSTOMER)
     number = identifiers.contract_number(contract_number)
     found, held = await asyncio.gather(_bills(context, number), _held(context, number))
-    return tuple(_seen(one, held.get((ItemType.BILL, one.bill_number))) for one in found)
+    return tuple(_seen(item, held.get((ItemType.BILL, item.bill_number))) for item in found)
 
 
 async def bill(context: Context, contract_number: str, bill_number: str) -> Bill:
     """Return one bill of the contract. Raises NotFound for another contract's."""
     number = identifiers.item_id(bill_number)
-    for one in await all_bills(context, contract_number):
-        if identifiers.item_id(one.bill_number) == number:
-            return one
+    for all_bill in await all_bills(context, contract_number):
+        if identifiers.item_id(all_bill.bill_number) == number:
+            return all_bill
     raise NotFound(what_vi="hoá đơn", what_en="bill", id=number)
 
 
@@ -55,7 +55,7 @@ async def fees(context: Context, contract_number: str) -> tuple[Fee, ...]:
     check(context.actor, Operation.READ_CUSTOMER)
     number = identifiers.contract_number(contract_number)
     found, held = await asyncio.gather(_fees(context, number), _held(context, number))
-    return tuple(_seen(one, held.get((ItemType.FEE, one.fee_id))) for one in found)
+    return tuple(_seen(item, held.get((ItemType.FEE, item.fee_id))) for item in found)
 
 
 async def history(context: Context, contract_number: str) -> tuple[PastPayment, ...]:
@@ -73,7 +73,7 @@ async def debt(context: Context, contract_number: str) -> Debt:
 async def total_outstanding(context: Context, contract_number: str) -> int:
     """Return what is unpaid, in VND: bills and fees, whoever is collecting them now."""
     owed = await asyncio.gather(all_bills(context, contract_number), fees(context, contract_number))
-    return sum(one.amount for group in owed for one in group if one.status is BillStatus.UNPAID)
+    return sum(item.amount for group in owed for item in group if item.status is BillStatus.UNPAID)
 
 
 def _seen(owed: Owed, held: bills.Collection | None) -> Owed:

@@ -109,7 +109,7 @@ def _unavailable(
     working = context.gateways.alternatives(method)
     return GatewayUnavailable(
         gateway=name,
-        alternatives=tuple(one for one in working if one not in useless),
+        alternatives=tuple(item for item in working if item not in useless),
     )
 
 

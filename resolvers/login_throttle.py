@@ -27,7 +27,7 @@ class _Tries:
         return sum(now - moment < A_MINUTE for moment in self.wrong)
 
 
-class Guesses:
+class LoginThrottle:
     def __init__(self) -> None:
         self._tries: OrderedDict[tuple[str, str], _Tries] = OrderedDict()
 

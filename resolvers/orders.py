@@ -33,7 +33,7 @@ from resolvers import audit, gateways
 from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.idempotency import earlier
-from resolvers.payment_start import Claimed, ask
+from resolvers.payment_start import ClaimedKey, ask
 from resolvers.payments import FOLLOW_UP, Processed, replayed
 
 CREATE, PAY = "createOrder", "payOrder"
@@ -79,7 +79,7 @@ async def pay(context: Context, asked: PayOrder) -> Processed:
     check_key(asked.idempotency_key)
     check_payment(asked)
     print_ = fingerprint(PAY, asked.facts)
-    claim = Claimed(actor_id=actor.id, operation=PAY, key=asked.idempotency_key)
+    claim = ClaimedKey(actor_id=actor.id, operation=PAY, key=asked.idempotency_key)
     if (known := await replayed(context, claim, print_)) is not None:
         return known
     try:
@@ -110,7 +110,7 @@ async def read(context: Context, order_id: str) -> Order:
 
 async def payments_of(order: Order) -> list[Payment]:
     """Return every payment that was opened for the order, oldest first."""
-    found = {one.id: one for one in await payments.by_ids(await orders.payment_ids(order.id))}
+    found = {by_id.id: by_id for by_id in await payments.by_ids(await orders.payment_ids(order.id))}
     return sorted(found.values(), key=lambda payment: (payment.created_at, payment.id))
 
 

@@ -21,7 +21,7 @@ from domain.limits import kinds_of
 from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payment_decisions import decide
-from domain.payment_evidence import Closing, Decision, Effect, Evidence, Finding
+from domain.payment_evidence import Closing, Decision, Effect, Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit
 from resolvers.cases import open_case
@@ -108,8 +108,8 @@ async def conclude(
     log.info(
         "evidence",
         payment=payment.id,
-        source=evidence.source,
-        finding=evidence.finding,
+        source=evidence.origin,
+        result=evidence.result,
         was=payment.status,
         now=decision.after.status,
         changed=decision.changed,
@@ -120,7 +120,7 @@ async def conclude(
 
 async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
     """Tell whether what a payment that has ended was for can still be paid by it."""
-    if not (payment.is_final and evidence.finding is Finding.PAID):
+    if not (payment.is_final and evidence.result is GatewayResult.PAID):
         return True
     if payment.order is None:
         return await bills.are_open(payment)
@@ -131,7 +131,7 @@ async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
 async def _unread(payment: Payment, evidence: Evidence, now: datetime) -> Case | None:
     """Return the open case about a sum of *payment* that cannot be read, where *evidence* tells of money."""
     over = payment.status is PaymentStatus.SUCCESS
-    if evidence.finding is not Finding.PAID or over or not _may_wait(payment):
+    if evidence.result is not GatewayResult.PAID or over or not _may_wait(payment):
         return None
     return await cases.unread(payment.id, evidence.gateway_id, now)
 
@@ -153,7 +153,7 @@ async def _write(
     after = decision.after
     attempt = decision.attempt
     if decision.ask:
-        if evidence.finding is Finding.PAID and attempt is not None:
+        if evidence.result is GatewayResult.PAID and attempt is not None:
             await attempts.note_claim(attempt.reference, now)
         await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
     if not decision.changed:
@@ -161,7 +161,7 @@ async def _write(
     if attempt is not None:
         await attempts.save(attempt)
     await payments.save(after)
-    event = evidence.decided or evidence.finding
+    event = evidence.decided or evidence.result
     await ledger.post(event, decision.postings, now, payment_id=after.id)
     await _carry_out(decision.effect, after, evidence)
     amount, number = _in_dong(evidence.money), evidence.gateway_id
@@ -178,7 +178,7 @@ async def _write(
         )
         case_id = case.id
     came = evidence.money is not None and evidence.money.amount > 0
-    if came and evidence.finding is Finding.PAID and _may_wait(before):
+    if came and evidence.result is GatewayResult.PAID and _may_wait(before):
         await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
     action = "LATE_SUCCESS" if decision.effect is Effect.COLLECT_LATE else "apply"
     await audit.record(context, action, before.status, after, now, evidence, reason)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from db import attempts, payments
 from domain.attempts import Attempt, AttemptStatus
 from domain.gateways import Closes, Gateway, GatewaySilent
-from domain.payment_evidence import Closing, Evidence, Finding, Grade
+from domain.payment_evidence import Closing, Evidence, EvidenceSource, GatewayResult
 from domain.payment_inquiry import Question, next_question
 from domain.payments import MoveRefused, Payment, PaymentStatus
 from domain.refusals import check_reason
@@ -37,7 +37,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     asked = await ask(context, payment)
     if asked is None:
         return payment
-    if asked.finding is Finding.UNKNOWN or asked.finding is Finding.NOT_SENT:
+    if asked.result is GatewayResult.UNKNOWN or asked.result is GatewayResult.NOT_CONNECTED:
         raise GatewaySilent(gateway=payment.attempt.gateway, retry_after_ms=5000)
     return await _afresh(payment)
 
@@ -59,7 +59,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     if payment.is_final or attempt is None or payment.hold_reason is not None:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
-        unsent = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
+        unsent = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
         await apply(context, attempt.reference, unsent, closing=Closing.CANCELLED, reason=reason)
     else:
         await ask(context, payment, closing=Closing.CANCELLED, reason=reason)
@@ -89,11 +89,11 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
         return question.at
     assert payment.attempt is not None
     if payment.status is PaymentStatus.PENDING:
-        lost = Evidence(grade=Grade.NONE, source="never sent", finding=Finding.NEVER_SENT)
+        lost = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
         await apply(context, payment.attempt.reference, lost)
     else:
         if payment.attempt.status is AttemptStatus.SENT:  # whoever sent it has died since
-            silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.UNKNOWN)
+            silence = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
             await apply(context, payment.attempt.reference, silence)
         await ask(context, payment, closing=question.closing or _overdue(payment, now))
     after = await _afresh(payment)
@@ -108,7 +108,7 @@ async def _give_up(context: Context, payment: Payment) -> None:
     """Leave to people what the table has no more questions for, where the outcome is still unknown."""
     if payment.attempt is None or payment.is_final or payment.hold_reason is not None:
         return
-    silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.NO_ANSWER)
+    silence = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
     await apply(context, payment.attempt.reference, silence)
 
 
@@ -136,14 +136,19 @@ async def ask(
         not_after = min(not_after, attempt.inquired_at or attempt.created_at)
     if await attempts.claim_inquiry(attempt.reference, now=now, not_after=not_after):
         evidence = await gateway.inquire(attempt, now=now)
-        await attempts.note_finding(attempt.reference, evidence.finding)
-    elif closing is not None and await attempts.last_finding(attempt.reference) is Finding.UNPAID:
+        await attempts.record_result(attempt.reference, evidence.result)
+    elif (
+        closing is not None
+        and await attempts.last_finding(attempt.reference) is GatewayResult.UNPAID
+    ):
         evidence = Evidence(
-            grade=Grade.E2, source=f"{attempt.gateway.lower()}:last", finding=Finding.UNPAID
+            source=EvidenceSource.INQUIRY,
+            origin=f"{attempt.gateway.lower()}:last",
+            result=GatewayResult.UNPAID,
         )
     else:
         return None
-    if closing is not None and evidence.finding is Finding.UNPAID:
+    if closing is not None and evidence.result is GatewayResult.UNPAID:
         evidence = await _closed(gateway, attempt, evidence, now)
     await apply(context, attempt.reference, evidence, closing=closing, reason=reason)
     return evidence
@@ -159,7 +164,7 @@ async def _closed(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: dat
             said = await gateway.close(known, now=now)
     except TimeoutError:
         return unpaid
-    return unpaid if said.finding is Finding.UNKNOWN else said
+    return unpaid if said.result is GatewayResult.UNKNOWN else said
 
 
 def _question(context: Context, payment: Payment) -> Question | None:

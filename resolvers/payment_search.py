@@ -120,7 +120,7 @@ def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
         by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
         numbers = [int(number) for number in amount]
         fits = made_for == order and len(numbers) == int(by_amount)
-        if not (fits and all(0 < one <= LARGEST for one in numbers)):
+        if not (fits and all(0 < item <= LARGEST for item in numbers)):
             raise ValueError
         return (*numbers, *pages.by_time(created_at, payment_id))
 

@@ -9,7 +9,7 @@ from db import attempts, idempotency, payments
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
 from domain.gateways import Gateway, GatewayUnavailable, Purchase
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit, gateways
 from resolvers.context import Context
@@ -20,7 +20,7 @@ ASKING_SECONDS = 14.0  # the gateway's share of a mutation's 25 s; after it the 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
+class ClaimedKey:
     """The client's key under which a payment was promised: its request is in flight until we answer."""
 
     actor_id: str
@@ -29,7 +29,7 @@ class Claimed:
 
 
 async def ask(
-    context: Context, claim: Claimed, payment: Payment, gateway: Gateway, purchase: Purchase
+    context: Context, claim: ClaimedKey, payment: Payment, gateway: Gateway, purchase: Purchase
 ) -> Payment:
     """
     Return the payment as it is once its gateway has answered, or stayed silent.
@@ -41,7 +41,7 @@ async def ask(
 
 
 async def _ask(
-    context: Context, claim: Claimed, payment: Payment, gateway: Gateway, purchase: Purchase
+    context: Context, claim: ClaimedKey, payment: Payment, gateway: Gateway, purchase: Purchase
 ) -> Payment:
     try:
         sent = await _sent(context, payment)
@@ -78,6 +78,8 @@ async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Pu
             return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
     except GatewayUnavailable as stopped:  # the breaker opened since we looked: nothing was sent
         failure = await gateways.not_sent(context, sent, stopped)
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
+        return Evidence(
+            source=None, origin=source, result=GatewayResult.NOT_CONNECTED, failure=failure
+        )
     except TimeoutError:
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
+        return Evidence(source=None, origin=source, result=GatewayResult.UNKNOWN)

@@ -112,7 +112,7 @@ async def _turn(
     if not watched:
         return {}
     now = await context.clock()
-    look = [one for one in watched if one not in asking and due.get(one, now) <= now]
+    look = [item for item in watched if item not in asking and due.get(item, now) <= now]
     for payment in await payments.by_ids(look) if look else []:
         gateway = context.gateways.get(payment.gateway) if payment.gateway else None
         quota = timedelta(seconds=gateway.ask_again_after if gateway else 0)
@@ -120,8 +120,8 @@ async def _turn(
         due[payment.id] = now + NOT_NOW if at is None else at
         if at == now and len(asking) < AT_ONCE:
             task = asking[payment.id] = asyncio.create_task(_ask(context, payment))
-            task.add_done_callback(lambda _, one=payment.id: asking.pop(one))
-    return {one: due[one] for one in watched if one in due}
+            task.add_done_callback(lambda _, item=payment.id: asking.pop(item))
+    return {item: due[item] for item in watched if item in due}
 
 
 async def _ask(context: Context, payment: Payment) -> None:
@@ -132,4 +132,4 @@ async def _ask(context: Context, payment: Payment) -> None:
 
 
 def _watched(context: Context) -> list[str]:
-    return [one.removeprefix("payment:") for one in context.hub.watched("payment:")]
+    return [item.removeprefix("payment:") for item in context.hub.watched("payment:")]

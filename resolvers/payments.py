@@ -43,7 +43,7 @@ from resolvers.context import Context
 from resolvers.idempotency import earlier
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import after_success
-from resolvers.payment_start import Claimed, ask
+from resolvers.payment_start import ClaimedKey, ask
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -77,7 +77,7 @@ async def process(context: Context, asked: ProcessPayment) -> Processed:
     check_token(asked.method, asked.card_token)
     asked = replace(asked, customer_phone=_phone(asked.customer_phone))
     print_ = fingerprint(OPERATION, asked.facts)
-    claim = Claimed(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
+    claim = ClaimedKey(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
     if (known := await replayed(context, claim, print_)) is not None:
         return known
     try:
@@ -122,7 +122,7 @@ def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
 # ── the first door: the idempotency claim ────────────────────────────────────────────────────────
 
 
-async def replayed(context: Context, claim: Claimed, print_: bytes) -> Processed | None:
+async def replayed(context: Context, claim: ClaimedKey, print_: bytes) -> Processed | None:
     """Return the payment that the claim's key opened before; None for a new key."""
     payment_id = await earlier(context, claim.actor_id, claim.operation, claim.key, print_)
     if payment_id is None:

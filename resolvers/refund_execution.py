@@ -19,9 +19,9 @@ from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import Attempt
 from domain.cases import RECORD, CaseKind
-from domain.gateways import GatewayUnavailable, PaysOut
+from domain.gateways import GatewayUnavailable, Refunds
 from domain.ledger import Account
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus
 from domain.refund_schedule import Next, Step, next_step
 from domain.reversals import (
@@ -94,8 +94,8 @@ async def carry_out(
             payment_id=payment.id,
             from_status=payment.status,
             to_status=payment.status,
-            evidence=evidence.grade if evidence else None,
-            source=evidence.source if evidence else None,
+            evidence=evidence.source if evidence else None,
+            source=evidence.origin if evidence else None,
             event_id=evidence.event_id if evidence else None,
             request_id=context.request_id,
             details={
@@ -108,7 +108,7 @@ async def carry_out(
                 "reason": reversal.reason,
                 "requested_by": reversal.requested_by,
                 "approved_by": reversal.approved_by,
-                "finding": evidence.finding if evidence else None,
+                "result": evidence.result if evidence else None,
             },
         )
     )
@@ -147,7 +147,7 @@ async def concluded(
     if after is not reversal:
         await reversals.save(after)
         await carry_out(context, payment, reversal.status, after, now, evidence)
-    elif evidence.finding is Finding.NO_ANSWER and reversal.status in UNSETTLED:
+    elif evidence.result is GatewayResult.GAVE_UP and reversal.status in UNSETTLED:
         kind = CaseKind.UNKNOWN_OUTCOME
         if not await reversals.awaits_people(reversal.id, kind):
             await open_case(
@@ -178,7 +178,7 @@ async def settle(context: Context, reversal_id: str, evidence: Evidence) -> Reve
         "refund",
         reversal=reversal_id,
         payment=payment_id,
-        finding=evidence.finding,
+        result=evidence.result,
         was=was.status,
         now=after.status,
     )
@@ -199,15 +199,17 @@ async def send(context: Context, reversal_id: str) -> Reversal | None:
     assert payment_id is not None
     async with transaction():
         payment, reversal = await _locked(payment_id, reversal_id)
-        others = [one for one in await reversals.of_payment(payment_id) if one.id != reversal_id]
-        under_way = [one for one in others if one.status in UNSETTLED and one.sent_at is not None]
+        others = [item for item in await reversals.of_payment(payment_id) if item.id != reversal_id]
+        under_way = [
+            other for other in others if other.status in UNSETTLED and other.sent_at is not None
+        ]
         unsent = reversal.status is ReversalStatus.PENDING and reversal.sent_at is None
         if not unsent or under_way:
             return None
         reversal = replace(reversal, sent_at=now, updated_at=now)
         await reversals.save(reversal)
         earlier = any(
-            one.gateway is not None and one.status is ReversalStatus.DONE for one in others
+            other.gateway is not None and other.status is ReversalStatus.DONE for other in others
         )
         whole = not earlier and reversal.amount == await reversals.captured(payment_id)
     return await settle(context, reversal_id, await _refund(context, payment, reversal, whole, now))
@@ -222,9 +224,9 @@ async def _refund(
         async with asyncio.timeout(ASKING_SECONDS):
             return await gateway.refund(attempt, reversal, whole=whole, now=now)
     except GatewayUnavailable:  # the breaker is open: nothing was sent
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT)
+        return Evidence(source=None, origin=source, result=GatewayResult.NOT_CONNECTED)
     except TimeoutError:
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
+        return Evidence(source=None, origin=source, result=GatewayResult.UNKNOWN)
 
 
 async def follow_up(context: Context, reversal_id: str) -> datetime | None:
@@ -246,7 +248,7 @@ async def follow_up(context: Context, reversal_id: str) -> datetime | None:
             return now + IN_TURN
     else:
         if reversal.status is ReversalStatus.PENDING:  # whoever sent it has died since
-            silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.UNKNOWN)
+            silence = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
             await settle(context, reversal_id, silence)
         await _ask(context, reversal_id)
     after = await _reversal(reversal_id)
@@ -273,7 +275,7 @@ async def _ask(context: Context, reversal_id: str) -> None:
         reversal = replace(reversal, inquiries=reversal.inquiries + 1, inquired_at=now)
         await reversals.save(reversal)
         others = await reversals.of_payment(payment_id)
-    known = {one.gateway_id for one in others if one.id != reversal_id and one.gateway_id}
+    known = {other.gateway_id for other in others if other.id != reversal_id and other.gateway_id}
     evidence = await gateway.inquire_refund(attempt, reversal, known=known, now=now)
     await settle(context, reversal_id, evidence)
 
@@ -283,9 +285,9 @@ async def _give_up(context: Context, reversal: Reversal) -> None:
     if reversal.status not in UNSETTLED:
         return
     sent = reversal.sent_at is not None
-    finding = Finding.NO_ANSWER if sent else Finding.UNPAID
+    result = GatewayResult.GAVE_UP if sent else GatewayResult.UNPAID
     source = "no answer" if sent else "never sent"
-    await settle(context, reversal.id, Evidence(grade=Grade.NONE, source=source, finding=finding))
+    await settle(context, reversal.id, Evidence(source=None, origin=source, result=result))
 
 
 def _next(context: Context, reversal: Reversal) -> Next | None:
@@ -297,13 +299,13 @@ def _next(context: Context, reversal: Reversal) -> Next | None:
 
 def _conversation(
     context: Context, payment: Payment, reversal: Reversal
-) -> tuple[Attempt, PaysOut]:
+) -> tuple[Attempt, Refunds]:
     assert payment.attempt is not None
     return payment.attempt, _gateway(context, reversal)
 
 
-def _gateway(context: Context, reversal: Reversal) -> PaysOut:
-    gateway = context.gateways.paying_out(reversal.gateway)
+def _gateway(context: Context, reversal: Reversal) -> Refunds:
+    gateway = context.gateways.refunding(reversal.gateway)
     assert gateway is not None, "it was there when the refund was asked for"
     return gateway
 

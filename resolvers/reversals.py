@@ -116,7 +116,7 @@ async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list
     found = await reversals.of_payments(payment_ids)
     stranger = actor.role is Role.MERCHANT
     return [
-        [one.by_the_office() if stranger else one for one in found.get(payment_id, [])]
+        [item.by_the_office() if stranger else item for item in found.get(payment_id, [])]
         for payment_id in payment_ids
     ]
 
@@ -151,7 +151,7 @@ async def opened(
     currency = currency or payment.currency
     captured = payment.attempt.money if payment.attempt else payment.money
     by_gateway = kind is ReversalKind.REFUND and currency in {payment.currency, captured.currency}
-    pays = context.gateways.paying_out(payment.gateway) if by_gateway else None
+    pays = context.gateways.refunding(payment.gateway) if by_gateway else None
     share = None
     if pays is not None and currency is not captured.currency:
         earlier_ones = await reversals.of_payment(payment.id)

@@ -41,7 +41,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
 @command("login", who="staff_id")
 async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
     now = await context.clock()
-    async with context.guesses.guess(context.client_ip, staff_id, now):
+    async with context.login_throttle.guess(context.client_ip, staff_id, now):
         known = await context.staff_management.authenticate(staff_id, password)
     session_id = context.ids.record("SES")
     refresh_token = tokens.refresh_token(context, session_id)
@@ -85,7 +85,7 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
     now = await context.clock()
     session_id = tokens.session_of(context, refresh_token)
     if session_id is None:
-        async with context.guesses.guess(context.client_ip, "refresh token", now):
+        async with context.login_throttle.guess(context.client_ip, "refresh token", now):
             raise InvalidCredentials
     session = await sessions.by_id(session_id, now)
     if session is None:
@@ -177,7 +177,7 @@ async def is_open(context: Context) -> bool:
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
     now = await context.clock()
-    async with context.guesses.guess(context.client_ip, client_id, now):
+    async with context.login_throttle.guess(context.client_ip, client_id, now):
         client = await sessions.api_client(client_id)
         kept = client.secret_hash if client else bytes(32)
         if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:

@@ -137,7 +137,7 @@ async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
     for lines in _chunks(read(path, shared=gateway in context.terms.shared)):
         references = list({line.reference for line in lines})
         owners = await settlement.attempts_of(gateway, references)
-        found = {one.id: one for one in await payments.by_ids(list(set(owners.values())))}
+        found = {by_id.id: by_id for by_id in await payments.by_ids(list(set(owners.values())))}
         refunds = await settlement.refunds_of(gateway, references)
         earlier = await _earlier(gateway, references)
         for about, before in earlier.items():
@@ -220,7 +220,7 @@ async def _kept(context: Context, imported: Settlement, path: Path, survey: _Sur
         imported.gateway, imported.first_day, imported.last_day, imported.id
     )
     for some in _chunks(iter(only)):
-        counted = [await _counted(book, one, where=f"not in {imported.name}") for one in some]
+        counted = [await _counted(book, item, where=f"not in {imported.name}") for item in some]
         await settlement.add_lines(imported.gateway, counted)
     done = Settled(
         file=path.name,
@@ -242,7 +242,7 @@ async def _kept(context: Context, imported: Settlement, path: Path, survey: _Sur
                 "digest": imported.digest.hex(),
                 "lines": done.lines,
                 "known": done.known,
-                "results": {str(one): many for one, many in done.results.items()},
+                "results": {str(item): many for item, many in done.results.items()},
                 "cases": done.cases,
             },
         )
@@ -284,7 +284,7 @@ async def _keep(book: _Book, lines: Sequence[Line]) -> None:
             added.append(compared)
         else:
             await settlement.complete(compared)
-            earlier[:] = [one for one in earlier if one.id != compared.id]
+            earlier[:] = [item for item in earlier if item.id != compared.id]
         earlier.append(compared)
     await settlement.add_lines(gateway, added)
 

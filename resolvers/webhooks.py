@@ -27,7 +27,7 @@ from domain.gateways import (
 )
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
 from domain.webhooks import WebhookEvent
@@ -294,7 +294,7 @@ async def _outcome(
         return WebhookOutcome.HANDLED, Verdict.WRONG_AMOUNT
     if decision.changed or decision.ask:
         return WebhookOutcome.HANDLED, Verdict.ACCEPTED
-    repeated = said.finding is Finding.PAID
+    repeated = said.result is GatewayResult.PAID
     over = repeated or applied.payment.is_final
     return (
         WebhookOutcome.DUPLICATE if repeated else WebhookOutcome.STALE,

@@ -82,8 +82,8 @@ def read(model: type[B], raw: bytes) -> B:
         raise Refused(422, "INVALID_INPUT", f"{field}: {first['msg']}", field=field) from None
 
 
-def same(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def same(item: str, other: str) -> bool:
+    return hmac.compare_digest(item.encode(), other.encode())
 
 
 class ApiKey:

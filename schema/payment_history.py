@@ -9,6 +9,7 @@ import strawberry
 from domain import attempts, ledger, notifications, payment_history, payments, webhooks
 from domain.methods import GatewayName
 from domain.money import Currency
+from domain.payment_evidence import EvidenceSource
 from resolvers import payment_history as resolve
 from schema.common import Amount, Info, Sequence
 from schema.graphql.batching import batched
@@ -20,6 +21,11 @@ strawberry.enum(notifications.Channel)
 strawberry.enum(notifications.NotificationStatus)
 
 Parent = strawberry.Parent[payments.Payment]
+
+
+strawberry.enum(
+    EvidenceSource, description="Which source outside moved the payment; null where there was none."
+)
 
 
 @shows(attempts.Failure, description="Why a gateway said no: its own code, and a sentence.")
@@ -67,7 +73,7 @@ class TimelineStep:
     at: datetime
     actor: str
     action: str
-    evidence: str | None
+    evidence: EvidenceSource | None
     from_status: str | None
     to_status: str | None
     request_id: str | None

@@ -25,7 +25,7 @@ strawberry.enum(WebhookOutcome)
 
 async def webhook(request: Request) -> Response:
     base: Context = request.app.state.context
-    context = base.asked_by(None, request_id=f"webhook-{base.ids.record('REQ')}")
+    context = base.for_actor(None, request_id=f"webhook-{base.ids.record('REQ')}")
     path: str = request.path_params["path"].removesuffix("/")
     gateway = context.gateways.by_path(path)
     if gateway is None:

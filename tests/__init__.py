@@ -4,4 +4,6 @@ from pkgutil import iter_modules
 
 import pytest
 
-pytest.register_assert_rewrite(*(f"tests.{one.name}" for one in iter_modules(__path__)))
+pytest.register_assert_rewrite(
+    *(f"tests.{iter_module.name}" for iter_module in iter_modules(__path__))
+)

@@ -65,5 +65,5 @@ def found(told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
             yield told["id"], told
         told = list(told.values())
     if isinstance(told, list):
-        for one in told:
-            yield from found(one)
+        for item in told:
+            yield from found(item)

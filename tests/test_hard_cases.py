@@ -183,7 +183,7 @@ def listed() -> dict[int, list[tuple[str, str]]]:
 def names_in(path: str) -> frozenset[str]:
     tree = ast.parse((FOLDER / path).read_text())
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(one.name for one in tree.body if isinstance(one, functions))
+    return frozenset(item.name for item in tree.body if isinstance(item, functions))
 
 
 @pytest.mark.parametrize("number", listed())

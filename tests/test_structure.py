@@ -113,14 +113,14 @@ def test_the_picture_of_the_demo_shows_every_step_of_it() -> None:
     """`make picture` draws it anew."""
     letters = re.sub(r"<[^>]*>", "", text_of("docs/demo.svg"))
     shown = html.unescape(letters).replace("\xa0", " ")
-    calls = [one for one in ast.walk(ast.parse(text_of("tests/demo/demo.py")))
-             if isinstance(one, ast.Call) and ast.unparse(one.func) == "story.step"]  # fmt: skip
+    calls = [item for item in ast.walk(ast.parse(text_of("tests/demo/demo.py")))
+             if isinstance(item, ast.Call) and ast.unparse(item.func) == "story.step"]  # fmt: skip
     titles = [call.args[0] for call in calls]
     parts = [part for title in titles
              for part in (title.values if isinstance(title, ast.JoinedStr) else [title])
              if isinstance(part, ast.Constant)]  # fmt: skip
     assert len(parts) >= len(calls) > 10
-    assert [one.value for one in parts if str(one.value).strip() not in shown] == []
+    assert [item.value for item in parts if str(item.value).strip() not in shown] == []
 
 
 def test_every_mutation_and_subscription_says_what_it_does() -> None:
@@ -170,7 +170,7 @@ def test_a_log_of_a_fault_shows_where_and_why_and_no_variable(env: str) -> None:
             try:
                 _fail(password=password)
             except ZeroDivisionError:
-                structlog.get_logger("house").exception("it failed")
+                structlog.get_logger("backend").exception("it failed")
     finally:
         structlog.configure(**before)
         logging.getLogger("pgqueuer").setLevel(quiet)

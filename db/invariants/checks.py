@@ -184,7 +184,7 @@ async def latest() -> dict[InvariantName, Invariant]:
         InvariantName(row["name"]): Invariant(
             name=InvariantName(row["name"]),
             violations=row["violations"],
-            rows=tuple(Violation(**one) for one in orjson.loads(row["rows"])),
+            rows=tuple(Violation(**load) for load in orjson.loads(row["rows"])),
             checked_at=row["checked_at"],
         )
         for row in rows

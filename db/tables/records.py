@@ -74,7 +74,7 @@ class AuditEventRow(Table, tablename="audit_event", db=DB):
     payment_id = Varchar(length=40, default=None, null=True)
     from_status = Varchar(length=20, default=None, null=True)
     to_status = Varchar(length=20, default=None, null=True)
-    evidence = Varchar(length=4, default=None, null=True)
+    evidence = Varchar(length=20, default=None, null=True)
     source = Varchar(length=40, default=None, null=True)
     event_id = Varchar(length=200, default=None, null=True)
     request_id = Varchar(length=64, default=None, null=True)

@@ -18,7 +18,7 @@ from domain.attempts import Attempt, Failure
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import whole, with_sum
 from integrations.bank import vietqr
 from integrations.bank.notices import Transfer, casso, sepay
@@ -73,12 +73,14 @@ class BankTransfer:
                 code="AMOUNT",
                 message="Chuyển khoản nhanh nhận dưới 500.000.000 đồng mỗi lần. Hãy dùng cách khác.",
             )
-            return Evidence(grade=Grade.NONE, source=QR, finding=Finding.NOT_SENT, failure=failure)
-        return self._said(attempt, Finding.ACCEPTED)
+            return Evidence(
+                source=None, origin=QR, result=GatewayResult.NOT_CONNECTED, failure=failure
+            )
+        return self._said(attempt, GatewayResult.ACCEPTED)
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
         """There is nobody to ask: unpaid so far is what no notice contradicts. A QR that was lost is made again."""
-        return self._said(attempt, Finding.UNPAID)
+        return self._said(attempt, GatewayResult.UNPAID)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         if call.path not in _READERS:
@@ -101,10 +103,8 @@ class BankTransfer:
             name=self._name,
         )
 
-    def _said(self, attempt: Attempt, finding: Finding) -> Evidence:
-        return Evidence(
-            grade=Grade.NONE, source=QR, finding=finding, qr_payload=self.payload(attempt)
-        )
+    def _said(self, attempt: Attempt, result: GatewayResult) -> Evidence:
+        return Evidence(source=None, origin=QR, result=result, qr_payload=self.payload(attempt))
 
     def _notice(self, transfer: Transfer, source: str) -> Notice:
         """
@@ -119,9 +119,9 @@ class BankTransfer:
         if not ours:
             _log.warning("transfer_to_another_account", event_id=transfer.id, reference=reference)
         paid = Evidence(
-            grade=Grade.E1,
-            source=source,
-            finding=Finding.PAID,
+            source=EvidenceSource.WEBHOOK,
+            origin=source,
+            result=GatewayResult.PAID,
             gateway_id=transfer.number or transfer.id,
         )
         written = transfer.amount

@@ -14,7 +14,7 @@ from domain.attempts import Attempt, Failure
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.amounts import known_currency, whole, with_sum
 from integrations.http.client import Answer, Unreadable, Unusable, Upstream
@@ -45,10 +45,10 @@ _ANSWERS = {
     Verdict.OUR_ERROR: (500, "99"),
 }
 _FINDINGS = {
-    "pending": Finding.UNPAID,
-    "paid": Finding.PAID,
-    "declined": Finding.DECLINED,
-    "expired": Finding.EXPIRED,
+    "pending": GatewayResult.UNPAID,
+    "paid": GatewayResult.PAID,
+    "declined": GatewayResult.DECLINED,
+    "expired": GatewayResult.EXPIRED,
 }
 _SENTENCES = {
     "declined": "Ví FPT Pay từ chối giao dịch.",
@@ -194,7 +194,7 @@ class FPTPay:
         notice = Notice(
             event_id=notification.event_id,
             reference=notification.reference,
-            evidence=_evidence(WEBHOOK, Grade.E1, notification),
+            evidence=_evidence(WEBHOOK, EvidenceSource.WEBHOOK, notification),
         )
         return (notice,)
 
@@ -213,9 +213,9 @@ def _read_init(answer: Answer) -> Evidence:
         return _declined(_refusal(no))
     told = expect(_Init, answer)
     return Evidence(
-        grade=Grade.E2,
-        source=INIT,
-        finding=Finding.ACCEPTED,
+        source=EvidenceSource.INQUIRY,
+        origin=INIT,
+        result=GatewayResult.ACCEPTED,
         gateway_id=told.payment_id,
         payment_url=told.payment_url,
     )
@@ -226,7 +226,7 @@ def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
         no = rejected(answer)
         if no.code.startswith("HTTP_"):  # not FPT Pay's own words: a proxy, or a wrong address
             raise Unreadable("status 404")
-        return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
+        return Evidence(source=EvidenceSource.INQUIRY, origin=INQUIRY, result=GatewayResult.UNPAID)
     if not answer.ok:
         raise unusable(answer)
     told = parse_as_written(_Told, answer.body)
@@ -238,7 +238,7 @@ def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
             why="it is about another reference",
         )
         return unknown(INQUIRY)
-    return _evidence(INQUIRY, Grade.E2, told)
+    return _evidence(INQUIRY, EvidenceSource.INQUIRY, told)
 
 
 def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
@@ -248,25 +248,35 @@ def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
         if not no.definite or (no.status == 409 and no.code not in _NO_REFUND):
             raise unusable(answer)
         failure = Failure(code=no.code, message=no.text or "Ví FPT Pay từ chối hoàn tiền.")
-        return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
+        return Evidence(
+            source=EvidenceSource.INQUIRY,
+            origin=REFUND,
+            result=GatewayResult.DECLINED,
+            failure=failure,
+        )
     told = parse_as_written(_Refund, answer.body)
     if (told.refund_reference, whole(told.amount)) != (reversal.id, reversal.amount):
         raise Unusable("another refund's answer")
-    return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.refund_id)
+    return Evidence(
+        source=EvidenceSource.INQUIRY,
+        origin=REFUND,
+        result=GatewayResult.PAID,
+        gateway_id=told.refund_id,
+    )
 
 
-def _evidence(source: str, grade: Grade, told: _Told) -> Evidence:
-    found = _FINDINGS.get(told.status, Finding.UNKNOWN)
-    if found is Finding.UNKNOWN:
+def _evidence(source: str, grade: EvidenceSource, told: _Told) -> Evidence:
+    found = _FINDINGS.get(told.status, GatewayResult.UNKNOWN)
+    if found is GatewayResult.UNKNOWN:
         _log.warning("fpt_pay_status_unknown", status=told.status[:20], reference=told.reference)
     sentence = _SENTENCES.get(told.status)
     failure = None
     if sentence is not None:
         failure = Failure(code=(told.reason or told.status)[:64], message=sentence)
     evidence = Evidence(
-        grade=grade,
-        source=source,
-        finding=found,
+        source=grade,
+        origin=source,
+        result=found,
         gateway_id=told.payment_id,
         failure=failure,
     )
@@ -275,7 +285,9 @@ def _evidence(source: str, grade: Grade, told: _Told) -> Evidence:
 
 
 def _declined(failure: Failure) -> Evidence:
-    return Evidence(grade=Grade.E2, source=INIT, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=INIT, result=GatewayResult.DECLINED, failure=failure
+    )
 
 
 def _refusal(no: Rejected) -> Failure:

@@ -9,7 +9,7 @@ import structlog
 from domain.attempts import Failure
 from domain.gateways import GatewayUnavailable
 from domain.methods import GatewayName
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.http.client import NotSent, Stopped, Unanswered
 
 # Bytes: what our columns hold at least, and what a QR does that is still read with a seventh of it dirty.
@@ -35,7 +35,9 @@ async def begun(gateway: GatewayName, source: str, question: Awaitable[Evidence]
             code="GATEWAY_UNAVAILABLE",
             message="Không kết nối được tới cổng thanh toán. Chưa có khoản tiền nào bị trừ.",
         )
-        return Evidence(grade=Grade.NONE, source=source, finding=Finding.NOT_SENT, failure=failure)
+        return Evidence(
+            source=None, origin=source, result=GatewayResult.NOT_CONNECTED, failure=failure
+        )
     except Unanswered:
         return unknown(source)
 
@@ -48,7 +50,9 @@ def unheard(gateway: GatewayName, source: str, code: str) -> Evidence:
         message="Cổng thanh toán không nhận yêu cầu của hệ thống. Chưa có khoản tiền nào bị trừ;"
         " hãy dùng phương thức khác.",
     )
-    return Evidence(grade=Grade.E2, source=source, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=source, result=GatewayResult.DECLINED, failure=failure
+    )
 
 
 async def asked(source: str, question: Awaitable[Evidence]) -> Evidence:
@@ -60,15 +64,15 @@ async def asked(source: str, question: Awaitable[Evidence]) -> Evidence:
 
 
 def unknown(source: str) -> Evidence:
-    return Evidence(grade=Grade.NONE, source=source, finding=Finding.UNKNOWN)
+    return Evidence(source=None, origin=source, result=GatewayResult.UNKNOWN)
 
 
 def _readable(said: Evidence) -> Evidence:
     """Return *said*; UNKNOWN where it holds what can be neither kept nor shown: nobody sent that on purpose."""
     if is_kept(said):
         return said
-    _log.warning("answer_not_readable", source=said.source, finding=said.finding)
-    return unknown(said.source)
+    _log.warning("answer_not_readable", source=said.origin, result=said.result)
+    return unknown(said.origin)
 
 
 def is_kept(said: Evidence) -> bool:

@@ -15,7 +15,7 @@ from domain.attempts import Attempt, Failure
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.amounts import whole, with_sum
 from integrations.http.client import Answer, Unreadable, Unusable, Upstream
@@ -191,7 +191,9 @@ class MoMo:
         notice = Notice(
             event_id=f"{told.orderId}:{told.transId}:{told.resultCode}:{told.amount}"[:180],
             reference=told.orderId,
-            evidence=_evidence(IPN, Grade.E1, told.resultCode, told.amount, told.transId),
+            evidence=_evidence(
+                IPN, EvidenceSource.WEBHOOK, told.resultCode, told.amount, told.transId
+            ),
         )
         return (notice,)
 
@@ -259,9 +261,9 @@ class MoMo:
         if told.payUrl is None:
             raise Unreadable("payUrl: missing")
         return Evidence(
-            grade=Grade.E2,
-            source=CREATE,
-            finding=Finding.ACCEPTED,
+            source=EvidenceSource.INQUIRY,
+            origin=CREATE,
+            result=GatewayResult.ACCEPTED,
             payment_url=told.payUrl,
             qr_payload=told.qrCodeUrl or None,
         )
@@ -277,24 +279,30 @@ class MoMo:
                 why="it is about another order",
             )
             return unknown(QUERY)
-        return _evidence(QUERY, Grade.E2, told.resultCode, told.amount, told.transId)
+        return _evidence(QUERY, EvidenceSource.INQUIRY, told.resultCode, told.amount, told.transId)
 
     def _is_about(self, attempt: Attempt, told: _Told) -> bool:
         return (told.partnerCode, told.orderId) == (self._partner_code, attempt.reference)
 
 
-def _evidence(source: str, grade: Grade, code: int, amount: Any, number: Any) -> Evidence:
-    found = protocol.finding(code)
+def _evidence(source: str, grade: EvidenceSource, code: int, amount: Any, number: Any) -> Evidence:
+    found = protocol.result(code)
     known = str(number) if type(number) in {int, str} else ""
     evidence = Evidence(
-        grade=grade,
-        source=source,
-        finding=found,
+        source=grade,
+        origin=source,
+        result=found,
         gateway_id=known if known.strip("0") else None,
-        failure=(protocol.failure(code) if found in {Finding.DECLINED, Finding.EXPIRED} else None),
+        failure=(
+            protocol.failure(code)
+            if found in {GatewayResult.DECLINED, GatewayResult.EXPIRED}
+            else None
+        ),
     )
     return with_sum(evidence, whole(amount), written=amount, currency=Currency.VND)
 
 
 def _declined(failure: Failure) -> Evidence:
-    return Evidence(grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=CREATE, result=GatewayResult.DECLINED, failure=failure
+    )

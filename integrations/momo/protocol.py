@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from domain.attempts import Failure
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 
 # The fields that are signed, in their order. An access key stands in each text and in no body.
 CREATE = (
@@ -127,15 +127,15 @@ def is_ours(code: int) -> bool:
     return code in _OURS
 
 
-def finding(code: int) -> Finding:
+def result(code: int) -> GatewayResult:
     """Return what a `resultCode` says of an order. Nobody told us of a code, or MoMo is busy: not known yet."""
     if code in _PAID:
-        return Finding.PAID
+        return GatewayResult.PAID
     if code in _WAITING:
-        return Finding.UNPAID
+        return GatewayResult.UNPAID
     if code in _DECLINED:
-        return Finding.DECLINED
-    return Finding.EXPIRED if code == _EXPIRED else Finding.UNKNOWN
+        return GatewayResult.DECLINED
+    return GatewayResult.EXPIRED if code == _EXPIRED else GatewayResult.UNKNOWN
 
 
 def is_refund_refused(code: int) -> bool:
@@ -143,11 +143,11 @@ def is_refund_refused(code: int) -> bool:
     return code in _REFUND_REFUSED
 
 
-def refund_finding(code: int) -> Finding:
+def refund_result(code: int) -> GatewayResult:
     """Return what the `resultCode` of a refund says, where a query lists it."""
     if code == 0:
-        return Finding.PAID
-    return Finding.DECLINED if code in _REFUND_REFUSED else Finding.UNKNOWN
+        return GatewayResult.PAID
+    return GatewayResult.DECLINED if code in _REFUND_REFUSED else GatewayResult.UNKNOWN
 
 
 def refund_failure(code: int) -> Failure:

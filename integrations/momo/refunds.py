@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.attempts import Attempt
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.amounts import whole
 from integrations.http.client import Answer, Unusable
@@ -59,11 +59,11 @@ def answered(reversal: Reversal, partner: str, answer: Answer) -> Evidence:
     """Return what the answer to a refund says. Raises Unusable for what is not to be believed."""
     told = parse_as_written(_Refunded, answer.body)
     if protocol.is_refund_refused(told.resultCode) and told.orderId in {None, reversal.id}:
-        return _evidence(REFUND, Finding.DECLINED, told.resultCode, None)
+        return _evidence(REFUND, GatewayResult.DECLINED, told.resultCode, None)
     whose = (told.partnerCode, told.orderId, whole(told.amount))
     if told.resultCode != 0 or whose != (partner, reversal.id, reversal.amount):
         raise Unusable(f"status {answer.status}, code {told.resultCode}")
-    return _evidence(REFUND, Finding.PAID, 0, told.transId)
+    return _evidence(REFUND, GatewayResult.PAID, 0, told.transId)
 
 
 def told(
@@ -76,21 +76,21 @@ def told(
     ours = [line for line in said.refundTrans if line.orderId == reversal.id]
     if not ours:
         arrived = reversal.sent_at is not None and now - reversal.sent_at >= _ARRIVED
-        found = Finding.UNPAID if arrived else Finding.UNKNOWN
+        found = GatewayResult.UNPAID if arrived else GatewayResult.UNKNOWN
         return _evidence(REFUND_QUERY, found, 0, None)
     (line,) = ours[:1]
     if len(ours) > 1 or whole(line.amount) != reversal.amount:
         raise Unusable("refundTrans: it is another refund")
-    found = protocol.refund_finding(line.resultCode)
+    found = protocol.refund_result(line.resultCode)
     return _evidence(REFUND_QUERY, found, line.resultCode, line.transId)
 
 
-def _evidence(source: str, found: Finding, code: int, number: Any) -> Evidence:
+def _evidence(source: str, found: GatewayResult, code: int, number: Any) -> Evidence:
     known = str(number) if type(number) in {int, str} else ""
     return Evidence(
-        grade=Grade.NONE if found is Finding.UNKNOWN else Grade.E2,
-        source=source,
-        finding=found,
-        gateway_id=known if found is Finding.PAID and known.strip("0") else None,
-        failure=protocol.refund_failure(code) if found is Finding.DECLINED else None,
+        source=None if found is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
+        origin=source,
+        result=found,
+        gateway_id=known if found is GatewayResult.PAID and known.strip("0") else None,
+        failure=protocol.refund_failure(code) if found is GatewayResult.DECLINED else None,
     )

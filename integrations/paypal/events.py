@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from domain.gateways import Notice
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.paypal.objects import Capture, Event, Order
 from integrations.webhooks import event
 
@@ -40,14 +40,18 @@ def _money(notification: Event) -> tuple[str | None, Evidence] | None:
     about = notification.resource
     match notification.event_type:
         case "CHECKOUT.ORDER.APPROVED":  # no money yet: it makes us ask, and so capture
-            evidence = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNKNOWN)
+            evidence = Evidence(
+                source=EvidenceSource.WEBHOOK, origin=WEBHOOK, result=GatewayResult.UNKNOWN
+            )
             return event(Order, about).reference, evidence
         case "CHECKOUT.PAYMENT-APPROVAL.REVERSED":
             whole = about | {"id": about.get("order_id", notification.id)}
             order = event(Order, whole).model_copy(update={"status": "VOIDED"})
-            return order.reference, order.evidence(WEBHOOK, Grade.E1)
+            return order.reference, order.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
         case "PAYMENT.CAPTURE.PENDING":
-            evidence = Evidence(grade=Grade.E1, source=WEBHOOK, finding=Finding.UNPAID)
+            evidence = Evidence(
+                source=EvidenceSource.WEBHOOK, origin=WEBHOOK, result=GatewayResult.UNPAID
+            )
             return event(Capture, about).reference, evidence
         case (
             "PAYMENT.CAPTURE.COMPLETED" | "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED"
@@ -55,6 +59,6 @@ def _money(notification: Event) -> tuple[str | None, Evidence] | None:
             capture = event(Capture, about)
             if not type.endswith("COMPLETED"):
                 capture = capture.model_copy(update={"status": "DECLINED"})
-            return capture.reference, capture.evidence(WEBHOOK, Grade.E1)
+            return capture.reference, capture.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
         case _:
             return None

@@ -18,7 +18,7 @@ import structlog
 from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.http.client import Answer, Unreadable, Upstream
 from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
@@ -124,15 +124,17 @@ class PayPal:
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
         if attempt.gateway_id is None:
-            return Evidence(grade=Grade.NONE, source=INQUIRY, finding=Finding.UNPAID)
+            return Evidence(source=None, origin=INQUIRY, result=GatewayResult.UNPAID)
         if attempt.paid_under:  # its number is the capture's by now
             path = f"{CAPTURES}/{attempt.gateway_id}"
             return await asked(INQUIRY, self._ask(attempt, path, Capture))
         order = await asked(INQUIRY, self._ask(attempt, f"{ORDERS}/{attempt.gateway_id}", Order))
-        if order.finding is Finding.ACCEPTED and attempt.status in _OPEN:
+        if order.result is GatewayResult.ACCEPTED and attempt.status in _OPEN:
             return await asked(CAPTURE, self._capture(attempt))
         return (
-            replace(order, finding=Finding.UNPAID) if order.finding is Finding.ACCEPTED else order
+            replace(order, result=GatewayResult.UNPAID)
+            if order.result is GatewayResult.ACCEPTED
+            else order
         )
 
     async def _ask(
@@ -142,7 +144,9 @@ class PayPal:
 
         def read(answer: Answer) -> Evidence:
             if answer.status == 404 and parse(Problem, answer.body).name == "RESOURCE_NOT_FOUND":
-                return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
+                return Evidence(
+                    source=EvidenceSource.INQUIRY, origin=INQUIRY, result=GatewayResult.UNPAID
+                )
             if not answer.ok:
                 raise self._unreadable(answer)
             told = parse_as_written(model, answer.body)
@@ -154,10 +158,10 @@ class PayPal:
                     why="it is about another reference",
                 )
                 return unknown(INQUIRY)
-            said = told.evidence(INQUIRY, Grade.E2)
+            said = told.evidence(INQUIRY, EvidenceSource.INQUIRY)
             approved = isinstance(told, Order) and told.is_approved
-            waits = approved and said.finding is Finding.UNPAID
-            return replace(said, finding=Finding.ACCEPTED) if waits else said
+            waits = approved and said.result is GatewayResult.UNPAID
+            return replace(said, result=GatewayResult.ACCEPTED) if waits else said
 
         return await self._http.call(
             "inquire",
@@ -175,13 +179,16 @@ class PayPal:
         def read(answer: Answer) -> Evidence:
             if answer.ok:
                 order = parse_as_written(Order, answer.body)
-                return order.evidence(CAPTURE, Grade.E2)
+                return order.evidence(CAPTURE, EvidenceSource.INQUIRY)
             issue = parse(Problem, answer.body).issue
             if answer.status != 422 or issue not in _NO_MONEY:
                 raise self._unreadable(answer)
             failure = Failure(code=issue, message=DECLINED.message)
             return Evidence(
-                grade=Grade.E2, source=CAPTURE, finding=Finding.DECLINED, failure=failure
+                source=EvidenceSource.INQUIRY,
+                origin=CAPTURE,
+                result=GatewayResult.DECLINED,
+                failure=failure,
             )
 
         return await self._http.call(
@@ -199,7 +206,7 @@ class PayPal:
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
         if attempt.gateway_id is None:  # two people said that it was paid, and nobody knows by what
-            return Evidence(grade=Grade.NONE, source=refunds.REFUND, finding=Finding.UNPAID)
+            return Evidence(source=None, origin=refunds.REFUND, result=GatewayResult.UNPAID)
         return await begun(
             self.name, refunds.REFUND, self._refund("refund", attempt, reversal, again=False)
         )
@@ -297,12 +304,15 @@ class PayPal:
             issue = parse(Problem, answer.body).issue
             failure = Failure(code=issue[:64], message=DECLINED.message)
             return Evidence(
-                grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=failure
+                source=EvidenceSource.INQUIRY,
+                origin=CREATE,
+                result=GatewayResult.DECLINED,
+                failure=failure,
             )
         told = parse_as_written(Order, answer.body)
         if told.status not in {"CREATED", "PAYER_ACTION_REQUIRED"} or told.url is None:
             raise Unreadable("no page to approve it at")
-        return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)
+        return replace(told.evidence(CREATE, EvidenceSource.INQUIRY), result=GatewayResult.ACCEPTED)
 
     def _unreadable(self, answer: Answer) -> Unreadable:
         if answer.status == 401:

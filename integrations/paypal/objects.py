@@ -9,7 +9,7 @@ from pydantic import Field
 
 from domain.attempts import Failure
 from domain.money import LARGEST, Currency, Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import text_of, whole, with_sum
 from integrations.http.parsing import EMPTY_IS_ABSENT, Text, Wire
 
@@ -58,21 +58,23 @@ class Capture(Wire):
         related = self.supplementary_data and self.supplementary_data.related_ids
         return related.order_id if related else None
 
-    def evidence(self, source: str, grade: Grade) -> Evidence:
-        finding = {
-            "COMPLETED": Finding.PAID,
-            "PARTIALLY_REFUNDED": Finding.PAID,
-            "REFUNDED": Finding.PAID,
-            "DECLINED": Finding.DECLINED,
-            "FAILED": Finding.DECLINED,
-        }.get(self.status or "", Finding.UNKNOWN)  # PENDING above all: it may come, and may not
-        paid = finding is Finding.PAID
+    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
+        result = {
+            "COMPLETED": GatewayResult.PAID,
+            "PARTIALLY_REFUNDED": GatewayResult.PAID,
+            "REFUNDED": GatewayResult.PAID,
+            "DECLINED": GatewayResult.DECLINED,
+            "FAILED": GatewayResult.DECLINED,
+        }.get(
+            self.status or "", GatewayResult.UNKNOWN
+        )  # PENDING above all: it may come, and may not
+        paid = result is GatewayResult.PAID
         evidence = Evidence(
-            grade=grade,
-            source=source,
-            finding=finding,
+            source=grade,
+            origin=source,
+            result=result,
             gateway_id=self.id if paid else None,
-            failure=DECLINED if finding is Finding.DECLINED else None,
+            failure=DECLINED if result is GatewayResult.DECLINED else None,
         )
         if not paid or self.amount is None or self.amount.currency_code != Currency.USD:
             return evidence
@@ -120,13 +122,16 @@ class Order(Wire):
     def refunds(self) -> list[Refund]:
         """What was given back of it, whoever asked for it."""
         return [
-            one for unit in self.purchase_units if unit.payments for one in unit.payments.refunds
+            refund
+            for unit in self.purchase_units
+            if unit.payments
+            for refund in unit.payments.refunds
         ]
 
     @property
     def url(self) -> str | None:
         """Where the customer approves it."""
-        found = [one.href for one in self.links if one.rel in {"payer-action", "approve"}]
+        found = [link.href for link in self.links if link.rel in {"payer-action", "approve"}]
         known = found and re.fullmatch(r"https?://[!-~]{3,2000}", found[0], re.ASCII)
         return found[0] if known else None
 
@@ -134,24 +139,24 @@ class Order(Wire):
     def is_approved(self) -> bool:
         return self.status == "APPROVED"
 
-    def evidence(self, source: str, grade: Grade) -> Evidence:
+    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
         for unit in self.purchase_units:
             if unit.payments and unit.payments.captures:
                 return unit.payments.captures[-1].evidence(source, grade)
-        finding = {
-            "CREATED": Finding.UNPAID,
-            "SAVED": Finding.UNPAID,
-            "PAYER_ACTION_REQUIRED": Finding.UNPAID,
-            "APPROVED": Finding.UNPAID,
-            "VOIDED": Finding.EXPIRED,
-        }.get(self.status or "", Finding.UNKNOWN)
+        result = {
+            "CREATED": GatewayResult.UNPAID,
+            "SAVED": GatewayResult.UNPAID,
+            "PAYER_ACTION_REQUIRED": GatewayResult.UNPAID,
+            "APPROVED": GatewayResult.UNPAID,
+            "VOIDED": GatewayResult.EXPIRED,
+        }.get(self.status or "", GatewayResult.UNKNOWN)
         return Evidence(
-            grade=grade,
-            source=source,
-            finding=finding,
+            source=grade,
+            origin=source,
+            result=result,
             gateway_id=self.id,
-            payment_url=self.url if finding is Finding.UNPAID else None,
-            failure=_LAPSED if finding is Finding.EXPIRED else None,
+            payment_url=self.url if result is GatewayResult.UNPAID else None,
+            failure=_LAPSED if result is GatewayResult.EXPIRED else None,
         )
 
 
@@ -167,7 +172,7 @@ class Problem(Wire):
 
     @property
     def issue(self) -> str:
-        issues = [one.issue for one in self.details if one.issue]
+        issues = [detail.issue for detail in self.details if detail.issue]
         return issues[0] if issues else self.name
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from domain.attempts import Attempt, Failure
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.http.client import Answer, Unusable
 from integrations.http.conversation import is_definite
@@ -51,22 +51,22 @@ def evidence(reversal: Reversal, told: Refund) -> Evidence:
         raise Unusable("another refund's answer")
     match told.status:
         case "COMPLETED":
-            found = Finding.PAID
+            found = GatewayResult.PAID
         case "FAILED" | "CANCELLED" as status:
             return _declined(status)
         case _:  # PENDING: it waits for the customer's bank or their own people
-            found = Finding.UNKNOWN
-    return Evidence(grade=Grade.E2, source=REFUND, finding=found, gateway_id=told.id)
+            found = GatewayResult.UNKNOWN
+    return Evidence(source=EvidenceSource.INQUIRY, origin=REFUND, result=found, gateway_id=told.id)
 
 
 def listed(attempt: Attempt, reversal: Reversal, order: Order) -> Evidence:
     """Return what their record of the order says of a refund; UNPAID where it has none. Raises Unusable."""
     if order.reference != attempt.reference:
         raise Unusable("another order's record")
-    for one in order.refunds:
-        if one.is_named(reversal.id):
-            return evidence(reversal, one)
-    return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.UNPAID)
+    for refund in order.refunds:
+        if refund.is_named(reversal.id):
+            return evidence(reversal, refund)
+    return Evidence(source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.UNPAID)
 
 
 def _declined(code: str) -> Evidence:
@@ -74,4 +74,6 @@ def _declined(code: str) -> Evidence:
         code=code[:64],
         message=f"PayPal từ chối hoàn tiền ({code[:64]}). Hãy hoàn bằng cách khác rồi ghi lại lý do.",
     )
-    return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.DECLINED, failure=failure
+    )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from domain.gateways import Notice
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.stripe.objects import Event, Intent, Refusal, Session
 from integrations.webhooks import event
 
@@ -21,11 +21,11 @@ def notice(notification: Event) -> Notice:
         return Notice(event_id=notification.id, reference=None, evidence=None, named=named)
     if about.reference is None:
         return Notice(event_id=notification.id, reference=None, evidence=None, named="")
-    evidence = about.evidence(WEBHOOK, Grade.E1)
+    evidence = about.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
     if notification.type == "checkout.session.async_payment_failed":
         evidence = replace(
             evidence,
-            finding=Finding.DECLINED,
+            result=GatewayResult.DECLINED,
             failure=Refusal().failure,
             money=None,
             unreadable=None,

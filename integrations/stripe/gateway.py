@@ -19,7 +19,7 @@ import structlog
 from domain.attempts import Attempt
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.http.client import Answer, Unanswered, Unreadable, Unusable, Upstream
 from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
@@ -115,8 +115,10 @@ class Stripe:
         session = await self._look_for(attempt, SESSIONS, Listed[Session], expanded)
         found = session or await self._look_for(attempt, INTENTS, Listed[Intent], {})
         if found is None:
-            return Evidence(grade=Grade.E2, source=INQUIRY, finding=Finding.UNPAID)
-        return found.evidence(INQUIRY, Grade.E2)
+            return Evidence(
+                source=EvidenceSource.INQUIRY, origin=INQUIRY, result=GatewayResult.UNPAID
+            )
+        return found.evidence(INQUIRY, EvidenceSource.INQUIRY)
 
     async def _look_for(
         self, attempt: Attempt, path: str, model: type[Listed[M]], query: dict[str, str]
@@ -129,9 +131,9 @@ class Stripe:
         }
         for _ in range(_MOST_PAGES):
             page = await self._get(attempt, path, urlencode(query), model)
-            for one in page.data:
-                if one.reference == attempt.reference:
-                    return one
+            for item in page.data:
+                if item.reference == attempt.reference:
+                    return item
             if not page.has_more or not page.data:
                 return None
             query["starting_after"] = page.data[-1].id
@@ -182,7 +184,9 @@ class Stripe:
             subject=attempt.reference,
         )
         if closed:
-            return Evidence(grade=Grade.E2, source=CLOSE, finding=Finding.UNPAID)
+            return Evidence(
+                source=EvidenceSource.INQUIRY, origin=CLOSE, result=GatewayResult.UNPAID
+            )
         return await self._inquire(attempt)
 
     async def refund(
@@ -218,7 +222,9 @@ class Stripe:
             return found
         if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIVES:
             return await self._refund("inquire_refund", attempt, reversal, again=True)
-        return Evidence(grade=Grade.E2, source=refunds.REFUND, finding=Finding.UNPAID)
+        return Evidence(
+            source=EvidenceSource.INQUIRY, origin=refunds.REFUND, result=GatewayResult.UNPAID
+        )
 
     def _refund(
         self, operation: str, attempt: Attempt, reversal: Reversal, *, again: bool
@@ -293,15 +299,18 @@ def _read_page(answer: Answer) -> Evidence:
     told = parse_as_written(Session, answer.body)
     if told.status != "open" or told.url is None:
         raise Unreadable("no page to pay at")
-    return replace(told.evidence(CREATE, Grade.E2), finding=Finding.ACCEPTED)
+    return replace(told.evidence(CREATE, EvidenceSource.INQUIRY), result=GatewayResult.ACCEPTED)
 
 
 def _read_charge(answer: Answer) -> Evidence:
     if not answer.ok:
         return _declined(answer)
-    told = parse_as_written(Intent, answer.body).evidence(CREATE, Grade.E2)
-    waits = told.finding in {Finding.UNPAID, Finding.UNKNOWN}  # for the customer, or for their bank
-    return replace(told, finding=Finding.ACCEPTED) if waits else told
+    told = parse_as_written(Intent, answer.body).evidence(CREATE, EvidenceSource.INQUIRY)
+    waits = told.result in {
+        GatewayResult.UNPAID,
+        GatewayResult.UNKNOWN,
+    }  # for the customer, or for their bank
+    return replace(told, result=GatewayResult.ACCEPTED) if waits else told
 
 
 def _declined(answer: Answer) -> Evidence:
@@ -313,7 +322,10 @@ def _declined(answer: Answer) -> Evidence:
     if refusal.type == "idempotency_error":  # something else lives under our reference
         raise Unusable("the key was used for something else")
     return Evidence(
-        grade=Grade.E2, source=CREATE, finding=Finding.DECLINED, failure=refusal.failure
+        source=EvidenceSource.INQUIRY,
+        origin=CREATE,
+        result=GatewayResult.DECLINED,
+        failure=refusal.failure,
     )
 
 
@@ -326,4 +338,4 @@ def _about(attempt: Attempt, told: Session | Intent) -> Evidence:
             why="it is about another reference",
         )
         return unknown(INQUIRY)
-    return told.evidence(INQUIRY, Grade.E2)
+    return told.evidence(INQUIRY, EvidenceSource.INQUIRY)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Generic, TypeVar
 from pydantic import Field
 
 from domain.attempts import Failure
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import known_currency, whole, with_sum
 from integrations.http.parsing import EMPTY_IS_ABSENT, Text, Wire
 
@@ -81,30 +81,30 @@ class Intent(Wire):
         wanted = self.next_action and self.next_action.redirect_to_url
         return wanted.url if wanted else None
 
-    def evidence(self, source: str, grade: Grade) -> Evidence:
-        finding, failure = self._finding()
+    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
+        result, failure = self._finding()
         evidence = Evidence(
-            grade=grade,
-            source=source,
-            finding=finding,
+            source=grade,
+            origin=source,
+            result=result,
             gateway_id=self.id,
-            payment_url=self.url if finding is Finding.UNPAID else None,
+            payment_url=self.url if result is GatewayResult.UNPAID else None,
             failure=failure,
         )
         return _with_sum(evidence, self.amount_received, self.currency)
 
-    def _finding(self) -> tuple[Finding, Failure | None]:
+    def _finding(self) -> tuple[GatewayResult, Failure | None]:
         match self.status:
             case "succeeded":
-                return Finding.PAID, None
+                return GatewayResult.PAID, None
             case "requires_payment_method" if self.last_payment_error and not self.of_a_page:
-                return Finding.DECLINED, self.last_payment_error.failure
+                return GatewayResult.DECLINED, self.last_payment_error.failure
             case "requires_payment_method" | "requires_confirmation" | "requires_action":
-                return Finding.UNPAID, None
+                return GatewayResult.UNPAID, None
             case "canceled":
-                return Finding.EXPIRED, _CANCELLED
+                return GatewayResult.EXPIRED, _CANCELLED
             case _:  # processing above all: money may be on its way
-                return Finding.UNKNOWN, None
+                return GatewayResult.UNKNOWN, None
 
 
 class Session(Wire):
@@ -129,15 +129,15 @@ class Session(Wire):
     def is_closed(self) -> bool:
         return self.status == "expired"
 
-    def evidence(self, source: str, grade: Grade) -> Evidence:
-        finding, failure = self._finding()
-        paid = finding is Finding.PAID
+    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
+        result, failure = self._finding()
+        paid = result is GatewayResult.PAID
         evidence = Evidence(
-            grade=grade,
-            source=source,
-            finding=finding,
+            source=grade,
+            origin=source,
+            result=result,
             gateway_id=self._number if paid else self.id,
-            payment_url=self.url if finding is Finding.UNPAID else None,
+            payment_url=self.url if result is GatewayResult.UNPAID else None,
             failure=failure,
         )
         return _with_sum(evidence, self.amount_total, self.currency)
@@ -148,19 +148,23 @@ class Session(Wire):
         intent = self.payment_intent
         return intent.id if isinstance(intent, Intent) else intent
 
-    def _finding(self) -> tuple[Finding, Failure | None]:
+    def _finding(self) -> tuple[GatewayResult, Failure | None]:
         match self.status, self.payment_status:
             case _, "paid":
-                return Finding.PAID, None
+                return GatewayResult.PAID, None
             case "open", "unpaid":
-                return Finding.UNPAID, None
+                return GatewayResult.UNPAID, None
             case "expired", _:
-                return Finding.EXPIRED, _LAPSED
+                return GatewayResult.EXPIRED, _LAPSED
             case "complete", "unpaid" if isinstance(self.payment_intent, Intent):
                 refused = self.payment_intent.last_payment_error
-                return (Finding.DECLINED, refused.failure) if refused else (Finding.UNKNOWN, None)
+                return (
+                    (GatewayResult.DECLINED, refused.failure)
+                    if refused
+                    else (GatewayResult.UNKNOWN, None)
+                )
             case _:  # complete, by a way whose money comes later
-                return Finding.UNKNOWN, None
+                return GatewayResult.UNKNOWN, None
 
 
 M = TypeVar("M", Session, Intent)
@@ -183,7 +187,7 @@ class Event(Wire):
 
 def _with_sum(evidence: Evidence, amount: Any, currency: Any) -> Evidence:
     """Return *evidence* with its sum where it says that one was paid. Their currencies are in small letters."""
-    if evidence.finding is not Finding.PAID:
+    if evidence.result is not GatewayResult.PAID:
         return evidence
     known = known_currency(currency.upper() if isinstance(currency, str) else None)
     return with_sum(evidence, whole(amount), written=amount, currency=known)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from domain.attempts import Attempt, Failure
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.amounts import whole
 from integrations.http.client import Answer, Unusable
@@ -61,9 +61,9 @@ def read_list(reversal: Reversal, answer: Answer) -> Evidence | None:
     if not answer.ok:
         raise unusable(answer)
     listed = parse_as_written(_Listed, answer.body)
-    for one in listed.data:
-        if (one.metadata or {}).get("reference") == reversal.id:
-            return _evidence(reversal, one)
+    for item in listed.data:
+        if (item.metadata or {}).get("reference") == reversal.id:
+            return _evidence(reversal, item)
     if listed.has_more:
         raise Unusable("too many refunds")
     return None
@@ -74,11 +74,18 @@ def _evidence(reversal: Reversal, told: _Refund) -> Evidence:
         raise Unusable("another refund's answer")
     match told.status:
         case "succeeded":
-            return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.PAID, gateway_id=told.id)
+            return Evidence(
+                source=EvidenceSource.INQUIRY,
+                origin=REFUND,
+                result=GatewayResult.PAID,
+                gateway_id=told.id,
+            )
         case "failed" | "canceled" as status:
             return _declined(status)
         case _:  # pending: the card's bank has not taken it yet
-            return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.UNKNOWN)
+            return Evidence(
+                source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.UNKNOWN
+            )
 
 
 def _declined(code: str) -> Evidence:
@@ -86,4 +93,6 @@ def _declined(code: str) -> Evidence:
         code=code[:64],
         message="Stripe từ chối hoàn tiền. Hãy hoàn bằng cách khác rồi ghi lại lý do.",
     )
-    return Evidence(grade=Grade.E2, source=REFUND, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.DECLINED, failure=failure
+    )

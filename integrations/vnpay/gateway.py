@@ -12,7 +12,7 @@ from domain.attempts import Attempt, Failure
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.amounts import with_sum
 from integrations.http.client import Answer, Unreadable, Unusable, Upstream
@@ -98,7 +98,7 @@ class VNPay:
         if self._page is not None:
             address = f"{self._page}?{query}"
             return Evidence(
-                grade=Grade.NONE, source=PAY, finding=Finding.ACCEPTED, payment_url=address
+                source=None, origin=PAY, result=GatewayResult.ACCEPTED, payment_url=address
             )
         return await begun(
             self.name,
@@ -185,8 +185,8 @@ class VNPay:
         if fields["vnp_TmnCode"] != self._tmn_code:
             raise BadCall("it is for another terminal")
         response, status = fields["vnp_ResponseCode"], fields["vnp_TransactionStatus"]
-        found = protocol.finding(response, status)
-        if found is Finding.UNKNOWN:
+        found = protocol.result(response, status)
+        if found is GatewayResult.UNKNOWN:
             _log.warning("vnpay_codes_contradict", response=response, status=status)
         notice = Notice(
             event_id=":".join(
@@ -200,7 +200,11 @@ class VNPay:
             ),
             reference=fields["vnp_TxnRef"],
             evidence=_evidence(
-                IPN, Grade.E1, found, fields, code=status if response == "00" else response
+                IPN,
+                EvidenceSource.WEBHOOK,
+                found,
+                fields,
+                code=status if response == "00" else response,
             ),
         )
         return (notice,)
@@ -235,7 +239,9 @@ class VNPay:
             return unknown(QUERYDR)
         code = fields["vnp_ResponseCode"]
         if code == "91":  # VNPay has no such payment: nobody scanned, or genqr never arrived
-            return _evidence(QUERYDR, Grade.E2, Finding.UNPAID, fields, code=code)
+            return _evidence(
+                QUERYDR, EvidenceSource.INQUIRY, GatewayResult.UNPAID, fields, code=code
+            )
         if code != "00":
             _disbelieve(attempt, f"code {code[:2]}")
             return unknown(QUERYDR)
@@ -244,11 +250,11 @@ class VNPay:
             return unknown(QUERYDR)
         status = fields.get("vnp_TransactionStatus", "")
         found = protocol.state(status)
-        if found is Finding.DECLINED and now >= attempt.expires_at:
+        if found is GatewayResult.DECLINED and now >= attempt.expires_at:
             # An answer has no code of its own for a QR that nobody paid in time. A decline before
             # that came by IPN.
-            found, status = Finding.EXPIRED, "11"
-        return _evidence(QUERYDR, Grade.E2, found, fields, code=status)
+            found, status = GatewayResult.EXPIRED, "11"
+        return _evidence(QUERYDR, EvidenceSource.INQUIRY, found, fields, code=status)
 
     def _believed(
         self, attempt: Attempt, answer: Answer, order: Sequence[str]
@@ -288,23 +294,33 @@ def _read_genqr(answer: Answer) -> Evidence:
     if not told.qrcontent:
         raise Unreadable("qrcontent: missing")
     return Evidence(
-        grade=Grade.E2, source=GENQR, finding=Finding.ACCEPTED, qr_payload=told.qrcontent
+        source=EvidenceSource.INQUIRY,
+        origin=GENQR,
+        result=GatewayResult.ACCEPTED,
+        qr_payload=told.qrcontent,
     )
 
 
 def _declined(failure: Failure) -> Evidence:
-    return Evidence(grade=Grade.E2, source=GENQR, finding=Finding.DECLINED, failure=failure)
+    return Evidence(
+        source=EvidenceSource.INQUIRY, origin=GENQR, result=GatewayResult.DECLINED, failure=failure
+    )
 
 
 def _evidence(
-    source: str, grade: Grade, found: Finding, fields: Mapping[str, str], *, code: str
+    source: str,
+    grade: EvidenceSource,
+    found: GatewayResult,
+    fields: Mapping[str, str],
+    *,
+    code: str,
 ) -> Evidence:
     number = fields.get("vnp_TransactionNo", "")
-    good = found in {Finding.PAID, Finding.UNPAID}
+    good = found in {GatewayResult.PAID, GatewayResult.UNPAID}
     evidence = Evidence(
-        grade=grade,
-        source=source,
-        finding=found,
+        source=grade,
+        origin=source,
+        result=found,
         gateway_id=number if number.strip("0") else None,
         failure=None if good else protocol.failure(code),
     )

@@ -12,7 +12,7 @@ from urllib.parse import quote_plus
 from domain.attempts import Failure
 from domain.calendar import local
 from domain.money import Money
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.amounts import whole
 from integrations.http.client import Unreadable
 from integrations.json_text import Number, decode
@@ -153,7 +153,7 @@ def from_wire(amount: str) -> int | None:
     return hundredths // 100
 
 
-def finding(response: str, status: str) -> Finding:
+def result(response: str, status: str) -> GatewayResult:
     """
     Return what `vnp_ResponseCode` and `vnp_TransactionStatus` say together.
 
@@ -161,46 +161,46 @@ def finding(response: str, status: str) -> Finding:
     that contradict each other, or that nobody told us of, are not known yet.
     """
     if {"04", "07"} & {response, status}:
-        return Finding.SUSPICIOUS
+        return GatewayResult.SUSPICIOUS
     match response, status:
         case "00", "00":
-            return Finding.PAID
+            return GatewayResult.PAID
         case _, "01":
-            return Finding.UNPAID
+            return GatewayResult.UNPAID
         case "11", "02":
-            return Finding.EXPIRED
+            return GatewayResult.EXPIRED
         case "00", "02":
-            return Finding.UNKNOWN
+            return GatewayResult.UNKNOWN
         case _, "02":
-            return Finding.DECLINED
+            return GatewayResult.DECLINED
         case _:
-            return Finding.UNKNOWN
+            return GatewayResult.UNKNOWN
 
 
-def state(status: str) -> Finding:
+def state(status: str) -> GatewayResult:
     """Return what `vnp_TransactionStatus` alone says, in an answer to our own question."""
     match status:
         case "00":
-            return Finding.PAID
+            return GatewayResult.PAID
         case "01":
-            return Finding.UNPAID
+            return GatewayResult.UNPAID
         case "02":
-            return Finding.DECLINED
+            return GatewayResult.DECLINED
         case "04" | "07":
-            return Finding.SUSPICIOUS
+            return GatewayResult.SUSPICIOUS
         case _:
-            return Finding.UNKNOWN
+            return GatewayResult.UNKNOWN
 
 
-def refund_state(status: str) -> Finding:
+def refund_state(status: str) -> GatewayResult:
     """Return what `vnp_TransactionStatus` says of a refund that VNPay has: 09 is rejected."""
     match status:
         case "00" | "05" | "06":
-            return Finding.PAID
+            return GatewayResult.PAID
         case "02" | "09":
-            return Finding.DECLINED
+            return GatewayResult.DECLINED
         case _:
-            return Finding.UNKNOWN
+            return GatewayResult.UNKNOWN
 
 
 def refund_failure(code: str) -> Failure:

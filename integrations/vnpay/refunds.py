@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from domain.attempts import Attempt
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
 from integrations.text import plain
 from integrations.vnpay import protocol
@@ -43,7 +43,7 @@ def answered(reversal: Reversal, fields: Mapping[str, str]) -> Evidence | None:
     """Return what the answer to a refund says; None for what is not to be believed."""
     code = fields.get("vnp_ResponseCode", "")
     if code in _REFUSED:
-        return _evidence(REFUND, Finding.DECLINED, fields, code)
+        return _evidence(REFUND, GatewayResult.DECLINED, fields, code)
     if code != "00" or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.amount:
         return None
     status = fields.get("vnp_TransactionStatus", "")
@@ -70,12 +70,12 @@ def told(
     return _evidence(REFUND_QUERYDR, protocol.refund_state(status), fields, status)
 
 
-def _evidence(source: str, found: Finding, fields: Mapping[str, str], code: str) -> Evidence:
+def _evidence(source: str, found: GatewayResult, fields: Mapping[str, str], code: str) -> Evidence:
     number = fields.get("vnp_TransactionNo", "")
     return Evidence(
-        grade=Grade.NONE if found is Finding.UNKNOWN else Grade.E2,
-        source=source,
-        finding=found,
-        gateway_id=number if found is Finding.PAID and number.strip("0") else None,
-        failure=protocol.refund_failure(code) if found is Finding.DECLINED else None,
+        source=None if found is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
+        origin=source,
+        result=found,
+        gateway_id=number if found is GatewayResult.PAID and number.strip("0") else None,
+        failure=protocol.refund_failure(code) if found is GatewayResult.DECLINED else None,
     )

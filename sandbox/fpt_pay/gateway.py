@@ -88,7 +88,7 @@ class FptPay:
 
     def _for_merchant(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
-            if not any(same(_bearer(request), one.decode()) for one in self.secrets):
+            if not any(same(_bearer(request), secret.decode()) for secret in self.secrets):
                 raise Refused(401, "UNAUTHENTICATED", "this is not the merchant's secret")
             return await endpoint(request)
 

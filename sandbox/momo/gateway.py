@@ -145,14 +145,14 @@ class MoMo:
                 "payType": "qr" if paid else "",
                 "refundTrans": [
                     {
-                        "orderId": one["refund_reference"],
-                        "amount": one["amount"],
-                        "transId": int(one["gateway_id"]),
+                        "orderId": refund["refund_reference"],
+                        "amount": refund["amount"],
+                        "transId": int(refund["gateway_id"]),
                         "resultCode": 0,
-                        "createdTime": round(one["at"] * 1000),
+                        "createdTime": round(refund["at"] * 1000),
                     }
-                    for one in self.charges.refunds()
-                    if one["charge_id"] == charge.id
+                    for refund in self.charges.refunds()
+                    if refund["charge_id"] == charge.id
                 ],
             }
         )
@@ -166,11 +166,11 @@ class MoMo:
             raise Rejected(42, "transId")
         if self.charges.find(gateway=self.name, reference=fields["orderId"]):
             raise Rejected(41)
-        for one in self.charges.refunds():
-            if (one["gateway"], one["refund_reference"]) == (self.name, fields["orderId"]):
-                if (one["charge_id"], one["amount"]) != (charge.id, amount):
+        for item in self.charges.refunds():
+            if (item["gateway"], item["refund_reference"]) == (self.name, fields["orderId"]):
+                if (item["charge_id"], item["amount"]) != (charge.id, amount):
                     raise Rejected(41)
-                return self._refunded(fields, amount, one["gateway_id"])
+                return self._refunded(fields, amount, item["gateway_id"])
         if charge.status != "paid":
             raise Rejected(1088)
         if self.charges.refunded(charge) + amount > charge.money:

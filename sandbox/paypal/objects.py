@@ -106,7 +106,7 @@ def capture_id(charge: Charge) -> str:
 
 def capture(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
     status = "COMPLETED" if charge.status == "paid" else "DECLINED"
-    back = sum(int(one["amount"]["value"].replace(".", "")) for one in refunds)
+    back = sum(int(refund["amount"]["value"].replace(".", "")) for refund in refunds)
     if back:
         status = "REFUNDED" if back == charge.money else "PARTIALLY_REFUNDED"
     return {

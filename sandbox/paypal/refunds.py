@@ -46,7 +46,7 @@ class Refunds:
         if amount > left:
             raise Problem(422, "UNPROCESSABLE_ENTITY", "REFUND_AMOUNT_EXCEEDED")
         number = self._keep(charge, asked.custom_id or asked.invoice_id, amount)
-        (made,) = [one for one in self.of(charge) if one["id"] == number]
+        (made,) = [item for item in self.of(charge) if item["id"] == number]
         now = clock.now()
         if made["status"] == "PENDING":
             self.tell(charge, "PAYMENT.REFUND.PENDING", made, now)
@@ -73,16 +73,16 @@ class Refunds:
     def of(self, charge: Charge) -> list[Json]:
         """What was given back of a charge, in order."""
         return [
-            refund(charge, one, clearing=self.clearing)
-            for one in self.charges.refunds()
-            if one["charge_id"] == charge.id
+            refund(charge, item, clearing=self.clearing)
+            for item in self.charges.refunds()
+            if item["charge_id"] == charge.id
         ]
 
     def _refund(self, number: str) -> Json:
-        for one in self.charges.refunds():
-            if (one["gateway"], one["gateway_id"]) == ("paypal", number):
-                (charge,) = [it for it in self.charges.all() if it.id == one["charge_id"]]
-                return refund(charge, one, clearing=self.clearing)
+        for item in self.charges.refunds():
+            if (item["gateway"], item["gateway_id"]) == ("paypal", number):
+                (charge,) = [it for it in self.charges.all() if it.id == item["charge_id"]]
+                return refund(charge, item, clearing=self.clearing)
         raise Problem(404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID")
 
     def _captured(self, number: str) -> Charge:

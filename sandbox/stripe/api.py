@@ -143,7 +143,7 @@ class MerchantApi:
         return session(self._session(request), whole=_expands(request))
 
     def list_sessions(self, request: Request) -> Json:
-        return self._page(request, "session", lambda one: session(one, whole=_expands(request)))
+        return self._page(request, "session", lambda item: session(item, whole=_expands(request)))
 
     def expire(self, request: Request, form: Form) -> Json:
         charge = self._session(request)
@@ -244,17 +244,17 @@ class MerchantApi:
         """The newest first."""
         return [
             {
-                "id": f"re_{one['gateway_id']}",
+                "id": f"re_{refund['gateway_id']}",
                 "object": "refund",
-                "amount": one["amount"],
+                "amount": refund["amount"],
                 "currency": charge.currency.lower(),
                 "payment_intent": charge.gateway_id,
-                "metadata": {"reference": one["refund_reference"].partition(":")[0]},
+                "metadata": {"reference": refund["refund_reference"].partition(":")[0]},
                 "status": "succeeded",
-                "created": int(one["at"]),
+                "created": int(refund["at"]),
             }
-            for one in reversed(self.charges.refunds())
-            if one["charge_id"] == charge.id
+            for refund in reversed(self.charges.refunds())
+            if refund["charge_id"] == charge.id
         ]
 
     # What all have in common
@@ -285,7 +285,7 @@ class MerchantApi:
             and int(since) <= int(charge.created_at) <= int(until)
         ]
         if (after := query.get("starting_after")) is not None:
-            ids = [one["id"] for one in found]
+            ids = [item["id"] for item in found]
             if after not in ids:
                 raise no_such("object to start after")
             found = found[ids.index(after) + 1 :]

@@ -44,7 +44,7 @@ from schema.graphql.errors import (
     malformed,
 )
 from schema.graphql.query_limits import Limits, Measure, measure
-from schema.graphql.request import Asked, the_query
+from schema.graphql.request import GraphQLRequest, the_query
 
 _core: Any = graphql.execution  # whose executors are generic without saying over what
 
@@ -103,7 +103,7 @@ class Engine(Generic[C]):
         limits: Limits | None = None,
         introspection: bool = False,
         format_error: FormatError = format_error,
-        find_document: Callable[[Asked, C], str] = the_query,
+        find_document: Callable[[GraphQLRequest, C], str] = the_query,
         documents: int = 1_000,
         tokens: int = 100_000,
     ) -> None:
@@ -120,7 +120,7 @@ class Engine(Generic[C]):
         self._tokens = 0
         self._finishing: set[asyncio.Task[bytes]] = set()
 
-    def operation(self, asked: Asked, context: C) -> Operation:
+    def operation(self, asked: GraphQLRequest, context: C) -> Operation:
         """Finds what to run; raises `Refused` or `ApiError`."""
         check_no_card_number(
             [asked.variables, asked.operation_name, asked.extensions, asked.document_id]

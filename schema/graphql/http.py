@@ -19,7 +19,7 @@ from schema.graphql.engine import Answer, C, Engine
 from schema.graphql.errors import FormatError, Language, format_error, malformed
 from schema.graphql.graphiql import GRAPHIQL
 from schema.graphql.query_limits import Limits
-from schema.graphql.request import Asked, the_query
+from schema.graphql.request import GraphQLRequest, the_query
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
@@ -54,7 +54,7 @@ class GraphQLEndpoint(Generic[C]):
         introspection: bool = False,
         graphiql: bool = False,
         format_error: FormatError = format_error,
-        find_document: Callable[[Asked, C], str] = the_query,
+        find_document: Callable[[GraphQLRequest, C], str] = the_query,
     ) -> None:
         self.engine: Engine[C] = Engine(
             schema,
@@ -122,20 +122,20 @@ def _wants_page(request: Request, accept: str) -> bool:
     return request.method == "GET" and not names_a_document and "text/html" in accept
 
 
-async def _read(request: Request) -> Asked:
+async def _read(request: Request) -> GraphQLRequest:
     if request.method == "GET":
         given: dict[str, object] = dict(request.query_params)
         for name in ("variables", "extensions"):
             if given.get(name):
                 given[name] = _json(str(given[name]))
-        return Asked.read(given)
+        return GraphQLRequest.read(given)
     if request.method != "POST":
         raise malformed("Chỉ hỗ trợ GET và POST.", "Only GET and POST are supported.", 405)
     kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
     charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
     if kind.strip() != JSON or charset not in ("utf-8", "utf8"):
         raise malformed("Nội dung phải là application/json.", f"The body must be {JSON}.", 415)
-    return Asked.read(_json(await _body(request)))
+    return GraphQLRequest.read(_json(await _body(request)))
 
 
 async def _body(request: Request) -> bytes:

@@ -11,7 +11,7 @@ NOT_SUPPORTED: Final = "PersistedQueryNotSupported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class GraphQLRequest:
     """A request of the right types; an empty or null member is absent."""
 
     query: str | None = None
@@ -21,7 +21,7 @@ class Asked:
     document_id: str | None = None
 
     @classmethod
-    def read(cls, value: object) -> "Asked":
+    def read(cls, value: object) -> "GraphQLRequest":
         """Takes decoded JSON; raises `ApiError` for anything but a request of the right types."""
         if isinstance(value, list):
             raise malformed("Không hỗ trợ gửi gộp nhiều yêu cầu.", "Batching is not supported.")
@@ -58,7 +58,7 @@ _PARAMETERS: Final[Mapping[str, type]] = {
 }
 
 
-def the_query(request: Asked, _context: Speaks) -> str:
+def the_query(request: GraphQLRequest, _context: Speaks) -> str:
     """The document of a request: its `query`. Trusted documents put another function in this place."""
     if request.query:
         return request.query

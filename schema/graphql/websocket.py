@@ -27,7 +27,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 from schema.graphql.engine import Engine
 from schema.graphql.errors import ApiError, Speaks
 from schema.graphql.http import LARGEST_BODY
-from schema.graphql.request import Asked
+from schema.graphql.request import GraphQLRequest
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -246,7 +246,7 @@ class _Connection(Generic[C]):
         if name in self.operations:
             raise Close(4409, f"Subscriber for {name} already exists")
         try:
-            asked = Asked.read(payload)
+            asked = GraphQLRequest.read(payload)
         except ApiError as error:
             raise Close(4400, error.en) from None
         if len(self.operations) >= self.sockets.caps.operations_per_connection:
@@ -254,7 +254,7 @@ class _Connection(Generic[C]):
             return
         self.operations[name] = asyncio.create_task(self.operate(name, asked, self.context))
 
-    async def operate(self, name: str, asked: Asked, context: C) -> None:
+    async def operate(self, name: str, asked: GraphQLRequest, context: C) -> None:
         """One operation, from `subscribe` to `complete` or `error`."""
         OPERATIONS.inc()
         id_ = orjson.dumps(name)
@@ -294,7 +294,7 @@ class _Connection(Generic[C]):
             details={"allowed": allowed},
         )
 
-    async def payloads(self, asked: Asked, context: C) -> AsyncGenerator[bytes, None]:
+    async def payloads(self, asked: GraphQLRequest, context: C) -> AsyncGenerator[bytes, None]:
         engine = self.sockets.engine
         operation = engine.operation(asked, context)
         if operation.type is OperationType.SUBSCRIPTION:

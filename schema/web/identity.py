@@ -27,7 +27,7 @@ async def http_context(request: Request) -> Context:
     base: Context = request.app.state.context
     token = bearer(request.headers.get("authorization", ""))
     language = language_of(request.headers)
-    asked = base.asked_by(
+    asked = base.for_actor(
         None,
         language=language,
         request_id=_request_id(request.headers),
@@ -39,7 +39,7 @@ async def http_context(request: Request) -> Context:
         actor, expires_at = await sessions.identify(asked, token)
     except Unauthenticated:
         return asked
-    return asked.asked_by(
+    return asked.for_actor(
         actor,
         language=language,
         request_id=asked.request_id,
@@ -59,7 +59,7 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
         actor, expires_at = await sessions.identify(base, token)
     except Unauthenticated:
         raise ApiError("UNAUTHENTICATED") from None
-    return base.asked_by(
+    return base.for_actor(
         actor,
         language=language_of(websocket.headers),
         request_id=_request_id(websocket.headers),
@@ -75,7 +75,7 @@ async def admit(context: Context) -> bool:
 
 def fresh(context: Context) -> Context:
     """Return the same asker with nothing read yet: for each operation and event of a socket."""
-    return context.asked_by(
+    return context.for_actor(
         context.actor,
         language=context.language,
         request_id=context.request_id,

@@ -134,7 +134,7 @@ class Harness:
         """Prepare one for each, with a contract of its own."""
         done = self._shared(
             [self._new(flow) for flow in flows],
-            lambda one, share: one.order("prepare", subjects=share)["subjects"],
+            lambda item, share: item.order("prepare", subjects=share)["subjects"],
         )
         for subject in done:
             subject["heard"] = self._heard(subject["reference"])
@@ -142,15 +142,15 @@ class Harness:
 
     def _heard(self, reference: str) -> Json | None:
         """Return what was called about it, last."""
-        about = (one for one in reversed(self.calls) if reference in one["query"] + one["body"])
+        about = (call for call in reversed(self.calls) if reference in call["query"] + call["body"])
         return next(about, None) if reference else None
 
     def record(self, flows: Sequence[str]) -> dict[str, list[str]]:
         """Run each flow once, whole; return its steps."""
 
-        def share(one: Victims, subjects: list[Json]) -> list[tuple[str, list[str]]]:
+        def share(item: Victims, subjects: list[Json]) -> list[tuple[str, list[str]]]:
             return [
-                (subject["flow"], one.order("act", subject=subject)["steps"])
+                (subject["flow"], item.order("act", subject=subject)["steps"])
                 for subject in subjects
             ]
 
@@ -166,14 +166,14 @@ class Harness:
         for _ in range(TRIES):
             tried = self._tried(kills, plant)
             done += tried
-            kills = [one.kill for one in tried if not one.died]
+            kills = [item.kill for item in tried if not item.died]
             if not kills:
                 break
         return done
 
     def _tried(self, kills: Sequence[Kill], plant: str) -> list[Killed]:
-        def share(one: Victims, pairs: list[tuple[Kill, Json]]) -> list[Killed]:
-            return [self._kill(one, kill, subject, plant) for kill, subject in pairs]
+        def share(item: Victims, pairs: list[tuple[Kill, Json]]) -> list[Killed]:
+            return [self._kill(item, kill, subject, plant) for kill, subject in pairs]
 
         pairs = zip(kills, self.subjects([kill.flow for kill in kills]), strict=True)
         return self._shared(list(pairs), share)
@@ -185,7 +185,9 @@ class Harness:
             if new and charge["status"] == "pending" and self.dice.random() < 0.5:
                 self.sandbox.pay(reference=charge["reference"], drop_webhook=True)
         again = [
-            one.subject for one in killed if one.kill.flow in REPEATED or self.dice.random() < 0.5
+            item.subject
+            for item in killed
+            if item.kill.flow in REPEATED or self.dice.random() < 0.5
         ]
         self.victims[0].order("repeat", subjects=again)
         passed = self.victims[-1].order("recover")
@@ -196,13 +198,13 @@ class Harness:
     def violations(self) -> list[str]:
         """Return what is wrong that was not at the last asking."""
         found = violations(self.database, self.sandbox.truth)
-        new = [one for one in found if one not in self._known]
+        new = [item for item in found if item not in self._known]
         self._known.update(found)
         return new
 
-    def _kill(self, one: Victims, kill: Kill, subject: Json, plant: str) -> Killed:
+    def _kill(self, item: Victims, kill: Kill, subject: Json, plant: str) -> Killed:
         order = {"at": kill.at, "when": kill.when}
-        answer = one.order("act", subject=subject, kill=order, plant=plant)
+        answer = item.order("act", subject=subject, kill=order, plant=plant)
         return Killed(kill, subject, answer["killed"])
 
     def _shared(self, work: list[T], do: Callable[[Victims, list[T]], list[R]]) -> list[R]:
@@ -211,7 +213,7 @@ class Harness:
         shares = [work[nth::count] for nth in range(count)]
         with ThreadPoolExecutor(count) as pool:
             done = list(
-                pool.map(lambda one, share: do(one, share) if share else [], self.victims, shares)
+                pool.map(lambda item, share: do(item, share) if share else [], self.victims, shares)
             )
         return [done[nth % count][nth // count] for nth in range(len(work))]
 
@@ -244,9 +246,9 @@ def loaded(
     calls: list[Json] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_listening(settings.port, calls))
-        for one in victims:
-            one.start()
-            stack.callback(one.stop)
+        for victim in victims:
+            victim.start()
+            stack.callback(victim.stop)
         yield Harness(victims, sandbox, database, calls, seed)
 
 

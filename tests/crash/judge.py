@@ -156,7 +156,7 @@ async def _against(connection: Any, truth: Any) -> list[str]:
             """
         )
     }
-    found = [f"an outer system refused a double: {one}" for one in truth["conflicts"]]
+    found = [f"an outer system refused a double: {conflict}" for conflict in truth["conflicts"]]
     found += await _gateways(connection, truth)
     successes = {id for id, row in payments.items() if row["status"] == "SUCCESS"}
     known = {id for id in successes if payments[id]["posting_status"] == "DONE"}
@@ -199,10 +199,10 @@ async def _gateways(connection: Any, truth: Any) -> list[str]:
         if row["reference"] in theirs and row["asked"] != row["whole"]:
             theirs[row["reference"]] = theirs[row["reference"]] * row["whole"] // row["asked"]
     return [
-        f"the gateway has {theirs.get(one, 0)} under {one} ({state.get(one, 'unknown here')}),"
-        f" the ledger {ours.get(one, 0)}"
-        for one in theirs.keys() | ours.keys()
-        if theirs.get(one, 0) != ours.get(one, 0) or (one in theirs and one not in ours)
+        f"the gateway has {theirs.get(their, 0)} under {their} ({state.get(their, 'unknown here')}),"
+        f" the ledger {ours.get(their, 0)}"
+        for their in theirs.keys() | ours.keys()
+        if theirs.get(their, 0) != ours.get(their, 0) or (their in theirs and their not in ours)
     ]
 
 

@@ -152,7 +152,7 @@ async def filed(context: Context, subject: Subject) -> Subject:
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
         answer = await http.get(f"{os.environ[SANDBOX]}/_sandbox/settlement/vnpay?date={today}")
     heading, *lines = answer.text.splitlines()
-    (line,) = (one for one in lines if one.startswith(subject.reference))
+    (line,) = (item for item in lines if item.startswith(subject.reference))
     day = date(2000, 1, 1) + timedelta(days=int(subject.contract.removeprefix("SGFDN")))
     *cells, _ = line.split(",")
     file = context.heads.path.parent / f"vnpay-{subject.contract}.csv"
@@ -262,12 +262,12 @@ def known(subject: Subject, payment: Payment) -> Subject:
 
 async def asker(context: Context, subject: Subject) -> Context:
     actor, _ = await sessions.identify(context, subject.token)
-    return context.asked_by(actor)
+    return context.for_actor(actor)
 
 
 def nobody(context: Context) -> Context:
     """The context of the worker and of webhooks."""
-    return context.asked_by(None)
+    return context.for_actor(None)
 
 
 async def customer_pays(subject: Subject, *, amount: int = 0) -> None:

@@ -31,13 +31,13 @@ TOGETHER = [[flow] for flow in FLOWS] if ALL else [share(list(FLOWS), SHARE, "fl
 
 @pytest.fixture(scope="module")
 def harness(
-    house_settings: Settings,
+    api_settings: Settings,
     sandbox: Sandbox,
     module_database: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Harness]:
     folder = tmp_path_factory.mktemp("crash")
-    with loaded(house_settings, sandbox, module_database, folder, seed=SEED) as harness:
+    with loaded(api_settings, sandbox, module_database, folder, seed=SEED) as harness:
         yield harness
 
 
@@ -49,7 +49,7 @@ def test_no_step_is_one_at_which_dying_costs_money(harness: Harness, flows: list
         kill for flow in flows for kill in share(Kill.all({flow: recorded[flow]}), KILLS, flow)
     ]
     killed = harness.kill(kills)
-    hit = {one.kill for one in killed if one.died}
+    hit = {item.kill for item in killed if item.died}
     harness.aftermath(killed)
     wrong = harness.violations() + harness.victims[0].order("verify")["broken"]
     print(
@@ -80,7 +80,7 @@ def test_a_job_enqueued_after_its_commit_is_found(harness: Harness) -> None:
     assert killed.died
     harness.victims[0].order("recover")
     wrong = harness.violations()
-    assert any(one.startswith("every success is recorded") for one in wrong), wrong
+    assert any(item.startswith("every success is recorded") for item in wrong), wrong
 
 
 def test_a_gateway_asked_before_the_commit_is_found(harness: Harness) -> None:
@@ -95,7 +95,7 @@ def test_a_gateway_asked_before_the_commit_is_found(harness: Harness) -> None:
     (new,) = {charge["reference"] for charge in harness.sandbox.truth["charges"]} - before
     harness.sandbox.pay(reference=new, drop_webhook=True)
     harness.victims[0].order("recover")
-    assert [one for one in harness.violations() if new in one]
+    assert [violation for violation in harness.violations() if new in violation]
 
 
 # ── that no step is missed ───────────────────────────────────────────────────────────────────────

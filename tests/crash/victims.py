@@ -136,12 +136,14 @@ async def verify(context: Context, order: Json) -> Json:
     heads = Heads(settings.data_dir / "heads.log")
     async with examination(settings.database_url.get_secret_value()) as connection:
         found = await prove([connection], context.keys.receipts, heads, signatures=True)
-    broken = [f"{one.name}: {row.table} {row.row} {row.why}" for one in found for row in one.rows]
+    broken = [
+        f"{item.name}: {row.table} {row.row} {row.why}" for item in found for row in item.rows
+    ]
     return {"broken": broken}
 
 
 ORDERS: dict[str, Callable[[Context, Json], Awaitable[Json]]] = {
-    one.__name__: one for one in (prepare, act, repeat, recover, verify)
+    item.__name__: item for item in (prepare, act, repeat, recover, verify)
 }
 
 

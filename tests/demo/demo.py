@@ -195,7 +195,9 @@ async def prove(
         check(len(items) == len(set(items)), "a bill was recorded twice")
         (qr,) = (payment for payment in payments if payment["method"] == "VNPAY_QR")
         reference = (await phone.office_view(qr["id"]))["gatewayReference"]
-        charges = [(one["reference"], one["amount"], one["status"]) for one in truth["charges"]]
+        charges = [
+            (charge["reference"], charge["amount"], charge["status"]) for charge in truth["charges"]
+        ]
         check(charges == [(reference, qr["amount"], "paid")], f"VNPAY has {charges}")
         check(truth["conflicts"] == [], f"something was tried twice: {truth['conflicts']}")
         listed = await phone.ask("Transactions", filter={"contractNumber": CONTRACT})
@@ -214,7 +216,7 @@ async def prove(
         story.tell(dong(0))
     with story.step("`mobinet verify` finds nothing that was changed or lost"):
         found = await asyncio.to_thread(system.verified)
-        check(all(one["holds"] for one in found), f"it does not hold: {found}")
+        check(all(each["holds"] for each in found), f"it does not hold: {found}")
         story.tell(f"{len(found)} invariants hold, the signature of every record among them")
 
 

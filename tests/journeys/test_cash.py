@@ -40,7 +40,7 @@ async def test_cash_is_told_once_to_revenue_to_debt_and_to_the_customer(
 
     await equals(lambda: sandbox.effects(payment["id"]), ONCE)
     truth = await sandbox.truth()
-    (record,) = (one for one in truth["records"] if one["transaction_id"] == payment["id"])
+    (record,) = (each for each in truth["records"] if each["transaction_id"] == payment["id"])
     (item,) = record["items"]
     assert (item["id"], item["amount"]) == (paid["billNumber"], paid["amount"])
     bills = await eventually(

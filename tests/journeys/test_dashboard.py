@@ -39,8 +39,8 @@ async def test_the_feed_shows_each_payment_as_it_changes(
         def all_told(event: Json) -> bool:
             seen.setdefault(event["id"], []).append(event)
             return all(
-                seen[one] and seen[one][-1]["version"] > last
-                for one, last in ((cash["id"], cash["version"]), (qr["id"], qr["version"] + 1))
+                seen[item] and seen[item][-1]["version"] > last
+                for item, last in ((cash["id"], cash["version"]), (qr["id"], qr["version"] + 1))
             )
 
         await feed.until(all_told)

@@ -38,8 +38,8 @@ async def ended(stack: Stack, hasty: Process) -> AsyncIterator[list[Ended]]:
 
     three = await asyncio.gather(*map(open_and_watch, ("VNPAY_QR", "FPT_PAY", "FPT_PAY")))
     yield three
-    for one in three:
-        await one.collector.__aexit__()
+    for item in three:
+        await item.collector.__aexit__()
 
 
 @pytest.mark.parametrize("nth", range(3))

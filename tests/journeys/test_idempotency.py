@@ -53,7 +53,7 @@ async def test_ten_requests_at_once_with_one_key_are_one_payment(
     else:
         reference = (await collector.office_view(payment["id"]))["gatewayReference"]
         truth = await sandbox.truth()
-        assert [one["reference"] for one in truth["charges"]].count(reference) == 1
+        assert [charge["reference"] for charge in truth["charges"]].count(reference) == 1
         assert len({str(answer["payment"]) for answer in answers}) == 1
 
 

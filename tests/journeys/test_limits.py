@@ -25,7 +25,7 @@ async def alike(customers, count: int) -> list[tuple[str, Json]]:
     while True:
         customer: Customer = await customers(3)
         found += [(customer.contract, bill) for bill in customer.bills]
-        found.sort(key=lambda one: one[1]["amount"])
+        found.sort(key=lambda item: item[1]["amount"])
         for window in (found[n : n + count] for n in range(len(found) - count + 1)):
             amounts = [bill["amount"] for _, bill in window]
             fit = count // 2

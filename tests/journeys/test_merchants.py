@@ -222,8 +222,10 @@ async def test_what_an_order_was_paid_with_is_given_back_by_finance_and_by_nobod
         assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == ("DONE", AMOUNT)
         reference = (await finance.office_view(payment["id"]))["gatewayReference"]
 
-    back = [one for one in (await sandbox.truth())["refunds"] if one["reference"] == reference]
-    assert [one["amount"] for one in back] == [AMOUNT]
+    back = [
+        refund for refund in (await sandbox.truth())["refunds"] if refund["reference"] == reference
+    ]
+    assert [item["amount"] for item in back] == [AMOUNT]
     assert await books.entries(payment["id"]) == [
         ("gateway_clearing:momo", "customer_receivable", AMOUNT),
         ("customer_receivable", "refunds_payable", AMOUNT),

@@ -20,7 +20,9 @@ async def test_of_two_members_of_staff_who_take_cash_for_one_bill_one_succeeds(
     bill = customer.bills[0]
     staff = [await collectors(), await collectors()]
 
-    answers = await asyncio.gather(*(one.process(customer.contract, "CASH", bill) for one in staff))
+    answers = await asyncio.gather(
+        *(item.process(customer.contract, "CASH", bill) for item in staff)
+    )
 
     (won,) = (answer["payment"] for answer in answers if answer["payment"])
     ((refusal,),) = (answer["errors"] for answer in answers if answer["errors"])
@@ -38,7 +40,7 @@ async def test_of_twenty_attempts_at_once_on_one_bill_one_succeeds(
     staff = [await collectors() for _ in range(4)]
 
     answers = await asyncio.gather(
-        *(one.process(customer.contract, "CASH", bill) for one in staff for _ in range(5))
+        *(item.process(customer.contract, "CASH", bill) for item in staff for _ in range(5))
     )
 
     assert sum(answer["payment"] is not None for answer in answers) == 1
@@ -46,7 +48,7 @@ async def test_of_twenty_attempts_at_once_on_one_bill_one_succeeds(
     assert sum(codes.values()) == 19
     assert set(codes) <= {"BILL_LOCKED", "BILL_ALREADY_PAID"}
     assert await books.payments(customer.contract) == ["SUCCESS"]
-    taken = [(await one.limits())["DAILY"] for one in staff]
+    taken = [(await item.limits())["DAILY"] for item in staff]
     assert sorted(limit["used"] for limit in taken) == [0, 0, 0, bill["amount"]]
     (won,) = (answer["payment"] for answer in answers if answer["payment"])
     await equals(lambda: sandbox.effects(won["id"]), ONCE)
@@ -110,7 +112,11 @@ async def test_bills_named_in_opposite_orders_at_once_end_without_a_deadlock(
     orders = (customer.bills, customer.bills[::-1])
 
     answers = await asyncio.gather(
-        *(one.process(customer.contract, "CASH", *orders[n % 2]) for n in range(8) for one in staff)
+        *(
+            item.process(customer.contract, "CASH", *orders[n % 2])
+            for n in range(8)
+            for item in staff
+        )
     )
 
     assert sum(answer["payment"] is not None for answer in answers) == 1

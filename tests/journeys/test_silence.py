@@ -124,10 +124,10 @@ async def test_a_qr_that_was_lost_on_the_way_is_not_asked_for_again_and_can_be_c
     cash = await collector.pay(customer.contract, "CASH", bill)
     await equals(lambda: sandbox.effects(cash["id"]), ONCE)
     asked = (await sandbox.requests("vnpay", since=before))["requests"]
-    assert [one["fault"] for one in asked].count("reset") == 1
+    assert [item["fault"] for item in asked].count("reset") == 1
     truth = await sandbox.truth()
     reference = (await collector.office_view(payment["id"]))["gatewayReference"]
-    assert [one["reference"] for one in truth["charges"]].count(reference) == 1
+    assert [charge["reference"] for charge in truth["charges"]].count(reference) == 1
 
 
 async def test_a_gateway_that_cannot_be_reached_fails_the_payment_and_frees_the_bill(

@@ -55,7 +55,7 @@ class GoesBack(RuleBasedStateMachine):
     @precondition(lambda self: self.world.payments)
     @rule(decision=st.sampled_from(["APPLY", "CREDIT", "REFUND", "CLOSE"]))
     def two_people_decide_about_a_case(self, decision: str) -> None:
-        about = [one for one in seen(self.api, first=100, status="OPEN") if self._is_mine(one)]
+        about = [item for item in seen(self.api, first=100, status="OPEN") if self._is_mine(item)]
         if not about or (decision == "APPLY" and about[0]["kind"] in ASSERTED):
             return
         first = say(self.api, about[0], decision, "FI001")
@@ -72,7 +72,7 @@ class GoesBack(RuleBasedStateMachine):
         answer = self.sandbox.http.get(f"/_sandbox/settlement/vnpay?date={today}")
         if len(answer.text.splitlines()) == 1:
             return
-        context = self.api.context.asked_by(OPERATOR)
+        context = self.api.context.for_actor(OPERATOR)
         with NamedTemporaryFile("w", suffix=".csv") as file:
             file.write(answer.text)
             file.flush()

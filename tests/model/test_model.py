@@ -192,7 +192,7 @@ class Machine(GoesBack):
         given = {"idempotencyKey": key(), "countedAmount": expected}
         hand_in = self._get(SUBMIT, {"input": given})["handIn"]
         assert hand_in["expectedAmount"] == expected
-        ids = {one.id for one in self.world.held}
+        ids = {item.id for item in self.world.held}
         self.world.handed_in |= ids
         return hand_in["id"], frozenset(ids), expected
 
@@ -220,7 +220,7 @@ class Machine(GoesBack):
     def the_collector_is_told_what_is_in_their_hands(self) -> None:
         if self.world.payments:
             limits = self.api.get("query { me { limits { kind used } } }", token=self._token())
-            used = {one["kind"]: one["used"] for one in limits["limits"]}
+            used = {limit["kind"]: limit["used"] for limit in limits["limits"]}
             assert used["CASH_IN_HAND"] == self.world.in_hand
 
     def teardown(self) -> None:

@@ -19,11 +19,11 @@ from domain.money import Currency
 from tests.crash.judge import broken
 from tests.model.walker import Walker
 from tests.support.proof import dice
-from tests.unit.resolvers.conftest import House, house
+from tests.unit.resolvers.conftest import Backend, backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
-__all__ = ["house"]
+__all__ = ["backend"]
 
 WALKS = int(os.environ.get("WALKS") or 3)
 STEPS = int(os.environ.get("WALK_STEPS") or 40)
@@ -48,9 +48,9 @@ select e.payment, t.currency, sum(t.amount)::bigint as amount from entry e join 
 
 @pytest.mark.parametrize("walk", range(WALKS))
 async def test_whatever_is_done_and_said_in_whatever_order_nothing_is_left_without_an_owner(
-    house: House, tmp_path: Path, walk: int
+    backend: Backend, tmp_path: Path, walk: int
 ) -> None:
-    walker = Walker(house, dice("walk", walk), tmp_path)
+    walker = Walker(backend, dice("walk", walk), tmp_path)
     await walker.begin()
     for _ in range(STEPS):
         await walker.step()
@@ -73,14 +73,14 @@ async def stuck(walker: Walker) -> list[str]:
     found: list[str] = []
     for row in await engine.fetch(SUSPENSE, walker.ids):
         sql = "select id from money_case where payment = $1 and status <> 'RESOLVED'"
-        ids = [one["id"] for one in await engine.fetch(sql, row["payment"])]
-        known = [await cases.by_id(one, walker.house.clock.at) for one in ids]
-        about = [one for one in known if one is not None and CaseDecision.REFUND in one.choices]
+        ids = [item["id"] for item in await engine.fetch(sql, row["payment"])]
+        known = [await cases.by_id(item, walker.backend.clock.at) for item in ids]
+        about = [item for item in known if item is not None and CaseDecision.REFUND in item.choices]
         dong = row["currency"] == Currency.VND
         enough = (
-            sum(one.waiting for one in about) >= row["amount"]
+            sum(item.waiting for item in about) >= row["amount"]
             if dong
-            else any(one.foreign for one in about)
+            else any(item.foreign for item in about)
         )
         if not enough:
             found.append(f"{row['amount']} {row['currency']} of {row['payment']} is stuck")

@@ -22,7 +22,7 @@ from domain.hand_ins import SubmitHandIn
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency, Money
 from domain.orders import CreateOrder, PayOrder
-from domain.payment_evidence import Closing, Evidence, Finding, Grade
+from domain.payment_evidence import Closing, Evidence, EvidenceSource, GatewayResult
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
 from domain.reversals import RefundOf
@@ -43,19 +43,30 @@ from resolvers import (
 )
 from resolvers.context import Context
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import House, Obedient
+from tests.unit.resolvers.conftest import Backend, Obedient
 
 METHODS = [PaymentMethod.CASH, PaymentMethod.VNPAY_QR, PaymentMethod.MOMO, PaymentMethod.BANK_TRANSFER]  # fmt: skip
-ANSWERS = [Finding.UNPAID, Finding.PAID, Finding.UNKNOWN, Finding.DECLINED, Finding.EXPIRED]
-OF_REFUNDS = [Finding.PAID, Finding.UNKNOWN, Finding.DECLINED, Finding.NOT_SENT]
-SAYINGS = [*[Finding.PAID] * 6, *[Finding.SUSPICIOUS] * 2, Finding.UNPAID, Finding.DECLINED, Finding.EXPIRED, Finding.NO_ANSWER]  # fmt: skip
+ANSWERS = [
+    GatewayResult.UNPAID,
+    GatewayResult.PAID,
+    GatewayResult.UNKNOWN,
+    GatewayResult.DECLINED,
+    GatewayResult.EXPIRED,
+]
+OF_REFUNDS = [
+    GatewayResult.PAID,
+    GatewayResult.UNKNOWN,
+    GatewayResult.DECLINED,
+    GatewayResult.NOT_CONNECTED,
+]
+SAYINGS = [*[GatewayResult.PAID] * 6, *[GatewayResult.SUSPICIOUS] * 2, GatewayResult.UNPAID, GatewayResult.DECLINED, GatewayResult.EXPIRED, GatewayResult.GAVE_UP]  # fmt: skip
 UNREADABLE = [None, None, None, "100.000", "1e5"]
 Told = dict[tuple[str | None, Currency], int]
 
 
 class Walker:
-    def __init__(self, house: House, chance: Random, folder: Path) -> None:
-        self.house, self.chance, self.folder = house, chance, folder
+    def __init__(self, backend: Backend, chance: Random, folder: Path) -> None:
+        self.backend, self.chance, self.folder = backend, chance, folder
         self.done: list[str] = []
         self.ids: list[str] = []
         self.told: dict[str, Told] = defaultdict(dict)  # by payment: what each number was paid with
@@ -64,17 +75,17 @@ class Walker:
         self.gateways = [Obedient(), Obedient(name=GatewayName.MOMO, paths=("momo",), revocable=True)]  # fmt: skip
 
     async def begin(self) -> None:
-        house = self.house
-        bank = house.real[GatewayName.BANK]
-        house.context = replace(house.context, gateways=Gateways([*self.gateways, bank]))
-        self.collectors = [await house.collector(), await house.collector()]
-        self.supervisor, self.cashier = await house.by("SV001"), await house.by("CA001")
-        self.finance = [await house.by("FI001"), await house.by("FI002")]
-        self.shop = house.context.asked_by(Actor(id="shop", name="shop", role=Role.MERCHANT))
+        backend = self.backend
+        bank = backend.real[GatewayName.BANK]
+        backend.context = replace(backend.context, gateways=Gateways([*self.gateways, bank]))
+        self.collectors = [await backend.collector(), await backend.collector()]
+        self.supervisor, self.cashier = await backend.by("SV001"), await backend.by("CA001")
+        self.finance = [await backend.by("FI001"), await backend.by("FI002")]
+        self.shop = backend.context.for_actor(Actor(id="shop", name="shop", role=Role.MERCHANT))
         self.bills: list[tuple[str, Item]] = []
         for _ in range(2):  # so few that payments stand in each other's way
-            contract = f"SGFDN{next(house.contracts)}"
-            self.bills.append((contract, await house.owed(contract)))
+            contract = f"SGFDN{next(backend.contracts)}"
+            self.bills.append((contract, await backend.owed(contract)))
 
     async def step(self) -> None:
         act = self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
@@ -89,12 +100,12 @@ class Walker:
     # ── payments ─────────────────────────────────────────────────────────────────────────────────
 
     async def pays(self) -> None:
-        starts = self.chance.choice([*[Finding.ACCEPTED] * 4, Finding.UNKNOWN, Finding.NOT_SENT, Finding.DECLINED])  # fmt: skip
+        starts = self.chance.choice([*[GatewayResult.ACCEPTED] * 4, GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED, GatewayResult.DECLINED])  # fmt: skip
         for gateway in self.gateways:
             gateway.starts = starts
         contract, bill = self.chance.choice(self.bills)
         method, by = self.chance.choice(METHODS), self.chance.choice(self.collectors)
-        paid = await self.house.pays(by, method, contract_number=contract, items=(bill,))
+        paid = await self.backend.pays(by, method, contract_number=contract, items=(bill,))
         self._learn(paid)
 
     async def pays_an_order(self) -> None:
@@ -107,44 +118,55 @@ class Walker:
 
     async def is_told_something(self) -> None:
         payment, attempt = await self._conversation()
-        finding = self.chance.choice(SAYINGS)
-        ours = finding is Finding.NO_ANSWER
-        grade = Grade.NONE if ours else self.chance.choice([Grade.E0, Grade.E1, Grade.E2, Grade.E3])
+        result = self.chance.choice(SAYINGS)
+        ours = result is GatewayResult.GAVE_UP
+        grade = (
+            None
+            if ours
+            else self.chance.choice(
+                [
+                    EvidenceSource.CLIENT,
+                    EvidenceSource.WEBHOOK,
+                    EvidenceSource.INQUIRY,
+                    EvidenceSource.SETTLEMENT,
+                ]
+            )
+        )
         number = self.chance.choice(["G1", "G1", "G2", None])
         asked = attempt.money.amount
         sums = [asked, asked, asked, asked - 1000, asked + 777, 0]
         money = self.chance.choice([*map(Money, sums), Money(1000, Currency.USD), None])
-        says_a_sum = finding in {Finding.PAID, Finding.SUSPICIOUS}
+        says_a_sum = result in {GatewayResult.PAID, GatewayResult.SUSPICIOUS}
         code = self.chance.choice(["07", "04"])
-        unreadable = self.chance.choice(UNREADABLE) if finding is Finding.PAID else None
+        unreadable = self.chance.choice(UNREADABLE) if result is GatewayResult.PAID else None
         if unreadable or not says_a_sum:
             money = None
         said = Evidence(
-            grade=grade, source="walker", finding=finding, money=money, unreadable=unreadable,
-            gateway_id=number, failure=Failure(code=code, message="?") if finding is Finding.SUSPICIOUS else None,
+            source=grade, origin="walker", result=result, money=money, unreadable=unreadable,
+            gateway_id=number, failure=Failure(code=code, message="?") if result is GatewayResult.SUSPICIOUS else None,
         )  # fmt: skip
-        if finding is Finding.PAID:
-            self._hear(payment, number, money)
+        if result is GatewayResult.PAID:
+            self._record_vote(payment, number, money)
         closing = self.chance.choice([None, None, Closing.EXPIRED, Closing.CANCELLED])
         self._tell(
-            f"{payment.id} {payment.status}: {finding} {grade} {unreadable or money} {number}"
+            f"{payment.id} {payment.status}: {result} {grade} {unreadable or money} {number}"
         )
-        await payment_evidence.apply(self.house.context, attempt.reference, said, closing=closing)
+        await payment_evidence.apply(self.backend.context, attempt.reference, said, closing=closing)
 
     async def is_asked_about(self) -> None:
         payment, attempt = await self._conversation()
         for gateway in self.gateways:
             gateway.says = self.chance.choice(ANSWERS)
-        self._hear(payment, "G1", attempt.money)
-        by = await self.house.by("AD001")
+        self._record_vote(payment, "G1", attempt.money)
+        by = await self.backend.by("AD001")
         act = self.chance.choice([jobs.follow_up, jobs.inquire, None])
         if act is None:
             await payment_inquiry.cancel(by, payment.id, reason="customer left")
         else:
-            await act(self.house.context, payment.id)
+            await act(self.backend.context, payment.id)
 
     async def time_passes(self) -> None:
-        self.house.clock.move(minutes=self.chance.choice([1, 16, 90, 60 * 24]))
+        self.backend.clock.move(minutes=self.chance.choice([1, 16, 90, 60 * 24]))
 
     # ── money that goes back ─────────────────────────────────────────────────────────────────────
 
@@ -153,7 +175,7 @@ class Walker:
         await reversals.void(by, await self._any(), reason="mistake", idempotency_key=key())
 
     async def is_refunded(self) -> None:
-        payment = await self.house.again(await self._payment())
+        payment = await self.backend.again(await self._payment())
         for gateway in self.gateways:
             gateway.refunds = self.chance.choice(OF_REFUNDS)
         await reversals.refund(
@@ -169,13 +191,13 @@ class Walker:
         rows = await self._rows("select id from reversal where payment = any($1) and gateway is not null")  # fmt: skip
         reversal_id = self.chance.choice(rows)["id"]
         if self.chance.random() < 0.5:
-            await jobs.refund(self.house.context, reversal_id)
+            await jobs.refund(self.backend.context, reversal_id)
             return
-        finding = self.chance.choice([Finding.PAID, Finding.UNPAID, Finding.DECLINED, Finding.NO_ANSWER])  # fmt: skip
-        grade = Grade.NONE if finding is Finding.NO_ANSWER else self.chance.choice([Grade.E2, Grade.E3])  # fmt: skip
-        self._tell(f"{reversal_id}: {finding} {grade}")
-        said = Evidence(grade=grade, source="walker", finding=finding)
-        await refund_execution.settle(self.house.context, reversal_id, said)
+        result = self.chance.choice([GatewayResult.PAID, GatewayResult.UNPAID, GatewayResult.DECLINED, GatewayResult.GAVE_UP])  # fmt: skip
+        grade = None if result is GatewayResult.GAVE_UP else self.chance.choice([EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT])  # fmt: skip
+        self._tell(f"{reversal_id}: {result} {grade}")
+        said = Evidence(source=grade, origin="walker", result=result)
+        await refund_execution.settle(self.backend.context, reversal_id, said)
 
     # ── people, and the systems beside us ────────────────────────────────────────────────────────
 
@@ -207,22 +229,22 @@ class Walker:
             await hand_ins.confirm(self.cashier, row["id"], counted_amount=counted)
 
     async def tells_revenue(self) -> None:
-        payment = await self.house.again(await self._payment())
-        await jobs.record_payment(self.house.context, payment.id)
+        payment = await self.backend.again(await self._payment())
+        await jobs.record_payment(self.backend.context, payment.id)
         for row in await self._rows("select id from reversal where payment = any($1) and told = 'PENDING'"):  # fmt: skip
-            await jobs.tell_reversal(self.house.context, row["id"])
+            await jobs.tell_reversal(self.backend.context, row["id"])
 
     async def settles(self) -> None:
         lines: list[str] = []
-        at = self.house.clock.at.isoformat()
-        for one in await payments.by_ids(self.ids):
-            attempt = one.attempt
+        at = self.backend.clock.at.isoformat()
+        for by_id in await payments.by_ids(self.ids):
+            attempt = by_id.attempt
             if attempt is None or attempt.gateway is not GatewayName.VNPAY:
                 continue
             number, amount = self.chance.choice(["G1", "G2"]), attempt.money.amount
             amount += self.chance.choice([0, 0, 0, -500, 500])
             lines.append(f"{attempt.reference},{number},payment,{amount},VND,success,{at}")
-            self._hear(one, number, Money(amount))
+            self._record_vote(by_id, number, Money(amount))
         for row in await self._rows("select * from reversal where payment = any($1) and gateway = 'VNPAY'"):  # fmt: skip
             number = row["gateway_id"] or f"R{row['id'][-4:]}"
             lines.append(f"{row['attempt']},{number},refund,{row['amount']},VND,success,{at}")
@@ -233,7 +255,7 @@ class Walker:
                 "\n".join(["reference,gateway_id,kind,amount,currency,status,at", *some])
             )
             self._tell(" | ".join(some))
-            context = self.house.context.asked_by(OPERATOR)
+            context = self.backend.context.for_actor(OPERATOR)
             await settlement.settle(context, GatewayName.VNPAY, path)
 
     # ── private ──────────────────────────────────────────────────────────────────────────────────
@@ -246,7 +268,7 @@ class Walker:
             self.ids.append(payment.id)
         self._tell(f"{payment.id} {payment.method} {payment.status}")
 
-    def _hear(self, payment: Payment, number: str | None, money: Money | None) -> None:
+    def _record_vote(self, payment: Payment, number: str | None, money: Money | None) -> None:
         """Remember the most that may be booked: of what has no number, each time it is told."""
         if money is not None and money.amount > 0:
             known = self.told[payment.id]

@@ -70,29 +70,29 @@ class World:
     def in_hand(self) -> int:
         """What the collector holds in cash, handed in or not, until a cashier has counted it."""
         return sum(
-            one.amount
-            for one in self.payments.values()
-            if one.cash and one.id not in self.confirmed and not one.voided
+            payment.amount
+            for payment in self.payments.values()
+            if payment.cash and payment.id not in self.confirmed and not payment.voided
         )
 
     @property
     def held(self) -> list[Paid]:
         """Cash with its collector that is not on its way to the office."""
         return [
-            one
-            for one in self.payments.values()
-            if one.cash and one.id not in self.handed_in and not one.voided
+            payment
+            for payment in self.payments.values()
+            if payment.cash and payment.id not in self.handed_in and not payment.voided
         ]
 
     @property
     def to_hand_in(self) -> int:
-        return sum(one.amount for one in self.held)
+        return sum(item.amount for item in self.held)
 
     @property
     def refundable(self) -> list[Paid]:
         """What is known to have succeeded by a gateway, and whose money nobody else has decided about."""
         return [
-            one
-            for one in self.payments.values()
-            if one.success and not one.cash and not one.decided and one.left > 0
+            payment
+            for payment in self.payments.values()
+            if payment.success and not payment.cash and not payment.decided and payment.left > 0
         ]

@@ -1,5 +1,5 @@
 """Races run on the house of tests/resolvers: its own loop, a gateway that says what it is told to."""
 
-from tests.unit.resolvers.conftest import house
+from tests.unit.resolvers.conftest import backend
 
-__all__ = ["house"]
+__all__ = ["backend"]

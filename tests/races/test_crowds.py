@@ -16,7 +16,7 @@ from domain.bills import BillAlreadyPaid, BillLocked
 from domain.hand_ins import SubmitHandIn
 from domain.limits import LimitExceeded
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
@@ -27,7 +27,7 @@ from tests.races.test_pairs import said, wrong
 from tests.support.builders import bill_item
 from tests.support.proof import REPEAT, dice
 from tests.support.running_api import Sandbox, key
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -40,12 +40,12 @@ AT_ONCE = (
 
 
 @pytest.fixture
-async def crowd(house: House, house_settings: Settings) -> House:
+async def crowd(backend: Backend, api_settings: Settings) -> Backend:
     """The house with as many connections as there are people at its door."""
-    assert house_settings.database_url is not None
+    assert api_settings.database_url is not None
     await engine.disconnect()
-    await engine.connect(house_settings.database_url.get_secret_value(), pool_size=CROWD)
-    return house
+    await engine.connect(api_settings.database_url.get_secret_value(), pool_size=CROWD)
+    return backend
 
 
 async def all_of(work: Iterable[Awaitable[Any]]) -> list[Any]:
@@ -62,13 +62,13 @@ async def all_of(work: Iterable[Awaitable[Any]]) -> list[Any]:
 def codes(done: list[Any]) -> set[type]:
     return {
         type(no)
-        for one in done
-        if isinstance(one, Exception)
-        for no in (one.refusals if isinstance(one, Refused) else [one])
+        for item in done
+        if isinstance(item, Exception)
+        for no in (item.refusals if isinstance(item, Refused) else [item])
     }
 
 
-async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: House) -> None:
+async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: Backend) -> None:
     contract = f"SGFDN{next(crowd.contracts)}"
     item = await crowd.owed(contract)
     people = [await crowd.collector() for _ in range(CROWD)]
@@ -83,7 +83,7 @@ async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: House) -> N
             for nth, by in enumerate(people)
         ),
     )
-    assert len([one for one in done if isinstance(one, Payment)]) == 1
+    assert len([each for each in done if isinstance(each, Payment)]) == 1
     assert codes(done) <= {BillLocked, BillAlreadyPaid}
     (row,) = await engine.fetch(
         "select count(*) filter (where locked) as locked, count(*) as all from payment_item"
@@ -99,7 +99,7 @@ def cash_or_qr(nth: int) -> PaymentMethod:
 
 
 async def test_of_a_hundred_payments_at_the_edge_of_a_limit_as_many_are_taken_as_fit(
-    crowd: House, sandbox: Sandbox
+    crowd: Backend, sandbox: Sandbox
 ) -> None:
     staff_id = f"NV{next(crowd.collectors)}"
     limit = 20_000_000
@@ -113,18 +113,18 @@ async def test_of_a_hundred_payments_at_the_edge_of_a_limit_as_many_are_taken_as
             for contract, item in zip(contracts, items, strict=True)
         ),
     )
-    taken = [one.amount for one in done if isinstance(one, Payment)]
+    taken = [each.amount for each in done if isinstance(each, Payment)]
     assert codes(done) == {LimitExceeded}
     assert sum(taken) <= limit
     refused = [
-        item.amount for item, one in zip(items, done, strict=True) if isinstance(one, Exception)
+        item.amount for item, each in zip(items, done, strict=True) if isinstance(each, Exception)
     ]
     assert min(refused) > limit - sum(taken), "none was refused that would have fitted"
     assert await wrong(crowd) == []
 
 
 async def test_random_mixes_of_many_payments_of_several_bills_wait_for_nobody_who_waits_for_them(
-    crowd: House,
+    crowd: Backend,
 ) -> None:
     """PostgreSQL ends one of two that wait for each other with an error, which would rise from here."""
     people = [await crowd.collector() for _ in range(6)]
@@ -143,13 +143,13 @@ async def test_random_mixes_of_many_payments_of_several_bills_wait_for_nobody_wh
         return did
 
     done = await asyncio.gather(*(somebody(nth) for nth in range(AT_ONCE)))
-    did = [one for several in done for one in several]
+    did = [item for several in done for item in several]
     assert {"paid", "asked", "handed in", "voided", "refunded"} <= set(did), (REPEAT, set(did))
     assert await wrong(crowd) == [], REPEAT
 
 
 async def something(
-    house: House, mine: random.Random, by: Context, contract: str, bills: list[Any]
+    backend: Backend, mine: random.Random, by: Context, contract: str, bills: list[Any]
 ) -> str:
     """Do one of the things that lock more than one row."""
     assert by.actor is not None
@@ -169,21 +169,23 @@ async def something(
         await hand_ins.submit(by, SubmitHandIn(idempotency_key=key(), counted_amount=1, note=None))
         return "handed in"
     if what in BACK:
-        return await money_goes_back(house, mine, what)
-    payment = await an_open_one(house, mine)
+        return await money_goes_back(backend, mine, what)
+    payment = await an_open_one(backend, mine)
     if payment is None:
         return "nothing open"
     if what == "cancel":
         await payment_inquiry.cancel(
-            await house.by(payment.staff_id), payment.id, reason="left the house"
+            await backend.by(payment.staff_id), payment.id, reason="left the house"
         )
         return "cancelled"
-    finding = mine.choice([Finding.PAID, Finding.DECLINED, Finding.DECLINED])
-    await said(house, payment, finding, mine.choice([Grade.E1, Grade.E2]))
+    result = mine.choice([GatewayResult.PAID, GatewayResult.DECLINED, GatewayResult.DECLINED])
+    await said(
+        backend, payment, result, mine.choice([EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY])
+    )
     return "said"
 
 
-async def money_goes_back(house: House, mine: random.Random, what: str) -> str:
+async def money_goes_back(backend: Backend, mine: random.Random, what: str) -> str:
     rows = await engine.fetch(
         """
         select id, staff, amount from payment
@@ -196,14 +198,14 @@ async def money_goes_back(house: House, mine: random.Random, what: str) -> str:
     given: dict[str, Any] = {"reason": "paid by mistake", "idempotency_key": key()}
     one = mine.choice(rows)
     if what == "void":
-        await reversals.void(await house.by(one["staff"]), one["id"], **given)
+        await reversals.void(await backend.by(one["staff"]), one["id"], **given)
         return "voided"
     part = mine.choice([one["amount"], one["amount"] // 2])
-    await reversals.refund(await house.by("FI001"), one["id"], amount=part, **given)
+    await reversals.refund(await backend.by("FI001"), one["id"], amount=part, **given)
     return "refunded"
 
 
-async def an_open_one(house: House, mine: random.Random) -> Payment | None:
+async def an_open_one(backend: Backend, mine: random.Random) -> Payment | None:
     rows = await engine.fetch(
         "select payment from attempt where status = any($1) order by payment desc limit 5",
         [AttemptStatus.SENT, AttemptStatus.ACCEPTED],
@@ -211,9 +213,9 @@ async def an_open_one(house: House, mine: random.Random) -> Payment | None:
     return await payments_db.by_id(mine.choice(rows)["payment"]) if rows else None
 
 
-async def several_bills(house: House) -> tuple[str, list[Any]]:
+async def several_bills(backend: Backend) -> tuple[str, list[Any]]:
     while True:
-        contract = f"SGFDN{next(house.contracts)}"
-        bills = await house.context.revenue.bills(contract)
+        contract = f"SGFDN{next(backend.contracts)}"
+        bills = await backend.context.revenue.bills(contract)
         if len(bills) >= 4:
-            return contract, [bill_item(one.bill_number, one.amount) for one in bills]
+            return contract, [bill_item(bill.bill_number, bill.amount) for bill in bills]

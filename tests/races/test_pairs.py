@@ -17,7 +17,7 @@ import pytest
 from db import engine
 from domain.hand_ins import SubmitHandIn
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from integrations.gateways import Gateways
@@ -29,58 +29,60 @@ from tests.crash.judge import broken
 from tests.races.holding import one_after_the_other
 from tests.support.proof import share
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
-Act = Callable[[House, Payment], Awaitable[Any]]
+Act = Callable[[Backend, Payment], Awaitable[Any]]
 SHARE = 8  # pairs of each kind, where not all are asked for
 
 
-async def said(house: House, payment: Payment, finding: Finding, grade: Grade) -> None:
+async def said(
+    backend: Backend, payment: Payment, result: GatewayResult, grade: EvidenceSource
+) -> None:
     assert payment.attempt is not None
-    paid = finding is Finding.PAID
+    paid = result is GatewayResult.PAID
     saying = Evidence(
-        grade=grade,
-        source=f"test:{grade.lower()}",
-        finding=finding,
+        source=grade,
+        origin=f"test:{grade.lower()}",
+        result=result,
         money=payment.attempt.money if paid else None,
         gateway_id="G1" if paid else None,
     )
-    await apply(house.context, payment.attempt.reference, saying)
+    await apply(backend.context, payment.attempt.reference, saying)
 
 
 # ── what happens to an open payment ──────────────────────────────────────────────────────────────
 
 
-async def paid_by_webhook(house: House, payment: Payment) -> None:
-    await said(house, payment, Finding.PAID, Grade.E1)
+async def paid_by_webhook(backend: Backend, payment: Payment) -> None:
+    await said(backend, payment, GatewayResult.PAID, EvidenceSource.WEBHOOK)
 
 
-async def found_paid(house: House, payment: Payment) -> None:
-    await said(house, payment, Finding.PAID, Grade.E2)
+async def found_paid(backend: Backend, payment: Payment) -> None:
+    await said(backend, payment, GatewayResult.PAID, EvidenceSource.INQUIRY)
 
 
-async def declined_by_webhook(house: House, payment: Payment) -> None:
-    await said(house, payment, Finding.DECLINED, Grade.E1)
+async def declined_by_webhook(backend: Backend, payment: Payment) -> None:
+    await said(backend, payment, GatewayResult.DECLINED, EvidenceSource.WEBHOOK)
 
 
-async def suspected(house: House, payment: Payment) -> None:
-    await said(house, payment, Finding.SUSPICIOUS, Grade.E1)
+async def suspected(backend: Backend, payment: Payment) -> None:
+    await said(backend, payment, GatewayResult.SUSPICIOUS, EvidenceSource.WEBHOOK)
 
 
-async def cancelled(house: House, payment: Payment) -> None:
+async def cancelled(backend: Backend, payment: Payment) -> None:
     await payment_inquiry.cancel(
-        await house.by(payment.staff_id), payment.id, reason="left the house"
+        await backend.by(payment.staff_id), payment.id, reason="left the house"
     )
 
 
-async def expired(house: House, payment: Payment) -> None:
+async def expired(backend: Backend, payment: Payment) -> None:
     async def late() -> Any:
         return payment.expires_at
 
-    await jobs.follow_up(replace(house.context, clock=late), payment.id)
+    await jobs.follow_up(replace(backend.context, clock=late), payment.id)
 
 
 OPEN: tuple[Act, ...] = (
@@ -100,16 +102,16 @@ PAYS = {paid_by_webhook, found_paid}
     ids=lambda act: act.__name__,
 )
 async def test_two_things_at_once_happen_to_an_open_payment(
-    house: House, first: Act, second: Act
+    backend: Backend, first: Act, second: Act
 ) -> None:
-    payment = await house.pays(await house.collector())
+    payment = await backend.pays(await backend.collector())
     done = await one_after_the_other(
-        payment.id, [lambda: first(house, payment), lambda: second(house, payment)]
+        payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
-    house.gateway.says = Finding.PAID if {first, second} & PAYS else Finding.UNPAID
-    await at_rest(house, payment)
-    after = await house.again(payment)
+    backend.gateway.says = GatewayResult.PAID if {first, second} & PAYS else GatewayResult.UNPAID
+    await at_rest(backend, payment)
+    after = await backend.again(payment)
     booked = await received(payment)
     if {first, second} & PAYS:
         assert booked == payment.amount, "what was paid is booked, once"
@@ -119,25 +121,25 @@ async def test_two_things_at_once_happen_to_an_open_payment(
     else:
         assert booked == 0
         assert after.status is not PaymentStatus.SUCCESS
-    assert await wrong(house) == []
+    assert await wrong(backend) == []
 
 
 # ── what happens to cash ─────────────────────────────────────────────────────────────────────────
 
 
-async def voided(house: House, payment: Payment) -> None:
-    by = await house.by(payment.staff_id)
+async def voided(backend: Backend, payment: Payment) -> None:
+    by = await backend.by(payment.staff_id)
     await reversals.void(by, payment.id, reason="wrong bill", idempotency_key=key())
 
 
-async def handed_in(house: House, payment: Payment) -> None:
+async def handed_in(backend: Backend, payment: Payment) -> None:
     asked = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
-    await hand_ins.submit(await house.by(payment.staff_id), asked)
+    await hand_ins.submit(await backend.by(payment.staff_id), asked)
 
 
-async def refunded(house: House, payment: Payment) -> None:
+async def refunded(backend: Backend, payment: Payment) -> None:
     await reversals.refund(
-        await house.by("FI001"),
+        await backend.by("FI001"),
         payment.id,
         amount=payment.amount,
         reason="paid by mistake",
@@ -153,15 +155,15 @@ CASH: tuple[Act, ...] = (voided, handed_in, refunded, cancelled)
     share(list(itertools.product(CASH, CASH)), SHARE, "cash"),
     ids=lambda act: act.__name__,
 )
-async def test_two_things_at_once_happen_to_cash(house: House, first: Act, second: Act) -> None:
-    payment = await house.pays(await house.collector(), PaymentMethod.CASH)
+async def test_two_things_at_once_happen_to_cash(backend: Backend, first: Act, second: Act) -> None:
+    payment = await backend.pays(await backend.collector(), PaymentMethod.CASH)
     done = await one_after_the_other(
-        payment.id, [lambda: first(house, payment), lambda: second(house, payment)]
+        payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
-    await at_rest(house, payment)
-    after = await house.again(payment)
-    won = {act for act, one in zip((first, second), done, strict=True) if one is None}
+    await at_rest(backend, payment)
+    after = await backend.again(payment)
+    won = {act for act, item in zip((first, second), done, strict=True) if item is None}
     assert after.status is PaymentStatus.SUCCESS
     assert after.custody is (
         Custody.VOIDED
@@ -172,8 +174,8 @@ async def test_two_things_at_once_happen_to_cash(house: House, first: Act, secon
     )
     assert not {voided, handed_in} <= won, "it is in one place"
     assert await received(payment) == (0 if voided in won else payment.amount)
-    assert await house.is_free(payment) == bool({voided, refunded} & won)
-    assert await wrong(house) == []
+    assert await backend.is_free(payment) == bool({voided, refunded} & won)
+    assert await wrong(backend) == []
 
 
 # ── what happens to a success by a gateway ───────────────────────────────────────────────────────
@@ -184,36 +186,36 @@ SUCCESS: tuple[Act, ...] = (refunded, found_paid, paid_by_webhook, declined_by_w
 @pytest.mark.parametrize("second", share(SUCCESS, 3, "success"), ids=lambda act: act.__name__)
 @pytest.mark.parametrize("refund_is_first", [True, False], ids=["refund first", "refund second"])
 async def test_a_refund_and_something_else_happen_at_once(
-    house: House, second: Act, refund_is_first: bool
+    backend: Backend, second: Act, refund_is_first: bool
 ) -> None:
-    payment = await house.pays(await house.collector())
-    await found_paid(house, payment)
-    acts = [lambda: refunded(house, payment), lambda: second(house, payment)]
+    payment = await backend.pays(await backend.collector())
+    await found_paid(backend, payment)
+    acts = [lambda: refunded(backend, payment), lambda: second(backend, payment)]
     done = await one_after_the_other(payment.id, acts if refund_is_first else acts[::-1])
     only_refusals(done)
-    await at_rest(house, payment)
-    assert (await house.again(payment)).status is PaymentStatus.SUCCESS
-    assert len(house.gateway.refunded) == 1, "never more than was captured"
+    await at_rest(backend, payment)
+    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert len(backend.gateway.refunded) == 1, "never more than was captured"
     assert await received(payment) == 0
-    assert await house.is_free(payment)
-    assert await wrong(house) == []
+    assert await backend.is_free(payment)
+    assert await wrong(backend) == []
 
 
 # ── what is the same for all ─────────────────────────────────────────────────────────────────────
 
 
 def only_refusals(done: list[Any]) -> None:
-    faults = [one for one in done if isinstance(one, Exception)]
+    faults = [item for item in done if isinstance(item, Exception)]
     assert all(isinstance(fault, Refusal | Refused) for fault in faults), faults
 
 
-async def at_rest(house: House, payment: Payment) -> None:
-    passed = await night.pass_(system(house), only=payment.id)
+async def at_rest(backend: Backend, payment: Payment) -> None:
+    passed = await night.pass_(system(backend), only=payment.id)
     assert passed.failed == []
 
 
-def system(house: House) -> Context:
-    return replace(house.context, gateways=Gateways([house.gateway]))
+def system(backend: Backend) -> Context:
+    return replace(backend.context, gateways=Gateways([backend.gateway]))
 
 
 async def received(payment: Payment) -> int:
@@ -231,7 +233,7 @@ async def received(payment: Payment) -> int:
     )
 
 
-async def wrong(house: House) -> list[str]:
+async def wrong(backend: Backend) -> list[str]:
     connection = await engine.own_connection()
     try:
         return await broken(connection, quiet=False)

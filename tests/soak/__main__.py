@@ -101,8 +101,8 @@ async def _soak(stack: Stack, seconds: float) -> int:
         truth = httpx.get(f"{stack.sandbox_url}/_sandbox/truth", trust_env=False, timeout=60).json()
     wrong = await asyncio.to_thread(violations, stack.env["MOBINET_DATABASE_URL"], truth)
     report.tell()
-    for one in (*report.odd[:20], *wrong[:50]):
-        print(f"✗ {one}")
+    for item in (*report.odd[:20], *wrong[:50]):
+        print(f"✗ {item}")
     print(f"{len(wrong)} violations, {len(report.odd)} answers that no client should get")
     return 1 if wrong or report.odd else 0
 

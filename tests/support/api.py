@@ -112,8 +112,8 @@ class Api:
         """Return what the contract owes, as the items of a payment."""
         found = self.get(OWED, {"contract": contract}, token=self.token("SV001"))
         return [
-            {"type": "BILL", "id": one["billNumber"], "amount": one["amount"]}
-            for one in found["bills"]
+            {"type": "BILL", "id": bill["billNumber"], "amount": bill["amount"]}
+            for bill in found["bills"]
         ]
 
     def pay(
@@ -152,7 +152,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def house_settings(
+def api_settings(
     module_database: str,
     redis_url: str,
     sandbox: Sandbox,
@@ -176,9 +176,9 @@ def house_settings(
 
 
 @pytest.fixture(scope="module")
-def api(house_settings: Settings, module_database: str) -> Iterator[Api]:
-    app = create_app(house_settings)
-    running = Api(app, house_settings, module_database)
+def api(api_settings: Settings, module_database: str) -> Iterator[Api]:
+    app = create_app(api_settings)
+    running = Api(app, api_settings, module_database)
     server = uvicorn.Server(
         uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=2, ws="websockets-sansio"
@@ -188,7 +188,7 @@ def api(house_settings: Settings, module_database: str) -> Iterator[Api]:
     def serve() -> None:
         async def main() -> None:
             running._loop = asyncio.get_running_loop()
-            with listening(house_settings.port) as door:
+            with listening(api_settings.port) as door:
                 await server.serve([door])
 
         asyncio.run(main())

@@ -11,7 +11,7 @@ from domain.calendar import business_date
 from domain.customers import ContractStatus, Customer, PhoneNumber
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.money import Currency, Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import Notify, Payment, PaymentStatus
 
@@ -75,17 +75,17 @@ def a_payment(
 
 
 def evidence(
-    finding: Finding = Finding.PAID,
+    result: GatewayResult = GatewayResult.PAID,
     *,
-    grade: Grade = Grade.E2,
+    source: EvidenceSource | None = EvidenceSource.INQUIRY,
     money: Money | None = PRICE,
     gateway_id: str | None = "G1",
     unreadable: str | None = None,
 ) -> Evidence:
     return Evidence(
-        grade=grade,
-        source="test",
-        finding=finding,
+        source=source,
+        origin="test",
+        result=result,
         money=None if unreadable else money,
         gateway_id=gateway_id,
         unreadable=unreadable,

@@ -268,7 +268,7 @@ def _definitions() -> dict[str, Any]:
     parsed = [graphql.parse(path.read_text()) for path in sorted(CLIENTS.glob("*.graphql"))]
     return {
         definition.name.value: definition
-        for definition in itertools.chain.from_iterable(one.definitions for one in parsed)
+        for definition in itertools.chain.from_iterable(item.definitions for item in parsed)
         if isinstance(definition, graphql.OperationDefinitionNode | graphql.FragmentDefinitionNode)
         and definition.name
     }

@@ -11,7 +11,14 @@ from domain.attempts import AttemptStatus
 from domain.cases import CaseKind
 from domain.ledger import Account
 from domain.money import Currency, Money
-from domain.payment_evidence import Closing, Decision, Effect, Evidence, Finding, Grade
+from domain.payment_evidence import (
+    Closing,
+    Decision,
+    Effect,
+    Evidence,
+    EvidenceSource,
+    GatewayResult,
+)
 from domain.payments import HoldReason, Payment, PaymentStatus
 from tests.support.builders import a_payment, an_attempt, evidence
 
@@ -26,7 +33,7 @@ PAID = {
 }
 SAYINGS = (
     "ACCEPTED", "UNPAID", "→EXPIRED", "→CANCELLED", "DECLINED", "EXPIRED", "SUSPICIOUS", "UNKNOWN",
-    "NOT_SENT", "NEVER_SENT", "NO_ANSWER", *PAID, "unread",
+    "NOT_CONNECTED", "NOT_STARTED", "GAVE_UP", *PAID, "unread",
 )  # fmt: skip
 
 # "·" nothing, not even a question     ask    nothing, but the gateway is asked
@@ -38,7 +45,7 @@ SAYINGS = (
 # unread+  a case about a sum that cannot be read; the held payment stays as it is
 # !amount !currency !suspicious !unknown        held, with a case       no  TransitionRefused
 TABLE = """
-status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_SENT NEVER_SENT NO_ANSWER under   exact   over    usd       zero    none      unread
+status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_CONNECTED NOT_STARTED GAVE_UP under   exact   over    usd       zero    none      unread
 PENDING    CREATED   ·    | ·        ·      no       CANCELLED  FAILED   no      !suspicious ·       FAILED   FAILED     !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
 PROCESSING SENT      ·    | known    ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious lost    FAILED   ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
 PROCESSING ACCEPTED  ·    | ·        ·      EXPIRED  CANCELLED  FAILED   EXPIRED !suspicious ·       ·        ·          !unknown  !amount SUCCESS SUCCESS !currency !amount !currency !amount
@@ -56,9 +63,9 @@ EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        �
 CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
 """
 
-PROOFS = {Grade.E2, Grade.E3}
+PROOFS = {EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT}
 OF_OURS = {
-    *("ACCEPTED", "UNKNOWN", "NOT_SENT", "NEVER_SENT", "NO_ANSWER", "UNPAID"),
+    *("ACCEPTED", "UNKNOWN", "NOT_CONNECTED", "NOT_STARTED", "GAVE_UP", "UNPAID"),
     *("→EXPIRED", "→CANCELLED"),
 }
 ENDED = {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
@@ -95,17 +102,19 @@ each_state = pytest.mark.parametrize("row", ROWS, ids=str)
 each_saying = pytest.mark.parametrize("said", SAYINGS)
 
 
-def saying(said: str, grade: Grade, gateway_id: str | None = "G1") -> Evidence:
+def saying(said: str, grade: EvidenceSource | None, gateway_id: str | None = "G1") -> Evidence:
     if said == "unread":
-        return evidence(Finding.PAID, grade=grade, gateway_id=gateway_id, unreadable="200.000")
+        return evidence(
+            GatewayResult.PAID, source=grade, gateway_id=gateway_id, unreadable="200.000"
+        )
     if said in PAID:
-        return evidence(Finding.PAID, grade=grade, money=PAID[said], gateway_id=gateway_id)
-    finding = Finding.UNPAID if said.startswith("→") else Finding(said)
-    return evidence(finding, grade=grade, money=None, gateway_id=None)
+        return evidence(GatewayResult.PAID, source=grade, money=PAID[said], gateway_id=gateway_id)
+    result = GatewayResult.UNPAID if said.startswith("→") else GatewayResult(said)
+    return evidence(result, source=grade, money=None, gateway_id=None)
 
 
 def closings(said: str) -> tuple[Closing | None, ...]:
-    """UNPAID ends a payment that is to end; of the rest only NEVER_SENT asks how it is to end."""
+    """UNPAID ends a payment that is to end; of the rest only NOT_STARTED asks how it is to end."""
     if said == "UNPAID":
         return (None,)
     return (Closing(said[1:]),) if said.startswith("→") else (None, *Closing)
@@ -134,11 +143,11 @@ def became(before: Payment, decision: Decision) -> str:
 
 def _word(before: Payment, decision: Decision) -> str:
     after, effect = decision.after, decision.effect
-    to_suspense = {one.credit for one in decision.postings} <= {Account.SUSPENSE}
+    to_suspense = {posting.credit for posting in decision.postings} <= {Account.SUSPENSE}
     if before.status is not after.status:
         if after.status is PaymentStatus.SUCCESS:
             assert decision.attempt.status is AttemptStatus.PAID
-            assert sum(one.money.amount for one in decision.postings) >= after.amount
+            assert sum(posting.money.amount for posting in decision.postings) >= after.amount
             assert decision.postings[0].credit is Account.CUSTOMER_RECEIVABLE
             late = before.is_final
             assert after.late is late

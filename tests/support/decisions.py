@@ -31,7 +31,7 @@ def decide(api: Api, payment: Payment, decision: str, **but: Any) -> dict[str, A
     second = say(api, case, decision, "FI002", **but)
     assert second["errors"] == []
     assert second["case"]["status"] == "RESOLVED"
-    assert [one["actor"] for one in second["case"]["approvals"]] == ["FI001", "FI002"]
+    assert [approval["actor"] for approval in second["case"]["approvals"]] == ["FI001", "FI002"]
     return second["case"]
 
 
@@ -64,4 +64,4 @@ def refunds(api: Api, sandbox: Sandbox, payment: Payment) -> list[int]:
     for row in api.rows("select id from reversal where payment = $1", payment["id"]):
         api.run(jobs.refund(api.context, row["id"]))
     found = sandbox.truth["refunds"]
-    return [one["amount"] for one in found if one["reference"] == payment["gatewayReference"]]
+    return [item["amount"] for item in found if item["reference"] == payment["gatewayReference"]]

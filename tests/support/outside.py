@@ -54,13 +54,13 @@ class Sandbox:
         """How often a payment took effect: in Revenue, in Debt, and on the customer's phone."""
         truth = await self.truth()
         return {
-            name: sum(one["times"] for one in truth[name] if one["transaction_id"] == payment_id)
+            name: sum(item["times"] for item in truth[name] if item["transaction_id"] == payment_id)
             for name in ("records", "debts", "messages", "conflicts")
         }
 
     async def charge(self, reference: str) -> Json | None:
         truth = await self.truth()
-        return next((one for one in truth["charges"] if one["reference"] == reference), None)
+        return next((item for item in truth["charges"] if item["reference"] == reference), None)
 
     async def _post(self, control: str, body: Mapping[str, object]) -> Json:
         response = await self._http.post(f"{self.url}/_sandbox/{control}", json=body)

@@ -34,7 +34,11 @@ def without_effect(api: Api, sandbox: Sandbox, *, audit: int) -> Iterator[None]:
     assert changed <= {"audit_event"}, {name: _diff(before, after, name) for name in changed}
     assert (after["audit_event"] - before["audit_event"]).total() == audit
     assert before["audit_event"] <= after["audit_event"]
-    asked = [one for one in sandbox.requests(since=heard) if one["system"] in {"vnpay", "fpt_pay"}]
+    asked = [
+        request
+        for request in sandbox.requests(since=heard)
+        if request["system"] in {"vnpay", "fpt_pay"}
+    ]
     assert asked == []
 
 
@@ -53,7 +57,7 @@ def check_sentence(message: str, language: str) -> None:
 
 
 def check_top(answer: dict[str, Any], code: str, language: str = "vi") -> None:
-    codes = [one["extensions"]["code"] for one in answer["errors"]]
+    codes = [error["extensions"]["code"] for error in answer["errors"]]
     assert codes, answer
     assert set(codes) == {code}, answer
     if code not in {"BAD_USER_INPUT"}:

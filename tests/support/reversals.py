@@ -69,7 +69,7 @@ def postings(api: Api, payment: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 def used(api: Api, by: str) -> dict[str, int]:
     limits = api.get("query { me { limits { kind used } } }", token=api.token(by))["limits"]
-    return {one["kind"]: one["used"] for one in limits}
+    return {limit["kind"]: limit["used"] for limit in limits}
 
 
 def refusal(payload: Any, language: str = "vi") -> dict[str, Any]:
@@ -82,4 +82,6 @@ def refusal(payload: Any, language: str = "vi") -> dict[str, Any]:
 def truth(sandbox: Sandbox, payment: dict[str, Any]) -> list[int]:
     """Return what the gateway gave back of the payment."""
     refunds = sandbox.truth["refunds"]
-    return [one["amount"] for one in refunds if one["reference"] == payment["gatewayReference"]]
+    return [
+        refund["amount"] for refund in refunds if refund["reference"] == payment["gatewayReference"]
+    ]

@@ -6,7 +6,7 @@
 A module of tests asks for them by `pytest_plugins = ["tests.support.running_api"]`.
 """
 
-from tests.support.api import Api, api, data_dir, house_settings, module_database
+from tests.support.api import Api, api, api_settings, data_dir, module_database
 from tests.support.documents import CANCEL, LOGIN, OWED, PAYMENT, PROCESS, REFUSAL, VERIFY, key
 from tests.support.ports import ports, until
 from tests.support.sandbox import ROOT, Sandbox, sandbox
@@ -26,8 +26,8 @@ __all__ = [
     "Sandbox",
     "Socket",
     "api",
+    "api_settings",
     "data_dir",
-    "house_settings",
     "key",
     "module_database",
     "ports",

@@ -47,7 +47,7 @@ class Desk:
 
     def line(self, payment: dict[str, Any], **but: Any) -> str:
         """Return the file's line of *payment*, changed as *but* says."""
-        (found,) = [one for one in self.file() if one.startswith(payment["gatewayReference"])]
+        (found,) = [item for item in self.file() if item.startswith(payment["gatewayReference"])]
         return changed(found, **but)
 
     def imports(self, *lines: str, gateway: str = "vnpay", **how: Any) -> Settled:
@@ -57,7 +57,7 @@ class Desk:
         return self.imports_file(path, gateway=gateway, **how)
 
     def imports_file(self, path: Path, *, gateway: str = "vnpay", **how: Any) -> Settled:
-        context = self.api.context.asked_by(OPERATOR)
+        context = self.api.context.for_actor(OPERATOR)
         return self.api.run(settlement.settle(context, GatewayName(gateway.upper()), path, **how))
 
     def day(self, date: str | None = None, *, gateway: str = "VNPAY") -> dict[str, Any]:
@@ -68,7 +68,7 @@ class Desk:
     def of(self, payment: dict[str, Any]) -> list[dict[str, Any]]:
         """Return what the day has of *payment*."""
         lines = self.day(gateway=payment["gateway"])["lines"]
-        return [one for one in lines if one["reference"] == payment["gatewayReference"]]
+        return [line for line in lines if line["reference"] == payment["gatewayReference"]]
 
     def cases(self, payment: dict[str, Any]) -> list[str]:
         rows = self.api.rows(

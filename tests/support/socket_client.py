@@ -20,7 +20,7 @@ class Client:
     async def say(self, frame: object) -> None:
         await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
-    async def hear(self) -> dict[str, Any]:
+    async def record_vote(self) -> dict[str, Any]:
         async with asyncio.timeout(5):
             frame = await self.socket.recv()
         assert isinstance(frame, str)
@@ -29,7 +29,7 @@ class Client:
     async def greet(self, token: str | None = None) -> None:
         payload = {} if token is None else {"payload": {"authorization": f"Bearer {token}"}}
         await self.say({"type": "connection_init"} | payload)
-        assert await self.hear() == {"type": "connection_ack"}
+        assert await self.record_vote() == {"type": "connection_ack"}
 
     async def ask(self, query: str, id: str = "1", **more: Any) -> None:
         await self.say({"id": id, "type": "subscribe", "payload": {"query": query} | more})

@@ -26,12 +26,12 @@ query ($status: CaseStatus, $first: Int, $after: String) {{ cases(status: $statu
 
 def seen(api: Api, *, by: str = "FI001", **given: Any) -> list[dict[str, Any]]:
     page = api.get(CASES, given, token=api.token(by))
-    return [one["node"] for one in page["edges"]]
+    return [edge["node"] for edge in page["edges"]]
 
 
 def of(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
     """Return the payment's newest case."""
-    return next(one for one in seen(api, by=by, first=100) if one["paymentId"] == payment["id"])
+    return next(item for item in seen(api, by=by, first=100) if item["paymentId"] == payment["id"])
 
 
 def paid_little(api: Api, payment: dict[str, Any], amount: int) -> None:
@@ -59,13 +59,13 @@ def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
 
 def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
     held = [api.paid(method="VNPAY_QR") for _ in range(5)]
-    for one in held:
-        paid_little(api, one, 1)
+    for item in held:
+        paid_little(api, item, 1)
     walked: list[str] = []
     after = None
     while True:
         page = api.get(CASES, {"first": 2, "after": after}, token=api.token("FI001"))
-        walked += [one["node"]["id"] for one in page["edges"]]
+        walked += [edge["node"]["id"] for edge in page["edges"]]
         if len(walked) == 2:  # what arrives meanwhile shifts nothing
             paid_little(api, api.paid(method="VNPAY_QR"), 1)
         after = page["pageInfo"]["endCursor"]
@@ -73,22 +73,22 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
             break
     rows = api.rows('select id from money_case order by opened_at desc, id collate "C" desc')
     assert walked == [row["id"] for row in rows][1:]
-    newest = [one["paymentId"] for one in seen(api, first=100)]
-    assert newest[1:6] == [one["id"] for one in reversed(held)]
+    newest = [item["paymentId"] for item in seen(api, first=100)]
+    assert newest[1:6] == [item["id"] for item in reversed(held)]
 
 
 def test_a_page_shows_one_status_where_it_is_asked_for(api: Api, qr: dict[str, Any]) -> None:
     paid_little(api, qr, 1)
-    assert {one["status"] for one in seen(api, status="OPEN")} == {"OPEN"}
+    assert {item["status"] for item in seen(api, status="OPEN")} == {"OPEN"}
     assert seen(api, status="RESOLVED") == []
 
 
 def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> None:
     ours = api.paid("NV002", method="VNPAY_QR")
     theirs = api.paid(api.collector(), method="VNPAY_QR")
-    for one in (ours, theirs):
-        paid_little(api, one, 1)
-    found = {one["paymentId"] for one in seen(api, by="SV001", first=100)}
+    for item in (ours, theirs):
+        paid_little(api, item, 1)
+    found = {item["paymentId"] for item in seen(api, by="SV001", first=100)}
     assert ours["id"] in found
     assert theirs["id"] not in found
 
@@ -120,12 +120,16 @@ def test_a_suspicion_about_an_ended_payment_under_two_codes_is_one_case(
     assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
     other = {"vnp_ResponseCode": "00", "vnp_TransactionStatus": "04"}
     assert call(api, signed(ipn(qr, **other))) == "00"
-    assert len([one for one in seen(api, first=100) if one["paymentId"] == qr["id"]]) == 1
+    assert len([item for item in seen(api, first=100) if item["paymentId"] == qr["id"]]) == 1
 
 
 def metric(api: Api, name: str, kind: str) -> float:
     wanted = f'{name}{{kind="{kind}"}} '
-    (line,) = [one for one in api.http.get("/metrics").text.splitlines() if one.startswith(wanted)]
+    (line,) = [
+        splitline
+        for splitline in api.http.get("/metrics").text.splitlines()
+        if splitline.startswith(wanted)
+    ]
     return float(line.removeprefix(wanted))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from domain.money import Currency, Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from mobinet.verify import verify
 from resolvers import jobs, payment_evidence
 from tests.api.cases.test_cases import of, seen
@@ -116,7 +116,7 @@ def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_t
     for amount in (part, payment["amount"] - part + 700):
         call(api, signed(ipn(payment, vnp_Amount=str(amount * 100))))
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
-    second, first = [one for one in seen(api, first=100) if one["paymentId"] == payment["id"]]
+    second, first = [item for item in seen(api, first=100) if item["paymentId"] == payment["id"]]
     assert (first["kind"], second["kind"]) == ("AMOUNT_MISMATCH", "PAID_TWICE")
     for by in ("FI001", "FI002"):
         assert say(api, first, "APPLY", by)["errors"] == []
@@ -141,7 +141,7 @@ def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
         "customer_receivable": payment["amount"],
     }
     assert api.run(jobs.record_payment(api.context, payment["id"])) is None
-    records = [one["transaction_id"] for one in sandbox.truth["records"]]
+    records = [record["transaction_id"] for record in sandbox.truth["records"]]
     assert records.count(payment["id"]) == 1
     assert not is_free(api, payment)
 
@@ -166,22 +166,22 @@ def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
     payment = api.paid(method=method)
     reference = payment["gatewayReference"]
 
-    def told(finding: Finding, number: str | None = None) -> None:
+    def told(result: GatewayResult, number: str | None = None) -> None:
         (row,) = api.rows("select amount, currency from attempt where reference = $1", reference)
         money = Money(row["amount"], Currency(row["currency"])) if number else None
-        grade = Grade.E2 if number else Grade.NONE
-        said = Evidence(grade=grade, source="test", finding=finding, money=money, gateway_id=number)
+        grade = EvidenceSource.INQUIRY if number else None
+        said = Evidence(source=grade, origin="test", result=result, money=money, gateway_id=number)
         api.run(payment_evidence.apply(api.context, reference, said))
 
-    told(Finding.NO_ANSWER)
+    told(GatewayResult.GAVE_UP)
     decide(api, payment, "APPLY")
     before = books(api, payment)
     for number in ("N1", "N1"):
-        told(Finding.PAID, number)
+        told(GatewayResult.PAID, number)
         assert (state(api, payment), books(api, payment)) == (("SUCCESS", None), before)
     (row,) = api.rows("select gateway_id, paid_under from attempt where reference = $1", reference)
     assert tuple(row) == ("N1", ["N1"])
-    told(Finding.PAID, "N2")
+    told(GatewayResult.PAID, "N2")
     assert of(api, payment)["kind"] == "PAID_TWICE"
 
 
@@ -236,7 +236,7 @@ def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_credit"] == 500
-    assert [one for one in seen(api, first=100) if one["paymentId"] == payment["id"]] == []
+    assert [item for item in seen(api, first=100) if item["paymentId"] == payment["id"]] == []
 
 
 # ── late, and twice ──────────────────────────────────────────────────────────────────────────────

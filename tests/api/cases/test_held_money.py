@@ -86,7 +86,7 @@ def test_a_second_payment_whose_amount_is_told_later_is_booked_then_and_is_one_c
 def test_a_bill_of_a_held_payment_is_not_free(api: Api, held: dict[str, Any]) -> None:
     assert call(api, signed(ipn(held))) == "00"
     again = api.pay(contractNumber=held["contractNumber"], items=held["items"])
-    assert [one["code"] for one in again["errors"]] == ["BILL_LOCKED"]
+    assert [error["code"] for error in again["errors"]] == ["BILL_LOCKED"]
 
 
 @pytest.fixture

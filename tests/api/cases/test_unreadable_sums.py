@@ -53,7 +53,7 @@ def test_two_people_may_give_away_the_sum_that_both_of_them_name(
 ) -> None:
     hold(api, voice, payment, notice)
     decided = decide(api, payment, decision, amount=9_000)
-    assert [one["amount"] for one in decided["approvals"]] == [9_000, 9_000]
+    assert [approval["amount"] for approval in decided["approvals"]] == [9_000, 9_000]
     assert state(api, payment) == ("CANCELLED", None)
     gone = voice in BANKS and decision == "REFUND"  # accounting pays it with the decision
     assert gone or books(api, payment)[account] == 9_000

@@ -46,7 +46,7 @@ def confirm(api: Api, hand_in: dict[str, Any] | str, counted: int, *, by: str = 
 
 def in_hand(api: Api, by: str) -> int:
     limits = api.get("query { me { limits { kind used } } }", token=api.token(by))["limits"]
-    return next(one["used"] for one in limits if one["kind"] == "CASH_IN_HAND")
+    return next(limit["used"] for limit in limits if limit["kind"] == "CASH_IN_HAND")
 
 
 def postings(api: Api, hand_in: dict[str, Any]) -> list[tuple[str, str, int, str]]:
@@ -71,7 +71,7 @@ def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: 
     by = api.collector()
     cash = [api.paid(by) for _ in range(3)]
     qr = api.paid(by, method="VNPAY_QR")
-    total = sum(one["amount"] for one in cash)
+    total = sum(item["amount"] for item in cash)
     others = api.paid(api.collector())
 
     payload = submit(api, by, total - 5_000, note=" thiếu 5.000 ")
@@ -82,10 +82,10 @@ def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: 
     assert (hand_in["countedAmount"], hand_in["declaredAmount"]) == (total - 5_000, total - 5_000)
     assert (hand_in["variance"], hand_in["note"]) == (-5_000, "thiếu 5.000")
     assert hand_in["staff"]["staffId"] == by
-    for one in cash:
-        now = api.get(PAYMENT, {"id": one["id"]}, token=api.token(by))
+    for item in cash:
+        now = api.get(PAYMENT, {"id": item["id"]}, token=api.token(by))
         assert (now["custody"], now["status"]) == ("HANDED_IN", "SUCCESS")
-        assert now["version"] > one["version"]
+        assert now["version"] > item["version"]
     assert api.get(PAYMENT, {"id": qr["id"]}, token=api.token(by))["custody"] is None
     assert others["custody"] == "HELD_BY_STAFF"
     assert in_hand(api, by) == total == staff_cash(api, by)
@@ -134,7 +134,9 @@ def test_none_of_it_may_be_there_at_all(api: Api) -> None:
     hand_in = submitted(api, api.collector(), counted=0)
     expected = hand_in["expectedAmount"]
     assert confirm(api, hand_in, 0)["handIn"]["variance"] == -expected
-    assert [one[:3] for one in postings(api, hand_in)] == [("variance", "staff_cash", expected)]
+    assert [posting[:3] for posting in postings(api, hand_in)] == [
+        ("variance", "staff_cash", expected)
+    ]
 
 
 def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) -> None:
@@ -286,7 +288,7 @@ def test_nobody_counts_their_own_cash_even_once_they_are_a_cashier(
 ) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
-    promoted: Context = api.context.asked_by(Actor(id=by, name="Bich", role=Role.CASHIER))
+    promoted: Context = api.context.for_actor(Actor(id=by, name="Bich", role=Role.CASHIER))
     with without_effect(api, sandbox, audit=1), pytest.raises(NotPermitted):
         api.run(hand_ins.confirm(promoted, hand_in["id"], counted_amount=1))
 
@@ -299,23 +301,23 @@ def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
     for _ in range(3):
         api.paid(by)
     answers = together(api, [lambda: submit(api, by, 1) for _ in range(10)])
-    taken = [one["handIn"] for one in answers if one["handIn"]]
+    taken = [answer["handIn"] for answer in answers if answer["handIn"]]
     assert len(taken) == 1
-    assert {error["code"] for one in answers for error in one["errors"]} == {"INVALID_INPUT"}
+    assert {error["code"] for answer in answers for error in answer["errors"]} == {"INVALID_INPUT"}
 
 
 def test_the_same_key_ten_times_at_once_is_one_hand_in(api: Api) -> None:
     by, used = api.collector(), key()
     api.paid(by)
     answers = together(api, [lambda: submit(api, by, 1, idempotencyKey=used) for _ in range(10)])
-    assert len({one["handIn"]["id"] for one in answers}) == 1
+    assert len({answer["handIn"]["id"] for answer in answers}) == 1
 
 
 def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     answers = together(api, [lambda n=n: confirm(api, hand_in, n) for n in range(1, 11)])
-    believed = {one["handIn"]["countedAmount"] for one in answers if one["handIn"]}
+    believed = {answer["handIn"]["countedAmount"] for answer in answers if answer["handIn"]}
     assert len(believed) == 1
     assert sum(amount for _, credit, amount, _ in postings(api, hand_in) if credit == "staff_cash") == hand_in["expectedAmount"]  # fmt: skip
     assert in_hand(api, by) == 0
@@ -328,7 +330,7 @@ def test_cash_that_is_taken_while_it_is_handed_in_is_in_exactly_one_place(api: A
         api,
         [lambda: api.paid(by) for _ in range(6)] + [lambda: submit(api, by, 1) for _ in range(6)],
     )
-    expected = sum(one["handIn"]["expectedAmount"] for one in answers if one.get("handIn"))
+    expected = sum(answer["handIn"]["expectedAmount"] for answer in answers if answer.get("handIn"))
     rows = api.rows("select custody, amount, hand_in from payment where staff = $1", by)
     assert sum(row["amount"] for row in rows if row["hand_in"]) == expected
     assert {(row["custody"], row["hand_in"] is None) for row in rows} <= {
@@ -342,6 +344,6 @@ def together(api: Api, work: list[Any]) -> list[Any]:
     """Do all of it at once, each in a thread of its own."""
 
     async def all_of_it() -> list[Any]:
-        return await asyncio.gather(*(asyncio.to_thread(one) for one in work))
+        return await asyncio.gather(*(asyncio.to_thread(item) for item in work))
 
     return asyncio.run(all_of_it())

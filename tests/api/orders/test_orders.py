@@ -11,7 +11,7 @@ import pytest
 
 from domain.methods import GatewayName
 from domain.money import Money
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from resolvers import payment_evidence
 from tests.api.cases.test_cases import of
 from tests.support.running_api import PAYMENT, REFUSAL, Api, Sandbox, key, until
@@ -103,18 +103,18 @@ def test_one_reference_sent_by_many_at_once_is_one_order(api: Api, shop: str) ->
     reference = key()
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: created(api, shop, reference=reference), range(16)))
-    assert len({one["order"]["id"] for one in found}) == 1
-    assert sum(not one["replayed"] for one in found) == 1
+    assert len({item["order"]["id"] for item in found}) == 1
+    assert sum(not item["replayed"] for item in found) == 1
 
 
 def test_an_order_has_one_live_payment(api: Api, shop: str) -> None:
     order = created(api, shop)["order"]
     with ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: paying(api, shop, order), range(8)))
-    (won,) = [one["payment"] for one in found if one["payment"]]
-    lost = [one for one in found if not one["payment"]]
-    assert {code(one) for one in lost} == {"BILL_LOCKED"}
-    assert {one["errors"][0]["paymentId"] for one in lost} == {won["id"]}
+    (won,) = [item["payment"] for item in found if item["payment"]]
+    lost = [item for item in found if not item["payment"]]
+    assert {code(item) for item in lost} == {"BILL_LOCKED"}
+    assert {item["errors"][0]["paymentId"] for item in lost} == {won["id"]}
 
 
 def test_a_paid_order_is_not_paid_again(api: Api, sandbox: Sandbox, shop: str) -> None:
@@ -238,10 +238,13 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
     sandbox.pay(reference=second["gatewayReference"], outcome="paid")
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the webhook did not pay it")
     paid = Evidence(
-        grade=Grade.E2, source="test", finding=Finding.PAID, money=Money(order["amount"])
+        source=EvidenceSource.INQUIRY,
+        origin="test",
+        result=GatewayResult.PAID,
+        money=Money(order["amount"]),
     )
     api.run(payment_evidence.apply(api.context, first["gatewayReference"], paid))
-    found = {one["id"]: one["status"] for one in seen(api, shop, order)["payments"]}
+    found = {payment["id"]: payment["status"] for payment in seen(api, shop, order)["payments"]}
     assert found == {first["id"]: "CANCELLED", second["id"]: "SUCCESS"}
     case = of(api, first)
     assert (case["kind"], case["suggestion"]) == ("LATE_MONEY", "REFUND")

@@ -77,10 +77,12 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
     body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
     with ThreadPoolExecutor(12) as pool:
         answers = list(pool.map(lambda _: post(api, shop, body), range(12)))
-    (won,) = [one.json() for one in answers if one.status_code == 201]
-    lost = [one for one in answers if one.status_code == 409]
+    (won,) = [answer.json() for answer in answers if answer.status_code == 201]
+    lost = [answer for answer in answers if answer.status_code == 409]
     assert len(lost) == 11
-    assert {one.json()["error"]["details"]["payment_id"] for one in lost} == {won["transaction_id"]}
+    assert {item.json()["error"]["details"]["payment_id"] for item in lost} == {
+        won["transaction_id"]
+    }
     kept = api.rows("select id from merchant_order where reference = $1", body["order_id"])
     assert len(kept) == 1
 

@@ -138,7 +138,7 @@ def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
     with ThreadPoolExecutor(6) as pool:
         sent = [pool.submit(casso, api, line) for _ in range(3)]
         sent += [pool.submit(sepay) for _ in range(3)]
-    assert {one.result().status_code for one in sent} == {200}
+    assert {item.result().status_code for item in sent} == {200}
     assert state(api, qr) == ("SUCCESS", None)
     assert postings(api, qr) == [("bank", "customer_receivable", qr["amount"])]
     assert sorted(outcomes(api, qr)) == ["DUPLICATE", "HANDLED"]

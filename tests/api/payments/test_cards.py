@@ -43,7 +43,7 @@ def entries(api: Api, payment: dict[str, Any]) -> list[tuple[str, str, int]]:
 def charges(sandbox: Sandbox, payment: dict[str, Any]) -> list[str]:
     found = sandbox.truth["charges"]
     reference = payment["gatewayReference"]
-    return [one["status"] for one in found if one["reference"] == reference]
+    return [item["status"] for item in found if item["reference"] == reference]
 
 
 def test_a_page_is_paid_and_its_money_stands_at_stripe(api: Api, sandbox: Sandbox) -> None:
@@ -67,7 +67,7 @@ def test_a_token_is_charged_at_once_and_once(api: Api, sandbox: Sandbox) -> None
     again = api.pay(method="CARD", **given)
     assert (again["replayed"], again["payment"]["id"]) == (True, paid["id"])
     other = api.pay(method="CARD", **given | {"paymentToken": "pm_card_mastercard"})
-    assert [one["code"] for one in other["errors"]] == ["IDEMPOTENCY_KEY_REUSED"]
+    assert [error["code"] for error in other["errors"]] == ["IDEMPOTENCY_KEY_REUSED"]
     assert charges(sandbox, paid) == ["paid"]
 
 
@@ -161,7 +161,7 @@ def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
     with monkeypatch.context() as patch:
         patch.setattr(gateway, "inquire", then_pays)
         refused = cancelled(api, payment)
-    assert [one["code"] for one in refused["errors"]] == ["TRANSITION_REFUSED"]
+    assert [error["code"] for error in refused["errors"]] == ["TRANSITION_REFUSED"]
     assert state(api, payment) == ("SUCCESS", None)
 
 

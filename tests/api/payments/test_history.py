@@ -60,13 +60,13 @@ def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
     api: Api, cash: dict[str, Any]
 ) -> None:
     steps = history(api, cash)["timeline"]
-    assert [(one["action"], one["fromStatus"], one["toStatus"]) for one in steps] == [
+    assert [(step["action"], step["fromStatus"], step["toStatus"]) for step in steps] == [
         ("create", None, "PENDING"),
         ("confirmCash", "PENDING", "SUCCESS"),
     ]
-    assert {one["actor"] for one in steps} == {"NV002"}
+    assert {step["actor"] for step in steps} == {"NV002"}
     assert steps[0]["sequence"] < steps[1]["sequence"]
-    assert all(one["requestId"] for one in steps)
+    assert all(step["requestId"] for step in steps)
 
 
 def test_what_a_gateway_said_is_told_with_what_it_moved(api: Api, scanned: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def test_what_a_gateway_said_is_told_with_what_it_moved(api: Api, scanned: dict[
     assert event["eventId"]
     moved = found["timeline"][-1]
     assert (moved["evidence"], moved["fromStatus"], moved["toStatus"]) == (
-        "E1",
+        "WEBHOOK",
         "PROCESSING",
         "SUCCESS",
     )

@@ -70,10 +70,10 @@ def by_two_people(desk: Desk) -> Payment:
 @pytest.mark.parametrize(
     ("prove", "evidence", "actor"),
     [
-        (by_a_banks_notice, "E1", "system"),
-        (by_an_inquiry, "E2", "system"),
-        (by_a_settlement_file, "E3", "settle"),
-        (by_two_people, "E4", "FI002"),
+        (by_a_banks_notice, "WEBHOOK", "system"),
+        (by_an_inquiry, "INQUIRY", "system"),
+        (by_a_settlement_file, "SETTLEMENT", "settle"),
+        (by_two_people, "FOUR_EYES", "FI002"),
     ],
 )
 def test_the_timeline_names_the_correction(

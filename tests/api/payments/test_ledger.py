@@ -20,9 +20,9 @@ CLOSE = "query ($by: ID!, $day: Date!) { dayClose(staffId: $by, date: $day) { co
 def trial_balance(api: Api, at: datetime | None = None) -> dict[str, tuple[int, int, int]]:
     given = {"at": at.isoformat() if at else None}
     found = api.get(TRIAL, given, token=api.token("FI001"))
-    assert sum(one["debit"] for one in found) == sum(one["credit"] for one in found)
-    assert all(one["balance"] == one["debit"] - one["credit"] for one in found)
-    return {one["account"]: (one["debit"], one["credit"], one["balance"]) for one in found}
+    assert sum(item["debit"] for item in found) == sum(item["credit"] for item in found)
+    assert all(item["balance"] == item["debit"] - item["credit"] for item in found)
+    return {item["account"]: (item["debit"], item["credit"], item["balance"]) for item in found}
 
 
 def now(api: Api) -> datetime:
@@ -46,7 +46,7 @@ def test_a_trial_balance_tells_what_each_account_has_and_both_sides_are_equal(ap
     def moved(account: str, to: Any, since: Any) -> tuple[int, ...]:
         nothing = (0, 0, 0)
         pairs = zip(to.get(account, nothing), since.get(account, nothing), strict=True)
-        return tuple(one - other for one, other in pairs)
+        return tuple(item - other for item, other in pairs)
 
     amount = paid["amount"]
     assert moved("staff_cash", held, before) == (amount, 0, amount)
@@ -69,7 +69,7 @@ def test_a_day_closes_on_what_was_taken_brought_and_is_still_held(api: Api) -> N
     by = api.collector()
     cash = [api.paid(by) for _ in range(3)]
     api.paid(by, method="VNPAY_QR")  # not paid yet: nothing was collected by it
-    total = sum(one["amount"] for one in cash)
+    total = sum(item["amount"] for item in cash)
     hand_in = submit(api, by, total - 7_000)["handIn"]
     again = api.paid(by)
 

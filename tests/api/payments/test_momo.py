@@ -107,7 +107,9 @@ def test_a_silent_momo_is_asked_and_was_begun_once(api: Api, sandbox: Sandbox) -
     asked = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
     assert asked["payment"]["status"] == "SUCCESS"
     charges = [
-        one for one in sandbox.truth["charges"] if one["reference"] == lost["gatewayReference"]
+        charge
+        for charge in sandbox.truth["charges"]
+        if charge["reference"] == lost["gatewayReference"]
     ]
     assert len(charges) == 1
 

@@ -64,13 +64,13 @@ def test_the_pages_of_every_order_put_together_are_all_payments_once(
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-    assert sorted(seen) == sorted(one["id"] for one in kept)
+    assert sorted(seen) == sorted(item["id"] for item in kept)
     if order == "CREATED_ASC":
-        assert seen == [one["id"] for one in kept]
+        assert seen == [item["id"] for item in kept]
 
 
 def test_the_newest_come_first_where_nothing_is_said(ask: Any, kept: list[dict[str, Any]]) -> None:
-    assert ids(ask()) == [one["id"] for one in reversed(kept)]
+    assert ids(ask()) == [item["id"] for item in reversed(kept)]
     assert ids(ask(first=None, orderBy=None, filter=None)) == ids(ask())
 
 
@@ -79,7 +79,7 @@ def test_the_totals_are_of_all_that_was_found_and_not_of_the_page(
 ) -> None:
     page = ask(TOTALS, first=2)
     assert page["totalCount"] == 12
-    assert page["totalAmount"] == sum(one["amount"] for one in kept)
+    assert page["totalAmount"] == sum(item["amount"] for item in kept)
     assert len(page["edges"]) == 2
 
 
@@ -92,15 +92,15 @@ def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(ask: Any) -> None:
 @pytest.mark.parametrize(
     ("filter", "chosen"),
     [
-        ({"status": ["SUCCESS"]}, lambda one: one["status"] == "SUCCESS"),
-        ({"status": "SUCCESS"}, lambda one: one["status"] == "SUCCESS"),
-        ({"method": "VNPAY_QR"}, lambda one: one["method"] == "VNPAY_QR"),
+        ({"status": ["SUCCESS"]}, lambda item: item["status"] == "SUCCESS"),
+        ({"status": "SUCCESS"}, lambda item: item["status"] == "SUCCESS"),
+        ({"method": "VNPAY_QR"}, lambda item: item["method"] == "VNPAY_QR"),
         ({"method": ["VNPAY_QR", "CASH"]}, lambda _: True),
-        ({"custody": "HELD_BY_STAFF"}, lambda one: one["method"] == "CASH"),
+        ({"custody": "HELD_BY_STAFF"}, lambda item: item["method"] == "CASH"),
         ({"status": "SUCCESS", "method": "VNPAY_QR"}, lambda _: False),
-        ({"needsVerification": True}, lambda one: one["needsVerification"]),
-        ({"minAmount": 400_000}, lambda one: one["amount"] >= 400_000),
-        ({"maxAmount": 400_000}, lambda one: one["amount"] <= 400_000),
+        ({"needsVerification": True}, lambda item: item["needsVerification"]),
+        ({"minAmount": 400_000}, lambda item: item["amount"] >= 400_000),
+        ({"maxAmount": 400_000}, lambda item: item["amount"] <= 400_000),
         ({"staffId": "NV002"}, lambda _: False),
         ({"search": "khong ai ten the"}, lambda _: False),
         ({"createdFrom": "2100-01-01T00:00:00Z"}, lambda _: False),
@@ -112,7 +112,7 @@ def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(ask: Any) -> None:
 def test_a_filter_names_exactly_what_it_says(
     ask: Any, kept: list[dict[str, Any]], filter: dict[str, Any], chosen: Any
 ) -> None:
-    assert sorted(ids(ask(filter=filter))) == sorted(one["id"] for one in kept if chosen(one))
+    assert sorted(ids(ask(filter=filter))) == sorted(item["id"] for item in kept if chosen(item))
 
 
 def test_a_payment_is_found_by_each_of_its_names(ask: Any, kept: list[dict[str, Any]]) -> None:
@@ -182,8 +182,10 @@ def test_a_bill_in_collection_is_shown_locked_and_a_paid_one_paid(api: Api) -> N
     qr, cash = api.paid(method="VNPAY_QR"), api.paid()
     token = api.token("NV002")
     held = api.get(CUSTOMER, {"contract": qr["contractNumber"]}, token=token)
-    lock = next(one["lock"] for one in held["bills"] if one["billNumber"] == qr["items"][0]["id"])
+    lock = next(
+        bill["lock"] for bill in held["bills"] if bill["billNumber"] == qr["items"][0]["id"]
+    )
     assert lock == {"paymentId": qr["id"], "heldBy": "Le Van Cuong"}
     paid = api.get(CUSTOMER, {"contract": cash["contractNumber"]}, token=token)
-    found = next(one for one in paid["bills"] if one["billNumber"] == cash["items"][0]["id"])
+    found = next(bill for bill in paid["bills"] if bill["billNumber"] == cash["items"][0]["id"])
     assert (found["status"], found["lock"]) == ("PAID", None)

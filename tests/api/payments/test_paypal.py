@@ -31,7 +31,7 @@ def verify(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
 
 def charge(sandbox: Sandbox, payment: dict[str, Any]) -> dict[str, Any]:
     reference = payment["gatewayReference"]
-    (found,) = [one for one in sandbox.truth["charges"] if one["reference"] == reference]
+    (found,) = [item for item in sandbox.truth["charges"] if item["reference"] == reference]
     return found
 
 

@@ -41,7 +41,7 @@ def raw(text: str) -> bytes:
 def verifies(api: Api, receipt: dict[str, str]) -> bool:
     """Check a receipt as a stranger would: with what is published, and nothing else."""
     keys = api.http.get("/.well-known/jwks.json").json()["keys"]
-    key = next(one for one in keys if one["kid"] == receipt["key_id"])
+    key = next(item for item in keys if item["kid"] == receipt["key_id"])
     public = Ed25519PublicKey.from_public_bytes(raw(key["x"]))
     try:
         public.verify(raw(receipt["value"]), receipt["payload"].encode())
@@ -225,5 +225,7 @@ def test_the_signatures_of_a_page_are_read_by_one_statement(api: Api) -> None:
     api.get(page, {"n": 3}, token=token)
     with statements() as sent:
         found = api.get(page, {"n": 3}, token=token)
-    assert {one["node"]["id"] for one in found["edges"]} == {one["id"] for one in payments}
+    assert {edge["node"]["id"] for edge in found["edges"]} == {
+        payment["id"] for payment in payments
+    }
     assert len([sql for sql in sent.seen if "payment_record" in sql]) == 1

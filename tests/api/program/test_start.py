@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_first_check_that_takes_long_does_not_hold_up_a_start(
-    house_settings: Settings, monkeypatch: pytest.MonkeyPatch
+    api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()
 
@@ -29,7 +29,7 @@ async def test_a_first_check_that_takes_long_does_not_hold_up_a_start(
 
     monkeypatch.setattr(invariants, "check_first", takes_long)
     monkeypatch.setattr(assembled, "FIRST_CHECK_SECONDS", 0.01)
-    api = assembled.create_app(house_settings)
+    api = assembled.create_app(api_settings)
     async with api.router.lifespan_context(api):
         assert begun.is_set()
         assert not ended.is_set()

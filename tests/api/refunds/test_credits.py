@@ -85,7 +85,7 @@ def test_a_large_credit_is_given_back_by_two_people(
         api.app.state.context = before
     assert asked["status"] == "AWAITING_APPROVAL"
     again = refund(api, overpaid, 1, of="CREDIT")["errors"]
-    assert [(one["code"], one["expected"]) for one in again] == [("AMOUNT_MISMATCH", 0)]
+    assert [(item["code"], item["expected"]) for item in again] == [("AMOUNT_MISMATCH", 0)]
     assert say(api, of(api, overpaid), "APPLY", "FI002")["errors"] == []
     assert refunds(api, sandbox, overpaid) == [EXCESS]
 

@@ -32,7 +32,7 @@ def audited(api: Api, case: dict[str, Any]) -> list[tuple[str, str | None, list[
         case["id"],
     )
     return [
-        (row["actor"], row["evidence"], [one["actor"] for one in orjson.loads(row["details"])["approvals"]])
+        (row["actor"], row["evidence"], [approval["actor"] for approval in orjson.loads(row["details"])["approvals"]])
         for row in rows
     ]  # fmt: skip
 
@@ -111,7 +111,7 @@ def test_where_the_first_is_gone_another_begins_anew_a_day_later(
     assert done["status"] == "RESOLVED"
     (row,) = api.rows("select requested_by, approved_by from reversal where payment = $1", payment["id"])  # fmt: skip
     assert tuple(row) == ("FI002", "FI001")
-    assert audited(api, case)[-1] == ("FI001", "E4", ["FI001", "FI002", "FI001"])
+    assert audited(api, case)[-1] == ("FI001", "FOUR_EYES", ["FI001", "FI002", "FI001"])
 
 
 @both_languages
@@ -153,14 +153,14 @@ def test_each_word_is_in_the_audit_trail_and_the_second_is_evidence_of_both(
     case = decide(api, payment, "CREDIT")
     assert audited(api, case) == [
         ("FI001", None, ["FI001"]),
-        ("FI002", "E4", ["FI001", "FI002"]),
+        ("FI002", "FOUR_EYES", ["FI001", "FI002"]),
     ]
     (moved,) = api.rows(
         "select evidence, source, from_status, to_status, actor from audit_event"
-        " where action = 'apply' and payment_id = $1 and evidence = 'E4'",
+        " where action = 'apply' and payment_id = $1 and evidence = 'FOUR_EYES'",
         payment["id"],
     )
-    assert tuple(moved) == ("E4", f"case:{case['id']}", "PROCESSING", "CANCELLED", "FI002")
+    assert tuple(moved) == ("FOUR_EYES", f"case:{case['id']}", "PROCESSING", "CANCELLED", "FI002")
 
 
 # ── at once ──────────────────────────────────────────────────────────────────────────────────────
@@ -173,7 +173,7 @@ def test_two_second_persons_at_once_resolve_it_once(api: Api, sandbox: Sandbox) 
     api.token("FI002")
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: say(api, case, "CREDIT", "FI002"), range(8)))
-    assert {one["case"]["status"] for one in answers} == {"RESOLVED"}
+    assert {answer["case"]["status"] for answer in answers} == {"RESOLVED"}
     assert books(api, payment)["customer_credit"] == payment["amount"]
     assert len(audited(api, case)) == 2
 
@@ -182,11 +182,11 @@ def test_two_first_persons_at_once_are_the_two(api: Api, sandbox: Sandbox) -> No
     payment = suspected_and_paid(api, sandbox)
     case = of(api, payment)
     people = ["FI001", "FI002"]
-    for one in people:
-        api.token(one)
+    for item in people:
+        api.token(item)
     with ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda by: say(api, case, "APPLY", by), people))
-    assert sorted(one["case"]["status"] for one in answers) == ["AWAITING_SECOND", "RESOLVED"]
+    assert sorted(answer["case"]["status"] for answer in answers) == ["AWAITING_SECOND", "RESOLVED"]
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_receivable"] == payment["amount"]
 
@@ -204,7 +204,7 @@ def test_a_webhook_that_races_a_decision_books_its_money_once_and_nothing_is_los
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(call, api, query) for _ in range(3)]
         word = pool.submit(say, api, case, decision, "FI002")
-        assert {one.result() for one in calls} <= {"00", "02"}
+        assert {item.result() for item in calls} <= {"00", "02"}
         payload = word.result()
     held = books(api, payment)
     if decision == "APPLY":

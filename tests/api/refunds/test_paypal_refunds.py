@@ -194,12 +194,14 @@ def test_paypals_file_is_matched_in_dollars(api: Api, sandbox: Sandbox, desk: De
     desk.imports(*desk.file("paypal"), gateway="paypal")
     for payment in (paid, lost):
         lines = desk.of(payment)
-        assert {one["result"] for one in lines} == {"MATCHED"}
-        assert [one["currency"] for one in lines] == ["USD", "USD"]
+        assert {item["result"] for item in lines} == {"MATCHED"}
+        assert [item["currency"] for item in lines] == ["USD", "USD"]
     assert look(api, lost)["reversals"][0]["status"] == "DONE", "the file told of it"
     left_out = captured(api, sandbox)
-    line = next(one for one in desk.file("paypal") if one.startswith(left_out["gatewayReference"]))
+    line = next(
+        item for item in desk.file("paypal") if item.startswith(left_out["gatewayReference"])
+    )
     refund(api, left_out)
     desk.imports(line.replace(",payment,", ",refund,"), gateway="paypal")
-    (ours,) = [one for one in desk.of(left_out) if one["result"] == "OURS_ONLY"]
+    (ours,) = [item for item in desk.of(left_out) if item["result"] == "OURS_ONLY"]
     assert (ours["ours"], ours["currency"]) == (cents(sandbox, left_out), "USD")

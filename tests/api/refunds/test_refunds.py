@@ -77,7 +77,7 @@ def test_ten_refunds_at_once_never_give_back_more_than_was_paid(api: Api, sandbo
     part = paid["amount"] // 4
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: refund(api, paid, part), range(10)))
-    taken = [one["reversal"]["amount"] for one in answers if one["reversal"]]
+    taken = [answer["reversal"]["amount"] for answer in answers if answer["reversal"]]
     assert len(taken) == 4
     assert sum(truth(sandbox, paid)) <= sum(taken) <= paid["amount"]
 

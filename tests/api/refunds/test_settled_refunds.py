@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import ReversalStatus
 from mobinet.verify import verify
 from resolvers import refund_execution
@@ -25,12 +25,12 @@ def settled(desk: Desk, payment: dict[str, Any], *lines: str) -> list[tuple[str,
     """Import *lines*, or the day's file; return the kind and the result of each line of *payment*."""
     gateway = payment["gateway"].lower()
     desk.imports(*(lines or desk.file(gateway)), gateway=gateway)
-    return [(one["kind"], one["result"]) for one in desk.of(payment)]
+    return [(item["kind"], item["result"]) for item in desk.of(payment)]
 
 
 def of(desk: Desk, payment: dict[str, Any]) -> list[str]:
     lines = desk.file(payment["gateway"].lower())
-    return [one for one in lines if one.startswith(payment["gatewayReference"])]
+    return [line for line in lines if line.startswith(payment["gatewayReference"])]
 
 
 @gateways
@@ -38,7 +38,7 @@ def test_a_refund_that_both_know_matches_by_its_number(desk: Desk, method: str) 
     paid = by_gateway(desk.api, desk.sandbox, method)
     part = paid["amount"] // 3
     refunds = [refund(desk.api, paid, part)["reversal"], refund(desk.api, paid, part)["reversal"]]
-    assert {one["status"] for one in refunds} == {"DONE"}
+    assert {item["status"] for item in refunds} == {"DONE"}
     payment, first, second = of(desk, paid)
     assert settled(desk, paid, payment, second, first) == [
         ("PAYMENT", "MATCHED"), ("REFUND", "MATCHED"), ("REFUND", "MATCHED"),
@@ -72,7 +72,7 @@ def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
     """Return the refund of all of it that was declined, for all we know; its gateway has *made* it, or not."""
     with desk.sandbox.broken("vnpay", "reset", after_processing=made):
         reversal = refund(desk.api, paid)["reversal"]
-    said = Evidence(grade=Grade.E2, source="test", finding=Finding.DECLINED)
+    said = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
     after = desk.api.run(refund_execution.settle(desk.api.context, reversal["id"], said))
     assert after.status is ReversalStatus.FAILED
     assert not is_free(desk.api, paid)
@@ -93,7 +93,7 @@ def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateway
     ]
     assert desk.cases(paid) == []
     no = refund(desk.api, paid)["errors"]
-    assert [one["code"] for one in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
+    assert [item["code"] for item in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
     told = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
     assert len(desk.api.rows(told, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
@@ -112,7 +112,9 @@ def test_a_refund_that_was_made_after_all_and_given_back_again_since_is_for_peop
     ]  # fmt: skip
     (case,) = desk.api.rows("select reversal from money_case where payment = $1", paid["id"])
     assert case["reversal"] == reversal_id
-    statuses = {one["id"]: one["status"] for one in look(desk.api, paid)["reversals"]}
+    statuses = {
+        reversal["id"]: reversal["status"] for reversal in look(desk.api, paid)["reversals"]
+    }
     assert (statuses.pop(reversal_id), *statuses.values()) == ("FAILED", "DONE")
 
 

@@ -165,7 +165,7 @@ def token_of(api: Api, actor: str, *, fresh: bool = False) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "subject", "actor", "expected"), [one for one in cells() if one[0] not in {"paymentChanged"}]
+    ("operation", "subject", "actor", "expected"), [item for item in cells() if item[0] not in {"paymentChanged"}]
 )  # fmt: skip
 def test_each_may_do_what_the_table_says(
     api: Api, subjects: dict[str, Subject], operation: str, subject: str, actor: str, expected: str
@@ -179,7 +179,7 @@ def test_each_may_do_what_the_table_says(
         answer = api.ask(DOCUMENTS[operation], variables, token=token)
     if operation == "cases" and answer["data"]:
         edges = answer["data"]["cases"]["edges"]
-        held = [one for one in edges if one["node"]["paymentId"] == about.held["id"]]
+        held = [edge for edge in edges if edge["node"]["paymentId"] == about.held["id"]]
         answer["data"]["cases"]["edges"] = held
     assert outcome(answer) == expected, answer
 
@@ -284,8 +284,8 @@ def first_event(
     [
         (actor, own == "yes", other == "yes")
         for (_, _, actor, own), (_, _, _, other) in zip(
-            [one for one in cells() if one[:2] == ("paymentChanged", "own")],
-            [one for one in cells() if one[:2] == ("paymentChanged", "other")],
+            [item for item in cells() if item[:2] == ("paymentChanged", "own")],
+            [item for item in cells() if item[:2] == ("paymentChanged", "other")],
             strict=True,
         )
         if actor != "nobody"

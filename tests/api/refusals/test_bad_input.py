@@ -84,14 +84,14 @@ def test_a_preview_of_nothing_is_refused_as_its_payment_would_be(api: Api, amoun
 
 def test_a_key_of_blanks_is_no_key(api: Api) -> None:
     payload = api.pay(idempotencyKey=" " * 20)
-    assert [one["code"] for one in payload["errors"]] == ["INVALID_INPUT"]
+    assert [error["code"] for error in payload["errors"]] == ["INVALID_INPUT"]
 
 
 def test_many_right_logins_of_one_person_at_once_are_all_let_in(api: Api) -> None:
     staff_id = api.collector()
     with ThreadPoolExecutor(32) as pool:
         logins = list(pool.map(lambda _: api.login(staff_id), range(32)))
-    assert len({one["accessToken"] for one in logins}) == 32
+    assert len({login["accessToken"] for login in logins}) == 32
 
 
 def test_production_refuses_the_secret_that_everybody_knows(api: Api) -> None:

@@ -89,7 +89,7 @@ def present(api: Api) -> list[str]:
     """Payments, a hand-in and a handled call: what a list that passes over its filter shows."""
     paid = [api.paid("NV002"), api.paid("NV002", method="VNPAY_QR")]
     submit(api, "NV002", paid[0]["amount"])
-    return [one["id"] for one in paid]
+    return [item["id"] for item in paid]
 
 
 @pytest.mark.usefixtures("present")
@@ -216,5 +216,5 @@ def test_what_is_needed_is_refused_where_it_is_empty(
     for document, given, who in ((PROCESS, bill, token), (PAY, sale, shop)):
         with without_effect(api, sandbox, audit=1):
             payload = api.get(document, {"input": given | but}, token=who)
-        assert [one["code"] for one in payload["errors"]] == ["INVALID_INPUT"]
+        assert [error["code"] for error in payload["errors"]] == ["INVALID_INPUT"]
         assert payload["errors"][0]["field"] in but

@@ -135,7 +135,7 @@ def test_cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count(
     sandbox.change_staff(by, daily_limit=1_000_000)
     api.paid(by)
     held = api.get("query { me { limits { kind used limit } } }", token=api.token(by))["limits"]
-    in_hand = next(one for one in held if one["kind"] == "CASH_IN_HAND")
+    in_hand = next(item for item in held if item["kind"] == "CASH_IN_HAND")
     assert in_hand["used"] > 0
     assert in_hand["limit"] == 1_000_000
 
@@ -189,13 +189,15 @@ def test_a_bill_that_was_paid_cannot_be_paid_again(
 def test_the_refusal_of_several_items_names_each_that_cannot_be_taken(
     api: Api, sandbox: Sandbox
 ) -> None:
-    contract = next(one for one in (api.contract() for _ in range(50)) if len(api.owed(one)) >= 3)
+    contract = next(
+        item for item in (api.contract() for _ in range(50)) if len(api.owed(item)) >= 3
+    )
     items = api.owed(contract)[:3]
     api.paid("NV002", contractNumber=contract, items=items[:1])
     api.paid("NV002", contractNumber=contract, items=items[1:2], method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = api.pay("NV001", contractNumber=contract, items=items)
-    assert {(one["code"], one["billNumber"]) for one in payload["errors"]} == {
+    assert {(error["code"], error["billNumber"]) for error in payload["errors"]} == {
         ("BILL_ALREADY_PAID", items[0]["id"]),
         ("BILL_LOCKED", items[1]["id"]),
     }
@@ -246,7 +248,7 @@ def test_what_nobody_can_say_of_a_payment_is_no_reason_to_take_its_money_otherwi
     assert refused["retryAfterMs"] == 5000
     check_sentence(refused["message"], language)
     again = api.pay(contractNumber=qr["contractNumber"], items=qr["items"])
-    assert [one["code"] for one in again["errors"]] == ["BILL_LOCKED"]
+    assert [error["code"] for error in again["errors"]] == ["BILL_LOCKED"]
 
 
 @both_languages
@@ -317,7 +319,7 @@ def test_a_contract_that_was_terminated_a_minute_ago_is_terminated(
     sandbox.change_contract(contract, "terminated")
     with without_effect(api, sandbox, audit=1):
         payload = api.pay("NV002", contractNumber=contract, items=items)
-    assert [one["code"] for one in payload["errors"]] == ["CONTRACT_INACTIVE"]
+    assert [error["code"] for error in payload["errors"]] == ["CONTRACT_INACTIVE"]
 
 
 # ── an outer system that does not answer ─────────────────────────────────────────────────────────
@@ -347,4 +349,4 @@ def test_every_code_that_a_payment_can_end_in_was_tried(
     }  # fmt: skip
     elsewhere = {"IDEMPOTENCY_IN_PROGRESS", "NOT_PERMITTED"}
     published = api.get('{ __type(name: "RefusalCode") { enumValues { name } } }')
-    assert {one["name"] for one in published["enumValues"]} == tried | elsewhere
+    assert {enum_value["name"] for enum_value in published["enumValues"]} == tried | elsewhere

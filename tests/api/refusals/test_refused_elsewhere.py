@@ -11,7 +11,7 @@ import pytest
 
 from db import payments
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from mobinet.verify import verify
 from resolvers import jobs, refund_execution
 from tests.api.cases.test_cases import of
@@ -32,7 +32,7 @@ def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
     with sandbox.broken("vnpay", "reset", after_processing=True):
         reversal = refund(api, paid)["reversal"]
     assert reversal["status"] == "UNKNOWN"
-    silence = Evidence(grade=Grade.NONE, source="no answer", finding=Finding.NO_ANSWER)
+    silence = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
     api.run(refund_execution.settle(api.context, reversal["id"], silence))
     return paid, reversal["id"]
 
@@ -56,16 +56,19 @@ def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
 
 
 @pytest.mark.parametrize(
-    ("finding", "wrong", "right", "language"),
-    [(Finding.PAID, "CLOSE", "APPLY", "vi"), (Finding.DECLINED, "APPLY", "CLOSE", "en")],
+    ("result", "wrong", "right", "language"),
+    [
+        (GatewayResult.PAID, "CLOSE", "APPLY", "vi"),
+        (GatewayResult.DECLINED, "APPLY", "CLOSE", "en"),
+    ],
 )
 def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
-    api: Api, sandbox: Sandbox, finding: Finding, wrong: str, right: str, language: str
+    api: Api, sandbox: Sandbox, result: GatewayResult, wrong: str, right: str, language: str
 ) -> None:
     paid, reversal_id = silent(api, sandbox)
     case = of(api, paid)
     assert say(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
-    said = Evidence(grade=Grade.E3, source="vnpay:settlement", finding=finding)
+    said = Evidence(source=EvidenceSource.SETTLEMENT, origin="vnpay:settlement", result=result)
     after = api.run(refund_execution.settle(api.context, reversal_id, said))
     before = books(api, paid)
     api.token("FI002")
@@ -197,7 +200,7 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
     decide(api, payment, "REFUND")
-    no = Evidence(grade=Grade.E2, source="test", finding=Finding.DECLINED)
+    no = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
     (row,) = api.rows("select id from reversal where payment = $1", payment["id"])
     for _ in range(2):
         api.run(refund_execution.settle(api.context, row["id"], no))
@@ -205,7 +208,7 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
         "select kind, about from money_case where payment = $1 and status <> 'RESOLVED'",
         payment["id"],
     )
-    assert [tuple(one) for one in open_] == [("PAID_TWICE", "revenue")]
+    assert [tuple(item) for item in open_] == [("PAID_TWICE", "revenue")]
     decide(api, payment, "CREDIT")
     assert books(api, payment)["customer_credit"] == payment["amount"]
 

@@ -142,7 +142,7 @@ def test_a_page_that_does_not_exist_is_refused(
 )
 def test_a_filter_that_fits_nothing_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
     answer = api.ask(PAGE, {"filter": filter}, token=api.token("NV002"))
-    codes = {one["extensions"]["code"] for one in answer.get("errors", [])}
+    codes = {item["extensions"]["code"] for item in answer.get("errors", [])}
     assert codes <= {"BAD_USER_INPUT"}, answer
 
 

@@ -24,7 +24,7 @@ def basic(client_id: str, secret: str) -> dict[str, str]:
 
 def public_keys(api: Api) -> dict[str, Any]:
     keys = api.http.get("/.well-known/jwks.json").json()["keys"]
-    return {one["kid"]: jwt.PyJWK(one).key for one in keys}
+    return {key["kid"]: jwt.PyJWK(key).key for key in keys}
 
 
 def claims(api: Api, token: str) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def may_ask(api: Api, token: str) -> bool:
 
 def codes(answer: dict[str, Any]) -> list[str]:
     """Return the codes on top of an answer."""
-    return [one["extensions"]["code"] for one in answer.get("errors", [])]
+    return [item["extensions"]["code"] for item in answer.get("errors", [])]
 
 
 def refreshed(api: Api, token: str) -> dict[str, Any]:
@@ -45,7 +45,7 @@ def refreshed(api: Api, token: str) -> dict[str, Any]:
 def refused(api: Api, token: str) -> None:
     payload = api.get(REFRESH, {"token": token})
     assert payload["session"] is None
-    assert [one["code"] for one in payload["errors"]] == ["INVALID_CREDENTIALS"]
+    assert [error["code"] for error in payload["errors"]] == ["INVALID_CREDENTIALS"]
 
 
 def endings(api: Api, staff_id: str) -> list[str]:
@@ -68,7 +68,7 @@ def test_a_replaced_token_of_any_generation_ends_its_session(api: Api, generatio
     assert may_ask(api, tokens[-1]["accessToken"])
     assert endings(api, staff_id) == []
     refused(api, tokens[generation]["refreshToken"])
-    assert not any(may_ask(api, one["accessToken"]) for one in tokens)
+    assert not any(may_ask(api, token["accessToken"]) for token in tokens)
     refused(api, tokens[-1]["refreshToken"])
     assert endings(api, staff_id) == ["reused"]
 
@@ -130,7 +130,7 @@ FORGED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("forge", FORGED, ids=lambda one: one.__name__)
+@pytest.mark.parametrize("forge", FORGED, ids=lambda item: item.__name__)
 def test_a_token_that_we_did_not_seal_ends_nothing(
     api: Api, forge: Callable[[str, str, str], str]
 ) -> None:
@@ -182,7 +182,7 @@ def test_an_absent_staff_management_ends_nobodys_session(api: Api, sandbox: Sand
     session = api.login(staff_id)
     with sandbox.broken("staff", "refuse"):
         payload = api.get(REFRESH, {"token": session["refreshToken"]})
-    assert [one["code"] for one in payload["errors"]] == ["UPSTREAM_UNAVAILABLE"]
+    assert [error["code"] for error in payload["errors"]] == ["UPSTREAM_UNAVAILABLE"]
     assert may_ask(api, session["accessToken"])
     assert endings(api, staff_id) == []
     refreshed(api, session["refreshToken"])
@@ -198,7 +198,7 @@ class Socket:
     def say(self, **frame: Any) -> None:
         self.wire.send(json.dumps(frame))
 
-    def hear(self) -> dict[str, Any]:
+    def record_vote(self) -> dict[str, Any]:
         return json.loads(self.wire.recv(timeout=10))
 
     def ask(self, document: str, variables: dict[str, Any], id: str = "1") -> None:
@@ -207,7 +207,7 @@ class Socket:
     def closed(self) -> int:
         """Return the code by which the other side closed it, which it must do before all else."""
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            self.hear()
+            self.record_vote()
         assert closed.value.rcvd is not None
         return closed.value.rcvd.code
 
@@ -221,7 +221,7 @@ def socket(api: Api, session: dict[str, Any]) -> Iterator[Socket]:
         opened.say(
             type="connection_init", payload={"authorization": f"Bearer {session['accessToken']}"}
         )
-        assert opened.hear()["type"] == "connection_ack"
+        assert opened.record_vote()["type"] == "connection_ack"
         yield opened
 
 
@@ -254,9 +254,9 @@ def payments_of(api: Api, staff_id: str) -> int:
 
 def test_an_open_socket_may_take_money(api: Api, socket: Socket, staff_id: str) -> None:
     socket.ask(PROCESS, cash(api))
-    answer = socket.hear()
+    answer = socket.record_vote()
     assert answer["payload"]["data"]["processPayment"]["payment"]["status"] == "SUCCESS"
-    assert socket.hear() == {"type": "complete", "id": "1"}
+    assert socket.record_vote() == {"type": "complete", "id": "1"}
     assert payments_of(api, staff_id) == 1
 
 
@@ -265,8 +265,8 @@ def test_after_its_session_has_ended_an_open_socket_takes_no_money_and_closes(
     api: Api, socket: Socket, session: dict[str, Any], staff_id: str, how: str
 ) -> None:
     socket.ask(ME, {})
-    assert socket.hear()["payload"] == {"data": {"me": {"staffId": staff_id}}}
-    assert socket.hear()["type"] == "complete"
+    assert socket.record_vote()["payload"] == {"data": {"me": {"staffId": staff_id}}}
+    assert socket.record_vote()["type"] == "complete"
     if how == "logout":
         api.get(LOGOUT, token=session["accessToken"])
     else:
@@ -286,8 +286,8 @@ def test_a_logout_over_the_socket_ends_what_it_may_do(
     socket: Socket,
 ) -> None:
     socket.ask(LOGOUT, {})
-    assert socket.hear()["payload"] == {"data": {"logout": {"ok": True}}}
-    assert socket.hear()["type"] == "complete"
+    assert socket.record_vote()["payload"] == {"data": {"logout": {"ok": True}}}
+    assert socket.record_vote()["type"] == "complete"
     socket.ask(ME, {}, id="2")
     assert socket.closed() == 4401
 

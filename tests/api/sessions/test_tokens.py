@@ -99,7 +99,7 @@ mutation ($token: String!) { refreshSession(refreshToken: $token) {
 
 
 def proves_nothing(answer: dict[str, Any]) -> bool:
-    return [one["extensions"]["code"] for one in answer.get("errors", [])] == ["UNAUTHENTICATED"]
+    return [item["extensions"]["code"] for item in answer.get("errors", [])] == ["UNAUTHENTICATED"]
 
 
 def test_a_session_that_was_ended_is_over_at_once_for_all_of_its_tokens(api: Api) -> None:

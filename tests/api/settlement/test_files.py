@@ -97,7 +97,7 @@ def test_a_bad_line_at_the_end_undoes_all_before_it(desk: Desk) -> None:
 def test_an_empty_file_of_a_day_makes_all_of_it_ours_only(desk: Desk) -> None:
     qr = desk.pays()
     desk.imports(day=business_date(datetime.now(UTC)))
-    assert [one["result"] for one in desk.of(qr)] == ["OURS_ONLY"]
+    assert [item["result"] for item in desk.of(qr)] == ["OURS_ONLY"]
     assert desk.day("2026-03-05")["status"] == "NOT_IMPORTED"
     desk.imports(day=datetime(2026, 3, 5, tzinfo=UTC).date())
     assert desk.day("2026-03-05")["status"] == "MATCHED"
@@ -133,7 +133,7 @@ def test_empty_lines_at_the_end_are_passed_over(alone: Desk, end: bytes) -> None
     path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
     done = alone.imports_file(path)
     assert (done.lines, done.cases, done.known) == (1, 0, 0)
-    assert [one["result"] for one in alone.of(qr)] == ["MATCHED"]
+    assert [item["result"] for item in alone.of(qr)] == ["MATCHED"]
 
 
 def test_a_file_that_gained_empty_lines_is_known_line_by_line(alone: Desk) -> None:
@@ -161,7 +161,7 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
     qr = alone.pays()
     path = alone.folder / "twice.csv"
     path.write_text(f"{HEADER}\n{alone.line(qr, amount=1)}\n")
-    context = alone.api.context.asked_by(OPERATOR)
+    context = alone.api.context.for_actor(OPERATOR)
 
     async def both() -> list[Settled]:
         return list(
@@ -170,7 +170,7 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
             )
         )
 
-    assert sorted(one.since is None for one in alone.api.run(both())) == [False, True]
+    assert sorted(item.since is None for item in alone.api.run(both())) == [False, True]
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
@@ -180,7 +180,7 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
     paths = [alone.folder / "one.csv", alone.folder / "other.csv"]
     paths[0].write_text(f"{HEADER}\n{line}\n{alone.line(other)}\n")
     paths[1].write_text(f"{HEADER}\n{alone.line(other)}\n{line}\n")
-    context = alone.api.context.asked_by(OPERATOR)
+    context = alone.api.context.for_actor(OPERATOR)
 
     async def both() -> None:
         await asyncio.gather(
@@ -188,17 +188,17 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
         )
 
     alone.api.run(both())
-    assert [one["result"] for one in alone.of(qr)] == ["AMOUNT_DIFFERS"]
+    assert [item["result"] for item in alone.of(qr)] == ["AMOUNT_DIFFERS"]
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
 def test_a_long_file_lands_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement, "AT_ONCE", 2)
     paid = [alone.pays() for _ in range(5)]
-    lines = [alone.line(one) for one in paid]
+    lines = [alone.line(item) for item in paid]
     done = alone.imports(*lines, lines[0])
-    assert {one["result"] for qr in paid[1:] for one in alone.of(qr)} == {"MATCHED"}
-    assert sorted(one["result"] for one in alone.of(paid[0])) == ["DUPLICATE", "MATCHED"]
+    assert {item["result"] for qr in paid[1:] for item in alone.of(qr)} == {"MATCHED"}
+    assert sorted(item["result"] for item in alone.of(paid[0])) == ["DUPLICATE", "MATCHED"]
     assert (done.lines, done.cases) == (6, 1)
 
 

@@ -31,9 +31,9 @@ def test_what_was_paid_and_settled_matches(desk: Desk) -> None:
     assert day["counts"] == {
         "matched": 3, "amountDiffers": 0, "oursOnly": 0, "theirsOnly": 0, "duplicate": 0,
     }  # fmt: skip
-    assert {one["paymentId"] for one in day["lines"]} == {one["id"] for one in paid}
-    assert {(one["result"], one["caseId"]) for one in day["lines"]} == {("MATCHED", None)}
-    assert all(one["theirs"] == one["ours"] for one in day["lines"])
+    assert {line["paymentId"] for line in day["lines"]} == {item["id"] for item in paid}
+    assert {(line["result"], line["caseId"]) for line in day["lines"]} == {("MATCHED", None)}
+    assert all(line["theirs"] == line["ours"] for line in day["lines"])
 
 
 def test_an_empty_choice_of_results_narrows_nothing(desk: Desk) -> None:
@@ -128,7 +128,7 @@ def test_money_that_we_know_nothing_of_is_theirs_only_and_a_case(alone: Desk) ->
     stray = f"{key()},17000000,payment,50000,VND,success,{datetime.now(UTC).isoformat()}"
     done = alone.imports(stray)
     assert done.cases == 1
-    (line,) = [one for one in alone.day()["lines"] if one["reference"] == stray.split(",")[0]]
+    (line,) = [item for item in alone.day()["lines"] if item["reference"] == stray.split(",")[0]]
     assert (line["result"], line["theirs"], line["ours"]) == ("THEIRS_ONLY", 50000, None)
     (case,) = alone.api.rows("select * from money_case where id = $1", line["caseId"])
     assert (case["kind"], case["amount"], case["gateway"]) == ("SETTLEMENT", 50000, "VNPAY")
@@ -152,7 +152,7 @@ def test_a_line_that_is_there_twice_is_a_duplicate_once(alone: Desk) -> None:
     line = alone.line(qr)
     done = alone.imports(line, line)
     assert done.cases == 1
-    assert sorted(one["result"] for one in alone.of(qr)) == ["DUPLICATE", "MATCHED"]
+    assert sorted(item["result"] for item in alone.of(qr)) == ["DUPLICATE", "MATCHED"]
     assert alone.cases(qr) == ["SETTLEMENT"]
     assert alone.imports(line, line, alone.line(alone.pays())).known == 2
     assert len(alone.of(qr)) == 2
@@ -173,7 +173,7 @@ def test_money_whose_webhook_was_lost_is_found_by_the_file(alone: Desk) -> None:
         " and to_status = 'SUCCESS'",
         qr["id"],
     )
-    assert tuple(row) == ("settle", "E3", "vnpay:settlement")
+    assert tuple(row) == ("settle", "SETTLEMENT", "vnpay:settlement")
 
 
 def test_money_that_came_after_a_cancellation_pays_its_bill_late(alone: Desk) -> None:
@@ -230,7 +230,7 @@ def test_a_reference_settled_twice_under_two_numbers_was_paid_twice(alone: Desk)
     done = alone.imports(line, changed(line, gateway_id="99999999"))
     assert done.cases == 0, "the evidence opened it"
     assert alone.cases(qr) == ["PAID_TWICE"]
-    first, second = sorted(alone.of(qr), key=lambda one: one["result"], reverse=True)
+    first, second = sorted(alone.of(qr), key=lambda item: item["result"], reverse=True)
     assert (first["result"], second["result"]) == ("MATCHED", "DUPLICATE")
     (case,) = alone.api.rows("select id from money_case where payment = $1", qr["id"])
     assert second["caseId"] == case["id"]
@@ -246,7 +246,7 @@ def test_a_number_of_another_kind_than_the_webhooks_books_nothing_twice(alone: D
     qr = alone.pays()
     alone.imports(alone.line(qr, gateway_id="SETTLED-1"))
     assert alone.cases(qr) == []
-    assert [one["result"] for one in alone.of(qr)] == ["MATCHED"]
+    assert [item["result"] for item in alone.of(qr)] == ["MATCHED"]
 
 
 def cancelled(desk: Desk) -> dict[str, Any]:

@@ -60,10 +60,10 @@ def test_an_auditor_alone_reads_a_call_as_it_came(api: Api) -> None:
     headers = secrets | {"X-SePay-Signature": "sha256=0", "Content-Type": "application/json"}
     answer = api.http.post("/webhooks/bank/sepay?a=1", content=body, headers=headers)
     assert answer.status_code == 401
-    (raw,) = [one["raw"] for one in nodes(desk(api, "BAD_SIGNATURE", by="AU001", first=1))]
+    (raw,) = [node["raw"] for node in nodes(desk(api, "BAD_SIGNATURE", by="AU001", first=1))]
     assert (raw["method"], raw["path"], raw["query"]) == ("POST", "bank/sepay", "a=1")
     assert raw["body"].encode() == body
-    shown = {one["name"]: one["value"] for one in raw["headers"]}
+    shown = {header["name"]: header["value"] for header in raw["headers"]}
     assert {shown[name.lower()] for name in secrets} == {"…"}
     assert shown["x-sepay-signature"] == "sha256=0", "without it nothing can be verified again"
     for other in ("FI001", "AD001"):
@@ -113,7 +113,7 @@ def test_calls_are_counted_by_what_became_of_them_and_how_long_it_took(
 ) -> None:
     lag = 'mobinet_webhook_lag_seconds_count{gateway="vnpay"}'
     outcomes = ("RECEIVED", "HANDLED", "DUPLICATE", "STALE", "UNMATCHED", "BAD_SIGNATURE")
-    before = {one: counted(api, one) for one in outcomes}, _metric(api, lag)
+    before = {outcome: counted(api, outcome) for outcome in outcomes}, _metric(api, lag)
     fields = ipn(qr)
     stray = signed(fields | {"vnp_TxnRef": "MBSTRAY0000000000009"})
     for query in (signed(fields), signed(fields), signed(fields, b"wrong"), stray, stray):
@@ -121,8 +121,8 @@ def test_calls_are_counted_by_what_became_of_them_and_how_long_it_took(
     late = fields | {"vnp_ResponseCode": "24", "vnp_TransactionStatus": "02"}
     assert call(api, signed(late)) == "02"
     retried(api)  # what still waits is not counted anew each minute
-    after = {one: counted(api, one) for one in outcomes}
-    assert {one: after[one] - before[0][one] for one in outcomes} == {
+    after = {outcome: counted(api, outcome) for outcome in outcomes}
+    assert {outcome: after[outcome] - before[0][outcome] for outcome in outcomes} == {
         "RECEIVED": 5,
         "HANDLED": 1,
         "DUPLICATE": 1,

@@ -54,7 +54,7 @@ def opened(api: Api) -> dict[str, dict[str, Any]]:
     methods = {voice.method for voice in VOICES}
     facts = ("id", "gatewayReference", "amount")
     paid = {method: api.paid(method=method) for method in sorted(methods)}
-    return {method: {name: one[name] for name in facts} for method, one in paid.items()}
+    return {method: {name: item[name] for name in facts} for method, item in paid.items()}
 
 
 def money(api: Api) -> list[tuple[Any, ...]]:

@@ -76,7 +76,7 @@ def test_a_call_in_quarantine_counts_once_its_secret_is_mended(
     assert call(api, text) == "97"
     (event,) = api.rows("select id from webhook_event where query = $1", text)
     refused = replayed(api, event["id"])
-    assert [one["code"] for one in refused["errors"]] == ["NOT_PERMITTED"]
+    assert [error["code"] for error in refused["errors"]] == ["NOT_PERMITTED"]
     assert state(api, qr) == ("PROCESSING", None)
     gateway: Any = api.context.gateways[GatewayName.VNPAY]
     monkeypatch.setattr(gateway, "_secrets", (*gateway._secrets, "the-new-secret"))
@@ -167,4 +167,4 @@ def test_a_signed_call_is_replayed_although_a_header_held_a_card_number(api: Api
 
 
 def test_an_unknown_call_is_not_found(api: Api) -> None:
-    assert [one["code"] for one in replayed(api, "EVT_none")["errors"]] == ["NOT_FOUND"]
+    assert [error["code"] for error in replayed(api, "EVT_none")["errors"]] == ["NOT_FOUND"]

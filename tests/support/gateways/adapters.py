@@ -66,14 +66,14 @@ class Outside:
 async def outside(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outside]:
     door, knocks = Counterpart(), asyncio.Queue[Seen]()
 
-    async def hear(seen: Seen, line: Line) -> None:
+    async def record_vote(seen: Seen, line: Line) -> None:
         await knocks.put(seen)
         gateway = VNPAY_WORDS if seen.path.endswith("vnpay") else FPT_PAY_WORDS
         body = gateway.answer(Verdict.ACCEPTED).body
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
         await line.write(head.encode() + body)
 
-    door.always(hear)
+    door.always(record_vote)
     await door.open()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

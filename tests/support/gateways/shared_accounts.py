@@ -32,20 +32,20 @@ at_each = pytest.mark.parametrize("gateway", SHARED)
 
 
 @pytest.fixture(scope="module")
-def house_settings(house_settings: Settings) -> Iterator[Settings]:
+def api_settings(api_settings: Settings) -> Iterator[Settings]:
     """As the environment says them, with the three accounts shared."""
     with pytest.MonkeyPatch.context() as patch:
         for name in SHARED:
             patch.setenv(f"MOBINET_{name}__SHARED", "true")
         for name, value in {
-            "DATABASE_URL": house_settings.database_url,
-            "REDIS_URL": house_settings.redis_url,
+            "DATABASE_URL": api_settings.database_url,
+            "REDIS_URL": api_settings.redis_url,
         }.items():
             assert value is not None
             patch.setenv(f"MOBINET_{name}", value.get_secret_value())
-        patch.setenv("MOBINET_DATA_DIR", str(house_settings.data_dir))
-        patch.setenv("MOBINET_PORT", str(house_settings.port))
-        patch.setenv("MOBINET_SANDBOX_PORT", str(house_settings.sandbox_port))
+        patch.setenv("MOBINET_DATA_DIR", str(api_settings.data_dir))
+        patch.setenv("MOBINET_PORT", str(api_settings.port))
+        patch.setenv("MOBINET_SANDBOX_PORT", str(api_settings.sandbox_port))
         yield load()
 
 

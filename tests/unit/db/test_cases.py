@@ -61,7 +61,7 @@ async def test_what_waits_is_found_by_an_index_of_its_own(
     found: dict[CaseStatus | None, list[str]] = {}
     for status in (None, *CaseStatus):
         page = await cases.page(Scope(), status, after=None, most=50, now=now)
-        found[status] = [one.id for one in page]
+        found[status] = [item.id for item in page]
     assert found[CaseStatus.OPEN] == waiting[::2]
     assert found[CaseStatus.AWAITING_SECOND] == waiting[1::2]
     assert len(found[CaseStatus.RESOLVED]) == len(found[None]) == 50

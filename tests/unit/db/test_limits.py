@@ -57,7 +57,7 @@ async def take(
 
 async def seen(by: Staff, kind: LimitKind = LimitKind.DAILY, *, today: date = TODAY) -> Limit:
     found = await limits.current(by.staff_id, today, LimitSource.STAFF_MANAGEMENT)
-    return next(one for one in found if one.kind is kind)
+    return next(item for item in found if item.kind is kind)
 
 
 @pytest.mark.parametrize("reserve", [True, False])

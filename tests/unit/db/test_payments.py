@@ -51,7 +51,7 @@ async def test_pages_neither_skip_nor_repeat_among_equal_amounts_and_moments(
     while page := await payments.page(
         Scope(staff_id=by.staff_id), ALL, order=order, after=after, most=size
     ):
-        seen += [one.id for one in page]
+        seen += [item.id for item in page]
         after = payments.key(page[-1], order)
         # What arrives meanwhile before the cursor disturbs nothing.
         await a_kept_payment(
@@ -61,8 +61,8 @@ async def test_pages_neither_skip_nor_repeat_among_equal_amounts_and_moments(
             items=(),
         )
     descending = order.value.endswith("DESC")
-    expected = sorted(kept, key=lambda one: payments.key(one, order), reverse=descending)
-    assert seen == [one.id for one in expected]
+    expected = sorted(kept, key=lambda item: payments.key(item, order), reverse=descending)
+    assert seen == [item.id for item in expected]
 
 
 async def test_a_payment_comes_back_as_it_was_kept() -> None:
@@ -137,9 +137,9 @@ async def test_the_database_and_the_live_feed_mean_the_same_by_a_filter(
     ]
     wanted = PaymentFilter(**parts)
     found = await payments.page(Scope(team=team), wanted, order=NEWEST, after=None, most=50)
-    assert {one.id for one in found} == {one.id for one in kept if wanted.holds(one)}
+    assert {item.id for item in found} == {item.id for item in kept if wanted.holds(item)}
     totals = await payments.totals(Scope(team=team), wanted)
-    assert totals == Totals(count=len(found), amount=sum(one.amount for one in found))
+    assert totals == Totals(count=len(found), amount=sum(item.amount for item in found))
 
 
 @pytest.mark.parametrize("name", ["Phan Huu Khoa", "Phan Hữu Khoa", "PHAN HƯ\u0303U  KHOA"], ids=ascii)  # fmt: skip
@@ -174,7 +174,7 @@ async def test_a_payment_is_found_by_what_it_is_called_anywhere() -> None:
         found = await payments.page(
             EVERYONE, PaymentFilter(search=named), order=NEWEST, after=None, most=5
         )
-        assert [one.id for one in found] == [kept.id]
+        assert [item.id for item in found] == [kept.id]
         assert PaymentFilter(search=named).holds(found[0])
     for named in (kept.attempt.reference, number):
         (found_one,) = await payments.page(
@@ -302,5 +302,5 @@ async def test_a_page_is_one_statement_however_long_it_is(size: int) -> None:
     with statements() as sent:
         found = await payments.page(Scope(team="T3"), ALL, order=NEWEST, after=None, most=size)
     assert len(found) == size
-    assert all(one.attempt and len(one.items) == 1 for one in found)
+    assert all(item.attempt and len(item.items) == 1 for item in found)
     assert len(sent) == 1, sent.seen

@@ -61,7 +61,7 @@ async def test_an_end_is_corrected_only_by_late_success(start: PaymentStatus) ->
     assert not await moved(await a_kept_payment(start), PaymentStatus.PROCESSING, late=True)
 
 
-@pytest.mark.parametrize("end", [one for one in PaymentStatus if one is not SUCCESS])
+@pytest.mark.parametrize("end", [item for item in PaymentStatus if item is not SUCCESS])
 @pytest.mark.parametrize("late", [True, False])
 async def test_success_is_never_left_even_by_the_owner(
     end: PaymentStatus, late: bool, owner: asyncpg.Connection

@@ -72,8 +72,8 @@ async def test_no_more_is_shared_out_than_the_gateway_was_asked_for() -> None:
 async def test_of_several_that_share_out_the_rest_at_once_one_does() -> None:
     payment = await paid_in_dollars()
     rest = [a_refund(payment, 1000, Money(400, Currency.USD)) for _ in range(5)]
-    done = await asyncio.gather(*(keep(payment, one) for one in rest), return_exceptions=True)
-    assert sorted(isinstance(one, asyncpg.RaiseError) for one in done) == [False] + [True] * 4
+    done = await asyncio.gather(*(keep(payment, item) for item in rest), return_exceptions=True)
+    assert sorted(isinstance(item, asyncpg.RaiseError) for item in done) == [False] + [True] * 4
 
 
 async def test_what_failed_is_shared_out_again() -> None:

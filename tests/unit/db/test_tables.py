@@ -83,5 +83,9 @@ async def test_every_migration_ran_and_a_new_one_would_be_empty() -> None:
         for table in TABLES
     ]
     differ = SchemaDiffer(schema=now, schema_snapshot=before, auto_input="y")
-    statements = [line for one in differ.get_alter_statements() for line in one.statements]
+    statements = [
+        line
+        for get_alter_statement in differ.get_alter_statements()
+        for line in get_alter_statement.statements
+    ]
     assert statements == []

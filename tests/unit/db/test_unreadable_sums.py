@@ -125,7 +125,7 @@ async def test_two_people_resolve_a_case_by_the_same_sum_alone(
     statement = "update money_case set status = 'RESOLVED', decision = 'CREDIT' where id = $1"
     if resolved:
         await owner.execute(statement, case.id)
-        assert [one.amount for one in (await known(case)).approvals] == list(sums)
+        assert [approval.amount for approval in (await known(case)).approvals] == list(sums)
     else:
         with pytest.raises(asyncpg.RaiseError, match="two people"):
             await owner.execute(statement, case.id)

@@ -4,5 +4,5 @@ import os
 
 from hypothesis import settings
 
-settings.register_profile("house", max_examples=30, derandomize="CI" in os.environ, deadline=None)
-settings.load_profile("house")
+settings.register_profile("backend", max_examples=30, derandomize="CI" in os.environ, deadline=None)
+settings.load_profile("backend")

@@ -11,7 +11,7 @@ import pytest
 from domain.cases import (
     CHOICES,
     RECORD,
-    WORD_STANDS,
+    VOTE_LIFETIME,
     AlreadyResolved,
     Approval,
     Case,
@@ -77,25 +77,25 @@ def standing(**but: Any) -> Standing:
 
 def test_the_first_word_waits_for_a_second_person_who_says_the_same() -> None:
     case = a_case()
-    assert case.hear("FI001", CREDIT) is Step.FIRST
+    assert case.record_vote("FI001", CREDIT) is Step.FIRST
     once = said(case, "FI001", CREDIT)
-    assert once.hear("FI001", CREDIT) is Step.REPEAT
-    assert once.hear("FI002", CREDIT) is Step.SECOND
+    assert once.record_vote("FI001", CREDIT) is Step.REPEAT
+    assert once.record_vote("FI002", CREDIT) is Step.SECOND
 
 
 def test_the_first_may_change_their_word_and_back_and_is_never_two_people() -> None:
     case = said(said(a_case(), "FI001", CREDIT), "FI001", REFUND)
-    assert case.hear("FI001", REFUND) is Step.REPEAT
-    assert case.hear("FI001", CREDIT) is Step.FIRST
+    assert case.record_vote("FI001", REFUND) is Step.REPEAT
+    assert case.record_vote("FI001", CREDIT) is Step.FIRST
     back = said(case, "FI001", CREDIT)
-    assert back.hear("FI001", CREDIT) is Step.REPEAT
-    assert back.hear("FI002", CREDIT) is Step.SECOND
+    assert back.record_vote("FI001", CREDIT) is Step.REPEAT
+    assert back.record_vote("FI002", CREDIT) is Step.SECOND
 
 
 def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -> None:
     case = said(a_case(), "FI001", CREDIT)
     with pytest.raises(InvalidInput) as refused:
-        case.hear("FI002", REFUND)
+        case.record_vote("FI002", REFUND)
     assert refused.value.field == "decision"
     assert "FI001" in refused.value.say("vi")
     assert "CREDIT" in refused.value.say("en")
@@ -103,39 +103,39 @@ def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -
 
 def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
     case = said(a_case(), "FI001", CREDIT)
-    soon = replace(case, seen_at=NOW + WORD_STANDS - timedelta(seconds=1))
+    soon = replace(case, seen_at=NOW + VOTE_LIFETIME - timedelta(seconds=1))
     with pytest.raises(InvalidInput, match="12:06 05/03/2026"):
-        soon.hear("FI002", REFUND)
-    assert soon.hear("FI002", CREDIT) is Step.SECOND
-    later = replace(case, seen_at=NOW + WORD_STANDS)
-    assert later.hear("FI002", CREDIT) is Step.SECOND, "it is still one of two"
-    assert later.hear("FI002", REFUND) is Step.FIRST
-    anew = said(later, "FI002", REFUND, after=WORD_STANDS)
-    assert anew.hear("FI002", REFUND) is Step.REPEAT
+        soon.record_vote("FI002", REFUND)
+    assert soon.record_vote("FI002", CREDIT) is Step.SECOND
+    later = replace(case, seen_at=NOW + VOTE_LIFETIME)
+    assert later.record_vote("FI002", CREDIT) is Step.SECOND, "it is still one of two"
+    assert later.record_vote("FI002", REFUND) is Step.FIRST
+    anew = said(later, "FI002", REFUND, after=VOTE_LIFETIME)
+    assert anew.record_vote("FI002", REFUND) is Step.REPEAT
     with pytest.raises(InvalidInput, match="FI002 decided REFUND"):
-        anew.hear("FI001", CREDIT)
-    assert anew.hear("FI001", REFUND) is Step.SECOND
-    assert anew.hear("FI003", REFUND) is Step.SECOND
+        anew.record_vote("FI001", CREDIT)
+    assert anew.record_vote("FI001", REFUND) is Step.SECOND
+    assert anew.record_vote("FI003", REFUND) is Step.SECOND
 
 
 def test_a_word_that_was_taken_back_waits_for_nobody() -> None:
     case = said(said(a_case(), "FI001", REFUND), "FI001", CREDIT)
-    case = replace(said(case, "FI002", CLOSE, after=WORD_STANDS), seen_at=NOW + 2 * WORD_STANDS)
-    assert case.hear("FI003", REFUND) is Step.FIRST
+    case = replace(said(case, "FI002", CLOSE, after=VOTE_LIFETIME), seen_at=NOW + 2 * VOTE_LIFETIME)
+    assert case.record_vote("FI003", REFUND) is Step.FIRST
     anew = said(case, "FI003", REFUND)
     assert anew.first is not None
     assert anew.first.actor == "FI003"
-    assert anew.hear("FI001", REFUND) is Step.SECOND, "said again, it counts"
+    assert anew.record_vote("FI001", REFUND) is Step.SECOND, "said again, it counts"
 
 
 def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> None:
     case = said(said(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
     for actor in ("FI001", "FI002"):
-        assert case.hear(actor, CREDIT) is Step.REPEAT
+        assert case.record_vote(actor, CREDIT) is Step.REPEAT
         with pytest.raises(AlreadyResolved):
-            case.hear(actor, CLOSE)
+            case.record_vote(actor, CLOSE)
     with pytest.raises(AlreadyResolved):
-        case.hear("FI003", CREDIT)
+        case.record_vote("FI003", CREDIT)
 
 
 # ── a sum that people name ───────────────────────────────────────────────────────────────────────
@@ -143,29 +143,29 @@ def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> N
 
 def test_two_people_agree_where_they_name_the_same_sum() -> None:
     case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
-    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
-    assert case.hear("FI002", CREDIT, 9_000) is Step.SECOND
-    assert case.hear("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
+    assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.record_vote("FI002", CREDIT, 9_000) is Step.SECOND
+    assert case.record_vote("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
     with pytest.raises(InvalidInput, match="FI001 decided CREDIT 9,000"):
-        case.hear("FI002", CREDIT, 8_000)
-    later = replace(case, seen_at=NOW + WORD_STANDS)
-    assert later.hear("FI002", CREDIT, 8_000) is Step.FIRST
+        case.record_vote("FI002", CREDIT, 8_000)
+    later = replace(case, seen_at=NOW + VOTE_LIFETIME)
+    assert later.record_vote("FI002", CREDIT, 8_000) is Step.FIRST
 
 
 def test_of_a_resolved_case_only_the_same_sum_is_a_repeat() -> None:
     once = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     case = said(once, "FI002", CREDIT, amount=9_000, last=True)
-    assert case.hear("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
     for amount in (8_000, None):
         with pytest.raises(AlreadyResolved):
-            case.hear("FI001", CREDIT, amount)
+            case.record_vote("FI001", CREDIT, amount)
 
 
 def test_a_sum_that_was_named_counts_no_more_once_the_true_one_is_known() -> None:
     case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     known = replace(case, unreadable=None, amount=150_000)
     assert known.first is None
-    assert known.hear("FI002", CREDIT) is Step.FIRST
+    assert known.record_vote("FI002", CREDIT) is Step.FIRST
 
 
 @pytest.mark.parametrize(
@@ -193,27 +193,27 @@ def test_of_a_sum_that_cannot_be_read_no_money_waits_and_nothing_is_suggested() 
 def test_a_case_is_decided_only_as_its_kind_allows(kind: CaseKind, decision: CaseDecision) -> None:
     case = a_case(kind)
     if decision in CHOICES[kind]:
-        assert case.hear("FI001", decision) in {Step.FIRST, Step.SECOND}
+        assert case.record_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
     else:
         with pytest.raises(InvalidInput, match="takes only"):
-            case.hear("FI001", decision)
+            case.record_vote("FI001", decision)
 
 
 def test_whoever_asked_for_a_reversal_neither_approves_nor_rejects_it() -> None:
     asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
     for decision in (APPLY, CLOSE):
         with pytest.raises(NotPermitted):
-            asked.hear("FI001", decision)
-        assert asked.hear("FI002", decision) is Step.SECOND
+            asked.record_vote("FI001", decision)
+        assert asked.record_vote("FI002", decision) is Step.SECOND
 
 
 def test_a_rejected_reversal_stays_rejected() -> None:
     asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
     rejected = said(asked, "FI002", CLOSE, last=True)
-    assert rejected.hear("FI002", CLOSE) is Step.REPEAT
+    assert rejected.record_vote("FI002", CLOSE) is Step.REPEAT
     for actor, decision in (("FI001", APPLY), ("FI002", APPLY), ("FI003", CLOSE)):
         with pytest.raises(AlreadyResolved):
-            rejected.hear(actor, decision)
+            rejected.record_vote(actor, decision)
 
 
 def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
@@ -231,8 +231,10 @@ def test_what_became_of_a_refund_is_not_decided_otherwise_once_it_is_known(
     assert known.suggestion is outcome
     for actor in ("FI001", "FI002"):
         with pytest.raises(InvalidInput, match="known by now"):
-            known.hear(actor, other)
-    assert known.hear("FI002", outcome) is Step.FIRST, "what was said before it counts no more"
+            known.record_vote(actor, other)
+    assert known.record_vote("FI002", outcome) is Step.FIRST, (
+        "what was said before it counts no more"
+    )
 
 
 def test_who_must_act_is_who_may() -> None:

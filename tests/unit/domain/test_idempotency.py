@@ -19,7 +19,7 @@ from tests.support.builders import a_request, bill_item, fee_item
 ITEM = bill_item()
 CHANGED: dict[str, list[Any]] = {
     "contract_number": ["SGFDN2000"],
-    "method": [one for one in PaymentMethod if one is not PaymentMethod.CASH],
+    "method": [item for item in PaymentMethod if item is not PaymentMethod.CASH],
     "items": [
         (ITEM, fee_item()),
         (replace(ITEM, id="U2"),),

@@ -67,7 +67,7 @@ def test_an_open_qr_is_asked_about_at_its_expiry_and_on_while_nobody_answers() -
 def test_two_questions_never_come_within_the_gateways_quota(quota: timedelta) -> None:
     for status in (AttemptStatus.SENT, AttemptStatus.UNKNOWN, AttemptStatus.ACCEPTED):
         asked = [at for at, _ in life(unanswered(status), quota=quota)]
-        assert all(later - one >= quota for one, later in pairwise(asked))
+        assert all(later - item >= quota for item, later in pairwise(asked))
 
 
 def test_vnpay_is_asked_every_five_minutes_at_most() -> None:
@@ -151,7 +151,7 @@ def watched(*, quota: timedelta, joined: timedelta = timedelta(0)) -> list[timed
 def test_a_watched_qr_is_asked_about_soon_then_every_15_seconds_until_its_end() -> None:
     asked = watched(quota=3 * S)
     assert asked[:5] == [3 * S, 6 * S, 12 * S, 27 * S, 42 * S]
-    assert {later - one for one, later in pairwise(asked[2:])} == {15 * S}
+    assert {later - item for item, later in pairwise(asked[2:])} == {15 * S}
     assert 15 * M - 15 * S <= asked[-1] < 15 * M
 
 
@@ -170,7 +170,7 @@ def test_two_questions_of_watchers_never_come_within_the_gateways_quota(
     quota: timedelta, joined: timedelta
 ) -> None:
     asked = watched(quota=quota, joined=joined)
-    assert all(later - one >= quota for one, later in pairwise(asked))
+    assert all(later - item >= quota for item, later in pairwise(asked))
     if quota > 15 * S:
         assert all(15 * M - at > quota for at in asked), "the question at its end need not wait"
 

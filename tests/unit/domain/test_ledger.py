@@ -22,12 +22,12 @@ def test_a_success_clears_exactly_what_was_owed_and_credits_the_rest(
     payment = a_payment(method=method, amount=owed)
     postings = collected(payment, Money(owed + excess))
     sums = {
-        account: sum(one.money.amount for one in postings if one.credit is account)
+        account: sum(posting.money.amount for posting in postings if posting.credit is account)
         for account in (Account.CUSTOMER_RECEIVABLE, Account.CUSTOMER_CREDIT)
     }
     assert sums == {Account.CUSTOMER_RECEIVABLE: owed, Account.CUSTOMER_CREDIT: excess}
-    assert {one.debit for one in postings} == {CLEARING[GATEWAY_OF[method]]}
-    assert {one.staff_id for one in postings} == {"NV001"}
+    assert {posting.debit for posting in postings} == {CLEARING[GATEWAY_OF[method]]}
+    assert {posting.staff_id for posting in postings} == {"NV001"}
 
 
 @given(method=methods, amount=st.integers(-5, LARGEST), currency=st.sampled_from(Currency))
@@ -38,7 +38,7 @@ def test_money_that_fits_nothing_waits_whole_in_suspense(
     if amount <= 0:
         assert postings == ()
         return
-    assert [(one.credit, one.money) for one in postings] == [
+    assert [(posting.credit, posting.money) for posting in postings] == [
         (Account.SUSPENSE, Money(amount, currency))
     ]
 

@@ -30,7 +30,7 @@ SECRETS = re.compile(r"password|secret|token|session|hash|card|pan", re.IGNORECA
 
 def every(of: type[Refusal] = Refusal) -> list[type[Refusal]]:
     below = of.__subclasses__()
-    return [*below, *(deeper for one in below for deeper in every(one))]
+    return [*below, *(deeper for item in below for deeper in every(item))]
 
 
 def an_example(of: type[Refusal], *, empty: bool = False) -> Refusal:
@@ -42,13 +42,13 @@ def _sample(hint: Any, empty: bool) -> Any:
     if type(None) in get_args(hint):
         if empty:
             return None
-        hint = next(one for one in get_args(hint) if one is not type(None))
+        hint = next(get_arg for get_arg in get_args(hint) if get_arg is not type(None))
     if hint in SAMPLES:
         return () if empty and hint not in {str, int} and get_args(hint) else SAMPLES[hint]
     return next(iter(hint))
 
 
-each_refusal = pytest.mark.parametrize("refusal", every(), ids=lambda one: one.__name__)
+each_refusal = pytest.mark.parametrize("refusal", every(), ids=lambda item: item.__name__)
 
 
 @each_refusal
@@ -87,10 +87,10 @@ def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
 
 def test_every_code_has_a_class_and_every_class_its_face() -> None:
     published = {face.shows for face in common.REFUSALS}  # type: ignore[attr-defined]
-    assert {one.code for one in every()} == set(RefusalCode)
-    assert {one.code for one in published} == set(RefusalCode)
+    assert {item.code for item in every()} == set(RefusalCode)
+    assert {item.code for item in published} == set(RefusalCode)
     # A subclass that says the same code in other words is shown by the face that it inherits.
-    assert all(published & set(one.__mro__) for one in every())
+    assert all(published & set(item.__mro__) for item in every())
 
 
 @each_refusal

@@ -15,7 +15,7 @@ from domain.ledger import Account
 from domain.methods import PaymentMethod
 from domain.money import Currency, Money
 from domain.payment_decisions import decide
-from domain.payment_evidence import Decision, Effect, Evidence, Finding, Grade
+from domain.payment_evidence import Decision, Effect, Evidence, EvidenceSource, GatewayResult
 from domain.payments import (
     Custody,
     HoldReason,
@@ -183,7 +183,7 @@ def became(before: Payment, case: Case, decision: Decision) -> str:
 
 
 def _money(before: Payment, case: Case, decision: Decision) -> str:
-    moves = {(one.debit, one.credit): one.money for one in decision.postings}
+    moves = {(posting.debit, posting.credit): posting.money for posting in decision.postings}
     source = Account.CUSTOMER_RECEIVABLE if case.about == RECORD else Account.SUSPENSE
     if decision.refund is not None:
         assert moves == {}, "a reversal posts it"
@@ -215,7 +215,7 @@ def test_every_decision_does_what_the_table_says(row: Row, wanted: CaseDecision)
 
 
 @pytest.mark.parametrize("wanted", CaseDecision)
-@pytest.mark.parametrize("row", [one for one in ROWS if one.state == "SUCCESS"], ids=str)
+@pytest.mark.parametrize("row", [item for item in ROWS if item.state == "SUCCESS"], ids=str)
 def test_success_is_never_left_whatever_people_decide(row: Row, wanted: CaseDecision) -> None:
     assert what_becomes(row, wanted)[0] in "-n·"
 
@@ -233,7 +233,9 @@ def test_success_is_never_left_whatever_people_decide(row: Row, wanted: CaseDeci
 def test_failed_and_cancelled_are_left_as_expired_is(
     status: PaymentStatus, kind: CaseKind, wanted: CaseDecision
 ) -> None:
-    row = next(one for one in ROWS if (one.state, one.money, one.kind) == ("ended", "exact", kind))
+    row = next(
+        item for item in ROWS if (item.state, item.money, item.kind) == ("ended", "exact", kind)
+    )
     payment = replace(payment_of(row), status=status)
     case = case_of(row, payment)
     try:
@@ -246,7 +248,7 @@ def test_failed_and_cancelled_are_left_as_expired_is(
 
 def test_two_partial_payments_may_pay_the_bill_together_by_peoples_word() -> None:
     """No machine ever sums them; the second one's case finds nothing left, and is closed."""
-    row = next(one for one in ROWS if str(one) == "held-short-AMOUNT_MISMATCH")
+    row = next(item for item in ROWS if str(item) == "held-short-AMOUNT_MISMATCH")
     payment = payment_of(row)
     case = case_of(row, payment)
     assert case.standing is not None
@@ -254,18 +256,18 @@ def test_two_partial_payments_may_pay_the_bill_together_by_peoples_word() -> Non
     assert both.waiting == 150_000
     decision = rule(payment, both, CaseDecision.APPLY, LATER)
     assert decision.after.status is PaymentStatus.SUCCESS
-    assert sum(one.money.amount for one in decision.postings) == 200_000
+    assert sum(posting.money.amount for posting in decision.postings) == 200_000
 
 
 def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
-    row = next(one for one in ROWS if str(one) == "held-exact-SUSPICIOUS")
+    row = next(item for item in ROWS if str(item) == "held-exact-SUSPICIOUS")
     payment = payment_of(row)
     case = case_of(row, payment)
     assert case.standing is not None
     twice = replace(case, standing=replace(case.standing, suspense=400_000, claimed=200_000))
     for wanted in (CaseDecision.APPLY, CaseDecision.CREDIT):
         decision = rule(payment, twice, wanted, LATER)
-        assert sum(one.money.amount for one in decision.postings) == 200_000
+        assert sum(posting.money.amount for posting in decision.postings) == 200_000
     refund = rule(payment, twice, CaseDecision.REFUND, LATER).refund
     assert refund is not None
     assert refund.money == Money(200_000)
@@ -275,7 +277,7 @@ def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
 def test_an_attempt_that_people_say_was_paid_knows_the_number_that_a_payment_was_told_under(
     kind: str, under: tuple[str, ...]
 ) -> None:
-    row = next(one for one in ROWS if str(one) == f"held-none-{kind}")
+    row = next(item for item in ROWS if str(item) == f"held-none-{kind}")
     payment = payment_of(row)
     decision = rule(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
     assert decision.attempt is not None
@@ -283,7 +285,7 @@ def test_an_attempt_that_people_say_was_paid_knows_the_number_that_a_payment_was
 
 
 def test_a_reference_that_people_cancelled_unpaid_can_still_be_paid() -> None:
-    row = next(one for one in ROWS if str(one) == "held-none-UNKNOWN_OUTCOME")
+    row = next(item for item in ROWS if str(item) == "held-none-UNKNOWN_OUTCOME")
     payment = payment_of(row)
     decision = rule(payment, case_of(row, payment), CaseDecision.CLOSE, LATER)
     assert decision.attempt is not None
@@ -291,12 +293,12 @@ def test_a_reference_that_people_cancelled_unpaid_can_still_be_paid() -> None:
 
 
 def test_people_enter_by_the_same_door_as_everyone() -> None:
-    row = next(one for one in ROWS if str(one) == "held-exact-AMOUNT_MISMATCH")
+    row = next(item for item in ROWS if str(item) == "held-exact-AMOUNT_MISMATCH")
     payment = payment_of(row)
     said = Evidence(
-        grade=Grade.E4,
-        source="case:CASE_1",
-        finding=Finding.DECIDED,
+        source=EvidenceSource.FOUR_EYES,
+        origin="case:CASE_1",
+        result=GatewayResult.DECIDED,
         decided=CaseDecision.APPLY,
     )
     case = case_of(row, payment)
@@ -304,7 +306,11 @@ def test_people_enter_by_the_same_door_as_everyone() -> None:
     assert found == rule(payment, case, CaseDecision.APPLY, LATER)
 
 
-@pytest.mark.parametrize("grade", [one for one in Grade if one is not Grade.E4])
-def test_nobody_else_decides(grade: Grade) -> None:
+@pytest.mark.parametrize(
+    "grade", [None, *(item for item in EvidenceSource if item is not EvidenceSource.FOUR_EYES)]
+)
+def test_nobody_else_decides(grade: EvidenceSource | None) -> None:
     with pytest.raises(AssertionError):
-        Evidence(grade=grade, source="test", finding=Finding.DECIDED, decided=CaseDecision.APPLY)
+        Evidence(
+            source=grade, origin="test", result=GatewayResult.DECIDED, decided=CaseDecision.APPLY
+        )

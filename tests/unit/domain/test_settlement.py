@@ -216,7 +216,7 @@ MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("item", "other"),
     [
         (NOON, NOON),
         (NOON, NOON.replace(microsecond=0)),
@@ -228,14 +228,14 @@ MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
     ],
     ids=["equal", "to the second", "to the minute", "up to the second", "up", "nearly one", "both"],
 )
-def test_a_time_that_differs_by_its_rounding_is_the_same(one: datetime, other: datetime) -> None:
-    first, second = a_line(at=one).movement, a_line(at=other).movement
+def test_a_time_that_differs_by_its_rounding_is_the_same(item: datetime, other: datetime) -> None:
+    first, second = a_line(at=item).movement, a_line(at=other).movement
     assert first.repeats(second)
     assert second.repeats(first)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("item", "other"),
     [
         (NOON, NOON + timedelta(seconds=1)),
         (NOON.replace(second=7), NOON.replace(second=37)),
@@ -255,8 +255,8 @@ def test_a_time_that_differs_by_its_rounding_is_the_same(one: datetime, other: d
         "day only",
     ],
 )
-def test_a_time_that_differs_by_more_is_another(one: datetime, other: datetime) -> None:
-    assert not a_line(at=one).movement.repeats(a_line(at=other).movement)
+def test_a_time_that_differs_by_more_is_another(item: datetime, other: datetime) -> None:
+    assert not a_line(at=item).movement.repeats(a_line(at=other).movement)
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,9 @@ def test_what_is_kept_of_a_line_is_repeated_by_it_and_what_only_we_know_by_none(
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("status", [one for one in AttemptStatus if one is not AttemptStatus.PAID])
+@pytest.mark.parametrize(
+    "status", [item for item in AttemptStatus if item is not AttemptStatus.PAID]
+)
 def test_of_what_is_not_paid_a_line_is_always_evidence(status: AttemptStatus) -> None:
     assert tells_of_money(a_line(), an_attempt(status), [])
 

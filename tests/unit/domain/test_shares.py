@@ -41,7 +41,7 @@ def shares(payment: Payment, captured: Money, *parts: int) -> list[int]:
         assert share is not None
         assert share.currency is captured.currency
         earlier.append(given_back(part, share))
-    return [one.share.amount for one in earlier if one.share]
+    return [item.share.amount for item in earlier if item.share]
 
 
 def test_in_one_currency_nothing_is_shared_out() -> None:
@@ -105,8 +105,8 @@ def test_whatever_the_parts_the_shares_are_of_the_same_proportion_and_sum_up_to_
     earlier: list[Reversal] = []
 
     def standing() -> tuple[int, int]:
-        kept = [one for one in earlier if one.status is not ReversalStatus.FAILED and one.share]
-        return sum(one.amount for one in kept), sum(one.asked.amount for one in kept)
+        kept = [item for item in earlier if item.status is not ReversalStatus.FAILED and item.share]
+        return sum(item.amount for item in kept), sum(item.asked.amount for item in kept)
 
     for number, cut in enumerate([*cuts, 1.0]):
         left = dong - standing()[0]

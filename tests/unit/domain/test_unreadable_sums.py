@@ -13,7 +13,7 @@ from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, Standing
 from domain.ledger import Account
 from domain.money import Currency, Money
 from domain.payment_decisions import decide
-from domain.payment_evidence import Decision, Effect, Finding, Grade
+from domain.payment_evidence import Decision, Effect, EvidenceSource, GatewayResult
 from domain.payments import HoldReason, Payment, PaymentStatus
 from domain.refusals import InvalidInput
 from tests.support.builders import LATER, NOW, PRICE, a_payment, an_attempt, evidence
@@ -65,12 +65,12 @@ def case_of(payment: Payment, kind: CaseKind = MISMATCH, **but: Any) -> Case:
 
 def told(payment: Payment, money: Money, number: str | None = "G1", **but: Any) -> Decision:
     given: dict[str, Any] = {"case": case_of(payment)} | but
-    said = evidence(Finding.PAID, money=money, gateway_id=number)
+    said = evidence(GatewayResult.PAID, money=money, gateway_id=number)
     return decide(payment, payment.attempt, said, now=LATER, **given)
 
 
 def moves(decision: Decision) -> list[tuple[Account, Account, int]]:
-    return [(one.debit, one.credit, one.money.amount) for one in decision.postings]
+    return [(posting.debit, posting.credit, posting.money.amount) for posting in decision.postings]
 
 
 # ── what settles it ──────────────────────────────────────────────────────────────────────────────
@@ -82,7 +82,7 @@ def test_the_exact_sum_settles_it_under_whatever_number(number: str | None) -> N
     assert decision.after.status is PaymentStatus.SUCCESS
     assert decision.effect is Effect.COLLECT
     assert (decision.after.hold_reason, decision.case) == (None, None)
-    assert [one.credit for one in decision.postings] == [Account.CUSTOMER_RECEIVABLE]
+    assert [posting.credit for posting in decision.postings] == [Account.CUSTOMER_RECEIVABLE]
     assert decision.attempt is not None
     assert decision.attempt.paid_under == (() if number is None else (number,))
 
@@ -96,26 +96,28 @@ def test_any_other_sum_is_booked_and_stays_a_case(
     decision = told(held(), money, number)
     assert decision.after.status is PaymentStatus.PROCESSING
     assert decision.after.hold_reason is HoldReason.AMOUNT_MISMATCH
-    assert [(one.credit, one.money) for one in decision.postings] == [(Account.SUSPENSE, money)]
+    assert [(posting.credit, posting.money) for posting in decision.postings] == [
+        (Account.SUSPENSE, money)
+    ]
     assert decision.case is case
 
 
 def test_nothing_settles_a_payment_that_is_held_for_something_else() -> None:
     decision = told(held(HoldReason.GATEWAY_SUSPICIOUS), PRICE)
     assert decision.after.status is PaymentStatus.PROCESSING
-    assert [one.credit for one in decision.postings] == [Account.SUSPENSE]
+    assert [posting.credit for posting in decision.postings] == [Account.SUSPENSE]
 
 
 def test_zero_is_a_sum_that_can_be_read_so_that_people_decide() -> None:
     decision = told(held(), PRICE, case=None)
     assert decision.after.status is PaymentStatus.PROCESSING
-    assert [one.credit for one in decision.postings] == [Account.SUSPENSE]
+    assert [posting.credit for posting in decision.postings] == [Account.SUSPENSE]
 
 
 def test_the_same_unreadable_sum_again_is_nothing_and_another_is_a_case() -> None:
     payment = held()
     for number, changed in (("G1", False), (None, False), ("G2", True)):
-        said = evidence(Finding.PAID, gateway_id=number, unreadable=UNREAD)
+        said = evidence(GatewayResult.PAID, gateway_id=number, unreadable=UNREAD)
         decision = decide(payment, payment.attempt, said, now=LATER, case=case_of(payment))
         assert (decision.changed, decision.after, decision.postings) == (changed, payment, ())
         assert decision.case is (MISMATCH if changed else None)
@@ -135,17 +137,19 @@ def test_late_the_exact_sum_alone_settles_it_too(money: Money, status: PaymentSt
 
 def test_a_second_payment_that_cannot_be_read_is_a_case_and_booked_once_it_can() -> None:
     payment = succeeded()
-    said = evidence(Finding.PAID, gateway_id="G2", unreadable=UNREAD)
+    said = evidence(GatewayResult.PAID, gateway_id="G2", unreadable=UNREAD)
     first = decide(payment, payment.attempt, said, now=LATER)
     assert (first.case, first.postings) == (TWICE, ())
     second = told(payment, PRICE, "G2", case=None)
     assert moves(second) == [(Account.VNPAY_CLEARING, Account.SUSPENSE, 200_000)]
 
 
-@pytest.mark.parametrize("finding", [one for one in Finding if one is not Finding.PAID])
-def test_only_of_money_that_came_a_sum_is_unreadable(finding: Finding) -> None:
+@pytest.mark.parametrize(
+    "result", [item for item in GatewayResult if item is not GatewayResult.PAID]
+)
+def test_only_of_money_that_came_a_sum_is_unreadable(result: GatewayResult) -> None:
     with pytest.raises(AssertionError):
-        evidence(finding, grade=Grade.E1, unreadable=UNREAD)
+        evidence(result, source=EvidenceSource.WEBHOOK, unreadable=UNREAD)
 
 
 # ── what two people make of it ───────────────────────────────────────────────────────────────────

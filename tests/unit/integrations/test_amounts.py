@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.gateways import BadCall, Gateway, PaysOut
+from domain.gateways import BadCall, Gateway, Refunds
 from domain.methods import GatewayName
 from domain.money import LARGEST, Currency
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import whole, with_sum
 from integrations.http.client import Upstream
 from integrations.json_text import Number, decode, encode
@@ -94,14 +94,14 @@ def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
     ],
 )
 def test_people_are_shown_what_was_written(written: Any, shown: str) -> None:
-    paid = Evidence(grade=Grade.E1, source="test", finding=Finding.PAID)
+    paid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.PAID)
     for currency, end in ((Currency.VND, ""), (Currency.USD, " USD")):
         evidence = with_sum(paid, whole(written), written=written, currency=currency)
         assert (evidence.money, evidence.unreadable) == (None, shown + end)
 
 
 def test_only_of_money_that_came_is_an_unreadable_sum_named() -> None:
-    unpaid = Evidence(grade=Grade.E1, source="test", finding=Finding.UNPAID)
+    unpaid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.UNPAID)
     assert with_sum(unpaid, None, written=None, currency=Currency.VND) == unpaid
 
 
@@ -122,7 +122,7 @@ def gateway(teller: Teller) -> Gateway:
 def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, teller: Teller) -> None:
     for literal in reads(teller):
         evidence = told_by(gateway, call_with(teller, literal))
-        assert (evidence.finding, evidence.unreadable) == (Finding.PAID, None), literal
+        assert (evidence.result, evidence.unreadable) == (GatewayResult.PAID, None), literal
         assert evidence.money == asked_in(teller.name), literal
 
 
@@ -132,7 +132,7 @@ def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
 ) -> None:
     for literal in holds(teller):
         evidence = told_by(gateway, call_with(teller, literal))
-        assert (evidence.finding, evidence.money) == (Finding.PAID, None), literal
+        assert (evidence.result, evidence.money) == (GatewayResult.PAID, None), literal
         assert evidence.unreadable, literal
         text = literal.strip('"')[:60].replace("\\n", "�")
         assert text in evidence.unreadable
@@ -187,7 +187,9 @@ async def test_an_answer_names_a_whole_sum_in_any_notation(
     for amount in (unit, float(unit), str(unit), f"{unit}.0", f"{unit}.00"):
         counterpart.will(inquiry(dialect, amount))
         evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
-        assert (evidence.finding, evidence.money) == (Finding.PAID, asked_in(dialect.name)), amount
+        assert (evidence.result, evidence.money) == (GatewayResult.PAID, asked_in(dialect.name)), (
+            amount
+        )
 
 
 @case("amount notations")
@@ -199,7 +201,7 @@ async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
     for amount in (unit + 0.5, f"{unit:,}", "200.0000", "2e9"):
         counterpart.will(inquiry(dialect, amount))
         evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
-        assert (evidence.finding, evidence.money) == (Finding.PAID, None), amount
+        assert (evidence.result, evidence.money) == (GatewayResult.PAID, None), amount
         assert str(amount) in (evidence.unreadable or "")
 
 
@@ -207,7 +209,7 @@ async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
 async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
     http: Upstream, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    gateway = cast("PaysOut", dialect.gateway(http))
+    gateway = cast("Refunds", dialect.gateway(http))
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
     amounts: list[Any] = [50_000.0, "50000", "50000.00"]
     match dialect.name:
@@ -223,4 +225,4 @@ async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
     for act in acts:
         counterpart.will(act)
         evidence = await gateway.refund(paid, reversal(dialect.name), whole=False, now=NOW)
-        assert evidence.finding is Finding.PAID
+        assert evidence.result is GatewayResult.PAID

@@ -172,7 +172,7 @@ async def test_that_redis_is_away_is_said_once_and_that_it_is_back(valkey: Priva
             await until(lambda: RECONNECTS._value.get() > lost + 3)
             await valkey.start()
             await until(lambda: broadcast._backend.is_connected)
-    said = [one["event"] for one in logs]
+    said = [log["event"] for log in logs]
     assert said == ["Redis is away: its messages are done without", "Redis is back"]
     assert "Connect" in logs[0]["why"]
 

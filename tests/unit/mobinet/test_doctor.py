@@ -39,10 +39,11 @@ async def test_an_account_that_other_programs_use_is_named(well):
     momo = well.momo.model_copy(update={"shared": True})
     stripe = well.stripe.model_copy(update={"shared": True})
     said = [
-        str(one) for one in await examine(well.model_copy(update={"momo": momo, "stripe": stripe}))
+        str(item)
+        for item in await examine(well.model_copy(update={"momo": momo, "stripe": stripe}))
     ]
     assert any("used by other programs too: MOMO, STRIPE" in line for line in said)
-    assert any("used by other programs too: none" in str(one) for one in await examine(well))
+    assert any("used by other programs too: none" in str(item) for item in await examine(well))
 
 
 async def test_a_database_that_was_not_migrated_is_not_well(well, empty_database):
@@ -66,7 +67,9 @@ async def test_servers_that_are_away_are_named_without_their_passwords(well):
 async def test_a_dollar_rate_that_is_too_old_to_charge_by_is_not_well(well):
     old = well.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
     findings = await ill(well.model_copy(update={"paypal": old}))
-    assert any("dollar rate" in one and "MOBINET_PAYPAL__USD_RATE" in one for one in findings)
+    assert any(
+        "dollar rate" in finding and "MOBINET_PAYPAL__USD_RATE" in finding for finding in findings
+    )
 
 
 async def test_a_login_that_may_not_act_as_the_application_is_not_well(well, fresh_database):
@@ -77,7 +80,7 @@ async def test_a_login_that_may_not_act_as_the_application_is_not_well(well, fre
     stranger = stranger._replace(netloc=f"{name}@{stranger.netloc.rpartition('@')[2]}").geturl()
     try:
         findings = await ill(well.model_copy(update={"database_url": SecretStr(stranger)}))
-        assert any("GRANT mobinet_app" in one for one in findings)
+        assert any("GRANT mobinet_app" in finding for finding in findings)
         with pytest.raises(NotReady, match="permission denied"):
             await check(stranger)
     finally:

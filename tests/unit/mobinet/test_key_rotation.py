@@ -69,7 +69,7 @@ def test_what_the_old_key_signed_verifies_and_the_new_one_signs(fresh_database: 
     after = keys_of(load())
     for old, middle, new in zip(first, between, (after.tokens, after.receipts), strict=True):
         assert len({old.id, middle.id, new.signing.id}) == 3, "whoever runs has taken it up"
-        assert {old.id, middle.id} < {one["kid"] for one in new.jwks}
+        assert {old.id, middle.id} < {jwk["kid"] for jwk in new.jwks}
         assert any(new.signing.id in line for line in said)
     key = after.receipts.find(first[1].id)
     assert key is not None
@@ -167,7 +167,7 @@ def test_an_api_that_runs_signs_with_the_new_key_and_knows_what_the_old_one_sign
     assert old_receipt["key_id"] != new_receipt["key_id"]
     for token in (old_token, new_token):
         assert api.get("query { me { staffId } }", token=token)["staffId"] == "NV002"
-    published = {one["kid"] for one in api.http.get("/.well-known/jwks.json").json()["keys"]}
+    published = {item["kid"] for item in api.http.get("/.well-known/jwks.json").json()["keys"]}
     assert {
         kid(old_token),
         kid(new_token),

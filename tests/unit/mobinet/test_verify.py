@@ -97,7 +97,11 @@ def test_it_ends_well_where_all_holds_and_names_the_row_where_something_does_not
         asyncio.run(as_owner(api.database, f"update posting set amount = amount - 1 where id = {last['id']}"))  # fmt: skip
     said = json.loads(told.stdout)
     assert said["holds"] is False
-    (found,) = [one for one in said["invariants"] if one["name"] == InvariantName.LEDGER_AS_WRITTEN]
+    (found,) = [
+        invariant
+        for invariant in said["invariants"]
+        if invariant["name"] == InvariantName.LEDGER_AS_WRITTEN
+    ]
     assert found["violations"] == 1
     assert found["rows"][0]["row"] == str(last["id"])
 
@@ -107,7 +111,7 @@ def test_it_says_the_same_for_programs(verify: Verify) -> None:
     assert done.returncode == 0
     said = json.loads(done.stdout)
     assert said["holds"] is True
-    assert [one["name"] for one in said["invariants"]] == ASKED
+    assert [invariant["name"] for invariant in said["invariants"]] == ASKED
 
 
 # ── two lanes ────────────────────────────────────────────────────────────────────────────────────

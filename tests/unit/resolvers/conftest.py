@@ -16,7 +16,7 @@ from domain.attempts import Attempt
 from domain.bills import Item
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName, PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import Payment
 from domain.reversals import Reversal
@@ -50,10 +50,10 @@ class Obedient:
     methods: frozenset[str] = frozenset({"POST"})
     revocable: bool = False
     ask_again_after: float = 0
-    starts: Finding = Finding.ACCEPTED
-    says: Finding = Finding.UNPAID
-    refunds: Finding = Finding.PAID
-    says_of_refunds: Finding = Finding.UNKNOWN
+    starts: GatewayResult = GatewayResult.ACCEPTED
+    says: GatewayResult = GatewayResult.UNPAID
+    refunds: GatewayResult = GatewayResult.PAID
+    says_of_refunds: GatewayResult = GatewayResult.UNKNOWN
     asked: list[datetime] = field(default_factory=list)
     refunded: list[tuple[str, bool]] = field(default_factory=list)
 
@@ -88,19 +88,19 @@ class Obedient:
     def answer(self, verdict: Verdict) -> Reply:
         raise NotImplementedError
 
-    def _evidence(self, finding: Finding, attempt: Attempt) -> Evidence:
-        ours = finding in {Finding.UNKNOWN, Finding.NOT_SENT}
+    def _evidence(self, result: GatewayResult, attempt: Attempt) -> Evidence:
+        ours = result in {GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED}
         return Evidence(
-            grade=Grade.NONE if ours else Grade.E2,
-            source="test",
-            finding=finding,
-            money=attempt.money if finding is Finding.PAID else None,
-            gateway_id="G1" if finding is Finding.PAID else None,
+            source=None if ours else EvidenceSource.INQUIRY,
+            origin="test",
+            result=result,
+            money=attempt.money if result is GatewayResult.PAID else None,
+            gateway_id="G1" if result is GatewayResult.PAID else None,
         )
 
 
 @dataclass
-class House:
+class Backend:
     context: Context
     clock: Clock
     gateway: Obedient
@@ -113,7 +113,7 @@ class House:
         """Return the context of this member of staff, logged in."""
         login = await sessions.login(self.context, staff_id=staff_id, password=f"mobinet{staff_id}")
         known = login.staff
-        return self.context.asked_by(
+        return self.context.for_actor(
             Actor(
                 id=known.staff_id,
                 name=known.name,
@@ -160,9 +160,9 @@ _USED: dict[str, tuple[Any, Any]] = {}
 
 
 @pytest.fixture
-async def house(
-    house_settings: Settings, sandbox: Sandbox, module_database: str
-) -> AsyncIterator[House]:
+async def backend(
+    api_settings: Settings, sandbox: Sandbox, module_database: str
+) -> AsyncIterator[Backend]:
     contracts, collectors = _USED.setdefault(
         module_database,
         (iter([n for n in range(3000, 9000) if (n - 2000) % 40 != 39]), iter(range(1300, 2000))),
@@ -170,8 +170,8 @@ async def house(
     sandbox.reset()
     gateway = Obedient()
     with stamina.set_testing(True, attempts=1):
-        async with running(house_settings) as context:
+        async with running(api_settings) as context:
             clock = Clock(await context.clock())
             given = replace(context, clock=clock, gateways=Gateways([gateway]))
-            yield House(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
+            yield Backend(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
             await asyncio.sleep(0)

@@ -13,12 +13,12 @@ import pytest
 
 from domain.attempts import Attempt, AttemptStatus
 from domain.gateways import GatewayUnavailable
-from domain.payment_evidence import Evidence, Finding
+from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import jobs, payment_inquiry
 from resolvers import payment_start as asking
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -27,16 +27,16 @@ QUOTA = 300.0  # VNPay's
 
 
 @pytest.fixture
-async def by(house: House) -> Context:
-    house.gateway.ask_again_after = QUOTA
-    return await house.collector()
+async def by(backend: Backend) -> Context:
+    backend.gateway.ask_again_after = QUOTA
+    return await backend.collector()
 
 
 @asynccontextmanager
-async def asked(house: House, payment: Payment) -> AsyncIterator[asyncio.Event]:
+async def asked(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Event]:
     """Put a question to the gateway that it answers when the event is set; it must within the block."""
     began, answers = asyncio.Event(), asyncio.Event()
-    inquire = house.gateway.inquire
+    inquire = backend.gateway.inquire
 
     async def waits(attempt: Attempt, *, now: datetime) -> Evidence:
         began.set()
@@ -44,8 +44,8 @@ async def asked(house: House, payment: Payment) -> AsyncIterator[asyncio.Event]:
         return await inquire(attempt, now=now)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(house.gateway, "inquire", waits)
-        asking = asyncio.create_task(jobs.inquire(house.context, payment.id))
+        patch.setattr(backend.gateway, "inquire", waits)
+        asking = asyncio.create_task(jobs.inquire(backend.context, payment.id))
         async with asyncio.timeout(20):
             await began.wait()
             try:
@@ -55,96 +55,98 @@ async def asked(house: House, payment: Payment) -> AsyncIterator[asyncio.Event]:
                 await asking
 
 
-async def unpaid_long_ago(house: House, by: Context) -> Payment:
+async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
     """Return a QR of which the gateway said, a quota ago, that it was not paid."""
-    qr = await house.pays(by)
+    qr = await backend.pays(by)
     await payment_inquiry.verify(by, qr.id)
-    house.clock.move(seconds=QUOTA)
+    backend.clock.move(seconds=QUOTA)
     return qr
 
 
 async def test_a_cancellation_does_not_close_on_an_older_unpaid_while_another_asks(
-    house: House, by: Context
+    backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(house, by)
-    async with asked(house, qr):
-        house.gateway.says = Finding.PAID
+    qr = await unpaid_long_ago(backend, by)
+    async with asked(backend, qr):
+        backend.gateway.says = GatewayResult.PAID
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
-        during = await house.again(qr)
+        during = await backend.again(qr)
         assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
-        assert not await house.is_free(qr)
-    assert (await house.again(qr)).status is PaymentStatus.SUCCESS
-    assert len(house.gateway.asked) == 2
+        assert not await backend.is_free(qr)
+    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
+    assert len(backend.gateway.asked) == 2
 
 
 async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
-    house: House, by: Context
+    backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(house, by)
-    async with asked(house, qr):
+    qr = await unpaid_long_ago(backend, by)
+    async with asked(backend, qr):
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
     cancelled = await payment_inquiry.cancel(by, qr.id, reason="customer left")
     assert cancelled.status is PaymentStatus.CANCELLED
-    assert await house.is_free(qr)
-    assert len(house.gateway.asked) == 2, "the last answer allowed it, inside the quota"
+    assert await backend.is_free(qr)
+    assert len(backend.gateway.asked) == 2, "the last answer allowed it, inside the quota"
 
 
-async def test_a_silence_after_an_unpaid_is_what_counts(house: House, by: Context) -> None:
-    qr = await unpaid_long_ago(house, by)
-    house.gateway.says = Finding.UNKNOWN
-    async with asked(house, qr):
+async def test_a_silence_after_an_unpaid_is_what_counts(backend: Backend, by: Context) -> None:
+    qr = await unpaid_long_ago(backend, by)
+    backend.gateway.says = GatewayResult.UNKNOWN
+    async with asked(backend, qr):
         pass
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await house.again(qr)).status is PaymentStatus.PROCESSING
-    assert not await house.is_free(qr)
+    assert (await backend.again(qr)).status is PaymentStatus.PROCESSING
+    assert not await backend.is_free(qr)
 
 
-async def test_an_asker_that_died_leaves_no_older_unpaid_behind(house: House, by: Context) -> None:
-    qr = await unpaid_long_ago(house, by)
-    with raising(house), pytest.raises(ConnectionResetError):
-        await jobs.inquire(house.context, qr.id)
+async def test_an_asker_that_died_leaves_no_older_unpaid_behind(
+    backend: Backend, by: Context
+) -> None:
+    qr = await unpaid_long_ago(backend, by)
+    with raising(backend), pytest.raises(ConnectionResetError):
+        await jobs.inquire(backend.context, qr.id)
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await house.again(qr)).status is PaymentStatus.PROCESSING
+    assert (await backend.again(qr)).status is PaymentStatus.PROCESSING
 
 
 async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
-    house: House, by: Context
+    backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(house, by)
+    qr = await unpaid_long_ago(backend, by)
     assert qr.expires_at is not None
-    house.clock.at = qr.expires_at
-    async with asked_meanwhile(house, qr) as (context, answers):
-        house.gateway.says = Finding.PAID
+    backend.clock.at = qr.expires_at
+    async with asked_meanwhile(backend, qr) as (context, answers):
+        backend.gateway.says = GatewayResult.PAID
         again = await jobs.follow_up(context(), qr.id)
-        during = await house.again(qr)
+        during = await backend.again(qr)
         assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
-        assert not await house.is_free(qr)
+        assert not await backend.is_free(qr)
         assert again is not None, "it comes again"
         answers.set()
-    assert (await house.again(qr)).status is PaymentStatus.SUCCESS
+    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
 
 
 async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
-    house: House, by: Context
+    backend: Backend, by: Context
 ) -> None:
     """Another asked between this one's look and its question, and was answered."""
-    qr = await unpaid_long_ago(house, by)
+    qr = await unpaid_long_ago(backend, by)
     assert qr.expires_at is not None
-    house.clock.at = qr.expires_at
-    async with asked_meanwhile(house, qr, answered=True) as (context, _):
+    backend.clock.at = qr.expires_at
+    async with asked_meanwhile(backend, qr, answered=True) as (context, _):
         await jobs.follow_up(context(), qr.id)
-        assert (await house.again(qr)).status is PaymentStatus.EXPIRED
-    assert await house.is_free(qr)
-    assert len(house.gateway.asked) == 2
+        assert (await backend.again(qr)).status is PaymentStatus.EXPIRED
+    assert await backend.is_free(qr)
+    assert len(backend.gateway.asked) == 2
 
 
 @asynccontextmanager
 async def asked_meanwhile(
-    house: House, payment: Payment, *, answered: bool = False
+    backend: Backend, payment: Payment, *, answered: bool = False
 ) -> AsyncIterator[tuple[Callable[[], Context], asyncio.Event]]:
     """
     Yield a context whose first look at the clock lets another asker in, and their answer's event.
@@ -157,14 +159,14 @@ async def asked_meanwhile(
     def racing() -> Context:
         async def clock() -> datetime:
             if not entered:
-                entered.append(asked(house, payment))
+                entered.append(asked(backend, payment))
                 theirs = await entered[0].__aenter__()
                 if answered:
                     theirs.set()
                     await entered[0].__aexit__(None, None, None)
-            return house.clock.at
+            return backend.clock.at
 
-        return replace(house.context, clock=clock)
+        return replace(backend.context, clock=clock)
 
     yield racing, answers
     if not answered:
@@ -172,19 +174,19 @@ async def asked_meanwhile(
 
 
 @contextmanager
-def raising(house: House) -> Any:
+def raising(backend: Backend) -> Any:
     async def dies(*_: object, **__: object) -> Evidence:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(house.gateway, "inquire", dies)
+        patch.setattr(backend.gateway, "inquire", dies)
         yield
 
 
 # ── a crash after sending ────────────────────────────────────────────────────────────────────────
 
 
-async def died_sending(house: House) -> Payment:
+async def died_sending(backend: Backend) -> Payment:
     """Return what a process left that died between sending and hearing: SENT, and nobody waits."""
     kept: list[Payment] = []
 
@@ -195,8 +197,8 @@ async def died_sending(house: House) -> Payment:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "_start", dies)
         with pytest.raises(ConnectionResetError):
-            await house.pays(await house.collector())
-    left = await house.again(kept[0])
+            await backend.pays(await backend.collector())
+    left = await backend.again(kept[0])
     assert (left.status, attempt_of(left)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
     assert not left.needs_verification
     return left
@@ -204,39 +206,42 @@ async def died_sending(house: House) -> Payment:
 
 @pytest.mark.parametrize(
     ("says", "becomes"),
-    [(Finding.UNKNOWN, AttemptStatus.UNKNOWN), (Finding.UNPAID, AttemptStatus.ACCEPTED)],
+    [
+        (GatewayResult.UNKNOWN, AttemptStatus.UNKNOWN),
+        (GatewayResult.UNPAID, AttemptStatus.ACCEPTED),
+    ],
     ids=["still silent", "unpaid, and nobody has its QR"],
 )
 async def test_what_a_crash_left_sent_is_to_be_verified(
-    house: House, says: Finding, becomes: AttemptStatus
+    backend: Backend, says: GatewayResult, becomes: AttemptStatus
 ) -> None:
-    qr = await died_sending(house)
-    house.gateway.says = says
-    house.clock.move(seconds=35)
-    assert await jobs.follow_up(house.context, qr.id) is not None
-    after = await house.again(qr)
+    qr = await died_sending(backend)
+    backend.gateway.says = says
+    backend.clock.move(seconds=35)
+    assert await jobs.follow_up(backend.context, qr.id) is not None
+    after = await backend.again(qr)
     assert (after.status, attempt_of(after)) == (PaymentStatus.PROCESSING, becomes)
     assert after.needs_verification
-    assert not await house.is_free(qr)
+    assert not await backend.is_free(qr)
 
 
-async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(house: House) -> None:
-    qr = await died_sending(house)
-    house.clock.move(seconds=30)
-    await jobs.follow_up(house.context, qr.id)
-    after = await house.again(qr)
+async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(backend: Backend) -> None:
+    qr = await died_sending(backend)
+    backend.clock.move(seconds=30)
+    await jobs.follow_up(backend.context, qr.id)
+    after = await backend.again(qr)
     assert (attempt_of(after), after.needs_verification) == (AttemptStatus.SENT, False)
-    assert house.gateway.asked == []
+    assert backend.gateway.asked == []
 
 
-async def test_what_was_to_be_verified_ends_as_any_other(house: House) -> None:
-    qr = await died_sending(house)
-    while not (after := await house.again(qr)).is_final:
-        again = await jobs.follow_up(house.context, qr.id)
+async def test_what_was_to_be_verified_ends_as_any_other(backend: Backend) -> None:
+    qr = await died_sending(backend)
+    while not (after := await backend.again(qr)).is_final:
+        again = await jobs.follow_up(backend.context, qr.id)
         assert again is not None
-        house.clock.at += again
+        backend.clock.at += again
     assert (after.status, after.needs_verification) == (PaymentStatus.EXPIRED, False)
-    assert await house.is_free(qr)
+    assert await backend.is_free(qr)
 
 
 def attempt_of(payment: Payment) -> AttemptStatus:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from domain.payment_evidence import Evidence, Finding
+from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import payment_inquiry, payment_watch
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -49,14 +49,14 @@ class Turns:
 
 
 @pytest.fixture
-def turns(house: House, monkeypatch: pytest.MonkeyPatch) -> Turns:
-    house.gateway.ask_again_after = 3
+def turns(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Turns:
+    backend.gateway.ask_again_after = 3
     return Turns(monkeypatch)
 
 
 @asynccontextmanager
 async def asking(*processes: Context) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(payment_watch.inquire(one)) for one in processes]
+    tasks = [asyncio.create_task(payment_watch.inquire(process)) for process in processes]
     try:
         yield
         assert not any(task.done() for task in tasks), "an asker ended"
@@ -75,8 +75,8 @@ class Watcher:
         self._task = asyncio.create_task(self._watch(by, payment.id))
 
     async def _watch(self, by: Context, payment_id: str) -> None:
-        async for one in payment_watch.payment(by, payment_id):
-            self.seen.append(one)
+        async for item in payment_watch.payment(by, payment_id):
+            self.seen.append(item)
             self._first.set()
 
     async def watches(self) -> Watcher:
@@ -93,115 +93,115 @@ class Watcher:
         await asyncio.wait([self._task])
 
 
-async def walk(house: House, turns: Turns, payment: Payment, *, to: int) -> list[int]:
+async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> list[int]:
     """Move the clock second by second; return at which ones, after its opening, the gateway was asked."""
     assert payment.attempt is not None
     opened = payment.attempt.answered_at
     assert opened is not None
     for second in range(to + 1):
-        house.clock.at = opened + second * S
+        backend.clock.at = opened + second * S
         await turns.pass_by()
-    return [(at - opened) // S for at in house.gateway.asked]
+    return [(at - opened) // S for at in backend.gateway.asked]
 
 
-async def test_a_watched_qr_is_asked_about_by_the_table(house: House, turns: Turns) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+async def test_a_watched_qr_is_asked_about_by_the_table(backend: Backend, turns: Turns) -> None:
+    by = await backend.collector()
+    qr = await backend.pays(by)
     watcher = await Watcher(by, qr).watches()
-    async with asking(house.context):
-        assert await walk(house, turns, qr, to=45) == [3, 6, 12, 27, 42]
+    async with asking(backend.context):
+        assert await walk(backend, turns, qr, to=45) == [3, 6, 12, 27, 42]
     await watcher.gone()
 
 
 async def test_who_watches_hears_of_a_payment_whose_webhook_was_lost(
-    house: House, turns: Turns
+    backend: Backend, turns: Turns
 ) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+    by = await backend.collector()
+    qr = await backend.pays(by)
     watcher = await Watcher(by, qr).watches()
-    async with asking(house.context):
-        house.gateway.says = Finding.PAID
-        house.clock.move(seconds=3)
+    async with asking(backend.context):
+        backend.gateway.says = GatewayResult.PAID
+        backend.clock.move(seconds=3)
         await watcher.end()
     assert watcher.seen[-1].status is PaymentStatus.SUCCESS
-    assert len(house.gateway.asked) == 1
+    assert len(backend.gateway.asked) == 1
 
 
 async def test_however_many_watch_in_however_many_processes_one_asks(
-    house: House, turns: Turns
+    backend: Backend, turns: Turns
 ) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+    by = await backend.collector()
+    qr = await backend.pays(by)
     watchers = [await Watcher(by, qr).watches() for _ in range(5)]
-    async with asking(house.context, house.context, house.context):
-        assert await walk(house, turns, qr, to=30) == [3, 6, 12, 27]
-    for one in watchers:
-        await one.gone()
+    async with asking(backend.context, backend.context, backend.context):
+        assert await walk(backend, turns, qr, to=30) == [3, 6, 12, 27]
+    for watcher in watchers:
+        await watcher.gone()
 
 
-async def test_vnpays_five_minutes_are_kept(house: House, turns: Turns) -> None:
-    house.gateway.ask_again_after = 300
-    by = await house.collector()
-    qr = await house.pays(by)
+async def test_vnpays_five_minutes_are_kept(backend: Backend, turns: Turns) -> None:
+    backend.gateway.ask_again_after = 300
+    by = await backend.collector()
+    qr = await backend.pays(by)
     watcher = await Watcher(by, qr).watches()
-    async with asking(house.context):
-        assert await walk(house, turns, qr, to=60) == []
-        house.clock.move(seconds=239)
+    async with asking(backend.context):
+        assert await walk(backend, turns, qr, to=60) == []
+        backend.clock.move(seconds=239)
         await turns.pass_by()
-        assert house.gateway.asked == []
-        house.clock.move(seconds=1)
+        assert backend.gateway.asked == []
+        backend.clock.move(seconds=1)
         await turns.pass_by()
-        assert len(house.gateway.asked) == 1
+        assert len(backend.gateway.asked) == 1
     await watcher.gone()
 
 
-async def test_what_nobody_watches_is_not_asked_about(house: House, turns: Turns) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+async def test_what_nobody_watches_is_not_asked_about(backend: Backend, turns: Turns) -> None:
+    by = await backend.collector()
+    qr = await backend.pays(by)
     watcher = await Watcher(by, qr).watches()
-    async with asking(house.context):
-        assert await walk(house, turns, qr, to=7) == [3, 6]
+    async with asking(backend.context):
+        assert await walk(backend, turns, qr, to=7) == [3, 6]
         await watcher.gone()
-        house.clock.move(seconds=60)
+        backend.clock.move(seconds=60)
         await turns.pass_by()
-        assert len(house.gateway.asked) == 2
+        assert len(backend.gateway.asked) == 2
 
 
-async def test_who_asked_meanwhile_is_not_asked_again(house: House, turns: Turns) -> None:
+async def test_who_asked_meanwhile_is_not_asked_again(backend: Backend, turns: Turns) -> None:
     """Another process put the same question between our look and our claim."""
-    by = await house.collector()
-    qr = await house.pays(by)
-    house.clock.move(seconds=10)
+    by = await backend.collector()
+    qr = await backend.pays(by)
+    backend.clock.move(seconds=10)
     assert await payment_inquiry.ask(by, qr, first=True) is not None
-    house.clock.move(seconds=4)
+    backend.clock.move(seconds=4)
     assert await payment_inquiry.ask(by, qr, first=True) is None
-    assert len(house.gateway.asked) == 1
+    assert len(backend.gateway.asked) == 1
 
 
 async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_question(
-    house: House, turns: Turns
+    backend: Backend, turns: Turns
 ) -> None:
-    by = await house.collector()
-    qrs = [await house.pays(by) for _ in range(5)]
+    by = await backend.collector()
+    qrs = [await backend.pays(by) for _ in range(5)]
     before = len(asyncio.all_tasks())
-    async with asking(house.context):
+    async with asking(backend.context):
         watchers = [Watcher(by, qrs[number % len(qrs)]) for number in range(1000)]
-        await asyncio.gather(*(one.watches() for one in watchers))
-        house.clock.move(seconds=3)
+        await asyncio.gather(*(watcher.watches() for watcher in watchers))
+        backend.clock.move(seconds=3)
         await turns.pass_by()
-        assert len(house.gateway.asked) == len(qrs)
-        await asyncio.gather(*(one.gone() for one in watchers))
-        house.clock.move(minutes=1)
+        assert len(backend.gateway.asked) == len(qrs)
+        await asyncio.gather(*(watcher.gone() for watcher in watchers))
+        backend.clock.move(minutes=1)
         await turns.pass_by()
-        assert len(house.gateway.asked) == len(qrs)
-        assert house.context.hub.watched("payment:") == []
+        assert len(backend.gateway.asked) == len(qrs)
+        assert backend.context.hub.watched("payment:") == []
     async with asyncio.timeout(10):
         while len(asyncio.all_tasks()) > before:  # the hub's channels linger for a moment
             await asyncio.sleep(0.01)
 
 
 async def test_the_asker_takes_its_open_questions_with_it(
-    house: House, turns: Turns, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked, ended = asyncio.Event(), asyncio.Event()
 
@@ -213,11 +213,11 @@ async def test_the_asker_takes_its_open_questions_with_it(
             ended.set()
         raise AssertionError
 
-    monkeypatch.setattr(house.gateway, "inquire", never)
-    by = await house.collector()
-    watcher = await Watcher(by, await house.pays(by)).watches()
-    async with asking(house.context), asyncio.timeout(10):
-        house.clock.move(seconds=3)
+    monkeypatch.setattr(backend.gateway, "inquire", never)
+    by = await backend.collector()
+    watcher = await Watcher(by, await backend.pays(by)).watches()
+    async with asking(backend.context), asyncio.timeout(10):
+        backend.clock.move(seconds=3)
         await asked.wait()
     assert ended.is_set()
     await watcher.gone()

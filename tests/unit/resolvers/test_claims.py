@@ -13,12 +13,12 @@ import pytest
 from db import engine
 from domain.attempts import Failure
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payment_inquiry import CONFIRMING
 from domain.payments import HoldReason, Payment, PaymentStatus
 from resolvers import jobs
 from resolvers.payment_evidence import apply
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -26,17 +26,17 @@ pytestmark = pytest.mark.anyio
 QUOTA = 300.0  # VNPay's
 
 
-async def failed(house: House, by: Any) -> Payment:
-    house.gateway.starts = Finding.DECLINED
-    return await house.pays(by)
+async def failed(backend: Backend, by: Any) -> Payment:
+    backend.gateway.starts = GatewayResult.DECLINED
+    return await backend.pays(by)
 
 
-async def expired(house: House, by: Any) -> Payment:
-    qr = await house.pays(by)
+async def expired(backend: Backend, by: Any) -> Payment:
+    qr = await backend.pays(by)
     assert qr.expires_at is not None
-    house.clock.at = qr.expires_at
-    await jobs.follow_up(house.context, qr.id)
-    house.clock.move(seconds=QUOTA)
+    backend.clock.at = qr.expires_at
+    await jobs.follow_up(backend.context, qr.id)
+    backend.clock.move(seconds=QUOTA)
     return qr
 
 
@@ -47,46 +47,46 @@ ENDED = pytest.mark.parametrize(
 )
 
 
-async def ended(house: House, end: Any, status: PaymentStatus) -> Payment:
-    house.gateway.ask_again_after = QUOTA
-    payment = await house.again(await end(house, await house.collector()))
+async def ended(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
+    backend.gateway.ask_again_after = QUOTA
+    payment = await backend.again(await end(backend, await backend.collector()))
     assert payment.status is status
-    house.gateway.asked.clear()
+    backend.gateway.asked.clear()
     return payment
 
 
 async def told(
-    house: House,
+    backend: Backend,
     payment: Payment,
-    finding: Finding = Finding.PAID,
+    result: GatewayResult = GatewayResult.PAID,
     *,
-    grade: Grade = Grade.E1,
+    source: EvidenceSource = EvidenceSource.WEBHOOK,
     number: str | None = "G1",
     failure: Failure | None = None,
 ) -> None:
     """Say something about the payment, by default as a signed webhook would."""
     assert payment.attempt is not None
     saying = Evidence(
-        grade=grade,
-        source="test:ipn",
-        finding=finding,
-        money=payment.attempt.money if finding is Finding.PAID else None,
+        source=source,
+        origin="test:ipn",
+        result=result,
+        money=payment.attempt.money if result is GatewayResult.PAID else None,
         gateway_id=number,
         failure=failure,
     )
-    await apply(house.context, payment.attempt.reference, saying)
+    await apply(backend.context, payment.attempt.reference, saying)
 
 
-async def put_again(house: House, payment: Payment, *, until: timedelta) -> bool:
+async def put_again(backend: Backend, payment: Payment, *, until: timedelta) -> bool:
     """Run the question's job whenever it wants to come again; tell whether it came to rest."""
-    end = house.clock.at + until
-    house.clock.move(seconds=1)
-    while house.clock.at <= end:
-        again = await jobs.inquire(house.context, payment.id)
+    end = backend.clock.at + until
+    backend.clock.move(seconds=1)
+    while backend.clock.at <= end:
+        again = await jobs.inquire(backend.context, payment.id)
         if again is None:
             return True
         assert again > timedelta(0), "a job that comes again at once runs hot"
-        house.clock.at += again
+        backend.clock.at += again
     return False
 
 
@@ -111,30 +111,30 @@ async def suspense(payment: Payment) -> list[int]:
 
 @ENDED
 async def test_a_claim_is_put_to_a_gateway_that_does_not_know_yet_until_it_says_paid(
-    house: House, end: Any, status: PaymentStatus
+    backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(house, end, status)
-    await told(house, payment)
-    assert (await house.again(payment)).status is status, "a claim proves nothing"
+    payment = await ended(backend, end, status)
+    await told(backend, payment)
+    assert (await backend.again(payment)).status is status, "a claim proves nothing"
     assert await questions(payment) == 1
-    assert not await put_again(house, payment, until=timedelta(hours=2))
-    assert len(house.gateway.asked) > 3
-    house.gateway.says = Finding.PAID
-    assert await put_again(house, payment, until=timedelta(hours=6))
-    after = await house.again(payment)
+    assert not await put_again(backend, payment, until=timedelta(hours=2))
+    assert len(backend.gateway.asked) > 3
+    backend.gateway.says = GatewayResult.PAID
+    assert await put_again(backend, payment, until=timedelta(hours=6))
+    after = await backend.again(payment)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
-    assert not await house.is_free(payment)
-    assert await house.cases(payment) == []
+    assert not await backend.is_free(payment)
+    assert await backend.cases(payment) == []
 
 
 @ENDED
 async def test_a_claim_is_put_within_the_quota_and_ever_more_rarely(
-    house: House, end: Any, status: PaymentStatus
+    backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(house, end, status)
-    await told(house, payment)
-    await put_again(house, payment, until=timedelta(days=2))
-    gaps = [later - one for one, later in pairwise(house.gateway.asked)]
+    payment = await ended(backend, end, status)
+    await told(backend, payment)
+    await put_again(backend, payment, until=timedelta(days=2))
+    gaps = [later - item for item, later in pairwise(backend.gateway.asked)]
     assert min(gaps) >= timedelta(seconds=QUOTA)
     assert gaps == sorted(gaps)
     assert len(gaps) < 30
@@ -142,84 +142,86 @@ async def test_a_claim_is_put_within_the_quota_and_ever_more_rarely(
 
 @ENDED
 async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
-    house: House, end: Any, status: PaymentStatus
+    backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(house, end, status)
-    claimed = house.clock.at
-    await told(house, payment)
-    await told(house, payment)
-    assert await put_again(house, payment, until=timedelta(days=3))
-    assert CONFIRMING <= house.clock.at - claimed <= CONFIRMING * 2
-    assert await house.cases(payment) == ["LATE_MONEY"]
-    assert (await house.again(payment)).status is status
+    payment = await ended(backend, end, status)
+    claimed = backend.clock.at
+    await told(backend, payment)
+    await told(backend, payment)
+    assert await put_again(backend, payment, until=timedelta(days=3))
+    assert CONFIRMING <= backend.clock.at - claimed <= CONFIRMING * 2
+    assert await backend.cases(payment) == ["LATE_MONEY"]
+    assert (await backend.again(payment)).status is status
     for _ in range(3):
-        house.clock.move(days=2)
-        assert await jobs.inquire(house.context, payment.id) is None
-    assert await house.cases(payment) == ["LATE_MONEY"]
+        backend.clock.move(days=2)
+        assert await jobs.inquire(backend.context, payment.id) is None
+    assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
-async def test_the_same_claim_under_a_new_event_joins_the_case_that_is_open(house: House) -> None:
-    payment = await ended(house, failed, PaymentStatus.FAILED)
+async def test_the_same_claim_under_a_new_event_joins_the_case_that_is_open(
+    backend: Backend,
+) -> None:
+    payment = await ended(backend, failed, PaymentStatus.FAILED)
     for _ in range(2):
-        await told(house, payment)
-        assert await put_again(house, payment, until=timedelta(days=3))
-    assert await house.cases(payment) == ["LATE_MONEY"]
+        await told(backend, payment)
+        assert await put_again(backend, payment, until=timedelta(days=3))
+    assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
 async def test_money_that_is_proven_after_its_claim_was_given_up_is_named_by_the_same_case(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await ended(house, failed, PaymentStatus.FAILED)
-    await told(house, payment)
-    assert await put_again(house, payment, until=timedelta(days=3))
-    by = await house.collector()
-    await house.pays(
+    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    await told(backend, payment)
+    assert await put_again(backend, payment, until=timedelta(days=3))
+    by = await backend.collector()
+    await backend.pays(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
-    await told(house, payment, grade=Grade.E2)
-    assert await house.cases(payment) == ["LATE_MONEY"]
+    await told(backend, payment, source=EvidenceSource.INQUIRY)
+    assert await backend.cases(payment) == ["LATE_MONEY"]
     rows = await engine.fetch("select amount from money_case where payment = $1", payment.id)
     assert [row["amount"] for row in rows] == [payment.amount]
     assert await suspense(payment) == [payment.amount]
 
 
-async def test_two_workers_that_give_up_a_claim_at_once_open_one_case(house: House) -> None:
-    payment = await ended(house, failed, PaymentStatus.FAILED)
-    await told(house, payment)
-    house.clock.at += CONFIRMING
-    await asyncio.gather(*(jobs.inquire(house.context, payment.id) for _ in range(4)))
-    assert await house.cases(payment) == ["LATE_MONEY"]
+async def test_two_workers_that_give_up_a_claim_at_once_open_one_case(backend: Backend) -> None:
+    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    await told(backend, payment)
+    backend.clock.at += CONFIRMING
+    await asyncio.gather(*(jobs.inquire(backend.context, payment.id) for _ in range(4)))
+    assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
 @ENDED
 async def test_money_that_the_gateway_confirms_after_the_case_is_still_taken(
-    house: House, end: Any, status: PaymentStatus
+    backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(house, end, status)
-    await told(house, payment)
-    assert await put_again(house, payment, until=timedelta(days=3))
-    house.gateway.says = Finding.PAID
-    house.clock.move(days=1)
-    assert await jobs.inquire(house.context, payment.id) is None
-    after = await house.again(payment)
+    payment = await ended(backend, end, status)
+    await told(backend, payment)
+    assert await put_again(backend, payment, until=timedelta(days=3))
+    backend.gateway.says = GatewayResult.PAID
+    backend.clock.move(days=1)
+    assert await jobs.inquire(backend.context, payment.id) is None
+    after = await backend.again(payment)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
 
 
 @pytest.mark.parametrize("number", ["G1", None], ids=["numbered", "without a number"])
 async def test_a_claim_that_was_confirmed_for_a_bill_paid_otherwise_is_one_case(
-    house: House, number: str | None
+    backend: Backend, number: str | None
 ) -> None:
     """VNPay's number of a payment may be 0, which is none."""
-    payment = await ended(house, failed, PaymentStatus.FAILED)
-    by = await house.collector()
-    await house.pays(
+    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    by = await backend.collector()
+    await backend.pays(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
-    await told(house, payment)
-    await told(house, payment, grade=Grade.E2, number=number)
-    assert await house.cases(payment) == ["LATE_MONEY"]
-    assert await put_again(house, payment, until=timedelta(days=3))
-    assert await house.cases(payment) == ["LATE_MONEY"]
+    await told(backend, payment)
+    await told(backend, payment, source=EvidenceSource.INQUIRY, number=number)
+    assert await backend.cases(payment) == ["LATE_MONEY"]
+    assert await put_again(backend, payment, until=timedelta(days=3))
+    assert await backend.cases(payment) == ["LATE_MONEY"]
     assert await suspense(payment) == [payment.amount]
 
 
@@ -227,44 +229,46 @@ FRAUD = Failure(code="07", message="Nghi ngờ gian lận.")
 
 
 async def test_a_suspicion_of_an_expired_payment_is_one_case_whoever_repeats_it(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await ended(house, expired, PaymentStatus.EXPIRED)
-    for grade in (Grade.E1, Grade.E1, Grade.E2):
-        await told(house, payment, Finding.SUSPICIOUS, grade=grade, failure=FRAUD)
-    assert await house.cases(payment) == ["SUSPICIOUS"]
-    assert (await house.again(payment)).status is PaymentStatus.EXPIRED
-    assert await house.is_free(payment)
+    payment = await ended(backend, expired, PaymentStatus.EXPIRED)
+    for grade in (EvidenceSource.WEBHOOK, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
+        await told(backend, payment, GatewayResult.SUSPICIOUS, source=grade, failure=FRAUD)
+    assert await backend.cases(payment) == ["SUSPICIOUS"]
+    assert (await backend.again(payment)).status is PaymentStatus.EXPIRED
+    assert await backend.is_free(payment)
 
 
 async def test_money_after_a_suspicion_of_an_expired_payment_is_still_confirmed(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await ended(house, expired, PaymentStatus.EXPIRED)
-    await told(house, payment, Finding.SUSPICIOUS, failure=FRAUD)
-    await told(house, payment)
-    house.gateway.says = Finding.PAID
-    assert await put_again(house, payment, until=timedelta(hours=1))
-    assert (await house.again(payment)).status is PaymentStatus.SUCCESS
-    assert await house.cases(payment) == ["SUSPICIOUS"]
+    payment = await ended(backend, expired, PaymentStatus.EXPIRED)
+    await told(backend, payment, GatewayResult.SUSPICIOUS, failure=FRAUD)
+    await told(backend, payment)
+    backend.gateway.says = GatewayResult.PAID
+    assert await put_again(backend, payment, until=timedelta(hours=1))
+    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert await backend.cases(payment) == ["SUSPICIOUS"]
 
 
 # ── while it is held ─────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("grade", [Grade.E1, Grade.E2], ids=["webhook", "inquiry"])
+@pytest.mark.parametrize(
+    "grade", [EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY], ids=["webhook", "inquiry"]
+)
 async def test_money_of_a_suspicious_payment_is_booked_once_and_waits_with_it(
-    house: House, grade: Grade
+    backend: Backend, grade: EvidenceSource
 ) -> None:
-    held = await house.pays(await house.collector())
-    await told(house, held, Finding.SUSPICIOUS, failure=FRAUD)
-    for again in (grade, Grade.E1, Grade.E2):
-        await told(house, held, grade=again)
-    after = await house.again(held)
+    held = await backend.pays(await backend.collector())
+    await told(backend, held, GatewayResult.SUSPICIOUS, failure=FRAUD)
+    for again in (grade, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
+        await told(backend, held, source=again)
+    after = await backend.again(held)
     assert (after.status, after.hold_reason) == (
         PaymentStatus.PROCESSING,
         HoldReason.GATEWAY_SUSPICIOUS,
     )
     assert await suspense(held) == [held.amount]
-    assert await house.cases(held) == ["SUSPICIOUS"]
-    assert not await house.is_free(held)
+    assert await backend.cases(held) == ["SUSPICIOUS"]
+    assert not await backend.is_free(held)

@@ -9,32 +9,34 @@ from domain.limits import LimitExceeded, LimitKind
 from domain.methods import PaymentMethod
 from resolvers import hand_ins
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(house: House) -> None:
-    by = await house.collector()
+async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(
+    backend: Backend,
+) -> None:
+    by = await backend.collector()
     assert by.actor is not None
-    yesterday = await house.pays(by, PaymentMethod.CASH)
-    house.clock.move(days=1)
-    contract = f"SGFDN{next(house.contracts)}"
-    item = await house.owed(contract)
+    yesterday = await backend.pays(by, PaymentMethod.CASH)
+    backend.clock.move(days=1)
+    contract = f"SGFDN{next(backend.contracts)}"
+    item = await backend.owed(contract)
     room = max(item.amount, yesterday.amount)
-    house.sandbox.change_staff(by.actor.id, daily_limit=room)
+    backend.sandbox.change_staff(by.actor.id, daily_limit=room)
 
     async def refused() -> LimitKind:
         with pytest.raises(LimitExceeded) as no:
-            await house.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+            await backend.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
         return no.value.kind
 
     assert await refused() is LimitKind.CASH_IN_HAND
     asked = SubmitHandIn(idempotency_key=key(), counted_amount=yesterday.amount)
     submitted = await hand_ins.submit(by, asked)
     assert await refused() is LimitKind.CASH_IN_HAND
-    cashier = await house.by("CA001")
+    cashier = await backend.by("CA001")
     await hand_ins.confirm(cashier, submitted.id, counted_amount=yesterday.amount - 1_000)
-    taken = await house.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+    taken = await backend.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
     assert taken.amount == item.amount

@@ -13,7 +13,7 @@ from db import engine
 from domain.hand_ins import SubmitHandIn
 from domain.invariants import Invariant, InvariantName
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import HoldReason
 from integrations.gateways import Gateways
 from integrations.heads import Heads
@@ -24,7 +24,7 @@ from resolvers import hand_ins, invariants, jobs, payment_evidence, reversals, s
 from resolvers.context import Context
 from resolvers.reversals import Reversed
 from tests.support.running_api import Sandbox, key
-from tests.unit.resolvers.conftest import Clock, House, Obedient
+from tests.unit.resolvers.conftest import Backend, Clock, Obedient
 from tests.unit.resolvers.test_sealing import other_tests_are_done
 
 pytest_plugins = ["tests.support.running_api"]
@@ -49,110 +49,118 @@ class Day:
                 f"set local session_replication_role = replica; {after}; set local role mobinet_app"
             )
             found = await invariants.prove([connection], self.keys, self.heads, signatures=True)
-            return {one.name: one for one in found}
+            return {item.name: item for item in found}
         finally:
             await connection.close()
 
 
 @pytest.fixture(scope="module")
 def day(
-    house_settings: Settings, sandbox: Sandbox, module_database: str, tmp_path_factory: Any
+    api_settings: Settings, sandbox: Sandbox, module_database: str, tmp_path_factory: Any
 ) -> Day:
     heads = Heads(tmp_path_factory.mktemp("heads") / "heads.log")
 
     async def happens() -> dict[str, str]:
-        async with running(house_settings) as context:
+        async with running(api_settings) as context:
             clock, gateway = Clock(await context.clock()), Obedient()
             given = replace(context, clock=clock, gateways=Gateways([gateway]), heads=heads)
             contracts = iter(range(3000, 3030))
             collectors = iter(range(1300, 1310))
-            house = House(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
-            ids = await everything(house)
+            backend = Backend(
+                given, clock, gateway, sandbox, contracts, collectors, context.gateways
+            )
+            ids = await everything(backend)
             await other_tests_are_done()
             while await sealing.seal(given, most=10):
                 pass
             return ids | await rows_of(ids)
 
     ids = asyncio.run(happens())
-    return Day(module_database, keys_of(house_settings).receipts, heads, ids)
+    return Day(module_database, keys_of(api_settings).receipts, heads, ids)
 
 
-async def everything(house: House) -> dict[str, str]:
+async def everything(backend: Backend) -> dict[str, str]:
     """Let one payment of each kind happen; return their ids."""
-    by = await house.collector()
+    by = await backend.collector()
     assert by.actor is not None
     ids = {"staff": by.actor.id}
-    handed = await house.pays(by, PaymentMethod.CASH)
+    handed = await backend.pays(by, PaymentMethod.CASH)
     asked = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
     hand_in = await hand_ins.submit(by, asked)
-    await hand_ins.confirm(await house.by("CA001"), hand_in.id, counted_amount=handed.amount - 1000)
-    house.gateway.says = Finding.PAID
-    paid = await house.pays(by)
-    house.clock.move(minutes=16)
-    await jobs.follow_up(house.context, paid.id)
-    house.gateway.says = Finding.UNPAID
-    expired = await house.pays(by)
-    house.clock.move(minutes=16)
-    await jobs.follow_up(house.context, expired.id)
-    late = await house.pays(by)
-    house.clock.move(minutes=16)
-    await jobs.follow_up(house.context, late.id)
-    house.gateway.says = Finding.PAID
-    await jobs.inquire(house.context, late.id)
-    house.gateway.says = Finding.UNPAID
-    cash, open_ = await house.pays(by, PaymentMethod.CASH), await house.pays(by)
+    await hand_ins.confirm(
+        await backend.by("CA001"), hand_in.id, counted_amount=handed.amount - 1000
+    )
+    backend.gateway.says = GatewayResult.PAID
+    paid = await backend.pays(by)
+    backend.clock.move(minutes=16)
+    await jobs.follow_up(backend.context, paid.id)
+    backend.gateway.says = GatewayResult.UNPAID
+    expired = await backend.pays(by)
+    backend.clock.move(minutes=16)
+    await jobs.follow_up(backend.context, expired.id)
+    late = await backend.pays(by)
+    backend.clock.move(minutes=16)
+    await jobs.follow_up(backend.context, late.id)
+    backend.gateway.says = GatewayResult.PAID
+    await jobs.inquire(backend.context, late.id)
+    backend.gateway.says = GatewayResult.UNPAID
+    cash, open_ = await backend.pays(by, PaymentMethod.CASH), await backend.pays(by)
     payments = {
         "handed": handed, "cash": cash, "paid": paid, "expired": expired, "late": late, "open": open_
     }  # fmt: skip
     ids |= {name: payment.id for name, payment in payments.items()}
-    states = {name: (await house.again(payment)).status.value for name, payment in payments.items()}
+    states = {
+        name: (await backend.again(payment)).status.value for name, payment in payments.items()
+    }
     assert states == {
         "handed": "SUCCESS", "cash": "SUCCESS", "paid": "SUCCESS", "expired": "EXPIRED",
         "late": "SUCCESS", "open": "PROCESSING",
     }  # fmt: skip
-    ids |= {"hand_in": hand_in.id, "held": await held(house, by)}
-    return ids | await everything_undone(house, by)
+    ids |= {"hand_in": hand_in.id, "held": await held(backend, by)}
+    return ids | await everything_undone(backend, by)
 
 
-async def held(house: House, by: Context) -> str:
+async def held(backend: Backend, by: Context) -> str:
     """Let too little come for a payment, which two people have to decide about; return its id."""
-    little = await house.pays(by)
+    little = await backend.pays(by)
     assert little.attempt is not None
     money = replace(little.money, amount=little.amount - 1000)
-    said = Evidence(grade=Grade.E2, source="test", finding=Finding.PAID, money=money)
-    applied = await payment_evidence.apply(house.context, little.attempt.reference, said)
+    said = Evidence(
+        source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.PAID, money=money
+    )
+    applied = await payment_evidence.apply(backend.context, little.attempt.reference, said)
     assert applied.payment.hold_reason is HoldReason.AMOUNT_MISMATCH
     return little.id
 
 
-async def everything_undone(house: House, by: Context) -> dict[str, str]:
+async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
-    finance = await house.by("FI001")
+    finance = await backend.by("FI001")
 
-    async def refunded(finding: Finding, part: int = 1) -> Reversed:
-        qr = await house.pays(by)
-        house.gateway.says = Finding.PAID
-        house.clock.move(minutes=16)
-        await jobs.follow_up(house.context, qr.id)
-        house.gateway.says, house.gateway.refunds = Finding.UNPAID, finding
+    async def refunded(result: GatewayResult, part: int = 1) -> Reversed:
+        qr = await backend.pays(by)
+        backend.gateway.says = GatewayResult.PAID
+        backend.clock.move(minutes=16)
+        await jobs.follow_up(backend.context, qr.id)
+        backend.gateway.says, backend.gateway.refunds = GatewayResult.UNPAID, result
         return await reversals.refund(
             finance, qr.id, amount=qr.amount // part, reason="trả lại", idempotency_key=key()
         )
 
-    cash = await house.pays(by, PaymentMethod.CASH)
+    cash = await backend.pays(by, PaymentMethod.CASH)
     done = {
         "void": await reversals.void(by, cash.id, reason="thu nhầm", idempotency_key=key()),
-        "whole": await refunded(Finding.PAID),
-        "part": await refunded(Finding.PAID, 2),
-        "failed": await refunded(Finding.DECLINED),
+        "whole": await refunded(GatewayResult.PAID),
+        "part": await refunded(GatewayResult.PAID, 2),
+        "failed": await refunded(GatewayResult.DECLINED),
     }
-    states = {name: one.reversal.status.value for name, one in done.items()}
+    states = {name: item.reversal.status.value for name, item in done.items()}
     assert states == {"void": "DONE", "whole": "DONE", "part": "DONE", "failed": "FAILED"}
     # So that Revenue and Debt can hear of the void.
-    await jobs.record_payment(house.context, cash.id)
-    await jobs.settle_debt(house.context, cash.id)
-    await jobs.tell_reversal(house.context, done["void"].reversal.id)
-    return {name: one.reversal.id for name, one in done.items()}
+    await jobs.record_payment(backend.context, cash.id)
+    await jobs.settle_debt(backend.context, cash.id)
+    await jobs.tell_reversal(backend.context, done["void"].reversal.id)
+    return {name: item.reversal.id for name, item in done.items()}
 
 
 async def rows_of(ids: dict[str, str]) -> dict[str, str]:
@@ -182,9 +190,9 @@ async def rows_of(ids: dict[str, str]) -> dict[str, str]:
 
 def broken(found: dict[InvariantName, Invariant]) -> dict[str, list[str]]:
     return {
-        name.value: [f"{row.table} {row.row}: {row.why}" for row in one.rows]
-        for name, one in found.items()
-        if not one.holds
+        name.value: [f"{row.table} {row.row}: {row.why}" for row in item.rows]
+        for name, item in found.items()
+        if not item.holds
     }
 
 
@@ -287,7 +295,7 @@ PROOFS = {
         f"an audit row's {column}": (f"update audit_event set {column} = {to} where id = {{audit}}", "audit_event {audit}")
         for column, to in {
             "at": "at + interval '1 microsecond'", "actor": "'NV001'", "action": "'x'", "outcome": "'FAILED'",
-            "payment_id": "null", "from_status": "null", "to_status": "'FAILED'", "evidence": "'E4'",
+            "payment_id": "null", "from_status": "null", "to_status": "'FAILED'", "evidence": "'FOUR_EYES'",
             "source": "''", "event_id": "''", "request_id": "'x'", "details": "details || '{{\"x\": 1}}'",
             "txid": "txid + 1",
         }.items()

@@ -17,7 +17,7 @@ from integrations.http.client import Upstream
 from integrations.systems.revenue import Revenue
 from mobinet.settings import Settings
 from resolvers import jobs
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -25,22 +25,22 @@ pytestmark = pytest.mark.anyio
 DEBT_JOBS = "select count(*) from pgqueuer where entrypoint = 'settle_debt' and payload = $1"
 
 
-async def a_success(house: House, **but: Any) -> Payment:
-    return await house.pays(await house.collector(), PaymentMethod.CASH, **but)
+async def a_success(backend: Backend, **but: Any) -> Payment:
+    return await backend.pays(await backend.collector(), PaymentMethod.CASH, **but)
 
 
-async def reachable(house: House) -> Payment:
+async def reachable(backend: Backend) -> Payment:
     """Return a success whose customer has HiFPT."""
     while True:
-        payment = await a_success(house)
+        payment = await a_success(backend)
         if payment.notify.hifpt:
             return payment
 
 
-def told(house: House, payment: Payment) -> list[tuple[str, int]]:
+def told(backend: Backend, payment: Payment) -> list[tuple[str, int]]:
     return [
         (message["system"], message["times"])
-        for message in house.sandbox.truth["messages"]
+        for message in backend.sandbox.truth["messages"]
         if message["transaction_id"] == payment.id
         or payment.id in str(message.get("recipient", ""))
     ]
@@ -52,103 +52,105 @@ async def kept(payment: Payment) -> Any:
     return rows[0] if rows else None
 
 
-async def test_the_customer_is_told_once_however_often_the_job_runs(house: House) -> None:
-    payment = await reachable(house)
+async def test_the_customer_is_told_once_however_often_the_job_runs(backend: Backend) -> None:
+    payment = await reachable(backend)
     for _ in range(3):
-        assert await jobs.notify_customer(house.context, payment.id) is None
-    assert told(house, payment) == [("hifpt", 1)]
+        assert await jobs.notify_customer(backend.context, payment.id) is None
+    assert told(backend, payment) == [("hifpt", 1)]
     assert (await kept(payment))["status"] == "SENT"
 
 
-async def test_a_definite_no_of_hifpt_is_smss_turn(house: House) -> None:
-    payment = await reachable(house)
-    with house.sandbox.broken("hifpt", "refuse"):
-        assert await jobs.notify_customer(house.context, payment.id) is None
+async def test_a_definite_no_of_hifpt_is_smss_turn(backend: Backend) -> None:
+    payment = await reachable(backend)
+    with backend.sandbox.broken("hifpt", "refuse"):
+        assert await jobs.notify_customer(backend.context, payment.id) is None
     row = await kept(payment)
     assert (row["channel"], row["status"]) == ("SMS", "SENT")
-    assert "hifpt" not in dict(told(house, payment))
+    assert "hifpt" not in dict(told(backend, payment))
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["lost before", "taken, answer lost"])
 async def test_silence_repeats_the_same_channel_and_no_second_message_comes_of_it(
-    house: House, taken: bool
+    backend: Backend, taken: bool
 ) -> None:
-    payment = await reachable(house)
+    payment = await reachable(backend)
     with (
-        house.sandbox.broken("hifpt", "reset", after_processing=taken),
+        backend.sandbox.broken("hifpt", "reset", after_processing=taken),
         pytest.raises(jobs.NotDelivered),
     ):
-        await jobs.notify_customer(house.context, payment.id)
+        await jobs.notify_customer(backend.context, payment.id)
     row = await kept(payment)
     assert (row["channel"], row["status"]) == ("HIFPT", "PENDING")
-    await jobs.notify_customer(house.context, payment.id)
-    assert told(house, payment) == [("hifpt", 1)]
+    await jobs.notify_customer(backend.context, payment.id)
+    assert told(backend, payment) == [("hifpt", 1)]
     assert (await kept(payment))["attempts"] == 2
 
 
 async def test_when_every_channel_says_no_it_is_written_down_and_not_tried_for_ever(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await reachable(house)
-    with house.sandbox.broken("hifpt", "refuse"), house.sandbox.broken("sms", "refuse"):
-        assert await jobs.notify_customer(house.context, payment.id) is None
+    payment = await reachable(backend)
+    with backend.sandbox.broken("hifpt", "refuse"), backend.sandbox.broken("sms", "refuse"):
+        assert await jobs.notify_customer(backend.context, payment.id) is None
     assert (await kept(payment))["status"] == "FAILED"
-    assert await jobs.notify_customer(house.context, payment.id) is None
-    assert told(house, payment) == []
+    assert await jobs.notify_customer(backend.context, payment.id) is None
+    assert told(backend, payment) == []
 
 
-async def test_nobody_is_told_who_did_not_want_to_be(house: House) -> None:
-    payment = await a_success(house, notify=NotifyWish(hifpt=False, sms_zalo=False))
-    assert await jobs.notify_customer(house.context, payment.id) is None
+async def test_nobody_is_told_who_did_not_want_to_be(backend: Backend) -> None:
+    payment = await a_success(backend, notify=NotifyWish(hifpt=False, sms_zalo=False))
+    assert await jobs.notify_customer(backend.context, payment.id) is None
     assert await kept(payment) is None
 
 
 async def test_money_stays_a_success_while_revenue_is_down_and_is_recorded_once_after(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await a_success(house)
+    payment = await a_success(backend)
     assert payment.posting_status is PostingStatus.PENDING
-    with house.sandbox.broken("revenue", "500"), pytest.raises(Exception, match=r"."):
-        await jobs.record_payment(house.context, payment.id)
-    after = await house.again(payment)
+    with backend.sandbox.broken("revenue", "500"), pytest.raises(Exception, match=r"."):
+        await jobs.record_payment(backend.context, payment.id)
+    after = await backend.again(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.PENDING)
     for _ in range(3):
-        assert await jobs.record_payment(house.context, payment.id) is None
-    recorded = await house.again(payment)
+        assert await jobs.record_payment(backend.context, payment.id) is None
+    recorded = await backend.again(payment)
     assert recorded.posting_status is PostingStatus.DONE
     assert recorded.version == payment.version + 1
-    assert records(house, payment) == [1]
+    assert records(backend, payment) == [1]
 
 
-async def test_a_record_whose_answer_was_lost_is_no_second_record(house: House) -> None:
-    payment = await a_success(house)
+async def test_a_record_whose_answer_was_lost_is_no_second_record(backend: Backend) -> None:
+    payment = await a_success(backend)
     with (
-        house.sandbox.broken("revenue", "reset", after_processing=True),
+        backend.sandbox.broken("revenue", "reset", after_processing=True),
         pytest.raises(Exception, match=r"."),
     ):
-        await jobs.record_payment(house.context, payment.id)
-    assert await jobs.record_payment(house.context, payment.id) is None
-    assert records(house, payment) == [1]
+        await jobs.record_payment(backend.context, payment.id)
+    assert await jobs.record_payment(backend.context, payment.id) is None
+    assert records(backend, payment) == [1]
 
 
-async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(house: House) -> None:
-    payment = await a_success(house)
+async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(
+    backend: Backend,
+) -> None:
+    payment = await a_success(backend)
     subject = orjson.dumps({"subject": payment.id})
     assert await engine.fetchval(DEBT_JOBS, subject) == 0
     for _ in range(2):
-        assert await jobs.record_payment(house.context, payment.id) is None
+        assert await jobs.record_payment(backend.context, payment.id) is None
         assert await engine.fetchval(DEBT_JOBS, subject) == 1
     for _ in range(2):
-        assert await jobs.settle_debt(house.context, payment.id) is None
-    assert len(settled(house, payment)) == 1
+        assert await jobs.settle_debt(backend.context, payment.id) is None
+    assert len(settled(backend, payment)) == 1
 
 
 async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_stays(
-    house: House,
+    backend: Backend,
 ) -> None:
-    payment = await a_success(house)
+    payment = await a_success(backend)
     assert payment.completed_at is not None
-    await house.context.revenue.record(
+    await backend.context.revenue.record(
         transaction_id="TXN_OF_ANOTHER_SYSTEM",
         contract_number=payment.contract_number,
         method=payment.method,
@@ -156,39 +158,39 @@ async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_st
         items=payment.items,
         staff_id=payment.staff_id,
     )
-    asked = house.sandbox.last_request
+    asked = backend.sandbox.last_request
     for _ in range(3):
-        assert await jobs.record_payment(house.context, payment.id) is None
-    assert len(house.sandbox.requests("revenue", since=asked)) == 1, "a definite no is people's"
-    after = await house.again(payment)
+        assert await jobs.record_payment(backend.context, payment.id) is None
+    assert len(backend.sandbox.requests("revenue", since=asked)) == 1, "a definite no is people's"
+    after = await backend.again(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.FAILED)
     assert after.version == payment.version + 1, "watchers are told once"
-    assert await house.cases(payment) == ["PAID_TWICE"]
-    assert not await house.is_free(payment)
-    assert records(house, payment) == []
+    assert await backend.cases(payment) == ["PAID_TWICE"]
+    assert not await backend.is_free(payment)
+    assert records(backend, payment) == []
     assert await engine.fetchval(DEBT_JOBS, orjson.dumps({"subject": payment.id})) == 0
 
 
 async def test_a_refusal_of_our_key_is_no_refusal_of_the_money(
-    house: House, house_settings: Settings
+    backend: Backend, api_settings: Settings
 ) -> None:
-    payment = await a_success(house)
-    stranger = Upstream("revenue", house_settings.revenue.url, headers={"X-Api-Key": "expired"})
+    payment = await a_success(backend)
+    stranger = Upstream("revenue", api_settings.revenue.url, headers={"X-Api-Key": "expired"})
     with pytest.raises(UpstreamUnavailable):
-        await jobs.record_payment(replace(house.context, revenue=Revenue(stranger)), payment.id)
+        await jobs.record_payment(replace(backend.context, revenue=Revenue(stranger)), payment.id)
     await stranger.aclose()
-    assert (await house.again(payment)).posting_status is PostingStatus.PENDING
-    assert await house.cases(payment) == []
-    assert await jobs.record_payment(house.context, payment.id) is None
+    assert (await backend.again(payment)).posting_status is PostingStatus.PENDING
+    assert await backend.cases(payment) == []
+    assert await jobs.record_payment(backend.context, payment.id) is None
 
 
-def records(house: House, payment: Payment) -> list[int]:
+def records(backend: Backend, payment: Payment) -> list[int]:
     return [
-        one["times"]
-        for one in house.sandbox.truth["records"]
-        if one["transaction_id"] == payment.id
+        record["times"]
+        for record in backend.sandbox.truth["records"]
+        if record["transaction_id"] == payment.id
     ]
 
 
-def settled(house: House, payment: Payment) -> list[Any]:
-    return [one for one in house.sandbox.truth["debts"] if payment.id in str(one)]
+def settled(backend: Backend, payment: Payment) -> list[Any]:
+    return [debt for debt in backend.sandbox.truth["debts"] if payment.id in str(debt)]

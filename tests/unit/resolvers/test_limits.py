@@ -13,12 +13,12 @@ from db import engine
 from domain.calendar import business_date
 from domain.limits import Limit, LimitKind, LimitSource
 from domain.methods import GatewayName, PaymentMethod
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from domain.refusals import UpstreamUnavailable
 from integrations.gateways import Gateways
 from resolvers import limits, payment_inquiry, payments
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -27,88 +27,90 @@ EVENING = datetime(2030, 3, 4, 16, 59, 59, tzinfo=UTC)  # one second before midn
 
 
 async def daily(by: Context) -> Limit:
-    return next(one for one in await limits.of_staff(by) if one.kind is LimitKind.DAILY)
+    return next(item for item in await limits.of_staff(by) if item.kind is LimitKind.DAILY)
 
 
-async def test_a_payment_counts_on_the_day_on_which_it_was_made(house: House) -> None:
-    house.clock.at = EVENING
-    by = await house.collector()
-    before = await house.pays(by, PaymentMethod.CASH)
+async def test_a_payment_counts_on_the_day_on_which_it_was_made(backend: Backend) -> None:
+    backend.clock.at = EVENING
+    by = await backend.collector()
+    before = await backend.pays(by, PaymentMethod.CASH)
     assert (await daily(by)).used == before.amount
     assert (await daily(by)).resets_at == datetime(2030, 3, 4, 17, tzinfo=UTC)
-    house.clock.move(seconds=1)
+    backend.clock.move(seconds=1)
     assert (await daily(by)).used == 0
-    after = await house.pays(by, PaymentMethod.CASH)
+    after = await backend.pays(by, PaymentMethod.CASH)
     assert (before.business_date.day, after.business_date.day) == (4, 5)
     assert (await daily(by)).used == after.amount
-    in_hand = next(one for one in await limits.of_staff(by) if one.kind is LimitKind.CASH_IN_HAND)
+    in_hand = next(
+        item for item in await limits.of_staff(by) if item.kind is LimitKind.CASH_IN_HAND
+    )
     assert in_hand.used == before.amount + after.amount
 
 
 async def test_what_staff_management_said_serves_for_fifteen_minutes_and_no_longer(
-    house: House,
+    backend: Backend,
 ) -> None:
-    by = await house.collector()
+    by = await backend.collector()
     assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
-    with house.sandbox.broken("staff", "refuse"):
-        house.clock.move(seconds=60)
+    with backend.sandbox.broken("staff", "refuse"):
+        backend.clock.move(seconds=60)
         assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
-        house.clock.move(minutes=14)
+        backend.clock.move(minutes=14)
         assert (await daily(by)).source is LimitSource.CACHED
-        cash = await house.pays(by, PaymentMethod.CASH)
+        cash = await backend.pays(by, PaymentMethod.CASH)
         assert (await daily(by)).used == cash.amount
-        house.clock.move(seconds=1)
+        backend.clock.move(seconds=1)
         with pytest.raises(UpstreamUnavailable):
             await daily(by)
         with pytest.raises(UpstreamUnavailable):
-            await house.pays(by, PaymentMethod.CASH)
-        qr = await house.pays(by)  # no staff money: their limits are not asked for
-        assert qr.business_date == business_date(house.clock.at)
+            await backend.pays(by, PaymentMethod.CASH)
+        qr = await backend.pays(by)  # no staff money: their limits are not asked for
+        assert qr.business_date == business_date(backend.clock.at)
 
 
-async def test_yesterdays_limits_serve_nobody_today(house: House) -> None:
-    house.clock.at = EVENING.replace(day=10)
-    by = await house.collector()
-    with house.sandbox.broken("staff", "refuse"):
-        house.clock.move(seconds=1)
+async def test_yesterdays_limits_serve_nobody_today(backend: Backend) -> None:
+    backend.clock.at = EVENING.replace(day=10)
+    by = await backend.collector()
+    with backend.sandbox.broken("staff", "refuse"):
+        backend.clock.move(seconds=1)
         with pytest.raises(UpstreamUnavailable):
-            await house.pays(by, PaymentMethod.CASH)
+            await backend.pays(by, PaymentMethod.CASH)
 
 
-async def test_what_they_know_of_more_than_we_counts(house: House) -> None:
-    by = await house.collector()
+async def test_what_they_know_of_more_than_we_counts(backend: Backend) -> None:
+    by = await backend.collector()
     assert by.actor is not None
-    paid = await house.pays(by, PaymentMethod.CASH)
-    house.sandbox.change_staff(by.actor.id, used_today=paid.amount + 3_000_000)
-    house.clock.move(seconds=61)
+    paid = await backend.pays(by, PaymentMethod.CASH)
+    backend.sandbox.change_staff(by.actor.id, used_today=paid.amount + 3_000_000)
+    backend.clock.move(seconds=61)
     assert (await daily(by)).used == paid.amount + 3_000_000
-    house.sandbox.change_staff(by.actor.id, used_today=0)
-    house.clock.move(seconds=61)
+    backend.sandbox.change_staff(by.actor.id, used_today=0)
+    backend.clock.move(seconds=61)
     assert (await daily(by)).used == paid.amount
 
 
-async def test_a_lowered_limit_is_heard_within_a_minute(house: House) -> None:
-    by = await house.collector()
+async def test_a_lowered_limit_is_heard_within_a_minute(backend: Backend) -> None:
+    by = await backend.collector()
     assert by.actor is not None
-    house.sandbox.change_staff(by.actor.id, daily_limit=1)
-    house.clock.move(seconds=61)
+    backend.sandbox.change_staff(by.actor.id, daily_limit=1)
+    backend.clock.move(seconds=61)
     preview = await limits.preview(by, PaymentMethod.CASH, 2)
     assert not preview.allowed
     assert (await limits.preview(by, PaymentMethod.VNPAY_QR, 2)).allowed
 
 
-async def test_a_reservation_falls_back_when_a_wallet_payment_ends(house: House) -> None:
-    by = await house.collector()
-    house.gateway.name = GatewayName.FPT_PAY
-    house.gateway.says = Finding.UNPAID
-    by = replace(by, gateways=Gateways([house.gateway]))
+async def test_a_reservation_falls_back_when_a_wallet_payment_ends(backend: Backend) -> None:
+    by = await backend.collector()
+    backend.gateway.name = GatewayName.FPT_PAY
+    backend.gateway.says = GatewayResult.UNPAID
+    by = replace(by, gateways=Gateways([backend.gateway]))
 
     async def token(*_: object) -> str:
         return "wallet"
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payments, "_wallet_token", token)
-        opened = await house.pays(by, PaymentMethod.FPT_PAY)
+        opened = await backend.pays(by, PaymentMethod.FPT_PAY)
     assert (await daily(by)).reserved == opened.amount
     await payment_inquiry.cancel(by, opened.id, reason="customer left")
     assert ((await daily(by)).reserved, (await daily(by)).used) == (0, 0)
@@ -125,17 +127,17 @@ async def drifts(of: Context) -> list[dict[str, int]]:
 
 
 async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less(
-    house: House,
+    backend: Backend,
 ) -> None:
     """Hard case 19."""
-    by = await house.collector()
+    by = await backend.collector()
     assert by.actor is not None
-    paid = await house.pays(by, PaymentMethod.CASH)
+    paid = await backend.pays(by, PaymentMethod.CASH)
 
     async def they_say(used_today: int) -> None:
         assert by.actor is not None
-        house.sandbox.change_staff(by.actor.id, used_today=used_today)
-        house.clock.move(seconds=61)
+        backend.sandbox.change_staff(by.actor.id, used_today=used_today)
+        backend.clock.move(seconds=61)
         await daily(by)
 
     await they_say(paid.amount)
@@ -143,7 +145,7 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
     counted = limits.DRIFTS._value.get()
     await they_say(paid.amount + 1)
     await they_say(paid.amount + 1)  # no news
-    assert [(one["now"], one["ours"]) for one in await drifts(by)] == [
+    assert [(drift["now"], drift["ours"]) for drift in await drifts(by)] == [
         (paid.amount + 1, paid.amount)
     ]
     assert limits.DRIFTS._value.get() == counted + 1
@@ -153,14 +155,14 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 7_000_000), (0, 0), (123_000, 123_000)])
 async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
-    house: House, setting: int | None, expected: int
+    backend: Backend, setting: int | None, expected: int
 ) -> None:
-    terms = replace(house.context.terms, cash_in_hand_limit=setting)
-    house.context = replace(house.context, terms=terms)
-    by = f"NV{next(house.collectors)}"
-    house.sandbox.change_staff(by, daily_limit=7_000_000)
-    found = await limits.of_staff(await house.by(by))
-    ceilings = {one.kind: one.limit for one in found}
+    terms = replace(backend.context.terms, cash_in_hand_limit=setting)
+    backend.context = replace(backend.context, terms=terms)
+    by = f"NV{next(backend.collectors)}"
+    backend.sandbox.change_staff(by, daily_limit=7_000_000)
+    found = await limits.of_staff(await backend.by(by))
+    ceilings = {item.kind: item.limit for item in found}
     assert ceilings[LimitKind.CASH_IN_HAND] == expected
     assert ceilings[LimitKind.DAILY] == 7_000_000
 
@@ -175,7 +177,7 @@ async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
 )
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
 async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs(
-    house: House,
+    backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
     last_second: datetime,
     days: tuple[str, str],
@@ -185,11 +187,11 @@ async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_pro
     monkeypatch.setenv("TZ", zone)
     time.tzset()
     try:
-        house.clock.at = last_second
-        by = await house.collector()
-        before = await house.pays(by, PaymentMethod.CASH)
-        house.clock.move(seconds=1)
-        after = await house.pays(by, PaymentMethod.CASH)
+        backend.clock.at = last_second
+        by = await backend.collector()
+        before = await backend.pays(by, PaymentMethod.CASH)
+        backend.clock.move(seconds=1)
+        after = await backend.pays(by, PaymentMethod.CASH)
         assert (str(before.business_date), str(after.business_date)) == days
         assert (await daily(by)).used == after.amount
     finally:

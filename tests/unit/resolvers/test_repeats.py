@@ -15,13 +15,13 @@ from db import idempotency as keys
 from domain.attempts import Attempt
 from domain.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, Finding
+from domain.payment_evidence import Evidence, GatewayResult
 from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import PaymentStatus
 from resolvers import idempotency, payments
 from resolvers.context import Context
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -33,18 +33,18 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def by(house: House) -> Context:
-    return await house.collector()
+async def by(backend: Backend) -> Context:
+    return await backend.collector()
 
 
 @pytest.fixture
-async def asked(house: House) -> ProcessPayment:
-    contract = f"SGFDN{next(house.contracts)}"
+async def asked(backend: Backend) -> ProcessPayment:
+    contract = f"SGFDN{next(backend.contracts)}"
     return ProcessPayment(
         idempotency_key=key(),
         contract_number=contract,
         method=PaymentMethod.VNPAY_QR,
-        items=(await house.owed(contract),),
+        items=(await backend.owed(contract),),
         customer_phone=None,
         notify=NotifyWish(),
     )
@@ -70,7 +70,7 @@ async def opened(by: Context) -> list[str]:
 
 
 async def test_a_key_that_was_never_answered_gives_its_payment_after_half_a_minute(
-    house: House, by: Context, asked: ProcessPayment
+    backend: Backend, by: Context, asked: ProcessPayment
 ) -> None:
     with never_answered():
         await payments.process(by, asked)
@@ -78,10 +78,10 @@ async def test_a_key_that_was_never_answered_gives_its_payment_after_half_a_minu
     with pytest.raises(IdempotencyInProgress) as waiting:
         await payments.process(by, asked)
     assert waiting.value.payment_id == first
-    house.clock.move(seconds=29)
+    backend.clock.move(seconds=29)
     with pytest.raises(IdempotencyInProgress):
         await payments.process(by, asked)
-    house.clock.move(seconds=1)
+    backend.clock.move(seconds=1)
     for _ in range(2):
         repeated = await payments.process(by, asked)
         assert (repeated.payment.id, repeated.replayed) == (first, True)
@@ -89,33 +89,33 @@ async def test_a_key_that_was_never_answered_gives_its_payment_after_half_a_minu
 
 
 async def test_a_key_that_was_never_answered_still_means_one_request(
-    house: House, by: Context, asked: ProcessPayment
+    backend: Backend, by: Context, asked: ProcessPayment
 ) -> None:
     with never_answered():
         await payments.process(by, asked)
-    house.clock.move(minutes=1)
+    backend.clock.move(minutes=1)
     with pytest.raises(IdempotencyKeyReused):
         await payments.process(by, replace(asked, notify=NotifyWish(email=True)))
     assert len(await opened(by)) == 1
 
 
 async def test_a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says(
-    house: House, by: Context, asked: ProcessPayment, monkeypatch: pytest.MonkeyPatch
+    backend: Backend, by: Context, asked: ProcessPayment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, answers = asyncio.Event(), asyncio.Event()
 
     async def waits(attempt: Attempt, *_: object, **__: object) -> Evidence:
         began.set()
         await answers.wait()
-        return house.gateway._evidence(Finding.ACCEPTED, attempt)
+        return backend.gateway._evidence(GatewayResult.ACCEPTED, attempt)
 
-    monkeypatch.setattr(house.gateway, "start", waits)
+    monkeypatch.setattr(backend.gateway, "start", waits)
     first: asyncio.Task[Any] = asyncio.create_task(payments.process(by, asked))
     async with asyncio.timeout(10):
         await began.wait()
         with pytest.raises(IdempotencyInProgress):
             await payments.process(by, asked)
-        house.clock.move(seconds=30)
+        backend.clock.move(seconds=30)
         repeated = await payments.process(by, asked)
         assert (repeated.payment.status, repeated.replayed) == (PaymentStatus.PROCESSING, True)
         answers.set()

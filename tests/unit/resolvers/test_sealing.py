@@ -17,7 +17,7 @@ from domain.chain import BEGINNING, sealed_text
 from integrations.heads import Heads
 from resolvers import sealing
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -29,8 +29,8 @@ values (clock_timestamp(), 'NV001', $1, 'DONE', '{}') returning id
 
 
 @pytest.fixture
-def context(house: House, tmp_path: Path) -> Context:
-    return replace(house.context, heads=Heads(tmp_path / "heads.log"))
+def context(backend: Backend, tmp_path: Path) -> Context:
+    return replace(backend.context, heads=Heads(tmp_path / "heads.log"))
 
 
 async def sealed(context: Context) -> int:

@@ -13,10 +13,10 @@ import pytest
 import structlog
 
 from db import payments
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from domain.payments import PaymentStatus
 from resolvers import payment_evidence, payment_inquiry, payment_watch
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -64,8 +64,8 @@ def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def sweeping(house: House) -> AsyncIterator[None]:
-    task = asyncio.create_task(payment_watch.sweep(house.context))
+async def sweeping(backend: Backend) -> AsyncIterator[None]:
+    task = asyncio.create_task(payment_watch.sweep(backend.context))
     with structlog.testing.capture_logs():
         try:
             yield
@@ -82,18 +82,18 @@ async def seen(events: Any) -> Any:
 
 @pytest.mark.usefixtures("unheard")
 async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
-    house: House, database: Database
+    backend: Backend, database: Database
 ) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+    by = await backend.collector()
+    qr = await backend.pays(by)
     events = payment_watch.payment(by, qr.id)
     assert (await seen(events)).version == qr.version
-    async with sweeping(house):
+    async with sweeping(backend):
         assert await database.turn()
         database.away = True
         while await database.turn():
             pass
-        house.gateway.says = Finding.PAID
+        backend.gateway.says = GatewayResult.PAID
         await payment_inquiry.verify(by, qr.id)
         for _ in range(3):
             assert not await database.turn()
@@ -105,14 +105,14 @@ async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
 
 @pytest.mark.usefixtures("unheard")
 async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
-    house: House, database: Database
+    backend: Backend, database: Database
 ) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
+    by = await backend.collector()
+    qr = await backend.pays(by)
     events = payment_watch.payment(by, qr.id)
     await seen(events)
     database.away = True
-    async with sweeping(house):
+    async with sweeping(backend):
         assert not await database.turn()
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
         database.away = False
@@ -120,10 +120,10 @@ async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
     await events.aclose()
 
 
-async def test_nobody_watches_nobody_asks(house: House, database: Database) -> None:
-    by = await house.collector()
-    qr = await house.pays(by)
-    async with sweeping(house):
+async def test_nobody_watches_nobody_asks(backend: Backend, database: Database) -> None:
+    by = await backend.collector()
+    qr = await backend.pays(by)
+    async with sweeping(backend):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(20 * payment_watch.SWEEP_SECONDS):
                 await database.turns.get()

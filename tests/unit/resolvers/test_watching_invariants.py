@@ -15,7 +15,7 @@ from domain.methods import PaymentMethod
 from integrations.heads import Heads
 from resolvers import invariants, sealing
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import House
+from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -35,24 +35,24 @@ async def as_owner(database: str, statement: str) -> None:
 
 
 async def test_what_is_changed_is_seen_within_a_minute_and_stays_until_a_whole_look_says_otherwise(
-    house: House, module_database: str, tmp_path: Path
+    backend: Backend, module_database: str, tmp_path: Path
 ) -> None:
-    context = replace(house.context, heads=Heads(tmp_path / "heads.log"))
-    by = await house.collector()
+    context = replace(backend.context, heads=Heads(tmp_path / "heads.log"))
+    by = await backend.collector()
     assert await broken(context) == set(), "the first look is at everything"
-    cash = await house.pays(by, PaymentMethod.CASH)
+    cash = await backend.pays(by, PaymentMethod.CASH)
     await sealing.seal(context)
-    house.clock.move(minutes=1)
+    backend.clock.move(minutes=1)
     assert await broken(context) == set(), "then at what changed"
     about = f"where entry = (select id from entry where payment = '{cash.id}')"
     await as_owner(module_database, f"update posting set amount = amount + 1 {about}")
-    house.clock.move(minutes=1)
+    backend.clock.move(minutes=1)
     found = {InvariantName.LEDGER_AS_WRITTEN, InvariantName.SUCCESS_IS_POSTED}
     assert found <= await broken(context)
     await as_owner(module_database, f"update posting set amount = amount - 1 {about}")
-    house.clock.move(minutes=1)
+    backend.clock.move(minutes=1)
     assert found <= await broken(context), "a look at a part can't say that the whole holds"
-    house.clock.move(minutes=10)
+    backend.clock.move(minutes=10)
     assert await broken(context) == set()
     names = await engine.fetchval("select count(*) from invariant where whole_at is not null")
     assert names == len(invariants.ALWAYS)

@@ -236,5 +236,8 @@ def test_refunds_add_up_to_what_was_paid_and_each_is_made_once(
     assert code(momo.refund("F2", number, 150_001)) == (400, 1081)
     assert code(momo.refund("F2", number, 150_000)) == (200, 0)
     listed = momo.query("R1").json()["refundTrans"]
-    assert [(one["orderId"], one["amount"]) for one in listed] == [("F1", 50_000), ("F2", 150_000)]
+    assert [(item["orderId"], item["amount"]) for item in listed] == [
+        ("F1", 50_000),
+        ("F2", 150_000),
+    ]
     assert truth()["charges"][0]["refunded"] == 200_000

@@ -123,7 +123,7 @@ def test_a_request_under_its_id_is_carried_out_once(paypal: PayPal, play: Any, t
     first = paypal.capture(order["id"])
     assert paypal.capture(order["id"]).content == first.content
     assert issue(paypal.capture(order["id"], "C2")) == "ORDER_ALREADY_CAPTURED"
-    assert sorted(one["status"] for one in truth()["charges"]) == ["paid", "pending"]
+    assert sorted(charge["status"] for charge in truth()["charges"]) == ["paid", "pending"]
 
 
 @pytest.mark.parametrize(
@@ -197,7 +197,7 @@ def test_money_is_given_back_in_parts_and_each_record_says_so(
     rest = paypal.refund(capture, key="K2").json()
     assert rest["amount"]["value"] == "5.20", "without an amount it is all that is left"
     assert paypal.get(f"/v2/payments/captures/{capture}").json()["status"] == "REFUNDED"
-    assert [one["amount"] for one in truth()["refunds"]] == [250, 520]
+    assert [refund["amount"] for refund in truth()["refunds"]] == [250, 520]
     calls = [json.loads(call.body) for call in merchant.wait_for(4)]
     back = [call for call in calls if call["event_type"] == "PAYMENT.CAPTURE.REFUNDED"]
     assert {call["resource"]["id"] for call in back} == {told["id"], rest["id"]}
@@ -212,7 +212,7 @@ def test_a_refund_under_its_id_is_made_once_and_under_another_id_again(
     assert (again.status_code, again.json()) == (200, first.json())
     other = paypal.refund(capture, "1.00", "K2", custom_id="REV1")
     assert (other.status_code, other.json()["custom_id"]) == (201, "REV1")
-    assert [one["amount"] for one in truth()["refunds"]] == [100, 100]
+    assert [refund["amount"] for refund in truth()["refunds"]] == [100, 100]
 
 
 def test_what_was_paid_from_a_bank_goes_back_in_its_time(

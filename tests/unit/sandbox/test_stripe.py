@@ -144,7 +144,7 @@ def test_a_key_makes_a_request_safe_to_repeat_a_decline_too(
             client.v1.payment_intents.create(
                 charge(payment_method="pm_card_visa_chargeDeclined"), declined
             )
-    assert [one["status"] for one in truth()["charges"]] == ["paid", "declined"]
+    assert [item["status"] for item in truth()["charges"]] == ["paid", "declined"]
 
 
 def test_without_a_key_every_request_charges(client: stripe.StripeClient, truth: Any) -> None:
@@ -203,7 +203,7 @@ def test_lists_are_of_the_time_that_is_asked_for_the_newest_first_page_by_page(
     now = int(time.time())
     created: Any = {"gte": now - 60, "lte": now + 60}
     listed = client.v1.payment_intents.list({"created": created, "limit": 2})
-    assert [one.id for one in listed.auto_paging_iter()] == made[::-1]
+    assert [item.id for item in listed.auto_paging_iter()] == made[::-1]
     later: Any = {"gte": now + 60}
     assert client.v1.payment_intents.list({"created": later}).data == []
     client.v1.checkout.sessions.create(page())
@@ -251,7 +251,7 @@ def test_what_the_merchant_closes_is_paid_by_nobody_and_told_of(
     paid = client.v1.payment_intents.create(charge())
     with pytest.raises(stripe.InvalidRequestError):
         client.v1.payment_intents.cancel(paid.id)
-    assert sorted(one["status"] for one in truth()["charges"]) == ["expired", "expired", "paid"]
+    assert sorted(item["status"] for item in truth()["charges"]) == ["expired", "expired", "paid"]
 
 
 def test_nothing_is_refunded_that_was_not_charged(client: stripe.StripeClient) -> None:

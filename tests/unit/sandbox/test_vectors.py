@@ -42,7 +42,7 @@ def test_a_qr_example_has_the_checksum_that_is_printed(vector: dict[str, Any]) -
         assert emv.holds(vector["payload"]) is not vector.get("negative", False)
 
 
-@pytest.mark.parametrize("vector", [one for one in QR if "outer_tlv_ok" in one.values[0]])
+@pytest.mark.parametrize("vector", [item for item in QR if "outer_tlv_ok" in item.values[0]])
 def test_a_qr_example_is_read_as_its_tables_say(vector: dict[str, Any]) -> None:
     payload = vector["payload"]
     if not vector["outer_tlv_ok"]:

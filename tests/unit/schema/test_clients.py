@@ -14,7 +14,7 @@ from graphql import (
     validate,
 )
 
-from schema.graphql.engine import Asked, Engine
+from schema.graphql.engine import Engine, GraphQLRequest
 from schema.root import schema
 
 FOLDER = Path(__file__).parents[3] / "clients"
@@ -36,19 +36,21 @@ def operations() -> dict[tuple[str, str], DocumentNode]:
     for path in sorted(FOLDER.glob("*.graphql")):
         document = parse(path.read_text())
         fragments = {
-            one.name.value: one
-            for one in document.definitions
-            if isinstance(one, FragmentDefinitionNode)
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
         }
-        for one in document.definitions:
-            if isinstance(one, OperationDefinitionNode):
-                assert one.name is not None
+        for definition in document.definitions:
+            if isinstance(definition, OperationDefinitionNode):
+                assert definition.name is not None
                 used = [
                     fragment
                     for name, fragment in fragments.items()
-                    if _spreads(name, one, fragments)
+                    if _spreads(name, definition, fragments)
                 ]
-                found[path.stem, one.name.value] = DocumentNode(definitions=(one, *used))
+                found[path.stem, definition.name.value] = DocumentNode(
+                    definitions=(definition, *used)
+                )
     return found
 
 
@@ -83,7 +85,9 @@ def test_an_operation_of_a_client_asks_for_no_more_than_is_allowed(client: str, 
     if name in NOT_YET[client]:
         pytest.skip("not served yet")
     engine: Engine[_Asker] = Engine(schema, introspection=False)
-    asked = Asked.read({"query": print_ast(OPERATIONS[client, name]), "operationName": name})
+    asked = GraphQLRequest.read(
+        {"query": print_ast(OPERATIONS[client, name]), "operationName": name}
+    )
     engine.operation(asked, _Asker())
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from graphql import get_introspection_query
 
-from schema.graphql.engine import Asked, Engine
+from schema.graphql.engine import Engine, GraphQLRequest
 from schema.graphql.errors import ApiError, Refused
 from tests.support.graphql_server import (
     Context,
@@ -78,7 +78,7 @@ async def test_a_cancelled_request_does_not_cancel_its_mutation() -> None:
     toy = Toy()
     engine = Engine[Context](toy_schema)
     context = Context(toy)
-    operation = engine.operation(Asked(query="mutation { slowly }"), context)
+    operation = engine.operation(GraphQLRequest(query="mutation { slowly }"), context)
     running = asyncio.create_task(engine.execute(operation, context))
     await until(lambda: toy.ran == ["begun"])
     running.cancel()
@@ -89,7 +89,7 @@ async def test_a_cancelled_request_does_not_cancel_its_mutation() -> None:
 
 
 async def test_trusted_documents_take_the_place_of_the_query() -> None:
-    def find(asked: Asked, _context: Context) -> str:
+    def find(asked: GraphQLRequest, _context: Context) -> str:
         if (asked.extensions or {}).get("id") != "hello":
             raise ApiError("PERSISTED_DOCUMENT_REQUIRED")
         return "{ hello }"

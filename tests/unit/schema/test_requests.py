@@ -51,7 +51,7 @@ async def test_an_empty_member_of_a_request_is_absent(
     assert (await post(served, request)).json() == HELLO
     async with client(served) as speaker:
         await speaker.say({"id": "1", "type": "subscribe", "payload": request})
-        assert (await speaker.hear())["payload"] == HELLO
+        assert (await speaker.record_vote())["payload"] == HELLO
 
 
 async def test_a_null_in_the_variables_of_get_is_absent(served: Served) -> None:
@@ -117,7 +117,7 @@ async def test_over_a_socket_it_is_an_error_of_the_operation(
     async with client(served) as speaker:
         for _ in range(2):
             await speaker.say({"id": "1", "type": "subscribe", "payload": request_})
-            answer = await speaker.hear()
+            answer = await speaker.record_vote()
             assert (answer["type"], answer["id"]) == ("error", "1")
             (error,) = answer["payload"]
             assert error["message"] == "PersistedQueryNotSupported"

@@ -67,9 +67,11 @@ def test_what_was_sent_is_asked_about_and_never_sent_to_another(api: Api, sandbo
     told = api.get(VERIFY, {"id": payment["id"]}, token=api.token("NV002"))
     assert told["payment"]["status"] == "SUCCESS"
     found = [
-        one for one in sandbox.truth["charges"] if one["reference"] == payment["gatewayReference"]
+        charge
+        for charge in sandbox.truth["charges"]
+        if charge["reference"] == payment["gatewayReference"]
     ]
-    assert [one["gateway"] for one in found] == ["vnpay"]
+    assert [item["gateway"] for item in found] == ["vnpay"]
 
 
 @pytest.mark.usefixtures("vnpay_is_down")

@@ -34,25 +34,25 @@ async def test_a_subscription_from_its_first_event_to_its_completion(served: Ser
         await one.ask("subscription($to: Int!) { count(to: $to) }", variables={"to": 2})
         for number in range(2):
             payload = {"data": {"count": number}}
-            assert await one.hear() == {"id": "1", "type": "next", "payload": payload}
-        assert await one.hear() == {"id": "1", "type": "complete"}
+            assert await one.record_vote() == {"id": "1", "type": "next", "payload": payload}
+        assert await one.record_vote() == {"id": "1", "type": "complete"}
 
 
 async def test_each_event_has_a_context_of_its_own(served: Served) -> None:
     async with client(served) as one:
         await one.ask("subscription { nodes { stamp } }")
-        stamps = [(await one.hear())["payload"]["data"]["nodes"]["stamp"] for _ in range(2)]
+        stamps = [(await one.record_vote())["payload"]["data"]["nodes"]["stamp"] for _ in range(2)]
         assert stamps[0] < stamps[1]
 
 
 async def test_queries_and_mutations_run_too_under_the_rules_of_http(served: Served) -> None:
     async with client(served) as one:
         await one.ask("query A { hello } query B { bug }", operationName="A")
-        assert (await one.hear())["payload"] == {"data": {"hello": "hello world"}}
-        assert (await one.hear())["type"] == "complete"
+        assert (await one.record_vote())["payload"] == {"data": {"hello": "hello world"}}
+        assert (await one.record_vote())["type"] == "complete"
         await one.ask('mutation { add(what: "ws") }')
-        assert (await one.hear())["payload"] == {"data": {"add": "ws"}}
-        assert (await one.hear())["type"] == "complete"
+        assert (await one.record_vote())["payload"] == {"data": {"add": "ws"}}
+        assert (await one.record_vote())["type"] == "complete"
         for refused, code in (
             ('mutation { a: add(what: "no") b: add(what: "no") }', "BAD_USER_INPUT"),
             ('mutation A { add(what: "no") } mutation B { add(what: "no") }', "BAD_USER_INPUT"),
@@ -63,7 +63,7 @@ async def test_queries_and_mutations_run_too_under_the_rules_of_http(served: Ser
             ("subscription($n: Int!) { count(to: $n) }", "BAD_USER_INPUT"),
         ):
             await one.ask(refused)
-            answer = await one.hear()
+            answer = await one.record_vote()
             assert (answer["type"], answer["id"]) == ("error", "1")
             assert answer["payload"][0]["extensions"]["code"] == code
         assert "no" not in served.toy.ran
@@ -72,7 +72,7 @@ async def test_queries_and_mutations_run_too_under_the_rules_of_http(served: Ser
 async def test_an_error_while_resolving_is_a_next_with_errors(served: Served) -> None:
     async with client(served) as one:
         await one.ask("{ bug }")
-        payload = (await one.hear())["payload"]
+        payload = (await one.record_vote())["payload"]
         assert payload["data"] == {"bug": None}
         assert payload["errors"][0]["extensions"]["code"] == "INTERNAL"
 
@@ -80,13 +80,13 @@ async def test_an_error_while_resolving_is_a_next_with_errors(served: Served) ->
 async def test_a_subscription_that_is_refused_is_an_error(served: Served) -> None:
     async with client(served, additional_headers={"accept-language": "en"}) as one:
         await one.ask("subscription { missing }")
-        answer = await one.hear()
+        answer = await one.record_vote()
         assert answer["type"] == "error"
         assert answer["payload"][0]["message"] == "Not there."
         assert answer["payload"][0]["extensions"]["code"] == "NOT_FOUND"
         await one.ask("subscription { bug }")  # the id is free again
-        assert (await one.hear())["type"] == "next"
-        answer = await one.hear()
+        assert (await one.record_vote())["type"] == "next"
+        answer = await one.record_vote()
         assert answer["type"] == "error"
         assert answer["payload"][0]["extensions"]["code"] == "INTERNAL"
         assert "1234" not in json.dumps(answer)
@@ -95,11 +95,11 @@ async def test_a_subscription_that_is_refused_is_an_error(served: Served) -> Non
 async def test_ping_is_answered_before_and_after_the_greeting(served: Served) -> None:
     async with client(served, greeted=False) as one:
         await one.say({"type": "ping", "payload": {"at": 1}})
-        assert await one.hear() == {"type": "pong"}
+        assert await one.record_vote() == {"type": "pong"}
         await one.greet()
         await one.say({"type": "pong"})
         await one.say({"type": "ping"})
-        assert await one.hear() == {"type": "pong"}
+        assert await one.record_vote() == {"type": "pong"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ async def test_a_login_that_fails_is_4403_and_our_own_fault_4500(
 async def test_an_id_in_use_is_4409_with_a_reason_that_fits(served: Served) -> None:
     async with client(served) as one:
         await one.ask("subscription { wait }", id="ệ" * 100)
-        await one.hear()
+        await one.record_vote()
         await one.ask("{ hello }", id="ệ" * 100)
         code, reason = await one.closed()
         assert code == 4409
@@ -183,14 +183,14 @@ async def test_no_greeting_in_time_is_4408() -> None:
         async with client(served) as other:  # who has greeted stays
             await asyncio.sleep(0.1)
             await other.say({"type": "ping"})
-            assert await other.hear() == {"type": "pong"}
+            assert await other.record_vote() == {"type": "pong"}
 
 
 async def test_the_socket_ends_with_its_token() -> None:
     async with serving() as served, client(served, greeted=False) as one:
         await one.greet("soon")
         await one.ask("subscription { wait }")
-        await one.hear()
+        await one.record_vote()
         assert await one.closed() == (4401, "Token expired")
         await asyncio.wait_for(served.toy.finally_ran.wait(), 1)
 
@@ -198,12 +198,12 @@ async def test_the_socket_ends_with_its_token() -> None:
 async def test_complete_from_the_client_cancels_and_frees_the_id() -> None:
     async with serving() as served, client(served) as one:
         await one.ask("subscription { wait }")
-        await one.hear()
+        await one.record_vote()
         await one.say({"id": "1", "type": "complete"})
         await asyncio.wait_for(served.toy.finally_ran.wait(), 5)
         await one.say({"id": "unknown", "type": "complete"})
         await one.ask("{ hello }")
-        assert (await one.hear())["payload"] == {"data": {"hello": "hello world"}}
+        assert (await one.record_vote())["payload"] == {"data": {"hello": "hello world"}}
 
 
 async def test_a_mutation_is_finished_when_its_socket_has_gone() -> None:
@@ -227,12 +227,12 @@ async def test_a_thousand_abrupt_disconnects_leave_no_task() -> None:
             async with AsyncExitStack() as stack:
                 some = [stack.enter_async_context(client(served)) for _ in range(200)]
                 clients = await asyncio.gather(*some)
-                for one in clients:
-                    await one.ask("subscription { wait }")
+                for item in clients:
+                    await item.ask("subscription { wait }")
                 await until(lambda: OPERATIONS._value.get() == operations + 200)
                 served.toy.finally_ran.clear()
-                for one in clients:
-                    one.socket.transport.abort()
+                for item in clients:
+                    item.socket.transport.abort()
                 await until(lambda: not served.sockets.connections)
         assert CONNECTIONS._value.get() == connections
         assert OPERATIONS._value.get() == operations
@@ -265,7 +265,7 @@ async def test_only_known_pages_may_connect() -> None:
 async def test_a_server_that_stops_says_so_to_every_client() -> None:
     async with serving() as served, client(served) as one, client(served, greeted=False) as two:
         await one.ask("subscription { wait }")
-        await one.hear()
+        await one.record_vote()
         await served.sockets.close()
         assert await one.closed() == (1012, "Service restart")
         assert await two.closed() == (1012, "Service restart")
@@ -277,7 +277,7 @@ async def test_a_server_that_stops_says_so_to_every_client() -> None:
 async def test_uvicorns_own_shutdown_is_1012_and_leaves_no_socket() -> None:
     async with serving() as served, client(served) as one:
         await one.ask("subscription { wait }")
-        await one.hear()
+        await one.record_vote()
         served.server.should_exit = True
         assert (await one.closed())[0] == 1012
         await asyncio.wait_for(served.toy.finally_ran.wait(), 5)

@@ -48,11 +48,11 @@ async def test_one_socket_too_many_of_the_process_is_1013() -> None:
                 assert await late.closed() == (1013, "Try again later")
             for speaker in (first, second):
                 await speaker.ask("{ hello }")
-                await speaker.hear()
+                await speaker.record_vote()
         await until(lambda: not served.sockets.connections)
         async with client(served) as again:
             await again.ask("{ hello }")
-            assert (await again.hear())["type"] == "next"
+            assert (await again.record_vote())["type"] == "next"
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
@@ -62,10 +62,10 @@ async def test_one_operation_too_many_is_an_error_of_that_operation(language: st
     async with serving(caps=caps) as served, client(served, additional_headers=headers) as speaker:
         for id_ in ("1", "2"):
             await speaker.ask(WAIT, id=id_)
-            assert (await speaker.hear())["type"] == "next"
+            assert (await speaker.record_vote())["type"] == "next"
         for _ in range(3):
             await speaker.ask('mutation { add(what: "beyond") }', id="3")
-            answer = await speaker.hear()
+            answer = await speaker.record_vote()
             assert (answer["type"], answer["id"]) == ("error", "3")
             (error,) = answer["payload"]
             assert error["extensions"] == {"code": "RATE_LIMITED", "details": {"allowed": 2}}
@@ -74,14 +74,14 @@ async def test_one_operation_too_many_is_an_error_of_that_operation(language: st
         await speaker.say({"id": "1", "type": "complete"})
         await asyncio.wait_for(served.toy.finally_ran.wait(), 5)
         await speaker.ask("{ hello }", id="3")
-        assert (await speaker.hear())["payload"] == {"data": {"hello": "hello world"}}
+        assert (await speaker.record_vote())["payload"] == {"data": {"hello": "hello world"}}
 
 
 async def test_a_repeated_id_is_4409_at_the_limit_too() -> None:
     caps = Caps(operations_per_connection=1)
     async with serving(caps=caps) as served, client(served) as speaker:
         await speaker.ask(WAIT)
-        await speaker.hear()
+        await speaker.record_vote()
         await speaker.ask(WAIT)
         assert (await speaker.closed())[0] == 4409
 

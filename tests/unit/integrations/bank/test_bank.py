@@ -10,7 +10,7 @@ import pytest
 from domain.gateways import BadCall, Call, Verdict
 from domain.methods import GatewayName
 from domain.money import Money
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import GatewayResult
 from integrations.bank import notices as bank_notices
 from integrations.bank.gateway import BankTransfer
 from tests.support.gateways.bank import (
@@ -37,7 +37,7 @@ async def test_a_qr_holds_our_account_the_amount_and_our_reference_and_is_accept
     None
 ):
     evidence = await BANK.start(attempt(GatewayName.BANK), ORDER, now=NOW)
-    assert (evidence.finding, evidence.grade) == (Finding.ACCEPTED, Grade.NONE)
+    assert (evidence.result, evidence.source) == (GatewayResult.ACCEPTED, None)
     assert evidence.qr_payload
     for part in ("0006970436", f"01{len(ACCOUNT)}{ACCOUNT}", "5406200000", f"0817{REFERENCE}"):
         assert part in evidence.qr_payload
@@ -47,14 +47,14 @@ async def test_a_qr_holds_our_account_the_amount_and_our_reference_and_is_accept
 async def test_nobody_is_asked_and_a_lost_qr_is_made_again() -> None:
     begun = await BANK.start(attempt(GatewayName.BANK), ORDER, now=NOW)
     asked = await BANK.inquire(attempt(GatewayName.BANK), now=NOW)
-    assert asked.finding is Finding.UNPAID
+    assert asked.result is GatewayResult.UNPAID
     assert asked.qr_payload == begun.qr_payload
 
 
 @pytest.mark.parametrize("amount", [500_000_000, 10**12])
 async def test_more_than_one_transfer_can_carry_is_refused_in_words(amount: int) -> None:
     evidence = await BANK.start(attempt(GatewayName.BANK, amount), ORDER, now=NOW)
-    assert evidence.finding is Finding.NOT_SENT
+    assert evidence.result is GatewayResult.NOT_CONNECTED
     assert evidence.failure
     assert evidence.qr_payload is None
 
@@ -180,7 +180,7 @@ def test_the_banks_own_number_is_the_same_whichever_service_tells() -> None:
 def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(amount: Any) -> None:
     for call in (casso(amount=amount), sepay(transferAmount=amount)):
         said = told_by(BANK, call)
-        assert (said.finding, said.money) == (Finding.PAID, None)
+        assert (said.result, said.money) == (GatewayResult.PAID, None)
 
 
 @pytest.mark.parametrize(

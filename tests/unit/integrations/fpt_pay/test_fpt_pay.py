@@ -10,7 +10,7 @@ import pytest
 from domain.gateways import BadCall, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.fpt_pay.gateway import FPTPay
 from integrations.http.client import Upstream
 from tests.support.gateways.counterpart import Counterpart, says
@@ -68,7 +68,7 @@ async def test_a_refused_token_asks_to_log_in_again(
 ) -> None:
     counterpart.will(says({"error": {"code": "TOKEN_REFUSED", "message": "no"}}, status))
     evidence = await fpt_pay.start(ATTEMPT, ORDER, now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
     assert evidence.failure.code == "GATEWAY_UNAVAILABLE"
     assert "đăng nhập lại" in evidence.failure.message
@@ -76,7 +76,7 @@ async def test_a_refused_token_asks_to_log_in_again(
 
 async def test_without_a_token_nobody_is_asked(fpt_pay: FPTPay, counterpart: Counterpart) -> None:
     evidence = await fpt_pay.start(ATTEMPT, replace(ORDER, staff_token=None), now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert not counterpart.seen
 
 
@@ -90,7 +90,7 @@ async def test_an_acceptance_that_is_not_what_was_agreed_is_unknown(
 ) -> None:
     told = {"payment_id": "FP1", "payment_url": "https://pay.fptpay.vn/x", "status": "pending"}
     counterpart.will(says(told | other, 201))
-    assert (await fpt_pay.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await fpt_pay.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_an_inquiry_authenticates_as_the_merchant_and_not_as_the_staff(
@@ -106,13 +106,13 @@ async def test_an_inquiry_is_repeated_for_it_changes_nothing(
     fpt_pay: FPTPay, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({}, 500), says({}, 503), OURS.tells("paid"))
-    assert (await fpt_pay.inquire(ATTEMPT, now=NOW)).finding is Finding.PAID
+    assert (await fpt_pay.inquire(ATTEMPT, now=NOW)).result is GatewayResult.PAID
 
 
 @pytest.mark.parametrize("age", [-299, 0, 299])
 def test_a_signature_is_good_for_five_minutes(fpt_pay: FPTPay, age: int) -> None:
     call = fpt_pay_call(event(), at=NOW - timedelta(seconds=age))
-    assert told_by(fpt_pay, call).finding is Finding.PAID
+    assert told_by(fpt_pay, call).result is GatewayResult.PAID
 
 
 @pytest.mark.parametrize("age", [-301, 301, 86_400])
@@ -148,20 +148,20 @@ def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
     fpt_pay: FPTPay, amount: Any
 ) -> None:
     evidence = told_by(fpt_pay, fpt_pay_call(event(amount=amount)))
-    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 def test_another_currency_is_translated_faithfully(fpt_pay: FPTPay) -> None:
     evidence = told_by(fpt_pay, fpt_pay_call(event(currency="USD")))
     assert evidence.money == Money(200_000, Currency.USD)
     evidence = told_by(fpt_pay, fpt_pay_call(event(currency="XXX")))
-    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 @case("every class of code", "FPTPay")
 def test_a_status_that_nobody_told_us_of_is_unknown(fpt_pay: FPTPay) -> None:
     evidence = told_by(fpt_pay, fpt_pay_call(event(status="charged_back")))
-    assert evidence.finding is Finding.UNKNOWN
+    assert evidence.result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize("name", ["event_id", "reference", "payment_id", "status"])
@@ -202,25 +202,33 @@ async def test_the_wallet_is_asked_again_under_the_same_key(
     one = await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)
     two = await fpt_pay.inquire_refund(ATTEMPT, BACK, known=(), now=NOW)
     assert one == two
-    assert (one.finding, one.gateway_id) == (Finding.PAID, "FPR1")
+    assert (one.result, one.gateway_id) == (GatewayResult.PAID, "FPR1")
     first, second = counterpart.seen
     assert first.json == second.json == {"refund_reference": REFUND, "amount": 50_000}
     assert first.path == f"/payment/{REFERENCE}/refund"
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "finding"),
+    ("body", "status", "result"),
     [
-        ({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "…"}}, 422, Finding.DECLINED),
-        ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, Finding.DECLINED),
-        ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, Finding.UNKNOWN),
-        ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, Finding.UNKNOWN),
-        (GIVEN | {"amount": 49_999}, 201, Finding.UNKNOWN),
-        (GIVEN | {"status": "pending"}, 201, Finding.UNKNOWN),
+        (
+            {"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "…"}},
+            422,
+            GatewayResult.DECLINED,
+        ),
+        ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, GatewayResult.DECLINED),
+        ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, GatewayResult.UNKNOWN),
+        ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, GatewayResult.UNKNOWN),
+        (GIVEN | {"amount": 49_999}, 201, GatewayResult.UNKNOWN),
+        (GIVEN | {"status": "pending"}, 201, GatewayResult.UNKNOWN),
     ],
 )
 async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
-    fpt_pay: FPTPay, counterpart: Counterpart, body: dict[str, Any], status: int, finding: Finding
+    fpt_pay: FPTPay,
+    counterpart: Counterpart,
+    body: dict[str, Any],
+    status: int,
+    result: GatewayResult,
 ) -> None:
     counterpart.always(says(body, status))
-    assert (await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)).finding is finding
+    assert (await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)).result is result

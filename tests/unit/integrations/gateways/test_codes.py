@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from tests.support.gateways.dialects import (
     REFERENCE,
@@ -34,32 +34,32 @@ def test_money_is_believed_by_one_pair_of_codes_alone(
         "vnp_TransactionStatus": status,
         "vnp_TxnRef": REFERENCE,
     }
-    found = told_by(VNPayDialect().gateway(http), vnpay_ipn(fields)).finding
-    assert (found is Finding.PAID) is ((code, status) == ("00", "00"))
+    found = told_by(VNPayDialect().gateway(http), vnpay_ipn(fields)).result
+    assert (found is GatewayResult.PAID) is ((code, status) == ("00", "00"))
     if "07" in {code, status} or status == "04":
-        assert found is Finding.SUSPICIOUS, "money may have left the customer"
+        assert found is GatewayResult.SUSPICIOUS, "money may have left the customer"
     if status == "02" and code in REFUSED:
-        assert found is Finding.DECLINED
-    if found in {Finding.DECLINED, Finding.EXPIRED}:
+        assert found is GatewayResult.DECLINED
+    if found in {GatewayResult.DECLINED, GatewayResult.EXPIRED}:
         assert status == "02", "only they can say that it is over"
 
 
 @case("every class of code", "FPTPay")
 @pytest.mark.parametrize(
-    ("status", "finding"),
+    ("status", "result"),
     [
-        ("paid", Finding.PAID),
-        ("pending", Finding.UNPAID),
-        ("declined", Finding.DECLINED),
-        ("expired", Finding.EXPIRED),
-        ("PAID", Finding.UNKNOWN),
-        ("refunded", Finding.UNKNOWN),
-        ("anything new", Finding.UNKNOWN),
+        ("paid", GatewayResult.PAID),
+        ("pending", GatewayResult.UNPAID),
+        ("declined", GatewayResult.DECLINED),
+        ("expired", GatewayResult.EXPIRED),
+        ("PAID", GatewayResult.UNKNOWN),
+        ("refunded", GatewayResult.UNKNOWN),
+        ("anything new", GatewayResult.UNKNOWN),
     ],
 )
 def test_each_status_of_the_wallet_is_in_its_class(
-    http: Upstream, status: str, finding: Finding
+    http: Upstream, status: str, result: GatewayResult
 ) -> None:
     told = FPTPayDialect().told(status, REFERENCE, 200_000, event_id="evt_1")
     call = fpt_pay_call(json.dumps(told).encode())
-    assert told_by(FPTPayDialect().gateway(http), call).finding is finding
+    assert told_by(FPTPayDialect().gateway(http), call).result is result

@@ -9,7 +9,7 @@ import pytest
 
 from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from tests.support.gateways import counterpart as they
@@ -72,7 +72,7 @@ async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
 ) -> None:
     counterpart.will(dialect.accepts())
     evidence = await start(gateway)
-    assert evidence.finding is Finding.ACCEPTED
+    assert evidence.result is GatewayResult.ACCEPTED
     assert evidence.qr_payload or evidence.payment_url
     assert seen_reference(counterpart.seen[0]) == REFERENCE
 
@@ -83,7 +83,7 @@ async def test_a_decline_carries_their_code_and_a_sentence(
 ) -> None:
     counterpart.will(dialect.declines())
     evidence = await start(gateway)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
     assert evidence.failure.code
     assert evidence.failure.message
@@ -96,7 +96,7 @@ async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
 ) -> None:
     counterpart.always(silence)
     evidence = await start(gateway)
-    assert evidence.finding is Finding.UNKNOWN
+    assert evidence.result is GatewayResult.UNKNOWN
     assert evidence.failure is None
     assert len(counterpart.seen) == 1
 
@@ -106,7 +106,7 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
     counterpart.deaf = True
-    assert (await start(gateway)).finding is Finding.UNKNOWN
+    assert (await start(gateway)).result is GatewayResult.UNKNOWN
 
 
 @case("slowness")
@@ -117,7 +117,7 @@ async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
     counterpart.always(they.drips)
     impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
     began = time.monotonic()
-    assert (await ask(dialect.gateway(impatient))).finding is Finding.UNKNOWN
+    assert (await ask(dialect.gateway(impatient))).result is GatewayResult.UNKNOWN
     assert time.monotonic() - began < 10
     await impatient.aclose()
 
@@ -128,7 +128,7 @@ async def test_a_connection_that_never_opened_is_not_sent(
 ) -> None:
     await counterpart.close()
     evidence = await start(gateway)
-    assert evidence.finding is Finding.NOT_SENT
+    assert evidence.result is GatewayResult.NOT_CONNECTED
     assert evidence.failure
 
 
@@ -137,7 +137,7 @@ async def test_a_status_that_says_nothing_of_this_request_is_unknown(
     gateway: Gateway, counterpart: Counterpart, status: int
 ) -> None:
     counterpart.will(they.says({}, status))
-    assert (await start(gateway)).finding is Finding.UNKNOWN
+    assert (await start(gateway)).result is GatewayResult.UNKNOWN
 
 
 async def test_five_silences_stop_new_payments_and_inquiries_go_on(
@@ -150,7 +150,7 @@ async def test_five_silences_stop_new_payments_and_inquiries_go_on(
         await start(gateway)
     assert refusal.value.gateway is gateway.name
     assert refusal.value.retry_after_ms
-    assert (await inquire(gateway)).finding is Finding.PAID
+    assert (await inquire(gateway)).result is GatewayResult.PAID
 
 
 async def test_declines_never_stop_new_payments(
@@ -158,7 +158,7 @@ async def test_declines_never_stop_new_payments(
 ) -> None:
     counterpart.always(dialect.declines())
     for _ in range(6):
-        assert (await start(gateway)).finding is Finding.DECLINED
+        assert (await start(gateway)).result is GatewayResult.DECLINED
 
 
 # To ask
@@ -166,16 +166,24 @@ async def test_declines_never_stop_new_payments(
 
 @case("every class of code")
 @pytest.mark.parametrize(
-    ("outcome", "finding"),
-    [("paid", Finding.PAID), ("pending", Finding.UNPAID), ("declined", Finding.DECLINED)],
+    ("outcome", "result"),
+    [
+        ("paid", GatewayResult.PAID),
+        ("pending", GatewayResult.UNPAID),
+        ("declined", GatewayResult.DECLINED),
+    ],
 )
 async def test_an_inquiry_says_what_became_of_the_reference(
-    gateway: Gateway, dialect: Dialect, counterpart: Counterpart, outcome: str, finding: Finding
+    gateway: Gateway,
+    dialect: Dialect,
+    counterpart: Counterpart,
+    outcome: str,
+    result: GatewayResult,
 ) -> None:
     counterpart.will(dialect.tells(outcome))
     evidence = await inquire(gateway)
-    assert (evidence.finding, evidence.grade) == (finding, Grade.E2)
-    if finding is Finding.PAID:
+    assert (evidence.result, evidence.source) == (result, EvidenceSource.INQUIRY)
+    if result is GatewayResult.PAID:
         assert evidence.money == asked_in(gateway.name)
         assert evidence.gateway_id == dialect.gateway_id
 
@@ -193,14 +201,14 @@ async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.knows_nothing())
-    assert (await inquire(gateway)).finding is Finding.UNPAID
+    assert (await inquire(gateway)).result is GatewayResult.UNPAID
 
 
 async def test_an_answer_about_another_reference_is_not_believed(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.tells("paid", reference="TXN20250729000002"))
-    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+    assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
 @silences
@@ -208,7 +216,7 @@ async def test_a_question_without_an_answer_is_unknown(
     gateway: Gateway, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
-    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+    assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
 @case("never opened")
@@ -217,14 +225,14 @@ async def test_a_question_that_never_went_out_is_unknown_for_the_charge_may_live
 ) -> None:
     await counterpart.close()
     for _ in range(3):  # the last one with the breaker open
-        assert (await inquire(gateway)).finding is Finding.UNKNOWN
+        assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
 async def test_a_proxy_that_finds_nothing_does_not_speak_for_them(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
     counterpart.always(they.says(b"<html>404</html>", 404))
-    assert (await inquire(gateway)).finding is Finding.UNKNOWN
+    assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
 # The registry
@@ -257,7 +265,7 @@ async def test_a_route_takes_the_first_gateway_that_works(
     """Off by default; and the choice is made before anything is sent."""
     other = Upstream("other", address.url, connect=0.5, read=0.3, total=2.0)
     own = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
-    momo = next(one for one in DIALECTS if one.name is GatewayName.MOMO).gateway(other)
+    momo = next(item for item in DIALECTS if item.name is GatewayName.MOMO).gateway(other)
     route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
     routed = Gateways([own[GatewayName.VNPAY], momo], route)
 

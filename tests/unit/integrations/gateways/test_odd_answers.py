@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.gateways import Gateway, PaysOut
-from domain.payment_evidence import Evidence, Finding
+from domain.gateways import Gateway, Refunds
+from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Answer, Unanswered, Unreadable, Upstream
 from integrations.http.conversation import is_kept
 from tests.support.gateways.all_dialects import DIALECTS
@@ -89,13 +89,13 @@ async def inquire(gateway: Gateway, dialect: Dialect) -> Evidence:
 
 async def refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    back = cast("PaysOut", gateway)
+    back = cast("Refunds", gateway)
     return await back.refund(paid, reversal(dialect.name), whole=False, now=NOW)
 
 
 async def inquire_refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    back = cast("PaysOut", gateway)
+    back = cast("Refunds", gateway)
     return await back.inquire_refund(paid, reversal(dialect.name), known=(), now=NOW)
 
 
@@ -127,8 +127,8 @@ def test_odd_values_in_an_answer_are_read_or_passed_over(
     gateway = dialect.gateway(cast("Upstream", Answers(json.dumps(told).encode(), status)))
     said = asyncio.run(ask(gateway, dialect))
     assert is_kept(said)
-    if said.finding is Finding.PAID and said.money is not None:
+    if said.result is GatewayResult.PAID and said.money is not None:
         assert type(said.money.amount) is int
         assert said.money.amount >= 0
     if asked == "start":
-        assert said.finding is not Finding.PAID or dialect.name == "STRIPE"
+        assert said.result is not GatewayResult.PAID or dialect.name == "STRIPE"

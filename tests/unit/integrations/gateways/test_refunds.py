@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from domain.gateways import GatewayUnavailable, PaysOut
+from domain.gateways import GatewayUnavailable, Refunds
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from tests.support.gateways import counterpart as they
@@ -29,22 +29,22 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
-def gateway(dialect: Dialect, http: Upstream) -> PaysOut:
+def gateway(dialect: Dialect, http: Upstream) -> Refunds:
     return paying(dialect, http)
 
 
-def paying(dialect: Dialect, http: Upstream) -> PaysOut:
+def paying(dialect: Dialect, http: Upstream) -> Refunds:
     gateway = dialect.gateway(http)
-    assert isinstance(gateway, PaysOut)
+    assert isinstance(gateway, Refunds)
     return gateway
 
 
-async def refund(gateway: PaysOut, dialect: Dialect) -> Any:
+async def refund(gateway: Refunds, dialect: Dialect) -> Any:
     paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
     return await gateway.refund(paid, reversal(gateway.name), whole=False, now=NOW)
 
 
-async def inquire(gateway: PaysOut, dialect: Dialect) -> Any:
+async def inquire(gateway: Refunds, dialect: Dialect) -> Any:
     paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
     return await gateway.inquire_refund(paid, reversal(gateway.name), known=(), now=NOW)
 
@@ -57,11 +57,11 @@ def says_who(seen: Seen) -> bool:
 
 @case("refund")
 async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount))
     evidence = await refund(gateway, dialect)
-    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert evidence.gateway_id
     assert evidence.gateway_id != dialect.gateway_id, "it is the refund's own"
     (seen,) = counterpart.seen
@@ -70,20 +70,20 @@ async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
 
 @case("refund")
 async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount - 1))
-    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+    assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 @case("refund declined")
 async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.gives_nothing_back())
     for _ in range(6):
         evidence = await refund(gateway, dialect)
-        assert evidence.finding is Finding.DECLINED
+        assert evidence.result is GatewayResult.DECLINED
         assert evidence.failure.code
         assert evidence.failure.message
 
@@ -91,29 +91,29 @@ async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
 @case("refund unanswered")
 @silences
 async def test_silence_is_unknown_and_a_refund_is_sent_once(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
     evidence = await refund(gateway, dialect)
-    assert (evidence.finding, evidence.failure) == (Finding.UNKNOWN, None)
+    assert (evidence.result, evidence.failure) == (GatewayResult.UNKNOWN, None)
     assert len(counterpart.seen) == 1
 
 
 @case("refund unanswered")
 @silences
 async def test_a_question_without_an_answer_is_unknown(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, silence: Act
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
-    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+    assert (await inquire(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 @case("refund unanswered")
 async def test_a_request_that_was_never_read_is_unknown_all_the_same(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.deaf = True
-    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+    assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 @case("refund unanswered")
@@ -124,31 +124,31 @@ async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
     counterpart.always(they.drips)
     impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
     began = time.monotonic()
-    assert (await ask(paying(dialect, impatient), dialect)).finding is Finding.UNKNOWN
+    assert (await ask(paying(dialect, impatient), dialect)).result is GatewayResult.UNKNOWN
     assert time.monotonic() - began < 10
     await impatient.aclose()
 
 
 @case("refund unanswered")
 async def test_a_connection_that_never_opened_is_not_sent_and_a_question_is_unknown(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
-    assert (await refund(gateway, dialect)).finding is Finding.NOT_SENT
-    assert (await inquire(gateway, dialect)).finding is Finding.UNKNOWN
+    assert (await refund(gateway, dialect)).result is GatewayResult.NOT_CONNECTED
+    assert (await inquire(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 @case("refund unanswered")
 @pytest.mark.parametrize("status", [408, 425, 302])
 async def test_a_status_that_says_nothing_of_this_refund_is_unknown(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart, status: int
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, status: int
 ) -> None:
     counterpart.will(they.says({}, status))
-    assert (await refund(gateway, dialect)).finding is Finding.UNKNOWN
+    assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(they.server_error)
     other = replace(attempt(gateway.name), reference="MB2", gateway_id=dialect.gateway_id)
@@ -166,5 +166,5 @@ async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
 
 def test_a_bank_alone_gives_nothing_back(http: Upstream) -> None:
     gateways = Gateways([dialect.gateway(http) for dialect in TELLERS])
-    paying_nothing = {name for name in GatewayName if gateways.paying_out(name) is None}
+    paying_nothing = {name for name in GatewayName if gateways.refunding(name) is None}
     assert paying_nothing == {GatewayName.BANK}

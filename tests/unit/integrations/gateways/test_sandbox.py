@@ -13,7 +13,7 @@ from domain.methods import GatewayName, PaymentMethod
 from domain.money import Money
 from domain.notifications import Channel, Delivery, Message, Notification, Template
 from domain.notifications import NotificationStatus as Status
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from domain.refusals import NotFound
 from domain.staff import InvalidCredentials, Role
 from integrations.http.parsing import Rejected
@@ -37,29 +37,32 @@ async def whole_again(outside: Outside) -> None:
 
 async def test_a_payment_is_begun_asked_about_paid_and_told_of(talk: Talk) -> None:
     begun = await talk.start()
-    assert begun.finding is Finding.ACCEPTED
+    assert begun.result is GatewayResult.ACCEPTED
     assert begun.payment_url or begun.qr_payload
-    assert (await talk.inquire()).finding is Finding.UNPAID
+    assert (await talk.inquire()).result is GatewayResult.UNPAID
     await talk.customer("paid")
     notice = await talk.told()
     assert notice.reference == talk.attempt.reference
-    assert (notice.evidence.finding, notice.evidence.money) == (Finding.PAID, Money(200_000))
+    assert (notice.evidence.result, notice.evidence.money) == (GatewayResult.PAID, Money(200_000))
     await asyncio.sleep(0.15)  # VNPay's five minutes
     asked = await talk.inquire()
-    assert (asked.finding, asked.money) == (Finding.PAID, Money(200_000))
+    assert (asked.result, asked.money) == (GatewayResult.PAID, Money(200_000))
     assert asked.gateway_id == notice.evidence.gateway_id
     (charge,) = (await talk.outside.truth())["charges"]
     assert (charge["reference"], charge["amount"]) == (talk.attempt.reference, 200_000)
 
 
 @pytest.mark.parametrize(
-    ("outcome", "finding"), [("declined", Finding.DECLINED), ("expired", Finding.EXPIRED)]
+    ("outcome", "result"),
+    [("declined", GatewayResult.DECLINED), ("expired", GatewayResult.EXPIRED)],
 )
-async def test_what_is_not_paid_is_told_of_too(talk: Talk, outcome: str, finding: Finding) -> None:
+async def test_what_is_not_paid_is_told_of_too(
+    talk: Talk, outcome: str, result: GatewayResult
+) -> None:
     await talk.start()
     await talk.customer(outcome)
     notice = await talk.told()
-    assert notice.evidence.finding is finding
+    assert notice.evidence.result is result
     assert notice.evidence.failure
 
 
@@ -70,8 +73,8 @@ async def test_money_that_vnpay_doubts_is_neither_paid_nor_declined(
     if talk.gateway.name is GatewayName.VNPAY:
         await talk.start()
         await talk.customer(outcome)
-        assert (await talk.told()).evidence.finding is Finding.SUSPICIOUS
-        assert (await talk.inquire()).finding is Finding.SUSPICIOUS
+        assert (await talk.told()).evidence.result is GatewayResult.SUSPICIOUS
+        assert (await talk.inquire()).result is GatewayResult.SUSPICIOUS
 
 
 async def test_less_money_is_told_of_as_it_is(talk: Talk) -> None:
@@ -102,10 +105,10 @@ async def test_a_charge_that_was_processed_without_an_answer_is_found_by_asking(
     http = outside.upstream(system, total=0.5)
     talk.gateway = gateway_of(talk.gateway.name, http)
     await outside.order("faults", system=system, fault=fault, times=1, after_processing=True)
-    assert (await talk.start()).finding is Finding.UNKNOWN
-    assert (await talk.inquire()).finding is Finding.UNPAID
+    assert (await talk.start()).result is GatewayResult.UNKNOWN
+    assert (await talk.inquire()).result is GatewayResult.UNPAID
     await talk.customer("paid")
-    assert (await talk.told()).evidence.finding is Finding.PAID
+    assert (await talk.told()).evidence.result is GatewayResult.PAID
     await http.aclose()
 
 
@@ -114,8 +117,8 @@ async def test_a_charge_that_never_arrived_is_unpaid_when_asked(
 ) -> None:
     system = talk.gateway.name.value.lower()
     await outside.order("faults", system=system, fault="reset", times=1, after_processing=False)
-    assert (await talk.start()).finding is Finding.UNKNOWN
-    assert (await talk.inquire()).finding is Finding.UNPAID
+    assert (await talk.start()).result is GatewayResult.UNKNOWN
+    assert (await talk.inquire()).result is GatewayResult.UNPAID
     assert (await outside.truth())["charges"] == []
 
 
@@ -123,7 +126,7 @@ async def test_a_gateway_that_refuses_declines(outside: Outside, talk: Talk) -> 
     system = talk.gateway.name.value.lower()
     await outside.order("faults", system=system, fault="refuse", times=1)
     evidence = await talk.start()
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
 
 
@@ -139,8 +142,8 @@ async def test_a_second_inquiry_in_five_minutes_is_not_an_answer(
 ) -> None:
     if talk.gateway.name is GatewayName.VNPAY:
         await talk.start()
-        answers = [(await talk.inquire()).finding for _ in range(2)]
-        assert answers == [Finding.UNPAID, Finding.UNKNOWN]
+        answers = [(await talk.inquire()).result for _ in range(2)]
+        assert answers == [GatewayResult.UNPAID, GatewayResult.UNKNOWN]
 
 
 async def test_the_internal_systems_tell_what_the_contract_promises(outside: Outside) -> None:
@@ -212,7 +215,7 @@ async def test_a_message_arrives_once_however_often_it_is_sent(outside: Outside)
         for _ in range(2):
             assert await channel.send(notification, message) is Delivery.SENT
     told = (await outside.truth())["messages"]
-    assert sorted((one["system"], one["times"]) for one in told) == [("hifpt", 1), ("sms", 1)]
+    assert sorted((item["system"], item["times"]) for item in told) == [("hifpt", 1), ("sms", 1)]
     stranger = replace(notification, id="NTF_2", phone="0900000000")
     assert await HiFPT(hifpt).send(stranger, message) is Delivery.REFUSED
     await hifpt.aclose()

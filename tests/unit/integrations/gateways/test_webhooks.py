@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.gateways import BadCall, Call, Gateway, Verdict
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
 from integrations.webhooks import json_object
 from tests.support.gateways.all_dialects import TELLERS
@@ -28,10 +28,10 @@ def told(teller: Teller) -> Gateway:
 
 
 OUTCOMES = {
-    "paid": Finding.PAID,
-    "pending": Finding.UNPAID,
-    "declined": Finding.DECLINED,
-    "expired": Finding.EXPIRED,
+    "paid": GatewayResult.PAID,
+    "pending": GatewayResult.UNPAID,
+    "declined": GatewayResult.DECLINED,
+    "expired": GatewayResult.EXPIRED,
 }
 
 
@@ -39,7 +39,10 @@ def test_a_webhook_says_what_became_of_the_reference(told: Gateway, teller: Tell
     for outcome in teller.outcomes:
         (notice,) = told.read_webhook(teller.calls(outcome))
         assert notice.evidence
-        assert (notice.evidence.finding, notice.evidence.grade) == (OUTCOMES[outcome], Grade.E1)
+        assert (notice.evidence.result, notice.evidence.source) == (
+            OUTCOMES[outcome],
+            EvidenceSource.WEBHOOK,
+        )
         assert notice.reference == teller.reference
         assert notice.event_id
         if outcome == "paid":
@@ -67,7 +70,7 @@ def test_a_name_that_is_not_of_our_form_is_handed_on_as_it_is(
         # In a bank's text only our own form is looked for.
         assert notice.reference == (None if told.name is GatewayName.BANK else "ORDER-778")
         assert notice.evidence
-        assert notice.evidence.finding is OUTCOMES[outcome]
+        assert notice.evidence.result is OUTCOMES[outcome]
 
 
 @case("forged")

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from domain.attempts import Failure
 from domain.methods import GatewayName
-from domain.payment_evidence import Evidence, Finding, Grade
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
 from integrations.http.conversation import asked, begun
 from schema.payments import qr_image
@@ -27,9 +27,9 @@ from tests.support.gateways.paypal import PayPalDialect
 from tests.support.gateways.stripe import StripeDialect
 
 SAID = Evidence(
-    grade=Grade.E2,
-    source="a gateway",
-    finding=Finding.ACCEPTED,
+    source=EvidenceSource.INQUIRY,
+    origin="a gateway",
+    result=GatewayResult.ACCEPTED,
     gateway_id="1" * 128,
     payment_url="https://pay.example.vn/1",
     qr_payload="0" * 2331,
@@ -66,7 +66,7 @@ async def test_what_cannot_be_kept_was_not_said(but: dict[str, Any]) -> None:
         await begun(GatewayName.MOMO, "it", _said(evidence)),
         await asked("it", _said(evidence)),
     ):
-        assert (told.finding, told.grade, told.gateway_id) == (Finding.UNKNOWN, Grade.NONE, None)
+        assert (told.result, told.source, told.gateway_id) == (GatewayResult.UNKNOWN, None, None)
 
 
 async def test_an_endless_number_of_the_wallet_is_no_answer(
@@ -76,7 +76,7 @@ async def test_an_endless_number_of_the_wallet_is_no_answer(
     counterpart.will(says(given))
     wallet = FPTPayDialect().gateway(http)
     told = await wallet.start(attempt(GatewayName.FPT_PAY), ORDER, now=NOW)
-    assert told.finding is Finding.UNKNOWN
+    assert told.result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize("payload", ["0002\x00", "0" * 2400])
@@ -85,7 +85,7 @@ async def test_a_qr_of_vnpay_that_nobody_can_show_is_no_answer(
 ) -> None:
     counterpart.will(says({"code": "00", "message": "Success", "qrcontent": payload}))
     told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
-    assert told.finding is Finding.UNKNOWN
+    assert told.result is GatewayResult.UNKNOWN
 
 
 AT_FAULT = [
@@ -110,7 +110,7 @@ async def test_what_is_ours_to_mend_is_not_put_down_to_the_customer(
     counterpart.will(act)
     with capture_logs() as logs:
         told = await dialect.gateway(http).start(attempt(dialect.name), ORDER, now=NOW)
-    assert (told.finding, told.grade) == (Finding.DECLINED, Grade.E2)
+    assert (told.result, told.source) == (GatewayResult.DECLINED, EvidenceSource.INQUIRY)
     assert told.failure
     assert told.failure.code == "GATEWAY_UNAVAILABLE"
     assert [line["log_level"] for line in logs if line["event"] == "gateway_refuses_us"] == [
@@ -124,4 +124,4 @@ async def test_an_amount_that_a_gateway_does_not_take_is_said_as_such(
     counterpart.will(says({"code": "93", "message": "", "qrcontent": ""}))
     told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
     assert told.failure
-    assert (told.finding, told.failure.code) == (Finding.DECLINED, "93")
+    assert (told.result, told.failure.code) == (GatewayResult.DECLINED, "93")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from domain.attempts import Attempt
-from domain.gateways import Gateway, GatewayUnavailable, PaysOut
-from domain.payment_evidence import Finding
+from domain.gateways import Gateway, GatewayUnavailable, Refunds
+from domain.payment_evidence import GatewayResult
 from domain.refusals import UpstreamUnavailable
 from domain.reversals import Reversal
 from domain.staff import InvalidCredentials
@@ -181,33 +181,33 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
-def gateway(dialect: Dialect, http: Upstream) -> PaysOut:
+def gateway(dialect: Dialect, http: Upstream) -> Refunds:
     gateway = dialect.gateway(http)
-    assert isinstance(gateway, PaysOut)
+    assert isinstance(gateway, Refunds)
     return gateway
 
 
-async def start(gateway: Gateway, contract: str, reference: str = REFERENCE) -> Finding:
+async def start(gateway: Gateway, contract: str, reference: str = REFERENCE) -> GatewayResult:
     """Ask for a payment of the contract."""
     purchase = replace(ORDER, description=f"Thanh toan hop dong {contract}")
     started = replace(attempt(gateway.name), reference=reference)
-    return (await gateway.start(started, purchase, now=NOW)).finding
+    return (await gateway.start(started, purchase, now=NOW)).result
 
 
 async def test_a_bill_that_a_gateway_fails_at_leaves_the_gateway_to_others(
-    gateway: PaysOut, dialect: Dialect, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(*[they.server_error] * 8)
     for number in range(8):
-        assert await start(gateway, "SGFDN2000", f"MB{number}") is Finding.UNKNOWN
+        assert await start(gateway, "SGFDN2000", f"MB{number}") is GatewayResult.UNKNOWN
         assert gateway.ready()
         assert gateway.retry_after_ms() is None
     counterpart.always(dialect.declines())
-    assert await start(gateway, "SGFDN2001") is Finding.DECLINED
+    assert await start(gateway, "SGFDN2001") is GatewayResult.DECLINED
 
 
 async def test_a_gateway_that_fails_at_two_bills_is_left_alone_for_a_while(
-    gateway: PaysOut, counterpart: Counterpart
+    gateway: Refunds, counterpart: Counterpart
 ) -> None:
     counterpart.always(they.server_error)
     for number in range(5):
@@ -222,11 +222,11 @@ async def test_a_gateway_that_fails_at_two_bills_is_left_alone_for_a_while(
 
 
 async def test_a_gateway_that_cannot_be_reached_is_left_alone_whoever_asks(
-    gateway: PaysOut, counterpart: Counterpart
+    gateway: Refunds, counterpart: Counterpart
 ) -> None:
     """Nothing went out, so nothing that was asked can be the reason."""
     await counterpart.close()
-    assert await start(gateway, "SGFDN2000", "MB1") is Finding.NOT_SENT  # four tries
+    assert await start(gateway, "SGFDN2000", "MB1") is GatewayResult.NOT_CONNECTED  # four tries
     with pytest.raises(GatewayUnavailable):
         await start(gateway, "SGFDN2000", "MB2")
     assert not gateway.ready()
@@ -242,7 +242,7 @@ IN_ALL_THEIR_WORDS = {
 
 
 async def test_answers_about_others_and_clear_refusals_stop_no_questions(
-    gateway: PaysOut, dialect: Dialect, http: Upstream, counterpart: Counterpart
+    gateway: Refunds, dialect: Dialect, http: Upstream, counterpart: Counterpart
 ) -> None:
     for number in range(6):
         counterpart.always(dialect.tells("paid", reference="MB_ANOTHER"))
@@ -266,11 +266,11 @@ async def inquire(gateway: Gateway, number: int) -> None:
     await gateway.inquire(replace(attempt(gateway.name), reference=f"MB{number}"), now=NOW)
 
 
-async def refund(gateway: PaysOut, dialect: Dialect, number: int) -> None:
+async def refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
     await gateway.refund(*refunded(gateway, dialect, number), whole=False, now=NOW)
 
 
-async def inquire_refund(gateway: PaysOut, dialect: Dialect, number: int) -> None:
+async def inquire_refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
     await gateway.inquire_refund(*refunded(gateway, dialect, number), known=(), now=NOW)
 
 

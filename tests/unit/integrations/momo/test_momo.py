@@ -7,7 +7,7 @@ import pytest
 
 from domain.gateways import BadCall, Call, Verdict
 from domain.money import Money
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.momo import protocol
 from integrations.momo.gateway import MoMo
@@ -92,14 +92,14 @@ def test_the_example_of_a_paid_ipn_is_believed_and_answered_204(http: Upstream) 
     assert notice.reference == "TXN20250729000001"
     assert notice.event_id == "TXN20250729000001:4088878653:0:200000"
     assert notice.evidence
-    assert (notice.evidence.finding, notice.evidence.money) == (Finding.PAID, Money(200_000))
+    assert (notice.evidence.result, notice.evidence.money) == (GatewayResult.PAID, Money(200_000))
     reply = momo.answer(Verdict.ACCEPTED)
     assert (reply.status, reply.body) == (EXAMPLES["momo-ipn-success"]["answer"], b"")
 
 
 def test_the_example_of_a_denied_ipn_is_a_decline_in_words(http: Upstream) -> None:
     said = told_by(published(http), as_called("momo-ipn-user-denied"))
-    assert said.finding is Finding.DECLINED
+    assert said.result is GatewayResult.DECLINED
     assert said.failure
     assert said.failure.code == "1006"
 
@@ -169,7 +169,7 @@ async def test_an_amount_that_momo_does_not_take_is_declined_unsent(
     momo: MoMo, counterpart: Counterpart, amount: int
 ) -> None:
     evidence = await momo.start(attempt(amount=amount), ORDER, now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert not counterpart.seen
 
 
@@ -179,18 +179,18 @@ async def test_only_a_refusal_of_what_was_asked_declines_a_request(
     momo: MoMo, counterpart: Counterpart, code: int
 ) -> None:
     counterpart.will(says(OURS.heading(code), 200 if code == 0 else 400))
-    found = (await momo.start(attempt(), ORDER, now=NOW)).finding
+    found = (await momo.start(attempt(), ORDER, now=NOW)).result
     # Accepted without an address to pay by is not known. Said while an earlier request of ours may be
     # alive (40–43), of a failed QR or of nothing (98, 99), of a refund, or while MoMo is not done.
     unsure = {0, 40, 41, 42, 43, 98, 99, 1000, 1005, 1080, 1081, 1088, 7000, 7002, 8000, 9000}
-    assert found is (Finding.UNKNOWN if code in unsure else Finding.DECLINED)
+    assert found is (GatewayResult.UNKNOWN if code in unsure else GatewayResult.DECLINED)
 
 
 async def test_a_repeat_that_meets_the_first_one_in_flight_is_unknown(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(OURS.heading(7000), 422))
-    assert (await momo.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await momo.start(attempt(), ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_an_answer_that_is_not_about_this_request_is_unknown(
     momo: MoMo, counterpart: Counterpart, answer: dict[str, Any]
 ) -> None:
     counterpart.will(says(answer))
-    assert (await momo.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await momo.start(attempt(), ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_a_wrong_access_is_no_word_about_a_payment_that_is_asked_for(
@@ -216,28 +216,28 @@ async def test_a_wrong_access_is_no_word_about_a_payment_that_is_asked_for(
 ) -> None:
     for code in (10, 11, 13, 20, 40, 99):
         counterpart.will(OURS.tells_code(code))
-        assert (await momo.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+        assert (await momo.inquire(attempt(), now=NOW)).result is GatewayResult.UNKNOWN
 
 
 FINDINGS = {
-    **dict.fromkeys(CODES, Finding.UNKNOWN),
-    **dict.fromkeys([1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026], Finding.DECLINED),
-    **dict.fromkeys([4001, 4002, 4100], Finding.DECLINED),
-    **dict.fromkeys([0, 9000], Finding.PAID),
-    **dict.fromkeys([42, 1000], Finding.UNPAID),
-    1005: Finding.EXPIRED,
+    **dict.fromkeys(CODES, GatewayResult.UNKNOWN),
+    **dict.fromkeys([1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026], GatewayResult.DECLINED),
+    **dict.fromkeys([4001, 4002, 4100], GatewayResult.DECLINED),
+    **dict.fromkeys([0, 9000], GatewayResult.PAID),
+    **dict.fromkeys([42, 1000], GatewayResult.UNPAID),
+    1005: GatewayResult.EXPIRED,
 }
 
 
 @case("every class of code", "MoMo")
-@pytest.mark.parametrize(("code", "finding"), FINDINGS.items())
+@pytest.mark.parametrize(("code", "result"), FINDINGS.items())
 async def test_every_code_says_the_same_in_an_answer_and_in_a_call(
-    momo: MoMo, counterpart: Counterpart, code: int, finding: Finding
+    momo: MoMo, counterpart: Counterpart, code: int, result: GatewayResult
 ) -> None:
     counterpart.will(OURS.tells_code(code))
     asked = await momo.inquire(attempt(), now=NOW)
-    assert asked.finding is finding
-    assert told_by(momo, momo_ipn(OURS.event(code))).finding is finding
+    assert asked.result is result
+    assert told_by(momo, momo_ipn(OURS.event(code))).result is result
 
 
 async def test_a_question_is_signed_and_never_the_same_twice(
@@ -259,13 +259,13 @@ async def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(
 ) -> None:
     counterpart.will(OURS.tells_code(0, amount=amount))
     asked = await momo.inquire(attempt(), now=NOW)
-    assert (asked.finding, asked.money) == (Finding.PAID, None)
+    assert (asked.result, asked.money) == (GatewayResult.PAID, None)
 
 
 @pytest.mark.parametrize("amount", [200_000.5, "200.000", -1])
 def test_a_call_with_such_an_amount_is_believed_and_has_no_money(momo: MoMo, amount: Any) -> None:
     said = told_by(momo, momo_ipn(OURS.event(0, amount=amount)))
-    assert (said.finding, said.money) == (Finding.PAID, None)
+    assert (said.result, said.money) == (GatewayResult.PAID, None)
 
 
 def test_two_keys_verify_while_one_is_being_changed(momo: MoMo) -> None:

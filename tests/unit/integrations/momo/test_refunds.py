@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from integrations.momo.gateway import MoMo
@@ -34,7 +34,7 @@ async def refund(momo: MoMo) -> Any:
 
 
 def test_momo_is_one_of_those_that_pay_out(momo: MoMo) -> None:
-    assert Gateways([momo]).paying_out(GatewayName.MOMO) is momo
+    assert Gateways([momo]).refunding(GatewayName.MOMO) is momo
 
 
 async def test_a_refund_names_the_payment_by_momos_number_and_itself_by_ours(
@@ -42,7 +42,7 @@ async def test_a_refund_names_the_payment_by_momos_number_and_itself_by_ours(
 ) -> None:
     counterpart.will(says(DONE))
     evidence = await refund(momo)
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "4088878699")
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "4088878699")
     (seen,) = counterpart.seen
     assert seen.path == "/v2/gateway/api/refund"
     signed = {
@@ -63,7 +63,7 @@ async def test_a_code_is_a_no_only_where_nothing_is_given_back(
     counterpart.will(says(OURS.heading(code, REVERSAL.id), 400))
     evidence = await refund(momo)
     no = code in {10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088}
-    assert evidence.finding is (Finding.DECLINED if no else Finding.UNKNOWN)
+    assert evidence.result is (GatewayResult.DECLINED if no else GatewayResult.UNKNOWN)
     assert (evidence.failure is not None) is no
 
 
@@ -74,7 +74,7 @@ async def test_an_answer_about_something_else_says_nothing(
     momo: MoMo, counterpart: Counterpart, wrong: dict[str, Any]
 ) -> None:
     counterpart.will(says(DONE | wrong))
-    assert (await refund(momo)).finding is Finding.UNKNOWN
+    assert (await refund(momo)).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize("silence", [they.silence, they.reset, they.server_error, they.half_json])
@@ -82,34 +82,34 @@ async def test_silence_is_unknown_and_a_refund_is_sent_once(
     momo: MoMo, counterpart: Counterpart, silence: Any
 ) -> None:
     counterpart.always(silence)
-    assert (await refund(momo)).finding is Finding.UNKNOWN
+    assert (await refund(momo)).result is GatewayResult.UNKNOWN
     assert len(counterpart.seen) == 1
 
 
 @pytest.mark.parametrize(
-    ("lines", "minutes", "finding"),
+    ("lines", "minutes", "result"),
     [
-        ([LINE], 0, Finding.PAID),
-        ([LINE | {"orderId": "REV_2", "transId": 1}, LINE], 0, Finding.PAID),
-        ([LINE | {"resultCode": 1088}], 0, Finding.DECLINED),
-        ([LINE | {"resultCode": 7002}], 60, Finding.UNKNOWN),
-        ([LINE | {"amount": 1}], 60, Finding.UNKNOWN),
-        ([LINE, LINE], 60, Finding.UNKNOWN),
-        ([LINE | {"orderId": "REV_2"}], 4, Finding.UNKNOWN),
-        ([LINE | {"orderId": "REV_2"}], 5, Finding.UNPAID),
-        ([], 5, Finding.UNPAID),
-        (None, 60, Finding.UNKNOWN),
-        ([{"orderId": REVERSAL.id}], 60, Finding.UNKNOWN),
+        ([LINE], 0, GatewayResult.PAID),
+        ([LINE | {"orderId": "REV_2", "transId": 1}, LINE], 0, GatewayResult.PAID),
+        ([LINE | {"resultCode": 1088}], 0, GatewayResult.DECLINED),
+        ([LINE | {"resultCode": 7002}], 60, GatewayResult.UNKNOWN),
+        ([LINE | {"amount": 1}], 60, GatewayResult.UNKNOWN),
+        ([LINE, LINE], 60, GatewayResult.UNKNOWN),
+        ([LINE | {"orderId": "REV_2"}], 4, GatewayResult.UNKNOWN),
+        ([LINE | {"orderId": "REV_2"}], 5, GatewayResult.UNPAID),
+        ([], 5, GatewayResult.UNPAID),
+        (None, 60, GatewayResult.UNKNOWN),
+        ([{"orderId": REVERSAL.id}], 60, GatewayResult.UNKNOWN),
     ],
 )
 async def test_a_question_finds_our_refund_among_those_of_the_order(
-    momo: MoMo, counterpart: Counterpart, lines: Any, minutes: int, finding: Finding
+    momo: MoMo, counterpart: Counterpart, lines: Any, minutes: int, result: GatewayResult
 ) -> None:
     counterpart.will(says(OURS.heading(0) | {"refundTrans": lines}))
     evidence = await momo.inquire_refund(
         PAID, REVERSAL, known=(), now=NOW + timedelta(minutes=minutes)
     )
-    assert evidence.finding is finding
+    assert evidence.result is result
 
 
 async def test_a_question_that_did_not_work_says_nothing(
@@ -118,4 +118,4 @@ async def test_a_question_that_did_not_work_says_nothing(
     for told in (OURS.heading(13), OURS.heading(0, "TXN2"), OURS.heading(42)):
         counterpart.will(says(told | {"refundTrans": [LINE]}))
         evidence = await momo.inquire_refund(PAID, REVERSAL, known=(), now=NOW + timedelta(hours=1))
-        assert evidence.finding is Finding.UNKNOWN
+        assert evidence.result is GatewayResult.UNKNOWN

@@ -60,7 +60,7 @@ def test_every_printed_checksum_and_signature_holds(vector: dict[str, Any]) -> N
 
 
 def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upstream) -> None:
-    vector = next(one for one in VECTORS if "certificate_pem" in one)
+    vector = next(item for item in VECTORS if "certificate_pem" in item)
     url = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-2"
     known = believed(http)
     known._kept[url] = (x509.load_pem_x509_certificate(vector["certificate_pem"].encode()),)

@@ -8,7 +8,7 @@ import pytest
 from domain.attempts import AttemptStatus
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import NotSent, Upstream
 from integrations.paypal.access import Access
 from integrations.paypal.gateway import PayPal
@@ -66,7 +66,7 @@ async def test_without_a_token_nothing_is_asked_for(
     )
     counterpart.always(they.server_error)
     evidence = await silent.start(ATTEMPT, ORDER, now=NOW)
-    assert evidence.finding is Finding.NOT_SENT
+    assert evidence.result is GatewayResult.NOT_CONNECTED
     assert {seen.path for seen in counterpart.seen} == {"/v1/oauth2/token"}
 
 
@@ -102,7 +102,7 @@ async def test_an_approved_order_is_captured_under_a_key_of_its_own(
     assert (asked.method, captured.method) == ("GET", "POST")
     assert captured.path == f"/v2/checkout/orders/{ORDER_ID}/capture"
     assert captured.headers["paypal-request-id"] == f"{REFERENCE}-capture"
-    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert (evidence.money, evidence.gateway_id) == (Money(770, Currency.USD), CAPTURE_ID)
 
 
@@ -115,7 +115,7 @@ async def test_nothing_is_captured_for_a_payment_that_has_ended(
     counterpart.always(says(order("APPROVED")))
     assert (
         await paypal.inquire(replace(ATTEMPT, status=status), now=NOW)
-    ).finding is Finding.UNPAID
+    ).result is GatewayResult.UNPAID
     assert [seen.method for seen in counterpart.seen] == ["GET"]
 
 
@@ -124,54 +124,54 @@ async def test_a_capture_without_an_answer_is_unknown_and_sent_once(
     paypal: PayPal, counterpart: Counterpart, silence: they.Act
 ) -> None:
     counterpart.will(says(order("APPROVED")), silence)
-    assert (await paypal.inquire(OPEN, now=NOW)).finding is Finding.UNKNOWN
+    assert (await paypal.inquire(OPEN, now=NOW)).result is GatewayResult.UNKNOWN
     assert len(counterpart.seen) == 2
 
 
 @case("every class of code", "PayPal")
 @pytest.mark.parametrize(
-    ("issue", "finding"),
+    ("issue", "result"),
     [
-        ("INSTRUMENT_DECLINED", Finding.DECLINED),
-        ("TRANSACTION_REFUSED", Finding.DECLINED),
-        ("ORDER_ALREADY_CAPTURED", Finding.UNKNOWN),
-        ("ORDER_NOT_APPROVED", Finding.UNKNOWN),
-        ("ANYTHING_NEW", Finding.UNKNOWN),
+        ("INSTRUMENT_DECLINED", GatewayResult.DECLINED),
+        ("TRANSACTION_REFUSED", GatewayResult.DECLINED),
+        ("ORDER_ALREADY_CAPTURED", GatewayResult.UNKNOWN),
+        ("ORDER_NOT_APPROVED", GatewayResult.UNKNOWN),
+        ("ANYTHING_NEW", GatewayResult.UNKNOWN),
     ],
 )
 async def test_a_refused_capture_is_a_decline_only_where_it_leaves_no_doubt(
-    paypal: PayPal, counterpart: Counterpart, issue: str, finding: Finding
+    paypal: PayPal, counterpart: Counterpart, issue: str, result: GatewayResult
 ) -> None:
     counterpart.will(says(order("APPROVED")), problem("UNPROCESSABLE_ENTITY", issue, 422))
     evidence = await paypal.inquire(OPEN, now=NOW)
-    assert evidence.finding is finding
+    assert evidence.result is result
 
 
 @case("every class of code", "PayPal")
 @pytest.mark.parametrize(
-    ("status", "finding"),
+    ("status", "result"),
     [
-        ("COMPLETED", Finding.PAID),
-        ("REFUNDED", Finding.PAID),
-        ("PARTIALLY_REFUNDED", Finding.PAID),
-        ("DECLINED", Finding.DECLINED),
-        ("FAILED", Finding.DECLINED),
-        ("PENDING", Finding.UNKNOWN),
-        ("SOMETHING_NEW", Finding.UNKNOWN),
+        ("COMPLETED", GatewayResult.PAID),
+        ("REFUNDED", GatewayResult.PAID),
+        ("PARTIALLY_REFUNDED", GatewayResult.PAID),
+        ("DECLINED", GatewayResult.DECLINED),
+        ("FAILED", GatewayResult.DECLINED),
+        ("PENDING", GatewayResult.UNKNOWN),
+        ("SOMETHING_NEW", GatewayResult.UNKNOWN),
     ],
 )
 async def test_an_order_that_is_complete_is_what_its_capture_is(
-    paypal: PayPal, counterpart: Counterpart, status: str, finding: Finding
+    paypal: PayPal, counterpart: Counterpart, status: str, result: GatewayResult
 ) -> None:
     counterpart.will(says(order("COMPLETED", REFERENCE, capture(status))))
-    assert (await paypal.inquire(OPEN, now=NOW)).finding is finding
+    assert (await paypal.inquire(OPEN, now=NOW)).result is result
 
 
 async def test_an_order_whose_number_never_came_can_be_captured_by_nobody(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
     lost = replace(ATTEMPT, gateway_id=None, status=AttemptStatus.UNKNOWN)
-    assert (await paypal.inquire(lost, now=NOW)).finding is Finding.UNPAID
+    assert (await paypal.inquire(lost, now=NOW)).result is GatewayResult.UNPAID
     assert counterpart.seen == []
 
 
@@ -180,7 +180,7 @@ async def test_what_was_paid_is_asked_for_by_its_captures_number(
 ) -> None:
     counterpart.will(says(capture()))
     known = replace(ATTEMPT, gateway_id=CAPTURE_ID, paid_under=(CAPTURE_ID,))
-    assert (await paypal.inquire(known, now=NOW)).finding is Finding.PAID
+    assert (await paypal.inquire(known, now=NOW)).result is GatewayResult.PAID
     assert counterpart.seen[0].path == f"/v2/payments/captures/{CAPTURE_ID}"
 
 
@@ -190,7 +190,7 @@ def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
 ) -> None:
     about = capture() | {"amount": {"currency_code": "USD", "value": value}}
     said = told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
-    assert (said.finding, said.money) == (Finding.PAID, None)
+    assert (said.result, said.money) == (GatewayResult.PAID, None)
 
 
 def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
@@ -203,7 +203,7 @@ def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
 
 def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
     said = told_by(paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED"))))
-    assert (said.finding, said.grade) == (Finding.UNKNOWN, Grade.E1)
+    assert (said.result, said.source) == (GatewayResult.UNKNOWN, EvidenceSource.WEBHOOK)
 
 
 @pytest.mark.parametrize("type", ["PAYMENT.CAPTURE.REFUNDED", "BILLING.PLAN.CREATED", ""])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from integrations.paypal.access import Access
@@ -55,7 +55,7 @@ async def ask(paypal: PayPal, *, at: Any = NOW, **but: Any) -> Any:
 
 
 def test_paypal_is_one_of_those_that_pay_out(paypal: PayPal) -> None:
-    assert Gateways([paypal]).paying_out(GatewayName.PAYPAL) is paypal
+    assert Gateways([paypal]).refunding(GatewayName.PAYPAL) is paypal
 
 
 async def test_a_refund_is_asked_for_in_dollars_under_our_id(
@@ -73,48 +73,48 @@ async def test_a_refund_is_asked_for_in_dollars_under_our_id(
         "invoice_id": REVERSAL.id,
         "note_to_payer": f"Hoan tien GD {REFERENCE}",
     }
-    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert evidence.gateway_id == REFUND_ID
 
 
 @pytest.mark.parametrize(
-    ("answer", "finding"),
+    ("answer", "result"),
     [
-        (says(refund("PENDING"), 201), Finding.UNKNOWN),
-        (says(refund("ANYTHING_NEW"), 201), Finding.UNKNOWN),
-        (says(refund("FAILED"), 201), Finding.DECLINED),
-        (says(refund("CANCELLED"), 201), Finding.DECLINED),
-        (says(refund(amount=192), 201), Finding.UNKNOWN),
+        (says(refund("PENDING"), 201), GatewayResult.UNKNOWN),
+        (says(refund("ANYTHING_NEW"), 201), GatewayResult.UNKNOWN),
+        (says(refund("FAILED"), 201), GatewayResult.DECLINED),
+        (says(refund("CANCELLED"), 201), GatewayResult.DECLINED),
+        (says(refund(amount=192), 201), GatewayResult.UNKNOWN),
         (
             says(refund() | {"amount": {"currency_code": "EUR", "value": "1.93"}}, 201),
-            Finding.UNKNOWN,
+            GatewayResult.UNKNOWN,
         ),
-        (says(refund() | {"amount": None}, 201), Finding.UNKNOWN),
-        (says(refund(custom_id="another", invoice_id=None), 201), Finding.UNKNOWN),
-        (refused("CAPTURE_FULLY_REFUNDED"), Finding.DECLINED),
-        (refused("REFUND_AMOUNT_EXCEEDED"), Finding.DECLINED),
-        (refused("REFUND_FAILED_INSUFFICIENT_FUNDS"), Finding.DECLINED),
-        (refused("ANYTHING_NEW"), Finding.DECLINED),
-        (refused("DUPLICATE_INVOICE_ID"), Finding.UNKNOWN),
-        (problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404), Finding.DECLINED),
-        (problem("RESOURCE_CONFLICT", "PREVIOUS_REQUEST_IN_PROGRESS", 409), Finding.UNKNOWN),
-        (problem("NOT_AUTHORIZED", "PERMISSION_DENIED", 403), Finding.UNKNOWN),
-        (problem("RATE_LIMIT_REACHED", "", 429), Finding.UNKNOWN),
-        (problem("AUTHENTICATION_FAILURE", "INVALID_TOKEN", 401), Finding.UNKNOWN),
-        (says(b"<html>not found</html>", 404), Finding.UNKNOWN),
-        (they.silence, Finding.UNKNOWN),
-        (they.reset, Finding.UNKNOWN),
-        (they.truncated, Finding.UNKNOWN),
-        (they.server_error, Finding.UNKNOWN),
+        (says(refund() | {"amount": None}, 201), GatewayResult.UNKNOWN),
+        (says(refund(custom_id="another", invoice_id=None), 201), GatewayResult.UNKNOWN),
+        (refused("CAPTURE_FULLY_REFUNDED"), GatewayResult.DECLINED),
+        (refused("REFUND_AMOUNT_EXCEEDED"), GatewayResult.DECLINED),
+        (refused("REFUND_FAILED_INSUFFICIENT_FUNDS"), GatewayResult.DECLINED),
+        (refused("ANYTHING_NEW"), GatewayResult.DECLINED),
+        (refused("DUPLICATE_INVOICE_ID"), GatewayResult.UNKNOWN),
+        (problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404), GatewayResult.DECLINED),
+        (problem("RESOURCE_CONFLICT", "PREVIOUS_REQUEST_IN_PROGRESS", 409), GatewayResult.UNKNOWN),
+        (problem("NOT_AUTHORIZED", "PERMISSION_DENIED", 403), GatewayResult.UNKNOWN),
+        (problem("RATE_LIMIT_REACHED", "", 429), GatewayResult.UNKNOWN),
+        (problem("AUTHENTICATION_FAILURE", "INVALID_TOKEN", 401), GatewayResult.UNKNOWN),
+        (says(b"<html>not found</html>", 404), GatewayResult.UNKNOWN),
+        (they.silence, GatewayResult.UNKNOWN),
+        (they.reset, GatewayResult.UNKNOWN),
+        (they.truncated, GatewayResult.UNKNOWN),
+        (they.server_error, GatewayResult.UNKNOWN),
     ],
 )
 async def test_an_answer_is_worth_what_it_says_and_the_request_is_sent_once(
-    paypal: PayPal, counterpart: Counterpart, answer: Act, finding: Finding
+    paypal: PayPal, counterpart: Counterpart, answer: Act, result: GatewayResult
 ) -> None:
     counterpart.always(answer)
     evidence = await give_back(paypal)
-    assert evidence.finding is finding
-    assert (evidence.failure is not None) is (finding is Finding.DECLINED)
+    assert evidence.result is result
+    assert (evidence.failure is not None) is (result is GatewayResult.DECLINED)
     assert len(counterpart.seen) == 1
 
 
@@ -133,7 +133,7 @@ async def test_without_a_token_nothing_is_asked_for(
         http, bearer=access, refused=access.forget, webhook_id="W", certificates=certificates(http)
     )
     counterpart.always(they.server_error)
-    assert (await give_back(silent)).finding is Finding.NOT_SENT
+    assert (await give_back(silent)).result is GatewayResult.NOT_CONNECTED
     assert {seen.path for seen in counterpart.seen} == {"/v1/oauth2/token"}
 
 
@@ -142,7 +142,7 @@ async def test_of_what_no_number_is_known_nothing_can_be_given_back(
 ) -> None:
     asserted = replace(PAID, gateway_id=None, paid_under=())
     evidence = await paypal.refund(asserted, REVERSAL, whole=False, now=NOW)
-    assert evidence.finding is Finding.UNPAID
+    assert evidence.result is GatewayResult.UNPAID
     assert counterpart.seen == []
 
 
@@ -158,7 +158,7 @@ async def test_without_a_number_the_same_request_is_the_question(
     first, again = counterpart.seen
     assert (again.path, again.body) == (first.path, first.body)
     assert again.headers["paypal-request-id"] == first.headers["paypal-request-id"]
-    assert (evidence.finding, evidence.gateway_id) == (Finding.UNKNOWN, REFUND_ID)
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.UNKNOWN, REFUND_ID)
 
 
 @pytest.mark.parametrize("issue", ["CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"])
@@ -166,25 +166,25 @@ async def test_that_nothing_is_left_may_be_by_the_very_refund_that_is_asked_abou
     paypal: PayPal, counterpart: Counterpart, issue: str
 ) -> None:
     counterpart.always(refused(issue))
-    assert (await ask(paypal)).finding is Finding.UNKNOWN
+    assert (await ask(paypal)).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("status", "finding"),
+    ("status", "result"),
     [
-        ("COMPLETED", Finding.PAID),
-        ("PENDING", Finding.UNKNOWN),
-        ("FAILED", Finding.DECLINED),
-        ("CANCELLED", Finding.DECLINED),
+        ("COMPLETED", GatewayResult.PAID),
+        ("PENDING", GatewayResult.UNKNOWN),
+        ("FAILED", GatewayResult.DECLINED),
+        ("CANCELLED", GatewayResult.DECLINED),
     ],
 )
 async def test_one_whose_number_is_known_is_asked_about_by_it_however_late(
-    paypal: PayPal, counterpart: Counterpart, status: str, finding: Finding
+    paypal: PayPal, counterpart: Counterpart, status: str, result: GatewayResult
 ) -> None:
     counterpart.always(says(refund(status)))
     for at in (NOW, LATER + timedelta(days=7)):
         evidence = await ask(paypal, at=at, gateway_id=REFUND_ID)
-        assert evidence.finding is finding
+        assert evidence.result is result
     paths = {(seen.method, seen.path) for seen in counterpart.seen}
     assert paths == {("GET", f"/v2/payments/refunds/{REFUND_ID}")}
 
@@ -202,7 +202,7 @@ async def test_what_is_not_about_it_says_nothing(
     paypal: PayPal, counterpart: Counterpart, answer: Act
 ) -> None:
     counterpart.always(answer)
-    assert (await ask(paypal, gateway_id=REFUND_ID)).finding is Finding.UNKNOWN
+    assert (await ask(paypal, gateway_id=REFUND_ID)).result is GatewayResult.UNKNOWN
 
 
 CAPTURED = says(
@@ -217,25 +217,25 @@ def record(*refunds: dict[str, Any], reference: str = REFERENCE) -> Act:
 
 
 @pytest.mark.parametrize(
-    ("told", "finding"),
+    ("told", "result"),
     [
-        (record(refund(custom_id="another", invoice_id="another"), refund()), Finding.PAID),
-        (record(refund("PENDING")), Finding.UNKNOWN),
-        (record(refund("FAILED")), Finding.DECLINED),
-        (record(refund(amount=1)), Finding.UNKNOWN),
-        (record(refund(custom_id="another", invoice_id="another")), Finding.UNPAID),
-        (record(), Finding.UNPAID),
-        (record(reference="another"), Finding.UNKNOWN),
-        (problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404), Finding.UNKNOWN),
-        (they.server_error, Finding.UNKNOWN),
+        (record(refund(custom_id="another", invoice_id="another"), refund()), GatewayResult.PAID),
+        (record(refund("PENDING")), GatewayResult.UNKNOWN),
+        (record(refund("FAILED")), GatewayResult.DECLINED),
+        (record(refund(amount=1)), GatewayResult.UNKNOWN),
+        (record(refund(custom_id="another", invoice_id="another")), GatewayResult.UNPAID),
+        (record(), GatewayResult.UNPAID),
+        (record(reference="another"), GatewayResult.UNKNOWN),
+        (problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404), GatewayResult.UNKNOWN),
+        (they.server_error, GatewayResult.UNKNOWN),
     ],
 )
 async def test_once_they_may_have_forgotten_our_id_the_orders_record_is_the_last_word(
-    paypal: PayPal, counterpart: Counterpart, told: Act, finding: Finding
+    paypal: PayPal, counterpart: Counterpart, told: Act, result: GatewayResult
 ) -> None:
     counterpart.will(CAPTURED)
     counterpart.always(told)
-    assert (await ask(paypal, at=LATER)).finding is finding
+    assert (await ask(paypal, at=LATER)).result is result
     first, second, *_ = counterpart.seen
     assert first.path == f"/v2/payments/captures/{CAPTURE_ID}"
     assert second.path == f"/v2/checkout/orders/{ORDER_ID}"
@@ -246,7 +246,7 @@ async def test_a_capture_of_no_known_order_says_nothing(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
     counterpart.always(says(capture()))
-    assert (await ask(paypal, at=LATER)).finding is Finding.UNKNOWN
+    assert (await ask(paypal, at=LATER)).result is GatewayResult.UNKNOWN
 
 
 # To be told

@@ -7,7 +7,7 @@ import pytest
 
 from domain.methods import GatewayName
 from domain.money import Money
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways import counterpart as they
@@ -35,7 +35,7 @@ async def test_what_nobody_has_paid_is_closed(
 ) -> None:
     counterpart.will(says(ended))
     told = await stripe.close(replace(ATTEMPT, gateway_id=number), now=NOW)
-    assert (told.finding, told.grade) == (Finding.UNPAID, Grade.E2)
+    assert (told.result, told.source) == (GatewayResult.UNPAID, EvidenceSource.INQUIRY)
     assert [(seen.method, seen.path) for seen in counterpart.seen] == [("POST", path)]
 
 
@@ -45,7 +45,7 @@ async def test_what_can_no_longer_be_closed_says_how_it_stands(
     no = {"error": {"type": "invalid_request_error", "code": "resource_invalid"}}
     counterpart.will(says(no, 400), says(session("paid")))
     told = await stripe.close(replace(ATTEMPT, gateway_id="cs_1"), now=NOW)
-    assert (told.finding, told.money) == (Finding.PAID, Money(200_000))
+    assert (told.result, told.money) == (GatewayResult.PAID, Money(200_000))
 
 
 async def test_a_page_that_is_still_open_was_not_closed(
@@ -53,7 +53,7 @@ async def test_a_page_that_is_still_open_was_not_closed(
 ) -> None:
     counterpart.will(says(session("expired", "another")), says(session()))
     told = await stripe.close(replace(ATTEMPT, gateway_id="cs_1"), now=NOW)
-    assert (told.finding, told.source) == (Finding.UNPAID, "stripe:inquiry")
+    assert (told.result, told.origin) == (GatewayResult.UNPAID, "stripe:inquiry")
 
 
 @pytest.mark.parametrize(
@@ -66,4 +66,4 @@ async def test_whether_it_was_closed_is_never_guessed(
 ) -> None:
     counterpart.always(act)
     told = await stripe.close(replace(ATTEMPT, gateway_id="cs_1"), now=NOW)
-    assert (told.finding, told.grade) == (Finding.UNKNOWN, Grade.NONE)
+    assert (told.result, told.source) == (GatewayResult.UNKNOWN, None)

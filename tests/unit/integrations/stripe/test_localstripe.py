@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways.dialects import NOW, ORDER, attempt
@@ -86,10 +86,10 @@ async def test_a_token_is_charged_and_found_again_by_its_number(stripe: Stripe, 
     asked = attempt(GatewayName.STRIPE)
     token = await card(peer, "4242424242424242")
     paid = await stripe.start(asked, replace(ORDER, card_token=token), now=NOW)
-    assert paid.finding is Finding.PAID
+    assert paid.result is GatewayResult.PAID
     assert paid.gateway_id
     found = await stripe.inquire(replace(asked, gateway_id=paid.gateway_id), now=NOW)
-    assert (found.finding, found.gateway_id) == (Finding.PAID, paid.gateway_id)
+    assert (found.result, found.gateway_id) == (GatewayResult.PAID, paid.gateway_id)
     # It leaves out `amount_received`, so what came is not known: such a payment is held, never guessed.
     assert (paid.money, found.money) == (None, None)
 
@@ -98,13 +98,13 @@ async def test_a_card_that_must_be_proven_is_not_paid(stripe: Stripe, peer: str)
     token = await card(peer, "4000002500003155")
     asked = attempt(GatewayName.STRIPE)
     waiting = await stripe.start(asked, replace(ORDER, card_token=token), now=NOW)
-    assert waiting.finding is Finding.ACCEPTED
+    assert waiting.result is GatewayResult.ACCEPTED
     known = replace(asked, gateway_id=waiting.gateway_id)
-    assert (await stripe.inquire(known, now=NOW)).finding is Finding.UNPAID
+    assert (await stripe.inquire(known, now=NOW)).result is GatewayResult.UNPAID
 
 
 async def test_a_token_that_they_never_gave_is_declined(stripe: Stripe) -> None:
     asked = replace(ORDER, card_token="pm_unknown")
     assert (
         await stripe.start(attempt(GatewayName.STRIPE), asked, now=NOW)
-    ).finding is not Finding.PAID
+    ).result is not GatewayResult.PAID

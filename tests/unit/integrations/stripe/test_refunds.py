@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from domain.methods import GatewayName
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways import counterpart as they
@@ -41,31 +41,31 @@ async def test_a_refund_is_asked_for_under_its_own_key(
     sent = dict(parse_qsl(seen.body.decode()))
     assert (sent["payment_intent"], sent["amount"]) == ("pi_77", "50000")
     assert sent["metadata[reference]"] == REVERSAL.id
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "re_1")
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "re_1")
 
 
 @pytest.mark.parametrize(
-    ("answer", "finding"),
+    ("answer", "result"),
     [
-        (says(refund("pending")), Finding.UNKNOWN),
-        (says(refund("failed")), Finding.DECLINED),
-        (says(refund(amount=1)), Finding.UNKNOWN),
-        (error("charge_already_refunded"), Finding.DECLINED),
-        (error("amount_too_large"), Finding.DECLINED),
-        (error("", type="idempotency_error"), Finding.UNKNOWN),
-        (error("lock_timeout", 409), Finding.UNKNOWN),
-        (error("rate_limit", 429), Finding.UNKNOWN),
-        (error("", 401), Finding.UNKNOWN),
-        (they.silence, Finding.UNKNOWN),
-        (they.reset, Finding.UNKNOWN),
-        (they.server_error, Finding.UNKNOWN),
+        (says(refund("pending")), GatewayResult.UNKNOWN),
+        (says(refund("failed")), GatewayResult.DECLINED),
+        (says(refund(amount=1)), GatewayResult.UNKNOWN),
+        (error("charge_already_refunded"), GatewayResult.DECLINED),
+        (error("amount_too_large"), GatewayResult.DECLINED),
+        (error("", type="idempotency_error"), GatewayResult.UNKNOWN),
+        (error("lock_timeout", 409), GatewayResult.UNKNOWN),
+        (error("rate_limit", 429), GatewayResult.UNKNOWN),
+        (error("", 401), GatewayResult.UNKNOWN),
+        (they.silence, GatewayResult.UNKNOWN),
+        (they.reset, GatewayResult.UNKNOWN),
+        (they.server_error, GatewayResult.UNKNOWN),
     ],
 )
 async def test_an_answer_is_worth_what_it_says_and_the_request_is_sent_once(
-    stripe: Stripe, counterpart: Counterpart, answer: Act, finding: Finding
+    stripe: Stripe, counterpart: Counterpart, answer: Act, result: GatewayResult
 ) -> None:
     counterpart.always(answer)
-    assert (await stripe.refund(PAID, REVERSAL, whole=True, now=NOW)).finding is finding
+    assert (await stripe.refund(PAID, REVERSAL, whole=True, now=NOW)).result is result
     assert len(counterpart.seen) == 1
 
 
@@ -75,7 +75,7 @@ async def test_a_refund_that_is_listed_is_not_asked_for_again(
     other = refund(id="re_0", metadata={"reference": "another"})
     counterpart.will(listed(other, refund()))
     evidence = await stripe.inquire_refund(PAID, REVERSAL, known=(), now=NOW)
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "re_1")
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "re_1")
     assert [seen.method for seen in counterpart.seen] == ["GET"]
 
 
@@ -84,7 +84,7 @@ async def test_one_that_never_arrived_is_asked_for_again_while_its_key_is_known(
 ) -> None:
     counterpart.will(listed(), says(refund()))
     evidence = await stripe.inquire_refund(PAID, REVERSAL, known=(), now=NOW)
-    assert evidence.finding is Finding.PAID
+    assert evidence.result is GatewayResult.PAID
     assert counterpart.seen[1].headers["idempotency-key"] == REVERSAL.id
 
 
@@ -94,5 +94,5 @@ async def test_after_a_day_the_list_is_the_last_word(
     counterpart.always(listed())
     later = NOW + timedelta(days=1)
     evidence = await stripe.inquire_refund(PAID, REVERSAL, known=(), now=later)
-    assert evidence.finding is Finding.UNPAID
+    assert evidence.result is GatewayResult.UNPAID
     assert [seen.method for seen in counterpart.seen] == ["GET"]

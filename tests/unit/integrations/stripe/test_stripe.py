@@ -12,7 +12,7 @@ import pytest
 from domain.gateways import BadCall, Call, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency, Money
-from domain.payment_evidence import Finding, Grade
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways.counterpart import Counterpart, says
@@ -72,8 +72,8 @@ async def test_a_page_lives_as_long_as_they_let_it_at_least(
 ) -> None:
     counterpart.always(OURS.accepts())
     later = replace(ATTEMPT, expires_at=SENT + timedelta(hours=2))
-    for one in (ATTEMPT, later):
-        await stripe.start(one, ORDER, now=NOW)
+    for item in (ATTEMPT, later):
+        await stripe.start(item, ORDER, now=NOW)
     ends = [int(form(seen)["expires_at"]) for seen in counterpart.seen]
     assert ends == [
         int((SENT + timedelta(minutes=31)).timestamp()),
@@ -90,14 +90,14 @@ async def test_an_acceptance_that_leads_nowhere_is_unknown(
     stripe: Stripe, counterpart: Counterpart, other: dict[str, Any]
 ) -> None:
     counterpart.will(says(session(**other)))
-    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_a_key_that_was_used_for_something_else_says_nothing(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"type": "idempotency_error", "message": "…"}}, 400))
-    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 # A token
@@ -117,7 +117,7 @@ async def test_a_token_is_charged_at_once(
     sent = form(seen)
     assert (sent["amount"], sent["currency"], sent["confirm"]) == ("200000", "vnd", "true")
     assert (sent[name], sent["metadata[reference]"]) == (token, REFERENCE)
-    assert (evidence.finding, evidence.grade) == (Finding.PAID, Grade.E2)
+    assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert (evidence.money, evidence.gateway_id) == (Money(200_000), "pi_77")
 
 
@@ -127,8 +127,8 @@ async def test_a_card_that_must_be_proven_leads_to_its_bank(
     wanted = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://hooks.stripe.com/3ds"}}
     counterpart.will(says(intent("pending", next_action=wanted)))
     evidence = await stripe.start(ATTEMPT, BY_TOKEN, now=NOW)
-    assert (evidence.finding, evidence.payment_url) == (
-        Finding.ACCEPTED,
+    assert (evidence.result, evidence.payment_url) == (
+        GatewayResult.ACCEPTED,
         "https://hooks.stripe.com/3ds",
     )
 
@@ -149,7 +149,7 @@ async def test_a_declined_card_says_why_in_words_that_help(
 ) -> None:
     counterpart.will(says({"error": {"type": "card_error", "message": "English"} | error}, 402))
     evidence = await stripe.start(ATTEMPT, BY_TOKEN, now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
     assert evidence.failure.code == code
     assert sentence in evidence.failure.message
@@ -163,7 +163,7 @@ async def test_what_is_neither_paid_nor_refused_is_never_guessed(
 ) -> None:
     counterpart.will(says(intent(status=status)))
     known = replace(ATTEMPT, gateway_id="pi_77")
-    assert (await stripe.inquire(known, now=NOW)).finding is Finding.UNKNOWN
+    assert (await stripe.inquire(known, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_neither_the_key_nor_a_token_is_shown(stripe: Stripe) -> None:
@@ -187,7 +187,7 @@ async def test_it_is_asked_for_by_the_number_that_it_was_given(
     counterpart.will(says(answer))
     evidence = await stripe.inquire(replace(ATTEMPT, gateway_id=number), now=NOW)
     assert [seen.path for seen in counterpart.seen] == [path]
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "pi_77")
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "pi_77")
 
 
 async def test_without_a_number_it_is_looked_for_among_what_was_made_then(
@@ -199,7 +199,7 @@ async def test_without_a_number_it_is_looked_for_among_what_was_made_then(
         listed(intent("declined")),
     )
     evidence = await stripe.inquire(ATTEMPT, now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     first, second, third = counterpart.seen
     assert first.path == second.path == "/v1/checkout/sessions"
     assert third.path == "/v1/payment_intents"
@@ -213,14 +213,14 @@ async def test_a_page_whose_address_was_lost_is_found_with_it(
 ) -> None:
     counterpart.will(listed(session()))
     evidence = await stripe.inquire(ATTEMPT, now=NOW)
-    assert (evidence.finding, evidence.payment_url) == (Finding.UNPAID, PAGE)
+    assert (evidence.result, evidence.payment_url) == (GatewayResult.UNPAID, PAGE)
 
 
 async def test_what_is_too_much_to_look_through_is_not_taken_for_unpaid(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.always(listed(session("paid", "another"), has_more=True))
-    assert (await stripe.inquire(ATTEMPT, now=NOW)).finding is Finding.UNKNOWN
+    assert (await stripe.inquire(ATTEMPT, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_a_card_that_was_refused_on_a_page_may_be_tried_again_there(
@@ -229,10 +229,10 @@ async def test_a_card_that_was_refused_on_a_page_may_be_tried_again_there(
     tags = {"reference": REFERENCE, "page": "yes"}
     about = intent("declined", metadata=tags)
     call = stripe_call(event("payment_intent.payment_failed", about))
-    assert told_by(stripe, call).finding is Finding.UNPAID
+    assert told_by(stripe, call).result is GatewayResult.UNPAID
     counterpart.will(says(session(payment_intent=about)))
     page = replace(ATTEMPT, gateway_id="cs_live_1")
-    assert (await stripe.inquire(page, now=NOW)).finding is Finding.UNPAID
+    assert (await stripe.inquire(page, now=NOW)).result is GatewayResult.UNPAID
 
 
 # To be told
@@ -299,7 +299,7 @@ def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
     stripe: Stripe, amount: Any
 ) -> None:
     evidence = told_by(stripe, stripe_call(paid(amount_total=amount)))
-    assert (evidence.finding, evidence.money) == (Finding.PAID, None)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 def test_another_currency_is_translated_faithfully(stripe: Stripe) -> None:
@@ -310,7 +310,7 @@ def test_another_currency_is_translated_faithfully(stripe: Stripe) -> None:
 def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -> None:
     about = session("declined", payment_intent="pi_77")
     call = stripe_call(event("checkout.session.completed", about))
-    assert told_by(stripe, call).finding is Finding.UNKNOWN
+    assert told_by(stripe, call).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(

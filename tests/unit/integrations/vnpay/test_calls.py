@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from domain.gateways import BadCall, Call, Verdict
-from domain.payment_evidence import Evidence, Finding
+from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways.dialects import NOW, VNPayDialect, told_by, vnpay_ipn
@@ -37,19 +37,22 @@ def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
     query = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
     call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
     (notice,) = vnpay.read_webhook(call)
-    assert notice.evidence.finding is Finding.PAID
+    assert notice.evidence.result is GatewayResult.PAID
     assert notice.event_id == "TXN20250729000001:15099001:00:00:20000000"
     assert json.loads(vnpay.answer(Verdict.ACCEPTED).body) == example["answer"]
 
 
 def test_the_published_ipns_are_read_with_their_own_secret(http: Upstream) -> None:
     vnpay = VNPay(http, tmn_code="TEST_TMN_CODE", hash_secrets=["new", "test_secret"])
-    findings = {"vnpay-ipn-lib-success": Finding.PAID, "vnpay-ipn-lib-code99": Finding.UNKNOWN}
-    for id, finding in findings.items():
+    findings = {
+        "vnpay-ipn-lib-success": GatewayResult.PAID,
+        "vnpay-ipn-lib-code99": GatewayResult.UNKNOWN,
+    }
+    for id, result in findings.items():
         example = EXAMPLES[id]
         query = f"vnp_SecureHash={example['expected']}&{example['canonical']}"
         call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
-        assert told_by(vnpay, call).finding is finding
+        assert told_by(vnpay, call).result is result
 
 
 def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
@@ -63,7 +66,7 @@ def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
 def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-ipn-cancelled"]
     evidence = told_by(vnpay, vnpay_ipn(example["input"]))
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert evidence.gateway_id is None
     assert evidence.failure
     assert (evidence.failure.code, evidence.failure.message) == (
@@ -74,27 +77,29 @@ def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> N
 
 @case("every class of code", "VNPay")
 @pytest.mark.parametrize(
-    ("response", "status", "finding"),
+    ("response", "status", "result"),
     [
-        ("00", "00", Finding.PAID),
-        ("00", "01", Finding.UNPAID),
-        ("24", "01", Finding.UNPAID),
-        ("51", "02", Finding.DECLINED),
-        ("99", "02", Finding.DECLINED),
-        ("11", "02", Finding.EXPIRED),
-        ("07", "00", Finding.SUSPICIOUS),
-        ("00", "07", Finding.SUSPICIOUS),
-        ("00", "04", Finding.SUSPICIOUS),
-        ("07", "02", Finding.SUSPICIOUS),
-        ("00", "02", Finding.UNKNOWN),
-        ("99", "00", Finding.UNKNOWN),
-        ("00", "05", Finding.UNKNOWN),
-        ("xx", "yy", Finding.UNKNOWN),
+        ("00", "00", GatewayResult.PAID),
+        ("00", "01", GatewayResult.UNPAID),
+        ("24", "01", GatewayResult.UNPAID),
+        ("51", "02", GatewayResult.DECLINED),
+        ("99", "02", GatewayResult.DECLINED),
+        ("11", "02", GatewayResult.EXPIRED),
+        ("07", "00", GatewayResult.SUSPICIOUS),
+        ("00", "07", GatewayResult.SUSPICIOUS),
+        ("00", "04", GatewayResult.SUSPICIOUS),
+        ("07", "02", GatewayResult.SUSPICIOUS),
+        ("00", "02", GatewayResult.UNKNOWN),
+        ("99", "00", GatewayResult.UNKNOWN),
+        ("00", "05", GatewayResult.UNKNOWN),
+        ("xx", "yy", GatewayResult.UNKNOWN),
     ],
 )
-def test_both_codes_must_agree(vnpay: VNPay, response: str, status: str, finding: Finding) -> None:
+def test_both_codes_must_agree(
+    vnpay: VNPay, response: str, status: str, result: GatewayResult
+) -> None:
     told = said(vnpay, vnp_ResponseCode=response, vnp_TransactionStatus=status)
-    assert told.finding is finding
+    assert told.result is result
 
 
 @pytest.mark.parametrize(
@@ -104,7 +109,7 @@ def test_a_signed_payment_of_no_whole_dong_is_paid_without_money_and_so_held(
     vnpay: VNPay, amount: str
 ) -> None:
     told = said(vnpay, vnp_Amount=amount)
-    assert (told.finding, told.money) == (Finding.PAID, None)
+    assert (told.result, told.money) == (GatewayResult.PAID, None)
 
 
 def test_the_old_secret_still_verifies_and_a_third_does_not(vnpay: VNPay) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from domain.gateways import BadCall, Call
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay import protocol
 from integrations.vnpay.gateway import PAGE, VNPay
@@ -171,7 +171,7 @@ async def test_a_call_that_the_peer_signed_is_believed(vnpay: VNPay, peer: Peer)
     )
     (notice,) = vnpay.read_webhook(call)
     assert notice.evidence
-    assert (notice.evidence.finding, notice.evidence.money) == (Finding.PAID, ATTEMPT.money)
+    assert (notice.evidence.result, notice.evidence.money) == (GatewayResult.PAID, ATTEMPT.money)
 
 
 async def test_another_secret_convinces_neither(vnpay: VNPay, peer: Peer) -> None:
@@ -196,7 +196,7 @@ async def test_an_inquiry_is_sent_alike_and_its_answer_believed_by_both(
     ours, theirs = counterpart.seen
     assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
     assert said["isVerified"] is True
-    assert found.finding is not Finding.UNKNOWN
+    assert found.result is not GatewayResult.UNKNOWN
 
 
 async def test_an_answer_that_was_changed_convinces_neither(
@@ -204,7 +204,7 @@ async def test_an_answer_that_was_changed_convinces_neither(
 ) -> None:
     told = VNPayDialect().inquiry("paid", reference=ATTEMPT.reference, amount=200_000)
     counterpart.always(says(told | {"vnp_TransactionStatus": "02"}))
-    assert (await vnpay.inquire(ATTEMPT, now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.inquire(ATTEMPT, now=NOW)).result is GatewayResult.UNKNOWN
     said = await peer.ask("queryDr", given(sent(counterpart.seen[0])))
     assert said["isVerified"] is False
 
@@ -218,7 +218,7 @@ async def test_a_refund_is_asked_for_alike(
     said = await peer.ask("refund", given(sent(counterpart.seen[0])))
     ours, theirs = counterpart.seen
     assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
-    assert no.finding is Finding.DECLINED
+    assert no.result is GatewayResult.DECLINED
     assert said["isVerified"] is True
 
 
@@ -227,6 +227,6 @@ async def test_the_answer_of_a_refund_is_where_the_peer_is_wrong(
 ) -> None:
     """It checks the signature over an amount that it has divided by 100 before. When this fails, it no longer does."""
     counterpart.always(VNPayDialect().gives_back(50_000))
-    assert (await vnpay.refund(PAID, reversal(), whole=False, now=NOW)).finding is Finding.PAID
+    assert (await vnpay.refund(PAID, reversal(), whole=False, now=NOW)).result is GatewayResult.PAID
     said = await peer.ask("refund", given(sent(counterpart.seen[0])))
     assert (said["isVerified"], said["vnp_Amount"]) == (False, 50_000)

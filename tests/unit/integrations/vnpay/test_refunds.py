@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay import protocol
 from integrations.vnpay.gateway import VNPay
@@ -15,7 +15,7 @@ from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, VNPayDialect, attempt, reversal, vnpay_hash
 from tests.unit.integrations.conftest import VECTORS
 
-EXAMPLES = {one["id"]: one for one in VECTORS["vnpay"]}
+EXAMPLES = {item["id"]: item for item in VECTORS["vnpay"]}
 REVERSAL = replace(reversal(), requested_by="NV001")
 PAID = replace(attempt(), gateway_id="15099001")
 
@@ -60,21 +60,24 @@ async def test_the_example_of_an_answer_is_believed(vnpay: VNPay, counterpart: C
     example = EXAMPLES["vnpay-refund-response"]
     counterpart.will(says(example["input"] | {"vnp_SecureHash": example["expected"]}))
     evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert (evidence.finding, evidence.gateway_id) == (Finding.PAID, "15099002")
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "15099002")
 
 
 @pytest.mark.parametrize(
-    ("code", "finding"),
-    [(code, Finding.DECLINED) for code in ("02", "03", "04", "13", "16", "91", "93", "95", "97")]
-    + [(code, Finding.UNKNOWN) for code in ("94", "98", "99", "")],
+    ("code", "result"),
+    [
+        (code, GatewayResult.DECLINED)
+        for code in ("02", "03", "04", "13", "16", "91", "93", "95", "97")
+    ]
+    + [(code, GatewayResult.UNKNOWN) for code in ("94", "98", "99", "")],
 )
 async def test_a_code_is_a_no_only_where_the_document_says_so(
-    vnpay: VNPay, counterpart: Counterpart, code: str, finding: Finding
+    vnpay: VNPay, counterpart: Counterpart, code: str, result: GatewayResult
 ) -> None:
     counterpart.will(says(answer(vnp_ResponseCode=code)))
     evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert evidence.finding is finding
-    assert (evidence.failure is not None) is (finding is Finding.DECLINED)
+    assert evidence.result is result
+    assert (evidence.failure is not None) is (result is GatewayResult.DECLINED)
 
 
 @pytest.mark.parametrize(
@@ -87,24 +90,24 @@ async def test_an_answer_about_something_else_says_nothing(
 ) -> None:
     counterpart.will(says(answer(**wrong)))
     evidence = await vnpay.refund(PAID, REVERSAL, whole=False, now=NOW)
-    assert evidence.finding is Finding.UNKNOWN
+    assert evidence.result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("told", "after", "finding"),
+    ("told", "after", "result"),
     [
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2"}, 0, Finding.PAID),
-        ({"vnp_TransactionType": "02", "vnp_TransactionNo": "2"}, 0, Finding.PAID),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_TransactionStatus": "09"}, 0, Finding.DECLINED),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 0, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 60, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "01"}, 60, Finding.UNKNOWN),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_Amount": "1"}, 5, Finding.UNKNOWN),
-        ({"vnp_ResponseCode": "94"}, 60, Finding.UNKNOWN),
+        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2"}, 0, GatewayResult.PAID),
+        ({"vnp_TransactionType": "02", "vnp_TransactionNo": "2"}, 0, GatewayResult.PAID),
+        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_TransactionStatus": "09"}, 0, GatewayResult.DECLINED),
+        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 0, GatewayResult.UNKNOWN),
+        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 60, GatewayResult.UNKNOWN),
+        ({"vnp_TransactionType": "01"}, 60, GatewayResult.UNKNOWN),
+        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_Amount": "1"}, 5, GatewayResult.UNKNOWN),
+        ({"vnp_ResponseCode": "94"}, 60, GatewayResult.UNKNOWN),
     ],
 )  # fmt: skip
 async def test_an_inquiry_tells_of_the_latest_transaction_which_may_be_another(
-    vnpay: VNPay, counterpart: Counterpart, told: dict[str, str], after: int, finding: Finding
+    vnpay: VNPay, counterpart: Counterpart, told: dict[str, str], after: int, result: GatewayResult
 ) -> None:
     fields = {"vnp_TransactionStatus": "05"} | told
     said = VNPayDialect().inquiry("paid", reference=PAID.reference, amount=50_000, **fields)
@@ -112,4 +115,4 @@ async def test_an_inquiry_tells_of_the_latest_transaction_which_may_be_another(
     evidence = await vnpay.inquire_refund(
         PAID, REVERSAL, known={"known"}, now=NOW + timedelta(minutes=after)
     )
-    assert evidence.finding is finding
+    assert evidence.result is result

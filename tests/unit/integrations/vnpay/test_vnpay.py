@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from domain.money import Currency, Money
-from domain.payment_evidence import Finding
+from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay import protocol
 from integrations.vnpay.gateway import VNPay
@@ -69,7 +69,7 @@ async def test_a_payment_on_vnpays_page_is_the_example_byte_for_byte_and_asks_no
     counterpart.always(they.server_error)
     for _ in range(6):
         evidence = await vnpay.start(attempt(), ORDER, now=NOW)
-    assert evidence.finding is Finding.ACCEPTED
+    assert evidence.result is GatewayResult.ACCEPTED
     expected = f"{page}?{example['canonical']}&vnp_SecureHash={example['expected']}"
     assert (evidence.payment_url, evidence.qr_payload) == (expected, None)
     assert not counterpart.seen
@@ -100,7 +100,7 @@ async def test_an_amount_of_more_digits_than_vnpay_takes_is_declined_unsent(
     vnpay: VNPay, counterpart: Counterpart
 ) -> None:
     evidence = await vnpay.start(attempt(amount=10_000_000_000), ORDER, now=NOW)
-    assert evidence.finding is Finding.DECLINED
+    assert evidence.result is GatewayResult.DECLINED
     assert not counterpart.seen
 
 
@@ -108,14 +108,14 @@ async def test_a_reference_that_vnpay_already_has_is_unknown_for_a_qr_may_be_out
     vnpay: VNPay, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"code": "94", "message": "duplicate", "qrcontent": ""}))
-    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_an_acceptance_without_a_qr_is_unknown(
     vnpay: VNPay, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"code": "00", "message": "Success", "qrcontent": ""}))
-    assert (await vnpay.start(attempt(), ORDER, now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.start(attempt(), ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_an_inquiry_is_signed_dated_as_the_request_was_and_never_the_same_twice(
@@ -140,30 +140,30 @@ async def test_the_example_of_an_inquiry_is_believed(
     example = EXAMPLES["vnpay-querydr-response"]
     counterpart.will(says(example["input"] | {"vnp_SecureHash": example["expected"]}))
     evidence = await vnpay.inquire(attempt(), now=NOW)
-    assert (evidence.finding, evidence.money) == (Finding.PAID, Money(200_000))
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, Money(200_000))
     assert evidence.gateway_id == "15099001"
 
 
 @case("every class of code", "VNPay")
 @pytest.mark.parametrize(
-    ("status", "finding"),
+    ("status", "result"),
     [
-        ("00", Finding.PAID),
-        ("01", Finding.UNPAID),
-        ("02", Finding.DECLINED),
-        ("04", Finding.SUSPICIOUS),
-        ("07", Finding.SUSPICIOUS),
-        ("05", Finding.UNKNOWN),
-        ("20", Finding.UNKNOWN),
-        ("", Finding.UNKNOWN),
+        ("00", GatewayResult.PAID),
+        ("01", GatewayResult.UNPAID),
+        ("02", GatewayResult.DECLINED),
+        ("04", GatewayResult.SUSPICIOUS),
+        ("07", GatewayResult.SUSPICIOUS),
+        ("05", GatewayResult.UNKNOWN),
+        ("20", GatewayResult.UNKNOWN),
+        ("", GatewayResult.UNKNOWN),
     ],
 )
 async def test_the_outcome_of_an_inquiry_is_the_transactions_status(
-    vnpay: VNPay, counterpart: Counterpart, status: str, finding: Finding
+    vnpay: VNPay, counterpart: Counterpart, status: str, result: GatewayResult
 ) -> None:
     told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_TransactionStatus=status)
     counterpart.will(says(told))
-    assert (await vnpay.inquire(attempt(), now=NOW)).finding is finding
+    assert (await vnpay.inquire(attempt(), now=NOW)).result is result
 
 
 async def test_an_error_after_the_deadline_is_a_qr_that_nobody_paid(
@@ -171,8 +171,8 @@ async def test_an_error_after_the_deadline_is_a_qr_that_nobody_paid(
 ) -> None:
     counterpart.always(OURS.tells("expired"))
     late = attempt().expires_at
-    assert (await vnpay.inquire(attempt(), now=late)).finding is Finding.EXPIRED
-    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.DECLINED
+    assert (await vnpay.inquire(attempt(), now=late)).result is GatewayResult.EXPIRED
+    assert (await vnpay.inquire(attempt(), now=NOW)).result is GatewayResult.DECLINED
 
 
 @case("every class of code", "VNPay")
@@ -182,7 +182,7 @@ async def test_an_inquiry_that_did_not_work_says_nothing(
 ) -> None:
     told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000, vnp_ResponseCode=code)
     counterpart.will(says(told))
-    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.inquire(attempt(), now=NOW)).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_a_signed_answer_to_another_question_says_nothing(
     vnpay: VNPay, counterpart: Counterpart, other: dict[str, str]
 ) -> None:
     counterpart.will(says(OURS.inquiry("paid", reference=REFERENCE, amount=200_000, **other)))
-    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.inquire(attempt(), now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_an_answer_whose_amount_was_changed_on_the_way_says_nothing(
@@ -202,7 +202,7 @@ async def test_an_answer_whose_amount_was_changed_on_the_way_says_nothing(
 ) -> None:
     told = OURS.inquiry("paid", reference=REFERENCE, amount=200_000)
     counterpart.will(says(told | {"vnp_Amount": "100"}))
-    assert (await vnpay.inquire(attempt(), now=NOW)).finding is Finding.UNKNOWN
+    assert (await vnpay.inquire(attempt(), now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_other_currencies_are_a_mistake_of_ours(vnpay: VNPay) -> None:
