@@ -6,7 +6,7 @@ from piccolo.apps.migrations.auto.migration_manager import MigrationManager
 from piccolo.columns.column_types import Text
 
 from db.transaction import connection, transaction
-from domain.search import folded
+from domain.payment_search import folded
 
 ID = "2026-11-30T10:00:02:searched_names"
 VERSION = "1.38.0"
