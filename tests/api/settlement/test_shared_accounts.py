@@ -12,15 +12,20 @@ import pytest
 from domain.calendar import business_date
 from integrations.settlement import BadFile
 from mobinet.verify import verify
-from tests.support.gateways.shared_accounts import SHARED, at_each, cases, tell
+from tests.support.gateways.shared_accounts import (
+    SHARED,
+    api_settings,
+    at_each,
+    cases,
+    introduced,
+    tell,
+    unshared,
+)
 from tests.support.running_api import Api
 from tests.support.settlement import HEADER, Desk
 
-pytest_plugins = [
-    "tests.support.running_api",
-    "tests.support.settlement",
-    "tests.support.gateways.shared_accounts",
-]
+pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+__all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module alone
 
 FOREIGN = """
 query ($gateway: Gateway!, $date: Date!, $results: [ReconciliationResult!]) {

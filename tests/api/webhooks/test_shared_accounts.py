@@ -15,17 +15,21 @@ from tests.support.gateways.shared_accounts import (
     THEIRS,
     VOICES,
     an_hour_passes,
+    api_settings,
     at_each,
     cases,
     counted,
     different,
+    introduced,
     outcomes,
     rows,
     tell,
+    unshared,
 )
 from tests.support.running_api import Api
 
-pytest_plugins = ["tests.support.running_api", "tests.support.gateways.shared_accounts"]
+pytest_plugins = ["tests.support.running_api"]
+__all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module alone
 
 # ── notices ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,10 +10,19 @@ import pytest
 
 from tests.support.gateways import paypal, stripe
 from tests.support.gateways.callers import send
-from tests.support.gateways.shared_accounts import VOICES, an_hour_passes, different, outcomes
+from tests.support.gateways.shared_accounts import (
+    VOICES,
+    an_hour_passes,
+    api_settings,
+    different,
+    introduced,
+    outcomes,
+    unshared,
+)
 from tests.support.running_api import Api
 
-pytest_plugins = ["tests.support.running_api", "tests.support.gateways.shared_accounts"]
+pytest_plugins = ["tests.support.running_api"]
+__all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module alone
 
 OURS = "MB01K1ABCDEFGH234567"
 
