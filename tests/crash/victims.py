@@ -23,11 +23,11 @@ from typing import Any, TextIO
 
 import uvloop
 
-import integrations.http.client
 from db import engine
 from db.invariants.checks import examination
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
+from integrations.http import client
 from mobinet.bootstrap import running
 from mobinet.settings import Settings, load
 from resolvers import sealing
@@ -47,7 +47,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what is logged goes with the errors: answers have their pipe alone
     settings = load()
-    integrations.http._public_tls()
+    client._public_tls()
     gc.freeze()  # what is loaded is never garbage: a fork need not copy it to find that out
     for line in sys.stdin:
         print(json.dumps(_forked(settings, json.loads(line))), file=answers, flush=True)

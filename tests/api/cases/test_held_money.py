@@ -110,7 +110,7 @@ def test_a_suspicion_after_the_end_is_one_case(api: Api, expired: dict[str, Any]
 def test_a_suspicion_after_the_end_is_in_the_audit_trail(api: Api, expired: dict[str, Any]) -> None:
     call(api, signed(ipn(expired, **SUSPICION)))
     rows = api.rows(
-        "select from_status, to_status, details ->> 'finding' as finding from audit_event"
+        "select from_status, to_status, details ->> 'result' as result from audit_event"
         " where payment_id = $1 order by at",
         expired["id"],
     )

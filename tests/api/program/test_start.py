@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from mobinet import serve
 from mobinet.settings import Settings
 from resolvers import invariants
 from resolvers.context import Context
@@ -29,7 +30,7 @@ async def test_a_first_check_that_takes_long_does_not_hold_up_a_start(
 
     monkeypatch.setattr(invariants, "check_first", takes_long)
     monkeypatch.setattr(assembled, "FIRST_CHECK_SECONDS", 0.01)
-    api = assembled.create_app(api_settings)
+    api = serve.create_app(api_settings)
     async with api.router.lifespan_context(api):
         assert begun.is_set()
         assert not ended.is_set()
