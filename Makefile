@@ -42,8 +42,8 @@ crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every p
 soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
 	@exec $(BIN)/python -m tests.soak $(SECONDS)
 
-bench: $(INSTALLED)  ## How fast `mobinet verify` is; `make bench ARGS="--payments 1000000 --signatures"` measures more
-	@exec $(BIN)/python -m benchmarks.verify $(ARGS)
+bench: $(INSTALLED)  ## How fast it is beside commit 14d14ad and others; `make bench ARGS="--rows reads,cash --rounds 3"` measures less
+	@exec $(BIN)/python -m benchmarks $(ARGS)
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)

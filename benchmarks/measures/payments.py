@@ -1,0 +1,326 @@
+"""Payments: cash and QR from the request to the last job, what they cost, and what they ask of PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import asyncpg
+
+from benchmarks.client.http import Connection, Response, get, post
+from benchmarks.client.loads import (
+    OK,
+    Clients,
+    Outcome,
+    closed,
+    connections,
+    error_code,
+    graphql_ok,
+)
+from benchmarks.engine import connected
+from benchmarks.row import (
+    Goal,
+    Metric,
+    NotMeasured,
+    Row,
+    Sample,
+    Subject,
+    cpu_metrics,
+    cpu_values,
+)
+from benchmarks.supply import once
+
+CASH_CLIENTS, MANY_CLIENTS = 64, 128
+LONE_PAYMENTS = 15
+_SAMPLE_EVERY = 0.05  # seconds
+
+
+@dataclass(slots=True)
+class LockWaits:
+    """How many backends waited for a lock on an object, which is NOTIFY's, at each look."""
+
+    waiting: int = 0
+    looks: int = 0
+
+    @property
+    def mean(self) -> float:
+        return self.waiting / max(self.looks, 1)
+
+
+@contextlib.asynccontextmanager
+async def lock_waits(url: str) -> AsyncGenerator[LockWaits]:
+    """Look at the waits of the database's backends while the block runs."""
+    found = LockWaits()
+    statement = (
+        "select count(*) from pg_stat_activity where datname = current_database()"
+        " and wait_event_type = 'Lock' and wait_event = 'object'"
+    )
+
+    async def look() -> None:
+        async with connected(url) as connection:
+            while True:
+                found.waiting += await connection.fetchval(statement)
+                found.looks += 1
+                await asyncio.sleep(_SAMPLE_EVERY)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield found
+    finally:
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
+
+
+def is_paid(response: Response) -> str:
+    if response.status == 200 and b'"status":"SUCCESS"' in response.body:
+        return OK
+    return error_code(response)
+
+
+async def stock_up(subject: Subject, clients: int) -> None:
+    """Log in collectors and fetch twice the bills that a load is expected to use up."""
+    expected = subject.rates.get("payments", 60.0) * subject.options.seconds
+    await subject.supply.log_in(clients)
+    await subject.supply.stock(int(2 * expected) + clients)
+
+
+async def pay_cash(subject: Subject, clients: int) -> Outcome:
+    """Pay the bills in stock in cash, by so many clients."""
+    requests = subject.supply.payments("CASH")
+    load = Clients(count=clients, seconds=subject.options.seconds)
+    outcome = await closed(subject.stack.api, requests, is_paid, load)
+    subject.rates["payments"] = max(outcome.rate, 10.0)
+    return outcome
+
+
+async def _whole_cash(subject: Subject) -> Sample:
+    stack = subject.stack
+    await stock_up(subject, CASH_CLIENTS)
+    async with lock_waits(stack.engine.database_url) as waits:
+        begun, before = time.perf_counter(), stack.cpu()
+        outcome = await pay_cash(subject, CASH_CLIENTS)
+        drained = await stack.drain()
+        seconds = time.perf_counter() - begun
+        values = cpu_values(before, stack.cpu(), outcome)
+    values |= {
+        "whole": outcome.done / seconds,
+        "p50": 1000 * outcome.quantile(0.5),
+        "waits": waits.mean,
+    }
+    if not drained:
+        outcome.kinds["jobs that did not end in time"] += 1
+    return Sample(values, outcome.errors)
+
+
+async def _accepted_cash(subject: Subject) -> Sample:
+    await stock_up(subject, MANY_CLIENTS)
+    outcome = await pay_cash(subject, MANY_CLIENTS)
+    await subject.stack.drain()
+    values = {
+        "accepted": outcome.rate,
+        "p50": 1000 * outcome.quantile(0.5),
+        "p99": 1000 * outcome.quantile(0.99),
+    }
+    return Sample(values, outcome.errors)
+
+
+async def _lone_cash(subject: Subject) -> Sample:
+    await subject.supply.log_in(1)
+    await subject.supply.stock(LONE_PAYMENTS)
+    outcome = Outcome()
+    for request in subject.supply.payments("CASH"):
+        begun = time.perf_counter()
+        response = await once(subject.stack.api, request)
+        outcome.note(is_paid(response), time.perf_counter() - begun)
+        await subject.stack.drain()
+        if sum(outcome.kinds.values()) == LONE_PAYMENTS:
+            break
+    return Sample({"p50": 1000 * outcome.quantile(0.5)}, outcome.errors)
+
+
+async def _round_trips(subject: Subject) -> Sample:
+    stack = subject.stack
+    await stock_up(subject, CASH_CLIENTS)
+    calls = (
+        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d"
+        " on d.oid = s.dbid where d.datname = current_database()"
+        " and query not like '%pg_stat_statements%'"
+    )
+    try:
+        async with connected(stack.engine.database_url) as connection:
+            await connection.execute("create extension if not exists pg_stat_statements")
+            await connection.execute("select pg_stat_statements_reset()")
+            requested = await _last_request(subject)
+            outcome = await pay_cash(subject, CASH_CLIENTS)
+            count = max(outcome.done, 1)
+            values = {
+                "trips": await connection.fetchval(calls) / count,
+                "upstream": (await _last_request(subject) - requested) / count,
+            }
+    except asyncpg.PostgresError as error:
+        raise NotMeasured(f"pg_stat_statements cannot be read: {error}") from None
+    return Sample(values, outcome.errors)
+
+
+async def _last_request(subject: Subject) -> int:
+    """Return the number of the last request that reached the sandbox."""
+    path = "/_sandbox/requests?system=none"
+    return (await once(subject.stack.sandbox, get(path))).json()["last"]
+
+
+async def _whole_qr(subject: Subject) -> Sample:
+    stack, supply, seconds = subject.stack, subject.supply, subject.options.seconds
+    await stock_up(subject, CASH_CLIENTS)
+    outcome, paid = Outcome(), list[str]()
+    requests = supply.payments("VNPAY_QR")
+    begun, before, client = time.perf_counter(), stack.cpu(), time.process_time()
+
+    async def customers(api: Connection, sandbox: Connection) -> None:
+        while time.perf_counter() - begun < seconds and (request := next(requests, None)):
+            at = time.perf_counter()
+            response = await api.request(request)
+            kind, latency = graphql_ok(response), time.perf_counter() - at
+            outcome.note(kind, latency)
+            if kind != OK:
+                continue
+            payment = response.json()["data"]["processPayment"]["payment"]
+            act = {"qr": payment["qr"]["payload"]}
+            answer = await sandbox.request(post("/_sandbox/pay", act))
+            if answer.status == 200:
+                paid.append(payment["id"])
+            else:
+                outcome.kinds[f"the payer's act: {error_code(answer)}"] += 1
+
+    async with (
+        connections(stack.api, CASH_CLIENTS) as to_api,
+        connections(stack.sandbox, CASH_CLIENTS) as to_sandbox,
+    ):
+        await asyncio.gather(*map(customers, to_api, to_sandbox))
+    succeeded = await _successes(subject, paid)
+    drained = await stack.drain()
+    took = time.perf_counter() - begun
+    outcome.client_cpu = time.process_time() - client
+    if succeeded < len(paid):
+        outcome.kinds["paid, and not SUCCESS in time"] += len(paid) - succeeded
+    if not drained:
+        outcome.kinds["jobs that did not end in time"] += 1
+    values = cpu_values(before, stack.cpu(), outcome) | {
+        "whole": succeeded / took,
+        "create p99": 1000 * outcome.quantile(0.99),
+    }
+    return Sample(values, outcome.errors)
+
+
+async def _successes(subject: Subject, payments: list[str], *, patience: float = 60.0) -> int:
+    """Wait until all *payments* are SUCCESS, or patience ends, and return how many are."""
+    statement = "select count(*) from payment where id = any($1::text[]) and status = 'SUCCESS'"
+    deadline = time.monotonic() + patience
+    async with connected(subject.stack.engine.database_url) as connection:
+        while True:
+            found = await connection.fetchval(statement, payments)
+            if found == len(payments) or time.monotonic() > deadline:
+                return found
+            await asyncio.sleep(0.05)
+
+
+ROWS = (
+    Row(
+        key="trips",
+        group="cash",
+        title=f"What a cash payment asks of others, {CASH_CLIENTS} clients, no worker",
+        metrics=(
+            Metric(
+                key="trips",
+                title="SQL round trips, BEGIN and COMMIT counted",
+                unit="",
+                goal=Goal(words="≤ 10, then ≤ 0.3"),
+            ),
+            Metric(key="upstream", title="Calls to outer systems", unit=""),
+        ),
+        measure=_round_trips,
+    ),
+    Row(
+        key="cash",
+        group="cash",
+        title=f"Whole cash payments, {CASH_CLIENTS} clients, until all their jobs are done",
+        metrics=(
+            Metric(
+                key="whole",
+                title="Whole payments",
+                unit="/s",
+                more_is_better=True,
+                goal=Goal(words="≥ 3 ×, then ≥ 12 ×", first=3, then=12),
+            ),
+            *cpu_metrics(Goal(words="≥ 3.5 ×, then ≥ 13 ×", first=3.5, then=13)),
+            Metric(key="p50", title="Answer, p50", unit="ms"),
+            Metric(
+                key="waits",
+                title="Backends that wait for NOTIFY's lock",
+                unit="",
+                goal=Goal(words="0"),
+            ),
+        ),
+        measure=_whole_cash,
+        worker=True,
+    ),
+    Row(
+        key="accepted",
+        group="cash",
+        title=f"Accepted cash payments, {MANY_CLIENTS} clients, worker on",
+        metrics=(
+            Metric(
+                key="accepted",
+                title="Accepted payments",
+                unit="/s",
+                more_is_better=True,
+                goal=Goal(words="≥ 3 ×, then ≥ 13 ×", first=3, then=13),
+            ),
+            Metric(key="p50", title="Answer, p50", unit="ms"),
+            Metric(key="p99", title="Answer, p99", unit="ms", goal=Goal(words="then ≤ 700 ms")),
+        ),
+        measure=_accepted_cash,
+        worker=True,
+    ),
+    Row(
+        key="lone",
+        group="cash",
+        title="A lone cash payment",
+        metrics=(
+            Metric(
+                key="p50",
+                title="Answer, p50",
+                unit="ms",
+                goal=Goal(words="≤ 0.5 of pinned, then ≤ 0.35", first=2, then=1 / 0.35),
+            ),
+        ),
+        measure=_lone_cash,
+        worker=True,
+    ),
+    Row(
+        key="qr",
+        group="qr",
+        title=f"Whole QR payments, {CASH_CLIENTS} clients: create, webhook, SUCCESS, jobs",
+        metrics=(
+            Metric(
+                key="whole",
+                title="Whole payments",
+                unit="/s",
+                more_is_better=True,
+                goal=Goal(words="≥ 3 ×, then ≥ 8 ×", first=3, then=8),
+            ),
+            Metric(
+                key="create p99",
+                title="Create, p99",
+                unit="ms",
+                goal=Goal(words="then ≤ 300 ms"),
+            ),
+            *cpu_metrics(),
+        ),
+        measure=_whole_qr,
+        worker=True,
+    ),
+)
