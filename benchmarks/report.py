@@ -86,11 +86,24 @@ def page(results: Sequence[Measured], machine: Machine, command: str, proof: str
 def notes(measured: Measured) -> list[str]:
     """Return what went wrong in a row, and why somebody was not measured."""
     found = [f"{name} was not measured: {why}" for name, why in measured.reasons.items()]
+    for metric in measured.row.metrics:
+        today = metric.goal.today if metric.goal else None
+        pinned = measured.value(PINNED, metric)
+        if today and pinned and not is_reproduced(pinned.median, today):
+            found.append(
+                f"{metric.title}: pinned did {today[0]:g}–{today[1]:g} where the goals were set,"
+                " so only the ratio counts here"
+            )
     for name in measured.samples:
         if errors := measured.errors(name):
             counts = ", ".join(f"{count} × {kind}" for kind, count in errors.most_common(4))
             found.append(f"{name}: {counts}")
     return found
+
+
+def is_reproduced(value: float, today: tuple[float, float]) -> bool:
+    """Return whether a value lies within 35 % of what pinned did where the goals were set."""
+    return today[0] / 1.35 <= value <= today[1] * 1.35
 
 
 def _shown(measured: Measured) -> list[Metric]:

@@ -44,6 +44,8 @@ class Goal:
     """The ratio to pinned after the second half."""
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     """The ratio to each limit or peer."""
+    today: tuple[float, float] | None = None
+    """What pinned did on the machine of the goals: elsewhere only ratios count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,8 @@ class Subject:
     options: Options
     rates: dict[str, float] = field(default_factory=dict[str, float])
     """How many a second the last load of each kind came to; stocks are sized by it."""
+    best_clients: int | None = None
+    """The count of clients that does most whole cash payments; None before it is known."""
 
 
 Measure = Callable[[Subject], Awaitable[Sample]]

@@ -53,10 +53,11 @@ async def _direct(subject: Subject) -> Sample:
 
 async def _overload(subject: Subject) -> Sample:
     await subject.supply.log_in(CUSTOMER_CLIENTS)
-    probe = Clients(count=CUSTOMER_CLIENTS, seconds=2.0)
-    capacity = await closed(subject.stack.api, customer_requests(subject), graphql_ok, probe)
+    capacity = max(
+        [await _rate(subject, count) for count in (CUSTOMER_CLIENTS // 4, CUSTOMER_CLIENTS)]
+    )
     storm = Arrivals(
-        rate=TIMES_CAPACITY * max(capacity.rate, 5.0), seconds=STORM_SECONDS, patience=PATIENCE
+        rate=TIMES_CAPACITY * max(capacity, 5.0), seconds=STORM_SECONDS, patience=PATIENCE
     )
     outcome = await open_arrivals(
         subject.stack.api, customer_requests(subject), _admitted_or_refused, storm
@@ -74,6 +75,13 @@ async def _overload(subject: Subject) -> Sample:
     }
     await heal(subject)
     return Sample(values, +outcome.errors)
+
+
+async def _rate(subject: Subject, count: int) -> float:
+    """Return how many reads a second so many clients get, each waiting for its answer."""
+    probe = Clients(count=count, seconds=2.0)
+    requests = customer_requests(subject)
+    return (await closed(subject.stack.api, requests, graphql_ok, probe)).rate
 
 
 def _admitted_or_refused(response: Response) -> str:
@@ -108,7 +116,11 @@ ROWS = (
                 key="last",
                 title="The last answer",
                 unit="s",
-                goal=Goal(words="≤ 6 s, then ≤ 2.5 s; ≤ 1.5 × direct", limits={"direct": 1 / 1.5}),
+                goal=Goal(
+                    words="≤ 6 s, then ≤ 2.5 s; ≤ 1.5 × direct",
+                    limits={"direct": 1 / 1.5},
+                    today=(29, 56),
+                ),
             ),
             Metric(key="p50", title="Answer, p50", unit="s"),
             Metric(key="errors", title="Errors", unit="", goal=Goal(words="0")),

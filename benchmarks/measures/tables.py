@@ -12,7 +12,7 @@ from benchmarks.client.http import Response
 from benchmarks.client.loads import OK
 from benchmarks.engine import connected, engine
 from benchmarks.filled import fill
-from benchmarks.measures.payments import is_paid
+from benchmarks.measures.cash import is_paid
 from benchmarks.measures.reads import PAGE
 from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject
 from benchmarks.stack import Stack

@@ -1,24 +1,23 @@
-"""Payments: cash and QR from the request to the last job, what they cost, and what they ask of PostgreSQL."""
+"""Cash payments: from the request to the last job, what they cost, and what they ask of others."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 
 import asyncpg
 
-from benchmarks.client.http import Connection, Response, get, post
+from benchmarks.client.http import Response, get
 from benchmarks.client.loads import (
     OK,
     Clients,
     Outcome,
     closed,
-    connections,
     error_code,
-    graphql_ok,
 )
 from benchmarks.engine import connected
 from benchmarks.row import (
@@ -34,8 +33,17 @@ from benchmarks.row import (
 from benchmarks.supply import once
 
 CASH_CLIENTS, MANY_CLIENTS = 64, 128
-LONE_PAYMENTS = 15
+CLIENT_COUNTS = (16, CASH_CLIENTS)
+LONE_PAYMENTS, COUNTED_PAYMENTS = 15, 192
+TIMES_LONGER = 2.0
+"""A load of payments lasts longer than one of reads, as its jobs take their time."""
 _SAMPLE_EVERY = 0.05  # seconds
+# A trigger's expressions are listed too; they begin with no word of SQL and are no round trips.
+_CALLS = r"""
+select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d on d.oid = s.dbid
+ where d.datname = current_database() and query not like '%pg_stat_statements%'
+   and query ~* '^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit|rollback|set|listen|lock|do)'
+"""
 
 
 @dataclass(slots=True)
@@ -83,7 +91,7 @@ def is_paid(response: Response) -> str:
 
 async def stock_up(subject: Subject, clients: int) -> None:
     """Log in collectors and fetch twice the bills that a load is expected to use up."""
-    expected = subject.rates.get("payments", 60.0) * subject.options.seconds
+    expected = subject.rates.get("payments", 60.0) * TIMES_LONGER * subject.options.seconds
     await subject.supply.log_in(clients)
     await subject.supply.stock(int(2 * expected) + clients)
 
@@ -91,23 +99,34 @@ async def stock_up(subject: Subject, clients: int) -> None:
 async def pay_cash(subject: Subject, clients: int) -> Outcome:
     """Pay the bills in stock in cash, by so many clients."""
     requests = subject.supply.payments("CASH")
-    load = Clients(count=clients, seconds=subject.options.seconds)
+    load = Clients(count=clients, seconds=TIMES_LONGER * subject.options.seconds)
     outcome = await closed(subject.stack.api, requests, is_paid, load)
     subject.rates["payments"] = max(outcome.rate, 10.0)
     return outcome
 
 
 async def _whole_cash(subject: Subject) -> Sample:
+    """Measure by the count of clients that did best in the stack's first round."""
+    if subject.best_clients is not None:
+        return await _whole_cash_by(subject, subject.best_clients)
+    samples = {count: await _whole_cash_by(subject, count) for count in CLIENT_COUNTS}
+    best = max(samples, key=lambda count: samples[count].values["whole"])
+    subject.best_clients = best
+    return samples[best]
+
+
+async def _whole_cash_by(subject: Subject, clients: int) -> Sample:
     stack = subject.stack
-    await stock_up(subject, CASH_CLIENTS)
+    await stock_up(subject, clients)
     async with lock_waits(stack.engine.database_url) as waits:
         begun, before = time.perf_counter(), stack.cpu()
-        outcome = await pay_cash(subject, CASH_CLIENTS)
+        outcome = await pay_cash(subject, clients)
         drained = await stack.drain()
         seconds = time.perf_counter() - begun
         values = cpu_values(before, stack.cpu(), outcome)
     values |= {
         "whole": outcome.done / seconds,
+        "clients": float(clients),
         "p50": 1000 * outcome.quantile(0.5),
         "waits": waits.mean,
     }
@@ -144,21 +163,21 @@ async def _lone_cash(subject: Subject) -> Sample:
 
 async def _round_trips(subject: Subject) -> Sample:
     stack = subject.stack
-    await stock_up(subject, CASH_CLIENTS)
-    calls = (
-        "select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d"
-        " on d.oid = s.dbid where d.datname = current_database()"
-        " and query not like '%pg_stat_statements%'"
-    )
+    supply = subject.supply
+    await supply.log_in(CASH_CLIENTS)
+    await supply.stock(CASH_CLIENTS + COUNTED_PAYMENTS)
+    requests = supply.payments("CASH")
+    # A collector's first payment of the day asks for more than the next ones.
+    await _pay_by_all(subject, itertools.islice(requests, CASH_CLIENTS))
     try:
         async with connected(stack.engine.database_url) as connection:
             await connection.execute("create extension if not exists pg_stat_statements")
             await connection.execute("select pg_stat_statements_reset()")
             requested = await _last_request(subject)
-            outcome = await pay_cash(subject, CASH_CLIENTS)
+            outcome = await _pay_by_all(subject, itertools.islice(requests, COUNTED_PAYMENTS))
             count = max(outcome.done, 1)
             values = {
-                "trips": await connection.fetchval(calls) / count,
+                "trips": await connection.fetchval(_CALLS) / count,
                 "upstream": (await _last_request(subject) - requested) / count,
             }
     except asyncpg.PostgresError as error:
@@ -166,65 +185,14 @@ async def _round_trips(subject: Subject) -> Sample:
     return Sample(values, outcome.errors)
 
 
+async def _pay_by_all(subject: Subject, requests: Iterator[bytes]) -> Outcome:
+    return await closed(subject.stack.api, requests, is_paid, Clients(count=CASH_CLIENTS))
+
+
 async def _last_request(subject: Subject) -> int:
     """Return the number of the last request that reached the sandbox."""
     path = "/_sandbox/requests?system=none"
     return (await once(subject.stack.sandbox, get(path))).json()["last"]
-
-
-async def _whole_qr(subject: Subject) -> Sample:
-    stack, supply, seconds = subject.stack, subject.supply, subject.options.seconds
-    await stock_up(subject, CASH_CLIENTS)
-    outcome, paid = Outcome(), list[str]()
-    requests = supply.payments("VNPAY_QR")
-    begun, before, client = time.perf_counter(), stack.cpu(), time.process_time()
-
-    async def customers(api: Connection, sandbox: Connection) -> None:
-        while time.perf_counter() - begun < seconds and (request := next(requests, None)):
-            at = time.perf_counter()
-            response = await api.request(request)
-            kind, latency = graphql_ok(response), time.perf_counter() - at
-            outcome.note(kind, latency)
-            if kind != OK:
-                continue
-            payment = response.json()["data"]["processPayment"]["payment"]
-            act = {"qr": payment["qr"]["payload"]}
-            answer = await sandbox.request(post("/_sandbox/pay", act))
-            if answer.status == 200:
-                paid.append(payment["id"])
-            else:
-                outcome.kinds[f"the payer's act: {error_code(answer)}"] += 1
-
-    async with (
-        connections(stack.api, CASH_CLIENTS) as to_api,
-        connections(stack.sandbox, CASH_CLIENTS) as to_sandbox,
-    ):
-        await asyncio.gather(*map(customers, to_api, to_sandbox))
-    succeeded = await _successes(subject, paid)
-    drained = await stack.drain()
-    took = time.perf_counter() - begun
-    outcome.client_cpu = time.process_time() - client
-    if succeeded < len(paid):
-        outcome.kinds["paid, and not SUCCESS in time"] += len(paid) - succeeded
-    if not drained:
-        outcome.kinds["jobs that did not end in time"] += 1
-    values = cpu_values(before, stack.cpu(), outcome) | {
-        "whole": succeeded / took,
-        "create p99": 1000 * outcome.quantile(0.99),
-    }
-    return Sample(values, outcome.errors)
-
-
-async def _successes(subject: Subject, payments: list[str], *, patience: float = 60.0) -> int:
-    """Wait until all *payments* are SUCCESS, or patience ends, and return how many are."""
-    statement = "select count(*) from payment where id = any($1::text[]) and status = 'SUCCESS'"
-    deadline = time.monotonic() + patience
-    async with connected(subject.stack.engine.database_url) as connection:
-        while True:
-            found = await connection.fetchval(statement, payments)
-            if found == len(payments) or time.monotonic() > deadline:
-                return found
-            await asyncio.sleep(0.05)
 
 
 ROWS = (
@@ -237,7 +205,7 @@ ROWS = (
                 key="trips",
                 title="SQL round trips, BEGIN and COMMIT counted",
                 unit="",
-                goal=Goal(words="≤ 10, then ≤ 0.3"),
+                goal=Goal(words="≤ 10, then ≤ 0.3", today=(19, 19)),
             ),
             Metric(key="upstream", title="Calls to outer systems", unit=""),
         ),
@@ -246,17 +214,18 @@ ROWS = (
     Row(
         key="cash",
         group="cash",
-        title=f"Whole cash payments, {CASH_CLIENTS} clients, until all their jobs are done",
+        title="Whole cash payments, until all their jobs are done",
         metrics=(
             Metric(
                 key="whole",
                 title="Whole payments",
                 unit="/s",
                 more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 12 ×", first=3, then=12),
+                goal=Goal(words="≥ 3 ×, then ≥ 12 ×", first=3, then=12, today=(14, 27)),
             ),
-            *cpu_metrics(Goal(words="≥ 3.5 ×, then ≥ 13 ×", first=3.5, then=13)),
+            *cpu_metrics(Goal(words="≥ 3.5 ×, then ≥ 13 ×", first=3.5, then=13, today=(62, 122))),
             Metric(key="p50", title="Answer, p50", unit="ms"),
+            Metric(key="clients", title="Clients, the count that did best", unit=""),
             Metric(
                 key="waits",
                 title="Backends that wait for NOTIFY's lock",
@@ -277,7 +246,7 @@ ROWS = (
                 title="Accepted payments",
                 unit="/s",
                 more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 13 ×", first=3, then=13),
+                goal=Goal(words="≥ 3 ×, then ≥ 13 ×", first=3, then=13, today=(20, 29)),
             ),
             Metric(key="p50", title="Answer, p50", unit="ms"),
             Metric(key="p99", title="Answer, p99", unit="ms", goal=Goal(words="then ≤ 700 ms")),
@@ -294,33 +263,12 @@ ROWS = (
                 key="p50",
                 title="Answer, p50",
                 unit="ms",
-                goal=Goal(words="≤ 0.5 of pinned, then ≤ 0.35", first=2, then=1 / 0.35),
+                goal=Goal(
+                    words="≤ 0.5 of pinned, then ≤ 0.35", first=2, then=1 / 0.35, today=(48, 48)
+                ),
             ),
         ),
         measure=_lone_cash,
-        worker=True,
-    ),
-    Row(
-        key="qr",
-        group="qr",
-        title=f"Whole QR payments, {CASH_CLIENTS} clients: create, webhook, SUCCESS, jobs",
-        metrics=(
-            Metric(
-                key="whole",
-                title="Whole payments",
-                unit="/s",
-                more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 8 ×", first=3, then=8),
-            ),
-            Metric(
-                key="create p99",
-                title="Create, p99",
-                unit="ms",
-                goal=Goal(words="then ≤ 300 ms"),
-            ),
-            *cpu_metrics(),
-        ),
-        measure=_whole_qr,
         worker=True,
     ),
 )
