@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import uvloop
 
 from benchmarks import chart, report
 from benchmarks.engine import EngineError
+from benchmarks.files import allow_files
 from benchmarks.machine import Machine, describe
 from benchmarks.measures import ROWS
 from benchmarks.pinned import ROOT, NotThere, ours, pinned
@@ -28,7 +28,6 @@ from benchmarks.running import measure, subjects
 from benchmarks.stack import Source, Stack, StackError
 
 _PAGE, _CHART = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
-_FILES = 20_000
 
 
 def main() -> int:
@@ -46,7 +45,7 @@ def main() -> int:
     rows = _chosen(arguments.rows)
     if not is_measurable():
         print("This system does not tell what processes cost: no CPU time and no memory.")
-    _allow_files()
+    allow_files()
     folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
     try:
         results, machine, proof = uvloop.run(
@@ -101,13 +100,6 @@ def _chosen(words: str) -> list[Row]:
     if unknown:
         sys.exit(f"There is no row {', '.join(unknown)}; --help names them.")
     return [row for row in ROWS if not wanted or row.key in wanted or row.group in wanted]
-
-
-def _allow_files() -> None:
-    """Allow this process and its children as many open files as a storm needs."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
 
 
 async def _run(

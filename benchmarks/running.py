@@ -73,7 +73,9 @@ async def measure(
             break
         for measured in ordered:
             if measured.row.most_rounds is None or nth < measured.row.most_rounds:
-                await _round(measured, stacks, f"{nth + 1}/{options.rounds}")
+                # Whoever is measured second finds the machine otherwise, so that turns change.
+                turns = dict(list(stacks.items())[:: -1 if nth % 2 else 1])
+                await _round(measured, turns, f"{nth + 1}/{options.rounds}")
     return results
 
 

@@ -84,6 +84,10 @@ class Supply:
         }
         return post("/graphql", body, _bearer(token))
 
+    def typename(self, token: str) -> bytes:
+        """Return the bytes of the smallest query there is."""
+        return post("/graphql", {"query": "{__typename}"}, _bearer(token))
+
     def document(self, operation: str) -> str:
         return self._documents[operation]
 
@@ -105,6 +109,11 @@ class Supply:
         if response.status != 200:
             raise SupplyError(f"sandbox {control}: {response.status} {response.body[:500]!r}")
         return response.json()
+
+    async def last_upstream_request(self) -> int:
+        """Return the number of the last request that reached the sandbox."""
+        response = await once(self.stack.sandbox, get("/_sandbox/requests?system=none"))
+        return response.json()["last"]
 
     def contract(self) -> str:
         """Return an active contract that was not given out before."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.client.http import LOST, Address, Connection, Response, connect
+from benchmarks.client.pool import Pool
 
 Check = Callable[[Response], str]
 """Returns `OK`, or the kind of error that an answer is."""
@@ -176,45 +177,29 @@ async def open_arrivals(
     address: Address, requests: Iterator[bytes], check: Check, arrivals: Arrivals
 ) -> Outcome:
     """Send requests as they arrive; a latency is measured from the arrival itself."""
-    outcome = Outcome()
-    free: deque[Connection] = deque()
+    outcome, pool = Outcome(), Pool(address, arrivals.most_connections)
     tasks: set[asyncio.Task[None]] = set()
     begun, cpu = time.perf_counter(), time.process_time()
 
     async def send(request: bytes, arrived: float) -> None:
-        connection = None
         try:
-            async with asyncio.timeout(arrivals.patience):
-                connection = free.pop() if free else await connect(address)
-                response = await connection.request(request)
+            kind = check(await pool.request(request, seconds=arrivals.patience))
         except TimeoutError:
             kind = LATE
-        except OSError:
-            kind = "connection refused"
-        else:
-            kind = check(response)
+        except ConnectionRefusedError:
+            kind = "not sent: the client has no connection left"
         outcome.note(kind, time.perf_counter() - arrived)
-        if connection is not None:
-            if kind != LATE and connection.is_open:
-                free.append(connection)
-            else:
-                connection.abort()
 
     for nth in range(int(arrivals.rate * arrivals.seconds)):
         due = begun + nth / arrivals.rate
         if (wait := due - time.perf_counter()) > 0:
             await asyncio.sleep(wait)
-        if len(tasks) >= arrivals.most_connections:
-            outcome.kinds["not sent: the client has no connection left"] += 1
-            continue
-        request = next(requests)
-        task = asyncio.create_task(send(request, due))
+        task = asyncio.create_task(send(next(requests), due))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
     while tasks:
         await asyncio.wait(set(tasks))
-    for connection in free:
-        connection.abort()
+    pool.close()
     outcome.seconds = time.perf_counter() - begun
     outcome.client_cpu = time.process_time() - cpu
     return outcome

@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 import asyncpg
 
-from benchmarks.client.http import Response, get
+from benchmarks.client.http import Response
 from benchmarks.client.loads import (
     OK,
     Clients,
@@ -162,37 +162,35 @@ async def _lone_cash(subject: Subject) -> Sample:
 
 
 async def _round_trips(subject: Subject) -> Sample:
-    stack = subject.stack
+    return await count_round_trips(subject, clients=CASH_CLIENTS, payments=COUNTED_PAYMENTS)
+
+
+async def count_round_trips(subject: Subject, *, clients: int, payments: int) -> Sample:
+    """Return the statements and upstream calls of a cash payment. Raises NotMeasured."""
     supply = subject.supply
-    await supply.log_in(CASH_CLIENTS)
-    await supply.stock(CASH_CLIENTS + COUNTED_PAYMENTS)
+    await supply.log_in(clients)
+    warm = len(supply.collectors)
+    await supply.stock(warm + payments)
     requests = supply.payments("CASH")
+
+    async def pay(count: int) -> Outcome:
+        part = itertools.islice(requests, count)
+        return await closed(subject.stack.api, part, is_paid, Clients(count=clients))
+
     # A collector's first payment of the day asks for more than the next ones.
-    await _pay_by_all(subject, itertools.islice(requests, CASH_CLIENTS))
+    await pay(warm)
     try:
-        async with connected(stack.engine.database_url) as connection:
+        async with connected(subject.stack.engine.database_url) as connection:
             await connection.execute("create extension if not exists pg_stat_statements")
             await connection.execute("select pg_stat_statements_reset()")
-            requested = await _last_request(subject)
-            outcome = await _pay_by_all(subject, itertools.islice(requests, COUNTED_PAYMENTS))
-            count = max(outcome.done, 1)
-            values = {
-                "trips": await connection.fetchval(_CALLS) / count,
-                "upstream": (await _last_request(subject) - requested) / count,
-            }
+            before = await supply.last_upstream_request()
+            outcome = await pay(payments)
+            calls = await connection.fetchval(_CALLS)
     except asyncpg.PostgresError as error:
         raise NotMeasured(f"pg_stat_statements cannot be read: {error}") from None
-    return Sample(values, outcome.errors)
-
-
-async def _pay_by_all(subject: Subject, requests: Iterator[bytes]) -> Outcome:
-    return await closed(subject.stack.api, requests, is_paid, Clients(count=CASH_CLIENTS))
-
-
-async def _last_request(subject: Subject) -> int:
-    """Return the number of the last request that reached the sandbox."""
-    path = "/_sandbox/requests?system=none"
-    return (await once(subject.stack.sandbox, get(path))).json()["last"]
+    count = max(outcome.done, 1)
+    upstream = await supply.last_upstream_request() - before
+    return Sample({"trips": calls / count, "upstream": upstream / count}, outcome.errors)
 
 
 ROWS = (

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator
 
 from benchmarks import limits, node
-from benchmarks.client.http import post
 from benchmarks.client.loads import OK, Clients, closed, graphql_ok
 from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject, cpu_values
 from benchmarks.supply import once
@@ -15,8 +14,6 @@ CLIENTS = 32
 CUSTOMER_CLIENTS = 64
 CACHED_CONTRACTS = 64
 PAGE = 50
-
-_TYPENAME = {"query": "{__typename}"}
 
 
 def _load(subject: Subject, count: int = CLIENTS) -> Clients:
@@ -43,8 +40,7 @@ async def _body(subject: Subject, request: bytes) -> bytes:
 
 async def _typename_request(subject: Subject) -> bytes:
     await subject.supply.log_in(1)
-    token = {"authorization": f"Bearer {subject.supply.collectors[0]}"}
-    return post("/graphql", _TYPENAME, token)
+    return subject.supply.typename(subject.supply.collectors[0])
 
 
 async def _typename(subject: Subject) -> Sample:
