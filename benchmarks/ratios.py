@@ -42,6 +42,8 @@ class Measured:
     def times_better(self, metric: Metric, other: str) -> Spread | None:
         """Return how many times better we are than *other*, round by round."""
         ratios: list[float] = []
+        if not metric.compared:
+            return None
         for mine, theirs in zip(self._of(OURS), self._of(other), strict=False):
             if mine is None or theirs is None:
                 continue

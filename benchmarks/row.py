@@ -54,6 +54,8 @@ class Metric:
     title: str
     unit: str
     more_is_better: bool = False
+    compared: bool = True
+    """Whether it says anything of us: what the load client needs does not."""
     goal: Goal | None = None
 
 
@@ -97,12 +99,15 @@ class Row:
     most_rounds: int | None = None
 
 
+CLIENT = Metric(key="client", title="CPU: load client", unit="ms", compared=False)
+
+
 def cpu_metrics(goal: Goal | None = None) -> tuple[Metric, ...]:
     """Return the metrics of CPU time: all parts, each part, and the load client."""
     return (
         Metric(key="cpu", title="CPU of all parts", unit="ms", goal=goal),
         *(Metric(key=part, title=f"CPU: {part}", unit="ms") for part in PARTS),
-        Metric(key="client", title="CPU: load client", unit="ms"),
+        CLIENT,
     )
 
 

@@ -137,9 +137,9 @@ class Supply:
 
         await asyncio.gather(*(fetch_bills() for _ in range(_BILLS_AT_ONCE)))
 
-    def payments(self, method: str) -> Iterator[bytes]:
+    def payments(self, method: str, collectors: int | None = None) -> Iterator[bytes]:
         """Yield ProcessPayment requests of the bills in stock, each by the next collector."""
-        tokens = itertools.cycle(self.collectors)
+        tokens = itertools.cycle(self.collectors[:collectors])
         while self._bills:
             yield self.payment(method, self._bills.popleft(), next(tokens))
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from benchmarks import limits, node
 from benchmarks.client.loads import OK, Clients, closed, graphql_ok
-from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject, cpu_values
+from benchmarks.row import CLIENT, Goal, Metric, NotMeasured, Row, Sample, Subject, cpu_values
 from benchmarks.supply import once
 
 CLIENTS = 32
@@ -164,7 +164,7 @@ def _metrics(rate: Goal, *, api: Goal | None = None, database: bool = True) -> t
     ]
     if database:
         metrics.append(Metric(key="PostgreSQL", title="CPU: PostgreSQL", unit="ms"))
-    return (*metrics, Metric(key="client", title="CPU: load client", unit="ms"))
+    return (*metrics, CLIENT)
 
 
 ROWS = (

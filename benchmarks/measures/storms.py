@@ -134,7 +134,7 @@ ROWS = (
         group="storms",
         title=f"Open arrivals at {TIMES_CAPACITY:.0f} × capacity for {STORM_SECONDS:.0f} s, CustomerBills",
         metrics=(
-            Metric(key="arrivals", title="Arrivals", unit="/s", more_is_better=True),
+            Metric(key="arrivals", title="Arrivals", unit="/s", compared=False),
             Metric(key="p99", title="Admitted, p99", unit="s", goal=Goal(words="≤ 5 s")),
             Metric(key="refused", title="Refused with Retry-After", unit="%"),
             Metric(key="errors", title="Errors and silence", unit="%", goal=Goal(words="0")),
