@@ -7,12 +7,15 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from benchmarks.client.http import Connection, Response
+from benchmarks.load.figures import Intent
+from benchmarks.load.truth import disagreements
 from benchmarks.measures import ROWS
 from benchmarks.measures.cash import count_round_trips
 from benchmarks.pinned import ours
@@ -140,6 +143,57 @@ def test_what_was_not_measured_says_why() -> None:
     measured = Measured(_row(Metric(key="took", title="Took", unit="ms")))
     measured.reasons["graphql-ws"] = "node and npm are not installed"
     assert "graphql-ws was not measured: node and npm are not installed" in terminal([measured])
+
+
+_PAYMENT = {
+    "id": "TXN1",
+    "status": "SUCCESS",
+    "method": "VNPAY_QR",
+    "amount": 5,
+    "contract_number": "SGFDN2000",
+    "key": "k1",
+    "refs": '["R1"]',
+}
+_CHARGE = {"reference": "R1", "status": "paid", "amount": 5, "currency": "VND"}
+_EFFECT = {"transaction_id": "TXN1", "times": 1}
+_TRUTH = {
+    "charges": [_CHARGE],
+    "records": [_EFFECT],
+    "debts": [_EFFECT],
+    "messages": [_EFFECT],
+    "conflicts": [],
+}
+_INTENT = Intent(key="k1", method="VNPAY_QR", amount=5, payment_id="TXN1", paid_by_customer=True)
+
+
+def test_books_that_agree_with_everybody_are_found_right() -> None:
+    assert disagreements({"TXN1": _PAYMENT}, _TRUTH, [_INTENT]) == []
+
+
+@pytest.mark.parametrize(
+    ("payment", "believed", "intent"),
+    [
+        ({"status": "PROCESSING"}, {}, {}),
+        ({"amount": 6}, {}, {}),
+        ({"refs": "[]"}, {}, {}),
+        ({"key": "another"}, {}, {}),
+        ({}, {"charges": []}, {}),
+        ({}, {"charges": [_CHARGE, _CHARGE]}, {}),
+        ({}, {"charges": [_CHARGE | {"amount": 6}]}, {}),
+        ({}, {"records": []}, {}),
+        ({}, {"records": [_EFFECT, _EFFECT]}, {}),
+        ({}, {"debts": [_EFFECT | {"times": 2}]}, {}),
+        ({}, {"debts": [_EFFECT, {"transaction_id": "TXN9", "times": 1}]}, {}),
+        ({}, {"messages": [_EFFECT, _EFFECT]}, {}),
+        ({}, {"conflicts": [{"system": "revenue", "detail": "paid before"}]}, {}),
+        ({}, {}, {"payment_id": "TXN2"}),
+    ],
+)
+def test_money_that_is_lost_doubled_or_guessed_is_found(
+    payment: dict[str, object], believed: dict[str, object], intent: dict[str, Any]
+) -> None:
+    books = {"TXN1": _PAYMENT | payment}
+    assert disagreements(books, _TRUTH | believed, [replace(_INTENT, **intent)]) != []
 
 
 def test_every_row_has_a_name_of_its_own_and_a_metric() -> None:

@@ -36,8 +36,8 @@ _BREAKABLE = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt
 _FAULTS = ("reset", "500", "truncated", "slow")
 _BROKEN_SECONDS, _MENDED_SECONDS = 15.0, 5.0
 _SHOWN = 30
-# A sandbox whose clocks run faster repeats webhooks soon, so that a drain is over in minutes.
-_SETTINGS = {"SANDBOX__TIME_SCALE": "60", "QR_LIFETIME": "600"}
+# The sandbox repeats webhooks soon, and QRs end soon, so that a drain is over in minutes.
+_SETTINGS = {"SANDBOX__TIME_SCALE": "60", "QR_LIFETIME": "120"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def _plan() -> Plan:
     parser.add_argument("--per-minute", type=float, default=600, help="visits that arrive")
     parser.add_argument("--minutes", type=float, default=1.0, help="of arrivals")
     parser.add_argument("--ramp", type=float, default=10.0, help="seconds until the rate is full")
-    parser.add_argument("--drain", type=float, default=300.0, help="seconds at most, afterwards")
+    parser.add_argument("--drain", type=float, default=420.0, help="seconds at most, afterwards")
     parser.add_argument("--faults", type=float, default=0.05, help="probability; 0 breaks nothing")
     parser.add_argument("--collectors", type=int, default=100)
     parser.add_argument("--patience", type=float, default=40.0, help="seconds of a client")
@@ -121,7 +121,7 @@ async def _load(plan: Plan, stack: Stack) -> int:
         figures=Figures(),
         dice=random.Random(plan.seed),
         patience=plan.patience,
-        until_final=min(plan.drain, 120.0),
+        until_final=min(plan.drain, 60.0),
         tokens=supply.collectors,
     )
     before, client, begun = stack.cpu(), time.process_time(), time.perf_counter()
@@ -136,8 +136,12 @@ async def _load(plan: Plan, stack: Stack) -> int:
         wrong.append(
             f"after {plan.drain:.0f} s {open_payments} paid payments are open, {jobs} jobs left"
         )
+    intents = world.figures.intents
+    silent = sum(intent.payment_id is None for intent in intents)
+    found = await truth.found_without_an_answer(stack.engine.database_url, intents)
     verdict, holds = await _proof(stack)
     _tell(world.figures, cpu_by_part(before, cpu), client, drained)
+    print(f"{silent:,} got no answer; {found:,} of them are payments in the books")
     print("\n".join(f"✗ {each}" for each in wrong[:_SHOWN]))
     print(f"{len(wrong)} disagreements with the outer systems; {verdict}")
     return 0 if not wrong and holds else 1

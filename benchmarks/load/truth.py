@@ -26,6 +26,7 @@ select p.id from payment p left join entry e on e.payment = p.id and e.reversal 
  where p.status = 'SUCCESS' group by p.id, p.amount
 having count(g) <> 1 or coalesce(sum(g.amount), 0) <> p.amount
 """
+_BY_KEY = "select count(*) from idempotency_key where key = any($1::text[])"
 _OPEN = "select count(*) from payment where status in ('PENDING', 'PROCESSING') and id = any($1::text[])"
 _JOBS = """
 select count(*) from pgqueuer where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
@@ -48,10 +49,24 @@ async def violations(url: str, truth: Row, intents: Sequence[Intent]) -> list[st
     return [
         *(f"bill {each} is paid twice" for each in twice),
         *(f"{each} is not posted once and whole" for each in unposted),
+        *disagreements(payments, truth, intents),
+    ]
+
+
+def disagreements(payments: Mapping[str, Row], truth: Row, intents: Sequence[Intent]) -> list[str]:
+    """Return where the payments, by their ids, differ from what others believe of them."""
+    return [
         *_against_clients(payments, intents),
         *_against_gateways(payments, truth["charges"]),
         *_against_systems(payments, truth),
     ]
+
+
+async def found_without_an_answer(url: str, intents: Sequence[Intent]) -> int:
+    """Return how many payments the books hold of which no client got an answer."""
+    keys = [intent.key for intent in intents if intent.payment_id is None]
+    async with connected(url) as connection:
+        return await connection.fetchval(_BY_KEY, keys)
 
 
 def _against_clients(payments: Mapping[str, Row], intents: Sequence[Intent]) -> Iterator[str]:
@@ -59,6 +74,12 @@ def _against_clients(payments: Mapping[str, Row], intents: Sequence[Intent]) -> 
     by_key = Counter(row["key"] for row in payments.values() if row["key"])
     yield from (
         f"key {key} stands for {count} payments" for key, count in by_key.items() if count > 1
+    )
+    meant = {intent.key for intent in intents}
+    yield from (
+        f"{row['id']} was paid, and no client meant to"
+        for row in payments.values()
+        if row["key"] not in meant
     )
     for intent in intents:
         if intent.payment_id is None:
