@@ -2,7 +2,7 @@
 
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help run test gateways peers crash soak bench demo picture check schema test-external lock clean
+.PHONY: help run test gateways peers crash soak bench load demo picture check schema test-external lock clean
 
 # What Python has compiled once it need not compile at each start: `make run` takes half as long with it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -45,8 +45,11 @@ crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every p
 soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
 	@exec $(BIN)/python -m tests.soak $(SECONDS)
 
-bench: $(INSTALLED)  ## How fast `mobinet verify` is; `make bench ARGS="--payments 1000000 --signatures"` measures more
-	@exec $(BIN)/python -m benchmarks.verify $(ARGS)
+bench: $(INSTALLED)  ## How fast it is beside commit 14d14ad and others; `make bench ARGS="--rows reads,cash --rounds 3"` measures less
+	@exec $(BIN)/python -m benchmarks $(ARGS)
+
+load: $(INSTALLED)  ## Visits that arrive at a rate, faults on, then every payment is checked; `make load ARGS="--per-minute 3000 --minutes 10"`
+	@exec $(BIN)/python -m benchmarks.load $(ARGS)
 
 demo: $(INSTALLED)  ## A payment from login to receipt, told as a story
 	@exec $(BIN)/python -m $(DEMO)

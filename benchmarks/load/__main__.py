@@ -1,0 +1,231 @@
+"""
+`make load`: visits that arrive at a rate, whatever the system does; then every đồng is checked.
+
+    python -m benchmarks.load [--per-minute 600] [--minutes 1] [--ramp 10] [--no-faults] …
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import secrets
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.client.http import get
+from benchmarks.client.pool import Pool
+from benchmarks.engine import EngineError, engine
+from benchmarks.files import allow_files
+from benchmarks.load import truth
+from benchmarks.load.figures import Figures
+from benchmarks.load.visits import World, visit
+from benchmarks.pinned import ours
+from benchmarks.stack import Stack, StackError
+from benchmarks.supply import Supply, SupplyError, once
+
+_BREAKABLE = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt", "hifpt", "sms")
+_FAULTS = ("reset", "500", "truncated", "slow")
+_BROKEN_SECONDS, _MENDED_SECONDS = 15.0, 5.0
+_SHOWN = 30
+# The sandbox repeats webhooks soon, and QRs end soon, so that a drain is over in minutes.
+_SETTINGS = {"SANDBOX__TIME_SCALE": "60", "QR_LIFETIME": "120"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How many visits arrive, how long, and what they meet. Seconds, but for the two names."""
+
+    per_minute: float
+    minutes: float
+    ramp: float
+    drain: float
+    faults: float
+    """The probability of a fault in a request to a broken system; 0 breaks none."""
+    collectors: int
+    patience: float
+    seed: int
+
+    @property
+    def seconds(self) -> float:
+        return 60 * self.minutes
+
+    def arrivals(self, elapsed: float) -> float:
+        """Return how many visits have arrived after *elapsed* seconds; the rate rises at first."""
+        rate = self.per_minute / 60
+        rising = min(elapsed, self.ramp)
+        risen = rate * rising**2 / (2 * self.ramp) if self.ramp else 0.0
+        return risen + rate * max(elapsed - self.ramp, 0.0)
+
+
+def main() -> int:
+    plan = _plan()
+    allow_files()
+    folder = Path(tempfile.mkdtemp(prefix="mobinet-load-"))
+    try:
+        return uvloop.run(_run(plan, folder))
+    except (StackError, EngineError, SupplyError) as error:
+        print(error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _plan() -> Plan:
+    parser = argparse.ArgumentParser(prog="make load")
+    parser.add_argument("--per-minute", type=float, default=600, help="visits that arrive")
+    parser.add_argument("--minutes", type=float, default=1.0, help="of arrivals")
+    parser.add_argument("--ramp", type=float, default=10.0, help="seconds until the rate is full")
+    parser.add_argument("--drain", type=float, default=420.0, help="seconds at most, afterwards")
+    parser.add_argument("--faults", type=float, default=0.05, help="probability; 0 breaks nothing")
+    parser.add_argument("--collectors", type=int, default=100)
+    parser.add_argument("--patience", type=float, default=40.0, help="seconds of a client")
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    return Plan(**vars(parser.parse_args()))
+
+
+async def _run(plan: Plan, folder: Path) -> int:
+    load = os.getloadavg()[0]
+    print(
+        f"{plan.per_minute:g} visits a minute for {plan.minutes:g} min, --seed {plan.seed}, load {load:.1f}"
+    )
+    async with engine(folder / "servers", "load") as own:
+        stack = Stack.of(ours(Path(sys.executable)), own, folder / "stack", **_SETTINGS)
+        try:
+            await stack.run("migrate")
+            await stack.start()
+            await stack.start_worker()
+            return await _load(plan, stack)
+        finally:
+            await stack.stop()
+            stack.kill()
+
+
+async def _load(plan: Plan, stack: Stack) -> int:
+    supply = Supply(stack)
+    await supply.log_in(plan.collectors)
+    world = World(
+        supply=supply,
+        api=Pool(stack.api),
+        sandbox=Pool(stack.sandbox),
+        figures=Figures(),
+        dice=random.Random(plan.seed),
+        patience=plan.patience,
+        until_final=min(plan.drain, 60.0),
+        tokens=supply.collectors,
+    )
+    before, client, begun = stack.cpu(), time.process_time(), time.perf_counter()
+    await _arrive(plan, world)
+    print(f"all visits have ended after {time.perf_counter() - begun:.0f} s", flush=True)
+    await supply.order("reset", {})
+    open_payments, jobs, drained = await _drain(plan, stack, world)
+    cpu, client = stack.cpu(), time.process_time() - client
+    believed = (await once(stack.sandbox, get("/_sandbox/truth"))).json()
+    wrong = await truth.violations(stack.engine.database_url, believed, world.figures.intents)
+    if open_payments or jobs:
+        wrong.append(
+            f"after {plan.drain:.0f} s {open_payments} paid payments are open, {jobs} jobs left"
+        )
+    intents = world.figures.intents
+    silent = sum(intent.payment_id is None for intent in intents)
+    found = await truth.found_without_an_answer(stack.engine.database_url, intents)
+    verdict, holds = await _proof(stack)
+    _tell(world.figures, cpu_by_part(before, cpu), client, drained)
+    print(f"{silent:,} got no answer; {found:,} of them are payments in the books")
+    print("\n".join(f"✗ {each}" for each in wrong[:_SHOWN]))
+    print(f"{len(wrong)} disagreements with the outer systems; {verdict}")
+    return 0 if not wrong and holds else 1
+
+
+def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    return {part: after[part] - before[part] for part in after if part in before}
+
+
+async def _arrive(plan: Plan, world: World) -> None:
+    """Begin visits as they arrive, break systems meanwhile, and wait until every visit has ended."""
+    begun, count = time.perf_counter(), 0
+    visits: set[asyncio.Task[None]] = set()
+    breaking = asyncio.create_task(_break(plan, world.supply))
+    while (elapsed := time.perf_counter() - begun) < plan.seconds:
+        for _ in range(int(plan.arrivals(elapsed)) - count):
+            task = asyncio.create_task(visit(world, time.perf_counter()))
+            visits.add(task)
+            task.add_done_callback(visits.discard)
+            count += 1
+        world.figures.most_open = max(world.figures.most_open, len(visits))
+        await asyncio.sleep(0.01)
+    world.figures.visits = count
+    breaking.cancel()
+    await world.supply.order("reset", {})
+    print(f"{count:,} visits have arrived, {len(visits):,} are under way", flush=True)
+    results = await asyncio.gather(*visits, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException):
+            world.figures.fail("visit", f"{type(result).__name__}: {result}")
+
+
+async def _break(plan: Plan, supply: Supply) -> None:
+    """Break all systems a little for a while, then none for a while."""
+    dice = random.Random(plan.seed)
+    while plan.faults > 0:
+        for system in _BREAKABLE:
+            fault = dice.choice(_FAULTS)
+            order = {
+                "system": system,
+                "fault": fault,
+                "probability": plan.faults,
+                "after_processing": dice.random() < 0.5,
+                "seconds": 1.0 if fault == "slow" else None,
+            }
+            await supply.order("faults", order)
+        await asyncio.sleep(_BROKEN_SECONDS)
+        await supply.order("reset", {})
+        await asyncio.sleep(_MENDED_SECONDS)
+
+
+async def _drain(plan: Plan, stack: Stack, world: World) -> tuple[int, int, float]:
+    """Wait until nothing is due; return what is left, and the seconds that it took."""
+    begun = time.monotonic()
+    while True:
+        open_payments, jobs = await truth.undone(stack.engine.database_url, world.figures.intents)
+        took = time.monotonic() - begun
+        if not (open_payments or jobs) or took > plan.drain:
+            return open_payments, jobs, took
+        await asyncio.sleep(0.5)
+
+
+async def _proof(stack: Stack) -> tuple[str, bool]:
+    """Return what `mobinet verify` makes of the books."""
+    await stack.stop_worker()
+    try:
+        await stack.run("verify", "--signatures")
+    except StackError as error:
+        return f"`mobinet verify` FAILS:\n{error}", False
+    return "`mobinet verify --signatures` holds", True
+
+
+def _tell(figures: Figures, cpu: Mapping[str, float], client: float, drained: float) -> None:
+    known = sum(intent.payment_id is not None for intent in figures.intents)
+    paid = sum(intent.paid_by_customer for intent in figures.intents)
+    print(f"\n{figures.table()}\n")
+    print(
+        f"{figures.visits:,} visits, {len(figures.intents):,} meant to pay, {known:,} payments"
+        f" answered, {paid:,} paid at a gateway; at most {figures.most_open:,} visits at once"
+    )
+    shares = ", ".join(f"{part} {1000 * used / max(known, 1):.1f}" for part, used in cpu.items())
+    print(f"CPU ms a payment: {shares}; load client {1000 * client / max(known, 1):.1f}")
+    print(f"the drain took {drained:.1f} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""What a load came to: times of each operation, errors by their kinds, and what became of every visit."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+PARTS = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """One decision to pay: its idempotency key, and the payment that it came to, if that is known."""
+
+    key: str
+    method: str
+    amount: int
+    payment_id: str | None
+    paid_by_customer: bool
+    """Whether the customer has paid at the gateway, as far as the sandbox has answered."""
+
+
+@dataclass(slots=True)
+class Figures:
+    """Seconds by operation, and counts."""
+
+    times: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    errors: Counter[str] = field(default_factory=Counter[str])
+    intents: list[Intent] = field(default_factory=list[Intent])
+    visits: int = 0
+    most_open: int = 0
+    """The largest number of visits that were under way at once."""
+
+    def note(self, operation: str, seconds: float) -> None:
+        self.times[operation].append(seconds)
+
+    def fail(self, operation: str, kind: str) -> None:
+        self.errors[f"{operation}: {kind}"] += 1
+
+    def table(self) -> str:
+        """Return the operations' times, in milliseconds, and the errors."""
+        head = f"{'':<28}{'times':>8}" + "".join(f"{name + ' ms':>11}" for name, _ in PARTS)
+        lines = [head]
+        for operation, times in sorted(self.times.items()):
+            ordered = sorted(times)
+            quantiles = [
+                ordered[min(len(ordered) - 1, int(part * len(ordered)))] for _, part in PARTS
+            ]
+            shown = "".join(f"{1000 * value:>11,.0f}" for value in quantiles)
+            lines.append(f"{operation:<28}{len(ordered):>8,}{shown}")
+        if self.errors:
+            lines += ["", "errors"]
+            lines += [f"{count:>8,} × {kind}" for kind, count in self.errors.most_common()]
+        return "\n".join(lines)

@@ -1,0 +1,206 @@
+"""One visit of a collector: look the contract up, open a payment, and let the customer pay it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from benchmarks.client.http import LOST, Response, post
+from benchmarks.client.loads import LATE, error_code
+from benchmarks.client.pool import Pool
+from benchmarks.load.figures import Figures, Intent
+from benchmarks.supply import Supply
+
+Json = dict[str, Any]
+
+METHODS: Mapping[str, int] = {
+    "CASH": 40,
+    "VNPAY_QR": 20,
+    "FPT_PAY": 15,
+    "BANK_TRANSFER": 10,
+    "MOMO": 10,
+    "CARD": 5,
+}
+"""How many of a hundred payments are made by each method."""
+
+_TRIES = 5
+_LOOK_EVERY, _VERIFY_AFTER = 2.0, 20.0  # seconds
+_FINAL = frozenset({"SUCCESS", "FAILED", "CANCELLED", "EXPIRED"})
+_TEMPORARY = (
+    "UPSTREAM_UNAVAILABLE",
+    "GATEWAY_UNAVAILABLE",
+    "OVERLOADED",
+    "IDEMPOTENCY_IN_PROGRESS",
+)
+
+
+@dataclass(slots=True)
+class World:
+    """What all visits of a load share."""
+
+    supply: Supply
+    api: Pool
+    sandbox: Pool
+    figures: Figures
+    dice: random.Random
+    patience: float
+    """Seconds that a client waits for an answer."""
+    until_final: float
+    """Seconds that a collector looks whether a payment has become final."""
+    tokens: list[str] = field(default_factory=list[str])
+
+
+class GaveUp(Exception):
+    """The visit ends here; what went wrong is counted already."""
+
+
+async def visit(world: World, arrived: float) -> None:
+    """Do one visit from its arrival on; `arrived` is a time of the performance counter."""
+    token = world.dice.choice(world.tokens)
+    method = world.dice.choices(list(METHODS), list(METHODS.values()))[0]
+    contract = world.supply.contract()
+    try:
+        bill = await _bill(world, contract, token, arrived)
+        await _collect(world, contract, method, bill, token)
+    except GaveUp:
+        return
+
+
+async def _bill(world: World, contract: str, token: str, arrived: float) -> Json:
+    request = world.supply.request("CustomerBills", {"contractNumber": contract}, token)
+    customer = await _ask(world, "CustomerBills", request, since=arrived)
+    owed: list[Json] = customer["bills"] or []
+    bills = [bill for bill in owed if bill["status"] == "UNPAID"]
+    if not bills:
+        world.figures.fail("CustomerBills", "no bills in the answer")
+        raise GaveUp
+    return bills[0]
+
+
+async def _collect(world: World, contract: str, method: str, bill: Json, token: str) -> None:
+    key, amount = uuid.uuid4().hex, bill["amount"]
+    item = {"type": "BILL", "id": bill["billNumber"], "amount": amount}
+    variables = {
+        "idempotencyKey": key,
+        "contractNumber": contract,
+        "method": method,
+        "items": [item],
+    }
+    request = world.supply.request("ProcessPayment", {"input": variables}, token)
+    payment_id, is_paid = None, False
+    try:
+        payload = await _ask(world, f"pay {method}", request, since=time.perf_counter())
+        payment = payload["payment"]
+        payment_id = payment["id"]
+        if payment["status"] in _FINAL:
+            return
+        if payment["qr"] or payment["paymentUrl"]:
+            is_paid = await _customer_pays(world, payment)
+        if is_paid or method == "FPT_PAY":
+            await _wait_until_final(world, payment_id, token, method)
+    finally:
+        world.figures.intents.append(
+            Intent(
+                key=key,
+                method=method,
+                amount=amount,
+                payment_id=payment_id,
+                paid_by_customer=is_paid,
+            )
+        )
+
+
+async def _ask(world: World, operation: str, request: bytes, *, since: float) -> Json:
+    """
+    Send one operation and return its value. Raises GaveUp.
+
+    What may succeed later is repeated with the same bytes, and so with the same key.
+    """
+    for nth in range(_TRIES):
+        try:
+            response = await world.api.request(request, seconds=world.patience)
+        except TimeoutError:
+            world.figures.fail(operation, LATE)
+            continue
+        except ConnectionRefusedError as error:
+            world.figures.fail(operation, str(error))
+            raise GaveUp from None
+        value, kind = _value(response)
+        if kind is None:
+            world.figures.note(operation, time.perf_counter() - since)
+            return value
+        world.figures.fail(operation, kind)
+        if response.status != LOST and not any(code in kind for code in _TEMPORARY):
+            raise GaveUp
+        await asyncio.sleep(world.dice.uniform(0.5, 1.5) * 2**nth)
+    world.figures.fail(operation, f"given up after {_TRIES} tries")
+    raise GaveUp
+
+
+def _value(response: Response) -> tuple[Json, str | None]:
+    """Return the value of an answer's only field, and the kind of error where there is one."""
+    if response.status != 200:
+        return {}, error_code(response)
+    answer: Json = json.loads(response.body)
+    if answer.get("errors"):
+        return {}, error_code(response)
+    value: Json = next(iter(answer["data"].values()))
+    refusals: list[Json] = value.get("errors") or []
+    return value, refusals[0]["code"] if refusals else None
+
+
+async def _customer_pays(world: World, payment: Json) -> bool:
+    """Let the customer pay, most of them soon; return whether the sandbox took the money."""
+    if world.dice.random() < 0.03:
+        return False
+    await asyncio.sleep(world.dice.uniform(0.2, 3.0))
+    act: Json = {
+        "wait": False,
+        "repeat": world.dice.choice([1, 1, 1, 1, 3]),
+        "drop_webhook": payment["method"] != "BANK_TRANSFER" and world.dice.random() < 0.05,
+        "webhook_delay": world.dice.choice([0, 0, 0, 1]),
+    }
+    act |= (
+        {"qr": payment["qr"]["payload"]}
+        if payment["qr"]
+        else {"payment_url": payment["paymentUrl"]}
+    )
+    try:
+        response = await world.sandbox.request(post("/_sandbox/pay", act), seconds=world.patience)
+    except TimeoutError:
+        world.figures.fail("customer pays", LATE)
+        return False
+    if response.status != 200:
+        world.figures.fail("customer pays", error_code(response))
+        return False
+    return True
+
+
+async def _wait_until_final(world: World, payment_id: str, token: str, method: str) -> None:
+    """Look at the payment now and then, and let the gateway be asked once where nothing comes.
+
+    The payment's own times say how long it took to become final.
+    """
+    begun, has_verified = time.time(), False
+    look = world.supply.request("Payment", {"id": payment_id}, token)
+    verify = world.supply.request("VerifyPayment", {"id": payment_id}, token)
+    while (elapsed := time.time() - begun) < world.until_final:
+        await asyncio.sleep(_LOOK_EVERY)
+        if elapsed > _VERIFY_AFTER and not has_verified:
+            has_verified = True
+            payload = await _ask(world, "VerifyPayment", verify, since=time.perf_counter())
+            payment = payload["payment"]
+        else:
+            payment = await _ask(world, "Payment", look, since=time.perf_counter())
+        if payment["status"] in _FINAL:
+            completed = datetime.fromisoformat(payment["completedAt"]).timestamp()
+            world.figures.note(f"final {method}", max(completed - begun, 0.0))
+            return
+    world.figures.fail(f"final {method}", f"not within {world.until_final:.0f} s")

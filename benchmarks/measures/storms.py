@@ -1,0 +1,150 @@
+"""Storms: a thousand reads at once, and more arrivals than an API process can answer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+from benchmarks import limits
+from benchmarks.client.http import Response, fetch
+from benchmarks.client.loads import (
+    OK,
+    Arrivals,
+    Clients,
+    closed,
+    error_code,
+    graphql_ok,
+    open_arrivals,
+)
+from benchmarks.measures.reads import CUSTOMER_CLIENTS, customer_requests
+from benchmarks.row import Goal, Metric, Row, Sample, Subject
+
+AT_ONCE = 1000
+DIRECT_CONNECTIONS = 100
+TIMES_CAPACITY = 3.0
+STORM_SECONDS = 8.0
+PATIENCE = 30.0
+REFUSED = "refused with Retry-After"
+
+
+async def _at_once(subject: Subject) -> Sample:
+    await subject.supply.log_in(CUSTOMER_CLIENTS)
+    requests = itertools.islice(customer_requests(subject), AT_ONCE)
+    before = subject.stack.cpu()
+    outcome = await closed(
+        subject.stack.api, iter(list(requests)), graphql_ok, Clients(count=AT_ONCE)
+    )
+    cpu = subject.stack.cpu()["API"] - before["API"]
+    values = {
+        "last": outcome.seconds,
+        "p50": outcome.quantile(0.5),
+        "errors": float(outcome.errors.total()),
+        "API": 1000 * cpu / AT_ONCE,
+    }
+    await heal(subject)
+    return Sample(values, outcome.errors)
+
+
+async def _direct(subject: Subject) -> Sample:
+    outcome = await limits.direct(subject, Clients(count=DIRECT_CONNECTIONS), reads=AT_ONCE)
+    errors = float(outcome.errors.total())
+    return Sample({"last": outcome.seconds, "errors": errors}, outcome.errors)
+
+
+async def _overload(subject: Subject) -> Sample:
+    await subject.supply.log_in(CUSTOMER_CLIENTS)
+    capacity = max(
+        [await _rate(subject, count) for count in (CUSTOMER_CLIENTS // 4, CUSTOMER_CLIENTS)]
+    )
+    storm = Arrivals(
+        rate=TIMES_CAPACITY * max(capacity, 5.0), seconds=STORM_SECONDS, patience=PATIENCE
+    )
+    outcome = await open_arrivals(
+        subject.stack.api, customer_requests(subject), _admitted_or_refused, storm
+    )
+    afterwards, kind = await _one_read(subject)
+    refused = outcome.kinds.pop(REFUSED, 0)
+    outcome.kinds[f"the read afterwards: {kind}"] += kind != OK
+    arrivals = max(outcome.kinds.total() + refused, 1)
+    values = {
+        "arrivals": storm.rate,
+        "p99": outcome.quantile(0.99),
+        "refused": 100 * refused / arrivals,
+        "errors": 100 * outcome.errors.total() / arrivals,
+        "afterwards": afterwards,
+    }
+    await heal(subject)
+    return Sample(values, +outcome.errors)
+
+
+async def _rate(subject: Subject, count: int) -> float:
+    """Return how many reads a second so many clients get, each waiting for its answer."""
+    probe = Clients(count=count, seconds=2.0)
+    requests = customer_requests(subject)
+    return (await closed(subject.stack.api, requests, graphql_ok, probe)).rate
+
+
+def _admitted_or_refused(response: Response) -> str:
+    if response.status == 503 and b"retry-after" in response.head.lower():
+        return REFUSED
+    return graphql_ok(response)
+
+
+async def _one_read(subject: Subject) -> tuple[float, str]:
+    """Return the seconds that one read takes now, and whether it is OK."""
+    begun = time.perf_counter()
+    request = next(customer_requests(subject))
+    response = await fetch(subject.stack.api, request, seconds=PATIENCE)
+    kind = graphql_ok(response)
+    return time.perf_counter() - begun, kind if kind == OK else error_code(response)
+
+
+async def heal(subject: Subject) -> None:
+    """Leave an API that answers: wait until the storm is over, and restart it where it is not."""
+    await subject.stack.wait_until_quiet(seconds=20)
+    if (await _one_read(subject))[1] != OK:
+        await subject.stack.restart_api()
+
+
+ROWS = (
+    Row(
+        key="storm",
+        group="storms",
+        title=f"{AT_ONCE:,} CustomerBills at once",
+        metrics=(
+            Metric(
+                key="last",
+                title="The last answer",
+                unit="s",
+                goal=Goal(
+                    words="≤ 6 s, then ≤ 2.5 s; ≤ 1.5 × direct",
+                    limits={"direct": 1 / 1.5},
+                    today=(29, 56),
+                ),
+            ),
+            Metric(key="p50", title="Answer, p50", unit="s"),
+            Metric(key="errors", title="Errors", unit="", goal=Goal(words="0")),
+            Metric(key="API", title="CPU: API", unit="ms"),
+        ),
+        measure=_at_once,
+        limits={"direct": _direct},
+    ),
+    Row(
+        key="overload",
+        group="storms",
+        title=f"Open arrivals at {TIMES_CAPACITY:.0f} × capacity for {STORM_SECONDS:.0f} s, CustomerBills",
+        metrics=(
+            Metric(key="arrivals", title="Arrivals", unit="/s", compared=False),
+            Metric(key="p99", title="Admitted, p99", unit="s", goal=Goal(words="≤ 5 s")),
+            Metric(key="refused", title="Refused with Retry-After", unit="%"),
+            Metric(key="errors", title="Errors and silence", unit="%", goal=Goal(words="0")),
+            Metric(
+                key="afterwards",
+                title="One read afterwards",
+                unit="s",
+                goal=Goal(words="≤ 1 s"),
+            ),
+        ),
+        measure=_overload,
+    ),
+)

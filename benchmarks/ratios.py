@@ -1,0 +1,92 @@
+"""What several rounds come to: medians, and how many times better one side is than another."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from benchmarks.row import Metric, Row, Sample
+
+OURS, PINNED = "ours", "pinned"
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The median of some values, and the smallest and largest of them."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+
+@dataclass(slots=True)
+class Measured:
+    """All samples of a row, by who was measured; None stands where a round has no sample."""
+
+    row: Row
+    samples: dict[str, list[Sample | None]] = field(default_factory=dict[str, list[Sample | None]])
+    reasons: dict[str, str] = field(default_factory=dict[str, str])
+    """Why somebody was not measured."""
+
+    def add(self, name: str, sample: Sample | None) -> None:
+        self.samples.setdefault(name, []).append(sample)
+
+    def value(self, name: str, metric: Metric) -> Spread | None:
+        values = (sample.values.get(metric.key) for sample in self._of(name) if sample)
+        return spread(value for value in values if value is not None)
+
+    def times_better(self, metric: Metric, other: str) -> Spread | None:
+        """Return how many times better we are than *other*, round by round."""
+        ratios: list[float] = []
+        if not metric.compared:
+            return None
+        for mine, theirs in zip(self._of(OURS), self._of(other), strict=False):
+            if mine is None or theirs is None:
+                continue
+            ours, its = mine.values.get(metric.key), theirs.values.get(metric.key)
+            if ours is not None and its is not None and ours > 0 and its > 0:
+                ratios.append(ours / its if metric.more_is_better else its / ours)
+        return spread(ratios)
+
+    def errors(self, name: str) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for sample in self._of(name):
+            if sample is not None:
+                found += sample.errors
+        return found
+
+    def _of(self, name: str) -> Sequence[Sample | None]:
+        return self.samples.get(name, [])
+
+
+def spread(values: Iterable[float]) -> Spread | None:
+    """Return the spread of the values that are numbers, or None where there is none."""
+    known = [value for value in values if math.isfinite(value)]
+    if not known:
+        return None
+    return Spread(statistics.median(known), min(known), max(known), len(known))
+
+
+def verdict(measured: Measured, metric: Metric) -> str:
+    """Return which goal a metric reaches by its ratios; empty where no ratio is a goal."""
+    goal = metric.goal
+    if goal is None or (goal.first is None and goal.then is None and not goal.limits):
+        return ""
+    ratio = measured.times_better(metric, PINNED)
+    others = {name: measured.times_better(metric, name) for name in goal.limits}
+    if any(found is None for found in others.values()):
+        others = {name: found for name, found in others.items() if found is not None}
+    limits = all(found.median >= goal.limits[name] for name, found in others.items() if found)
+    if goal.first is None and goal.then is None:
+        return ("reached" if limits else "short") if others else ""
+    if ratio is None:
+        return ""
+    if goal.then is not None and ratio.median >= goal.then and limits:
+        return "reached"
+    if goal.first is None:
+        return "not yet"
+    return "first half" if ratio.median >= goal.first else "short"

@@ -1,0 +1,208 @@
+"""What a benchmark guards in every test run: counts of round trips, calls and bytes, and never a time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.client.http import Connection, Response
+from benchmarks.load.figures import Intent
+from benchmarks.load.truth import disagreements
+from benchmarks.measures import ROWS
+from benchmarks.measures.cash import count_round_trips
+from benchmarks.pinned import ours
+from benchmarks.ratios import Measured, verdict
+from benchmarks.report import terminal
+from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Subject
+from benchmarks.running import subjects
+from benchmarks.supply import once
+
+# What a payment or a read costs at most. Lower a bound when the code does better; raise none.
+ROUND_TRIPS_OF_A_CASH_PAYMENT = 21
+UPSTREAM_CALLS_OF_A_CASH_PAYMENT = 3
+UPSTREAM_CALLS_OF_A_READ = 5
+UPSTREAM_CALLS_OF_A_REPEATED_READ = 4
+BYTES_AROUND_A_TYPENAME = 250
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What was counted on a stack of its own, without a worker."""
+
+    cash: dict[str, float] | None
+    """None where pg_stat_statements cannot be read."""
+    read: int
+    repeated_read: int
+    typename: Response
+
+
+@pytest.fixture(scope="module")
+def counts() -> Iterator[Counts]:
+    with tempfile.TemporaryDirectory(prefix="mobinet-counts-") as folder:
+        yield asyncio.run(_counts(Path(folder)))
+
+
+async def _counts(folder: Path) -> Counts:
+    options = Options(seeded=0, warm_up=0)
+    async with subjects([ours(Path(sys.executable))], folder, options) as found:
+        subject = found["ours"]
+        cash = None
+        with suppress(NotMeasured):
+            cash = (await count_round_trips(subject, clients=4, payments=24)).values
+        token = subject.supply.collectors[0]
+        number = {"contractNumber": subject.supply.contract()}
+        read = subject.supply.request("CustomerBills", number, token)
+        return Counts(
+            cash=cash,
+            read=await _upstream_calls(subject, read),
+            repeated_read=await _upstream_calls(subject, read),
+            typename=await once(subject.stack.api, subject.supply.typename(token)),
+        )
+
+
+async def _upstream_calls(subject: Subject, request: bytes) -> int:
+    before = await subject.supply.last_upstream_request()
+    response = await once(subject.stack.api, request)
+    assert response.status == 200
+    assert b'"errors"' not in response.body
+    return await subject.supply.last_upstream_request() - before
+
+
+def test_a_cash_payment_asks_no_more_of_the_database_than_before(counts: Counts) -> None:
+    if counts.cash is None:
+        pytest.skip("the server has no pg_stat_statements")
+    # Loops of the API ask a few things beside the payments.
+    assert counts.cash["trips"] < ROUND_TRIPS_OF_A_CASH_PAYMENT + 1
+
+
+def test_a_cash_payment_makes_no_more_upstream_calls_than_before(counts: Counts) -> None:
+    if counts.cash is None:
+        pytest.skip("the server has no pg_stat_statements")
+    assert counts.cash["upstream"] <= UPSTREAM_CALLS_OF_A_CASH_PAYMENT
+
+
+def test_a_read_makes_no_more_upstream_calls_than_before(counts: Counts) -> None:
+    assert counts.read <= UPSTREAM_CALLS_OF_A_READ
+    assert counts.repeated_read <= UPSTREAM_CALLS_OF_A_REPEATED_READ
+
+
+def test_a_small_answer_is_small_with_all_its_headers(counts: Counts) -> None:
+    response = counts.typename
+    assert response.json()["data"] == {"__typename": "Query"}
+    assert len(response.head) + len(response.body) <= BYTES_AROUND_A_TYPENAME
+
+
+def test_a_cut_answer_is_lost_and_a_dripping_one_is_whole() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    assert _read([answer[:30], answer[30:44], answer[44:]]).body == b"hello"
+    assert _read([answer[:-1]]).status == 0
+
+
+def _read(chunks: list[bytes]) -> Response:
+    """Feed a connection with an answer in pieces, then end it."""
+    found: list[Response] = []
+
+    class Transport(asyncio.Transport):
+        def write(self, data: object) -> None: ...
+
+        def abort(self) -> None: ...
+
+    connection = Connection()
+    connection.connection_made(Transport())
+    connection.send(b"GET", found.append)
+    for chunk in chunks:
+        connection.data_received(chunk)
+    connection.connection_lost(None)
+    (response,) = found
+    return response
+
+
+def test_the_median_of_the_rounds_ratios_decides() -> None:
+    metric = Metric(
+        key="took", title="Took", unit="ms", goal=Goal(words="≥ 3 ×", first=3.0, then=9.0)
+    )
+    measured = Measured(_row(metric))
+    for mine, theirs in ((10, 40), (10, 20), (5, 30)):
+        measured.add("ours", Sample({"took": mine}))
+        measured.add("pinned", Sample({"took": theirs}))
+    ratio = measured.times_better(metric, "pinned")
+    assert ratio is not None
+    assert (ratio.low, ratio.median, ratio.high) == (2, 4, 6)
+    assert verdict(measured, metric) == "first half"
+
+
+def test_what_was_not_measured_says_why() -> None:
+    measured = Measured(_row(Metric(key="took", title="Took", unit="ms")))
+    measured.reasons["graphql-ws"] = "node and npm are not installed"
+    assert "graphql-ws was not measured: node and npm are not installed" in terminal([measured])
+
+
+_PAYMENT = {
+    "id": "TXN1",
+    "status": "SUCCESS",
+    "method": "VNPAY_QR",
+    "amount": 5,
+    "contract_number": "SGFDN2000",
+    "key": "k1",
+    "refs": '["R1"]',
+}
+_CHARGE = {"reference": "R1", "status": "paid", "amount": 5, "currency": "VND"}
+_EFFECT = {"transaction_id": "TXN1", "times": 1}
+_TRUTH = {
+    "charges": [_CHARGE],
+    "records": [_EFFECT],
+    "debts": [_EFFECT],
+    "messages": [_EFFECT],
+    "conflicts": [],
+}
+_INTENT = Intent(key="k1", method="VNPAY_QR", amount=5, payment_id="TXN1", paid_by_customer=True)
+
+
+def test_books_that_agree_with_everybody_are_found_right() -> None:
+    assert disagreements({"TXN1": _PAYMENT}, _TRUTH, [_INTENT]) == []
+
+
+@pytest.mark.parametrize(
+    ("payment", "believed", "intent"),
+    [
+        ({"status": "PROCESSING"}, {}, {}),
+        ({"amount": 6}, {}, {}),
+        ({"refs": "[]"}, {}, {}),
+        ({"key": "another"}, {}, {}),
+        ({}, {"charges": []}, {}),
+        ({}, {"charges": [_CHARGE, _CHARGE]}, {}),
+        ({}, {"charges": [_CHARGE | {"amount": 6}]}, {}),
+        ({}, {"records": []}, {}),
+        ({}, {"records": [_EFFECT, _EFFECT]}, {}),
+        ({}, {"debts": [_EFFECT | {"times": 2}]}, {}),
+        ({}, {"debts": [_EFFECT, {"transaction_id": "TXN9", "times": 1}]}, {}),
+        ({}, {"messages": [_EFFECT, _EFFECT]}, {}),
+        ({}, {"conflicts": [{"system": "revenue", "detail": "paid before"}]}, {}),
+        ({}, {}, {"payment_id": "TXN2"}),
+    ],
+)
+def test_money_that_is_lost_doubled_or_guessed_is_found(
+    payment: dict[str, object], believed: dict[str, object], intent: dict[str, Any]
+) -> None:
+    books = {"TXN1": _PAYMENT | payment}
+    assert disagreements(books, _TRUTH | believed, [replace(_INTENT, **intent)]) != []
+
+
+def test_every_row_has_a_name_of_its_own_and_a_metric() -> None:
+    assert len({row.key for row in ROWS}) == len(ROWS)
+    assert all(row.metrics for row in ROWS)
+
+
+def _row(*metrics: Metric) -> Row:
+    async def nothing(_: Subject) -> Sample:
+        return Sample({})
+
+    return Row(key="row", group="rows", title="A row", metrics=metrics, measure=nothing)
