@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from domain.calendar import local
 from domain.methods import GatewayName
 from domain.money import Money
 from domain.payments import PaymentStatus, TransitionRefused
 from domain.refusals import InvalidInput, NotPermitted
+from domain.sentences import InputProblem, PermissionReason
 from domain.staff import Role
 
 
@@ -302,10 +302,7 @@ class Case:
             raise _not_a_choice(self)
         if self.kind is CaseKind.APPROVAL:
             if any(approval.actor == actor for approval in self.approvals):
-                raise NotPermitted(
-                    why_vi="bạn là người đề nghị. Hãy nhờ người khác duyệt.",
-                    why_en="you asked for it. Somebody else has to decide.",
-                )
+                raise NotPermitted.because(PermissionReason.DECIDES_OWN_REQUEST)
             return Step.SECOND
         first = self.first
         if first is None:
@@ -331,17 +328,11 @@ class AlreadyResolved(TransitionRefused):
 
 
 def _not_a_choice(case: Case) -> InvalidInput:
-    listed = ", ".join(item for item in CaseDecision if item in case.choices)
-    if case.outcome is not None:
-        return InvalidInput(
-            field="decision",
-            problem_vi=f"kết quả hoàn tiền đã rõ, hồ sơ chỉ còn nhận {listed}.",
-            problem_en=f"what became of the refund is known by now: the case takes only {listed}.",
-        )
-    return InvalidInput(
+    known = case.outcome is not None
+    return InvalidInput.because(
+        InputProblem.OUTCOME_IS_KNOWN if known else InputProblem.NOT_A_CHOICE,
         field="decision",
-        problem_vi=f"hồ sơ loại này chỉ nhận {listed}.",
-        problem_en=f"a case of this kind takes only {listed}.",
+        choices=tuple(decision for decision in CaseDecision if decision in case.choices),
     )
 
 
@@ -353,12 +344,12 @@ def about_money(number: str | None, unreadable: str | None) -> str | None:
 
 
 def _decided_otherwise(first: Approval, until: datetime) -> InvalidInput:
-    who, when = first.actor, f"{local(until):%H:%M %d/%m/%Y}"
-    decided = first.decision if first.amount is None else f"{first.decision} {first.amount:,}"
-    return InvalidInput(
+    by_sum = first.amount is not None
+    return InvalidInput.because(
+        InputProblem.NAMED_ANOTHER_SUM if by_sum else InputProblem.DECIDED_OTHERWISE,
         field="decision",
-        problem_vi=f"{who} đã chọn {decided.replace(',', '.')}. Hãy chọn như vậy, hoặc nhờ {who} đổi quyết định;"
-        f" từ {when} bạn có thể quyết định khác.",
-        problem_en=f"{who} decided {decided}. Decide the same, or ask {who} to change it; from"
-        f" {when} on you may decide otherwise.",
+        actor=first.actor,
+        decision=first.decision,
+        amount=first.amount,
+        until=until,
     )

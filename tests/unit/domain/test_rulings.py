@@ -24,6 +24,7 @@ from domain.payments import (
     PostingStatus,
 )
 from domain.refusals import Refusal
+from domain.sentences import DecisionReason
 from tests.support.builders import LATER, NOW, a_payment, an_attempt
 
 AMOUNT = {"none": 0, "short": 150_000, "exact": 200_000, "over": 250_000, "foreign": 0}
@@ -158,7 +159,7 @@ def what_becomes(row: Row, wanted: CaseDecision) -> str:
     except NotCovered as short:
         return "short" if short.requested == AMOUNT[row.money] else str(short)
     except DecisionRefused as no:
-        return "void" if "voidCashPayment" in no.why_en else "no"
+        return "void" if no.reason is DecisionReason.CASH_IS_WITH_COLLECTOR else "no"
     return became(payment, case, decision)
 
 
