@@ -11,6 +11,7 @@ import re
 
 from domain.methods import PaymentMethod
 from domain.refusals import InvalidInput
+from domain.sentences import InputProblem
 
 # What stands between the groups that are printed on a card, forms and addresses included.
 _BETWEEN = r"(?:[ \t\u00a0\u2009\u202f.+/_–-]{1,3}|%20)"
@@ -70,14 +71,6 @@ def check_token(method: PaymentMethod, token: str | None) -> None:
     if token is None:
         return
     if method is not PaymentMethod.CARD:
-        raise InvalidInput(
-            field="paymentToken",
-            problem_vi="chỉ dùng với phương thức CARD; hãy bỏ trống.",
-            problem_en="goes with the method CARD only; leave it out.",
-        )
+        raise InvalidInput.because(InputProblem.TOKEN_WITHOUT_CARD, field="paymentToken")
     if not _TOKEN.fullmatch(token):
-        raise InvalidInput(
-            field="paymentToken",
-            problem_vi="cần mã thẻ mà cổng thẻ cấp cho ứng dụng (pm_… hoặc tok_…).",
-            problem_en="needs what the card gateway gave the app for the card (pm_… or tok_…).",
-        )
+        raise InvalidInput.because(InputProblem.TOKEN_FORM, field="paymentToken")

@@ -21,7 +21,7 @@ from datetime import datetime
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import AmountMismatch
-from domain.cases import ASSERTED, Case, CaseDecision, CaseKind, Standing
+from domain.cases import ASSERTED, Case, CaseDecision, CaseEffect, CaseKind, Standing
 from domain.ledger import Account, Posting
 from domain.money import Currency, Money
 from domain.payment_evidence import Decision, Effect, Refund
@@ -34,6 +34,7 @@ from domain.payments import (
     TransitionRefused,
 )
 from domain.refusals import InvalidInput
+from domain.sentences import DecisionReason, InputProblem
 
 # What holds a payment, and so what the decision about ends it.
 HOLDING = frozenset(
@@ -62,23 +63,21 @@ def rule(
     assert case.standing is not None, "it is about a payment"
     if case.unreadable is not None and wanted is not CaseDecision.CLOSE:
         return _assert(payment, case, wanted, now, named=named)
-    match wanted:
-        case CaseDecision.APPLY if case.of_record:
+    match case.effect(wanted):
+        case CaseEffect.RECORD:
             return _record_again(payment, case.standing, now)
-        case CaseDecision.APPLY:
+        case CaseEffect.PAY:
             return _apply(payment, case, case.standing, now)
-        case CaseDecision.CREDIT:
+        case CaseEffect.CREDIT:
             return _credit(payment, case, now)
-        case CaseDecision.REFUND:
+        case CaseEffect.REFUND:
             return _refund(payment, case, now)
-        case CaseDecision.CLOSE:
+        case CaseEffect.END:
             if case.waiting or case.foreign:
-                raise _unruly(
-                    payment,
-                    "còn tiền chưa có chủ. Hãy chọn CREDIT hoặc REFUND.",
-                    "there is money without an owner. Decide CREDIT or REFUND.",
-                )
+                raise _refused(payment, DecisionReason.MONEY_IS_LEFT)
             return _end(payment, case, now)
+        case _:
+            raise AssertionError(f"{case.kind} is not about a payment's money")
 
 
 def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
@@ -113,11 +112,7 @@ def _succeed(
             postings=postings,
         )
     if case.standing is None or not case.standing.bills_open:
-        raise _unruly(
-            payment,
-            "cước đã được thanh toán hoặc đang được thu bằng giao dịch khác. Hãy chọn CREDIT hoặc REFUND.",
-            "its bills are paid or being collected by another payment. Decide CREDIT or REFUND.",
-        )
+        raise _refused(payment, DecisionReason.BILLS_ARE_TAKEN)
     return Decision(
         payment=payment.succeed_late(now),
         attempt=payment.attempt,
@@ -128,30 +123,17 @@ def _succeed(
 
 def _not_succeeded(payment: Payment) -> None:
     if payment.status is PaymentStatus.SUCCESS:
-        raise _unruly(
-            payment,
-            "đã thành công rồi. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
-            "it has succeeded already. Decide CREDIT or REFUND if money is left, else CLOSE.",
-        )
+        raise _refused(payment, DecisionReason.HAS_SUCCEEDED)
 
 
 def check_named(case: Case, wanted: CaseDecision, amount: int | None) -> None:
     """Raise InvalidInput where somebody names a sum and must not, or names none and must."""
     if amount is not None and (wanted is CaseDecision.CLOSE or case.unreadable is None):
-        raise InvalidInput(
-            field="amount",
-            problem_vi="chỉ nêu số tiền khi chọn APPLY, CREDIT hoặc REFUND cho hồ sơ mà số tiền của cổng"
-            " không đọc được.",
-            problem_en="name a sum only with APPLY, CREDIT or REFUND, of a case whose own sum cannot be read.",
-        )
+        raise InvalidInput.because(InputProblem.SUM_NOT_NEEDED, field="amount")
     needed = case.unreadable is not None and wanted in {CaseDecision.CREDIT, CaseDecision.REFUND}
     if needed and amount is None:
-        raise InvalidInput(
-            field="amount",
-            problem_vi=f"cổng ghi số tiền là “{case.unreadable}”, không đọc được. Hãy đối chiếu sao kê"
-            " và nêu số tiền đã đến.",
-            problem_en=f"the gateway wrote the sum as “{case.unreadable}”, which cannot be read. Look at"
-            " the statement and name what came.",
+        raise InvalidInput.because(
+            InputProblem.SUM_NEEDED, field="amount", unreadable=case.unreadable
         )
 
 
@@ -201,17 +183,9 @@ def _paid_under(attempt: Attempt, number: str | None, now: datetime) -> Attempt:
 
 def _record_again(payment: Payment, standing: Standing, now: datetime) -> Decision:
     if payment.posting_status is not PostingStatus.FAILED:
-        raise _unruly(
-            payment,
-            "Revenue đang ghi nhận hoặc đã ghi nhận. Hãy tải lại giao dịch.",
-            "Revenue has recorded it, or is about to. Load the payment again.",
-        )
+        raise _refused(payment, DecisionReason.RECORD_IS_NOT_REFUSED)
     if standing.receivable < payment.amount:
-        raise _unruly(
-            payment,
-            "đã hoàn hoặc huỷ một phần hay toàn bộ. Hãy chọn CREDIT hoặc REFUND nếu còn tiền, không thì CLOSE.",
-            "it was reversed, in part or whole. Decide CREDIT or REFUND if money is left, else CLOSE.",
-        )
+        raise _refused(payment, DecisionReason.WAS_REVERSED)
     again = payment.noted(now, posting_status=PostingStatus.PENDING)
     return Decision(payment=again, attempt=payment.attempt, effect=Effect.RECORD)
 
@@ -220,7 +194,7 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
     _in_dong(payment, case)
     _some(payment, case)
     _not_asked_back(payment, case)
-    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
     postings = ledger.credited(payment, source, case.waiting)
     return replace(_end(payment, case, now), postings=postings)
 
@@ -228,13 +202,9 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
 def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
     _some(payment, case)
     _not_asked_back(payment, case)
-    if case.of_record and payment.custody is Custody.HELD_BY_STAFF:
-        raise _unruly(
-            payment,
-            "tiền mặt còn do người thu giữ. Hãy huỷ khoản thu (voidCashPayment), rồi CLOSE.",
-            "its cash is still with the collector. Void it (voidCashPayment), then CLOSE.",
-        )
-    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    if _is_of_record(case) and payment.custody is Custody.HELD_BY_STAFF:
+        raise _refused(payment, DecisionReason.CASH_IS_WITH_COLLECTOR)
+    source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
     money = case.foreign or Money(case.waiting, Currency.VND)
     return replace(_end(payment, case, now), refund=Refund(source=source, money=money))
 
@@ -258,20 +228,17 @@ def _cancelled(attempt: Attempt | None, now: datetime) -> Attempt | None:
 
 def _some(payment: Payment, case: Case) -> None:
     if not case.waiting and case.foreign is None:
-        raise _unruly(
-            payment,
-            "không còn tiền nào chờ xử lý ở hồ sơ này. Hãy chọn CLOSE.",
-            "no money waits with this case. Decide CLOSE.",
-        )
+        raise _refused(payment, DecisionReason.NO_MONEY_WAITS)
+
+
+def _is_of_record(case: Case) -> bool:
+    """Return whether the money stands on the bill that Revenue refused to record as paid."""
+    return case.kind is CaseKind.RECORD_REFUSED
 
 
 def _not_asked_back(payment: Payment, case: Case) -> None:
-    if case.of_record and case.standing is not None and case.standing.asked_back:
-        raise _unruly(
-            payment,
-            "một yêu cầu huỷ hoặc hoàn tiền đang chờ duyệt. Hãy quyết định hồ sơ APPROVAL của nó trước.",
-            "a void or refund of it awaits approval. Decide its APPROVAL case first.",
-        )
+    if _is_of_record(case) and case.standing is not None and case.standing.asked_back:
+        raise _refused(payment, DecisionReason.REVERSAL_AWAITS_APPROVAL)
 
 
 def _in_dong(payment: Payment, case: Case) -> None:
@@ -280,11 +247,7 @@ def _in_dong(payment: Payment, case: Case) -> None:
 
 
 def _abroad(payment: Payment) -> DecisionRefused:
-    return _unruly(
-        payment,
-        "tiền đến bằng ngoại tệ. Hãy chọn REFUND.",
-        "the money came in another currency. Decide REFUND.",
-    )
+    return _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -301,12 +264,11 @@ class NotCovered(AmountMismatch):
 
 @dataclass(eq=False, kw_only=True)
 class DecisionRefused(TransitionRefused):
-    vi = "Giao dịch {payment_id}: {why_vi}"
-    en = "Payment {payment_id}: {why_en}"
+    vi = "Giao dịch {payment_id}: {reason}"
+    en = "Payment {payment_id}: {reason}"
 
-    why_vi: str
-    why_en: str
+    reason: DecisionReason
 
 
-def _unruly(payment: Payment, why_vi: str, why_en: str) -> DecisionRefused:
-    return DecisionRefused(payment_id=payment.id, why_vi=why_vi, why_en=why_en)
+def _refused(payment: Payment, reason: DecisionReason) -> DecisionRefused:
+    return DecisionRefused(payment_id=payment.id, reason=reason)

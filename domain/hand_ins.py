@@ -16,6 +16,7 @@ from enum import StrEnum
 from domain.ledger import Account, Posting
 from domain.money import Money
 from domain.refusals import InvalidInput, NotPermitted, Refusal, RefusalCode
+from domain.sentences import InputProblem, PermissionReason
 
 LONGEST_NOTE = 500
 MOST_COUNTED = 10**12  # two million notes: a slip of the hand, which the ledger would keep for ever
@@ -74,10 +75,7 @@ class HandIn:
         Raises NotPermitted to who submitted it, HandInConfirmed for another figure.
         """
         if by == self.staff_id:
-            raise NotPermitted(
-                why_vi="tiền bạn nộp phải do thu ngân khác đếm. Hãy nhờ một thu ngân khác xác nhận.",
-                why_en="what you hand in is counted by somebody else. Ask another cashier to confirm it.",
-            )
+            raise NotPermitted.because(PermissionReason.COUNTS_OWN_CASH)
         if self.status is HandInStatus.CONFIRMED:
             if counted != self.counted_amount:
                 raise HandInConfirmed(
@@ -98,38 +96,22 @@ class HandIn:
 def check_counted(amount: int) -> None:
     """Raise InvalidInput for what nobody can have counted."""
     if not 0 <= amount <= MOST_COUNTED:
-        raise InvalidInput(
-            field="countedAmount",
-            problem_vi="là số tiền đã đếm, tính bằng đồng: không âm, tối đa một nghìn tỷ. Hãy đếm lại.",
-            problem_en="is the amount that was counted, in đồng: not negative, a million million at most. Count again.",
-        )
+        raise InvalidInput.because(InputProblem.COUNTED_AMOUNT, field="countedAmount")
 
 
 def note_of(text: str | None) -> str | None:
     """Return a note without the space around it, None for an empty one; raise InvalidInput."""
     note = (text or "").strip()
     if len(note) > LONGEST_NOTE:
-        raise InvalidInput(
-            field="note",
-            problem_vi=f"tối đa {LONGEST_NOTE} ký tự; hãy viết ngắn hơn.",
-            problem_en=f"has at most {LONGEST_NOTE} characters; make it shorter.",
-        )
+        raise InvalidInput.because(InputProblem.NOTE_LENGTH, field="note", longest=LONGEST_NOTE)
     if not all(line.isprintable() for line in note.splitlines()):
-        raise InvalidInput(
-            field="note",
-            problem_vi="chứa ký tự không hiển thị được; hãy gõ lại.",
-            problem_en="holds characters that cannot be shown; type it again.",
-        )
+        raise InvalidInput.because(InputProblem.NOTE_CHARACTERS, field="note")
     return note or None
 
 
 def nothing_held() -> InvalidInput:
     """Return the refusal to hand in nothing. Cash whose void is being decided is not handed in."""
-    return InvalidInput(
-        field="countedAmount",
-        problem_vi="bạn không giữ khoản tiền mặt nào để nộp; khoản đang chờ duyệt huỷ thì chưa nộp.",
-        problem_en="you hold no cash to hand in; what waits for its void to be decided is not handed in.",
-    )
+    return InvalidInput.because(InputProblem.NO_CASH_HELD, field="countedAmount")
 
 
 def counted(hand_in: HandIn) -> tuple[Posting, ...]:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 
 from domain.refusals import InvalidInput, Refusal, RefusalCode
+from domain.sentences import InputProblem
 
 SHORTEST, LONGEST = 16, 128
 WAIT_SECONDS = 2.0  # how long a repeat waits for a first request that has not answered yet
@@ -16,10 +17,11 @@ def check_key(key: str) -> str:
     """Return *key*; raise InvalidInput when it could collide or can't be kept."""
     long_enough = len(key.strip()) >= SHORTEST and len(key) <= LONGEST
     if not (long_enough and key.isascii() and key.isprintable()):
-        raise InvalidInput(
+        raise InvalidInput.because(
+            InputProblem.IDEMPOTENCY_KEY,
             field="idempotencyKey",
-            problem_vi=f"cần {SHORTEST}–{LONGEST} ký tự ASCII, mỗi giao dịch mới một khoá ngẫu nhiên.",
-            problem_en=f"needs {SHORTEST}–{LONGEST} ASCII characters, random for each new payment.",
+            shortest=SHORTEST,
+            longest=LONGEST,
         )
     return key
 

@@ -17,6 +17,7 @@ from domain.cards import check_token
 from domain.methods import STAFF_MONEY, PaymentMethod
 from domain.money import Currency, Money
 from domain.refusals import InvalidInput, check_amount
+from domain.sentences import InputProblem
 
 LONGEST_REFERENCE, LONGEST_DESCRIPTION, LONGEST_URL = 64, 200, 2000
 # What browsers and we read alike: they take a backslash for a slash.
@@ -101,11 +102,7 @@ def check_order(asked: CreateOrder) -> None:
     _check_text("description", asked.description, shortest=0, longest=LONGEST_DESCRIPTION)
     check_amount(asked.amount)
     if asked.currency is not Currency.VND:
-        raise InvalidInput(
-            field="currency",
-            problem_vi="đơn hàng chỉ nhận VND.",
-            problem_en="an order is in VND.",
-        )
+        raise InvalidInput.because(InputProblem.ORDER_CURRENCY, field="currency")
 
 
 def check_payment(asked: PayOrder) -> None:
@@ -115,17 +112,9 @@ def check_payment(asked: PayOrder) -> None:
     check_amount(asked.amount)
     check_token(asked.method, asked.card_token)
     if asked.method in STAFF_MONEY:
-        raise InvalidInput(
-            field="method",
-            problem_vi="đơn hàng không thu bằng tiền mặt hay ví của nhân viên; hãy chọn cách khác.",
-            problem_en="an order is not paid in cash or from a staff wallet; choose another method.",
-        )
+        raise InvalidInput.because(InputProblem.ORDER_METHOD, field="method")
     if asked.return_url is not None and not _is_web_address(asked.return_url):
-        raise InvalidInput(
-            field="returnUrl",
-            problem_vi=f"phải là địa chỉ http(s) đầy đủ, tối đa {LONGEST_URL} ký tự.",
-            problem_en=f"must be a whole http(s) address of at most {LONGEST_URL} characters.",
-        )
+        raise InvalidInput.because(InputProblem.WEB_ADDRESS, field="returnUrl", longest=LONGEST_URL)
 
 
 def _is_web_address(text: str) -> bool:
@@ -145,10 +134,8 @@ def _check_reference(reference: str) -> None:
 
 def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:
     if not (shortest <= len(text.strip()) and len(text) <= longest and text.isprintable()):
-        raise InvalidInput(
-            field=field,
-            problem_vi=f"cần từ {shortest} đến {longest} ký tự, trên một dòng.",
-            problem_en=f"needs {shortest} to {longest} characters, on one line.",
+        raise InvalidInput.because(
+            InputProblem.TEXT_LENGTH, field=field, shortest=shortest, longest=longest
         )
 
 

@@ -11,6 +11,7 @@ from domain.identifiers import contract_number, item_id, phone_number
 from domain.methods import PaymentMethod
 from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused, check_amount
+from domain.sentences import InputProblem, Noun
 
 MOST_ITEMS = 50
 
@@ -65,19 +66,13 @@ class ProcessPayment:
 def check_items(items: Sequence[Item]) -> None:
     """Raise InvalidInput where the items make no sense whatever the contract owes."""
     if not 1 <= len(items) <= MOST_ITEMS:
-        raise InvalidInput(
-            field="items",
-            problem_vi=f"cần từ 1 đến {MOST_ITEMS} khoản.",
-            problem_en=f"needs 1 to {MOST_ITEMS} items.",
-        )
+        raise InvalidInput.because(InputProblem.ITEM_COUNT, field="items", most=MOST_ITEMS)
     seen: set[tuple[ItemType, str]] = set()
     for position, item in enumerate(items):
         check_amount(item.amount, field=f"items.{position}.amount")
         if (item.type, item.id) in seen:
-            raise InvalidInput(
-                field=f"items.{position}.id",
-                problem_vi=f"{item.id} bị lặp lại. Hãy chỉ gửi một lần.",
-                problem_en=f"{item.id} is repeated. Send it once.",
+            raise InvalidInput.because(
+                InputProblem.ITEM_REPEATED, field=f"items.{position}.id", id=item.id
             )
         seen.add((item.type, item.id))
 
@@ -115,12 +110,8 @@ def check_owed(
 def _refusal(item: Item, owed: tuple[int, BillStatus] | None) -> Refusal | None:
     """Return why *item* can't be collected, given what the contract owes for it."""
     if owed is None:
-        bill = item.type is ItemType.BILL
-        return NotFound(
-            what_vi="hoá đơn" if bill else "khoản phí",
-            what_en="bill" if bill else "fee",
-            id=item.id,
-        )
+        noun = Noun.BILL if item.type is ItemType.BILL else Noun.FEE
+        return NotFound(what_vi=noun.vi, what_en=noun.en, id=item.id)
     amount, status = owed
     if status is BillStatus.PAID:
         return BillAlreadyPaid(bill_number=item.id, paid_at=None)

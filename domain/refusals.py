@@ -9,14 +9,11 @@ codes, and the refusals that any noun may raise, live here.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, cast
 
-from domain.calendar import local
 from domain.money import LARGEST
-
-Language = Literal["vi", "en"]
+from domain.sentences import InputProblem, Language, Reason, fill
 
 
 class RefusalCode(StrEnum):
@@ -47,7 +44,9 @@ class Refusal(Exception):
     def details(self) -> dict[str, object]:
         """The facts of this refusal, by field name; never a secret."""
         return {
-            name: value for name, value in self._facts.items() if not name.endswith(("_vi", "_en"))
+            name: value
+            for name, value in self._facts.items()
+            if name != "reason" and not name.endswith(("_vi", "_en"))
         }
 
     @property
@@ -55,8 +54,8 @@ class Refusal(Exception):
         return {field.name: getattr(self, field.name) for field in fields(cast("Any", self))}
 
     def say(self, language: Language) -> str:
-        facts = {name: _spoken(value, language) for name, value in self._facts.items()}
-        return (self.vi if language == "vi" else self.en).format_map(facts)
+        """Return the sentence in *language*, filled with the facts."""
+        return fill(self.vi if language == "vi" else self.en, self._facts, language)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.say('en')}"
@@ -81,27 +80,30 @@ class InvalidInput(Refusal):
     field: str
     problem_vi: str
     problem_en: str
+    reason: Reason | None = None
+
+    @classmethod
+    def because(cls, reason: Reason, *, field: str, **facts: object) -> InvalidInput:
+        """Return the refusal of *field* for a reason of a catalogue, whose sentence *facts* fill."""
+        return cls(
+            field=field,
+            problem_vi=reason.say("vi", facts),
+            problem_en=reason.say("en", facts),
+            reason=reason,
+        )
 
 
 def check_amount(amount: int, *, field: str = "amount") -> None:
     """Raise InvalidInput for what is no sum of money that can be moved."""
     if not 0 < amount <= LARGEST:
-        raise InvalidInput(
-            field=field,
-            problem_vi="phải là số đồng nguyên dương.",
-            problem_en="must be a positive whole number of đồng.",
-        )
+        raise InvalidInput.because(InputProblem.AMOUNT, field=field)
 
 
 def check_reason(reason: str) -> str:
     """Return *reason* as it is kept; raise InvalidInput where it is none, or no line of text."""
     kept = reason.strip()
     if not (3 <= len(kept) <= 200 and reason.isprintable()):
-        raise InvalidInput(
-            field="reason",
-            problem_vi="cần lý do từ 3 đến 200 ký tự, trên một dòng.",
-            problem_en="needs a reason of 3 to 200 characters, on one line.",
-        )
+        raise InvalidInput.because(InputProblem.REASON_TEXT, field="reason")
     return kept
 
 
@@ -136,20 +138,9 @@ class NotPermitted(Refusal):
 
     why_vi: str
     why_en: str
+    reason: Reason | None = None
 
-
-def _spoken(value: object, language: Language) -> str:
-    match value:
-        case bool():
-            return str(value)
-        case int():
-            return f"{value:,}".replace(",", "." if language == "vi" else ",")
-        case datetime():
-            return f"{local(value):%H:%M %d/%m/%Y}"
-        case tuple():
-            parts = cast("tuple[object, ...]", value)
-            return ", ".join(_spoken(part, language) for part in parts) or "–"
-        case None:
-            return "–"
-        case _:
-            return str(value)
+    @classmethod
+    def because(cls, reason: Reason) -> NotPermitted:
+        """Return the refusal for a reason of a catalogue."""
+        return cls(why_vi=reason.vi, why_en=reason.en, reason=reason)

@@ -33,6 +33,7 @@ from domain.money import Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus, TransitionRefused
 from domain.refusals import NotPermitted
+from domain.sentences import PermissionReason, ReversalReason
 from domain.staff import Actor, Role
 
 
@@ -194,35 +195,19 @@ _NOT_THERE = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận
 def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) -> None:
     """Raise NotReversible unless *payment* is cash that is still with its collector, and all of it *left*."""
     if payment.method is not PaymentMethod.CASH:
-        raise NotReversible(
-            payment_id=payment.id,
-            why_vi="chỉ khoản thu tiền mặt mới huỷ được. Hãy đề nghị Tài chính hoàn tiền.",
-            why_en="only cash is voided. Ask Finance for a refund.",
-        )
+        raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_CASH)
     _check_success(payment)
     match payment.custody:
         case Custody.VOIDED:
             raise _voided(payment)
         case Custody.HANDED_IN | Custody.RECONCILED:
-            raise NotReversible(
-                payment_id=payment.id,
-                why_vi="tiền mặt đã được nộp. Hãy đề nghị Tài chính hoàn tiền.",
-                why_en="its cash was handed in. Ask Finance for a refund.",
-            )
+            raise NotReversible(payment_id=payment.id, reason=ReversalReason.HANDED_IN)
         case Custody.HELD_BY_STAFF | None:
             pass
     if any(item.status is ReversalStatus.AWAITING_APPROVAL for item in earlier):
-        raise NotReversible(
-            payment_id=payment.id,
-            why_vi="một yêu cầu huỷ đang chờ duyệt. Hãy chờ Tài chính quyết định.",
-            why_en="a void of it awaits approval. Wait for Finance to decide.",
-        )
+        raise NotReversible(payment_id=payment.id, reason=ReversalReason.VOID_AWAITS_APPROVAL)
     if left < payment.amount:
-        raise NotReversible(
-            payment_id=payment.id,
-            why_vi="tiền đã được ghi có cho khách hàng. Hãy nộp số tiền mặt này.",
-            why_en="its money was credited to the customer. Hand the cash in.",
-        )
+        raise NotReversible(payment_id=payment.id, reason=ReversalReason.CREDITED)
 
 
 def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
@@ -234,15 +219,9 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
     """
     if payment.staff_id == actor.id:
         if business_date(now) != payment.business_date:
-            raise NotPermitted(
-                why_vi="chỉ được tự huỷ trong ngày thu. Hãy nhờ giám sát của bạn.",
-                why_en="your own collection is voided on its own day only. Ask your supervisor.",
-            )
+            raise NotPermitted.because(PermissionReason.VOIDS_ON_ANOTHER_DAY)
     elif actor.role is not Role.SUPERVISOR:
-        raise NotPermitted(
-            why_vi="khoản này do người khác thu. Hãy nhờ người thu hoặc giám sát.",
-            why_en="somebody else collected it. Ask them or their supervisor.",
-        )
+        raise NotPermitted.because(PermissionReason.COLLECTED_BY_ANOTHER)
 
 
 def check_refund(payment: Payment, amount: int, *, source: Account, left: int) -> None:
@@ -260,11 +239,7 @@ def _check_given_up(payment: Payment) -> None:
         case Custody.VOIDED:
             raise _voided(payment)
         case Custody.HELD_BY_STAFF:
-            raise NotReversible(
-                payment_id=payment.id,
-                why_vi="tiền mặt còn do người thu giữ. Hãy huỷ khoản thu thay vì hoàn tiền.",
-                why_en="its cash is still with the collector. Void it instead.",
-            )
+            raise NotReversible(payment_id=payment.id, reason=ReversalReason.HELD_BY_STAFF)
         case Custody.HANDED_IN | Custody.RECONCILED | None:
             pass
 
@@ -320,11 +295,10 @@ def limits_freed(payment: Payment, now: datetime) -> tuple[LimitKind, ...]:
 
 @dataclass(eq=False, kw_only=True)
 class NotReversible(TransitionRefused):
-    vi = "Giao dịch {payment_id}: {why_vi}"
-    en = "Payment {payment_id}: {why_en}"
+    vi = "Giao dịch {payment_id}: {reason}"
+    en = "Payment {payment_id}: {reason}"
 
-    why_vi: str
-    why_en: str
+    reason: ReversalReason
 
 
 @dataclass(eq=False, kw_only=True)
@@ -335,16 +309,8 @@ class TooMuchToRefund(AmountMismatch):
 
 def _check_success(payment: Payment) -> None:
     if payment.status is not PaymentStatus.SUCCESS:
-        raise NotReversible(
-            payment_id=payment.id,
-            why_vi="chưa thu được tiền. Hãy huỷ giao dịch nếu không thu nữa.",
-            why_en="no money was taken for it. Cancel it if it is not to be paid.",
-        )
+        raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_PAID)
 
 
 def _voided(payment: Payment) -> NotReversible:
-    return NotReversible(
-        payment_id=payment.id,
-        why_vi="đã được huỷ trước đó. Hãy tải lại giao dịch.",
-        why_en="it was voided before. Load the payment again.",
-    )
+    return NotReversible(payment_id=payment.id, reason=ReversalReason.VOIDED)

@@ -12,7 +12,8 @@ import pytest
 from domain import refusals
 from domain.methods import GatewayName, PaymentMethod
 from domain.payments import PaymentStatus
-from domain.refusals import Language, Refusal, RefusalCode
+from domain.refusals import Refusal, RefusalCode
+from domain.sentences import InputProblem, Language, Reason, in_words
 from schema import common
 from tests.support.builders import NOW
 
@@ -23,6 +24,7 @@ SAMPLES: dict[Any, Any] = {
     PaymentMethod: PaymentMethod.VNPAY_QR,
     GatewayName: GatewayName.VNPAY,
     PaymentStatus: PaymentStatus.SUCCESS,
+    Reason: InputProblem.AMOUNT,
     tuple[PaymentMethod, ...]: (PaymentMethod.CASH, PaymentMethod.FPT_PAY),
 }
 SECRETS = re.compile(r"password|secret|token|session|hash|card|pan", re.IGNORECASE)
@@ -79,10 +81,10 @@ def test_a_refusal_holds_no_secret(refusal: type[Refusal]) -> None:
 def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
     refused = refusals.UpstreamUnavailable(system="Revenue Management")
     assert refused.say("vi").startswith("Hệ thống Revenue Management")
-    assert refusals._spoken(1_234_567, "vi") == "1.234.567"
-    assert refusals._spoken(1_234_567, "en") == "1,234,567"
-    assert refusals._spoken(NOW, "vi") == "12:06 04/03/2026"
-    assert refusals._spoken(None, "vi") == refusals._spoken((), "en") == "–"
+    assert in_words(1_234_567, "vi") == "1.234.567"
+    assert in_words(1_234_567, "en") == "1,234,567"
+    assert in_words(NOW, "vi") == "12:06 04/03/2026"
+    assert in_words(None, "vi") == in_words((), "en") == "–"
 
 
 def test_every_code_has_a_class_and_every_class_its_face() -> None:
