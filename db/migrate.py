@@ -1,41 +1,55 @@
-"""Bring a database to this version: Piccolo's migrations, one process at a time."""
+"""Bring a database to this version: Piccolo's migrations, run by one process at a time."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from db import engine
 
-LOCK = 0x4D4F42494E4554  # "MOBINET"
+LOCK = 0x4D4F42494E4554  # the bytes of "MOBINET"
 FOLDER = Path(__file__).parent / "migrations"
-ID = re.compile(r'^ID = "(.+)"$', re.MULTILINE)
-SECONDS_TO_ANSWER = 10
+ID_LINE = re.compile(r'^ID = "(.+)"$', re.MULTILINE)
+ANSWER_SECONDS = 10
+
+MADE_EARLIER = (
+    "An earlier version of Mobinet made this database, and nothing in it was changed: move the whole"
+    " data folder aside (MOBINET_DATA_DIR), or name another database (MOBINET_DATABASE_URL)."
+)
 
 
 class MigrationFailed(Exception):
-    """The database is as it was before the migration that failed."""
+    """A migration failed; the database is as it was before that migration."""
 
 
 class NotReady(Exception):
     """The database cannot be used as it is. The text says why, and what to do about it."""
 
 
+class MadeEarlier(NotReady):
+    """An earlier version made the database, and no migration leads from there to this version."""
+
+    def __init__(self) -> None:
+        super().__init__(MADE_EARLIER)
+
+
 async def check(url: str) -> None:
     """
-    See that the database answers, is migrated, and lets us act as the application.
+    Check that the database answers, is migrated, and lets this login act as the application.
 
-    Raises NotReady. The engine must not be connected: this connects it, and disconnects it.
+    Raises NotReady. Connects the engine, which must not be connected, and disconnects it.
     """
-    async with _answering():
+    async with _not_ready_without_answer():
         await engine.connect(url, pool_size=1, role=None)
         try:
+            await check_origin()
             if missing := await pending():
                 raise NotReady(
                     f"The database lacks migrations ({len(missing)}): run `mobinet migrate`."
@@ -46,10 +60,10 @@ async def check(url: str) -> None:
 
 
 @asynccontextmanager
-async def _answering() -> AsyncGenerator[None]:
-    """Say NotReady of a database that does not let us in."""
+async def _not_ready_without_answer() -> AsyncGenerator[None]:
+    """Raise NotReady where the database does not answer in time, or refuses the login."""
     try:
-        async with asyncio.timeout(SECONDS_TO_ANSWER):
+        async with asyncio.timeout(ANSWER_SECONDS):
             yield
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         why = str(error) or "it does not answer"
@@ -58,19 +72,20 @@ async def _answering() -> AsyncGenerator[None]:
 
 async def migrate(owner_url: str) -> None:
     """
-    Run what has not run yet, as the owner, under an advisory lock on a connection of its own.
+    Run the missing migrations as the owner, under an advisory lock on a separate connection.
 
-    Raises MigrationFailed, NotReady. The engine must not be connected: this connects it, and disconnects it.
+    Raises MigrationFailed, NotReady. Connects the engine, which must not be connected, and
+    disconnects it.
     """
+    # A process that only asks for `pending` does not load Piccolo's commands.
     from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
 
-    # Here, not above: who only asks what is pending need not load what migrates.
-
     os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
-    async with _answering():
+    async with _not_ready_without_answer():
         guard = await engine.own_connection(owner_url)
     try:
         await guard.execute("select pg_advisory_lock($1)", LOCK)
+        _check_origin(await _applied(guard.fetch))
         await engine.connect(owner_url, pool_size=2, role=None)
         try:
             result = await ForwardsMigrationManager(app_name="mobinet").run()
@@ -82,15 +97,33 @@ async def migrate(owner_url: str) -> None:
         await guard.close()
 
 
+async def check_origin() -> None:
+    """Raise MadeEarlier where an earlier version made the connected database."""
+    _check_origin(await _applied(engine.fetch))
+
+
 async def pending() -> list[str]:
     """Return the ids of the migrations that the connected database still lacks."""
+    return sorted(_known() - await _applied(engine.fetch))
+
+
+def _check_origin(applied: set[str]) -> None:
+    """Raise MadeEarlier where an id is unknown here, and no later version's: those sort last."""
+    known = _known()
+    if any(migration_id < max(known) for migration_id in applied - known):
+        raise MadeEarlier
+
+
+async def _applied(fetch: Callable[[str], Awaitable[Any]]) -> set[str]:
+    """Return the ids of the migrations that have run; none where the database is empty."""
     try:
-        rows = await engine.fetch("select name from migration where app_name = 'mobinet'")
+        rows = await fetch("select name from migration where app_name = 'mobinet'")
     except asyncpg.UndefinedTableError:
-        return sorted(_known())
-    return sorted(_known() - {row["name"] for row in rows})
+        return set()
+    return {row["name"] for row in rows}
 
 
 def _known() -> set[str]:
+    """Return the ids of this version's migrations."""
     texts = (path.read_text() for path in FOLDER.glob("mobinet_*.py"))
-    return {found[1] for text in texts if (found := ID.search(text))}
+    return {found[1] for text in texts if (found := ID_LINE.search(text))}

@@ -1,4 +1,4 @@
-"""The application that Piccolo migrates: the tables of db/tables/business.py and db/tables/records.py."""
+"""The application that Piccolo migrates: the tables of db/tables/."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from pathlib import Path
 
 from piccolo.conf.apps import AppConfig, table_finder
 
+FOLDER = Path(__file__).parent
+TABLE_MODULES = [f"db.tables.{path.stem}" for path in sorted((FOLDER / "tables").glob("[!_]*.py"))]
+
 APP_CONFIG = AppConfig(
     app_name="mobinet",
-    migrations_folder_path=str(Path(__file__).parent / "migrations"),
-    table_classes=table_finder(
-        modules=["db.tables.business", "db.tables.records"], exclude_imported=True
-    ),
+    migrations_folder_path=str(FOLDER / "migrations"),
+    table_classes=table_finder(modules=TABLE_MODULES, exclude_imported=True),
 )

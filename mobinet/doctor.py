@@ -92,10 +92,13 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
 
 async def _migrations() -> Finding:
     try:
+        await migrations.check_origin()
         if missing := await migrations.pending():
             what = f"migrations    {len(missing)} have not run"
             return Finding(well=False, what=what, mend="run `mobinet migrate`")
         await engine.act_as_the_application()
+    except migrations.MadeEarlier as error:
+        return Finding(well=False, what="migrations    an earlier version's", mend=f"{error}")
     except Exception as error:
         return Finding(
             well=False,

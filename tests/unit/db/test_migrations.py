@@ -1,77 +1,33 @@
-"""A database of an earlier version is brought to this one with all that it holds."""
+"""What `migrate` does with a new database, and with one that an earlier version made."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator
+from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
-from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
+from pydantic import SecretStr
+from typer.testing import CliRunner
 
-from db import engine, payments
-from db.migrate import MigrationFailed, migrate, pending
-from domain.payment_search import PaymentFilter, PaymentOrder, folded
-from domain.staff import Scope
+from db.migrate import MadeEarlier, MigrationFailed, check, migrate
+from mobinet.cli import app
+from mobinet.doctor import examine
+from mobinet.parts import CannotRun, plan
+from mobinet.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
-BEFORE_NAMES_WERE_FOLDED = "2026-11-22T09:00:01:webhook_desk"
-NAMES = ["Phan Hữu Khoa", "Phan Hu\u031b\u0303u Khoa", "PHAN HUU  KHOA", "Đặng Thị B", ""]
+EARLIER_IDS = ["2026-11-22T00:00:01:tables", "2026-11-30T23:59:01:evidence_source"]
+MADE_EARLIER = "An earlier version of Mobinet made this database"
+TABLES = "select relname from pg_class where relnamespace = 'public'::regnamespace order by 1"
 
 
-async def migrate_to(url: str, migration_id: str) -> None:
-    os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")
-    await engine.connect(url, pool_size=2, role=None)
-    try:
-        await ForwardsMigrationManager(app_name="mobinet", migration_id=migration_id).run()
-    finally:
-        await engine.disconnect()
-
-
-async def test_names_of_before_are_found_as_new_ones_are(empty_database: str) -> None:
-    await migrate_to(empty_database, BEFORE_NAMES_WERE_FOLDED)
-    owner = await asyncpg.connect(empty_database)
-    await owner.execute(
-        """
-        insert into staff (staff_id, name, role, permissions, seen_at)
-        values ('S', 'Somebody', 'TIN_PNC', '[]', now());
-        """
-    )
-    await owner.executemany(
-        """
-        insert into payment (id, version, status, method, amount, currency, contract_number,
-            customer_name, staff, business_date, receipt_token, notify, created_at, updated_at,
-            needs_verification, late, posting_status)
-        values ('P' || $1::int, 1, 'FAILED', 'CASH', 1000, 'VND', 'C', $2, 'S', '2026-03-04',
-            'R' || $1::int, '{}', now(), now(), false, false, 'NONE')
-        """,
-        [(number, NAMES[number % len(NAMES)]) for number in range(12_000)],
-    )
-    before = await owner.fetch("select * from payment order by id")
-    await migrate(empty_database)
-    after = await owner.fetch("select * from payment order by id")
-    await owner.close()
-    assert [dict(row) for row in after] == [
-        dict(row) | {"customer_name_folded": folded(row["customer_name"])} for row in before
-    ]
-    await engine.connect(empty_database)
-    try:
-        assert await pending() == []
-        found = await payments.totals(Scope(), PaymentFilter(search="phan hữu khoa"))
-        assert found.count == 12_000 * 3 // 5
-        page = await payments.page(
-            Scope(),
-            PaymentFilter(search="dang"),
-            order=PaymentOrder.CREATED_ASC,
-            after=None,
-            most=1,
-        )
-        assert page[0].customer_name == "Đặng Thị B"
-    finally:
-        await engine.disconnect()
+# ── a new database ───────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -113,16 +69,119 @@ async def test_an_owner_who_may_not_create_the_extension_learns_what_to_do(
     owned: tuple[asyncpg.Connection, str],
 ) -> None:
     administrator, url = owned
-    await migrate_to(url, BEFORE_NAMES_WERE_FOLDED)
     database, owner = await administrator.fetchrow(
         "select current_database(), pg_get_userbyid(datdba) from pg_database"
         " where datname = current_database()"
     )
     await administrator.execute(f"revoke create on database {database} from {owner}")
-    columns = "select count(*) from pg_attribute where attrelid = 'payment'::regclass"
-    before = await administrator.fetchval(columns)
     with pytest.raises(MigrationFailed, match="CREATE EXTENSION pg_trgm"):
         await migrate(url)
-    assert await administrator.fetchval(columns) == before
+    tables = await administrator.fetch(
+        "select tablename from pg_tables where schemaname = 'public'"
+    )
+    assert [row["tablename"] for row in tables] == ["migration"]
+    assert await administrator.fetchval("select count(*) from migration") == 0
     await administrator.execute("create extension pg_trgm")
     await migrate(url)
+
+
+# ── a database that an earlier version made ──────────────────────────────────────────────────────
+
+
+async def add_ids(url: str, ids: list[str]) -> None:
+    """Add the ids as those of migrations that have run."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        create table if not exists migration (
+            id serial primary key, name varchar(200), app_name varchar(200),
+            ran_on timestamp default now())
+        """
+    )
+    await connection.executemany(
+        "insert into migration (name, app_name) values ($1, 'mobinet')", [(id,) for id in ids]
+    )
+    await connection.close()
+
+
+async def contents(url: str) -> tuple[list[str], list[str]]:
+    """Return the names of all tables, indexes and sequences, and the ids that have run."""
+    connection = await asyncpg.connect(url)
+    relations = await connection.fetch(TABLES)
+    ids = await connection.fetch("select name from migration order by id")
+    await connection.close()
+    return [row[0] for row in relations], [row[0] for row in ids]
+
+
+@pytest.fixture(params=["earlier only", "earlier and present"])
+async def earlier_database(
+    request: pytest.FixtureRequest, empty_database: str, fresh_database: str
+) -> AsyncIterator[str]:
+    """A database with ids of an earlier version, which is untouched when the test ends."""
+    url = empty_database if request.param == "earlier only" else fresh_database
+    await add_ids(url, EARLIER_IDS)
+    before = await contents(url)
+    yield url
+    assert await contents(url) == before
+
+
+@pytest.fixture
+def settings(earlier_database: str, redis_url: str, tmp_path: Path) -> Settings:
+    (tmp_path / "logs").mkdir()
+    return Settings(
+        data_dir=tmp_path,
+        database_url=SecretStr(earlier_database),
+        redis_url=SecretStr(redis_url),
+    )
+
+
+async def test_an_earlier_database_is_neither_migrated_nor_used(earlier_database: str) -> None:
+    for use in (migrate, check):
+        with pytest.raises(MadeEarlier, match="move the whole data folder aside"):
+            await use(earlier_database)
+
+
+async def test_a_run_ends_where_the_database_is_an_earlier_one(
+    settings: Settings, earlier_database: str
+) -> None:
+    with pytest.raises(CannotRun, match=MADE_EARLIER):
+        await plan(settings).prepare(earlier_database)
+
+
+async def test_the_doctor_recognises_an_earlier_database(settings: Settings) -> None:
+    (finding,) = [item for item in await examine(settings) if "migrations" in item.what]
+    assert not finding.well
+    assert finding.mend.startswith(MADE_EARLIER)
+
+
+@pytest.fixture
+def runner(earlier_database: str, redis_url: str, tmp_path: Path) -> CliRunner:
+    env: dict[str, str | None] = dict.fromkeys(
+        name for name in os.environ if name.startswith("MOBINET_")
+    )
+    env |= {
+        "MOBINET_DATA_DIR": str(tmp_path),
+        "MOBINET_DATABASE_URL": earlier_database,
+        "MOBINET_REDIS_URL": redis_url,
+    }
+    return CliRunner(env=env)
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "work", "migrate", "verify", f"settle vnpay {__file__}", "keys rotate"],
+    ids=lambda command: command.split()[0],
+)
+async def test_a_command_ends_in_one_line_where_the_database_is_an_earlier_one(
+    command: str, runner: CliRunner
+) -> None:
+    done = await asyncio.to_thread(runner.invoke, app, command)  # it runs a loop of its own
+    assert done.exit_code == 1
+    (line,) = done.output.splitlines()
+    assert line.startswith(MADE_EARLIER)
+
+
+async def test_a_database_that_a_later_version_migrated_is_used(fresh_database: str) -> None:
+    await add_ids(fresh_database, ["2999-01-01T00:00:01:later"])
+    await migrate(fresh_database)
+    await check(fresh_database)

@@ -1,0 +1,66 @@
+"""Members of staff, their limits, and those who log in."""
+
+from __future__ import annotations
+
+from piccolo.columns import JSONB, BigInt, BigSerial, Bytea, Date, Timestamptz, Varchar
+from piccolo.constraints import Check, Unique
+from piccolo.table import Table
+
+from db.engine import DB
+from db.tables.references import refers_to
+
+
+class StaffRow(Table, tablename="staff", db=DB):
+    """A member of staff who has logged in, as Staff Management last described them."""
+
+    staff_id = Varchar(length=64, primary_key=True, default=None)
+    name = Varchar(length=200, default=None)
+    role = Varchar(length=20, default=None)
+    team = Varchar(length=64, default=None, null=True)
+    permissions = JSONB(default=None)
+    seen_at = Timestamptz(default=None)
+
+
+class StaffLimitRow(Table, tablename="staff_limit", db=DB):
+    """
+    What counts against a ceiling, in VND. `theirs_first` and `theirs` are Staff Management's figure
+    at our first and latest reading; used = theirs_first + greatest(ours, theirs - theirs_first).
+    """
+
+    id = BigSerial(primary_key=True)
+    staff = refers_to(StaffRow)
+    business_date = Date(default=None)
+    kind = Varchar(length=20, default=None)
+    ceiling = BigInt(default=None)
+    ours = BigInt(default=None)
+    reserved = BigInt(default=None)
+    theirs_first = BigInt(default=None)
+    theirs = BigInt(default=None)
+    read_at = Timestamptz(default=None)
+
+    one_row_a_day_and_kind = Unique(["staff", "business_date", "kind"])
+    ours_is_not_negative = Check("ours >= 0")
+    reserved_is_not_negative = Check("reserved >= 0")
+    theirs_is_not_negative = Check("theirs >= 0 and theirs_first >= 0")
+
+
+class SessionRow(Table, tablename="session", db=DB):
+    """One login. The refresh token is kept as a hash, the wallet's token encrypted."""
+
+    id = Varchar(length=40, primary_key=True, default=None)
+    staff = refers_to(StaffRow)
+    refresh_hash = Bytea(default=None, unique=True)
+    wallet_token = Bytea(default=None, null=True)
+    created_at = Timestamptz(default=None)
+    expires_at = Timestamptz(default=None)
+    ended_at = Timestamptz(default=None, null=True)
+
+
+class ApiClientRow(Table, tablename="api_client", db=DB):
+    """A program with credentials of its own: a dashboard or a merchant. The secret is kept as a hash."""
+
+    client_id = Varchar(length=64, primary_key=True, default=None)
+    name = Varchar(length=200, default=None)
+    role = Varchar(length=20, default=None)
+    secret_hash = Bytea(default=None)
+    created_at = Timestamptz(default=None)
