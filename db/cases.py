@@ -9,6 +9,7 @@ from datetime import datetime
 import orjson
 
 from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.errors import RowMissing
 from domain.cases import (
     RECORD,
     Approval,
@@ -211,6 +212,13 @@ async def by_id(case_id: str, now: datetime) -> Case | None:
     return None if row is None else _case(row, now)
 
 
+async def get(case_id: str, now: datetime) -> Case:
+    """Return the case. Raises RowMissing."""
+    if (case := await by_id(case_id, now)) is None:
+        raise RowMissing("money_case", case_id)
+    return case
+
+
 async def lock(case_id: str, now: datetime) -> Case | None:
     """
     Return the case, held until the transaction ends; its payment is locked before it, always.
@@ -220,6 +228,13 @@ async def lock(case_id: str, now: datetime) -> Case | None:
     if await fetchval("select 1 from money_case where id = $1 for update", case_id) is None:
         return None
     return await by_id(case_id, now)
+
+
+async def locked(case_id: str, now: datetime) -> Case:
+    """Lock the case as `lock` does, and return it. Raises RowMissing."""
+    if (case := await lock(case_id, now)) is None:
+        raise RowMissing("money_case", case_id)
+    return case
 
 
 async def save(case: Case) -> None:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from db import payments
 from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.errors import RowMissing
 from domain.hand_ins import HandIn, HandInStatus
 from domain.payments import Custody, Payment
 from domain.staff import Scope
@@ -52,11 +53,25 @@ async def by_id(hand_in_id: str) -> HandIn | None:
     return None if row is None else _hand_in(row)
 
 
+async def get(hand_in_id: str) -> HandIn:
+    """Return the hand-in. Raises RowMissing."""
+    if (hand_in := await by_id(hand_in_id)) is None:
+        raise RowMissing("hand_in", hand_in_id)
+    return hand_in
+
+
 async def lock(hand_in_id: str) -> HandIn | None:
     """Return the hand-in, held against every other writer until the transaction ends."""
     if await fetchval("select 1 from hand_in where id = $1 for update", hand_in_id) is None:
         return None
     return await by_id(hand_in_id)
+
+
+async def locked(hand_in_id: str) -> HandIn:
+    """Lock the hand-in as `lock` does, and return it. Raises RowMissing."""
+    if (hand_in := await lock(hand_in_id)) is None:
+        raise RowMissing("hand_in", hand_in_id)
+    return hand_in
 
 
 async def lock_held(staff_id: str) -> list[Payment]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.errors import RowMissing
 from domain.money import Currency
 from domain.orders import Order, OrderStatus
 from domain.payments import Payment
@@ -49,6 +50,13 @@ async def by_id(order_id: str) -> Order | None:
     return None if row is None else of(row)
 
 
+async def get(order_id: str) -> Order:
+    """Return the order. Raises RowMissing."""
+    if (order := await by_id(order_id)) is None:
+        raise RowMissing("merchant_order", order_id)
+    return order
+
+
 async def by_reference(merchant_id: str, reference: str) -> Order | None:
     row = await fetchrow(
         _SELECT + " where o.merchant = $1 and o.reference = $2", merchant_id, reference
@@ -61,6 +69,13 @@ async def lock(order_id: str) -> Order | None:
     if await fetchval("select 1 from merchant_order where id = $1 for update", order_id) is None:
         return None
     return await by_id(order_id)
+
+
+async def locked(order_id: str) -> Order:
+    """Lock the order as `lock` does, and return it. Raises RowMissing."""
+    if (order := await lock(order_id)) is None:
+        raise RowMissing("merchant_order", order_id)
+    return order
 
 
 async def collection(order_id: str, *, but: str | None = None) -> str | None:

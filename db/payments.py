@@ -11,6 +11,7 @@ import orjson
 
 from db import attempts, orders
 from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.errors import RowMissing
 from domain.bills import Item, ItemType
 from domain.methods import PaymentMethod
 from domain.money import Currency
@@ -99,6 +100,13 @@ async def by_id(payment_id: str) -> Payment | None:
     return None if row is None else _payment(row)
 
 
+async def get(payment_id: str) -> Payment:
+    """Return the payment. Raises RowMissing."""
+    if (payment := await by_id(payment_id)) is None:
+        raise RowMissing("payment", payment_id)
+    return payment
+
+
 async def by_receipt(token: str) -> Payment | None:
     row = await fetchrow(_SELECT + " where p.receipt_token = $1", token)
     return None if row is None else _payment(row)
@@ -117,6 +125,13 @@ async def lock(payment_id: str) -> Payment | None:
     if await fetchval("select 1 from payment where id = $1 for update", payment_id) is None:
         return None
     return await by_id(payment_id)
+
+
+async def locked(payment_id: str) -> Payment:
+    """Lock the payment as `lock` does, and return it. Raises RowMissing."""
+    if (payment := await lock(payment_id)) is None:
+        raise RowMissing("payment", payment_id)
+    return payment
 
 
 async def versions(payment_ids: Sequence[str]) -> dict[str, int]:

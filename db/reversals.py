@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.errors import RowMissing
 from domain.attempts import Failure
 from domain.cases import CaseKind
 from domain.ledger import Account
@@ -89,8 +90,22 @@ async def by_id(reversal_id: str) -> Reversal | None:
     return None if row is None else _reversal(row)
 
 
+async def get(reversal_id: str) -> Reversal:
+    """Return the reversal. Raises RowMissing."""
+    if (reversal := await by_id(reversal_id)) is None:
+        raise RowMissing("reversal", reversal_id)
+    return reversal
+
+
 async def payment_of(reversal_id: str) -> str | None:
     return await fetchval("select payment from reversal where id = $1", reversal_id)
+
+
+async def payment_id_of(reversal_id: str) -> str:
+    """Return the id of the payment that the reversal is about. Raises RowMissing."""
+    if (payment_id := await payment_of(reversal_id)) is None:
+        raise RowMissing("reversal", reversal_id)
+    return payment_id
 
 
 async def lock(reversal_id: str) -> Reversal | None:
@@ -102,6 +117,13 @@ async def lock(reversal_id: str) -> Reversal | None:
     if await fetchval("select 1 from reversal where id = $1 for update", reversal_id) is None:
         return None
     return await by_id(reversal_id)
+
+
+async def locked(reversal_id: str) -> Reversal:
+    """Lock the reversal as `lock` does, and return it. Raises RowMissing."""
+    if (reversal := await lock(reversal_id)) is None:
+        raise RowMissing("reversal", reversal_id)
+    return reversal
 
 
 async def of_payment(payment_id: str) -> list[Reversal]:

@@ -8,6 +8,7 @@ from datetime import datetime
 import orjson
 
 from db.engine import Row, execute, fetch, fetchrow
+from db.errors import RowMissing
 from domain.gateways import Call, WebhookOutcome
 from domain.methods import GatewayName
 from domain.webhooks import WebhookEvent
@@ -81,6 +82,13 @@ async def bury(event_id: str, now: datetime) -> bool:
 async def by_id(event_id: str) -> WebhookEvent | None:
     row = await fetchrow("select * from webhook_event where id = $1", event_id)
     return None if row is None else _event(row)
+
+
+async def get(event_id: str) -> WebhookEvent:
+    """Return the event. Raises RowMissing."""
+    if (event := await by_id(event_id)) is None:
+        raise RowMissing("webhook_event", event_id)
+    return event
 
 
 async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
