@@ -11,7 +11,8 @@ import orjson
 from db.engine import Row, execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
 from domain.cases import (
-    RECORD,
+    CLAIMS_ITS_SUM,
+    SETTLED_BY_A_SUM,
     Approval,
     Case,
     CaseDecision,
@@ -33,8 +34,7 @@ select c.*, p.status as p_status, p.amount as p_amount,
           from case_approval a where a.money_case = c.id)::text as approvals,
        (select coalesce(sum(other.amount), 0)::bigint from money_case other
          where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
-           and other.kind = any('{{AMOUNT_MISMATCH,LATE_MONEY,PAID_TWICE}}')
-           and other.about is distinct from '{RECORD}') as claimed,
+           and other.kind = any('{{{",".join(sorted(CLAIMS_ITS_SUM))}}}')) as claimed,
        (select coalesce(sum(r.amount), 0)::bigint from reversal r
          where r.payment = c.payment and r.status = 'AWAITING_APPROVAL'
            and r.source = 'customer_receivable') as asked_back,
@@ -115,22 +115,31 @@ async def is_known(payment_id: str, about: str) -> bool:
     )
 
 
-async def of_record(payment_id: str) -> bool:
-    """Tell whether people have before them that Revenue refused to record the payment."""
+async def awaits_people(payment_id: str, kind: CaseKind) -> bool:
+    """Return whether a case of this kind about the payment is open."""
     return await fetchval(
         """
         select exists (
             select from money_case
-             where payment = $1 and kind = 'PAID_TWICE' and about = $2 and status <> 'RESOLVED')
+             where payment = $1 and kind = $2 and status <> 'RESOLVED')
         """,
         payment_id,
-        RECORD,
+        kind,
     )
 
 
 # Whether a case's sum that cannot be read is told of under the number $2: for sure, and where both have one.
 _UNDER = "about = $2::text || ' · ' || unreadable"
 _PERHAPS_UNDER = f"($2::text is null or about = unreadable or {_UNDER})"
+
+
+# Whether an open case of the same kind is about the same money: sum $4, about $5.
+_IS_SAME_MONEY = {
+    CaseKind.PAID_TWICE: "amount is null and (unreadable is not null or about = $5::text)",
+    CaseKind.AMOUNT_MISMATCH: "unreadable is not null",
+    CaseKind.LATE_MONEY: "(amount is null or $4::bigint is null)",
+    CaseKind.SUSPICIOUS: "(amount is null or $4::bigint is null or amount = $4::bigint)",
+}
 
 
 async def joined(case: Case, *, number: str | None) -> str | None:
@@ -150,12 +159,7 @@ async def joined(case: Case, *, number: str | None) -> str | None:
                       where payment = $1 and status <> 'RESOLVED'
                         and (unreadable is not null and $6::text is not null and {_UNDER}
                              or kind = $3 and (unreadable is null or {_PERHAPS_UNDER})
-                                and (kind = 'PAID_TWICE' and amount is null
-                                        and (unreadable is not null or about = $5::text)
-                                     or kind = 'AMOUNT_MISMATCH' and unreadable is not null
-                                     or kind in ('LATE_MONEY', 'SUSPICIOUS')
-                                        and (amount is null or $4::bigint is null
-                                             or kind = 'SUSPICIOUS' and amount = $4::bigint)))
+                                and {_IS_SAME_MONEY.get(case.kind, "false")})
                       order by opened_at limit 1)
         returning id
         """,
@@ -173,11 +177,12 @@ async def unread(payment_id: str, number: str | None, now: datetime) -> Case | N
     row = await fetchrow(
         f"""{_SELECT}
          where c.payment = $1 and c.status <> 'RESOLVED' and c.unreadable is not null
-           and c.kind in ('AMOUNT_MISMATCH', 'LATE_MONEY')
+           and c.kind = any($3)
          order by {_PERHAPS_UNDER} desc, about = unreadable, c.opened_at limit 1
         """,
         payment_id,
         number,
+        list(SETTLED_BY_A_SUM),
     )
     return None if row is None else _case(row, now)
 
@@ -330,7 +335,7 @@ def _case(row: Row, now: datetime) -> Case:
             for actor, decision, reason, at, amount in orjson.loads(row["approvals"] or "[]")
         ),
         standing=_standing(row),
-        outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.UNKNOWN_OUTCOME else None,
+        outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.REFUND_UNKNOWN else None,
         seen_at=now,
         unreadable=row["unreadable"],
     )

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from db import reconciliation
 from db.engine import Row, execute, fetch, fetchval
 from domain.calendar import business_date, day_end
+from domain.cases import CaseKind
 from domain.ledger import CLEARING
 from domain.methods import GatewayName
 from domain.money import Currency, Money
@@ -160,7 +161,7 @@ async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
                  where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = any($3)
                  order by c.opened_at desc limit 1) as explained_by,
                (select c.id from money_case c
-                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = 'PAID_TWICE'
+                 where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = $5
                  order by c.opened_at desc limit 1) as paid_twice
           from attempt a
           join payment p on p.id = a.payment
@@ -171,6 +172,7 @@ async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
         references,
         list(EXPLAINS),
         CLEARING[gateway],
+        CaseKind.PAID_TWICE,
     )
     return {row["reference"]: _our_payment(row) for row in rows}
 

@@ -21,7 +21,7 @@ from datetime import datetime
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import AmountMismatch
-from domain.cases import ASSERTED, Case, CaseDecision, CaseKind, Standing
+from domain.cases import ASSERTED, Case, CaseDecision, CaseEffect, CaseKind, Standing
 from domain.ledger import Account, Posting
 from domain.money import Currency, Money
 from domain.payment_evidence import Decision, Effect, Refund
@@ -62,16 +62,16 @@ def rule(
     assert case.standing is not None, "it is about a payment"
     if case.unreadable is not None and wanted is not CaseDecision.CLOSE:
         return _assert(payment, case, wanted, now, named=named)
-    match wanted:
-        case CaseDecision.APPLY if case.of_record:
+    match case.effect(wanted):
+        case CaseEffect.RECORD:
             return _record_again(payment, case.standing, now)
-        case CaseDecision.APPLY:
+        case CaseEffect.PAY:
             return _apply(payment, case, case.standing, now)
-        case CaseDecision.CREDIT:
+        case CaseEffect.CREDIT:
             return _credit(payment, case, now)
-        case CaseDecision.REFUND:
+        case CaseEffect.REFUND:
             return _refund(payment, case, now)
-        case CaseDecision.CLOSE:
+        case CaseEffect.END:
             if case.waiting or case.foreign:
                 raise _unruly(
                     payment,
@@ -79,6 +79,8 @@ def rule(
                     "there is money without an owner. Decide CREDIT or REFUND.",
                 )
             return _end(payment, case, now)
+        case _:
+            raise AssertionError(f"{case.kind} is not about a payment's money")
 
 
 def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
@@ -220,7 +222,7 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
     _in_dong(payment, case)
     _some(payment, case)
     _not_asked_back(payment, case)
-    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
     postings = ledger.credited(payment, source, case.waiting)
     return replace(_end(payment, case, now), postings=postings)
 
@@ -228,13 +230,13 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
 def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
     _some(payment, case)
     _not_asked_back(payment, case)
-    if case.of_record and payment.custody is Custody.HELD_BY_STAFF:
+    if _is_of_record(case) and payment.custody is Custody.HELD_BY_STAFF:
         raise _unruly(
             payment,
             "tiền mặt còn do người thu giữ. Hãy huỷ khoản thu (voidCashPayment), rồi CLOSE.",
             "its cash is still with the collector. Void it (voidCashPayment), then CLOSE.",
         )
-    source = Account.CUSTOMER_RECEIVABLE if case.of_record else Account.SUSPENSE
+    source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
     money = case.foreign or Money(case.waiting, Currency.VND)
     return replace(_end(payment, case, now), refund=Refund(source=source, money=money))
 
@@ -265,8 +267,13 @@ def _some(payment: Payment, case: Case) -> None:
         )
 
 
+def _is_of_record(case: Case) -> bool:
+    """Return whether the money stands on the bill that Revenue refused to record as paid."""
+    return case.kind is CaseKind.RECORD_REFUSED
+
+
 def _not_asked_back(payment: Payment, case: Case) -> None:
-    if case.of_record and case.standing is not None and case.standing.asked_back:
+    if _is_of_record(case) and case.standing is not None and case.standing.asked_back:
         raise _unruly(
             payment,
             "một yêu cầu huỷ hoặc hoàn tiền đang chờ duyệt. Hãy quyết định hồ sơ APPROVAL của nó trước.",

@@ -26,9 +26,11 @@ class CaseKind(StrEnum):
     CURRENCY_MISMATCH = "CURRENCY_MISMATCH"
     LATE_MONEY = "LATE_MONEY"
     PAID_TWICE = "PAID_TWICE"
+    RECORD_REFUSED = "RECORD_REFUSED"  # Revenue refuses to record a success
     UNMATCHED = "UNMATCHED"
     SUSPICIOUS = "SUSPICIOUS"
-    UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"
+    UNKNOWN_OUTCOME = "UNKNOWN_OUTCOME"  # of a payment
+    REFUND_UNKNOWN = "REFUND_UNKNOWN"  # whether a refund was paid out
     VARIANCE = "VARIANCE"
     SETTLEMENT = "SETTLEMENT"
     APPROVAL = "APPROVAL"
@@ -69,26 +71,59 @@ class Approval:
         return (self.decision, self.amount) == (decision, amount)
 
 
-_MONEY = frozenset(CaseDecision)
-_ACKNOWLEDGE = frozenset({CaseDecision.CLOSE})
-_YES_OR_NO = frozenset({CaseDecision.APPLY, CaseDecision.CLOSE})
+class CaseEffect(StrEnum):
+    """What a decision does to the money of a case, or to its reversal."""
 
-CHOICES: dict[CaseKind, frozenset[CaseDecision]] = {
+    PAY = "PAY"  # the money pays what the payment was for
+    RECORD = "RECORD"  # Revenue is sent the record again
+    CREDIT = "CREDIT"
+    REFUND = "REFUND"
+    END = "END"  # no money moves; a payment that was held is cancelled
+    APPROVE = "APPROVE"  # the reversal begins
+    REJECT = "REJECT"
+    REFUND_DONE = "REFUND_DONE"
+    REFUND_FAILED = "REFUND_FAILED"
+    ACKNOWLEDGE = "ACKNOWLEDGE"  # nothing but the case changes
+
+
+_GIVE_AWAY = {
+    CaseDecision.CREDIT: CaseEffect.CREDIT,
+    CaseDecision.REFUND: CaseEffect.REFUND,
+    CaseDecision.CLOSE: CaseEffect.END,
+}
+_MONEY = {CaseDecision.APPLY: CaseEffect.PAY} | _GIVE_AWAY
+_ACKNOWLEDGE = {CaseDecision.CLOSE: CaseEffect.ACKNOWLEDGE}
+
+# Kind × decision → effect. A decision that is not listed is refused for that kind.
+EFFECTS: dict[CaseKind, dict[CaseDecision, CaseEffect]] = {
     CaseKind.AMOUNT_MISMATCH: _MONEY,
     CaseKind.CURRENCY_MISMATCH: _MONEY,
     CaseKind.SUSPICIOUS: _MONEY,
-    CaseKind.UNKNOWN_OUTCOME: _MONEY,  # of a reversal: it was paid out, or it was not
+    CaseKind.UNKNOWN_OUTCOME: _MONEY,
     CaseKind.LATE_MONEY: _MONEY,
-    CaseKind.PAID_TWICE: _MONEY
-    - {CaseDecision.APPLY},  # of a refused record: Revenue is asked again
-    CaseKind.APPROVAL: _YES_OR_NO,
+    CaseKind.PAID_TWICE: _GIVE_AWAY,
+    CaseKind.RECORD_REFUSED: {CaseDecision.APPLY: CaseEffect.RECORD} | _GIVE_AWAY,
+    CaseKind.REFUND_UNKNOWN: {
+        CaseDecision.APPLY: CaseEffect.REFUND_DONE,
+        CaseDecision.CLOSE: CaseEffect.REFUND_FAILED,
+    },
+    CaseKind.APPROVAL: {
+        CaseDecision.APPLY: CaseEffect.APPROVE,
+        CaseDecision.CLOSE: CaseEffect.REJECT,
+    },
     CaseKind.UNMATCHED: _ACKNOWLEDGE,
     CaseKind.VARIANCE: _ACKNOWLEDGE,
     CaseKind.SETTLEMENT: _ACKNOWLEDGE,
 }
 
-# What a PAID_TWICE case is about when Revenue refused to record a success: no second payment.
-RECORD = "revenue"
+# Effects that `domain.case_decisions` decides, for they change the payment or move its money.
+PAYMENT_EFFECTS = frozenset(_MONEY.values()) | {CaseEffect.RECORD}
+
+# An open case of these kinds claims the sum that it names of the payment's suspense.
+CLAIMS_ITS_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseKind.PAID_TWICE})
+
+# A later notice of an exact sum can settle a case of these kinds whose own sum is unreadable.
+SETTLED_BY_A_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY})
 
 # For so long only who said it may change the first word: then they may be gone, and another begins anew.
 VOTE_LIFETIME = timedelta(days=1)
@@ -170,14 +205,12 @@ class Case:
 
     @property
     def choices(self) -> frozenset[CaseDecision]:
-        if self.kind is CaseKind.UNKNOWN_OUTCOME and self.reversal_id is not None:
-            return _YES_OR_NO if self.outcome is None else frozenset({self.outcome})
-        return _MONEY if self.of_record else CHOICES[self.kind]
+        """The decisions that people may take; one alone where a refund's outcome is known by now."""
+        return frozenset(EFFECTS[self.kind]) if self.outcome is None else frozenset({self.outcome})
 
-    @property
-    def of_record(self) -> bool:
-        """Whether Revenue refused to record a success, which is not owed then."""
-        return self.kind is CaseKind.PAID_TWICE and self.about == RECORD
+    def effect(self, decision: CaseDecision) -> CaseEffect:
+        """Return what *decision*, one of the choices, does."""
+        return EFFECTS[self.kind][decision]
 
     @property
     def number(self) -> str | None:
@@ -199,7 +232,7 @@ class Case:
             return 0
         if CaseDecision.REFUND not in self.choices:
             return 0
-        if self.of_record:
+        if self.kind is CaseKind.RECORD_REFUSED:
             return self.standing.receivable if self.standing.refused else 0
         if self._sum is not None:
             return min(self._sum, self.standing.suspense)
@@ -221,7 +254,7 @@ class Case:
     def suggestion(self) -> CaseDecision | None:
         """What the books speak for; None where people must judge alone, or it is decided."""
         now = self.standing
-        if now is None or self.status is CaseStatus.RESOLVED or self.of_record:
+        if now is None or self.status is CaseStatus.RESOLVED:
             return None
         if self.unreadable is not None:
             return None

@@ -10,7 +10,7 @@ from db import reversals as kept
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.case_decisions import check_named, rule
-from domain.cases import Approval, Case, CaseDecision, CaseKind, CaseStatus, Step
+from domain.cases import PAYMENT_EFFECTS, Approval, Case, CaseDecision, CaseEffect, CaseStatus, Step
 from domain.money import Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Payment
@@ -83,7 +83,7 @@ async def _record_vote(
     check_named(case, word.decision, word.amount)
     await cases.approve(case.id, word)
     if step is Step.FIRST:
-        if before is not None and _is_about_its_money(case):
+        if before is not None and case.effect(word.decision) in PAYMENT_EFFECTS:
             # What can't be carried out is refused now.
             rule(before, case, word.decision, now, named=_named(before, word))
         after = replace(case, status=CaseStatus.AWAITING_SECOND, decision=word.decision)
@@ -100,24 +100,31 @@ async def _record_vote(
 async def _carry_out(
     context: Context, case: Case, payment: Payment | None, word: Approval, now: datetime
 ) -> None:
-    if case.kind is CaseKind.APPROVAL:
-        assert case.reversal_id is not None
-        if word.decision is CaseDecision.APPLY:
+    effect = case.effect(word.decision)
+    match effect:
+        case CaseEffect.APPROVE:
+            assert case.reversal_id is not None
             await reversals.approve(context, case.reversal_id, approved_by=word.actor, now=now)
-        else:
+        case CaseEffect.REJECT:
+            assert case.reversal_id is not None
             await reversals.reject(context, case.reversal_id, now=now)
-    elif payment is not None and case.kind is CaseKind.UNKNOWN_OUTCOME and case.reversal_id:
-        paid_out = word.decision is CaseDecision.APPLY
-        said = Evidence(
-            source=EvidenceSource.FOUR_EYES,
-            origin=f"case:{case.id}",
-            result=GatewayResult.PAID if paid_out else GatewayResult.UNPAID,
-        )
-        reversal = await kept.lock(case.reversal_id)
-        assert reversal is not None
-        await refund_execution.concluded(context, payment, reversal, said, now)
-    elif payment is not None and _is_about_its_money(case):
-        await _rule(context, case, payment, word, now)
+        case CaseEffect.REFUND_DONE | CaseEffect.REFUND_FAILED:
+            assert payment is not None
+            assert case.reversal_id is not None
+            paid_out = effect is CaseEffect.REFUND_DONE
+            said = Evidence(
+                source=EvidenceSource.FOUR_EYES,
+                origin=f"case:{case.id}",
+                result=GatewayResult.PAID if paid_out else GatewayResult.UNPAID,
+            )
+            reversal = await kept.lock(case.reversal_id)
+            assert reversal is not None
+            await refund_execution.concluded(context, payment, reversal, said, now)
+        case CaseEffect.ACKNOWLEDGE:
+            pass
+        case _:
+            assert payment is not None
+            await _rule(context, case, payment, word, now)
 
 
 async def _rule(
@@ -155,12 +162,6 @@ def _named(payment: Payment, word: Approval) -> Money | None:
     if word.amount is None or payment.attempt is None:
         return None
     return Money(word.amount, payment.attempt.money.currency)
-
-
-def _is_about_its_money(case: Case) -> bool:
-    """Tell whether a decision moves the money of the case's payment, or its bills."""
-    about_reversal = case.reversal_id is not None and case.kind is CaseKind.UNKNOWN_OUTCOME
-    return CaseDecision.CREDIT in case.choices and not about_reversal
 
 
 async def _record(

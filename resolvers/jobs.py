@@ -18,7 +18,7 @@ from db.audit import AuditEvent, AuditOutcome
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
-from domain.cases import RECORD, CaseKind
+from domain.cases import CaseKind
 from domain.notifications import (
     Channel,
     Delivery,
@@ -204,9 +204,8 @@ async def _posted(context: Context, payment: Payment, status: PostingStatus) -> 
         if done:
             await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
         else:  # the money is ours, and Revenue says that it is not owed: people decide
-            kind = CaseKind.PAID_TWICE
-            amount = payment.amount
-            await open_case(context, kind, now, payment=payment, amount=amount, about=RECORD)
+            kind, amount = CaseKind.RECORD_REFUSED, payment.amount
+            await open_case(context, kind, now, payment=payment, amount=amount)
         await audit.record(
             AuditEvent(
                 at=now,

@@ -18,7 +18,7 @@ from db.audit import AuditEvent
 from db.jobs import Job
 from db.transaction import transaction
 from domain.attempts import Attempt
-from domain.cases import RECORD, CaseKind
+from domain.cases import CaseKind
 from domain.gateways import GatewayUnavailable, Refunds
 from domain.ledger import Account
 from domain.payment_evidence import Evidence, GatewayResult
@@ -119,11 +119,10 @@ async def _given_back_to_people(
 ) -> None:
     """Open a case again about money that is not owed, and could not be given back."""
     if reversal.source is Account.CUSTOMER_RECEIVABLE:
-        if payment.posting_status is PostingStatus.FAILED and not await cases.of_record(payment.id):
-            kind = CaseKind.PAID_TWICE  # Revenue did not take it: whose it is, is open again
-            await open_case(
-                context, kind, now, payment=payment, amount=reversal.amount, about=RECORD
-            )
+        kind = CaseKind.RECORD_REFUSED
+        refused = payment.posting_status is PostingStatus.FAILED
+        if refused and not await cases.awaits_people(payment.id, kind):
+            await open_case(context, kind, now, payment=payment, amount=reversal.amount)
     elif reversal.source is Account.SUSPENSE:
         success = payment.status is PaymentStatus.SUCCESS
         kind = CaseKind.PAID_TWICE if success else CaseKind.LATE_MONEY
@@ -148,7 +147,7 @@ async def concluded(
         await reversals.save(after)
         await carry_out(context, payment, reversal.status, after, now, evidence)
     elif evidence.result is GatewayResult.GAVE_UP and reversal.status in UNSETTLED:
-        kind = CaseKind.UNKNOWN_OUTCOME
+        kind = CaseKind.REFUND_UNKNOWN
         if not await reversals.awaits_people(reversal.id, kind):
             await open_case(
                 context,

@@ -57,8 +57,7 @@ select 'payment' as table, held.id as row,
          from money_case c
         where c.payment = held.id and c.status <> 'RESOLVED' and c.reversal is null
           and c.kind in ('AMOUNT_MISMATCH', 'CURRENCY_MISMATCH', 'LATE_MONEY', 'PAID_TWICE',
-                         'SUSPICIOUS', 'UNKNOWN_OUTCOME')
-          and c.about is distinct from 'revenue') waiting
+                         'SUSPICIOUS', 'UNKNOWN_OUTCOME')) waiting
  where held.rest <> 0 and waiting.whatever is not true
    and (held.currency <> 'VND' or waiting.amount < held.rest)
 union all

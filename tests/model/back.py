@@ -21,7 +21,7 @@ from tests.support.reversals import refund, void
 from tests.support.running_api import Api, Sandbox
 
 # Where nothing is booked two people may say that money came: then they know more than the model.
-ASSERTED = {"SUSPICIOUS", "UNKNOWN_OUTCOME"}
+ASSERTED = {"SUSPICIOUS", "UNKNOWN_OUTCOME", "REFUND_UNKNOWN"}
 
 
 class GoesBack(RuleBasedStateMachine):

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from domain.cases import (
-    CHOICES,
-    RECORD,
+    EFFECTS,
     VOTE_LIFETIME,
     AlreadyResolved,
     Approval,
@@ -188,15 +187,42 @@ def test_of_a_sum_that_cannot_be_read_no_money_waits_and_nothing_is_suggested() 
     assert (case.waiting, case.foreign, case.suggestion) == (0, None, None)
 
 
+# "-" cannot be decided.
+DECIDED = """
+kind               APPLY         CREDIT  REFUND  CLOSE
+AMOUNT_MISMATCH    PAY           CREDIT  REFUND  END
+CURRENCY_MISMATCH  PAY           CREDIT  REFUND  END
+LATE_MONEY         PAY           CREDIT  REFUND  END
+PAID_TWICE         -             CREDIT  REFUND  END
+RECORD_REFUSED     RECORD        CREDIT  REFUND  END
+SUSPICIOUS         PAY           CREDIT  REFUND  END
+UNKNOWN_OUTCOME    PAY           CREDIT  REFUND  END
+REFUND_UNKNOWN     REFUND_DONE   -       -       REFUND_FAILED
+APPROVAL           APPROVE       -       -       REJECT
+UNMATCHED          -             -       -       ACKNOWLEDGE
+VARIANCE           -             -       -       ACKNOWLEDGE
+SETTLEMENT         -             -       -       ACKNOWLEDGE
+"""
+ROWS = {kind: cells for kind, *cells in (line.split() for line in DECIDED.split("\n")[2:-1])}
+
+
+def test_the_table_of_effects_names_every_kind_of_case() -> None:
+    assert ROWS.keys() == set(CaseKind) == EFFECTS.keys()
+
+
 @pytest.mark.parametrize("kind", CaseKind)
-@pytest.mark.parametrize("decision", CaseDecision)
-def test_a_case_is_decided_only_as_its_kind_allows(kind: CaseKind, decision: CaseDecision) -> None:
-    case = a_case(kind)
-    if decision in CHOICES[kind]:
-        assert case.record_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
-    else:
+@pytest.mark.parametrize(("column", "decision"), list(enumerate(CaseDecision)))
+def test_a_case_is_decided_only_as_its_kind_allows(
+    kind: CaseKind, column: int, decision: CaseDecision
+) -> None:
+    case, expected = a_case(kind), ROWS[kind][column]
+    if expected == "-":
+        assert decision not in case.choices
         with pytest.raises(InvalidInput, match="takes only"):
             case.record_vote("FI001", decision)
+    else:
+        assert case.effect(decision) == expected
+        assert case.record_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
 
 
 def test_whoever_asked_for_a_reversal_neither_approves_nor_rejects_it() -> None:
@@ -217,7 +243,7 @@ def test_a_rejected_reversal_stays_rejected() -> None:
 
 
 def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
-    case = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1")
+    case = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1")
     assert case.choices == {APPLY, CLOSE}
 
 
@@ -225,7 +251,7 @@ def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
 def test_what_became_of_a_refund_is_not_decided_otherwise_once_it_is_known(
     outcome: CaseDecision, other: CaseDecision
 ) -> None:
-    unknown = a_case(CaseKind.UNKNOWN_OUTCOME, reversal_id="REV_1", standing=standing())
+    unknown = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1", standing=standing())
     before = said(unknown, "FI001", other)
     known = replace(before, outcome=outcome)
     assert known.suggestion is outcome
@@ -278,7 +304,9 @@ def test_nothing_is_suggested_where_no_payment_is_known_or_revenue_says_that_it_
 ):
     assert a_case(CaseKind.UNMATCHED).suggestion is None
     assert (
-        a_case(TWICE, about=RECORD, standing=standing(receivable=200_000, refused=True)).suggestion
+        a_case(
+            CaseKind.RECORD_REFUSED, standing=standing(receivable=200_000, refused=True)
+        ).suggestion
         is None
     )
 

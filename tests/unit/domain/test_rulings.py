@@ -10,7 +10,7 @@ import pytest
 
 from domain.attempts import AttemptStatus
 from domain.case_decisions import DecisionRefused, NotCovered, rule
-from domain.cases import RECORD, Case, CaseDecision, CaseKind, CaseStatus, Standing
+from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, Standing
 from domain.ledger import Account
 from domain.methods import PaymentMethod
 from domain.money import Currency, Money
@@ -63,10 +63,10 @@ SUCCESS  none     PAID_TWICE                        | -                 no      
 SUCCESS  exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
 SUCCESS  exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
 SUCCESS  foreign  PAID_TWICE                        | -                 no                ·+refund          no
-refused  exact    record                            | record            ·+credit          ·+refund          no
-refused  none     record                            | no                no                no                ·
-cash     exact    record                            | record            ·+credit          void              no
-office   exact    record                            | record            ·+credit          ·+refund          no
+refused  exact    RECORD_REFUSED                            | record            ·+credit          ·+refund          no
+refused  none     RECORD_REFUSED                            | no                no                no                ·
+cash     exact    RECORD_REFUSED                            | record            ·+credit          void              no
+office   exact    RECORD_REFUSED                            | record            ·+credit          ·+refund          no
 """
 
 
@@ -123,10 +123,11 @@ def payment_of(row: Row) -> Payment:
 
 
 def case_of(row: Row, payment: Payment) -> Case:
-    record = row.kind == "record"
+    kind = CaseKind(row.kind)
+    record = kind is CaseKind.RECORD_REFUSED
     there = AMOUNT[row.money]
-    kind = CaseKind.PAID_TWICE if record else CaseKind(row.kind)
-    known = kind in {CaseKind.AMOUNT_MISMATCH, CaseKind.PAID_TWICE} and row.money != "foreign"
+    named = {CaseKind.AMOUNT_MISMATCH, CaseKind.PAID_TWICE, CaseKind.RECORD_REFUSED}
+    known = kind in named and row.money != "foreign"
     return Case(
         id="CASE_1",
         kind=kind,
@@ -134,7 +135,6 @@ def case_of(row: Row, payment: Payment) -> Case:
         opened_at=NOW,
         payment_id=payment.id,
         amount=there if known else None,
-        about=RECORD if record else None,
         standing=Standing(
             status=payment.status,
             owed=payment.amount,
@@ -184,7 +184,9 @@ def became(before: Payment, case: Case, decision: Decision) -> str:
 
 def _money(before: Payment, case: Case, decision: Decision) -> str:
     moves = {(posting.debit, posting.credit): posting.money for posting in decision.postings}
-    source = Account.CUSTOMER_RECEIVABLE if case.about == RECORD else Account.SUSPENSE
+    source = (
+        Account.CUSTOMER_RECEIVABLE if case.kind is CaseKind.RECORD_REFUSED else Account.SUSPENSE
+    )
     if decision.refund is not None:
         assert moves == {}, "a reversal posts it"
         assert decision.refund.source is source

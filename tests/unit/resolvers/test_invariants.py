@@ -241,7 +241,8 @@ PAYMENTS = {
         f"a held payment whose case {what}": (f"update money_case set {to} where payment = '{{held}}'", "payment {held}")
         for what, to in {
             "is resolved": "status = 'RESOLVED'", "moves no money": "kind = 'SETTLEMENT'",
-            "is about less": "amount = amount - 1", "is about Revenue's record": "kind = 'PAID_TWICE', about = 'revenue'",
+            "is about less": "amount = amount - 1", "is about Revenue's record": "kind = 'RECORD_REFUSED'",
+            "is about a refund": "kind = 'REFUND_UNKNOWN'",
         }.items()
     },
     "a live payment's amount": ("update payment set amount = amount + 1 where id = '{open}'", "payment {open}"),

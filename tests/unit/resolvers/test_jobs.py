@@ -165,7 +165,7 @@ async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_st
     after = await backend.again(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.FAILED)
     assert after.version == payment.version + 1, "watchers are told once"
-    assert await backend.cases(payment) == ["PAID_TWICE"]
+    assert await backend.cases(payment) == ["RECORD_REFUSED"]
     assert not await backend.is_free(payment)
     assert records(backend, payment) == []
     assert await engine.fetchval(DEBT_JOBS, orjson.dumps({"subject": payment.id})) == 0

@@ -189,7 +189,7 @@ async def test_a_refund_that_stays_unknown_for_a_week_is_one_case_for_people(
     after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
     assert after.status is ReversalStatus.UNKNOWN
     await jobs.refund(backend.context, reversal.id)
-    assert await backend.cases(payment) == ["UNKNOWN_OUTCOME"]
+    assert await backend.cases(payment) == ["REFUND_UNKNOWN"]
 
 
 async def test_a_process_that_dies_while_it_sends_leaves_a_question_and_no_second_refund(
