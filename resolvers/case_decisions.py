@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import audit, bills, cases, orders, payments
+from db import audit, cases, orders, payments
 from db import reversals as kept
 from db.audit import AuditEvent
 from db.transaction import transaction
@@ -22,6 +22,7 @@ from resolvers.audit import command
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import conclude
+from resolvers.retries import retry_when_taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,12 @@ async def resolve(context: Context, asked: ResolveCase) -> Case:
     word = Approval(
         actor=actor.id, decision=asked.decision, reason=reason, at=now, amount=asked.amount
     )
-    while True:
-        try:
-            async with transaction():
-                case, changed = await _record_vote(context, found, word, now)
-            break
-        except bills.TakenMeanwhile:
-            continue  # the bill was taken between the look and the lock: look again
+
+    async def vote_once() -> tuple[Case, bool]:
+        async with transaction():
+            return await _record_vote(context, found, word, now)
+
+    case, changed = await retry_when_taken(vote_once)
     if changed and case.payment_id is not None:
         payment = await payments.by_id(case.payment_id)
         assert payment is not None

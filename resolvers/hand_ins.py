@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import audit, hand_ins, idempotency, ledger, limits
+from db import audit, hand_ins, ledger, limits
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.calendar import business_date
@@ -21,7 +21,7 @@ from domain.hand_ins import (
     note_of,
     nothing_held,
 )
-from domain.idempotency import IdempotencyKeyReused, check_key, fingerprint
+from domain.idempotency import check_key
 from domain.limits import LimitKind
 from domain.payments import Custody, Payment
 from domain.refusals import NotFound
@@ -30,37 +30,45 @@ from resolvers import pages
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
-from resolvers.idempotency import earlier
+from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
 from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"
-MOST = 100
+MAX_PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Submitted:
+    """A committed hand-in and the payments whose cash it takes."""
+
+    hand_in: HandIn
+    moved: Sequence[Payment]
 
 
 @command(OPERATION)
-async def submit(context: Context, asked: SubmitHandIn) -> HandIn:
+async def submit(context: Context, request: SubmitHandIn) -> HandIn:
     """
-    Hand in all the cash that the asker holds; from now on none of it can be voided.
+    Hand in all the cash that the actor holds; from now on none of it can be voided.
 
-    What waits for its void to be decided stays with its collector, and in their limit, until it is.
+    Cash whose void awaits a decision stays with its collector, and in their limit, until then.
     The same key and input is the same hand-in. Raises InvalidInput, IdempotencyKeyReused.
     """
     actor = check(context.actor, Operation.SUBMIT_HAND_IN)
-    check_key(asked.idempotency_key)
-    check_counted(asked.counted_amount)
-    asked = replace(asked, note=note_of(asked.note))
-    print_ = fingerprint(OPERATION, [asked.counted_amount, asked.note])
-    if (repeated := await _repeated(context, actor, asked, print_)) is not None:
-        return repeated
-    submitted = await _submit(context, actor, asked, print_)
-    if submitted is None:  # the same key won the race
-        repeated = await _repeated(context, actor, asked, print_)
-        assert repeated is not None
-        return repeated
-    hand_in, moved = submitted
-    await _announce(context, moved)
-    return hand_in
+    check_key(request.idempotency_key)
+    check_counted(request.counted_amount)
+    request = replace(request, note=note_of(request.note))
+    facts = [request.counted_amount, request.note]
+    key = command_key(actor, OPERATION, request.idempotency_key, facts)
+
+    async def open_new() -> _Submitted:
+        return await _submit(context, actor, request, key)
+
+    async def finish(submitted: _Submitted) -> HandIn:
+        await _announce(context, submitted.moved)
+        return submitted.hand_in
+
+    return await run_once(context, key, open_new=open_new, finish=finish, replay=hand_ins.get)
 
 
 @command("confirmHandIn")
@@ -113,7 +121,7 @@ async def page(
 ) -> pages.Page[HandIn]:
     """Return up to *first* of the hand-ins that the asker may see, newest first, behind *after*."""
     actor = check(context.actor, Operation.READ_HAND_INS)
-    pages.check_first(first, most=MOST)
+    pages.check_first(first, most=MAX_PAGE_SIZE)
     key = None if after is None else pages.read(after, pages.by_time)
     wanted = None if staff_id is None else await id_of(staff_id)
     found = await hand_ins.page(
@@ -123,24 +131,13 @@ async def page(
 
 
 async def _submit(
-    context: Context, actor: Actor, asked: SubmitHandIn, print_: bytes
-) -> tuple[HandIn, list[Payment]] | None:
-    """Return the hand-in and its payments; None where the same key was claimed by another request."""
+    context: Context, actor: Actor, request: SubmitHandIn, key: CommandKey
+) -> _Submitted:
+    """Take all the cash of *actor* in one transaction. Raises KeyTaken, and InvalidInput for none."""
     now = await context.clock()
     hand_in_id = context.ids.record("HIN")
     async with transaction():
-        claimed = await idempotency.claim(
-            actor.id,
-            OPERATION,
-            asked.idempotency_key,
-            fingerprint=print_,
-            subject_id=hand_in_id,
-            process=context.process,
-            now=now,
-            answered=True,
-        )
-        if not claimed:
-            return None
+        await claim(context, key, hand_in_id, now, answered=True)
         held = await hand_ins.lock_held(actor.id)
         if not held:
             raise nothing_held()
@@ -151,8 +148,8 @@ async def _submit(
             team=actor.team,
             status=HandInStatus.SUBMITTED,
             expected_amount=sum(payment.amount for payment in held),
-            declared_amount=asked.counted_amount,
-            note=asked.note,
+            declared_amount=request.counted_amount,
+            note=request.note,
             business_date=business_date(now),
             submitted_at=now,
         )
@@ -160,21 +157,7 @@ async def _submit(
         ids = [payment.id for payment in held]
         moved = await hand_ins.move(ids, Custody.HANDED_IN, hand_in_id, now)
         await _record(context, OPERATION, hand_in, moved, now)
-    return hand_in, moved
-
-
-async def _repeated(
-    context: Context, actor: Actor, asked: SubmitHandIn, print_: bytes
-) -> HandIn | None:
-    try:
-        known = await earlier(context, actor.id, OPERATION, asked.idempotency_key, print_)
-    except IdempotencyKeyReused:
-        raise IdempotencyKeyReused(payment_id=None) from None  # it stands for no payment
-    if known is None:
-        return None
-    hand_in = await hand_ins.by_id(known)
-    assert hand_in is not None, "a key is kept in the transaction of its hand-in"
-    return hand_in
+    return _Submitted(hand_in=hand_in, moved=moved)
 
 
 def _visible(hand_in: HandIn | None, actor: Actor, hand_in_id: str) -> HandIn:

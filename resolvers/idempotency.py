@@ -1,35 +1,129 @@
-"""The first door: what a client's key already stands for, asked before anything new is opened."""
+"""
+The idempotent command: one key opens one thing, however often its request arrives.
+
+Every client write that opens something new runs through `run_once`: look the key up, claim it in
+the transaction that opens, finish, or replay what the key opened before.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
 from db import idempotency
-from domain.idempotency import WAIT_SECONDS, IdempotencyInProgress, IdempotencyKeyReused
+from domain.idempotency import (
+    WAIT_SECONDS,
+    IdempotencyInProgress,
+    IdempotencyKeyReused,
+    fingerprint,
+)
+from domain.refusals import Refusal, Refused
+from domain.staff import Actor
 from resolvers.context import Context
 
-# How long to wait between looks, together WAIT_SECONDS: quick at first, as most answers are.
-_LOOKS = (0.05, 0.1, 0.2, 0.4, 0.5, WAIT_SECONDS - 1.25)
+Opened = TypeVar("Opened")
+Result = TypeVar("Result")
+
+# Seconds between two looks, WAIT_SECONDS in all: short at first, because most answers are quick.
+_WAITS = (0.05, 0.1, 0.2, 0.4, 0.5, WAIT_SECONDS - 1.25)
 
 
-async def earlier(
-    context: Context, actor_id: str, operation: str, key: str, fingerprint: bytes
-) -> str | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandKey:
+    """A client's key with its scope (actor and operation) and the fingerprint of its input."""
+
+    actor_id: str
+    operation: str
+    key: str
+    fingerprint: bytes
+
+
+class KeyTaken(Exception):
+    """Another request claimed the key first. The transaction is rolled back."""
+
+
+def command_key(actor: Actor, operation: str, key: str, facts: object) -> CommandKey:
+    """Return *actor*'s key for the canonical input *facts* (JSON values only)."""
+    return CommandKey(
+        actor_id=actor.id,
+        operation=operation,
+        key=key,
+        fingerprint=fingerprint(operation, facts),
+    )
+
+
+async def run_once(
+    context: Context,
+    key: CommandKey,
+    *,
+    open_new: Callable[[], Awaitable[Opened]],
+    finish: Callable[[Opened], Awaitable[Result]],
+    replay: Callable[[str], Awaitable[Result]],
+) -> Result:
     """
-    Return the id of what *key* opened before, None for a new key.
+    Return what `finish` makes of what `open_new` opens, or `replay` of the id that the key opened.
 
-    A first request that has not answered yet is waited for; once it has answered, or its process
-    has died, what it opened is returned. Raises IdempotencyKeyReused, IdempotencyInProgress.
+    `open_new` must claim the key in its transaction; `finish` runs after that transaction is
+    committed. Raises what they raise, IdempotencyKeyReused and IdempotencyInProgress.
     """
-    for wait in (*_LOOKS, None):
-        claim = await idempotency.find(actor_id, operation, key, await context.clock())
-        if claim is None:
+    if (subject_id := await _opened_before(context, key)) is not None:
+        return await replay(subject_id)
+    try:
+        opened = await open_new()
+    except (KeyTaken, Refusal, Refused):
+        # A request with the same key may have won meanwhile and be the cause of the refusal.
+        if (subject_id := await _opened_before(context, key)) is None:
+            raise
+        return await replay(subject_id)
+    return await finish(opened)
+
+
+async def claim(
+    context: Context, key: CommandKey, subject_id: str, now: datetime, *, answered: bool
+) -> None:
+    """
+    Take the key for *subject_id*, first of all in the transaction that opens it. Raises KeyTaken.
+
+    `answered` says that the commit is the answer; otherwise repeats wait until `mark_answered`.
+    """
+    claimed = await idempotency.claim(
+        key.actor_id,
+        key.operation,
+        key.key,
+        fingerprint=key.fingerprint,
+        subject_id=subject_id,
+        process=context.process,
+        now=now,
+        answered=answered,
+    )
+    if not claimed:
+        raise KeyTaken
+
+
+async def mark_answered(key: CommandKey, now: datetime) -> None:
+    """Note that the first request has its answer: repeats no longer wait for it."""
+    await idempotency.answered(key.actor_id, key.operation, key.key, now)
+
+
+async def _opened_before(context: Context, key: CommandKey) -> str | None:
+    """
+    Return the id of what the key opened before, None for a new key.
+
+    Waits for a first request that is still in flight: not answered yet, its process alive.
+    Raises IdempotencyKeyReused, IdempotencyInProgress.
+    """
+    for wait in (*_WAITS, None):
+        known = await idempotency.find(key.actor_id, key.operation, key.key, await context.clock())
+        if known is None:
             return None
-        if claim.fingerprint != fingerprint:
-            raise IdempotencyKeyReused(payment_id=claim.payment_id)
-        if not claim.in_flight:
-            return claim.subject_id
+        if known.fingerprint != key.fingerprint:
+            raise IdempotencyKeyReused(payment_id=known.payment_id)
+        if not known.in_flight:
+            return known.subject_id
         if wait is None:
-            raise IdempotencyInProgress(payment_id=claim.payment_id, retry_after_ms=1000)
+            raise IdempotencyInProgress(payment_id=known.payment_id, retry_after_ms=1000)
         await asyncio.sleep(wait)
     return None

@@ -27,6 +27,7 @@ from resolvers import audit
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
+from resolvers.retries import retry_when_taken
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -57,23 +58,19 @@ async def apply(
     given is unknown: money that came elsewhere is not booked as this gateway's.
 
     Repeats, latecomers and parallel deliveries wait for the payment's row, find it changed, and
-    change nothing. Raises UnknownReference.
+    change nothing. Raises UnknownReference, and TakenMeanwhile past the bound of tries.
     """
     payment_id = await attempts.payment_of(reference, told_by)
     if payment_id is None:
         raise UnknownReference(reference)
     now = await context.clock()
-    while True:
-        try:
-            async with transaction():
-                payment = await payments.lock(payment_id)
-                assert payment is not None
-                applied = await conclude(
-                    context, payment, evidence, now, closing=closing, reason=reason
-                )
-            break
-        except bills.TakenMeanwhile:
-            continue  # the bill was taken between the look and the lock: look again
+
+    async def apply_once() -> Applied:
+        async with transaction():
+            payment = await payments.locked(payment_id)
+            return await conclude(context, payment, evidence, now, closing=closing, reason=reason)
+
+    applied = await retry_when_taken(apply_once)
     if applied.decision.changed:
         await announce(context, applied.payment)
     return applied

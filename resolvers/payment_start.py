@@ -1,85 +1,90 @@
-"""Asking a gateway for a payment that is promised: commit that we send, send, and apply what comes back."""
+"""Starting an opened payment at its gateway: commit that we send, send, apply the answer."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
 
-from db import attempts, idempotency, payments
+from db import attempts, payments
 from db.transaction import transaction
 from domain.attempts import AttemptStatus
 from domain.gateways import Gateway, GatewayUnavailable, Purchase
 from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import audit, gateways
+from resolvers.attempts import attempt_of
 from resolvers.context import Context
+from resolvers.idempotency import CommandKey, mark_answered
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import apply
 
-ASKING_SECONDS = 14.0  # the gateway's share of a mutation's 25 s; after it the outcome is UNKNOWN
+ASKING_SECONDS = 14.0  # the gateway's share of a mutation's 25 s; after it the result is UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedKey:
-    """The client's key under which a payment was promised: its request is in flight until we answer."""
+class Processed:
+    """A payment as a command leaves it. `replayed` is true where the key was used before."""
 
-    actor_id: str
-    operation: str
-    key: str
+    payment: Payment
+    replayed: bool = False
 
 
-async def ask(
-    context: Context, claim: ClaimedKey, payment: Payment, gateway: Gateway, purchase: Purchase
-) -> Payment:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """A committed payment with its gateway and what the gateway needs to know."""
+
+    payment: Payment
+    gateway: Gateway
+    purchase: Purchase
+
+
+async def start_at_gateway(context: Context, key: CommandKey, start: Start) -> Processed:
     """
-    Return the payment as it is once its gateway has answered, or stayed silent.
+    Return the payment as it is once its gateway has answered, or has not answered in time.
 
-    It goes on when the client hangs up: what was begun is concluded.
+    It goes on when the client disconnects: a payment that was sent is always concluded.
     """
-    asking = asyncio.ensure_future(_ask(context, claim, payment, gateway, purchase))
-    return await asyncio.shield(asking)
+    return await asyncio.shield(asyncio.ensure_future(_start(context, key, start)))
 
 
-async def _ask(
-    context: Context, claim: ClaimedKey, payment: Payment, gateway: Gateway, purchase: Purchase
-) -> Payment:
+async def replay_payment(payment_id: str) -> Processed:
+    """Return the payment that an earlier request with the same key opened."""
+    return Processed(payment=await payments.get(payment_id), replayed=True)
+
+
+async def _start(context: Context, key: CommandKey, start: Start) -> Processed:
     try:
-        sent = await _sent(context, payment)
-        assert sent.attempt is not None
-        evidence = await _start(context, gateway, sent, purchase)
-        return (await apply(context, sent.attempt.reference, evidence)).payment
+        sent = await _mark_sent(context, start.payment)
+        evidence = await _send(context, sent, start.gateway, start.purchase)
+        applied = await apply(context, attempt_of(sent).reference, evidence)
     finally:
-        now = await context.clock()
-        await idempotency.answered(claim.actor_id, claim.operation, claim.key, now)
+        await mark_answered(key, await context.clock())
+    return Processed(payment=applied.payment)
 
 
-async def _sent(context: Context, payment: Payment) -> Payment:
-    """Mark the attempt SENT. A crash from here on is visible, and asked about."""
+async def _mark_sent(context: Context, payment: Payment) -> Payment:
+    """Commit that the attempt is SENT: after a crash from here on, the gateway is inquired."""
     now = await context.clock()
     async with transaction():
-        locked = await payments.lock(payment.id)
-        assert locked is not None
-        assert locked.attempt is not None
-        moved = locked.become(PaymentStatus.PROCESSING, now)
-        attempt = replace(locked.attempt, status=AttemptStatus.SENT, sent_at=now)
-        moved = replace(moved, attempt=attempt)
-        await payments.save(moved)
+        before = await payments.locked(payment.id)
+        attempt = replace(attempt_of(before), status=AttemptStatus.SENT, sent_at=now)
+        after = replace(before.become(PaymentStatus.PROCESSING, now), attempt=attempt)
+        await payments.save(after)
         await attempts.save(attempt)
-        await audit.record(context, "send", locked.status, moved, now)
-    await announce(context, moved)
-    return moved
+        await audit.record(context, "send", before.status, after, now)
+    await announce(context, after)
+    return after
 
 
-async def _start(context: Context, gateway: Gateway, sent: Payment, purchase: Purchase) -> Evidence:
-    assert sent.attempt is not None
-    source = f"{gateway.name.lower()}:start"
+async def _send(context: Context, sent: Payment, gateway: Gateway, purchase: Purchase) -> Evidence:
+    origin = f"{gateway.name.lower()}:start"
     try:
         async with asyncio.timeout(ASKING_SECONDS):
-            return await gateway.start(sent.attempt, purchase, now=sent.updated_at)
-    except GatewayUnavailable as stopped:  # the breaker opened since we looked: nothing was sent
-        failure = await gateways.not_sent(context, sent, stopped)
+            return await gateway.start(attempt_of(sent), purchase, now=sent.updated_at)
+    except GatewayUnavailable as refusal:  # the breaker opened meanwhile: nothing was sent
+        failure = await gateways.not_sent(context, sent, refusal)
         return Evidence(
-            source=None, origin=source, result=GatewayResult.NOT_CONNECTED, failure=failure
+            source=None, origin=origin, result=GatewayResult.NOT_CONNECTED, failure=failure
         )
     except TimeoutError:
-        return Evidence(source=None, origin=source, result=GatewayResult.UNKNOWN)
+        return Evidence(source=None, origin=origin, result=GatewayResult.UNKNOWN)

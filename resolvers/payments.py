@@ -1,37 +1,31 @@
 """
-The life of a payment, in the order in which it happens: promise, ask, conclude.
+Collecting bills and fees: read what is owed, open the payment, start it at its gateway.
 
-A client's write enters by the idempotency claim in `_promise`; whatever is then said about the money
-from outside enters by the other door, resolvers/payment_evidence.py.
+A client's write enters through the idempotency claim in `_open`; evidence about the money enters
+through resolvers/payment_evidence.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
-import structlog
-
-from db import attempts, bills, idempotency, jobs, ledger, limits, payments, sessions
-from db.jobs import Job
+from db import bills, jobs, ledger, limits, payments, sessions
 from db.transaction import transaction
 from domain import payment_request
-from domain.attempts import Attempt, AttemptStatus
 from domain.bills import BillAlreadyPaid
-from domain.calendar import business_date
 from domain.cards import check_token
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
-from domain.idempotency import check_key, fingerprint
+from domain.idempotency import check_key
 from domain.identifiers import phone_number
 from domain.ledger import collected
 from domain.limits import kinds_of
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
-from domain.money import Currency
 from domain.payment_request import ProcessPayment
 from domain.payments import Payment, PaymentStatus
-from domain.refusals import InvalidInput, NotFound, Refusal, Refused, UpstreamUnavailable
+from domain.refusals import InvalidInput, NotFound, Refused, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
@@ -40,253 +34,77 @@ from resolvers import limits as limit_operations
 from resolvers.audit import command
 from resolvers.bills import dated, held
 from resolvers.context import Context
-from resolvers.idempotency import earlier
+from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import after_success
-from resolvers.payment_start import ClaimedKey, ask
-
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+from resolvers.payment_opening import add_attempt, new_payment, with_attempt
+from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
+from resolvers.retries import retry_when_taken
 
 OPERATION = "processPayment"
-FOLLOW_UP = timedelta(seconds=5)
-READING_SECONDS = (
-    10.0  # the outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest
-)
+# The outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest.
+READING_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Processed:
-    """`replayed` says that the key was used before: this is what became of the first request."""
+class _Opened:
+    """A committed payment; `start` is None for cash, which is complete."""
 
     payment: Payment
-    replayed: bool = False
+    start: Start | None
 
 
 @command(OPERATION)
-async def process(context: Context, asked: ProcessPayment) -> Processed:
+async def process(context: Context, request: ProcessPayment) -> Processed:
     """
-    Take the money for bills and fees: at once in cash, or by opening a QR or a payment form.
+    Take the money for bills and fees: at once in cash, or by a QR or a payment form.
 
-    Raises every refusal of the contract; after a refusal nothing has changed. A gateway that stays
-    silent is no refusal: the payment is PROCESSING and `needs_verification`.
+    Raises every refusal of the contract; after a refusal nothing has changed. A gateway that does
+    not answer is no refusal: the payment is PROCESSING and `needs_verification`.
     """
     actor = check(context.actor, Operation.COLLECT)
-    check_key(asked.idempotency_key)
-    asked = asked.folded()
-    payment_request.check_items(asked.items)
-    check_token(asked.method, asked.card_token)
-    asked = replace(asked, customer_phone=_phone(asked.customer_phone))
-    print_ = fingerprint(OPERATION, asked.facts)
-    claim = ClaimedKey(actor_id=actor.id, operation=OPERATION, key=asked.idempotency_key)
-    if (known := await replayed(context, claim, print_)) is not None:
-        return known
-    try:
-        gateway = await gateways.ready(context, asked.method, order=False)
-        wallet = (
-            await _wallet_token(context, actor) if asked.method is PaymentMethod.FPT_PAY else None
-        )
-        asked, customer = await _read(context, actor, asked)
-    except (Refusal, Refused):
-        # The same key may have won meanwhile, and what is in the way be its own payment.
-        if (known := await replayed(context, claim, print_)) is None:
-            raise
-        return known
-    try:
-        payment = await _promise(context, actor, asked, print_, customer, gateway)
-    except bills.TakenMeanwhile:  # held when we tried, free again when we looked who held it
-        payment = await _promise(context, actor, asked, print_, customer, gateway)
-    if payment is None:  # the same key won the race
-        known = await replayed(context, claim, print_)
-        assert known is not None
-        return known
-    if gateway is None:
-        await announce(context, payment)
-        return Processed(payment=payment)
-    purchase = _purchase(context, payment, gateway, wallet, asked.card_token)
-    return Processed(payment=await ask(context, claim, payment, gateway, purchase))
+    request = _checked(request)
+    key = command_key(actor, OPERATION, request.idempotency_key, request.facts)
+
+    async def open_new() -> _Opened:
+        return await _read_and_open(context, actor, request, key)
+
+    async def finish(opened: _Opened) -> Processed:
+        if opened.start is not None:
+            return await start_at_gateway(context, key, opened.start)
+        await announce(context, opened.payment)
+        return Processed(payment=opened.payment)
+
+    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay_payment)
 
 
 async def read(context: Context, payment_id: str) -> Payment:
-    """Return a payment that the asker may see. Raises NotFound for any other."""
+    """Return a payment that the actor may see. Raises NotFound for any other."""
     actor = check(context.actor, Operation.READ_PAYMENT)
     return visible(await payments.by_id(payment_id), actor, payment_id)
 
 
 def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
-    """Return *payment*; what is not the actor's reads as not found."""
+    """Return *payment*. Raises NotFound where it is missing or not the actor's to see."""
     if payment is None or not scope(actor).covers(staff_id=payment.staff_id, team=payment.team):
         raise NotFound(what_vi="giao dịch", what_en="payment", id=payment_id)
     return payment
 
 
-# ── the first door: the idempotency claim ────────────────────────────────────────────────────────
+# ── before the transaction ───────────────────────────────────────────────────────────────────────
 
 
-async def replayed(context: Context, claim: ClaimedKey, print_: bytes) -> Processed | None:
-    """Return the payment that the claim's key opened before; None for a new key."""
-    payment_id = await earlier(context, claim.actor_id, claim.operation, claim.key, print_)
-    if payment_id is None:
-        return None
-    payment = await payments.by_id(payment_id)
-    assert payment is not None, "a key is kept in the transaction of its payment"
-    return Processed(payment=payment, replayed=True)
-
-
-async def _read(
-    context: Context, actor: Actor, asked: ProcessPayment
-) -> tuple[ProcessPayment, Customer]:
-    """
-    Read the contract and what it owes afresh, and say no where the request does not fit.
-
-    Returns the request under the numbers that the systems answered with, and the customer.
-
-    A cache is for display: money is decided on what the systems say now, or refused.
-    """
-    try:
-        async with asyncio.timeout(READING_SECONDS):
-            customer, owed_bills, owed_fees, _ = await asyncio.gather(
-                context.customers.customer(asked.contract_number, fresh=True),
-                context.revenue.bills(asked.contract_number),
-                context.revenue.fees(asked.contract_number),
-                _limits(context, actor, asked.method),
-            )
-    except TimeoutError:
-        raise UpstreamUnavailable(system="Revenue Management") from None
-    asked = payment_request.as_owed(asked, customer, bills=owed_bills, fees=owed_fees)
-    try:
-        payment_request.check_owed(asked, customer, bills=owed_bills, fees=owed_fees)
-    except BillAlreadyPaid as paid:
-        raise await dated(asked, (paid,)) from paid
-    except Refused as several:
-        raise await dated(asked, several.refusals) from several
-    return asked, customer
-
-
-async def _limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
-    """Hear Staff Management where the staff's own money is taken; the promise then decides."""
-    if method in STAFF_MONEY:
-        await limit_operations.current(context, actor.id, await context.clock())
-
-
-async def _promise(
-    context: Context,
-    actor: Actor,
-    asked: ProcessPayment,
-    print_: bytes,
-    customer: Customer,
-    gateway: Gateway | None,
-) -> Payment | None:
-    """
-    Write the whole promise in one transaction, before anyone else is asked anything.
-
-    Cash is complete with it. Returns None where the same key was claimed by another request.
-    """
-    now = await context.clock()
-    payment = _new(context, actor, asked, customer, gateway, now)
-    attempt = payment.attempt
-    cash = gateway is None
-    done = payment.become(PaymentStatus.SUCCESS, now) if cash else payment
-    async with transaction():
-        claimed = await idempotency.claim(
-            actor.id,
-            OPERATION,
-            asked.idempotency_key,
-            fingerprint=print_,
-            subject_id=payment.id,
-            process=context.process,
-            now=now,
-            answered=cash,
-        )
-        if not claimed:
-            return None
-        await payments.add(done)
-        if not await bills.lock(payment):
-            others = await held(customer.contract_number, payment.items, but=payment.id)
-            raise Refused(others) if others else bills.TakenMeanwhile
-        await limits.take(
-            actor.id,
-            kinds_of(payment.method),
-            payment.amount,
-            today=payment.business_date,
-            reserve=not cash,
-        )
-        await audit.record(context, "create", None, payment, now)
-        if attempt is not None:
-            await attempts.add(attempt)
-            await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
-        else:
-            await ledger.post("SUCCESS", collected(done, done.money), now, payment_id=done.id)
-            await audit.record(context, "confirmCash", payment.status, done, now)
-            await jobs.enqueue(after_success(done))
-    return done
-
-
-def _new(
-    context: Context,
-    actor: Actor,
-    asked: ProcessPayment,
-    customer: Customer,
-    gateway: Gateway | None,
-    now: datetime,
-) -> Payment:
-    payment_id = context.ids.payment()
-    amount = sum(item.amount for item in asked.items)
-    expires_at = now + context.terms.qr_lifetime
-    payment = Payment(
-        id=payment_id,
-        version=1,
-        status=PaymentStatus.PENDING,
-        method=asked.method,
-        amount=amount,
-        currency=Currency.VND,
-        contract_number=customer.contract_number,
-        customer_name=customer.name,
-        items=tuple(sorted(asked.items)),
-        staff_id=actor.id,
-        staff_name=actor.name,
-        team=actor.team,
-        business_date=business_date(now),
-        receipt_token=context.ids.receipt(),
-        notify=payment_request.notify(asked, customer),
-        created_at=now,
-        updated_at=now,
-    )
-    if gateway is None:
-        return payment
-    attempt = Attempt(
-        reference=context.ids.reference(),
-        payment_id=payment_id,
-        gateway=gateway.name,
-        status=AttemptStatus.CREATED,
-        money=gateways.charged(
-            context, gateway, payment.money, now, method=asked.method, order=False
-        ),
-        created_at=now,
-        expires_at=expires_at,
-    )
-    return replace(payment, expires_at=expires_at, attempt=attempt)
-
-
-def _purchase(
-    context: Context,
-    payment: Payment,
-    gateway: Gateway,
-    wallet: str | None,
-    card_token: str | None,
-) -> Purchase:
-    return Purchase(
-        description=f"Thanh toan hop dong {payment.contract_number}",
-        customer_name=payment.customer_name,
-        customer_phone=payment.notify.phone,
-        client_ip=context.client_ip,
-        return_url=context.confirmation_link(payment.receipt_token),
-        notify_url=gateways.notify_url(context, gateway.name),
-        staff_token=wallet,
-        card_token=card_token,
-    )
+def _checked(request: ProcessPayment) -> ProcessPayment:
+    """Return the request with its numbers in one spelling. Raises InvalidInput."""
+    check_key(request.idempotency_key)
+    request = request.folded()
+    payment_request.check_items(request.items)
+    check_token(request.method, request.card_token)
+    return replace(request, customer_phone=_phone(request.customer_phone))
 
 
 def _phone(text: str | None) -> str | None:
+    """Return the domestic form of what was typed, None for an empty text. Raises InvalidInput."""
     if text is None or not phone_number(text):
         return None
     number = phones.normalise(text)
@@ -299,8 +117,65 @@ def _phone(text: str | None) -> str | None:
     return number
 
 
+async def _read_and_open(
+    context: Context, actor: Actor, request: ProcessPayment, key: CommandKey
+) -> _Opened:
+    """Read everything that the payment depends on, then open it in one transaction."""
+    gateway = await gateways.ready(context, request.method, order=False)
+    wallet_token = (
+        await _wallet_token(context, actor) if request.method is PaymentMethod.FPT_PAY else None
+    )
+    request, customer = await _read_owed(context, actor, request)
+
+    async def open_payment() -> Payment:
+        now = await context.clock()
+        return await _open(context, key, _new(context, actor, request, customer, gateway, now))
+
+    payment = await retry_when_taken(open_payment)
+    if gateway is None:
+        return _Opened(payment=payment, start=None)
+    purchase = _purchase(context, payment, gateway, wallet_token, request.card_token)
+    start = Start(payment=payment, gateway=gateway, purchase=purchase)
+    return _Opened(payment=payment, start=start)
+
+
+async def _read_owed(
+    context: Context, actor: Actor, request: ProcessPayment
+) -> tuple[ProcessPayment, Customer]:
+    """
+    Read the contract and what it owes afresh; caches are for display, never for taking money.
+
+    Returns the request under the numbers of the systems' answers, and the customer. Raises a
+    refusal where the request does not fit, UpstreamUnavailable where a system does not answer.
+    """
+    try:
+        async with asyncio.timeout(READING_SECONDS):
+            customer, owed_bills, owed_fees, _ = await asyncio.gather(
+                context.customers.customer(request.contract_number, fresh=True),
+                context.revenue.bills(request.contract_number),
+                context.revenue.fees(request.contract_number),
+                _refresh_limits(context, actor, request.method),
+            )
+    except TimeoutError:
+        raise UpstreamUnavailable(system="Revenue Management") from None
+    request = payment_request.as_owed(request, customer, bills=owed_bills, fees=owed_fees)
+    try:
+        payment_request.check_owed(request, customer, bills=owed_bills, fees=owed_fees)
+    except BillAlreadyPaid as refusal:
+        raise await dated(request, (refusal,)) from refusal
+    except Refused as refused:
+        raise await dated(request, refused.refusals) from refused
+    return request, customer
+
+
+async def _refresh_limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
+    """Read Staff Management's limits where staff money is taken; the transaction decides."""
+    if method in STAFF_MONEY:
+        await limit_operations.current(context, actor.id, await context.clock())
+
+
 async def _wallet_token(context: Context, actor: Actor) -> str:
-    """Return the wallet's token of this login. Raises WalletTokenMissing: log in again."""
+    """Return the wallet token of this login. Raises WalletTokenMissing: log in again."""
     missing = WalletTokenMissing(
         gateway=GatewayName.FPT_PAY,
         alternatives=context.gateways.alternatives(PaymentMethod.FPT_PAY),
@@ -312,3 +187,97 @@ async def _wallet_token(context: Context, actor: Actor) -> str:
         return context.keys.vault.open(sealed, owner=actor.session)
     except VaultError:
         raise missing from None
+
+
+# ── the transaction ──────────────────────────────────────────────────────────────────────────────
+
+
+async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
+    """
+    Open the payment in one transaction, before any gateway is called; cash is complete with it.
+
+    Raises KeyTaken, LimitExceeded, TakenMeanwhile, and Refused where its bills are held or paid.
+    """
+    now = payment.created_at
+    is_cash = payment.attempt is None
+    opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
+    async with transaction():
+        await claim(context, key, payment.id, now, answered=is_cash)
+        await payments.add(opened)
+        await _lock_bills(payment)
+        await limits.take(
+            payment.staff_id,
+            kinds_of(payment.method),
+            payment.amount,
+            today=payment.business_date,
+            reserve=not is_cash,
+        )
+        await audit.record(context, "create", None, payment, now)
+        if is_cash:
+            await _collect_cash(context, payment, opened, now)
+        else:
+            await add_attempt(payment)
+    return opened
+
+
+async def _lock_bills(payment: Payment) -> None:
+    """Lock the payment's items. Raises Refused, or TakenMeanwhile where they are free again."""
+    if await bills.lock(payment):
+        return
+    assert payment.contract_number is not None, "a payment of bills has a contract"
+    refusals = await held(payment.contract_number, payment.items, but=payment.id)
+    raise Refused(refusals) if refusals else bills.TakenMeanwhile
+
+
+async def _collect_cash(
+    context: Context, pending: Payment, success: Payment, now: datetime
+) -> None:
+    """Post the cash, and enqueue what follows a success; in the caller's transaction."""
+    await ledger.post("SUCCESS", collected(success, success.money), now, payment_id=success.id)
+    await audit.record(context, "confirmCash", pending.status, success, now)
+    await jobs.enqueue(after_success(success))
+
+
+def _new(
+    context: Context,
+    actor: Actor,
+    request: ProcessPayment,
+    customer: Customer,
+    gateway: Gateway | None,
+    now: datetime,
+) -> Payment:
+    """Return the payment of the request, with an attempt where it goes through *gateway*."""
+    amount = sum(item.amount for item in request.items)
+    payment = replace(
+        new_payment(context, actor, request.method, amount, now),
+        contract_number=customer.contract_number,
+        customer_name=customer.name,
+        items=tuple(sorted(request.items)),
+        team=actor.team,
+        notify=payment_request.notify(request, customer),
+    )
+    if gateway is None:
+        return payment
+    charge = gateways.charged(
+        context, gateway, payment.money, now, method=payment.method, order=False
+    )
+    return with_attempt(context, payment, gateway.name, charge, now)
+
+
+def _purchase(
+    context: Context,
+    payment: Payment,
+    gateway: Gateway,
+    wallet_token: str | None,
+    card_token: str | None,
+) -> Purchase:
+    return Purchase(
+        description=f"Thanh toan hop dong {payment.contract_number}",
+        customer_name=payment.customer_name,
+        customer_phone=payment.notify.phone,
+        client_ip=context.client_ip,
+        return_url=context.confirmation_link(payment.receipt_token),
+        notify_url=gateways.notify_url(context, gateway.name),
+        staff_token=wallet_token,
+        card_token=card_token,
+    )

@@ -37,8 +37,8 @@ from domain.reversals import (
 from resolvers.cases import open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
+from resolvers.payment_opening import FOLLOW_UP
 from resolvers.payment_start import ASKING_SECONDS
-from resolvers.payments import FOLLOW_UP
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import idempotency, payments, reversals
+from db import payments, reversals
 from db.transaction import transaction
 from domain.cases import Approval, CaseDecision, CaseKind
-from domain.idempotency import check_key, fingerprint
+from domain.idempotency import check_key
 from domain.ledger import Account
 from domain.money import Currency
 from domain.payments import Payment
@@ -37,7 +37,7 @@ from resolvers import refund_execution
 from resolvers.audit import command
 from resolvers.cases import open_case
 from resolvers.context import Context
-from resolvers.idempotency import earlier
+from resolvers.idempotency import CommandKey, claim, command_key, mark_answered, run_once
 from resolvers.payment_announcement import announce
 from resolvers.payments import visible
 from resolvers.refund_execution import carry_out
@@ -65,14 +65,9 @@ async def void(context: Context, payment_id: str, *, reason: str, idempotency_ke
     """
     actor = check(context.actor, Operation.VOID)
     check_key(idempotency_key)
-    asked = _Asked(
-        operation=VOID,
-        key=idempotency_key,
-        payment_id=payment_id,
-        amount=None,
-        reason=check_reason(reason),
-    )
-    return await _reverse(context, actor, asked)
+    request = _Request(payment_id=payment_id, amount=None, reason=check_reason(reason))
+    key = command_key(actor, VOID, idempotency_key, request.facts)
+    return await _reverse(context, actor, request, key)
 
 
 @command(REFUND)
@@ -95,15 +90,11 @@ async def refund(
     actor = check(context.actor, Operation.REFUND)
     check_key(idempotency_key)
     check_amount(amount)
-    asked = _Asked(
-        operation=REFUND,
-        key=idempotency_key,
-        payment_id=payment_id,
-        amount=amount,
-        reason=check_reason(reason),
-        source=SOURCES[of],
+    request = _Request(
+        payment_id=payment_id, amount=amount, reason=check_reason(reason), source=SOURCES[of]
     )
-    return await _reverse(context, actor, asked)
+    key = command_key(actor, REFUND, idempotency_key, request.facts)
+    return await _reverse(context, actor, request, key)
 
 
 async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list[Reversal]]:
@@ -232,108 +223,89 @@ async def _waiting(reversal_id: str) -> tuple[Reversal, Payment]:
     return reversal, payment
 
 
-# ── the first door ───────────────────────────────────────────────────────────────────────────────
+# ── the idempotent command ───────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Asked:
-    """What a client asks for; without an `amount` it is a void, of the whole payment."""
+class _Request:
+    """What a client wants reversed: a part to refund, or the whole to void where *amount* is None."""
 
-    operation: str
-    key: str
     payment_id: str
     amount: int | None
     reason: str
     source: Account = PAID
 
     @property
-    def print_(self) -> bytes:
+    def facts(self) -> list[object]:
         facts: list[object] = [self.payment_id, self.amount, self.reason]
-        return fingerprint(self.operation, facts if self.source is PAID else [*facts, self.source])
+        return facts if self.source is PAID else [*facts, self.source]
 
 
-async def _reverse(context: Context, actor: Actor, asked: _Asked) -> Reversed:
-    if (replayed := await _replayed(context, actor, asked)) is not None:
-        return replayed
-    visible(await payments.by_id(asked.payment_id), actor, asked.payment_id)
-    reversal = await _promise(context, actor, asked)
-    if reversal is None:  # the same key won the race
-        repeated = await _replayed(context, actor, asked)
-        assert repeated is not None
-        return repeated
-    done = await _as_it_is(reversal.id)
-    await announce(context, done.payment)
-    if reversal.status is not ReversalStatus.PENDING:
-        return done
-    await asyncio.shield(asyncio.ensure_future(_send(context, actor, asked, reversal)))
-    return await _as_it_is(reversal.id)
+async def _reverse(context: Context, actor: Actor, request: _Request, key: CommandKey) -> Reversed:
+    async def open_new() -> Reversal:
+        visible(await payments.by_id(request.payment_id), actor, request.payment_id)
+        return await _open(context, actor, request, key)
+
+    async def finish(reversal: Reversal) -> Reversed:
+        opened = await _reversed(reversal.id)
+        await announce(context, opened.payment)
+        if reversal.status is not ReversalStatus.PENDING:
+            return opened
+        # It goes on when the client disconnects: a refund that was sent is always concluded.
+        await asyncio.shield(asyncio.ensure_future(_send(context, key, reversal)))
+        return await _reversed(reversal.id)
+
+    async def replay(reversal_id: str) -> Reversed:
+        return replace(await _reversed(reversal_id), replayed=True)
+
+    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay)
 
 
-async def _promise(context: Context, actor: Actor, asked: _Asked) -> Reversal | None:
+async def _open(context: Context, actor: Actor, request: _Request, key: CommandKey) -> Reversal:
     """
-    Write the reversal in one transaction; complete, where no gateway has to be asked.
+    Open the reversal in one transaction; it is complete where no gateway has to pay it.
 
-    Returns None where the same key was claimed by another request.
+    Raises KeyTaken, NotReversible, NotPermitted, TooMuchToRefund, TooSmallToShare.
     """
     now = await context.clock()
     reversal_id = context.ids.record("REV")
     async with transaction():
-        claimed = await idempotency.claim(
-            actor.id,
-            asked.operation,
-            asked.key,
-            fingerprint=asked.print_,
-            subject_id=reversal_id,
-            process=context.process,
-            now=now,
-            answered=False,
-        )
-        if not claimed:
-            return None
-        payment = await payments.lock(asked.payment_id)
-        assert payment is not None
+        await claim(context, key, reversal_id, now, answered=False)
+        payment = await payments.locked(request.payment_id)
         earlier_ones = await reversals.of_payment(payment.id)
-        left = await reversals.left(payment.id, asked.source, payment.currency)
-        if asked.amount is None:
+        left = await reversals.left(payment.id, request.source, payment.currency)
+        if request.amount is None:
             kind, amount = ReversalKind.VOID, payment.amount
             check_voidable(payment, earlier_ones, left=left)
             check_voider(payment, actor, now=now)
         else:
-            kind, amount = ReversalKind.REFUND, asked.amount
-            check_refund(payment, amount, source=asked.source, left=left)
+            kind, amount = ReversalKind.REFUND, request.amount
+            check_refund(payment, amount, source=request.source, left=left)
         reversal = await opened(
             context,
             payment,
             kind=kind,
             amount=amount,
-            reason=asked.reason,
-            source=asked.source,
+            reason=request.reason,
+            source=request.source,
             requested_by=actor.id,
             awaiting=amount + decided_alone(earlier_ones) > context.terms.four_eyes_above,
             now=now,
             reversal_id=reversal_id,
         )
         if reversal.status is not ReversalStatus.PENDING:  # the commit is the answer
-            await idempotency.answered(actor.id, asked.operation, asked.key, now)
+            await mark_answered(key, now)
     return reversal
 
 
-async def _send(context: Context, actor: Actor, asked: _Asked, reversal: Reversal) -> None:
+async def _send(context: Context, key: CommandKey, reversal: Reversal) -> None:
     try:
         await refund_execution.send(context, reversal.id)
     finally:
-        now = await context.clock()
-        await idempotency.answered(actor.id, asked.operation, asked.key, now)
+        await mark_answered(key, await context.clock())
 
 
-async def _replayed(context: Context, actor: Actor, asked: _Asked) -> Reversed | None:
-    reversal_id = await earlier(context, actor.id, asked.operation, asked.key, asked.print_)
-    return None if reversal_id is None else await _as_it_is(reversal_id, replayed=True)
-
-
-async def _as_it_is(reversal_id: str, *, replayed: bool = False) -> Reversed:
-    reversal = await reversals.by_id(reversal_id)
-    assert reversal is not None, "a key is kept in the transaction of its reversal"
-    payment = await payments.by_id(reversal.payment_id)
-    assert payment is not None
-    return Reversed(payment=payment, reversal=reversal, replayed=replayed)
+async def _reversed(reversal_id: str) -> Reversed:
+    """Return a reversal and its payment as they are now."""
+    reversal = await reversals.get(reversal_id)
+    return Reversed(payment=await payments.get(reversal.payment_id), reversal=reversal)

@@ -13,7 +13,7 @@ from unittest import mock
 
 from db import jobs as queue
 from domain.gateways import Purchase
-from resolvers import gateways, payments
+from resolvers import gateways, payment_opening, payments
 from resolvers.context import Context
 
 
@@ -21,10 +21,10 @@ from resolvers.context import Context
 def jobs_after_the_commit() -> Generator[None]:
     """Enqueue what follows a success in a transaction of its own: a crash between loses it."""
     late: list[Any] = []
-    promise = payments._promise
+    open_payment = payments._open
 
     async def promised(*args: Any) -> Any:
-        done = await promise(*args)
+        done = await open_payment(*args)
         async with payments.transaction():
             await queue.enqueue(late)
         return done
@@ -33,7 +33,7 @@ def jobs_after_the_commit() -> Generator[None]:
         late.extend(several)
 
     with (
-        mock.patch.object(payments, "_promise", promised),
+        mock.patch.object(payments, "_open", promised),
         mock.patch.object(payments, "jobs", mock.Mock(enqueue=only_once_it_is_committed)),
     ):
         yield
@@ -42,7 +42,7 @@ def jobs_after_the_commit() -> Generator[None]:
 @contextmanager
 def charge_before_the_commit() -> Generator[None]:
     """Ask the gateway while the promise is still uncommitted: a crash between loses the charge."""
-    new, attempts = payments._new, payments.attempts
+    new, attempts = payments._new, payment_opening.attempts
     seen: dict[str, Any] = {}
 
     def remembered(context: Context, actor: Any, asked: Any, customer: Any, gateway: Any, now: Any):
@@ -65,7 +65,7 @@ def charge_before_the_commit() -> Generator[None]:
 
     with (
         mock.patch.object(payments, "_new", remembered),
-        mock.patch.object(payments, "attempts", mock.Mock(wraps=attempts, add=asked_first)),
+        mock.patch.object(payment_opening, "attempts", mock.Mock(wraps=attempts, add=asked_first)),
     ):
         yield
 

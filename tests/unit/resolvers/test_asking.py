@@ -190,12 +190,12 @@ async def died_sending(backend: Backend) -> Payment:
     """Return what a process left that died between sending and hearing: SENT, and nobody waits."""
     kept: list[Payment] = []
 
-    async def dies(_: object, __: object, sent: Payment, ___: object) -> Evidence:
+    async def dies(_: object, sent: Payment, *__: object) -> Evidence:
         kept.append(sent)
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "_start", dies)
+        patch.setattr(asking, "_send", dies)
         with pytest.raises(ConnectionResetError):
             await backend.pays(await backend.collector())
     left = await backend.again(kept[0])

@@ -136,7 +136,7 @@ async def test_what_was_promised_and_never_sent_fails_and_frees_its_bill(
         kept.append(payment)
         raise ConnectionResetError
 
-    monkeypatch.setattr(payment_start, "_sent", dies)
+    monkeypatch.setattr(payment_start, "_mark_sent", dies)
     with pytest.raises(ConnectionResetError):
         await backend.pays(await backend.collector())
     (promised,) = kept

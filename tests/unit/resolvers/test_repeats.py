@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(idempotency, "_LOOKS", (0.01,))
+    monkeypatch.setattr(idempotency, "_WAITS", (0.01,))
 
 
 @pytest.fixture

@@ -1,0 +1,179 @@
+"""A bill or reference that is taken between the look and the lock: a bounded number of tries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from db import bills, engine, orders
+from domain.cases import CaseDecision
+from domain.gateways import Call, Notice, Reply, Verdict
+from domain.methods import PaymentMethod
+from domain.orders import CreateOrder
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
+from domain.payments import Payment, PaymentStatus
+from domain.staff import Actor, Role
+from integrations.gateways import Gateways
+from resolvers import case_decisions, jobs, payment_inquiry, webhooks
+from resolvers import orders as order_commands
+from resolvers.case_decisions import ResolveCase
+from resolvers.payment_evidence import apply
+from tests.support.running_api import key
+from tests.unit.resolvers.conftest import Backend, Obedient
+
+pytest_plugins = ["tests.support.running_api"]
+pytestmark = pytest.mark.anyio
+
+TRIES = 5
+ENDLESS = 50
+
+
+@contextmanager
+def always_taken(module: Any, name: str, error: type[Exception]) -> Iterator[list[object]]:
+    """Let every try lose the race; yield the tries."""
+    tries: list[object] = []
+
+    async def taken(*args: object, **_: object) -> None:
+        tries.append(args)
+        assert len(tries) < ENDLESS, "it tries without end"
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, name, taken)
+        yield tries
+
+
+async def raises(work: Awaitable[object], error: type[Exception]) -> None:
+    with pytest.raises(error):
+        await work
+
+
+async def cancelled(backend: Backend) -> Payment:
+    """Return a payment that was cancelled unpaid, whose bill is free."""
+    collector = await backend.collector()
+    qr = await backend.pays(collector)
+    return await payment_inquiry.cancel(collector, qr.id, reason="customer left")
+
+
+def paid(payment: Payment, *, unreadable: str | None = None) -> Evidence:
+    assert payment.attempt is not None
+    return Evidence(
+        source=EvidenceSource.INQUIRY,
+        origin="test",
+        result=GatewayResult.PAID,
+        money=None if unreadable else payment.attempt.money,
+        gateway_id="G1",
+        unreadable=unreadable,
+    )
+
+
+@dataclass
+class Caller(Obedient):
+    """The gateway of a test that also calls us, with what the test gives it."""
+
+    notice: Notice | None = None
+
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
+        assert self.notice is not None
+        return (self.notice,)
+
+    def answer(self, verdict: Verdict) -> Reply:
+        return Reply(status=200, body=verdict.encode())
+
+
+async def test_an_inquiry_past_the_bound_changes_nothing_and_its_job_tries_again(
+    backend: Backend,
+) -> None:
+    payment = await cancelled(backend)
+    backend.gateway.says = GatewayResult.PAID
+    with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
+        await raises(jobs.inquire(backend.context, payment.id), bills.TakenMeanwhile)
+    assert len(tries) == TRIES
+    unchanged = await backend.again(payment)
+    assert (unchanged.status, unchanged.version) == (payment.status, payment.version)
+    assert await backend.is_free(payment)
+    backend.clock.move(seconds=1)
+    await jobs.inquire(backend.context, payment.id)
+    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+
+
+async def test_a_webhook_past_the_bound_stays_stored_and_the_worker_tries_again(
+    backend: Backend,
+) -> None:
+    payment = await cancelled(backend)
+    assert payment.attempt is not None
+    gateway = Caller(
+        notice=Notice(event_id=key(), reference=payment.attempt.reference, evidence=paid(payment))
+    )
+    context = replace(backend.context, gateways=Gateways([gateway]))
+    call = Call(method="POST", query="", headers={}, body=b"{}", received_at=backend.clock.at)
+    with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
+        reply = await webhooks.receive(context, gateway, call)
+    assert reply.body == Verdict.OUR_ERROR.encode()
+    assert len(tries) == TRIES
+    assert await outcome(payment) == "RECEIVED"
+    assert await backend.again(payment) == payment
+    backend.clock.move(minutes=2)
+    await webhooks.retry(context)
+    assert await outcome(payment) == "HANDLED"
+    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+
+
+async def outcome(payment: Payment) -> str:
+    assert payment.attempt is not None
+    return await engine.fetchval(
+        "select outcome from webhook_event where reference = $1", payment.attempt.reference
+    )
+
+
+async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
+    backend: Backend,
+) -> None:
+    payment = await cancelled(backend)
+    assert payment.attempt is not None
+    await apply(backend.context, payment.attempt.reference, paid(payment, unreadable="243.000"))
+    case_id = await engine.fetchval("select id from money_case where payment = $1", payment.id)
+    vote = ResolveCase(case_id=case_id, decision=CaseDecision.APPLY, reason="seen at the bank")
+    await case_decisions.resolve(await backend.by("FI001"), vote)
+    second = await backend.by("FI002")
+    before = await backend.again(payment)
+    with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
+        await raises(case_decisions.resolve(second, vote), bills.TakenMeanwhile)
+    assert len(tries) == TRIES
+    assert await backend.again(payment) == before
+    count = "select count(*) from case_approval where money_case = $1"
+    assert await engine.fetchval(count, case_id) == 1
+    await case_decisions.resolve(second, vote)
+    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+
+
+async def test_a_bill_that_is_held_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
+    tries: list[object] = []
+
+    async def held(*args: object) -> bool:
+        tries.append(args)
+        return False
+
+    collector = await backend.collector()
+    assert collector.actor is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bills, "lock", held)
+        await raises(backend.pays(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
+    assert len(tries) == TRIES
+    count = "select count(*) from payment where staff = $1"
+    assert await engine.fetchval(count, collector.actor.id) == 0
+
+
+async def test_an_order_whose_reference_is_always_taken_is_not_created(backend: Backend) -> None:
+    merchant = backend.context.for_actor(
+        Actor(id=f"merchant-{key()}", name="A shop", role=Role.MERCHANT)
+    )
+    order = CreateOrder(idempotency_key=key(), reference=key(), amount=10_000)
+    with always_taken(orders, "add", orders.ReferenceTaken) as tries:
+        await raises(order_commands.create(merchant, order), orders.ReferenceTaken)
+    assert len(tries) == TRIES
+    assert not (await order_commands.create(merchant, order)).replayed
