@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from domain.money import LARGEST, Currency, Money
 from domain.payment_evidence import Evidence, GatewayResult
-from integrations.json_text import Number, encode
+from integrations.http.json_text import Number, encode
 
 _WHOLE = re.compile(r"([0-9]{1,16})(?:\.0{1,2})?", re.ASCII)
 _LONGEST = 64  # characters of an unreadable sum that people are shown

@@ -14,9 +14,9 @@ from pydantic import BeforeValidator
 
 from domain.gateways import BadCall, Call
 from integrations.amounts import text_of, whole
+from integrations.http.json_text import Number, encode
 from integrations.http.parsing import Text, Wire
-from integrations.json_text import Number, encode
-from integrations.webhooks import event, header, json_object
+from integrations.http.webhooks import event, header, json_object
 
 WINDOW = 300  # seconds that a signature is good for, either way
 

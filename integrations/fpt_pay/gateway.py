@@ -28,7 +28,7 @@ from integrations.http.parsing import (
     rejected,
     unusable,
 )
-from integrations.webhooks import check_timed_signature, event, json_object
+from integrations.http.webhooks import check_timed_signature, event, json_object
 
 _log = structlog.stdlib.get_logger("integrations.fpt_pay.gateway.gateway")
 

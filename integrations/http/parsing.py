@@ -15,7 +15,7 @@ from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
 from domain.reversals import Reversal
 from integrations.http.client import Answer, NotSent, Unanswered, Unreadable, Unusable
-from integrations.json_text import Number, decode
+from integrations.http.json_text import Number, decode
 
 _log = structlog.stdlib.get_logger("integrations.http.client.parsing")
 

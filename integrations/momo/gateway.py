@@ -20,10 +20,10 @@ from domain.reversals import Reversal
 from integrations.amounts import whole, with_sum
 from integrations.http.client import Answer, Unreadable, Unusable, Upstream
 from integrations.http.conversation import asked, begun, unheard, unknown
+from integrations.http.json_text import Number
 from integrations.http.parsing import Text, Wire, parse, parse_as_written
-from integrations.json_text import Number
+from integrations.http.webhooks import event, json_object
 from integrations.momo import protocol, refunds
-from integrations.webhooks import event, json_object
 
 _log = structlog.stdlib.get_logger("integrations.momo.gateway.gateway")
 

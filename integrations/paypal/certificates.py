@@ -24,7 +24,7 @@ from cryptography.x509 import verification
 
 from domain.gateways import BadCall, Call
 from integrations.http.client import Answer, NotSent, Unanswered, Unreadable, Upstream
-from integrations.webhooks import header
+from integrations.http.webhooks import header
 
 NAMES = ("messageverificationcerts.paypal.com", "messageverificationcerts.sandbox.paypal.com")
 ALGORITHM = "SHA256withRSA"

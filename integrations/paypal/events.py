@@ -6,8 +6,8 @@ from typing import Any, cast
 
 from domain.gateways import Notice
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
+from integrations.http.webhooks import event
 from integrations.paypal.objects import Capture, Event, Order
-from integrations.webhooks import event
 
 WEBHOOK = "paypal:webhook"
 

@@ -23,10 +23,10 @@ from domain.reversals import Reversal
 from integrations.http.client import Answer, Unreadable, Upstream
 from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http.parsing import Wire, parse, parse_as_written, unusable
+from integrations.http.webhooks import event, json_object
 from integrations.paypal import events, refunds
 from integrations.paypal.certificates import Certificates
 from integrations.paypal.objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
-from integrations.webhooks import event, json_object
 
 _log = structlog.stdlib.get_logger("integrations.paypal.gateway.gateway")
 

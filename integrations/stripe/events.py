@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from domain.gateways import Notice
 from domain.payment_evidence import EvidenceSource, GatewayResult
+from integrations.http.webhooks import event
 from integrations.stripe.objects import Event, Intent, Refusal, Session
-from integrations.webhooks import event
 
 WEBHOOK = "stripe:webhook"
 

@@ -24,9 +24,9 @@ from domain.reversals import Reversal
 from integrations.http.client import Answer, Unanswered, Unreadable, Unusable, Upstream
 from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http.parsing import Wire, parse, parse_as_written, unusable
+from integrations.http.webhooks import check_timed_signature, event, json_object
 from integrations.stripe import events, refunds
 from integrations.stripe.objects import Event, Intent, Listed, Refused, Session
-from integrations.webhooks import check_timed_signature, event, json_object
 
 _log = structlog.stdlib.get_logger("integrations.stripe.gateway.gateway")
 

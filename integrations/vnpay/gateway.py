@@ -18,8 +18,8 @@ from integrations.amounts import with_sum
 from integrations.http.client import Answer, Unreadable, Unusable, Upstream
 from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
 from integrations.http.parsing import Wire, expect, rejected, unusable
+from integrations.http.webhooks import form, header, json_object, text_body
 from integrations.vnpay import protocol, refunds, requests
-from integrations.webhooks import form, header, json_object, text_body
 
 _log = structlog.stdlib.get_logger("integrations.vnpay.gateway.gateway")
 

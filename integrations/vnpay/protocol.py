@@ -15,7 +15,7 @@ from domain.money import Money
 from domain.payment_evidence import GatewayResult
 from integrations.amounts import whole
 from integrations.http.client import Unreadable
-from integrations.json_text import Number, decode
+from integrations.http.json_text import Number, decode
 
 VERSION = "2.1.0"
 NOBODY = "127.0.0.1"  # who asks for a customer that is not there

@@ -16,7 +16,7 @@ from domain.money import LARGEST, Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import whole, with_sum
 from integrations.http.client import Upstream
-from integrations.json_text import Number, decode, encode
+from integrations.http.json_text import Number, decode, encode
 from tests.support.gateways import paypal
 from tests.support.gateways.all_dialects import DIALECTS, TELLERS
 from tests.support.gateways.counterpart import Counterpart, says

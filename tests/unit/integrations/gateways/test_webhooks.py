@@ -11,7 +11,7 @@ from domain.gateways import BadCall, Call, Gateway, Verdict
 from domain.methods import GatewayName
 from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
-from integrations.webhooks import json_object
+from integrations.http.webhooks import json_object
 from tests.support.gateways.all_dialects import TELLERS
 from tests.support.gateways.dialects import NOW, Teller, asked_in, told_by
 from tests.support.gateways.table import case

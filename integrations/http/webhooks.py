@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl
 
 from domain.gateways import BadCall, Call
 from integrations.http.client import Unreadable
+from integrations.http.json_text import check_text, decode
 from integrations.http.parsing import Wire, shaped
-from integrations.json_text import check_text, decode
 
 W = TypeVar("W", bound=Wire)
 
