@@ -1,4 +1,6 @@
-"""`python -m mobinet` is the program `mobinet`."""
+"""Run the program `mobinet` as `python -m mobinet`."""
+
+from __future__ import annotations
 
 from mobinet.cli import main
 

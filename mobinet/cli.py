@@ -1,4 +1,6 @@
-"""The program `mobinet`: each command in a few lines, and what it needs imported only when it runs."""
+"""The commands of the program `mobinet`; each imports what it needs only when it runs."""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mobinet",
-    help="Payment collection. `mobinet run` starts all of it; the other commands are its parts.",
+    help="Payment collection. `mobinet run` starts everything; the other commands run a part of it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -31,7 +33,7 @@ keys = typer.Typer(no_args_is_help=True, help="The keys that sign.")
 app.add_typer(keys, name="keys")
 Workers = Annotated[int, typer.Option(min=1, help="How many processes serve.")]
 WhenInputEnds = Annotated[bool, typer.Option("--when-input-ends", hidden=True)]
-"""Load everything, then wait for whoever started us to say that the database is ready."""
+"""Load first, and start when standard input ends: then the supervisor has migrated the database."""
 
 
 def main() -> None:
@@ -43,20 +45,20 @@ def main() -> None:
 
 @app.command()
 def run(workers: Workers = 1) -> None:
-    """Everything at once: servers, sandbox, migrations, API and worker, until Ctrl-C."""
+    """Start everything: servers, sandbox, migrations, API and worker. Ctrl-C stops it."""
     from mobinet import run
-    from mobinet.parts import CannotRun, plan
+    from mobinet.services import CannotRun, start_plan
 
     settings = load()
     try:
-        run.run(settings, plan(settings, workers))
+        run.run(settings, start_plan(settings, workers))
     except CannotRun as error:
         sys.exit(f"{error}")
 
 
 @app.command()
 def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
-    """The API."""
+    """Serve the API."""
     import uvicorn
 
     with _servers() as settings:
@@ -66,7 +68,7 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
             sys.stdin.read()
         _check_database(settings)
         uvicorn.run(
-            "mobinet.serve:create_app" if workers == 1 else "mobinet.cli:application_of_a_worker",
+            "mobinet.serve:create_app" if workers == 1 else "mobinet.cli:create_worker_app",
             factory=True,
             host=settings.host,
             port=settings.port,
@@ -78,14 +80,14 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
             ws_max_size=256 * 1024,
             access_log=False,
             timeout_graceful_shutdown=25,
-            # A worker that still imports answers no ping: on a busy machine five seconds kill it, again and again.
+            # uvicorn's default of 5 s would kill a worker that still imports on a busy machine.
             timeout_worker_healthcheck=30,
         )
 
 
 @app.command()
 def work(when_input_ends: WhenInputEnds = False) -> None:
-    """The worker: jobs, inquiries, expiry, sealing. Run as many as you want."""
+    """Run a worker: jobs, inquiries, expiry, sealing. Any number may run."""
     from mobinet.worker import main
 
     with _servers() as settings:
@@ -97,14 +99,14 @@ def work(when_input_ends: WhenInputEnds = False) -> None:
 
 @app.command()
 def sandbox() -> None:
-    """Stand-ins for every outer system, with faults to order."""
-    # Not imported: it spells their protocols a second time, so it shares no code with us.
+    """Serve stand-ins for every outer system, with faults on demand."""
+    # A process of its own: the sandbox shares no code with the program.
     os.execv(sys.executable, [sys.executable, "-m", "sandbox"])  # noqa: S606
 
 
 @app.command()
 def migrate() -> None:
-    """Brings the database to this version. One process at a time; the others wait."""
+    """Migrate the database to this version. One process at a time; the others wait."""
     from db.migrate import MigrationFailed, NotReady, migrate
 
     with _servers(redis=False) as settings:
@@ -125,15 +127,15 @@ def verify(
         bool, typer.Option("--signatures", help="The signature of every payment record, too.")
     ] = False,
 ) -> None:
-    """Proves the money and the audit chain; names the rows where something does not hold."""
+    """Check the money and the audit log, and print the rows that violate an invariant."""
     from db.invariants.checks import Unanswered
     from mobinet.verify import verify
 
     with _servers(redis=False) as settings:
         _check_database(settings)
-        proving = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
+        work = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
         try:
-            holds = asyncio.run(proving)
+            holds = asyncio.run(work)
         except (Unanswered, OSError) as error:
             sys.exit(f"Not everything was checked ({error}): see `mobinet doctor`.")
     raise typer.Exit(0 if holds else 1)
@@ -141,12 +143,12 @@ def verify(
 
 @keys.command()
 def rotate() -> None:
-    """A new signing key of each kind; the old ones stay valid for verification."""
+    """Put a new signing key of each kind first; the old ones still verify."""
     from mobinet import logging as logs
     from mobinet.key_rotation import CannotRotate, rotate
 
     with _servers() as settings:
-        _check_database(settings)  # where it can't be written down, no key is changed
+        _check_database(settings)  # the rotation must be audited
         logs.configure(settings.env)
         try:
             asyncio.run(rotate(settings, print))
@@ -156,7 +158,7 @@ def rotate() -> None:
 
 @app.command()
 def schema() -> None:
-    """Prints the SDL."""
+    """Print the GraphQL schema."""
     from schema.root import sdl
 
     print(sdl(), end="")
@@ -173,45 +175,45 @@ def settle(
         typer.Option(formats=["%Y-%m-%d"], help="A day that it covers even without a line of it."),
     ] = None,
 ) -> None:
-    """Imports a settlement file: all of it or, where it cannot be read, nothing."""
+    """Import a settlement file as a whole; one that cannot be read changes nothing."""
     from domain.methods import GatewayName
     from integrations.settlement import BadFile
-    from mobinet.settle import settle, told
+    from mobinet.settle import format_summary, settle
 
-    known = {item.lower(): item for item in GatewayName}
-    if gateway not in known:
-        sys.exit(f"There is no gateway {gateway}: {', '.join(known)}.")
+    gateways = {name.lower(): name for name in GatewayName}
+    if gateway not in gateways:
+        sys.exit(f"There is no gateway {gateway}: {', '.join(gateways)}.")
     with _servers() as settings:
         _check_database(settings)
         try:
-            done = asyncio.run(settle(settings, known[gateway], file, date and date.date()))
+            work = settle(settings, gateways[gateway], file, date and date.date())
+            summary = asyncio.run(work)
         except BadFile as error:
             sys.exit(f"{file.name}: {error}. Nothing was imported.")
         except OSError as error:
             sys.exit(f"{error}. Nothing was imported; see `mobinet doctor`.")
-    print(told(done))
+    print(format_summary(summary))
 
 
 @app.command()
 def doctor() -> None:
-    """What is configured, reachable and migrated, what is not, and how to mend it."""
+    """Check the settings, the database and every address; print a remedy for each problem."""
     from mobinet.doctor import examine
 
     with _servers() as settings:
-        findings = asyncio.run(examine(settings))
-    for finding in findings:
-        typer.echo(finding)
-    ill = sum(not finding.well for finding in findings)
-    print(
-        f"\n{'One thing is' if ill == 1 else f'{ill} things are'} wrong."
-        if ill
-        else "\nAll is well."
-    )
-    raise typer.Exit(1 if ill else 0)
+        checks = asyncio.run(examine(settings))
+    for check in checks:
+        typer.echo(check)
+    failed = sum(not check.ok for check in checks)
+    if failed:
+        print(f"\n{'One thing is' if failed == 1 else f'{failed} things are'} wrong.")
+    else:
+        print("\nAll is well.")
+    raise typer.Exit(1 if failed else 0)
 
 
-def application_of_a_worker() -> "Starlette":
-    """For `serve --workers`: uvicorn's processes would outlive a parent that is killed."""
+def create_worker_app() -> Starlette:
+    """Return the app of one of uvicorn's processes, which must not outlive a killed parent."""
     die_with_parent(signal.SIGTERM)
     from mobinet.serve import create_app
 
@@ -221,16 +223,16 @@ def application_of_a_worker() -> "Starlette":
 @contextlib.contextmanager
 def _servers(*, redis: bool = True) -> Generator[Settings]:
     """
-    Settings that name a database and a Redis: those given, or the embedded ones, ours while this lasts.
+    Yield settings that name a database and a Redis; run embedded servers where one is unset.
 
-    Without *redis* a database is enough.
+    With *redis* false a database is enough.
     """
     settings = load()
     if settings.database_url is not None and (settings.redis_url is not None or not redis):
         yield settings
         return
     with servers(settings.data_dir) as running:
-        # By environment, because uvicorn's processes read it too.
+        # Set in the environment, which uvicorn's processes read too.
         if settings.database_url is None:
             os.environ["MOBINET_DATABASE_URL"] = running.postgres_url
         if settings.redis_url is None:
@@ -239,7 +241,7 @@ def _servers(*, redis: bool = True) -> Generator[Settings]:
 
 
 def _check_database(settings: Settings) -> None:
-    """End here, in a sentence, where the database does not answer or is not migrated."""
+    """Exit with one sentence if the database does not answer or is not migrated."""
     from db.migrate import NotReady, check
 
     assert settings.database_url is not None

@@ -1,4 +1,6 @@
-"""What `mobinet doctor` looks at: each finding says how it is, and how to mend it where it is not well."""
+"""`mobinet doctor`: check the settings and what they name; each problem comes with a remedy."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -17,117 +19,121 @@ from domain.calendar import business_date
 from domain.money import RATE_GOOD_FOR, Rate
 from mobinet.settings import Settings
 
-_PATIENCE = 3.0
+_TIMEOUT_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    well: bool
-    what: str
-    mend: str = ""
+class Check:
+    """The result of one check; `remedy` says how to mend what failed."""
+
+    ok: bool
+    text: str
+    remedy: str = ""
 
     def __str__(self) -> str:
-        mark = (
-            typer.style("ok  ", fg="green")
-            if self.well
-            else typer.style("BAD ", fg="red", bold=True)
-        )
-        return f"{mark} {self.what}" + (
-            f"\n       → {self.mend}" if self.mend and not self.well else ""
-        )
+        if self.ok:
+            return f"{typer.style('ok  ', fg='green')} {self.text}"
+        remedy = f"\n       → {self.remedy}" if self.remedy else ""
+        return f"{typer.style('BAD ', fg='red', bold=True)} {self.text}{remedy}"
 
 
-async def examine(settings: Settings) -> Sequence[Finding]:
-    """The settings name a database and a Redis by now."""
-    findings = [Finding(well=True, what=what) for what in _configured(settings)]
-    findings += [_rate(settings.paypal.usd_rate)]
-    findings += [finding async for finding in _database(settings)]
-    findings += [await _redis(settings)]
-    findings += await asyncio.gather(*starmap(_system, _systems(settings)))
-    return findings
+async def examine(settings: Settings) -> Sequence[Check]:
+    """Return the result of every check; the settings must name a database and a Redis."""
+    checks = [Check(ok=True, text=text) for text in _summary(settings)]
+    checks += [_dollar_rate(settings.paypal.usd_rate)]
+    checks += [check async for check in _database(settings)]
+    checks += [await _redis(settings)]
+    checks += await asyncio.gather(*starmap(_system, _systems(settings)))
+    return checks
 
 
-def _configured(settings: Settings) -> Sequence[str]:
+def _summary(settings: Settings) -> Sequence[str]:
     keys = settings.keys
+    cash_limit = (
+        "as the daily limit"
+        if settings.cash_in_hand_limit is None
+        else f"{settings.cash_in_hand_limit:,} VND"
+    )
     return (
-        f"environment   {settings.env}, served at {settings.public_url}, data in {settings.data_dir}",
-        f"keys          {len(keys.signing)} for tokens, {len(keys.receipts) or 'a derived one'} for receipts, encryption set",
-        f"limits        four eyes above {settings.four_eyes_above:,} VND, cash in hand "
-        + (
-            "as the daily limit"
-            if settings.cash_in_hand_limit is None
-            else f"{settings.cash_in_hand_limit:,} VND"
-        ),
+        f"environment   {settings.env}, served at {settings.public_url},"
+        f" data in {settings.data_dir}",
+        f"keys          {len(keys.signing)} for tokens,"
+        f" {len(keys.receipts) or 'a derived one'} for receipts, encryption set",
+        f"limits        four eyes above {settings.four_eyes_above:,} VND,"
+        f" cash in hand {cash_limit}",
         f"accounts      used by other programs too: {', '.join(sorted(settings.shared)) or 'none'}",
     )
 
 
-def _rate(rate: Rate) -> Finding:
-    return Finding(
-        well=rate.is_good(business_date(datetime.now(UTC))),
-        what=f"dollar rate   {rate.dong:,} VND, of {rate.day}; good for {RATE_GOOD_FOR.days} days",
-        mend="set MOBINET_PAYPAL__USD_RATE to today's, such as 26000@2025-07-29; until then PayPal is refused",
+def _dollar_rate(rate: Rate) -> Check:
+    return Check(
+        ok=rate.is_good(business_date(datetime.now(UTC))),
+        text=f"dollar rate   {rate.dong:,} VND, of {rate.day}; good for {RATE_GOOD_FOR.days} days",
+        remedy="set MOBINET_PAYPAL__USD_RATE to today's, such as 26000@2025-07-29;"
+        " until then PayPal is refused",
     )
 
 
-async def _database(settings: Settings) -> AsyncIterator[Finding]:
+async def _database(settings: Settings) -> AsyncIterator[Check]:
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
-    what = f"PostgreSQL    {_masked(url)}"
+    text = f"PostgreSQL    {_without_password(url)}"
     try:
-        await asyncio.wait_for(engine.connect(url, pool_size=1, role=None), _PATIENCE)
-    except Exception as error:  # whatever it is, it is the finding
-        yield Finding(
-            well=False,
-            what=f"{what}: {_short(error)}",
-            mend="start it, create the database, or correct MOBINET_DATABASE_URL",
+        await asyncio.wait_for(engine.connect(url, pool_size=1, role=None), _TIMEOUT_SECONDS)
+    except Exception as error:  # any failure to connect is the result
+        yield Check(
+            ok=False,
+            text=f"{text}: {_first_line(error)}",
+            remedy="start it, create the database, or correct MOBINET_DATABASE_URL",
         )
         return
-    yield Finding(well=True, what=what)
+    yield Check(ok=True, text=text)
     try:
         yield await _migrations()
     finally:
         await engine.disconnect()
 
 
-async def _migrations() -> Finding:
+async def _migrations() -> Check:
     try:
         await migrations.check_origin()
-        if missing := await migrations.pending():
-            what = f"migrations    {len(missing)} have not run"
-            return Finding(well=False, what=what, mend="run `mobinet migrate`")
+        if pending := await migrations.pending():
+            text = f"migrations    {len(pending)} have not run"
+            return Check(ok=False, text=text, remedy="run `mobinet migrate`")
         await engine.act_as_the_application()
     except migrations.MadeEarlier as error:
-        return Finding(well=False, what="migrations    an earlier version's", mend=f"{error}")
+        return Check(ok=False, text="migrations    an earlier version's", remedy=f"{error}")
     except Exception as error:
-        return Finding(
-            well=False,
-            what=f"migrations    {_short(error)}",
-            mend=f"let the login act as the application: GRANT {engine.APPLICATION_ROLE} TO it",
+        return Check(
+            ok=False,
+            text=f"migrations    {_first_line(error)}",
+            remedy=f"let the login act as the application: GRANT {engine.APPLICATION_ROLE} TO it",
         )
-    return Finding(well=True, what="migrations    all have run")
+    return Check(ok=True, text="migrations    all have run")
 
 
-async def _redis(settings: Settings) -> Finding:
+async def _redis(settings: Settings) -> Check:
     assert settings.redis_url is not None
     url = settings.redis_url.get_secret_value()
-    what = f"Redis         {_masked(url)}"
-    client = Redis.from_url(url, socket_connect_timeout=_PATIENCE, socket_timeout=_PATIENCE)  # pyright: ignore[reportUnknownMemberType]
+    text = f"Redis         {_without_password(url)}"
+    client = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+        url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=_TIMEOUT_SECONDS
+    )
     try:
         await client.ping()  # pyright: ignore[reportUnknownMemberType]
     except (RedisError, OSError) as error:
-        return Finding(
-            well=False,
-            what=f"{what}: {_short(error)}",
-            mend="start it, or correct MOBINET_REDIS_URL",
+        return Check(
+            ok=False,
+            text=f"{text}: {_first_line(error)}",
+            remedy="start it, or correct MOBINET_REDIS_URL",
         )
     finally:
         await client.aclose()
-    return Finding(well=True, what=what)
+    return Check(ok=True, text=text)
 
 
 def _systems(settings: Settings) -> Iterator[tuple[str, str, str]]:
-    """Name, address and mending; those that the sandbox plays are one."""
+    """Yield each outer system's name, address and remedy; the sandbox counts as one system."""
     if settings.uses_sandbox:
         yield (
             "sandbox",
@@ -139,28 +145,26 @@ def _systems(settings: Settings) -> Iterator[tuple[str, str, str]]:
             yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for a way through to it"
 
 
-async def _system(name: str, url: str, mend: str) -> Finding:
-    what = f"{name:<13} {url}"
+async def _system(name: str, url: str, remedy: str) -> Check:
+    text = f"{name:<13} {url}"
     address = urlsplit(url)
     port = address.port or {"http": 80, "https": 443}[address.scheme]
+    connecting = asyncio.open_connection(address.hostname, port)
     try:
-        _, writer = await asyncio.wait_for(
-            asyncio.open_connection(address.hostname, port), _PATIENCE
-        )
+        _, writer = await asyncio.wait_for(connecting, _TIMEOUT_SECONDS)
     except (OSError, TimeoutError) as error:
-        return Finding(well=False, what=f"{what}: {_short(error)}", mend=mend)
+        return Check(ok=False, text=f"{text}: {_first_line(error)}", remedy=remedy)
     writer.close()
-    return Finding(well=True, what=what)
+    return Check(ok=True, text=text)
 
 
-def _masked(url: str) -> str:
-    """Without the password."""
+def _without_password(url: str) -> str:
     parts = urlsplit(url)
     if parts.password is None:
         return url
-    user, _, place = parts.netloc.rpartition("@")
-    return parts._replace(netloc=f"{user.partition(':')[0]}:…@{place}").geturl()
+    login, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{login.partition(':')[0]}:…@{host}").geturl()
 
 
-def _short(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).splitlines()[0]

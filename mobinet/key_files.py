@@ -1,4 +1,4 @@
-"""The files that hold the keys that sign: looked at before each use, and read again when they have changed."""
+"""The files with the signing keys: checked before each use, and read again when they change."""
 
 from __future__ import annotations
 
@@ -11,58 +11,68 @@ from pydantic import SecretStr
 
 from integrations.keys import KeyRing
 from mobinet.settings import Settings, development_keys
-from mobinet.settings.kinds import pems
+from mobinet.settings.value_types import pems
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-MADE = {"SIGNING": development_keys.signing, "RECEIPTS": development_keys.receipts}
+DEVELOPMENT_KEYS = {"SIGNING": development_keys.signing, "RECEIPTS": development_keys.receipts}
 
 
 def variable(name: str) -> str:
+    """Return the environment variable of a kind of key."""
     return f"MOBINET_KEYS__{name}"
 
 
 def file_of(settings: Settings, name: str) -> Path | None:
-    """Return the file that holds the keys; None where the environment holds them itself, or has none."""
-    given = os.environ.get(variable(name))
-    if given is not None:
-        return None if "-----BEGIN" in given else Path(given)
-    return None if settings.env == "production" else MADE[name](settings.data_dir)
+    """Return the file of a kind of key; None if the variable holds the key itself or is unset."""
+    value = os.environ.get(variable(name))
+    if value is not None:
+        return None if "-----BEGIN" in value else Path(value)
+    if settings.env == "production":
+        return None
+    return DEVELOPMENT_KEYS[name](settings.data_dir)
 
 
-def ring(settings: Settings, name: str, given: Sequence[SecretStr], *more: str) -> KeyRing:
-    """Return the keys that were *given*, and *more*, which only verify where any was."""
+def ring(
+    settings: Settings, name: str, configured: Sequence[SecretStr], *verifying: str
+) -> KeyRing:
+    """
+    Return the *configured* keys, followed by keys that only verify.
+
+    Without a configured key the first of *verifying* signs.
+    """
     file = file_of(settings, name)
-    watched = None if file is None else _Watched(name, file)
+    watched = None if file is None else _WatchedFile(name, file)
 
-    def again() -> list[str] | None:
-        found = watched and watched.changed()
-        return [*found, *more] if found else None
+    def reread() -> list[str] | None:
+        changed = watched and watched.changed_keys()
+        return [*changed, *verifying] if changed else None
 
-    return KeyRing([*(item.get_secret_value() for item in given), *more], again=again)
+    return KeyRing([*(key.get_secret_value() for key in configured), *verifying], again=reread)
 
 
-class _Watched:
-    """A file, known by what the system says of it. What cannot be read leaves the keys as they were."""
+class _WatchedFile:
+    """A key file and its last known state; an unreadable file leaves the keys unchanged."""
 
     def __init__(self, name: str, path: Path) -> None:
         self._name, self._path = name, path
-        self._known: tuple[int, ...] | None = None
+        self._stamp: tuple[int, ...] | None = None
 
-    def changed(self) -> Sequence[str] | None:
+    def changed_keys(self) -> Sequence[str] | None:
+        """Return the keys of a changed file; None if it did not change or cannot be read."""
         try:
-            now = self._path.stat()
+            status = self._path.stat()
         except OSError:
             return None
-        stamp = (now.st_mtime_ns, now.st_ino, now.st_size)
-        if stamp == self._known:
+        stamp = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if stamp == self._stamp:
             return None
-        first, self._known = self._known is None, stamp
+        is_first, self._stamp = self._stamp is None, stamp
         try:
-            found = pems(str(self._path))
+            keys = pems(str(self._path))
         except ValueError as error:
-            log.error("keys not read", variable=variable(self._name), why=str(error))
+            log.error("keys_unreadable", variable=variable(self._name), reason=str(error))
             return None
-        if not first:
-            log.info("keys read anew", variable=variable(self._name), keys=len(found))
-        return found
+        if not is_first:
+            log.info("keys_reloaded", variable=variable(self._name), keys=len(keys))
+        return keys

@@ -1,4 +1,4 @@
-"""A new signing key before the old ones: it signs from now on, they go on verifying."""
+"""`mobinet keys rotate`: put a new signing key before the old ones, which still verify."""
 
 from __future__ import annotations
 
@@ -10,25 +10,28 @@ from pathlib import Path
 from domain.staff import Actor, Role
 from integrations.keys import SigningKey
 from mobinet.bootstrap import running
-from mobinet.key_files import MADE, file_of, variable
+from mobinet.key_files import DEVELOPMENT_KEYS, file_of, variable
 from mobinet.settings import Settings, development_keys
 from resolvers import keys
 
 OPERATOR = Actor(id="keys", name="mobinet keys rotate", role=Role.SERVICE)
-_AFTER = "Whoever serves takes it up by itself; on another machine once its own file has it."
+_NOTE = (
+    "Running processes on this machine use it at once; on another machine, once its own file has"
+    " it."
+)
 
 
 class CannotRotate(Exception):
-    """The text says why, and what to do instead."""
+    """The keys cannot be rotated; the text gives the reason and the remedy."""
 
 
 async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
     """
-    Put a new key first in the file of each kind, write it down in the audit trail, and say what was done.
+    Put a new key first in the file of each kind, audit it, and report each to *say*.
 
     Raises CannotRotate.
     """
-    files = {name: _file(settings, name) for name in MADE}
+    files = {name: _file(settings, name) for name in DEVELOPMENT_KEYS}
     async with running(settings, pool_size=2) as context:
         for name, path in files.items():
             pem = development_keys.new_ed25519().decode()
@@ -42,11 +45,12 @@ async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
                 )
             except OSError as error:
                 raise CannotRotate(
-                    f"{path} cannot be written ({error.strerror}). Where a secret store keeps it, put a new key first there."
+                    f"{path} cannot be written ({error.strerror})."
+                    " Where a secret store keeps it, put a new key first there."
                 ) from error
             count = path.read_text().count("-----BEGIN")
             say(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
-    say(_AFTER)
+    say(_NOTE)
 
 
 def _file(settings: Settings, name: str) -> Path:
@@ -54,19 +58,21 @@ def _file(settings: Settings, name: str) -> Path:
         return path
     if os.environ.get(variable(name)) is None:
         raise CannotRotate(
-            f"{variable(name)} is not set, and its key is made of the encryption key. Set it to a file with a new key"
-            " (`openssl genpkey -algorithm ed25519`); what the made one signed goes on to verify."
+            f"{variable(name)} is not set, and its key is made of the encryption key. Set it to a"
+            " file with a new key (`openssl genpkey -algorithm ed25519`); what the made one signed"
+            " goes on to verify."
         )
     raise CannotRotate(
-        f"{variable(name)} holds the key itself. Put a new one (`openssl genpkey -algorithm ed25519`) before it in"
-        " the variable, keep the old one behind it, and restart the API and the worker."
+        f"{variable(name)} holds the key itself. Put a new one (`openssl genpkey -algorithm"
+        " ed25519`) before it in the variable, keep the old one behind it, and restart the API and"
+        " the worker."
     )
 
 
 def _put_first(path: Path, new: str) -> None:
-    """Write the file anew in one step."""
+    """Replace the file in one step by one that begins with the new key."""
     text = f"{new.strip()}\n{path.read_text().strip()}\n"
-    handle, draft = tempfile.mkstemp(dir=path.parent)  # 0600
+    handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
     try:
         with os.fdopen(handle, "w") as file:
             file.write(text)

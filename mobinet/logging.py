@@ -1,4 +1,4 @@
-"""Logs: one line an event, for people in development, as JSON in production. No secret, no body, no card."""
+"""Log configuration: text in development, JSON in production; card numbers are masked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from domain.cards import masked
 
-# Without the local variables, which both renderers show by default: passwords and tokens are among them.
+# Local variables hold passwords and tokens; both renderers would print them by default.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(
     structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 )
@@ -21,7 +21,7 @@ def configure(env: Literal["development", "production"]) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    ending = (
+    renderers = (
         [
             structlog.dev.ConsoleRenderer(
                 colors=False, exception_formatter=structlog.dev.plain_traceback
@@ -31,25 +31,25 @@ def configure(env: Literal["development", "production"]) -> None:
         else [_TRACEBACKS, structlog.processors.JSONRenderer()]
     )
     structlog.configure(
-        processors=[*shared, *ending, _without_card_numbers],
+        processors=[*shared, *renderers, _mask_card_numbers],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         cache_logger_on_first_use=env == "production",
     )
-    # It says at every turn of a waiting job that the job waits.
+    # At INFO pgqueuer logs every poll of a waiting job.
     logging.getLogger("pgqueuer").setLevel(logging.WARNING)
-    logging.setLogRecordFactory(_Record)
+    logging.setLogRecordFactory(_MaskedRecord)
 
 
-def _without_card_numbers(_logger: object, _name: str, line: Any) -> str:
-    """Mask the line as it is about to be written: whatever was put in it, its traceback included."""
+def _mask_card_numbers(_logger: object, _name: str, line: Any) -> str:
+    """Mask card numbers in the rendered line, its traceback included."""
     return masked(line)
 
 
-class _Record(logging.LogRecord):
-    """What others log by the standard library's ways is masked too, its traceback included."""
+class _MaskedRecord(logging.LogRecord):
+    """A record of the standard library's loggers, with card numbers masked."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
-        super().__init__(*args, **more)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         if self.exc_info:
             self.exc_text = masked(logging.Formatter().formatException(self.exc_info))
 

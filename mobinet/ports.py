@@ -1,4 +1,6 @@
-"""Whether a port can be had, and if not, who has it."""
+"""TCP ports of this machine: whether one is free, and which program listens on it."""
+
+from __future__ import annotations
 
 import contextlib
 import re
@@ -6,40 +8,35 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-_LISTENING = "0A"
+_LISTENING = "0A"  # the state in /proc/net/tcp
 
 
 def is_free(port: int) -> bool:
-    with socket.socket() as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            attempt.bind(("127.0.0.1", port))
+            probe.bind(("127.0.0.1", port))
         except OSError:
             return False
         return True
 
 
 def holder(port: int) -> str | None:
-    """The program that listens there, as `name, process 123`; None where the system does not tell."""
-    wanted = {f"socket:[{inode}]" for inode in _listening(port)}
-    for handle in Path("/proc").glob("[0-9]*/fd/*") if wanted else ():
+    """Return the listening program as `name, process 123`; None if /proc does not show it."""
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*") if sockets else ():
         with contextlib.suppress(OSError):
-            if str(handle.readlink()) in wanted:
-                process = handle.parents[1]
+            if str(descriptor.readlink()) in sockets:
+                process = descriptor.parents[1]
                 return f"{(process / 'comm').read_text().strip()}, process {process.name}"
     return None
 
 
-def _listening(port: int) -> Iterator[str]:
+def _listening_inodes(port: int) -> Iterator[str]:
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for line in Path(table).read_text().splitlines()[1:]:
-                (
-                    _,
-                    local,
-                    _,
-                    state,
-                    *_,
-                ) = fields = re.split(r"\s+", line.strip())
-                if state == _LISTENING and int(local.rpartition(":")[2], 16) == port:
-                    yield fields[9]
+                columns = re.split(r"\s+", line.strip())
+                address, state, inode = columns[1], columns[3], columns[9]
+                if state == _LISTENING and int(address.rpartition(":")[2], 16) == port:
+                    yield inode

@@ -1,9 +1,14 @@
-"""What `mobinet run` does: starts every part of the system, starts again the one that dies, and ends them all in order.
-
-    lock · ports · embedded servers · sandbox, api and worker load · migrate · they begin · run.json · a signal · the same way back
-
-Parts die with us even when we are killed, and PostgreSQL and Valkey with the last of the parts.
 """
+The supervisor behind `mobinet run`: it starts, restarts and stops every service.
+
+    lock · ports · embedded servers · start the services · migrate · release the applications ·
+    run.json · wait for a signal · stop the applications · stop the dependencies
+
+Services end with the supervisor even when it is killed; PostgreSQL and Valkey end with the last
+service.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -21,61 +26,66 @@ import typer
 
 from integrations.embedded import EmbeddedError, Servers, attach, child_of_this, servers
 from mobinet import ports
-from mobinet.parts import CannotRun, Part, Plan
+from mobinet.services import CannotRun, Service, StartPlan
 from mobinet.settings import Settings
-from mobinet.terminal import Voice, banner
+from mobinet.terminal import ServiceOutput, banner
 
 _SECONDS_TO_START = 90.0
 _SECONDS_TO_STOP = 30.0
-_SECONDS_BETWEEN_LOOKS = 0.5
-_FIRST_WAIT, _LONGEST_WAIT, _STEADY = 0.1, 15.0, 30.0
+_SERVER_CHECK_SECONDS = 0.5
+_MIN_RESTART_DELAY, _MAX_RESTART_DELAY = 0.1, 15.0
+_STABLE_SECONDS = 30.0
+"""A service that ran this long restarts after the shortest delay."""
 
 
-def run(settings: Settings, plan: Plan) -> None:
-    """Returns when all has ended after a signal; raises `CannotRun` when it did not come up."""
-    with _alone(settings.data_dir):
+def run(settings: Settings, plan: StartPlan) -> None:
+    """Return when all has ended after a signal. Raises CannotRun."""
+    with _run_lock(settings.data_dir):
         _check_ports(plan.ports)
-        with _embedded(settings) as look:
-            asyncio.run(Supervisor(settings, plan, look).run())
+        with _embedded_servers(settings) as find_servers:
+            asyncio.run(Supervisor(settings, plan, find_servers).run())
 
 
 class Supervisor:
-    def __init__(self, settings: Settings, plan: Plan, look: Callable[[], Servers | None]) -> None:
+    def __init__(
+        self, settings: Settings, plan: StartPlan, find_servers: Callable[[], Servers | None]
+    ) -> None:
         self._settings = settings
         self._plan = plan
-        self._look = look
-        self._servers = look()
-        self._running: dict[str, asyncio.subprocess.Process] = {}
-        self._keeping: dict[str, asyncio.Task[None]] = {}
+        self._find_servers = find_servers
+        self._servers = find_servers()
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._restarters: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
-        self._prepared = False
+        self._database_ready = False
         self._up = False
-        self._voice = Voice(settings.data_dir / "logs")
+        self._output = ServiceOutput(settings.data_dir / "logs")
 
     async def run(self) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(each, self._told_to_stop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
         try:
             if await self._unless_stopped(self._start()):
                 self._up = True
-                self._publish()
-                typer.echo(banner(self._settings, [*self._plan.first, *self._plan.then]))
+                self._write_run_file()
+                typer.echo(banner(self._settings, self._plan.services))
                 await self._unless_stopped(self._watch_servers())
                 typer.echo("Stopping; what is in flight is finished first.")
         finally:
             (self._settings.data_dir / "run.json").unlink(missing_ok=True)
-            for parts in (self._plan.then, self._plan.first):
-                await asyncio.gather(*map(self._end, parts))
-            self._voice.close()
+            for services in (self._plan.applications, self._plan.dependencies):
+                await asyncio.gather(*map(self._end, services))
+            self._output.close()
 
-    def _told_to_stop(self) -> None:
-        if self._stop.is_set():  # told twice: at once
-            for process in self._running.values():
-                _signal(process, signal.SIGKILL)
+    def _on_signal(self) -> None:
+        """Stop in order at the first signal; kill everything at the second."""
+        if self._stop.is_set():
+            for process in self._processes.values():
+                _signal_group(process, signal.SIGKILL)
         self._stop.set()
 
     async def _unless_stopped(self, work: Awaitable[None]) -> bool:
-        """Whether the work was done, rather than interrupted by the wish to stop."""
+        """Return whether the work ended; False where a stop cancelled it."""
         working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -87,52 +97,52 @@ class Supervisor:
         return False
 
     async def _start(self) -> None:
-        for part in (*self._plan.first, *self._plan.then):
-            await self._keep(part)
-        await self._plan.prepare(self._database())
-        self._prepared = True
-        for process in self._running.values():
+        for service in self._plan.services:
+            process = self._processes[service.name] = await self._spawn(service.command)
+            restarter = asyncio.create_task(self._restart_until_stopped(service, process))
+            self._restarters[service.name] = restarter
+        await self._plan.prepare_database(self._owner_url())
+        self._database_ready = True
+        for process in self._processes.values():
             _end_input(process)
         async with httpx.AsyncClient(timeout=5, trust_env=False) as client:
-            for part in (*self._plan.first, *self._plan.then):
-                await self._answer_of(part, client)
+            for service in self._plan.services:
+                await self._wait_until_ready(service, client)
 
-    async def _answer_of(self, part: Part, client: httpx.AsyncClient) -> None:
+    async def _wait_until_ready(self, service: Service, client: httpx.AsyncClient) -> None:
         deadline = time.monotonic() + _SECONDS_TO_START
-        while part.answers_at is not None:
+        while service.ready_url is not None:
             with contextlib.suppress(httpx.HTTPError):
-                if (await client.get(part.answers_at)).status_code == 200:
+                if (await client.get(service.ready_url)).status_code == 200:
                     return
-            if time.monotonic() > deadline or self._keeping[part.name].done():
-                raise CannotRun(f"{part.name} does not come up:\n{self._voice.last(part.name)}")
+            if time.monotonic() > deadline or self._restarters[service.name].done():
+                output = self._output.recent(service.name)
+                raise CannotRun(f"{service.name} does not come up:\n{output}")
             await asyncio.sleep(0.05)
 
-    # One part
+    # ── one service ──────────────────────────────────────────────────────────────────────────────
 
-    async def _keep(self, part: Part) -> None:
-        process = self._running[part.name] = await self._spawn(part.command)
-        self._keeping[part.name] = asyncio.create_task(self._kept(part, process))
-
-    async def _kept(self, part: Part, process: asyncio.subprocess.Process) -> None:
-        """Starts the part again whenever it ends, and waits longer each time that it ends soon."""
-        wait = _FIRST_WAIT
+    async def _restart_until_stopped(
+        self, service: Service, process: asyncio.subprocess.Process
+    ) -> None:
+        """Start the service again whenever it ends; double the delay where it ended soon."""
+        delay = _MIN_RESTART_DELAY
         while True:
             started = time.monotonic()
-            listening = asyncio.create_task(self._voice.listen(part.name, process.stdout))
+            copying = asyncio.create_task(self._output.copy(service.name, process.stdout))
             code = await process.wait()
-            _signal(process, signal.SIGKILL)  # children of its own that it left
-            await listening
+            _signal_group(process, signal.SIGKILL)  # its own children may still run
+            await copying
             if self._stop.is_set():
                 return
-            wait = (
-                _FIRST_WAIT
-                if time.monotonic() - started > _STEADY
-                else min(wait * 2, _LONGEST_WAIT)
+            stable = time.monotonic() - started > _STABLE_SECONDS
+            delay = _MIN_RESTART_DELAY if stable else min(delay * 2, _MAX_RESTART_DELAY)
+            self._output.report(
+                service.name, f"ended ({_exit_reason(code)}); starting it again in {delay:.1f} s"
             )
-            self._voice.say(part.name, f"ended ({_why(code)}); starting it again in {wait:.1f} s")
-            await asyncio.sleep(wait)
-            process = self._running[part.name] = await self._spawn(part.command)
-            self._publish()
+            await asyncio.sleep(delay)
+            process = self._processes[service.name] = await self._spawn(service.command)
+            self._write_run_file()
 
     async def _spawn(self, command: Sequence[str]) -> asyncio.subprocess.Process:
         process = await asyncio.create_subprocess_exec(
@@ -140,68 +150,68 @@ class Supervisor:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us, who then end them in order
+            start_new_session=True,  # Ctrl-C reaches the supervisor alone, which stops in order
             preexec_fn=child_of_this(signal.SIGTERM),
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
-        if self._prepared:
+        if self._database_ready:
             _end_input(process)
         return process
 
-    async def _end(self, part: Part) -> None:
+    async def _end(self, service: Service) -> None:
         self._stop.set()
-        if part.name not in self._keeping:
+        if service.name not in self._restarters:
             return
-        keeping, process = self._keeping[part.name], self._running[part.name]
+        restarter, process = self._restarters[service.name], self._processes[service.name]
         if process.returncode is None:
             process.send_signal(signal.SIGTERM)
-        else:  # between two lives
-            keeping.cancel()
-        _, unfinished = await asyncio.wait((keeping,), timeout=_SECONDS_TO_STOP)
+        else:  # it ended by itself and awaits its restart
+            restarter.cancel()
+        _, unfinished = await asyncio.wait((restarter,), timeout=_SECONDS_TO_STOP)
         if unfinished:
-            self._voice.say(part.name, f"did not end within {_SECONDS_TO_STOP:.0f} s and is killed")
-            _signal(process, signal.SIGKILL)
-            await asyncio.wait((keeping,))
+            self._output.report(
+                service.name, f"did not end within {_SECONDS_TO_STOP:.0f} s and is killed"
+            )
+            _signal_group(process, signal.SIGKILL)
+            await asyncio.wait((restarter,))
 
-    # The embedded servers, and what is told about all
+    # ── the embedded servers and run.json ────────────────────────────────────────────────────────
 
-    def _database(self) -> str:
-        """As the owner, who may change its tables."""
-        given = self._settings.database_owner_url or self._settings.database_url
-        if given is not None:
-            return given.get_secret_value()
+    def _owner_url(self) -> str:
+        """Return the database's URL with its owner's login, which may change tables."""
+        configured = self._settings.database_owner_url or self._settings.database_url
+        if configured is not None:
+            return configured.get_secret_value()
         assert self._servers is not None
         return self._servers.postgres_url
 
     async def _watch_servers(self) -> None:
         while True:
-            await asyncio.sleep(_SECONDS_BETWEEN_LOOKS)
+            await asyncio.sleep(_SERVER_CHECK_SECONDS)
             try:
-                seen = await asyncio.to_thread(self._look)
+                found = await asyncio.to_thread(self._find_servers)
             except EmbeddedError as error:
-                self._voice.say("servers", str(error))
+                self._output.report("servers", str(error))
                 continue
-            if seen != self._servers:
-                self._servers = seen
-                self._voice.say("servers", "an embedded server had ended and was started again")
-                self._publish()
+            if found != self._servers:
+                self._servers = found
+                self._output.report("servers", "an embedded server had ended and was started again")
+                self._write_run_file()
 
-    def _publish(self) -> None:
-        """`run.json`, once everything has answered and again whenever a process is replaced."""
+    def _write_run_file(self) -> None:
+        """Write `run.json`: each service's process and address, once all are ready."""
         if not self._up or self._stop.is_set():
             return
         facts: dict[str, dict[str, Any]] = {
-            part.name: {"pid": self._running[part.name].pid}
-            | ({"url": part.url} if part.url else {})
-            for part in (*self._plan.first, *self._plan.then)
+            service.name: {"pid": self._processes[service.name].pid}
+            | ({"url": service.url} if service.url else {})
+            for service in self._plan.services
         }
-        if self._servers is not None and self._settings.database_url is None:
-            facts["postgres"] = {
-                "pid": self._servers.postgres_pid,
-                "url": self._servers.postgres_url,
-            }
-        if self._servers is not None and self._settings.redis_url is None:
-            facts["valkey"] = {"pid": self._servers.valkey_pid, "url": self._servers.valkey_url}
+        servers = self._servers
+        if servers is not None and self._settings.database_url is None:
+            facts["postgres"] = {"pid": servers.postgres_pid, "url": servers.postgres_url}
+        if servers is not None and self._settings.redis_url is None:
+            facts["valkey"] = {"pid": servers.valkey_pid, "url": servers.valkey_url}
         path = self._settings.data_dir / "run.json"
         draft = path.with_name("run.json.new")
         draft.write_text(json.dumps(facts, indent=2) + "\n")
@@ -209,7 +219,8 @@ class Supervisor:
 
 
 @contextlib.contextmanager
-def _alone(data_dir: Path) -> Generator[None]:
+def _run_lock(data_dir: Path) -> Generator[None]:
+    """Hold the lock that admits one supervisor per data directory. Raises CannotRun."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "run.lock").open("a+") as lock:
         try:
@@ -223,7 +234,7 @@ def _alone(data_dir: Path) -> Generator[None]:
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
-        (data_dir / "run.json").unlink(missing_ok=True)  # of one that was killed
+        (data_dir / "run.json").unlink(missing_ok=True)  # a killed supervisor leaves it behind
         yield
 
 
@@ -242,8 +253,8 @@ def _check_ports(needed: dict[str, int]) -> None:
 
 
 @contextlib.contextmanager
-def _embedded(settings: Settings) -> Generator[Callable[[], Servers | None]]:
-    """What tells the servers of the moment, and starts them where they are gone."""
+def _embedded_servers(settings: Settings) -> Generator[Callable[[], Servers | None]]:
+    """Yield a function that returns the embedded servers, and restarts them where they ended."""
     if settings.database_url is not None and settings.redis_url is not None:
         yield lambda: None
         return
@@ -256,11 +267,11 @@ def _end_input(process: asyncio.subprocess.Process) -> None:
     process.stdin.close()
 
 
-def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """To the whole group, of which it is the leader."""
+def _signal_group(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Signal the process and its children."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
-def _why(code: int) -> str:
+def _exit_reason(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,4 +1,4 @@
-"""The ASGI application of one process: its settings, its resources, and the API over them."""
+"""The ASGI application of one API process, with its settings and resources."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def create_app(settings: Settings | None = None) -> Starlette:
     settings = settings or load()
 
     @asynccontextmanager
-    async def opened() -> AsyncGenerator[Context]:
+    async def open_context() -> AsyncGenerator[Context]:
         logging.configure(settings.env)
         async with running(settings) as context:
-            await _register_sandbox_clients(context, development=settings.env == "development")
+            await _set_up_sandbox_clients(context, development=settings.env == "development")
             yield context
 
     return app.create_app(
-        opened, public_url=settings.public_url, development=settings.env == "development"
+        open_context, public_url=settings.public_url, development=settings.env == "development"
     )
 
 
-async def _register_sandbox_clients(context: Context, *, development: bool) -> None:
-    """Register the sandbox's programs in development; production refuses their published secrets."""
+async def _set_up_sandbox_clients(context: Context, *, development: bool) -> None:
+    """Register the sandbox's API clients in development; revoke their public secrets elsewhere."""
     for client_id, name, role, secret in SANDBOX_CLIENTS:
         if development:
             await sessions.learn_api_client(

@@ -1,4 +1,4 @@
-"""`mobinet settle`: a gateway's settlement file, imported by whoever runs the command."""
+"""`mobinet settle`: import a gateway's settlement file."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ async def settle(settings: Settings, gateway: GatewayName, path: Path, day: date
         return await settlement.settle(context.for_actor(OPERATOR), gateway, path, day=day)
 
 
-def told(done: Settled) -> str:
-    """Return what an import did, for whoever ran it."""
-    if done.since is not None:
+def format_summary(summary: Settled) -> str:
+    """Return what an import did, in a line for the operator."""
+    if summary.since is not None:
         return (
-            f"{done.file} was imported at {done.since:%Y-%m-%d %H:%M:%S} UTC. Nothing has changed."
+            f"{summary.file} was imported at {summary.since:%Y-%m-%d %H:%M:%S} UTC."
+            " Nothing has changed."
         )
-    counts = ", ".join(
-        f"{done.results[result]} {result.lower().replace('_', ' ')}"
+    results = ", ".join(
+        f"{summary.results[result]} {result.lower().replace('_', ' ')}"
         for result in SettlementResult
-        if done.results.get(result)
+        if summary.results.get(result)
     )
-    known = f"; {done.known} known from earlier files" if done.known else ""
-    cases = f"; {_counted(done.cases, 'case')} opened" if done.cases else ""
-    lines = _counted(done.lines, "line")
-    return f"{done.file}: {lines}: {counts or 'nothing new'}{known}{cases}."
+    known = f"; {summary.known} known from earlier files" if summary.known else ""
+    cases = f"; {_counted(summary.cases, 'case')} opened" if summary.cases else ""
+    lines = _counted(summary.lines, "line")
+    return f"{summary.file}: {lines}: {results or 'nothing new'}{known}{cases}."
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

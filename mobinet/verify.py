@@ -1,4 +1,4 @@
-"""What `mobinet verify` says: each invariant by name, and of what violates it the first rows."""
+"""`mobinet verify`: check every invariant, and print the first rows that violate each."""
 
 from __future__ import annotations
 
@@ -20,45 +20,46 @@ async def verify(
     settings: Settings, *, signatures: bool, as_json: bool, say: Callable[[str], None]
 ) -> bool:
     """
-    Check everything on two cores, say what was found, and return whether all of it holds.
+    Check everything over two connections, and return whether every invariant holds.
 
-    Each finding is said as soon as it is known; as JSON, they are in the order of InvariantName.
-    Raises Unanswered.
+    *say* receives each result as soon as it is known; as JSON, all at the end in the order of
+    InvariantName. Raises Unanswered.
     """
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
     keys, heads = keys_of(settings).receipts, Heads(settings.data_dir / "heads.log")
 
-    def tell(item: Invariant, seconds: float) -> None:
+    def report(invariant: Invariant, seconds: float) -> None:
         if not as_json:
-            say(_told(item, seconds))
+            say(_format_invariant(invariant, seconds))
 
-    async with examination(url) as one_core, examination(url) as another:
-        found = await prove([one_core, another], keys, heads, signatures=signatures, tell=tell)
-    holds = all(item.holds for item in found)
+    async with examination(url) as first, examination(url) as second:
+        invariants = await prove([first, second], keys, heads, signatures=signatures, tell=report)
+    holds = all(invariant.holds for invariant in invariants)
     if as_json:
-        say(json.dumps({"holds": holds, "invariants": [_as_data(item) for item in found]}))
+        rows = [_as_json(invariant) for invariant in invariants]
+        say(json.dumps({"holds": holds, "invariants": rows}))
     else:
-        broken = sum(not item.holds for item in found)
-        say(f"\n{'All holds.' if holds else f'{broken} of {len(found)} do not hold.'}")
+        violated = sum(not invariant.holds for invariant in invariants)
+        say(f"\n{'All holds.' if holds else f'{violated} of {len(invariants)} do not hold.'}")
     return holds
 
 
-def _told(item: Invariant, seconds: float) -> str:
-    good = typer.style("ok  ", fg="green")
-    mark = good if item.holds else typer.style("BAD ", fg="red", bold=True)
-    lines = [f"{mark} {item.name:<26} {item.violations:>8} {seconds:>7.1f} s"]
-    lines += [f"       {row.table} {row.row}: {row.why}" for row in item.rows]
-    if item.violations > len(item.rows):
-        lines.append(f"       and {item.violations - len(item.rows)} more")
+def _format_invariant(invariant: Invariant, seconds: float) -> str:
+    ok = typer.style("ok  ", fg="green")
+    mark = ok if invariant.holds else typer.style("BAD ", fg="red", bold=True)
+    lines = [f"{mark} {invariant.name:<26} {invariant.violations:>8} {seconds:>7.1f} s"]
+    lines += [f"       {row.table} {row.row}: {row.why}" for row in invariant.rows]
+    if invariant.violations > len(invariant.rows):
+        lines.append(f"       and {invariant.violations - len(invariant.rows)} more")
     return "\n".join(lines)
 
 
-def _as_data(item: Invariant) -> dict[str, object]:
+def _as_json(invariant: Invariant) -> dict[str, object]:
     return {
-        "name": item.name,
-        "holds": item.holds,
-        "violations": item.violations,
-        "rows": [asdict(row) for row in item.rows],
-        "checkedAt": item.checked_at.isoformat(),
+        "name": invariant.name,
+        "holds": invariant.holds,
+        "violations": invariant.violations,
+        "rows": [asdict(row) for row in invariant.rows],
+        "checkedAt": invariant.checked_at.isoformat(),
     }

@@ -1,10 +1,11 @@
-"""The worker: runs jobs, asks gateways, retries webhooks. Run as many as wanted."""
+"""The worker process: it runs jobs, retries webhooks, checks invariants and seals the audit log."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import structlog
@@ -25,14 +26,14 @@ from resolvers.jobs import HANDLERS, Handler, NotDelivered
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-GIVE_UP = timedelta(days=8)  # a day after the last question of domain/payment_inquiry.py
-LONGEST_WAIT = timedelta(minutes=10)
-AT_ONCE = 32
-SEAL_EVERY = timedelta(seconds=3)
+GIVE_UP_AFTER = timedelta(days=8)  # a day after the last inquiry of domain/payment_inquiry.py
+MAX_RETRY_DELAY = timedelta(minutes=10)
+MAX_CONCURRENT_JOBS = 32
+SEAL_INTERVAL = timedelta(seconds=3)
 
 
 async def main(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; what is in hand is finished first."""
+    """Work until SIGTERM or SIGINT; running jobs are finished first."""
     logs.configure(settings.env)
     async with running(settings) as context:
         connection = await own_connection()
@@ -43,16 +44,18 @@ async def main(settings: Settings) -> None:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, queue.shutdown.set)
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_seal(context, queue.shutdown))
-                await queue.run(dequeue_timeout=timedelta(seconds=5), max_concurrent_tasks=AT_ONCE)
+                tasks.create_task(_seal_until(queue.shutdown, context))
+                await queue.run(
+                    dequeue_timeout=timedelta(seconds=5), max_concurrent_tasks=MAX_CONCURRENT_JOBS
+                )
         finally:
             await connection.close(timeout=5)
 
 
 def assemble(context: Context, queue: PgQueuer) -> PgQueuer:
-    """Register every handler of resolvers/jobs.py, and what runs by the clock."""
+    """Register every handler of resolvers/jobs.py and the scheduled tasks."""
     for name, handler in HANDLERS.items():
-        queue.entrypoint(name, on_failure="hold")(_entry(context, handler))
+        queue.entrypoint(name, on_failure="hold")(_entrypoint(context, handler))
 
     @queue.schedule("retry_webhooks", "* * * * *")
     async def retry_webhooks(_: Schedule) -> None:  # pyright: ignore[reportUnusedFunction]
@@ -65,41 +68,43 @@ def assemble(context: Context, queue: PgQueuer) -> PgQueuer:
     return queue
 
 
-async def _seal(context: Context, stop: asyncio.Event) -> None:
-    """Seal what was written, every few seconds until *stop*; what went wrong is tried again."""
+async def _seal_until(stop: asyncio.Event, context: Context) -> None:
+    """Seal new audit rows every few seconds; a failure is logged and retried."""
     while not stop.is_set():
         try:
             while await sealing.seal(context) == sealing.BATCH:
-                pass  # more waits
+                pass  # a full batch means that more rows wait
         except Exception:
-            log.exception("sealing failed")
+            log.exception("sealing_failed")
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), SEAL_EVERY.total_seconds())
+            await asyncio.wait_for(stop.wait(), SEAL_INTERVAL.total_seconds())
 
 
-def _entry(context: Context, handler: Handler):
+def _entrypoint(context: Context, handler: Handler) -> Callable[[Job], Awaitable[None]]:
+    """Make pgqueuer's entrypoint of a handler; a failed job is retried until GIVE_UP_AFTER."""
+
     async def run(job: Job) -> None:
         assert job.payload is not None
-        again: timedelta | None
+        delay: timedelta | None
         subject = jobs.subject(job.payload)
         try:
-            again = await handler(context, subject)
-        except Exception as fault:
-            if await context.clock() - job.created > GIVE_UP:
-                log.exception("job given up", job=job.entrypoint, subject=subject)
+            delay = await handler(context, subject)
+        except Exception as error:
+            if await context.clock() - job.created > GIVE_UP_AFTER:
+                log.exception("job_given_up", job=job.entrypoint, subject=subject)
                 raise
-            again = min(timedelta(seconds=2 ** min(job.attempts + 1, 12)), LONGEST_WAIT)
-            expected = isinstance(fault, Refusal | NotDelivered | Rejected)
+            delay = min(timedelta(seconds=2 ** min(job.attempts + 1, 12)), MAX_RETRY_DELAY)
+            expected = isinstance(error, Refusal | NotDelivered | Rejected)
             log.warning(
-                "job failed",
+                "job_failed",
                 job=job.entrypoint,
                 subject=subject,
                 attempt=job.attempts,
-                again=str(again),
-                why=str(fault),
+                retry_in=str(delay),
+                reason=str(error),
                 exc_info=not expected,
             )
-        if again is not None:
-            raise RetryRequested(delay=again)
+        if delay is not None:
+            raise RetryRequested(delay=delay)
 
     return run

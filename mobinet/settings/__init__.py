@@ -1,7 +1,10 @@
-"""Every setting of the system: read from the environment once, checked whole, frozen, and silent about its secrets.
-
-An outer system that is not named is the sandbox's in development; production refuses the sandbox, piece by piece.
 """
+Every setting of the system, read from the environment once, validated and frozen.
+
+In development an outer system without settings is the sandbox's; production refuses the sandbox.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +23,25 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.methods import GatewayName
 from mobinet.settings import development_keys
-from mobinet.settings import paypal as paypal_settings
-from mobinet.settings.kinds import (
+from mobinet.settings.errors import PREFIX, SettingsError, misspelt, problem, variable
+from mobinet.settings.sections import (
+    Bank,
+    FptPay,
+    Hifpt,
+    InternalSystem,
+    Momo,
+    PayPal,
+    Section,
+    Sms,
+    Stripe,
+    Vnpay,
+    paypal_in_development,
+)
+from mobinet.settings.value_types import (
     SANDBOX_BIN,
     Address,
     DatabaseAddress,
@@ -39,25 +54,12 @@ from mobinet.settings.kinds import (
     Seconds,
     SigningKeys,
 )
-from mobinet.settings.names import PREFIX, misspelt, variable
-from mobinet.settings.paypal import PayPal
-from mobinet.settings.sections import (
-    Bank,
-    FptPay,
-    Hifpt,
-    InternalSystem,
-    Momo,
-    Section,
-    Sms,
-    Stripe,
-    Vnpay,
-)
 
 _DEFAULT_PORT = 8000
 _DEFAULT_SANDBOX_PORT = 8100
 _DEFAULT_DATA_DIR = ".data"
 
-# What the sandbox expects of those who call it.
+# The credentials that the sandbox expects.
 _SANDBOX: Mapping[str, Mapping[str, str]] = {
     "revenue": {"api_key": "sandbox-revenue-key"},
     "customer": {"api_key": "sandbox-customer-key"},
@@ -79,32 +81,32 @@ _SANDBOX: Mapping[str, Mapping[str, str]] = {
         "casso_secret": "sandbox-bank-casso-secret",
         "sepay_secret": "sandbox-bank-sepay-secret",
     },
-    "paypal": paypal_settings.SANDBOX,
+    "paypal": {
+        "client_id": "sandbox-paypal-client",
+        "client_secret": "sandbox-paypal-secret",
+        "webhook_id": "SANDBOX-WEBHOOK",
+    },
 }
-# It has no address: we are told of transfers, and ask nobody.
-_ONLY_CALLS_US = frozenset({"bank"})
+# The bank only calls us, so it has no address.
+_WITHOUT_ADDRESS = frozenset({"bank"})
 
 
-class SettingsError(Exception):
-    """Its text is one line for each thing wrong: the variable, what is wrong with it, what to set."""
+def load() -> Settings:
+    """
+    Return the environment's settings; in development, create missing keys.
 
-    def __init__(self, lines: list[str]) -> None:
-        super().__init__("\n".join(lines))
-        self.lines = lines
-
-
-def load() -> "Settings":
-    """What the environment says, or `SettingsError`. In development it makes the keys that are missing."""
-    wrong = [
-        f"{name} is no setting: it looks like {meant}, misspelt."
-        for name, meant in misspelt(os.environ, Settings)
+    Raises SettingsError.
+    """
+    typos = [
+        f"{name} is no setting: it looks like {similar}, misspelt."
+        for name, similar in misspelt(os.environ, Settings)
     ]
     try:
         settings = Settings()  # pyright: ignore[reportCallIssue]  # the environment gives the arguments
     except SettingsError as error:
-        raise SettingsError([*error.lines, *wrong]) from None
-    if wrong:
-        raise SettingsError(wrong)
+        raise SettingsError([*error.lines, *typos]) from None
+    if typos:
+        raise SettingsError(typos)
     return settings
 
 
@@ -113,19 +115,23 @@ class Sandbox(Section):
 
 
 class Keys(Section):
-    """Of each kind the first signs and all verify. Receipts have keys of their own: who can make a token cannot make a receipt."""
+    """
+    Of each kind the first key signs and all verify.
+
+    Receipts have keys of their own, so that the tokens' key cannot sign a receipt.
+    """
 
     signing: SigningKeys
     receipts: SigningKeys = ()
-    """None given: made of the encryption key, so that production needs no more than it was promised."""
+    """Empty: derived from the encryption key."""
     encryption: EncryptionKey
 
     @field_validator("receipts", mode="after")
     @classmethod
-    def _another_key(
-        cls, receipts: tuple[SecretStr, ...], given: ValidationInfo
+    def _differs_from_signing(
+        cls, receipts: tuple[SecretStr, ...], info: ValidationInfo
     ) -> tuple[SecretStr, ...]:
-        if set(receipts) & set(given.data.get("signing", ())):
+        if set(receipts) & set(info.data.get("signing", ())):
             raise ValueError("is the key of MOBINET_KEYS__SIGNING: set another one")
         return receipts
 
@@ -164,11 +170,12 @@ class Settings(BaseSettings):
     """None: the daily limit of each collector."""
     routes: Routes = Field(default_factory=dict)
     """
-    Off: each method has its own gateway. Else a method's gateways, the first that works being taken before
-    anything is sent; `on` is VNPAY_QR=VNPAY,BANK.
+    The gateways of a method in order of preference; a payment starts at the first that works.
+
+    `off`: each method has its own gateway. `on`: VNPAY_QR=VNPAY,BANK.
     """
     public_clients: Path | None = None
-    """The folder of the documents that clients ship."""
+    """The folder with the documents of shipped clients."""
 
     revenue: InternalSystem
     customer: InternalSystem
@@ -190,8 +197,8 @@ class Settings(BaseSettings):
 
     @property
     def systems(self) -> dict[str, str]:
-        """The outer systems by name, each with its address."""
-        return {name: getattr(self, name).url for name in _SANDBOX if name not in _ONLY_CALLS_US}
+        """The addresses of the outer systems by name."""
+        return {name: getattr(self, name).url for name in _SANDBOX if name not in _WITHOUT_ADDRESS}
 
     @property
     def uses_sandbox(self) -> bool:
@@ -199,7 +206,7 @@ class Settings(BaseSettings):
 
     @property
     def shared(self) -> frozenset[GatewayName]:
-        """The gateways at which other programs use our account."""
+        """The gateways whose account other programs use too."""
         sections = {
             GatewayName.MOMO: self.momo,
             GatewayName.STRIPE: self.stripe,
@@ -215,31 +222,33 @@ class Settings(BaseSettings):
         try:
             settings = handler(data)
         except ValidationError as error:
-            wrong = {
-                variable(each["loc"]): _said(each)
-                for each in error.errors(include_url=False, include_input=False)
+            invalid = {
+                variable(detail["loc"]): problem(detail)
+                for detail in error.errors(include_url=False, include_input=False)
             }
-            raise SettingsError(
-                [f"{name} {what}." for name, what in (wrong | refused).items()]
-            ) from None
+            raise _settings_error(invalid | refused) from None
         if refused:
-            raise SettingsError([f"{name} {what}." for name, what in refused.items()])
+            raise _settings_error(refused)
         return settings
 
 
-def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What is given; for each outer system what is not given as the sandbox has it; in development our own keys."""
-    data: dict[str, Any] = {"env": "development", **given}
+def _settings_error(problems: Mapping[str, str]) -> SettingsError:
+    return SettingsError([f"{name} {reason}." for name, reason in problems.items()])
+
+
+def _completed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values, with the sandbox's for outer systems and with development keys."""
+    data: dict[str, Any] = {"env": "development", **values}
     data.setdefault("public_url", f"http://127.0.0.1:{_port(data, 'port', _DEFAULT_PORT)}")
     for system, defaults in _SANDBOX.items():
-        known = _mapping(data.get(system))
-        if "client_cert" in known:  # it says who we are, so no key is needed beside it
-            known.setdefault("api_key", None)
-        url = {} if system in _ONLY_CALLS_US else {"url": f"{_sandbox_url(data)}/{system}"}
-        data[system] = {**url, **defaults, **known}
+        section = _mapping(data.get(system))
+        if "client_cert" in section:  # a certificate takes the place of the API key
+            section.setdefault("api_key", None)
+        url = {} if system in _WITHOUT_ADDRESS else {"url": f"{_sandbox_url(data)}/{system}"}
+        data[system] = {**url, **defaults, **section}
     data["keys"] = _mapping(data.get("keys"))
     if data["env"] != "production":
-        data["paypal"] = paypal_settings.in_development(data["paypal"])
+        data["paypal"] = paypal_in_development(data["paypal"])
         data_dir = Path(data.get("data_dir", _DEFAULT_DATA_DIR))
         for make in (
             development_keys.signing,
@@ -247,16 +256,16 @@ def _completed(given: Mapping[str, Any]) -> dict[str, Any]:
             development_keys.encryption,
         ):
             if make.__name__ not in data["keys"]:
-                data["keys"][make.__name__] = _made(make, data_dir)
+                data["keys"][make.__name__] = _key_file(make, data_dir)
     return data
 
 
-def _made(make: Callable[[Path], Path], data_dir: Path) -> str:
+def _key_file(make: Callable[[Path], Path], data_dir: Path) -> str:
     try:
         return str(make(data_dir))
     except OSError as error:
-        why = f"cannot hold our keys ({error.strerror}): set a folder that we may write"
-        raise SettingsError([f"{variable(('data_dir',))} {why}."]) from error
+        reason = f"cannot hold our keys ({error.strerror}): set a folder that we may write"
+        raise _settings_error({variable(("data_dir",)): reason}) from error
 
 
 def _mapping(section: Any) -> dict[str, Any]:
@@ -270,12 +279,13 @@ def _sandbox_url(data: Mapping[str, Any]) -> str:
 
 
 def _port(data: Mapping[str, Any], name: str, default: int) -> int:
-    """Of something that is no port, one complaint is enough."""
-    given = str(data.get(name, default))
-    return int(given) if given.isdecimal() and 0 < int(given) < 2**16 else default
+    """Return the port, or the default where it is invalid, which the field itself reports."""
+    text = str(data.get(name, default))
+    return int(text) if text.isdecimal() and 0 < int(text) < 2**16 else default
 
 
 def _refused_in_production(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield each variable that production needs or refuses, with the problem."""
     for name, scheme in (("database_url", "postgresql"), ("redis_url", "redis")):
         if not data.get(name):
             yield (
@@ -300,28 +310,3 @@ def _refused_in_production(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]
                     variable((system, name)),
                     "is the sandbox's or not set: set what the real system gave us",
                 )
-
-
-def _said(error: ErrorDetails) -> str:
-    """Pydantic's words, where ours are not clearer. Never the value."""
-    match error["type"]:
-        case "value_error":
-            return str(error.get("ctx", {})["error"])
-        case "int_parsing" | "int_type":
-            return "is not a whole number: set digits only"
-        case "bool_parsing":
-            return "is neither on nor off: set one of the two"
-        case "literal_error":
-            return f"must be {error.get('ctx', {})['expected']}"
-        case "missing":
-            return "is not set, and nothing can stand in for it: set it"
-        case "greater_than_equal":
-            return f"is too small: set {error.get('ctx', {})['ge']} or more"
-        case "less_than_equal":
-            return f"is too large: set {error.get('ctx', {})['le']} or less"
-        case "too_long":
-            return f"holds too many: set {error.get('ctx', {})['max_length']} at most"
-        case "path_not_file":
-            return "names no file that is there: set the path of one"
-        case _:
-            return f"is wrong: {error['msg'][0].lower()}{error['msg'][1:]}"

@@ -1,4 +1,6 @@
-"""The keys of a development machine: made on first need below the data directory, and the same for all who ask at once."""
+"""The keys of a development machine, created in the data directory on first use."""
+
+from __future__ import annotations
 
 import base64
 import contextlib
@@ -13,22 +15,26 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def signing(data_dir: Path) -> Path:
-    return _made(data_dir / "keys" / "signing.pem", new_ed25519)
+    return _file(data_dir / "keys" / "signing.pem", new_ed25519)
 
 
 def receipts(data_dir: Path) -> Path:
-    return _made(data_dir / "keys" / "receipts.pem", new_ed25519)
+    return _file(data_dir / "keys" / "receipts.pem", new_ed25519)
 
 
 def encryption(data_dir: Path) -> Path:
-    return _made(data_dir / "keys" / "encryption.key", _new_encryption_key)
+    return _file(data_dir / "keys" / "encryption.key", _new_encryption_key)
 
 
-def _made(path: Path, make: Callable[[], bytes]) -> Path:
-    """Whole or not at all: the first to link its draft wins."""
+def _file(path: Path, make: Callable[[], bytes]) -> Path:
+    """
+    Return the key's file, and create it if it is missing.
+
+    Processes that start together agree: the first to link its complete draft wins.
+    """
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=path.parent)  # 0600
+        handle, draft = tempfile.mkstemp(dir=path.parent)  # mode 0600
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(make())

@@ -1,10 +1,19 @@
-"""The settings of each outer system: how it is reached, and what it and we know each other by."""
+"""The settings of each outer system: its address, and the credentials on both sides."""
 
-from typing import Annotated, Literal, Self
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, FilePath, model_validator
 
-from mobinet.settings.kinds import Address, Bin, Secret, Secrets
+from mobinet.settings.value_types import Address, Bin, DollarRate, Secret, Secrets
+
+# The sandbox's certificate authority. Its key is public, so only the sandbox may trust it.
+_SANDBOX_AUTHORITY = Path(__file__).with_name("sandbox_paypal_ca.pem")
 
 
 class Section(BaseModel):
@@ -12,7 +21,7 @@ class Section(BaseModel):
 
 
 class InternalSystem(Section):
-    """One of ours: known by a key, or by a certificate."""
+    """A system of the company, which knows us by an API key or a client certificate."""
 
     url: Address
     api_key: Secret | None = None
@@ -21,7 +30,7 @@ class InternalSystem(Section):
     ca: FilePath | None = None
 
     @model_validator(mode="after")
-    def _knows_itself(self) -> Self:
+    def _check_credentials(self) -> Self:
         if (self.client_cert is None) != (self.client_key is None):
             raise ValueError(
                 "has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither"
@@ -36,16 +45,16 @@ class InternalSystem(Section):
 class FptPay(Section):
     url: Address
     secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """The first says who we are; both verify, while the secret is being changed."""
+    """The first authenticates our calls; both verify webhooks while the secret changes."""
 
 
 class Vnpay(Section):
     url: Address
     tmn_code: str
     hash_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """The first signs; both verify, while the secret is being changed."""
+    """The first signs; both verify while the secret changes."""
     command: Literal["genqr", "pay"] = "genqr"
-    """genqr: the QR is shown by us, which VNPay has to allow; pay: the customer is sent to VNPay's page."""
+    """genqr: we show VNPay's QR, which VNPay must permit; pay: the customer opens VNPay's page."""
 
     @property
     def page(self) -> str | None:
@@ -57,7 +66,7 @@ class Momo(Section):
     partner_code: str
     access_key: Secret
     secret_key: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """The first signs; both verify, while the key is being changed."""
+    """The first signs; both verify while the key changes."""
     shared: bool = False
     """Whether other programs use the account too."""
 
@@ -66,13 +75,27 @@ class Stripe(Section):
     url: Address
     api_key: Secret
     webhook_secret: Annotated[Secrets, Field(min_length=1, max_length=2)]
-    """Either verifies, while it is being changed."""
+    """Both verify while the secret changes."""
+    shared: bool = False
+    """Whether other programs use the account too."""
+
+
+class PayPal(Section):
+    url: Address
+    client_id: Secret
+    client_secret: Secret
+    webhook_id: str
+    cert_host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{3,200}(:\d{1,5})?$")]
+    """The host, or its parent domain, of the certificates that verify PayPal's webhooks."""
+    ca: FilePath | None = None
+    """The authorities that sign these certificates; None: the public authorities."""
+    usd_rate: DollarRate
     shared: bool = False
     """Whether other programs use the account too."""
 
 
 class Bank(Section):
-    """The account that customers transfer to, and what signs the two services' notices of it."""
+    """The account for transfers, and the secrets of the two services that report them."""
 
     bin: Bin
     account: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,19}$")]
@@ -90,3 +113,13 @@ class Sms(Section):
     url: Address
     api_key: Secret
     sender_id: str = "FPT_TELECOM"
+
+
+def paypal_in_development(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return PayPal's values, with the sandbox's certificates and today's rate where unset."""
+    defaults = {
+        "cert_host": urlsplit(str(values["url"])).netloc,
+        "ca": str(_SANDBOX_AUTHORITY),
+        "usd_rate": f"26000@{datetime.now(UTC).date()}",
+    }
+    return defaults | dict(values)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from domain.calendar import business_date
-from mobinet.settle import told
+from mobinet.settle import format_summary
 from tests.support.running_api import key
 from tests.support.settlement import HEADER, Desk, changed
 
@@ -62,7 +62,7 @@ def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk) -> None:
     assert desk.api.dump() == before
     assert (first.since, again.cases, again.results) == (None, 0, {})
     assert again.since is not None
-    assert told(again).endswith("Nothing has changed.")
+    assert format_summary(again).endswith("Nothing has changed.")
 
 
 def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk: Desk) -> None:

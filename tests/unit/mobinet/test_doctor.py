@@ -1,4 +1,6 @@
-"""The doctor names what is wrong and how to mend it, and keeps secrets to itself."""
+"""The doctor names each problem and its remedy, and prints no secret."""
+
+from __future__ import annotations
 
 import secrets
 from datetime import date
@@ -16,73 +18,71 @@ from mobinet.settings import Settings
 
 
 @pytest.fixture
-def well(fresh_database: str, redis_url: str, tmp_path: Path) -> Settings:
+def healthy(fresh_database: str, redis_url: str, tmp_path: Path) -> Settings:
     return Settings(
         data_dir=tmp_path,
         database_url=SecretStr(fresh_database),
         redis_url=SecretStr(redis_url),
-        sandbox_port=1,  # where nobody listens
+        sandbox_port=1,  # nothing listens there
     )
 
 
-async def ill(settings: Settings) -> list[str]:
-    return [str(finding) for finding in await examine(settings) if not finding.well]
+async def problems(settings: Settings) -> list[str]:
+    return [str(result) for result in await examine(settings) if not result.ok]
 
 
-async def test_a_migrated_database_and_a_redis_that_answers_are_well(well):
-    [only] = await ill(well)
-    assert "sandbox" in only
-    assert "mobinet sandbox" in only
+async def test_a_migrated_database_and_a_redis_that_answers_are_ok(healthy):
+    [problem] = await problems(healthy)
+    assert "sandbox" in problem
+    assert "mobinet sandbox" in problem
 
 
-async def test_an_account_that_other_programs_use_is_named(well):
-    momo = well.momo.model_copy(update={"shared": True})
-    stripe = well.stripe.model_copy(update={"shared": True})
-    said = [
-        str(item)
-        for item in await examine(well.model_copy(update={"momo": momo, "stripe": stripe}))
+async def test_an_account_that_other_programs_use_is_named(healthy):
+    momo = healthy.momo.model_copy(update={"shared": True})
+    stripe = healthy.stripe.model_copy(update={"shared": True})
+    lines = [
+        str(result)
+        for result in await examine(healthy.model_copy(update={"momo": momo, "stripe": stripe}))
     ]
-    assert any("used by other programs too: MOMO, STRIPE" in line for line in said)
-    assert any("used by other programs too: none" in str(item) for item in await examine(well))
+    assert any("used by other programs too: MOMO, STRIPE" in line for line in lines)
+    assert any(
+        "used by other programs too: none" in str(result) for result in await examine(healthy)
+    )
 
 
-async def test_a_database_that_was_not_migrated_is_not_well(well, empty_database):
-    findings = await ill(well.model_copy(update={"database_url": SecretStr(empty_database)}))
-    assert any("have not run" in finding and "mobinet migrate" in finding for finding in findings)
+async def test_a_database_that_was_not_migrated_is_a_problem(healthy, empty_database):
+    lines = await problems(healthy.model_copy(update={"database_url": SecretStr(empty_database)}))
+    assert any("have not run" in line and "mobinet migrate" in line for line in lines)
 
 
-async def test_servers_that_are_away_are_named_without_their_passwords(well):
-    away = {
+async def test_unreachable_servers_are_named_without_their_passwords(healthy):
+    unreachable = {
         "database_url": SecretStr("postgresql://mobinet:hidden@127.0.0.1:1/mobinet"),
         "redis_url": SecretStr("redis://:hidden@127.0.0.1:1/0"),
     }
-    findings = await ill(well.model_copy(update=away))
-    assert any(
-        "PostgreSQL" in finding and "MOBINET_DATABASE_URL" in finding for finding in findings
-    )
-    assert any("Redis" in finding and "MOBINET_REDIS_URL" in finding for finding in findings)
-    assert not any("hidden" in finding for finding in findings)
+    lines = await problems(healthy.model_copy(update=unreachable))
+    assert any("PostgreSQL" in line and "MOBINET_DATABASE_URL" in line for line in lines)
+    assert any("Redis" in line and "MOBINET_REDIS_URL" in line for line in lines)
+    assert not any("hidden" in line for line in lines)
 
 
-async def test_a_dollar_rate_that_is_too_old_to_charge_by_is_not_well(well):
-    old = well.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
-    findings = await ill(well.model_copy(update={"paypal": old}))
-    assert any(
-        "dollar rate" in finding and "MOBINET_PAYPAL__USD_RATE" in finding for finding in findings
-    )
+async def test_an_outdated_dollar_rate_is_a_problem(healthy):
+    old = healthy.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
+    lines = await problems(healthy.model_copy(update={"paypal": old}))
+    assert any("dollar rate" in line and "MOBINET_PAYPAL__USD_RATE" in line for line in lines)
 
 
-async def test_a_login_that_may_not_act_as_the_application_is_not_well(well, fresh_database):
+async def test_a_login_that_may_not_act_as_the_application_is_a_problem(healthy, fresh_database):
     connection = await asyncpg.connect(fresh_database)
     name = f"mobinet_test_{secrets.token_hex(6)}"
     await connection.execute(f"create role {name} login; grant select on migration to {name}")
-    stranger = urlsplit(fresh_database)
-    stranger = stranger._replace(netloc=f"{name}@{stranger.netloc.rpartition('@')[2]}").geturl()
+    parts = urlsplit(fresh_database)
+    url = parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}").geturl()
     try:
-        findings = await ill(well.model_copy(update={"database_url": SecretStr(stranger)}))
-        assert any("GRANT mobinet_app" in finding for finding in findings)
+        lines = await problems(healthy.model_copy(update={"database_url": SecretStr(url)}))
+        assert any("GRANT mobinet_app" in line for line in lines)
         with pytest.raises(NotReady, match="permission denied"):
-            await check(stranger)
+            await check(url)
     finally:
         await connection.execute(f"drop owned by {name}; drop role {name}")
         await connection.close()

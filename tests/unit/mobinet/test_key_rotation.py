@@ -1,4 +1,4 @@
-"""After a rotation a new key signs, whatever the old ones signed still verifies, and nobody has to start anew."""
+"""After a rotation a new key signs, old signatures still verify, and no process restarts."""
 
 from __future__ import annotations
 
@@ -36,18 +36,22 @@ def folder(
     return tmp_path
 
 
-def rotated() -> list[str]:
-    said: list[str] = []
-    asyncio.run(rotate(load(), said.append))
-    return said
+def rotate_keys() -> list[str]:
+    """Rotate every kind of key, and return the printed lines."""
+    lines: list[str] = []
+    asyncio.run(rotate(load(), lines.append))
+    return lines
 
 
-def written(database: str) -> list[tuple[str, str, str]]:
+def audited(database: str) -> list[tuple[str, str, str]]:
+    """Return outcome, actor and key of each audited rotation, oldest first."""
+
     async def read() -> list[Any]:
         connection = await asyncpg.connect(database)
         try:
             return await connection.fetch(
-                "select outcome, actor, details from audit_event where action = 'rotateKey' order by id"
+                "select outcome, actor, details from audit_event"
+                " where action = 'rotateKey' order by id"
             )
         finally:
             await connection.close()
@@ -61,76 +65,81 @@ def written(database: str) -> list[tuple[str, str, str]]:
 @pytest.mark.usefixtures("folder")
 def test_what_the_old_key_signed_verifies_and_the_new_one_signs(fresh_database: str) -> None:
     before = keys_of(load())
-    first = before.tokens.signing, before.receipts.signing
-    signature = first[1].sign(b"a receipt, a seal")
-    rotated()
-    between = before.tokens.signing, before.receipts.signing
-    said = rotated()
+    first_keys = before.tokens.signing, before.receipts.signing
+    signature = first_keys[1].sign(b"a receipt, a seal")
+    rotate_keys()
+    second_keys = before.tokens.signing, before.receipts.signing
+    lines = rotate_keys()
     after = keys_of(load())
-    for old, middle, new in zip(first, between, (after.tokens, after.receipts), strict=True):
-        assert len({old.id, middle.id, new.signing.id}) == 3, "whoever runs has taken it up"
+    for old, middle, new in zip(
+        first_keys, second_keys, (after.tokens, after.receipts), strict=True
+    ):
+        assert len({old.id, middle.id, new.signing.id}) == 3, (
+            "a running process has not reloaded its keys"
+        )
         assert {old.id, middle.id} < {jwk["kid"] for jwk in new.jwks}
-        assert any(new.signing.id in line for line in said)
-    key = after.receipts.find(first[1].id)
+        assert any(new.signing.id in line for line in lines)
+    key = after.receipts.find(first_keys[1].id)
     assert key is not None
     assert key.verifies(signature, b"a receipt, a seal")
-    assert written(fresh_database) == [
-        ("DONE", "keys", key.id) for key in (*between, after.tokens.signing, after.receipts.signing)
+    assert audited(fresh_database) == [
+        ("DONE", "keys", key.id)
+        for key in (*second_keys, after.tokens.signing, after.receipts.signing)
     ]
 
 
 @pytest.mark.usefixtures("fresh_database")
-def test_the_file_stays_its_owners_alone_and_no_draft_is_left(folder: Path) -> None:
-    rotated()
+def test_the_file_stays_private_and_no_draft_is_left(folder: Path) -> None:
+    rotate_keys()
     names = {path.name for path in (folder / "keys").iterdir()}
     assert names == {"signing.pem", "receipts.pem", "encryption.key"}
     assert stat.S_IMODE((folder / "keys/signing.pem").stat().st_mode) == 0o600
 
 
-def test_a_key_in_the_environment_itself_is_left_and_said_what_to_do(
+def test_a_key_in_the_environment_is_left_and_the_remedy_is_printed(
     folder: Path, fresh_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load()
-    held = (folder / "keys/signing.pem").read_text()
-    monkeypatch.setenv("MOBINET_KEYS__SIGNING", held)
-    with pytest.raises(CannotRotate, match="before it in the variable") as told:
-        rotated()
-    assert held.splitlines()[1] not in str(told.value)
-    assert written(fresh_database) == []
+    pem = (folder / "keys/signing.pem").read_text()
+    monkeypatch.setenv("MOBINET_KEYS__SIGNING", pem)
+    with pytest.raises(CannotRotate, match="before it in the variable") as error:
+        rotate_keys()
+    assert pem.splitlines()[1] not in str(error.value)
+    assert audited(fresh_database) == []
 
 
-def test_a_key_that_cannot_be_put_in_place_signs_nothing_and_is_written_down_as_failed(
+def test_a_key_that_cannot_be_stored_signs_nothing_and_is_audited_as_failed(
     folder: Path, fresh_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = keys_of(load())
     key = before.tokens.signing.id
-    monkeypatch.setattr(Path, "replace", _refuses)
+    monkeypatch.setattr(Path, "replace", _no_space)
     with pytest.raises(CannotRotate, match=r"cannot be written \(No space left"):
-        rotated()
+        rotate_keys()
     assert before.tokens.signing.id == key
-    assert written(fresh_database) == [("FAILED", "keys", None)]
+    assert audited(fresh_database) == [("FAILED", "keys", None)]
     assert len(list((folder / "keys").iterdir())) == 3
 
 
-def _refuses(*_: object) -> Path:
+def _no_space(*_: object) -> Path:
     raise OSError(28, "No space left on device")
 
 
 @pytest.mark.usefixtures("folder")
-def test_receipts_made_of_the_encryption_key_verify_once_they_have_a_key_of_their_own(
+def test_receipts_of_the_derived_key_verify_once_receipts_have_a_key_of_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    given = load()
-    monkeypatch.setenv("MOBINET_ENV", "production")  # where none is made
-    derived = given.model_copy(
-        update={"env": "production", "keys": given.keys.model_copy(update={"receipts": ()})}
+    settings = load()
+    monkeypatch.setenv("MOBINET_ENV", "production")  # it makes no keys
+    without_key = settings.model_copy(
+        update={"env": "production", "keys": settings.keys.model_copy(update={"receipts": ()})}
     )
-    made = keys_of(derived).receipts.signing.id
-    assert keys_of(given).receipts.signing.id != made
-    assert keys_of(given).receipts.find(made) is not None
+    derived = keys_of(without_key).receipts.signing.id
+    assert keys_of(settings).receipts.signing.id != derived
+    assert keys_of(settings).receipts.find(derived) is not None
 
 
-def test_keys_that_cannot_be_read_are_those_that_were_until_they_can(folder: Path) -> None:
+def test_an_unreadable_key_file_leaves_the_keys_unchanged(folder: Path) -> None:
     keys = keys_of(load()).tokens
     before = keys.signing.id
     file = folder / "keys/signing.pem"
@@ -141,7 +150,7 @@ def test_keys_that_cannot_be_read_are_those_that_were_until_they_can(folder: Pat
     file.unlink()
     assert keys.find(before) is not None
     shutil.copy(folder / "keys/receipts.pem", file)
-    assert keys.find(before) is None, "who takes a key out of the file wants it refused"
+    assert keys.find(before) is None, "a removed key is still valid"
     file.write_text(good)
     assert keys.signing.id == before
 
@@ -150,7 +159,7 @@ def kid(token: str) -> str:
     return jwt.get_unverified_header(token)["kid"]
 
 
-def test_an_api_that_runs_signs_with_the_new_key_and_knows_what_the_old_one_signed(
+def test_a_running_api_signs_with_the_new_key_and_accepts_the_old_one(
     api: Api, redis_url: str
 ) -> None:
     old_token, old_receipt = api.login("NV002")["accessToken"], receipt(api)
@@ -160,21 +169,21 @@ def test_an_api_that_runs_signs_with_the_new_key_and_knows_what_the_old_one_sign
         "MOBINET_DATA_DIR": str(api.settings.data_dir),
     }
     command = [sys.executable, "-m", "mobinet", "keys", "rotate"]
-    told = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     new_token, new_receipt = api.login("NV002")["accessToken"], receipt(api)
     assert kid(old_token) != kid(new_token)
     assert old_receipt["key_id"] != new_receipt["key_id"]
     for token in (old_token, new_token):
         assert api.get("query { me { staffId } }", token=token)["staffId"] == "NV002"
-    published = {item["kid"] for item in api.http.get("/.well-known/jwks.json").json()["keys"]}
+    published = {jwk["kid"] for jwk in api.http.get("/.well-known/jwks.json").json()["keys"]}
     assert {
         kid(old_token),
         kid(new_token),
         old_receipt["key_id"],
         new_receipt["key_id"],
     } < published
-    assert [key for *_, key in written(api.database)] == [kid(new_token), new_receipt["key_id"]]
+    assert [key for *_, key in audited(api.database)] == [kid(new_token), new_receipt["key_id"]]
 
 
 def receipt(api: Api) -> dict[str, Any]:

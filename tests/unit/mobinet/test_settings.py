@@ -1,4 +1,6 @@
-"""The environment is read once, and what is wrong with it is said in lines that one can act on."""
+"""The environment is read once; each wrong variable becomes one line with its remedy."""
+
+from __future__ import annotations
 
 import base64
 import os
@@ -15,8 +17,13 @@ from domain.methods import GatewayName, PaymentMethod
 from integrations.keys import derived
 from mobinet.settings import Settings, SettingsError, load
 
-OPENSSL_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n"
-OTHER_KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIDERERERERERERERERERERERERERERERERERERERERER\n-----END PRIVATE KEY-----\n"
+
+def pem(encoded: str) -> str:
+    return f"-----BEGIN PRIVATE KEY-----\n{encoded}\n-----END PRIVATE KEY-----\n"
+
+
+OPENSSL_KEY = pem("MC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF")
+OTHER_KEY = pem("MC4CAQAwBQYDK2VwBCIEIDERERERERERERERERERERERERERERERERERERERERER")
 PRODUCTION = {
     "ENV": "production",
     "DATABASE_URL": "postgresql://mobinet:hidden@db.internal/mobinet",
@@ -66,21 +73,21 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def set_to(monkeypatch: pytest.MonkeyPatch):
-    def set_them(**values: str) -> None:
+def set_variables(monkeypatch: pytest.MonkeyPatch):
+    def set_each(**values: str) -> None:
         for name, value in values.items():
             monkeypatch.setenv(f"MOBINET_{name}", value)
 
-    return set_them
+    return set_each
 
 
-def complaints() -> list[str]:
+def problems() -> list[str]:
     with pytest.raises(SettingsError) as raised:
         load()
     return raised.value.lines
 
 
-def test_with_nothing_set_everything_outside_is_the_sandbox():
+def test_without_settings_every_outer_system_is_the_sandbox():
     settings = load()
     assert settings.env == "development"
     assert settings.database_url is None
@@ -88,7 +95,7 @@ def test_with_nothing_set_everything_outside_is_the_sandbox():
     assert settings.fpt_pay.url == "http://127.0.0.1:8100/fpt_pay"
     assert settings.revenue.api_key
     assert settings.revenue.api_key.get_secret_value() == "sandbox-revenue-key"
-    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+    assert [secret.get_secret_value() for secret in settings.vnpay.hash_secret] == [
         "sandbox-vnpay-hash-secret"
     ]
     assert settings.qr_lifetime == timedelta(minutes=15)
@@ -96,48 +103,50 @@ def test_with_nothing_set_everything_outside_is_the_sandbox():
     assert settings.sandbox.contracts == 10_000
 
 
-def test_the_ports_move_the_addresses_that_follow_from_them(set_to):
-    set_to(PORT="9000", SANDBOX_PORT="9100")
+def test_the_ports_change_the_default_addresses(set_variables):
+    set_variables(PORT="9000", SANDBOX_PORT="9100")
     settings = load()
     assert settings.public_url == "http://127.0.0.1:9000"
     assert settings.sms.url == "http://127.0.0.1:9100/sms"
 
 
-def test_an_empty_variable_is_one_that_is_not_set(set_to):
-    set_to(DATABASE_URL="", REVENUE__URL="")
+def test_an_empty_variable_counts_as_unset(set_variables):
+    set_variables(DATABASE_URL="", REVENUE__URL="")
     assert load().database_url is None
     assert load().revenue.url == "http://127.0.0.1:8100/revenue"
 
 
-def test_production_starts_when_all_is_set(set_to):
-    set_to(**PRODUCTION, DATABASE_REPLICA_URLS="postgresql://a/m, postgresql://b/m", ROUTES="on")
+def test_production_starts_when_all_is_set(set_variables):
+    set_variables(
+        **PRODUCTION, DATABASE_REPLICA_URLS="postgresql://a/m, postgresql://b/m", ROUTES="on"
+    )
     settings = load()
     assert settings.env == "production"
     assert len(settings.database_replica_urls) == 2
-    assert [each.get_secret_value() for each in settings.vnpay.hash_secret] == [
+    assert [secret.get_secret_value() for secret in settings.vnpay.hash_secret] == [
         "new-hash",
         "old-hash",
     ]
-    wallet = [each.get_secret_value() for each in settings.fpt_pay.secret]
-    assert wallet == ["new-fpt-pay", "old-fpt-pay"]
+    wallet_secrets = [secret.get_secret_value() for secret in settings.fpt_pay.secret]
+    assert wallet_secrets == ["new-fpt-pay", "old-fpt-pay"]
     assert settings.keys.encryption.get_secret_value() == b"k" * 32
     assert settings.routes == {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
     assert not Path(".data").exists()
 
 
-def test_production_makes_the_receipts_key_of_the_encryption_key_where_none_is_given(set_to):
-    set_to(**{name: value for name, value in PRODUCTION.items() if name != "KEYS__RECEIPTS"})
+def test_without_a_receipts_key_production_derives_it_from_the_encryption_key(set_variables):
+    set_variables(**{name: value for name, value in PRODUCTION.items() if name != "KEYS__RECEIPTS"})
     assert load().keys.receipts == ()
-    made = [derived(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
-    assert made[0] == made[1] != made[2]
+    keys = [derived(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
+    assert keys[0] == keys[1] != keys[2]
 
 
 @pytest.mark.parametrize(
     "missing", [name for name in PRODUCTION if name not in {"ENV", "KEYS__RECEIPTS"}]
 )
-def test_production_refuses_whatever_is_missing(set_to, missing):
-    set_to(**{name: value for name, value in PRODUCTION.items() if name != missing})
-    [line] = complaints()
+def test_production_refuses_a_missing_setting(set_variables, missing):
+    set_variables(**{name: value for name, value in PRODUCTION.items() if name != missing})
+    [line] = problems()
     assert line.startswith(f"MOBINET_{missing} is ")
 
 
@@ -150,15 +159,15 @@ def test_production_refuses_whatever_is_missing(set_to, missing):
         ("VNPAY__HASH_SECRET", "real-one,sandbox-vnpay-hash-secret"),
     ],
 )
-def test_production_refuses_what_is_the_sandboxes(set_to, name, value):
-    set_to(**{**PRODUCTION, name: value})
-    [line] = complaints()
+def test_production_refuses_the_sandboxes_values(set_variables, name, value):
+    set_variables(**{**PRODUCTION, name: value})
+    [line] = problems()
     assert line.startswith(f"MOBINET_{name} is the sandbox's")
     assert value not in line
 
 
-def test_everything_wrong_is_said_at_once_and_without_values(set_to):
-    set_to(
+def test_all_problems_are_reported_together_and_without_values(set_variables):
+    set_variables(
         PORT="eighty",
         DATABASE_URL="mysql://root:hunter2@db/mobinet",
         QR_LIFETIME="a while",
@@ -166,7 +175,7 @@ def test_everything_wrong_is_said_at_once_and_without_values(set_to):
         SMS__URL="sms.internal?key=hunter2",
         ENV="prod",
     )
-    lines = complaints()
+    lines = problems()
     assert {line.split()[0] for line in lines} == {
         "MOBINET_PORT",
         "MOBINET_DATABASE_URL",
@@ -179,7 +188,7 @@ def test_everything_wrong_is_said_at_once_and_without_values(set_to):
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "similar"),
     [
         ("DATABSE_URL", "DATABASE_URL"),
         ("REDISURL", "REDIS_URL"),
@@ -187,27 +196,27 @@ def test_everything_wrong_is_said_at_once_and_without_values(set_to):
         ("FOUREYES_ABOVE", "FOUR_EYES_ABOVE"),
     ],
 )
-def test_a_setting_that_is_misspelt_is_not_lost_without_a_word(set_to, name, meant):
-    set_to(**{name: "hunter2"})
-    assert complaints() == [
-        f"MOBINET_{name} is no setting: it looks like MOBINET_{meant}, misspelt."
+def test_a_misspelt_setting_is_reported(set_variables, name, similar):
+    set_variables(**{name: "hunter2"})
+    assert problems() == [
+        f"MOBINET_{name} is no setting: it looks like MOBINET_{similar}, misspelt."
     ]
-    set_to(PORT="eighty")
-    assert len(complaints()) == 2
+    set_variables(PORT="eighty")
+    assert len(problems()) == 2
 
 
-def test_an_account_is_ours_alone_unless_it_is_said_to_be_shared(set_to):
+def test_an_account_is_not_shared_by_default(set_variables):
     assert load().shared == set()
-    set_to(STRIPE__SHARED="true", MOMO__SHARED="false", PAYPAL__SHARED="on")
+    set_variables(STRIPE__SHARED="true", MOMO__SHARED="false", PAYPAL__SHARED="on")
     assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL}
-    set_to(**PRODUCTION, MOMO__SHARED="1")
+    set_variables(**PRODUCTION, MOMO__SHARED="1")
     assert load().shared == {GatewayName.STRIPE, GatewayName.PAYPAL, GatewayName.MOMO}
-    set_to(MOMO__SHARED="sometimes")
-    assert complaints() == ["MOBINET_MOMO__SHARED is neither on nor off: set one of the two."]
+    set_variables(MOMO__SHARED="sometimes")
+    assert problems() == ["MOBINET_MOMO__SHARED is neither on nor off: set one of the two."]
 
 
-def test_what_only_begins_like_ours_may_be_somebody_elses(set_to):
-    set_to(SANDBOX__TIME_SCALE="60", SMTP__URL="smtp://mail", TEST_FOLDER="x")
+def test_other_programs_variables_with_our_prefix_are_ignored(set_variables):
+    set_variables(SANDBOX__TIME_SCALE="60", SMTP__URL="smtp://mail", TEST_FOLDER="x")
     load()
 
 
@@ -218,50 +227,56 @@ def test_what_only_begins_like_ours_may_be_somebody_elses(set_to):
         ("PORT", "0", "is too small: set 1 or more"),
         ("CASH_IN_HAND_LIMIT", "-1", "is too small: set 0 or more"),
         ("VNPAY__HASH_SECRET", "a,b,c", "holds too many: set 2 at most"),
-        ("DATA_DIR", "/dev/null", "cannot hold our keys (Not a directory): set a folder that we may write"),
+        (
+            "DATA_DIR",
+            "/dev/null",
+            "cannot hold our keys (Not a directory): set a folder that we may write",
+        ),
     ],
-)  # fmt: skip
-def test_one_mistake_is_one_line(set_to, name, value, line):
-    set_to(**{name: value})
-    assert complaints() == [f"MOBINET_{name} {line}."]
+)
+def test_a_mistake_is_reported_in_one_line(set_variables, name, value, line):
+    set_variables(**{name: value})
+    assert problems() == [f"MOBINET_{name} {line}."]
 
 
-def test_secrets_are_in_no_representation(set_to):
-    set_to(**PRODUCTION)
-    shown = f"{load()!r} {load()} {load().model_dump()}"
-    assert not any(secret in shown for secret in ("hidden", "real-", "-hash", "PRIVATE", "k" * 32))
+def test_no_representation_shows_a_secret(set_variables):
+    set_variables(**PRODUCTION)
+    text = f"{load()!r} {load()} {load().model_dump()}"
+    assert not any(secret in text for secret in ("hidden", "real-", "-hash", "PRIVATE", "k" * 32))
 
 
-def test_a_certificate_says_who_we_are_instead_of_a_key(set_to, folder):
+def test_a_certificate_replaces_the_api_key(set_variables, folder):
     for name in ("client.pem", "client.key"):
         (folder / name).write_text("a certificate")
     without_key = {name: value for name, value in PRODUCTION.items() if name != "REVENUE__API_KEY"}
-    set_to(**without_key, REVENUE__CLIENT_CERT="client.pem", REVENUE__CLIENT_KEY="client.key")
+    set_variables(
+        **without_key, REVENUE__CLIENT_CERT="client.pem", REVENUE__CLIENT_KEY="client.key"
+    )
     assert load().revenue.api_key is None
 
 
-def test_half_a_certificate_is_refused(set_to, folder):
+def test_half_a_certificate_is_refused(set_variables, folder):
     (folder / "client.pem").write_text("a certificate")
-    set_to(REVENUE__CLIENT_CERT="client.pem", REVENUE__API_KEY="key")
-    assert complaints() == [
+    set_variables(REVENUE__CLIENT_CERT="client.pem", REVENUE__API_KEY="key")
+    assert problems() == [
         "MOBINET_REVENUE has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither."
     ]
 
 
-def test_a_key_may_be_a_file_and_hold_the_one_before_it(set_to, folder):
+def test_a_key_file_may_hold_the_previous_key_too(set_variables, folder):
     (folder / "signing.pem").write_text(OPENSSL_KEY + OTHER_KEY)
-    set_to(KEYS__SIGNING="signing.pem")
-    assert [each.get_secret_value() for each in load().keys.signing] == [OPENSSL_KEY, OTHER_KEY]
+    set_variables(KEYS__SIGNING="signing.pem")
+    assert [secret.get_secret_value() for secret in load().keys.signing] == [OPENSSL_KEY, OTHER_KEY]
 
 
-def test_receipts_are_not_signed_with_the_tokens_key(set_to):
-    set_to(KEYS__SIGNING=OPENSSL_KEY, KEYS__RECEIPTS=OPENSSL_KEY)
-    assert complaints() == [
+def test_the_tokens_key_may_not_sign_receipts(set_variables):
+    set_variables(KEYS__SIGNING=OPENSSL_KEY, KEYS__RECEIPTS=OPENSSL_KEY)
+    assert problems() == [
         "MOBINET_KEYS__RECEIPTS is the key of MOBINET_KEYS__SIGNING: set another one."
     ]
 
 
-def test_development_keys_are_made_once_and_are_ours_alone():
+def test_development_keys_are_created_once_and_are_private():
     first, second = load().keys, load().keys
     assert first == second
     assert first.signing != first.receipts
@@ -273,15 +288,15 @@ def test_processes_that_start_together_agree_on_the_keys():
     program = "from mobinet.settings import load; print(load().keys.signing[0].get_secret_value())"
     command = [sys.executable, "-c", program]
     root = Path(__file__).parents[3]
-    together = [
+    processes = [
         subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(root)}
         )
         for _ in range(6)
     ]
-    said = {process.communicate()[0] for process in together}
-    assert len(said) == 1
-    assert "PRIVATE KEY" in said.pop()
+    keys = {process.communicate()[0] for process in processes}
+    assert len(keys) == 1
+    assert "PRIVATE KEY" in keys.pop()
 
 
 def test_settings_cannot_be_changed():
@@ -289,13 +304,9 @@ def test_settings_cannot_be_changed():
         load().port = 1  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def test_a_test_may_name_settings_itself(folder):
-    assert (
-        Settings(
-            data_dir=folder / "elsewhere", qr_lifetime=timedelta(seconds=1)
-        ).qr_lifetime.seconds
-        == 1
-    )
+def test_arguments_take_precedence_over_the_environment(folder):
+    settings = Settings(data_dir=folder / "elsewhere", qr_lifetime=timedelta(seconds=1))
+    assert settings.qr_lifetime.seconds == 1
 
 
 @pytest.mark.parametrize(
@@ -312,8 +323,8 @@ def test_a_test_may_name_settings_itself(folder):
         ),
     ],
 )
-def test_routes_are_written_by_method(set_to, text: str, routes: dict[Any, Any]):
-    set_to(ROUTES=text)
+def test_routes_are_read_by_method(set_variables, text: str, routes: dict[Any, Any]):
+    set_variables(ROUTES=text)
     assert load().routes == routes
 
 
@@ -332,17 +343,17 @@ def test_routes_are_written_by_method(set_to, text: str, routes: dict[Any, Any])
         "X=BANK",
     ],
 )
-def test_a_route_that_cannot_be_is_refused_with_how_to_write_it(set_to, text: str):
-    set_to(ROUTES=text)
+def test_an_impossible_route_is_refused(set_variables, text: str):
+    set_variables(ROUTES=text)
     with pytest.raises(SettingsError, match="MOBINET_ROUTES"):
         load()
 
 
-def test_vnpay_is_asked_for_a_qr_or_shows_its_own_page(set_to):
-    set_to()
+def test_vnpay_gives_a_qr_or_shows_its_own_page(set_variables):
+    set_variables()
     assert load().vnpay.page is None
-    set_to(VNPAY__COMMAND="pay", VNPAY__URL="https://pay.vnpay.example/")
+    set_variables(VNPAY__COMMAND="pay", VNPAY__URL="https://pay.vnpay.example/")
     assert load().vnpay.page == "https://pay.vnpay.example/paymentv2/vpcpay.html"
-    set_to(VNPAY__COMMAND="sell")
+    set_variables(VNPAY__COMMAND="sell")
     with pytest.raises(SettingsError, match=r"MOBINET_VNPAY__COMMAND must be 'genqr' or 'pay'"):
         load()

@@ -1,4 +1,6 @@
-"""The supervisor keeps the parts running until it is told to stop, and leaves nothing behind however it ends."""
+"""The supervisor keeps the services running until a signal, and never leaves a process behind."""
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -17,26 +19,28 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
-# Runs the supervisor with parts that are small programs: their names, and what each does.
+# Runs the supervisor with small programs as services.
 SUPERVISOR = """
 import json, sys
 from mobinet.settings import load
-from mobinet.parts import CannotRun, Part, Plan
+from mobinet.services import CannotRun, Service, StartPlan
 from mobinet.run import run
 
 spec = json.loads(sys.argv[1])
-def part(name):
+programs, dependencies = spec["programs"], spec["dependencies"]
+def service(name):
     url = spec["urls"].get(name)
-    waits = "" if name in spec["first"] else "import sys; sys.stdin.read()\\n"
-    return Part(name=name, command=(sys.executable, "-c", waits + spec["parts"][name]), url=url, answers_at=url)
-async def prepare(database):
-    if spec["refusal"]:
-        raise CannotRun(spec["refusal"])
+    wait = "" if name in dependencies else "import sys; sys.stdin.read()\\n"
+    command = (sys.executable, "-c", wait + programs[name])
+    return Service(name=name, command=command, url=url, ready_url=url)
+async def prepare_database(database):
+    if spec["start_error"]:
+        raise CannotRun(spec["start_error"])
 try:
-    run(load(), Plan(
-        first=[part(name) for name in spec["first"]],
-        prepare=prepare,
-        then=[part(name) for name in spec["parts"] if name not in spec["first"]],
+    run(load(), StartPlan(
+        dependencies=[service(name) for name in dependencies],
+        prepare_database=prepare_database,
+        applications=[service(name) for name in programs if name not in dependencies],
         ports=spec["ports"],
     ))
 except CannotRun as error:
@@ -52,7 +56,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", {port}), Handler).serve_forever()
 """
 WAITS = "import signal; print('waiting', flush=True); signal.pause()"
-# Tells in a file when it was told to stop, and finishes half a second of work.
+# At SIGTERM works for half a second more, and then writes its name into a file.
 FINISHES = """
 import signal, sys, time
 def finish(*_):
@@ -71,7 +75,7 @@ class Run:
         self.data_dir = data_dir
 
     def facts(self, differing_from: dict[str, Any] | None = None) -> dict[str, Any]:
-        """run.json, once it is there, or once it says something else."""
+        """Return the content of run.json, once it exists and differs."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline and self.process.poll() is None:
             with contextlib.suppress(FileNotFoundError):
@@ -94,19 +98,19 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Run]]:
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        parts: dict[str, str],
+        programs: dict[str, str],
         *,
-        first: tuple[str, ...] = (),
+        dependencies: tuple[str, ...] = (),
         urls: dict[str, str] | None = None,
-        refusal: str = "",
+        start_error: str = "",
         ports: dict[str, int] | None = None,
         embedded: bool = False,
     ) -> Run:
         spec = {
-            "parts": parts,
-            "first": first,
+            "programs": programs,
+            "dependencies": dependencies,
             "urls": urls or {},
-            "refusal": refusal,
+            "start_error": start_error,
             "ports": ports or {},
         }
         environment = {
@@ -143,32 +147,33 @@ def port() -> int:
 
 
 @contextlib.contextmanager
-def ends(*pids: int, within: float = 10.0) -> Iterator[None]:
+def expect_end(*pids: int, within: float = 10.0) -> Iterator[None]:
+    """Fail unless the processes end soon after the block."""
     handles = [os.pidfd_open(pid) for pid in pids]
     yield
     deadline = time.monotonic() + within
     for handle in handles:
         with open(handle) as watched:
             assert select.select([watched], [], [], max(0, deadline - time.monotonic()))[0], (
-                "it lives on"
+                "the process still runs"
             )
 
 
-def test_run_json_tells_every_part_once_all_answer_and_is_gone_after(start, port):
+def test_run_json_lists_every_service_once_all_are_ready_and_is_removed_at_the_end(start, port):
     url = f"http://127.0.0.1:{port}"
     run = start({"api": SERVES.format(port=port), "worker": WAITS}, urls={"api": url})
     facts = run.facts()
     assert facts["api"]["url"] == url
     assert set(facts["worker"]) == {"pid"}
-    with ends(facts["api"]["pid"], facts["worker"]["pid"]):
-        said = run.stop()
-    assert "Mobinet is up." in said
-    assert url in said
+    with expect_end(facts["api"]["pid"], facts["worker"]["pid"]):
+        output = run.stop()
+    assert "Mobinet is up." in output
+    assert url in output
     assert run.process.returncode == 0
     assert not (run.data_dir / "run.json").exists()
 
 
-def test_a_part_that_is_killed_is_started_again_and_its_new_pid_told(start):
+def test_a_killed_service_is_restarted_and_run_json_has_its_new_pid(start):
     run = start({"worker": WAITS})
     before = run.facts()
     os.kill(before["worker"]["pid"], signal.SIGKILL)
@@ -178,36 +183,36 @@ def test_a_part_that_is_killed_is_started_again_and_its_new_pid_told(start):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_is_in_flight_is_finished_and_those_who_serve_others_end_last(start, tmp_path, number):
+def test_work_in_flight_is_finished_and_dependencies_end_last(start, tmp_path, number):
     file = str(tmp_path / "ended")
-    parts = {name: FINISHES.format(file=file, name=name) for name in ("sandbox", "api")}
-    run = start(parts, first=("sandbox",))
+    programs = {name: FINISHES.format(file=file, name=name) for name in ("sandbox", "api")}
+    run = start(programs, dependencies=("sandbox",))
     run.facts()
     deadline = time.monotonic() + 10
-    while not all((tmp_path / "logs" / f"{name}.log").exists() for name in parts):
+    while not all((tmp_path / "logs" / f"{name}.log").exists() for name in programs):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     run.stop(number)
     assert Path(file).read_text().split() == ["api", "sandbox"]
 
 
-def test_no_part_outlives_a_supervisor_that_is_killed(start):
+def test_no_service_outlives_a_killed_supervisor(start):
     run = start({"api": WAITS, "worker": WAITS})
-    pids = [part["pid"] for part in run.facts().values()]
-    with ends(*pids):
+    pids = [service["pid"] for service in run.facts().values()]
+    with expect_end(*pids):
         run.process.kill()
 
 
-def test_embedded_servers_go_with_a_supervisor_that_is_killed(start):
+def test_embedded_servers_end_with_a_killed_supervisor(start):
     run = start({"worker": WAITS}, embedded=True)
     facts = run.facts()
     assert facts["postgres"]["url"].startswith("postgresql://")
     assert facts["valkey"]["url"].startswith("unix://")
-    with ends(*(part["pid"] for part in facts.values())):
+    with expect_end(*(service["pid"] for service in facts.values())):
         run.process.kill()
 
 
-def test_an_embedded_server_that_is_killed_is_started_again_and_told(start):
+def test_a_killed_embedded_server_is_restarted_and_run_json_has_its_new_pid(start):
     run = start({"worker": WAITS}, embedded=True)
     before = run.facts()
     os.kill(before["postgres"]["pid"], signal.SIGKILL)
@@ -216,54 +221,49 @@ def test_an_embedded_server_that_is_killed_is_started_again_and_told(start):
     assert after["postgres"]["url"] == before["postgres"]["url"]
 
 
-def test_a_second_supervisor_of_the_same_data_is_refused(start):
+def test_a_second_supervisor_of_the_same_data_directory_is_refused(start):
     first = start({"worker": WAITS})
     first.facts()
     second = start({"worker": WAITS})
-    _, said = second.process.communicate(timeout=20)
+    _, error = second.process.communicate(timeout=20)
     assert second.process.returncode == 1
-    assert f"already runs with {first.data_dir}, as process {first.process.pid}" in said
+    assert f"already runs with {first.data_dir}, as process {first.process.pid}" in error
     assert (first.data_dir / "run.json").exists()
 
 
-def test_a_port_that_is_taken_is_named_with_its_holder_and_its_setting(start):
+def test_a_taken_port_is_named_with_its_holder_and_its_setting(start):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         run = start({"worker": WAITS}, ports={"MOBINET_PORT": port})
-        _, said = run.process.communicate(timeout=20)
+        _, error = run.process.communicate(timeout=20)
     assert run.process.returncode == 1
-    assert f"Port {port} is taken" in said
-    assert f"process {os.getpid()}" in said
-    assert "set MOBINET_PORT to another" in said
+    assert f"Port {port} is taken" in error
+    assert f"process {os.getpid()}" in error
+    assert "set MOBINET_PORT to another" in error
 
 
-def test_what_prevents_a_start_is_said_and_nothing_has_worked_by_then(start):
+def test_a_start_error_is_printed_and_no_application_has_worked(start):
     run = start(
         {"sandbox": WAITS, "worker": WAITS},
-        first=("sandbox",),
-        refusal="The database could not be migrated.",
+        dependencies=("sandbox",),
+        start_error="The database could not be migrated.",
     )
-    _, said = run.process.communicate(timeout=20)
+    _, error = run.process.communicate(timeout=20)
     assert run.process.returncode == 1
-    assert said == "The database could not be migrated.\n"
-    assert not (run.data_dir / "logs" / "worker.log").exists(), (
-        "it worked, although it should have waited"
-    )
+    assert error == "The database could not be migrated.\n"
+    assert not (run.data_dir / "logs" / "worker.log").exists(), "the worker did not wait"
 
 
-def test_what_goes_wrong_in_a_part_is_seen_and_the_rest_is_in_its_log(start):
-    run = start(
-        {
-            "worker": "print('all is calm'); print('ERROR: no route', flush=True); import signal; signal.pause()"
-        }
-    )
+def test_a_problem_of_a_service_is_printed_and_other_output_is_only_in_its_log(start):
+    program = "print('all is calm'); print('ERROR: no route', flush=True)"
+    run = start({"worker": f"{program}; import signal; signal.pause()"})
     run.facts()
     log = run.data_dir / "logs" / "worker.log"
     deadline = time.monotonic() + 10
     while not log.exists() or "no route" not in log.read_text():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    said = run.stop()
-    assert "worker │ ERROR: no route" in said
-    assert "all is calm" not in said
+    output = run.stop()
+    assert "worker │ ERROR: no route" in output
+    assert "all is calm" not in output
     assert "all is calm" in log.read_text()

@@ -1,4 +1,4 @@
-"""`mobinet verify` as whoever is on call runs it: what it says, and what it ends with."""
+"""`mobinet verify` as an operator runs it: its output and its exit code."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from tests.support.running_api import ROOT, Api
 pytest_plugins = ["tests.support.running_api"]
 Verify = Callable[..., "subprocess.CompletedProcess[str]"]
 
-ASKED = [name for name in InvariantName if name is not InvariantName.SIGNATURES]
+CHECKED = [name for name in InvariantName if name is not InvariantName.SIGNATURES]
 
 
 @pytest.fixture
 def folder(api: Api, tmp_path: Path) -> Path:
-    """The data directory, after a day of one cash payment that is sealed."""
+    """Return a data directory after one cash payment, which is sealed."""
     folder = tmp_path / "data"
     shutil.copytree(api.settings.data_dir, folder, ignore=shutil.ignore_patterns("heads.log"))
     context = replace(api.context, heads=Heads(folder / "heads.log"))
@@ -50,10 +50,10 @@ def settings(api: Api, folder: Path) -> Settings:
 
 @pytest.fixture
 def verify(api: Api, folder: Path) -> Verify:
-    """The command, as a process of its own."""
-    given = {
+    """Return a function that runs the command as a process."""
+    settings = {
         "MOBINET_DATABASE_URL": api.database,
-        "MOBINET_REDIS_URL": "unix:///nobody/asks/it",
+        "MOBINET_REDIS_URL": "unix:///nonexistent",
         "MOBINET_DATA_DIR": str(folder),
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")}
@@ -61,14 +61,15 @@ def verify(api: Api, folder: Path) -> Verify:
     def run(*options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "mobinet", "verify", *options],
-            cwd=ROOT, env=clean | given, capture_output=True, text=True, check=False,
+            cwd=ROOT, env=clean | settings, capture_output=True, text=True, check=False,
             timeout=60,
         )  # fmt: skip
 
     return run
 
 
-async def as_owner(database: str, statement: str) -> None:
+async def tamper(database: str, statement: str) -> None:
+    """Run a statement as the owner, with triggers off."""
     owner = await asyncpg.connect(database)
     try:
         await owner.execute(f"set session_replication_role = replica; {statement}")
@@ -76,7 +77,7 @@ async def as_owner(database: str, statement: str) -> None:
         await owner.close()
 
 
-def test_it_ends_well_where_all_holds_and_names_the_row_where_something_does_not(
+def test_it_succeeds_where_all_holds_and_else_names_the_violating_row(
     api: Api, verify: Verify
 ) -> None:
     done = verify("--signatures")
@@ -85,41 +86,42 @@ def test_it_ends_well_where_all_holds_and_names_the_row_where_something_does_not
     assert all(f"ok   {name}" in done.stdout for name in InvariantName)
 
     (last,) = api.rows("select max(id) as id from posting")
-    asyncio.run(as_owner(api.database, f"update posting set amount = amount + 1 where id = {last['id']}"))  # fmt: skip
+    update = "update posting set amount = amount {} 1 where id = {}"
+    asyncio.run(tamper(api.database, update.format("+", last["id"])))
     try:
         done = verify()
         assert done.returncode == 1
         assert f"posting {last['id']}: is not as audit row" in done.stdout
         assert "do not hold" in done.stdout
-        told = verify("--json")
-        assert told.returncode == 1
+        as_json = verify("--json")
+        assert as_json.returncode == 1
     finally:
-        asyncio.run(as_owner(api.database, f"update posting set amount = amount - 1 where id = {last['id']}"))  # fmt: skip
-    said = json.loads(told.stdout)
-    assert said["holds"] is False
-    (found,) = [
+        asyncio.run(tamper(api.database, update.format("-", last["id"])))
+    report = json.loads(as_json.stdout)
+    assert report["holds"] is False
+    (violated,) = [
         invariant
-        for invariant in said["invariants"]
+        for invariant in report["invariants"]
         if invariant["name"] == InvariantName.LEDGER_AS_WRITTEN
     ]
-    assert found["violations"] == 1
-    assert found["rows"][0]["row"] == str(last["id"])
+    assert violated["violations"] == 1
+    assert violated["rows"][0]["row"] == str(last["id"])
 
 
-def test_it_says_the_same_for_programs(verify: Verify) -> None:
+def test_it_reports_the_same_as_json(verify: Verify) -> None:
     done = verify("--json")
     assert done.returncode == 0
-    said = json.loads(done.stdout)
-    assert said["holds"] is True
-    assert [invariant["name"] for invariant in said["invariants"]] == ASKED
+    report = json.loads(done.stdout)
+    assert report["holds"] is True
+    assert [invariant["name"] for invariant in report["invariants"]] == CHECKED
 
 
-# ── two lanes ────────────────────────────────────────────────────────────────────────────────────
+# ── two connections ──────────────────────────────────────────────────────────────────────────────
 
 
 @asynccontextmanager
-async def held(database: str, *tables: str) -> AsyncGenerator[Any]:
-    """Hold the tables against every reader, and yield the connection that does."""
+async def lock_tables(database: str, *tables: str) -> AsyncGenerator[Any]:
+    """Lock the tables against every reader, and yield the connection that does."""
     owner = await asyncpg.connect(database)
     try:
         async with owner.transaction():
@@ -129,37 +131,35 @@ async def held(database: str, *tables: str) -> AsyncGenerator[Any]:
         await owner.close()
 
 
-def test_one_lane_finds_all_else_while_the_other_waits_and_then_nothing_is_missing(
-    api: Api, settings: Settings
-) -> None:
-    said: list[str] = []
-    all_else = asyncio.Event()
+def test_one_connection_checks_the_rest_while_the_other_waits(api: Api, settings: Settings) -> None:
+    output: list[str] = []
+    rest_checked = asyncio.Event()
 
     def say(line: str) -> None:
-        said.append(line)
-        if len(said) == len(ASKED) - 1:
-            all_else.set()
+        output.append(line)
+        if len(output) == len(CHECKED) - 1:
+            rest_checked.set()
 
-    async def one_waits() -> bool:
+    async def verify_with_a_locked_table() -> bool:
         async with asyncio.timeout(40):
-            async with held(api.database, "staff_limit"):
+            async with lock_tables(api.database, "staff_limit"):
                 work = verify_in_process(settings, signatures=False, as_json=False, say=say)
                 proving = asyncio.create_task(work)
-                await all_else.wait()
+                await rest_checked.wait()
             return await proving
 
-    assert asyncio.run(one_waits())
-    *lines, last = said
-    found = [name for line in lines for name in ASKED if f" {name} " in line]
-    assert (sorted(found), found[-1]) == (sorted(ASKED), InvariantName.LIMITS)
+    assert asyncio.run(verify_with_a_locked_table())
+    *lines, last = output
+    found = [name for line in lines for name in CHECKED if f" {name} " in line]
+    assert (sorted(found), found[-1]) == (sorted(CHECKED), InvariantName.LIMITS)
     assert "All holds." in last
 
 
-def test_a_lost_connection_ends_it_at_once_and_nothing_is_said_to_hold(
+def test_a_lost_connection_ends_it_at_once_and_no_result_is_printed(
     api: Api, verify: Verify
 ) -> None:
-    async def one_is_lost() -> subprocess.CompletedProcess[str]:
-        async with held(api.database, "audit_link", "payment_record") as owner:
+    async def lose_a_connection() -> subprocess.CompletedProcess[str]:
+        async with lock_tables(api.database, "audit_link", "payment_record") as owner:
             ending = asyncio.create_task(asyncio.to_thread(verify))
             async with asyncio.timeout(30):
                 while await owner.fetchval(WAITING) < 2:
@@ -167,7 +167,7 @@ def test_a_lost_connection_ends_it_at_once_and_nothing_is_said_to_hold(
             await owner.execute(WAITING.replace("count(*)", "pg_terminate_backend(min(pid))"))
             return await ending
 
-    done = asyncio.run(one_is_lost())
+    done = asyncio.run(lose_a_connection())
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("Not everything was checked (")
     assert "administrator command" in done.stderr

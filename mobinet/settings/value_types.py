@@ -1,9 +1,11 @@
-"""The kinds of values that a setting can have, each with what is said of a wrong one: what it is not, and what to set."""
+"""The types of the settings' values; each explains a wrong value and what to set instead."""
+
+from __future__ import annotations
 
 import base64
 import binascii
 import re
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -14,9 +16,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretBytes, Secret
 from pydantic_settings import NoDecode
 
 from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
+from domain.money import Rate
 from integrations.bank.vietqr import BANKS
 
-# No bank has it: a phone that scans a QR of the sandbox can't send money to a stranger.
+# No bank has this BIN, so that nobody can really pay a QR of the sandbox.
 SANDBOX_BIN = "999999"
 
 
@@ -44,35 +47,42 @@ def _checked(value: str, *schemes: str) -> str:
     return value
 
 
-def _items(value: object) -> object:
+def _split(value: object) -> object:
     if isinstance(value, str):
-        return tuple(each.strip() for each in value.split(",") if each.strip())
+        return tuple(part.strip() for part in value.split(",") if part.strip())
     return value
 
 
 def _routes(value: object) -> object:
-    """`VNPAY_QR=VNPAY,BANK;MOMO=MOMO,BANK`: the gateways of a method, the first that works is taken."""
-    if not isinstance(value, str) or (written := value.strip()).lower() == "off":
-        return {} if isinstance(value, str) else value
-    if written.lower() == "on":
+    """
+    Read `VNPAY_QR=VNPAY,BANK;MOMO=MOMO,BANK`: the gateways of each method, in order.
+
+    Raises ValueError.
+    """
+    if not isinstance(value, str):
+        return value
+    text = value.strip().upper()
+    if text == "OFF":
+        return {}
+    if text == "ON":
         return {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.BANK)}
-    found: dict[PaymentMethod, tuple[GatewayName, ...]] = {}
-    for part in filter(None, map(str.strip, written.upper().split(";"))):
+    routes: dict[PaymentMethod, tuple[GatewayName, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
         left, _, right = part.partition("=")
         try:
             method = PaymentMethod(left.strip())
-            names = tuple(GatewayName(name.strip()) for name in right.split(","))
+            gateways = tuple(GatewayName(name.strip()) for name in right.split(","))
         except ValueError:
             raise ValueError(
                 f"cannot be read at {part[:40]!r}: write it like VNPAY_QR=VNPAY,BANK, or on, or off"
             ) from None
-        # The wallet is the staff's own money, which no other method's limits know of.
-        if method in STAFF_MONEY or GatewayName.FPT_PAY in names:
+        # Limits count only the methods of staff money, so no route may cross that border.
+        if method in STAFF_MONEY or GatewayName.FPT_PAY in gateways:
             raise ValueError(f"leads {left.strip()} to or from staff money: leave it out")
-        if method in found or len(set(names)) < len(names):
+        if method in routes or len(set(gateways)) < len(gateways):
             raise ValueError(f"names something twice for {method}: name each once")
-        found[method] = names
-    return found
+        routes[method] = gateways
+    return routes
 
 
 def _seconds(value: object) -> object:
@@ -85,7 +95,7 @@ def _seconds(value: object) -> object:
 
 def pems(value: str) -> tuple[str, ...]:
     """
-    Return the keys in the text itself, or in the file that it names; several while they are rotated.
+    Return the PEM keys in the text, or in the file that it names.
 
     Raises ValueError.
     """
@@ -124,13 +134,28 @@ def _decoded(value: str) -> bytes | None:
     return key if len(key) == 32 else None
 
 
-def _text_or_file(value: str, beginning: str) -> str:
-    if beginning in value:
+def _text_or_file(value: str, marker: str) -> str:
+    """Return the text if it contains the marker, else the content of the file that it names."""
+    if marker in value:
         return value.replace("\\n", "\n")
     try:
         return Path(value).read_text()
     except (OSError, ValueError) as error:
         raise ValueError("is neither the key itself nor a file that can be read") from error
+
+
+def _dollar_rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"([1-9]\d{3,5})@(\d{4}-\d\d-\d\d)", value, re.ASCII)
+    try:
+        assert match
+        return Rate(dong=int(match[1]), day=date.fromisoformat(match[2]))
+    except (AssertionError, ValueError):
+        raise ValueError(
+            "is not a rate with its date: set đồng for a dollar and the day,"
+            " such as 26000@2025-07-29"
+        ) from None
 
 
 def _bin(value: str) -> str:
@@ -142,10 +167,11 @@ def _bin(value: str) -> str:
 Address = Annotated[str, AfterValidator(_web_address)]
 Bin = Annotated[str, AfterValidator(_bin)]
 Secret = Annotated[SecretStr, Field(min_length=1)]
-Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_items), NoDecode]
+Secrets = Annotated[tuple[Secret, ...], BeforeValidator(_split), NoDecode]
 DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
-DatabaseAddresses = Annotated[tuple[DatabaseAddress, ...], BeforeValidator(_items), NoDecode]
+DatabaseAddresses = Annotated[tuple[DatabaseAddress, ...], BeforeValidator(_split), NoDecode]
 RedisAddress = Annotated[SecretStr, AfterValidator(_redis_address)]
+DollarRate = Annotated[Rate, BeforeValidator(_dollar_rate), NoDecode]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Dong = Annotated[int, Field(ge=0)]
 Routes = Annotated[dict[PaymentMethod, tuple[GatewayName, ...]], BeforeValidator(_routes), NoDecode]
