@@ -13,12 +13,12 @@ from domain.calendar import business_date
 from integrations.settlement import BadFile
 from mobinet.verify import verify
 from tests.support.gateways.shared_accounts import SHARED, at_each, cases, tell
+from tests.support.requests.settlement import HEADER, Desk
 from tests.support.running_api import Api
-from tests.support.settlement import HEADER, Desk
 
 pytest_plugins = [
     "tests.support.running_api",
-    "tests.support.settlement",
+    "tests.support.requests.settlement",
     "tests.support.gateways.shared_accounts",
 ]
 

@@ -9,7 +9,7 @@ import pytest
 
 from integrations.pubsub import broadcast
 from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Wakes
-from tests.unit.integrations.test_pubsub import PrivateValkey, until
+from tests.support.valkey import PrivateValkey, until
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from db import payments
 from domain.payment_evidence import GatewayResult
 from domain.payments import PaymentStatus
 from resolvers import payment_evidence, payment_inquiry, payment_watch
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -22,7 +22,7 @@ import pytest
 
 from sandbox.app import build
 from tests.support.gateways.merchants import GMT7, FptPay, VNPay, digits
-from tests.unit.sandbox.conftest import Merchant, Served, settings
+from tests.support.sandbox.merchant import Merchant, Served, settings
 
 
 def test_a_charge_that_nobody_opened_is_404(sandbox: httpx.Client) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.gateways.merchants import VNPay, digits, payment, signed_query
-from tests.unit.sandbox.conftest import System
+from tests.support.sandbox.merchant import System
 
 RECORD = {
     "transaction_id": "TXN_1",

@@ -13,7 +13,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from tests.support.gateways.merchants import FPT_SECRET, FptPay
-from tests.unit.sandbox.conftest import Call, Merchant
+from tests.support.sandbox.merchant import Call, Merchant
 
 
 @pytest.fixture

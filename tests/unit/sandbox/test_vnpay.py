@@ -20,7 +20,7 @@ from tests.support.gateways.merchants import (
     sha512,
     signed_query,
 )
-from tests.unit.sandbox.conftest import Call, Merchant
+from tests.support.sandbox.merchant import Call, Merchant
 
 
 @pytest.fixture

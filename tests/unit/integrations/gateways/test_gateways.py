@@ -25,16 +25,9 @@ from tests.support.gateways.dialects import (
     fail_at_two_orders,
     seen_reference,
 )
+from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
 
-SILENCES = {
-    "a timeout": they.silence,
-    "a reset": they.reset,
-    "a 500": they.server_error,
-    "a truncated answer": they.truncated,
-    "half a JSON": they.half_json,
-    "something else": they.not_json,
-}
 ROWS = {"a timeout": "timeout after processing", "a reset": "reset", "a 500": "500"}
 silences = pytest.mark.parametrize(
     "silence",

@@ -17,8 +17,8 @@ from tests.support.gateways import counterpart as they
 from tests.support.gateways.all_dialects import DIALECTS, TELLERS
 from tests.support.gateways.counterpart import Act, Counterpart, Seen
 from tests.support.gateways.dialects import NOW, REFUND, Dialect, attempt, reversal
+from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
-from tests.unit.integrations.gateways.test_gateways import SILENCES
 
 silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)
 
