@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.support.stack.processes import CLEAN, ROOT
 
-TELL = "import sys; from tests.journeys import demo; {first}; sys.exit(demo.main())"
+TELL = "import sys; from tests.demo import demo; {first}; sys.exit(demo.main())"
 
 
 def told(folder: Path, first: str = "pass") -> tuple[int, str]:

@@ -35,7 +35,7 @@ class PrivateValkey:
         self.process = subprocess.Popen(
             [str(binary), *options], cwd=self.socket.parent, stdout=subprocess.DEVNULL
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while True:
                 try:
                     _, writer = await asyncio.open_unix_connection(str(self.socket))
@@ -63,6 +63,6 @@ class PrivateValkey:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not happened():
             await asyncio.sleep(0.005)

