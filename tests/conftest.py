@@ -34,6 +34,7 @@ from tests.support.databases import (
     new_name,
 )
 from tests.support.proof import REPEAT
+from tests.support.skips import skip_lines
 
 _FOLDER = "MOBINET_TEST_FOLDER"
 
@@ -45,6 +46,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header() -> str:
     return f"what tests/crash, tests/races and tests/model do is drawn: {REPEAT}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if lines := skip_lines(terminalreporter.getreports("skipped")):
+        terminalreporter.section("skipped")
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
