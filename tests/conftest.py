@@ -15,20 +15,26 @@ import asyncio
 import contextlib
 import fcntl
 import os
-import secrets
 import shutil
 import tempfile
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 import redis
 
-from db.migrate import migrate
 from integrations.embedded import Servers, gone, servers
+from tests.support.databases import (
+    copy_of,
+    drop,
+    given_server,
+    given_url,
+    make_template,
+    new_name,
+)
 from tests.support.proof import REPEAT
+from tests.support.skips import skip_lines
 
 _FOLDER = "MOBINET_TEST_FOLDER"
 
@@ -42,11 +48,18 @@ def pytest_report_header() -> str:
     return f"what tests/crash, tests/races and tests/model do is drawn: {REPEAT}"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if lines := skip_lines(terminalreporter.getreports("skipped")):
+        terminalreporter.section("skipped")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and (named := os.environ.pop(_FOLDER, None)):
         folder = Path(named)
-        if (server := _given_server()) and (folder / "template").exists():
-            asyncio.run(_drop(server, (folder / "template").read_text()))
+        if (server := given_server()) and (folder / "template").exists():
+            asyncio.run(drop(server, (folder / "template").read_text()))
         gone(folder)
         shutil.rmtree(folder)
 
@@ -69,7 +82,7 @@ def embedded(shared_folder: Path) -> Iterator[Servers]:
 
 @pytest.fixture(scope="session")
 def database_url(request: pytest.FixtureRequest) -> str:
-    return _given_server() or request.getfixturevalue("embedded").postgres_url
+    return given_server() or request.getfixturevalue("embedded").postgres_url
 
 
 @pytest.fixture(scope="session")
@@ -79,33 +92,33 @@ def template(database_url: str, shared_folder: Path) -> str:
     with (shared_folder / "template.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not note.exists():
-            name = _new_name()
-            asyncio.run(_make_template(database_url, name))
+            name = new_name()
+            asyncio.run(make_template(database_url, name))
             note.write_text(name)
     return note.read_text()
 
 
 @pytest.fixture(scope="session")
 def database(database_url: str, template: str) -> Iterator[str]:
-    with _copy_of(template, database_url) as url:
+    with copy_of(template, database_url) as url:
         yield url
 
 
 @pytest.fixture
 def fresh_database(database_url: str, template: str) -> Iterator[str]:
-    with _copy_of(template, database_url) as url:
+    with copy_of(template, database_url) as url:
         yield url
 
 
 @pytest.fixture
 def empty_database(database_url: str) -> Iterator[str]:
-    with _copy_of("template1", database_url) as url:
+    with copy_of("template1", database_url) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[str]:
-    server = _given("REDIS") or request.getfixturevalue("embedded").valkey_url
+    server = given_url("REDIS") or request.getfixturevalue("embedded").valkey_url
     for number in range(1, 16):
         with contextlib.suppress(FileExistsError), (shared_folder / f"redis-{number}").open("x"):
             url = _logical(server, number)
@@ -119,50 +132,7 @@ def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[s
     )
 
 
-def _given(what: str) -> str:
-    return os.environ.get(f"MOBINET_{what}_URL", "")
-
-
-def _given_server() -> str:
-    return _given("DATABASE_OWNER") or _given("DATABASE")
-
-
 def _logical(server: str, number: int) -> str:
     if server.startswith("unix:"):
         return f"{server}?db={number}"
     return urlsplit(server)._replace(path=f"/{number}").geturl()
-
-
-def _named(server: str, database: str) -> str:
-    return urlsplit(server)._replace(path=f"/{database}").geturl()
-
-
-def _new_name() -> str:
-    return f"mobinet_test_{secrets.token_hex(6)}"
-
-
-@contextlib.contextmanager
-def _copy_of(template: str, server: str) -> Generator[str]:
-    name = _new_name()
-    asyncio.run(_run(server, f"CREATE DATABASE {name} TEMPLATE {template}"))
-    try:
-        yield _named(server, name)
-    finally:
-        asyncio.run(_drop(server, name))
-
-
-async def _make_template(server: str, name: str) -> None:
-    await _run(server, f"CREATE DATABASE {name}")
-    await migrate(_named(server, name))
-
-
-async def _drop(server: str, name: str) -> None:
-    await _run(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-
-
-async def _run(server: str, statement: str) -> None:
-    connection = await asyncpg.connect(server)
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

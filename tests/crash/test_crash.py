@@ -16,9 +16,9 @@ import asyncpg
 import pytest
 
 from mobinet.settings import Settings
-from tests.conftest import _given_server
 from tests.crash.flows import FLOWS
 from tests.crash.harness import Harness, Kill, loaded
+from tests.support.databases import given_server
 from tests.support.proof import ALL, REPEAT, SEED, share
 from tests.support.running_api import Sandbox
 
@@ -101,7 +101,7 @@ def test_a_gateway_asked_before_the_commit_is_found(harness: Harness) -> None:
 # ── that no step is missed ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.skipif(bool(_given_server()), reason="the log of another's server is not ours to read")
+@pytest.mark.skipif(bool(given_server()), reason="the log of another's server is not ours to read")
 @pytest.mark.parametrize("flow", share(list(FLOWS), 4, "logs"))
 def test_the_steps_are_what_the_servers_themselves_have_seen(
     harness: Harness, module_database: str, shared_folder: Path, flow: str

@@ -25,9 +25,9 @@ import httpx
 
 from integrations.embedded import child_of_this, gone
 from tests.demo.narration import Story, clock, dong, drawn, paint, say, status
-from tests.support.client import Client, an_item, is_genuine
-from tests.support.outside import ONCE, Json, Sandbox, eventually
-from tests.support.stack import CLEAN, ROOT, free_ports
+from tests.support.stack.client import Client, an_item, is_genuine
+from tests.support.stack.outside import ONCE, Json, Sandbox, eventually
+from tests.support.stack.processes import CLEAN, ROOT, free_ports
 
 CONTRACT = "SGFDN1015"
 STAFF = "NV002"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
-from tests.support.stack import ROOT
+from tests.support.stack.processes import ROOT
 
 COLUMNS = 84
 FONT = "ui-monospace, SFMono-Regular, Menlo, DejaVu Sans Mono, monospace"

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.stack import CLEAN, ROOT
+from tests.support.stack.processes import CLEAN, ROOT
 
 TELL = "import sys; from tests.demo import demo; {first}; sys.exit(demo.main())"
 

@@ -6,26 +6,19 @@ Journeys run side by side, so none breaks a system for the others: a fault names
 
 from __future__ import annotations
 
-import itertools
-import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import asyncpg
 import pytest
 
-from tests.conftest import _copy_of
-from tests.support.client import Client
-from tests.support.outside import Json, Sandbox
-from tests.support.stack import Process, Stack, shared, started
-
-# Each test process numbers its own: they share the stack.
-NTH = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-CONTRACTS = itertools.count(2000 + 1000 * NTH)
-COLLECTORS = itertools.count(1000 + 100 * NTH)
+from tests.support.databases import copy_of
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer, new_collector, new_customer
+from tests.support.stack.outside import Sandbox
+from tests.support.stack.processes import Process, Stack, shared, started
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +34,7 @@ def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack
     def make() -> Iterator[Stack]:
         server: str = request.getfixturevalue("database_url")
         template: str = request.getfixturevalue("template")
-        with _copy_of(template, server) as database:
+        with copy_of(template, server) as database:
             redis: str = request.getfixturevalue("redis_url")
             new = Stack.over(folder, database_url=database, redis_url=redis)
             with new.running():
@@ -75,26 +68,6 @@ async def sandbox(stack: Stack) -> AsyncIterator[Sandbox]:
         yield sandbox
 
 
-@dataclass(frozen=True, slots=True)
-class Customer:
-    contract: str
-    bills: list[Json]
-
-
-async def new_collector(stack: Stack) -> Client:
-    """A member of staff whom no other journey knows, logged in; to be closed."""
-    return await Client(stack.url).log_in(f"NV{next(COLLECTORS)}")
-
-
-async def new_customer(collector: Client, bills: int) -> Customer:
-    """A contract that no other journey knows, which owes at least so many bills."""
-    while True:
-        contract = f"SGFDN{next(CONTRACTS)}"
-        told = await collector.ask("CustomerBills", contractNumber=contract)
-        if told["contractStatus"] == "ACTIVE" and len(told["bills"]) >= bills:
-            return Customer(contract, told["bills"])
-
-
 @pytest.fixture
 async def collectors(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
     clients: list[Client] = []
@@ -121,43 +94,6 @@ def customers(collector: Client) -> Callable[[int], Awaitable[Customer]]:
 @pytest.fixture
 async def customer(collector: Client) -> Customer:
     return await new_customer(collector, bills=2)
-
-
-@dataclass(frozen=True, slots=True)
-class Books:
-    """What the API does not serve yet, read where it is kept."""
-
-    url: str
-
-    async def entries(self, payment_id: str) -> list[tuple[str, str, int]]:
-        """Each posting of a payment as (debit, credit, amount)."""
-        rows = await self._rows(
-            "select p.debit, p.credit, p.amount from posting p join entry e on e.id = p.entry"
-            " where e.payment = $1 order by p.id",
-            payment_id,
-        )
-        return [(row["debit"], row["credit"], row["amount"]) for row in rows]
-
-    async def cases(self, payment_id: str) -> list[tuple[str, str]]:
-        """Each case of a payment as (kind, status)."""
-        rows = await self._rows(
-            "select kind, status from money_case where payment = $1 order by id", payment_id
-        )
-        return [(row["kind"], row["status"]) for row in rows]
-
-    async def payments(self, contract: str) -> list[str]:
-        """The status of every payment of a contract, oldest first."""
-        rows = await self._rows(
-            "select status from payment where contract_number = $1 order by created_at", contract
-        )
-        return [row["status"] for row in rows]
-
-    async def _rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.url)
-        try:
-            return await connection.fetch(sql, *args)
-        finally:
-            await connection.close()
 
 
 @pytest.fixture

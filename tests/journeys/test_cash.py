@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.conftest import Customer
-from tests.support.client import Client, is_genuine
-from tests.support.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack.client import Client, is_genuine
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.journeys.conftest import Customer
-from tests.support.client import Client, Refused
-from tests.support.outside import Json, Sandbox
-from tests.support.stack import Stack
+from tests.support.stack.client import Client, Refused
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import Json, Sandbox
+from tests.support.stack.processes import Stack
 
 pytestmark = pytest.mark.anyio
 

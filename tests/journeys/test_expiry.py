@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.journeys.conftest import Books, Customer, new_collector, new_customer
-from tests.support.client import Client
-from tests.support.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
-from tests.support.stack import Process, Stack
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer, new_collector, new_customer
+from tests.support.stack.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
+from tests.support.stack.processes import Process, Stack
 
 pytestmark = pytest.mark.anyio
 

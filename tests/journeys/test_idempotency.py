@@ -6,9 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.journeys.conftest import Books, Customer
-from tests.support.client import Client, a_key
-from tests.support.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client, a_key
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ from datetime import datetime
 
 import pytest
 
-from tests.journeys.conftest import COLLECTORS, Customer
-from tests.support.client import Client
-from tests.support.outside import Json, Sandbox
-from tests.support.stack import Stack
+from tests.support.stack.client import Client
+from tests.support.stack.customers import COLLECTORS, Customer
+from tests.support.stack.outside import Json, Sandbox
+from tests.support.stack.processes import Stack
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ import asyncpg
 import httpx
 import pytest
 
-from tests.journeys.conftest import Books
-from tests.support.client import Client, Refused, a_key, is_genuine
-from tests.support.outside import NEVER, Json, Sandbox, equals
-from tests.support.stack import Stack
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client, Refused, a_key, is_genuine
+from tests.support.stack.outside import NEVER, Json, Sandbox, equals
+from tests.support.stack.processes import Stack
 
 pytestmark = pytest.mark.anyio
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.conftest import Customer
-from tests.support.client import Client
-from tests.support.outside import ONCE, Sandbox, equals, eventually
-from tests.support.stack import Process
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack.processes import Process
 
 pytestmark = pytest.mark.anyio
 

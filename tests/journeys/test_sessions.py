@@ -8,10 +8,10 @@ import json
 import pytest
 import websockets
 
-from tests.journeys.conftest import COLLECTORS
-from tests.support.client import SUBPROTOCOL, Client, Refused
-from tests.support.outside import PATIENCE, eventually
-from tests.support.stack import Process, Stack
+from tests.support.stack.client import SUBPROTOCOL, Client, Refused
+from tests.support.stack.customers import COLLECTORS
+from tests.support.stack.outside import PATIENCE, eventually
+from tests.support.stack.processes import Process, Stack
 
 pytestmark = pytest.mark.anyio
 

@@ -11,11 +11,11 @@ from functools import partial
 import httpx
 import pytest
 
-from tests.journeys.conftest import Books, Customer, new_collector, new_customer
-from tests.journeys.test_webhooks import the_open_one
-from tests.support.client import Client, a_key
-from tests.support.outside import ONCE, Json, Sandbox, equals, eventually
-from tests.support.stack import Process, Stack, free_ports, started
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client, a_key
+from tests.support.stack.customers import Customer, new_collector, new_customer, the_open_one
+from tests.support.stack.outside import ONCE, Json, Sandbox, equals, eventually
+from tests.support.stack.processes import Process, Stack, free_ports, started
 
 pytestmark = pytest.mark.anyio
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.journeys.conftest import Customer
-from tests.support.client import Client
-from tests.support.outside import ONCE, Sandbox, equals
-from tests.support.stack import Stack, free_ports, started
-from tests.unit.integrations.test_pubsub import PrivateValkey
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import ONCE, Sandbox, equals
+from tests.support.stack.processes import Stack, free_ports, started
+from tests.support.valkey import PrivateValkey
 
 pytestmark = pytest.mark.anyio
 

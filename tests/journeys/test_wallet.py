@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.journeys.conftest import Books, Customer
-from tests.support.client import Client
-from tests.support.outside import NEVER, ONCE, Sandbox, equals
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer
+from tests.support.stack.outside import NEVER, ONCE, Sandbox, equals
 
 pytestmark = pytest.mark.anyio
 

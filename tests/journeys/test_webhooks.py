@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from sandbox.vnpay.rules import canonical, sign
-from tests.journeys.conftest import Books, Customer
-from tests.support.client import Client
-from tests.support.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
+from tests.support.stack.books import Books
+from tests.support.stack.client import Client
+from tests.support.stack.customers import Customer, the_open_one
+from tests.support.stack.outside import NEVER, ONCE, Json, Sandbox, equals, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -71,13 +72,6 @@ async def test_a_webhook_before_the_answer_to_our_own_question_counts(
     assert answer["payment"]["status"] == "SUCCESS"
     assert len(await books.entries(payment["id"])) == 1
     await equals(lambda: sandbox.effects(payment["id"]), ONCE)
-
-
-async def the_open_one(collector: Client, contract: str) -> Json | None:
-    page = await collector.ask(
-        "Transactions", filter={"contractNumber": contract, "status": ["PROCESSING"]}
-    )
-    return page["edges"][0]["node"] if page["edges"] else None
 
 
 async def test_a_forged_webhook_changes_nothing_and_silences_nothing(

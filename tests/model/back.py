@@ -14,10 +14,10 @@ from domain.calendar import business_date
 from domain.methods import GatewayName
 from mobinet.settle import OPERATOR
 from resolvers import settlement
-from tests.api.cases.test_cases import seen
 from tests.model.world import World
-from tests.support.decisions import say
-from tests.support.reversals import refund, void
+from tests.support.requests.cases import seen
+from tests.support.requests.decisions import say
+from tests.support.requests.reversals import refund, void
 from tests.support.running_api import Api, Sandbox
 
 # Where nothing is booked two people may say that money came: then they know more than the model.

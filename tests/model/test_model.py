@@ -29,12 +29,12 @@ from hypothesis.stateful import (
 
 from db import engine
 from integrations.vnpay.gateway import VNPay
-from tests.api.hand_ins.test_hand_ins import CONFIRM, SUBMIT
 from tests.crash import night
 from tests.crash.judge import broken, violations
 from tests.model.back import GoesBack
 from tests.model.world import OPEN, Paid, World
 from tests.support.proof import SEED
+from tests.support.requests.hand_ins import CONFIRM, SUBMIT
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]

@@ -18,8 +18,8 @@ from domain.invariants import InvariantName
 from domain.money import Currency
 from tests.crash.judge import broken
 from tests.model.walker import Walker
+from tests.support.backend import Backend, backend
 from tests.support.proof import dice
-from tests.unit.resolvers.conftest import Backend, backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

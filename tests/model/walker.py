@@ -42,8 +42,8 @@ from resolvers import (
     settlement,
 )
 from resolvers.context import Context
+from tests.support.backend import Backend, Obedient
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend, Obedient
 
 METHODS = [PaymentMethod.CASH, PaymentMethod.VNPAY_QR, PaymentMethod.MOMO, PaymentMethod.BANK_TRANSFER]  # fmt: skip
 ANSWERS = [

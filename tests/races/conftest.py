@@ -1,5 +1,7 @@
-"""Races run on the house of tests/resolvers: its own loop, a gateway that says what it is told to."""
+"""Races run in the test's own loop, over real systems and a gateway that the test steers."""
 
-from tests.unit.resolvers.conftest import backend
+from __future__ import annotations
+
+from tests.support.backend import backend
 
 __all__ = ["backend"]

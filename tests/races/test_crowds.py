@@ -23,11 +23,11 @@ from domain.refusals import Refusal, Refused
 from mobinet.settings import Settings
 from resolvers import hand_ins, payment_inquiry, payments, reversals
 from resolvers.context import Context
-from tests.races.test_pairs import said, wrong
+from tests.races.evidence import said, wrong
+from tests.support.backend import Backend
 from tests.support.builders import bill_item
 from tests.support.proof import REPEAT, dice
 from tests.support.running_api import Sandbox, key
-from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -17,40 +17,24 @@ import pytest
 from db import engine
 from domain.hand_ins import SubmitHandIn
 from domain.methods import PaymentMethod
-from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
+from domain.payment_evidence import EvidenceSource, GatewayResult
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.refusals import Refusal, Refused
 from integrations.gateways import Gateways
 from resolvers import hand_ins, jobs, payment_inquiry, reversals
 from resolvers.context import Context
-from resolvers.payment_evidence import apply
 from tests.crash import night
-from tests.crash.judge import broken
+from tests.races.evidence import said, wrong
 from tests.races.holding import one_after_the_other
+from tests.support.backend import Backend
 from tests.support.proof import share
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 Act = Callable[[Backend, Payment], Awaitable[Any]]
 SHARE = 8  # pairs of each kind, where not all are asked for
-
-
-async def said(
-    backend: Backend, payment: Payment, result: GatewayResult, grade: EvidenceSource
-) -> None:
-    assert payment.attempt is not None
-    paid = result is GatewayResult.PAID
-    saying = Evidence(
-        source=grade,
-        origin=f"test:{grade.lower()}",
-        result=result,
-        money=payment.attempt.money if paid else None,
-        gateway_id="G1" if paid else None,
-    )
-    await apply(backend.context, payment.attempt.reference, saying)
 
 
 # ── what happens to an open payment ──────────────────────────────────────────────────────────────
@@ -231,11 +215,3 @@ async def received(payment: Payment) -> int:
             payment.id,
         )
     )
-
-
-async def wrong(backend: Backend) -> list[str]:
-    connection = await engine.own_connection()
-    try:
-        return await broken(connection, quiet=False)
-    finally:
-        await connection.close()

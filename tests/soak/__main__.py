@@ -33,9 +33,9 @@ from mobinet.bootstrap import running
 from mobinet.settings import load
 from tests.crash import night
 from tests.crash.judge import violations
-from tests.support.client import Client, Refused, a_key
-from tests.support.outside import Sandbox
-from tests.support.stack import Process, Stack, started
+from tests.support.stack.client import Client, Refused, a_key
+from tests.support.stack.outside import Sandbox
+from tests.support.stack.processes import Process, Stack, started
 
 SEED = int(os.environ.get("SOAK_SEED") or secrets.randbelow(10**6))
 COLLECTORS = 6

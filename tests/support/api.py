@@ -20,10 +20,10 @@ from starlette.applications import Starlette
 from mobinet.serve import create_app
 from mobinet.settings import Settings, load
 from resolvers.context import Context
-from tests.conftest import _copy_of
+from tests.support.databases import copy_of
 from tests.support.documents import LOGIN, OWED, PROCESS, key
 from tests.support.ports import listening, until
-from tests.support.sandbox import Sandbox
+from tests.support.sandbox.process import Sandbox
 
 T = TypeVar("T")
 
@@ -142,7 +142,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def module_database(database_url: str, template: str) -> Iterator[str]:
-    with _copy_of(template, database_url) as url:
+    with copy_of(template, database_url) as url:
         yield url
 
 

@@ -9,6 +9,10 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.bills import Bill, BillStatus, Fee, Item, ItemType
 from domain.calendar import business_date
 from domain.customers import ContractStatus, Customer, PhoneNumber
+from domain.hand_ins import (
+    HandIn,
+    HandInStatus,
+)
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.money import Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
@@ -150,6 +154,24 @@ def a_request(*items: Item, **but: Any) -> ProcessPayment:
             "items": items or (bill_item(),),
             "customer_phone": None,
             "notify": NotifyWish(),
+        }
+        | but
+    )
+
+
+def a_hand_in(**but: Any) -> HandIn:
+    return HandIn(
+        **{
+            "id": "HIN_1",
+            "staff_id": "NV001",
+            "staff_name": "Tran Thi Bich",
+            "team": "HCM1",
+            "status": HandInStatus.SUBMITTED,
+            "expected_amount": 700_000,
+            "declared_amount": 690_000,
+            "note": None,
+            "business_date": business_date(NOW),
+            "submitted_at": NOW,
         }
         | but
     )

@@ -236,7 +236,7 @@ async def serving(
             raise RuntimeError("no keys")
         if name in TEMPORARY:
             raise TEMPORARY[name]
-        soon = datetime.now(UTC) + timedelta(seconds=0.2)
+        soon = datetime.now(UTC) + timedelta(seconds=1)
         return Context(toy, language, actor_id=name, expires_at=soon if name == "soon" else None)
 
     async def context(request: Request) -> Context:
@@ -314,6 +314,6 @@ def only_error(answer: httpx.Response) -> dict[str, Any]:
 
 
 async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not happened():
             await asyncio.sleep(0.005)

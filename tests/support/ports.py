@@ -25,7 +25,7 @@ def listening(port: int) -> socket.socket:
     return listening
 
 
-def until(holds: Callable[[], bool], *, why: str, seconds: float = 20) -> None:
+def until(holds: Callable[[], bool], *, why: str, seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, why

@@ -6,10 +6,11 @@
 A module of tests asks for them by `pytest_plugins = ["tests.support.running_api"]`.
 """
 
+from tests.support import ROOT
 from tests.support.api import Api, api, api_settings, data_dir, module_database
 from tests.support.documents import CANCEL, LOGIN, OWED, PAYMENT, PROCESS, REFUSAL, VERIFY, key
 from tests.support.ports import ports, until
-from tests.support.sandbox import ROOT, Sandbox, sandbox
+from tests.support.sandbox.process import Sandbox, sandbox
 from tests.support.socket import Socket
 from tests.support.statements import statements
 

@@ -31,7 +31,7 @@ class Socket:
         self._socket.send(json.dumps(message))
 
     def next(self) -> dict[str, Any]:
-        return json.loads(self._socket.recv(timeout=10))
+        return json.loads(self._socket.recv(timeout=20))
 
     def subscribe(self, document: str, variables: dict[str, Any]) -> None:
         assert self.next()["type"] == "connection_ack"

@@ -21,7 +21,7 @@ class Client:
         await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
     async def record_vote(self) -> dict[str, Any]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             frame = await self.socket.recv()
         assert isinstance(frame, str)
         return json.loads(frame)
@@ -35,7 +35,7 @@ class Client:
         await self.say({"id": id, "type": "subscribe", "payload": {"query": query} | more})
 
     async def closed(self) -> tuple[int, str]:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await self.socket.wait_closed()
         assert self.socket.close_code is not None
         return self.socket.close_code, self.socket.close_reason or ""

@@ -6,32 +6,13 @@ from typing import Any
 
 import pytest
 
-from tests.api.cases.test_held_money import SUSPICION, TOO_LATE
 from tests.support.gateways.calls import call, ipn, qr, signed
 from tests.support.refusals import without_effect
+from tests.support.requests.cases import CASES, SUSPICION, TOO_LATE, of, seen
 from tests.support.running_api import Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 __all__ = ["qr"]
-
-CASE = """
-id kind status amount unreadable paymentId gateway about owner openedAt ageSeconds suggestion decision
-reversalId handInId resolvedAt approvals { actor decision amount reason at }
-"""
-CASES = f"""
-query ($status: CaseStatus, $first: Int, $after: String) {{ cases(status: $status, first: $first, after: $after) {{
-  edges {{ cursor node {{ {CASE} }} }} pageInfo {{ hasNextPage endCursor }} }} }}
-"""
-
-
-def seen(api: Api, *, by: str = "FI001", **given: Any) -> list[dict[str, Any]]:
-    page = api.get(CASES, given, token=api.token(by))
-    return [edge["node"] for edge in page["edges"]]
-
-
-def of(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
-    """Return the payment's newest case."""
-    return next(item for item in seen(api, by=by, first=100) if item["paymentId"] == payment["id"])
 
 
 def paid_little(api: Api, payment: dict[str, Any], amount: int) -> None:

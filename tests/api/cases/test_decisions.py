@@ -14,40 +14,17 @@ from domain.money import Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from mobinet.verify import verify
 from resolvers import jobs, payment_evidence
-from tests.api.cases.test_cases import of, seen
-from tests.api.cases.test_held_money import SUSPICION, TOO_LATE
-from tests.support.decisions import Payment, books, decide, is_free, refunds, refused, say
 from tests.support.gateways.calls import call, ipn, notice, notify, signed, state
 from tests.support.refusals import both_languages, without_effect
+from tests.support.requests.cases import SUSPICION, TOO_LATE, of, seen
+from tests.support.requests.decisions import Payment, books, decide, is_free, refunds, refused, say
+from tests.support.requests.held_payments import paid_little, suspected, suspected_and_paid
 from tests.support.running_api import CANCEL, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 
 
 # ── held: too little, in another currency, suspicious ────────────────────────────────────────────
-
-
-def paid_little(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 9."""
-    qr = api.paid(method="VNPAY_QR")
-    assert call(api, signed(ipn(qr, vnp_Amount=str((qr["amount"] - 1000) * 100)))) == "04"
-    assert state(api, qr) == ("PROCESSING", "AMOUNT_MISMATCH")
-    return qr
-
-
-def suspected(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 16; nothing is booked."""
-    qr = api.paid(method="VNPAY_QR")
-    assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
-    return qr
-
-
-def suspected_and_paid(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 16, with the money in suspense."""
-    qr = suspected(api, sandbox)
-    sandbox.pay(reference=qr["gatewayReference"])
-    assert books(api, qr)["suspense"] == qr["amount"]
-    return qr
 
 
 def paid_in_dollars(api: Api, sandbox: Sandbox) -> Payment:

@@ -8,13 +8,11 @@ from typing import Any
 import pytest
 
 from tests.support.gateways.calls import call, ipn, qr, signed, state
+from tests.support.requests.cases import SUSPICION, TOO_LATE
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 __all__ = ["qr"]
-
-SUSPICION = {"vnp_ResponseCode": "07", "vnp_TransactionStatus": "07"}
-TOO_LATE = {"vnp_ResponseCode": "11", "vnp_TransactionStatus": "02"}
 
 
 def cases(api: Api, payment: dict[str, Any]) -> list[str]:

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from mobinet.verify import verify
-from tests.api.cases.test_cases import of
-from tests.api.cases.test_held_money import SUSPICION
-from tests.api.webhooks.test_webhooks import call, ipn, signed, state
-from tests.support.decisions import books, decide, refused, say
+from tests.support.gateways.calls import call, ipn, signed, state
+from tests.support.requests.cases import SUSPICION, of
+from tests.support.requests.decisions import books, decide, refused, say
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]

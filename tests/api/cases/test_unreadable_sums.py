@@ -6,9 +6,6 @@ from typing import Any
 
 import pytest
 
-from tests.api.cases.test_cases import of
-from tests.api.webhooks.test_gateway_calls import spoken_by, state, word
-from tests.support.decisions import books, decide, is_free, refused, say
 from tests.support.gateways.callers import VOICES, Said, Voice, call_of, said, send
 from tests.support.gateways.notations import (
     BANKS,
@@ -21,7 +18,10 @@ from tests.support.gateways.notations import (
     payment,
     write_unreadably,
 )
+from tests.support.gateways.webhook_cases import spoken_by, state, word
 from tests.support.refusals import both_languages, without_effect
+from tests.support.requests.cases import of
+from tests.support.requests.decisions import books, decide, is_free, refused, say
 from tests.support.running_api import Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]

@@ -12,22 +12,13 @@ from domain.staff import Actor, Role
 from resolvers import hand_ins
 from resolvers.context import Context
 from tests.support.refusals import both_languages, check_sentence, without_effect
-from tests.support.running_api import REFUSAL, Api, Sandbox, Socket, key
+from tests.support.requests.hand_ins import HAND_IN, confirm, in_hand, submit
+from tests.support.running_api import Api, Sandbox, Socket, key
 
 pytest_plugins = ["tests.support.running_api"]
 
-HAND_IN = "id staff { staffId name } status expectedAmount countedAmount declaredAmount variance note submittedAt confirmedAt confirmedBy"
-REFUSALS = REFUSAL + "... on HandInConfirmed { handInId countedAmount confirmedAt }"
-SUBMIT = f"mutation ($input: HandInInput!) {{ submitHandIn(input: $input) {{ handIn {{ {HAND_IN} }} errors {{ {REFUSALS} }} }} }}"
-CONFIRM = f"mutation ($id: ID!, $counted: Amount!) {{ confirmHandIn(id: $id, countedAmount: $counted) {{ handIn {{ {HAND_IN} }} errors {{ {REFUSALS} }} }} }}"
 PAGE = f"query ($status: HandInStatus, $staffId: ID, $first: Int, $after: String) {{ handIns(status: $status, staffId: $staffId, first: $first, after: $after) {{ edges {{ cursor node {{ {HAND_IN} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
 PAYMENT = "query ($id: ID!) { payment(id: $id) { custody version status } }"
-
-
-def submit(api: Api, by: str, counted: int, **but: Any) -> Any:
-    language = but.pop("language", "vi")
-    given = {"idempotencyKey": key(), "countedAmount": counted} | but
-    return api.get(SUBMIT, {"input": given}, token=api.token(by), language=language)
 
 
 def submitted(api: Api, by: str, *, counted: int | None = None) -> dict[str, Any]:
@@ -36,17 +27,6 @@ def submitted(api: Api, by: str, *, counted: int | None = None) -> dict[str, Any
     payload = submit(api, by, paid["amount"] if counted is None else counted)
     assert payload["handIn"], payload
     return payload["handIn"]
-
-
-def confirm(api: Api, hand_in: dict[str, Any] | str, counted: int, *, by: str = "CA001", language: str = "vi") -> Any:  # fmt: skip
-    hand_in_id = hand_in if isinstance(hand_in, str) else hand_in["id"]
-    given = {"id": hand_in_id, "counted": counted}
-    return api.get(CONFIRM, given, token=api.token(by), language=language)
-
-
-def in_hand(api: Api, by: str) -> int:
-    limits = api.get("query { me { limits { kind used } } }", token=api.token(by))["limits"]
-    return next(limit["used"] for limit in limits if limit["kind"] == "CASH_IN_HAND")
 
 
 def postings(api: Api, hand_in: dict[str, Any]) -> list[tuple[str, str, int, str]]:

@@ -13,45 +13,14 @@ from domain.methods import GatewayName
 from domain.money import Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from resolvers import payment_evidence
-from tests.api.cases.test_cases import of
-from tests.support.running_api import PAYMENT, REFUSAL, Api, Sandbox, key, until
+from tests.support.requests.cases import of
+from tests.support.requests.orders import created, effects, paying, shop
+from tests.support.running_api import Api, Sandbox, key, until
 
 pytest_plugins = ["tests.support.running_api"]
+__all__ = ["shop"]
 
-CREATE = f"""
-mutation ($input: CreateOrderInput!) {{ createOrder(input: $input) {{
-  order {{ id reference amount currency status payments {{ id }} }} replayed errors {{ {REFUSAL} }} }} }}
-"""
-PAY = f"""
-mutation ($input: PayOrderInput!) {{ payOrder(input: $input) {{
-  payment {{ {PAYMENT} order {{ id reference status }} }} replayed errors {{ {REFUSAL} }} }} }}
-"""
 ORDER = "query ($id: ID!) { order(id: $id) { id reference status paidAt payments { id status method } } }"
-
-
-@pytest.fixture(scope="module")
-def shop(api: Api) -> str:
-    return merchant_token(api)
-
-
-def merchant_token(api: Api) -> str:
-    form = {"grant_type": "client_credentials", "client_id": "shop", "client_secret": "shop-secret"}
-    return api.http.post("/oauth/token", data=form).json()["access_token"]
-
-
-def created(api: Api, shop: str, **but: Any) -> dict[str, Any]:
-    given = {"idempotencyKey": key(), "reference": key(), "amount": 120_000} | but
-    return api.get(CREATE, {"input": given}, token=shop)
-
-
-def paying(api: Api, shop: str, order: dict[str, Any], **but: Any) -> dict[str, Any]:
-    given = {
-        "idempotencyKey": key(),
-        "orderId": order["id"],
-        "amount": order["amount"],
-        "method": "VNPAY_QR",
-    } | but
-    return api.get(PAY, {"input": given}, token=shop)
 
 
 def seen(api: Api, shop: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -272,10 +241,6 @@ def test_the_result_page_sends_the_payer_back_to_the_shop(
         f"https://shop.example/thanks?lang=vi&amp;order_id={order['reference']}"
         f"&amp;transaction_id={payment['id']}&amp;status=success"
     )
-
-
-def effects(api: Api) -> dict[str, Any]:
-    return {name: rows for name, rows in api.dump().items() if name not in {"audit_event", "audit_link", "seal"}}  # fmt: skip
 
 
 def test_a_card_token_goes_with_a_card_only(api: Api, shop: str) -> None:

@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from domain.methods import GatewayName
-from tests.api.orders.test_orders import effects, shop
 from tests.support.refusals import check_sentence, without_effect
+from tests.support.requests.orders import effects, shop
 from tests.support.running_api import Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]

@@ -17,7 +17,7 @@ from domain.attempts import Attempt
 from domain.methods import GatewayName
 from domain.payment_evidence import Evidence
 from resolvers import payment_inquiry, refund_execution
-from tests.support.reversals import look, refund, truth
+from tests.support.requests.reversals import look, refund, truth
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]

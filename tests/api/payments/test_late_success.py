@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from resolvers import jobs
-from tests.support.decisions import decide
 from tests.support.gateways.calls import call, ipn, signed
+from tests.support.requests.decisions import decide
+from tests.support.requests.settlement import Desk
 from tests.support.running_api import CANCEL, Api
-from tests.support.settlement import Desk
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 TIMELINE = """
 query ($id: ID!) { payment(id: $id) {

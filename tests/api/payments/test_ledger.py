@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from domain.calendar import business_date, day_end
-from tests.api.hand_ins.test_hand_ins import confirm, in_hand, submit
+from tests.support.requests.hand_ins import confirm, in_hand, submit
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from tests.api.orders.test_orders import created, paying, shop
+from tests.support.requests.orders import created, paying, shop
 from tests.support.running_api import CANCEL, VERIFY, Api, Sandbox, until
 
 pytest_plugins = ["tests.support.running_api"]

@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import orjson
 import pytest
 
 from domain.money import Rate
-from tests.support.running_api import CANCEL, VERIFY, Api, Sandbox
+from tests.support.requests.paypal import charge, state, verify
+from tests.support.running_api import CANCEL, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
-
-
-def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
-    (row,) = api.rows("select status, hold_reason from payment where id = $1", payment["id"])
-    return row["status"], row["hold_reason"]
-
-
-def verify(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
-    """Ask, as the worker does when it hears of an approval."""
-    api.rows(
-        "update attempt set inquired_at = null where reference = $1 returning 1",
-        payment["gatewayReference"],
-    )
-    return api.get(VERIFY, {"id": payment["id"]}, token=api.token("NV002"))
-
-
-def charge(sandbox: Sandbox, payment: dict[str, Any]) -> dict[str, Any]:
-    reference = payment["gatewayReference"]
-    (found,) = [item for item in sandbox.truth["charges"] if item["reference"] == reference]
-    return found
 
 
 def test_an_approved_order_is_captured_and_the_bill_is_paid_in_dong(

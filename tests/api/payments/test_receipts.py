@@ -17,7 +17,7 @@ from domain.methods import PaymentMethod
 from domain.payments import PaymentStatus
 from integrations.keys import KeyRing, derived
 from schema.web.receipts import BY, FOR, SAID
-from tests.support.reversals import void
+from tests.support.requests.reversals import void
 from tests.support.running_api import CANCEL, Api, Sandbox, statements
 
 pytest_plugins = ["tests.support.running_api"]

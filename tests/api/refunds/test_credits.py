@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mobinet.verify import verify
-from tests.api.cases.test_cases import of
-from tests.api.cases.test_decisions import paid_little
-from tests.support.decisions import books, decide, is_free, refunds, say
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import look, refund, refusal, truth
+from tests.support.requests.cases import of
+from tests.support.requests.decisions import books, decide, is_free, refunds, say
+from tests.support.requests.held_payments import paid_little
+from tests.support.requests.reversals import look, refund, refusal, truth
 from tests.support.running_api import Api, Sandbox, key, until
 
 pytest_plugins = ["tests.support.running_api"]

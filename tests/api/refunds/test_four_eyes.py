@@ -12,13 +12,13 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.api.cases.test_cases import of
-from tests.api.cases.test_decisions import paid_little, suspected, suspected_and_paid
-from tests.api.orders.test_orders import created, merchant_token, paying
-from tests.support.decisions import books, decide, is_free, refunds, refused, say
 from tests.support.gateways.calls import call, ipn, signed, state
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import HISTORY, by_gateway, handed_in, look, refund, void
+from tests.support.requests.cases import of
+from tests.support.requests.decisions import books, decide, is_free, refunds, refused, say
+from tests.support.requests.held_payments import paid_little, suspected, suspected_and_paid
+from tests.support.requests.orders import created, merchant_token, paying
+from tests.support.requests.reversals import HISTORY, by_gateway, handed_in, look, refund, void
 from tests.support.running_api import Api, Sandbox, until
 
 pytest_plugins = ["tests.support.running_api"]

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from resolvers import refund_execution
-from tests.api.payments.test_paypal import charge, state, verify
-from tests.support.decisions import decide, is_free
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import look, postings, refund, refusal, truth
+from tests.support.requests.decisions import decide, is_free
+from tests.support.requests.paypal import charge, state, verify
+from tests.support.requests.reversals import look, postings, refund, refusal, truth
+from tests.support.requests.settlement import Desk, desk  # noqa: F401
 from tests.support.running_api import Api, Sandbox, key, until
-from tests.support.settlement import Desk, desk  # noqa: F401
 
 pytest_plugins = ["tests.support.running_api"]
 

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import by_gateway, handed_in, postings, refund, refusal, truth, void
+from tests.support.requests.reversals import (
+    by_gateway,
+    handed_in,
+    postings,
+    refund,
+    refusal,
+    truth,
+    void,
+)
 from tests.support.running_api import Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]

@@ -12,11 +12,11 @@ from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import ReversalStatus
 from mobinet.verify import verify
 from resolvers import refund_execution
-from tests.support.decisions import is_free
-from tests.support.reversals import by_gateway, look, postings, refund
-from tests.support.settlement import Desk, changed
+from tests.support.requests.decisions import is_free
+from tests.support.requests.reversals import by_gateway, look, postings, refund
+from tests.support.requests.settlement import Desk, changed
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 gateways = pytest.mark.parametrize("method", ["VNPAY_QR", "FPT_PAY"])
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import handed_in, postings, refusal, used, void
+from tests.support.requests.reversals import handed_in, postings, refusal, used, void
 from tests.support.running_api import Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]

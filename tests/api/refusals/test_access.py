@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from schema.root import schema
-from tests.api.cases.test_held_money import SUSPICION
-from tests.api.orders.test_orders import created, merchant_token
-from tests.api.webhooks.test_replay import kept_call
-from tests.support.gateways.calls import call, ipn
+from tests.support.gateways.calls import call, handled_call, ipn
 from tests.support.gateways.calls import signed as signed_call
+from tests.support.requests.cases import SUSPICION
+from tests.support.requests.orders import created, merchant_token
 from tests.support.running_api import Api, Sandbox, Socket, key, until
 
 pytest_plugins = ["tests.support.running_api"]
@@ -221,7 +220,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
         case "limits" | "handIns" | "dayClose":
             return {"staff": about.staff}
         case "replayWebhook":
-            return {"id": kept_call(api)}
+            return {"id": handled_call(api)}
         case "createOrder":
             return {"input": {"idempotencyKey": key(), "reference": key(), "amount": 1000}}
         case "payOrder":

@@ -18,10 +18,10 @@ from graphql import (
 )
 
 from schema.root import schema
-from tests.api.hand_ins.test_hand_ins import submit
-from tests.api.orders.test_orders import CREATE, PAY, created, shop
 from tests.support.refusals import without_effect
-from tests.support.reversals import refund
+from tests.support.requests.hand_ins import submit
+from tests.support.requests.orders import CREATE, PAY, created, shop
+from tests.support.requests.reversals import refund
 from tests.support.running_api import Api, Sandbox, Socket, key
 
 pytest_plugins = ["tests.support.running_api"]

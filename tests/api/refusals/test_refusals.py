@@ -25,11 +25,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "a long key": ({"idempotencyKey": "k" * 129}, "INVALID_INPUT", {"field": "idempotencyKey"}),
     "an empty key": ({"idempotencyKey": ""}, "INVALID_INPUT", {"field": "idempotencyKey"}),
     "no items": ({"items": []}, "INVALID_INPUT", {"field": "items"}),
-    "an item twice": (
-        {"items": KNOWN["items"] * 2},
-        "INVALID_INPUT",
-        {"field": "items.1.id"},
-    ),
+    "an item twice": ({"items": KNOWN["items"] * 2}, "INVALID_INPUT", {"field": "items.1.id"}),
     "51 items": (
         {"items": [{"type": "BILL", "id": f"U{n}", "amount": 1} for n in range(51)]},
         "INVALID_INPUT",

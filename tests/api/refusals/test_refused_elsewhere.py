@@ -14,12 +14,12 @@ from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from mobinet.verify import verify
 from resolvers import jobs, refund_execution
-from tests.api.cases.test_cases import of
-from tests.api.cases.test_decisions import paid_little
-from tests.support.decisions import books, decide, refunds, refused, say
 from tests.support.gateways.calls import state
 from tests.support.refusals import both_languages, without_effect
-from tests.support.reversals import by_gateway, refund, refusal, void
+from tests.support.requests.cases import of
+from tests.support.requests.decisions import books, decide, refunds, refused, say
+from tests.support.requests.held_payments import paid_little
+from tests.support.requests.reversals import by_gateway, refund, refusal, void
 from tests.support.running_api import Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]

@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from resolvers import sessions
-from tests.api.sessions.test_sessions import LOGOUT, cash, codes
+from tests.support.requests.sessions import LOGOUT, cash, codes
 from tests.support.running_api import LOGIN, PROCESS, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]

@@ -13,12 +13,12 @@ import pytest
 import websockets
 from websockets.sync.client import ClientConnection, connect
 
+from tests.support.requests.sessions import LOGOUT, cash, codes
 from tests.support.running_api import PROCESS, Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]
 
 ME = "query { me { staffId } }"
-LOGOUT = "mutation { logout { ok } }"
 REFRESH = """
 mutation ($token: String!) { refreshSession(refreshToken: $token) {
   session { accessToken refreshToken } errors { code } } }
@@ -29,11 +29,6 @@ def may_ask(api: Api, token: str) -> bool:
     answer = api.ask(ME, token=token)
     assert codes(answer) in ([], ["UNAUTHENTICATED"])
     return not codes(answer)
-
-
-def codes(answer: dict[str, Any]) -> list[str]:
-    """Return the codes on top of an answer."""
-    return [item["extensions"]["code"] for item in answer.get("errors", [])]
 
 
 def refreshed(api: Api, token: str) -> dict[str, Any]:
@@ -233,18 +228,6 @@ def staff_id(api: Api) -> str:
 @pytest.fixture
 def session(api: Api, staff_id: str) -> dict[str, Any]:
     return api.login(staff_id)
-
-
-def cash(api: Api) -> dict[str, Any]:
-    contract = api.contract()
-    return {
-        "input": {
-            "idempotencyKey": key(),
-            "contractNumber": contract,
-            "method": "CASH",
-            "items": api.owed(contract)[:1],
-        }
-    }
 
 
 def payments_of(api: Api, staff_id: str) -> int:

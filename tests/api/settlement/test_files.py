@@ -18,10 +18,10 @@ from domain.settlement import Settled
 from integrations.settlement import BadFile
 from mobinet.settle import OPERATOR
 from resolvers import settlement
+from tests.support.requests.settlement import HEADER, Desk, changed
 from tests.support.running_api import Api
-from tests.support.settlement import HEADER, Desk, changed
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 GOOD = "R1,1,payment,1000,VND,success,2026-03-04T12:00:00+07:00"
 TOMORROW = (datetime.now(UTC) + timedelta(days=2)).isoformat()

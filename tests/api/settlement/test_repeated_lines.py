@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from mobinet.verify import verify
-from tests.support.reversals import by_gateway, look, refund
+from tests.support.requests.reversals import by_gateway, look, refund
+from tests.support.requests.settlement import Desk, changed
 from tests.support.running_api import CANCEL
-from tests.support.settlement import Desk, changed
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 Payment = dict[str, Any]
 JSON = {"accept": "application/json"}

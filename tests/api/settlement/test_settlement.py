@@ -7,10 +7,10 @@ from typing import Any
 
 from domain.calendar import business_date
 from mobinet.settle import format_summary
+from tests.support.requests.settlement import HEADER, Desk, changed
 from tests.support.running_api import key
-from tests.support.settlement import HEADER, Desk, changed
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 
 # ── both say the same ────────────────────────────────────────────────────────────────────────────

@@ -21,10 +21,10 @@ from tests.support.gateways.shared_accounts import (
     tell,
     unshared,
 )
+from tests.support.requests.settlement import HEADER, Desk
 from tests.support.running_api import Api
-from tests.support.settlement import HEADER, Desk
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 __all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module alone
 
 FOREIGN = """

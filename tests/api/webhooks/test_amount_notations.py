@@ -10,9 +10,6 @@ import pytest
 
 from mobinet.verify import verify
 from resolvers import webhooks
-from tests.api.cases.test_cases import of
-from tests.api.webhooks.test_gateway_calls import booked, outcomes, retried, spoken_by, state, word
-from tests.support.decisions import books, decide
 from tests.support.gateways.callers import VOICES, Said, Voice, call_of, said, send
 from tests.support.gateways.notations import (
     SEPAY,
@@ -27,10 +24,13 @@ from tests.support.gateways.notations import (
     write_unreadably,
 )
 from tests.support.gateways.table import case
+from tests.support.gateways.webhook_cases import booked, outcomes, retried, spoken_by, state, word
+from tests.support.requests.cases import of
+from tests.support.requests.decisions import books, decide
+from tests.support.requests.settlement import Desk
 from tests.support.running_api import Api
-from tests.support.settlement import Desk
 
-pytest_plugins = ["tests.support.running_api", "tests.support.settlement"]
+pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 __all__ = ["introduced", "notice", "payment"]
 
 

@@ -10,38 +10,35 @@ from typing import Any
 import pytest
 
 from domain.methods import GatewayName
-from resolvers import webhooks
 from tests.support.gateways.callers import (
     VOICES,
     Said,
     Voice,
     call_of,
     changed,
-    introduce,
     said,
     send,
 )
 from tests.support.gateways.table import case
+from tests.support.gateways.webhook_cases import (
+    STRANGE,
+    booked,
+    introduced,
+    outcomes,
+    retried,
+    spoken_by,
+    state,
+    word,
+)
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
+__all__ = ["introduced"]
 
-STRANGE = "MB" + "0" * 18
 TELL_OF_FAILURE = [voice for voice in VOICES if not voice.path.startswith("bank")]
 SIGN_THE_TIME = [voice for voice in VOICES if voice.path not in {"vnpay", "momo"}]
 MAY_BE_SHARED = [voice for voice in VOICES if voice.path in {"momo", "stripe", "paypal"}]
 NAME_A_CURRENCY = [voice for voice in VOICES if voice.path in {"fpt-pay", "stripe", "paypal"}]
-
-
-def spoken_by(voices: Any) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("voice", voices, ids=lambda voice: type(voice).__name__)
-
-
-@pytest.fixture(autouse=True)
-def introduced(api: Api) -> None:
-    """The quarantine, which is small, has room for what each test sends."""
-    introduce(api)
-    webhooks._quarantined.clear()
 
 
 @pytest.fixture
@@ -57,34 +54,6 @@ def all_shared(api: Api) -> Iterator[None]:
 @pytest.fixture
 def payment(api: Api, voice: Voice) -> dict[str, Any]:
     return api.paid(method=voice.method)
-
-
-def word(api: Api, payment: dict[str, Any], outcome: str = "paid", **but: Any) -> Said:
-    """What is to be told of a payment: what was asked for, as it was asked for."""
-    reference = payment["gatewayReference"]
-    (row,) = api.rows("select amount from attempt where reference = $1", reference)
-    return replace(said(reference, row["amount"], outcome), **but)
-
-
-def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
-    (row,) = api.rows("select status, hold_reason from payment where id = $1", payment["id"])
-    return row["status"], row["hold_reason"]
-
-
-def booked(api: Api, payment: dict[str, Any]) -> list[tuple[str, int]]:
-    """Return what stands under the payment: from where, in the unit of that account's credit."""
-    rows = api.rows(
-        "select credit, amount from posting join entry on entry.id = entry where payment = $1",
-        payment["id"],
-    )
-    return [(row["credit"], row["amount"]) for row in rows]
-
-
-def outcomes(api: Api, reference: str) -> list[str]:
-    rows = api.rows(
-        "select outcome from webhook_event where reference = $1 order by received_at", reference
-    )
-    return [row["outcome"] for row in rows]
 
 
 def tell(api: Api, voice: Voice, told: Said) -> int:
@@ -252,12 +221,3 @@ def early_reference(number: int) -> str:
 
 def different(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {name for name in after if before[name] != after[name]}
-
-
-def retried(api: Api) -> None:
-    """Run the worker's minute: for it, every kept event is old enough."""
-
-    async def later() -> datetime:
-        return await api.context.clock() + timedelta(minutes=5)
-
-    api.run(webhooks.retry(replace(api.context, clock=later)))

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from db.engine import fetch
 from resolvers import webhooks
-from tests.api.webhooks.test_gateway_calls import STRANGE, spoken_by
 from tests.support.gateways.callers import VOICES, Voice, call_of, introduce, said
+from tests.support.gateways.webhook_cases import STRANGE, spoken_by
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]

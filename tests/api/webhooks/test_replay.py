@@ -7,7 +7,16 @@ from typing import Any
 import pytest
 
 from domain.methods import GatewayName
-from tests.support.gateways.calls import call, events, ipn, notice, notify, signed, state
+from tests.support.gateways.calls import (
+    call,
+    events,
+    handled_call,
+    ipn,
+    notice,
+    notify,
+    signed,
+    state,
+)
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
@@ -19,14 +28,6 @@ query ($outcome: WebhookOutcome!) {
 """
 PAN = "4242424242424242"
 NEW_SECRET = b"the-new-secret"
-
-
-def kept_call(api: Api) -> str:
-    """Return the id of a call about a payment that was handled."""
-    qr = api.paid(method="VNPAY_QR")
-    assert call(api, signed(ipn(qr))) == "00"
-    (event,) = events(api, qr["gatewayReference"])
-    return event["id"]
 
 
 def replayed(api: Api, event_id: str, *, language: str = "vi") -> dict[str, Any]:
@@ -63,7 +64,7 @@ def test_a_call_that_was_given_up_is_handled_again(api: Api, qr: dict[str, Any])
 
 
 def test_what_was_handled_is_not_handled_again(api: Api) -> None:
-    event_id = kept_call(api)
+    event_id = handled_call(api)
     before = money(api)
     assert replayed(api, event_id)["event"] == {"id": event_id, "outcome": "HANDLED"}
     assert money(api) == before

@@ -8,13 +8,13 @@ import asyncpg
 import pytest
 
 from db import engine
-from tests.conftest import _copy_of
+from tests.support.databases import copy_of
 
 
 @pytest.fixture(scope="module")
 def kept(database_url: str, template: str) -> Iterator[str]:
     """A migrated database for one module of tests."""
-    with _copy_of(template, database_url) as url:
+    with copy_of(template, database_url) as url:
         yield url
 
 

@@ -15,9 +15,8 @@ from db.transaction import transaction
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.staff import Staff
-from tests.support.builders import NOW
+from tests.support.builders import NOW, a_hand_in
 from tests.support.database import a_collector, a_kept_payment, unique
-from tests.unit.domain.test_hand_ins import a_hand_in
 
 T = TypeVar("T")
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]

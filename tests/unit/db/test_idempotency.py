@@ -121,7 +121,7 @@ async def in_flight(key: str, now: datetime = NOW) -> bool:
 
 
 async def _someone_waits_for_a_lock() -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not await engine.fetchval(
             "select exists (select from pg_locks where not granted and locktype = 'transactionid')"
         ):

@@ -11,13 +11,13 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
+from mobinet.parts import CannotRun, plan
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from db.migrate import MadeEarlier, MigrationFailed, check, migrate
 from mobinet.cli import app
 from mobinet.doctor import examine
-from mobinet.parts import CannotRun, plan
 from mobinet.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -28,7 +28,7 @@ async def test_a_commit_that_fails_gives_its_connection_back(kept: str) -> None:
                         payment.id,
                         PaymentStatus.SUCCESS,
                     )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             answers = await asyncio.gather(*(engine.fetchval("select 1") for _ in range(4)))
             async with transaction():
                 answers.append(await engine.fetchval("select 1"))
@@ -54,7 +54,7 @@ async def test_a_task_that_is_cancelled_gives_its_connection_back(kept: str) -> 
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await engine.fetchval("select 1") == 1
             async with transaction():
                 assert await engine.fetchval("select 1") == 1
@@ -85,7 +85,7 @@ async def test_whoever_gives_up_before_the_transaction_began_gives_the_connectio
             beginning.clear()
             task = asyncio.create_task(work())
             if give_up == "during BEGIN":
-                async with asyncio.timeout(5):
+                async with asyncio.timeout(20):
                     await beginning.wait()
             else:
                 for _ in range(turn % 12):
@@ -99,11 +99,11 @@ async def test_whoever_gives_up_before_the_transaction_began_gives_the_connectio
                 await both.wait()
                 return await engine.fetchval("select 1")
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             assert await asyncio.gather(together(), together()) == [1, 1]
             assert await engine.fetchval("select 1") == 1, "nothing is left of a lost transaction"
     finally:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await engine.disconnect()
 
 
@@ -120,9 +120,9 @@ async def test_a_begin_that_fails_gives_its_connection_back(
             patch.setattr(engine.Transaction, "begin", fails)
             for _ in range(5):
                 with pytest.raises(asyncpg.ConnectionDoesNotExistError):
-                    async with asyncio.timeout(5), transaction():
+                    async with asyncio.timeout(20), transaction():
                         pass
-        async with asyncio.timeout(5), transaction():
+        async with asyncio.timeout(20), transaction():
             assert await engine.fetchval("select 1") == 1
     finally:
         await engine.disconnect()

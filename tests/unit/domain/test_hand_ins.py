@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.calendar import business_date
 from domain.hand_ins import (
     MOST_COUNTED,
-    HandIn,
     HandInConfirmed,
     HandInStatus,
     check_counted,
@@ -20,25 +16,7 @@ from domain.hand_ins import (
 )
 from domain.ledger import Account
 from domain.refusals import InvalidInput, NotPermitted
-from tests.support.builders import LATER, NOW
-
-
-def a_hand_in(**but: Any) -> HandIn:
-    return HandIn(
-        **{
-            "id": "HIN_1",
-            "staff_id": "NV001",
-            "staff_name": "Tran Thi Bich",
-            "team": "HCM1",
-            "status": HandInStatus.SUBMITTED,
-            "expected_amount": 700_000,
-            "declared_amount": 690_000,
-            "note": None,
-            "business_date": business_date(NOW),
-            "submitted_at": NOW,
-        }
-        | but
-    )
+from tests.support.builders import LATER, a_hand_in
 
 
 def test_until_a_cashier_has_counted_the_figure_is_the_collectors() -> None:

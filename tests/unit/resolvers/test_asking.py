@@ -18,7 +18,7 @@ from domain.payments import Payment, PaymentStatus
 from resolvers import jobs, payment_inquiry
 from resolvers import payment_start as asking
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
 from resolvers import payment_inquiry, payment_watch
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -18,7 +18,7 @@ from domain.payment_inquiry import CONFIRMING
 from domain.payments import HoldReason, Payment, PaymentStatus
 from resolvers import jobs
 from resolvers.payment_evidence import apply
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from domain.hand_ins import SubmitHandIn
 from domain.limits import LimitExceeded, LimitKind
 from domain.methods import PaymentMethod
 from resolvers import hand_ins
+from tests.support.backend import Backend
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

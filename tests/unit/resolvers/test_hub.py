@@ -9,7 +9,7 @@ import pytest
 
 from integrations.pubsub import broadcast
 from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Wakes
-from tests.unit.integrations.test_pubsub import PrivateValkey, until
+from tests.support.valkey import PrivateValkey, until
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ async def hub(valkey: PrivateValkey) -> AsyncIterator[Hub]:
 
 
 async def next_of(wakes: Wakes) -> str | None:
-    return await wakes.next(timeout=5)
+    return await wakes.next(timeout=20)
 
 
 async def test_a_watcher_is_woken_by_another_process(hub: Hub, valkey: PrivateValkey) -> None:
@@ -143,7 +143,7 @@ async def test_a_thousand_abrupt_leavers_leave_no_task_and_no_subscription(
         task.cancel()
     await asyncio.wait(watching)
     await until(lambda: CHANNELS._value.get() == 0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await valkey.subscribed():
             pass
     assert asyncio.all_tasks() == before
@@ -157,7 +157,7 @@ async def test_who_leaves_before_the_subscription_is_confirmed_leaves_nothing(
     await asyncio.sleep(0)
     watching.cancel()
     await until(lambda: not hub._channels)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while await valkey.subscribed():
             pass
 

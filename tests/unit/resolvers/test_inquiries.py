@@ -19,7 +19,7 @@ from domain.payment_inquiry import GIVE_UP
 from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
 from resolvers import jobs, payment_inquiry, payment_start
 from resolvers.payment_evidence import apply
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

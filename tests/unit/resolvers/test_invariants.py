@@ -23,9 +23,9 @@ from mobinet.settings import Settings
 from resolvers import hand_ins, invariants, jobs, payment_evidence, reversals, sealing
 from resolvers.context import Context
 from resolvers.reversals import Reversed
+from tests.support.backend import Backend, Clock, Obedient
+from tests.support.databases import other_tests_are_done
 from tests.support.running_api import Sandbox, key
-from tests.unit.resolvers.conftest import Backend, Clock, Obedient
-from tests.unit.resolvers.test_sealing import other_tests_are_done
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,7 @@ from integrations.http.client import Upstream
 from integrations.systems.revenue import Revenue
 from mobinet.settings import Settings
 from resolvers import jobs
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

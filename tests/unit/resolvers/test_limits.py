@@ -18,7 +18,7 @@ from domain.refusals import UpstreamUnavailable
 from integrations.gateways import Gateways
 from resolvers import limits, payment_inquiry, payments
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import asyncpg
 import pytest
 
 from db import engine, payments, reversals
 from db.transaction import transaction
-from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payment_inquiry import GIVE_UP
 from domain.payments import Custody, Payment
@@ -21,8 +19,9 @@ from domain.reversals import NotReversible, Reversal, ReversalKind, ReversalStat
 from resolvers import jobs, refund_execution
 from resolvers import payment_evidence as evidence
 from resolvers import reversals as resolve
+from tests.support.backend import Backend
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend
+from tests.support.voids import cash, now, voided
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -53,10 +52,6 @@ async def refunded(backend: Backend, payment: Payment, amount: int | None = None
     return done.reversal
 
 
-async def voided(backend: Backend, payment: Payment, by: Any) -> resolve.Reversed:
-    return await resolve.void(by, payment.id, reason="paid by mistake", idempotency_key=key())
-
-
 async def followed(backend: Backend, reversal: Reversal, *, until: timedelta) -> Reversal:
     """Run the refund's job whenever it is due."""
     end = backend.clock.at + until
@@ -66,12 +61,6 @@ async def followed(backend: Backend, reversal: Reversal, *, until: timedelta) ->
             break
         backend.clock.at += again
     return await now(reversal)
-
-
-async def now(reversal: Reversal) -> Reversal:
-    found = await reversals.by_id(reversal.id)
-    assert found is not None
-    return found
 
 
 async def balance(payment: Payment, account: str) -> int:
@@ -246,10 +235,6 @@ async def test_the_database_refuses_to_give_back_more_than_came(backend: Backend
 
 
 # ── voids, by the clock and by two people ────────────────────────────────────────────────────────
-
-
-async def cash(backend: Backend, by: Any) -> Payment:
-    return await backend.pays(by, PaymentMethod.CASH)
 
 
 async def test_a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_after(

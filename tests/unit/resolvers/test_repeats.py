@@ -20,8 +20,8 @@ from domain.payment_request import NotifyWish, ProcessPayment
 from domain.payments import PaymentStatus
 from resolvers import idempotency, payments
 from resolvers.context import Context
+from tests.support.backend import Backend
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

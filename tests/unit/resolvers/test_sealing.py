@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,8 @@ from domain.chain import BEGINNING, sealed_text
 from integrations.heads import Heads
 from resolvers import sealing
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
+from tests.support.databases import other_tests_are_done, writer
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -39,34 +38,6 @@ async def sealed(context: Context) -> int:
     while done := await sealing.seal(context):
         count += done
     return count
-
-
-async def other_tests_are_done() -> None:
-    """
-    Wait for what was open in the server's other databases when our last row was written.
-
-    A snapshot knows the open transactions of all databases: the tests beside us hold the sealer up, as
-    they should.
-    """
-    async with writer(engine.DB.config["dsn"]) as owner, asyncio.timeout(60):
-        while await owner.fetchval(
-            """
-            select exists (
-                select from pg_stat_activity
-                 where datname <> current_database()
-                   and backend_xid::text::bigint <= (select max(txid) from audit_event))
-            """
-        ):
-            await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def writer(database: str) -> AsyncIterator[Any]:
-    connection = await asyncpg.connect(database)
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def links() -> list[Any]:

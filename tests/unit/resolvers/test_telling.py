@@ -15,8 +15,8 @@ from domain.refusals import UpstreamUnavailable
 from domain.reversals import Reversal
 from integrations.http.parsing import Rejected
 from resolvers import jobs
-from tests.unit.resolvers.conftest import Backend
-from tests.unit.resolvers.test_pay_outs import cash, now, voided
+from tests.support.backend import Backend
+from tests.support.voids import cash, now, voided
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,7 @@ from db import payments
 from domain.payment_evidence import GatewayResult
 from domain.payments import PaymentStatus
 from resolvers import payment_evidence, payment_inquiry, payment_watch
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ class Database:
 
     async def turn(self) -> bool:
         """Wait for the end of the next sweep; tell whether it got an answer."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(20):
             return await self.turns.get()
 
 
@@ -76,7 +76,7 @@ async def sweeping(backend: Backend) -> AsyncIterator[None]:
 
 
 async def seen(events: Any) -> Any:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         return await anext(events)
 
 

@@ -15,7 +15,7 @@ from domain.methods import PaymentMethod
 from integrations.heads import Heads
 from resolvers import invariants, sealing
 from resolvers.context import Context
-from tests.unit.resolvers.conftest import Backend
+from tests.support.backend import Backend
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse
 
 from sandbox.bank import emv
 from sandbox.bank.api import casso_signature, sepay_signature
-from tests.unit.sandbox.conftest import Call, Merchant
-from tests.unit.sandbox.test_vectors import VECTORS
+from tests.support.sandbox.merchant import Call, Merchant
+from tests.support.sandbox.vectors import VECTORS
 
 REFERENCE = "MB01K1ABCDEFGH23456J"
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.gateways.merchants import VNPay, digits, payment, signed_query
-from tests.unit.sandbox.conftest import System
+from tests.support.sandbox.merchant import System
 
 RECORD = {
     "transaction_id": "TXN_1",
@@ -73,7 +73,7 @@ def test_a_slow_system_answers_in_the_end(
     order(fault="slow", times=1, seconds=0.25, after_processing=after_processing)
     begun = time.monotonic()
     assert record(sandbox).status_code == 201
-    assert 0.25 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.25
 
 
 def test_a_timeout_that_nobody_waits_for_longer_ends_in_504(

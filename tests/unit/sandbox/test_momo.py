@@ -14,8 +14,8 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from sandbox.momo import rules as momo_rules
-from tests.unit.sandbox.conftest import Call, Merchant
-from tests.unit.sandbox.test_vectors import VECTORS
+from tests.support.sandbox.merchant import Call, Merchant
+from tests.support.sandbox.vectors import VECTORS
 
 KEY = "sandbox-momo-secret-key"
 ACCESS = "sandbox-momo-access-key"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from starlette.responses import JSONResponse
 
-from tests.unit.sandbox.conftest import Merchant
+from tests.support.sandbox.merchant import Merchant
 
 US = ("sandbox-paypal-client", "sandbox-paypal-secret")
 

@@ -11,7 +11,7 @@ import pytest
 import stripe
 from starlette.responses import JSONResponse
 
-from tests.unit.sandbox.conftest import Merchant
+from tests.support.sandbox.merchant import Merchant
 
 KEY, SECRET = "sandbox-stripe-key", "whsec_sandbox-stripe-secret"
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sandbox.bank import emv
 from sandbox.vnpay import rules as vnpay_rules
+from tests.support.sandbox.vectors import VECTORS
 
-VECTORS: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parent / "vectors.json").read_text(encoding="utf-8")
-)
 VNPAY = [pytest.param(v, id=v["id"]) for v in VECTORS if v["gateway"] == "vnpay"]
 QR = [pytest.param(v, id=v["id"]) for v in VECTORS if v["gateway"] == "emvco_qr"]
 

@@ -20,7 +20,7 @@ from tests.support.gateways.merchants import (
     sha512,
     signed_query,
 )
-from tests.unit.sandbox.conftest import Call, Merchant
+from tests.support.sandbox.merchant import Call, Merchant
 
 
 @pytest.fixture
@@ -212,7 +212,7 @@ def test_repeated_ipns_are_sent_in_parallel(vnpay: VNPay, play: Any, merchant: M
     together = asyncio.Barrier(5)
 
     async def answer(_: Call) -> Response:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await together.wait()  # nobody is answered before all have called
         return JSONResponse({"RspCode": "00"})
 

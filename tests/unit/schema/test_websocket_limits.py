@@ -72,7 +72,7 @@ async def test_one_operation_too_many_is_an_error_of_that_operation(language: st
             assert ("2 operations" in error["message"]) is (language == "en")
         assert served.toy.ran == []
         await speaker.say({"id": "1", "type": "complete"})
-        await asyncio.wait_for(served.toy.finally_ran.wait(), 5)
+        await asyncio.wait_for(served.toy.finally_ran.wait(), 20)
         await speaker.ask("{ hello }", id="3")
         assert (await speaker.record_vote())["payload"] == {"data": {"hello": "hello world"}}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from resolvers import jobs
-from tests.api.cases.test_cases import CASE, of
 from tests.support.refusals import check_sentence
+from tests.support.requests.cases import CASE, of
 from tests.support.running_api import REFUSAL, Api, Sandbox
 
 RESOLVE = f"""

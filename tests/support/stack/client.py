@@ -10,7 +10,6 @@ import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any, Self
 
 import graphql
@@ -19,9 +18,10 @@ import websockets
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from tests.support.outside import PATIENCE, Json
+from tests.support import ROOT
+from tests.support.stack.outside import PATIENCE, Json
 
-CLIENTS = Path(__file__).parents[2] / "clients"
+CLIENTS = ROOT / "clients"
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 
 

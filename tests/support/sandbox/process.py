@@ -7,15 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.support import ROOT
 from tests.support.ports import until
 
-ROOT = Path(__file__).parent.parent.parent
 # VNPay's five minutes last a tenth of a second.
 TIME_SCALE = "3000"
 

@@ -12,7 +12,7 @@ import httpx
 T = TypeVar("T")
 Json = dict[str, Any]
 
-PATIENCE = 20.0
+PATIENCE = 40.0
 
 ONCE = {"records": 1, "debts": 1, "messages": 1, "conflicts": 0}
 NEVER = {"records": 0, "debts": 0, "messages": 0, "conflicts": 0}

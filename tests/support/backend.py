@@ -1,0 +1,177 @@
+"""The backend in the test's own loop: real systems, a clock the test moves, a gateway it steers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+import stamina
+
+from db import bills, engine
+from domain.attempts import Attempt
+from domain.bills import Item
+from domain.gateways import Call, Notice, Purchase, Reply, Verdict
+from domain.methods import GatewayName, PaymentMethod
+from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
+from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payments import Payment
+from domain.reversals import Reversal
+from domain.staff import Actor
+from integrations.gateways import Gateways
+from mobinet.bootstrap import running
+from mobinet.settings import Settings
+from resolvers import payments, sessions
+from resolvers.context import Context
+from tests.support.builders import bill_item
+from tests.support.running_api import Sandbox, key
+
+
+@dataclass
+class Clock:
+    at: datetime
+
+    async def __call__(self) -> datetime:
+        return self.at
+
+    def move(self, **by: float) -> None:
+        self.at += timedelta(**by)
+
+
+@dataclass
+class Obedient:
+    """A gateway that answers as the test says, and remembers when it was asked."""
+
+    name: GatewayName = GatewayName.VNPAY
+    paths: tuple[str, ...] = ("vnpay",)
+    methods: frozenset[str] = frozenset({"POST"})
+    revocable: bool = False
+    ask_again_after: float = 0
+    starts: GatewayResult = GatewayResult.ACCEPTED
+    says: GatewayResult = GatewayResult.UNPAID
+    refunds: GatewayResult = GatewayResult.PAID
+    says_of_refunds: GatewayResult = GatewayResult.UNKNOWN
+    asked: list[datetime] = field(default_factory=list)
+    refunded: list[tuple[str, bool]] = field(default_factory=list)
+
+    def ready(self) -> bool:
+        return True
+
+    def retry_after_ms(self) -> int | None:
+        return None
+
+    async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
+        return self._evidence(self.starts, attempt)
+
+    async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
+        self.asked.append(now)
+        return self._evidence(self.says, attempt)
+
+    async def refund(
+        self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
+    ) -> Evidence:
+        self.refunded.append((reversal.id, whole))
+        return self._evidence(self.refunds, attempt)
+
+    async def inquire_refund(
+        self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
+    ) -> Evidence:
+        self.asked.append(now)
+        return self._evidence(self.says_of_refunds, attempt)
+
+    def read_webhook(self, call: Call) -> tuple[Notice, ...]:
+        raise NotImplementedError
+
+    def answer(self, verdict: Verdict) -> Reply:
+        raise NotImplementedError
+
+    def _evidence(self, result: GatewayResult, attempt: Attempt) -> Evidence:
+        ours = result in {GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED}
+        return Evidence(
+            source=None if ours else EvidenceSource.INQUIRY,
+            origin="test",
+            result=result,
+            money=attempt.money if result is GatewayResult.PAID else None,
+            gateway_id="G1" if result is GatewayResult.PAID else None,
+        )
+
+
+@dataclass
+class Backend:
+    context: Context
+    clock: Clock
+    gateway: Obedient
+    sandbox: Sandbox
+    contracts: Any
+    collectors: Any
+    real: Gateways
+
+    async def by(self, staff_id: str) -> Context:
+        """Return the context of this member of staff, logged in."""
+        login = await sessions.login(self.context, staff_id=staff_id, password=f"mobinet{staff_id}")
+        known = login.staff
+        return self.context.for_actor(
+            Actor(
+                id=known.staff_id,
+                name=known.name,
+                role=known.role,
+                permissions=known.permissions,
+                team=known.team,
+            )
+        )
+
+    async def collector(self) -> Context:
+        return await self.by(f"NV{next(self.collectors)}")
+
+    async def owed(self, contract: str) -> Item:
+        first = (await self.context.revenue.bills(contract))[0]
+        return bill_item(first.bill_number, first.amount)
+
+    async def pays(
+        self, by: Context, method: PaymentMethod = PaymentMethod.VNPAY_QR, **but: Any
+    ) -> Payment:
+        contract = but.pop("contract_number", None) or f"SGFDN{next(self.contracts)}"
+        asked = ProcessPayment(
+            idempotency_key=key(),
+            contract_number=contract,
+            method=method,
+            items=but.pop("items", None) or (await self.owed(contract),),
+            customer_phone=but.pop("customer_phone", None),
+            notify=but.pop("notify", None) or NotifyWish(),
+        )
+        return (await payments.process(by, asked)).payment
+
+    async def again(self, payment: Payment) -> Payment:
+        return await payments.read(await self.by("AD001"), payment.id)
+
+    async def is_free(self, payment: Payment) -> bool:
+        return not await bills.collections(payment.contract_number, payment.items)
+
+    async def cases(self, payment: Payment) -> list[str]:
+        rows = await engine.fetch("select kind from money_case where payment = $1", payment.id)
+        return [row["kind"] for row in rows]
+
+
+# Whoever is asked for is new: contracts and collectors of one module's database.
+_USED: dict[str, tuple[Any, Any]] = {}
+
+
+@pytest.fixture
+async def backend(
+    api_settings: Settings, sandbox: Sandbox, module_database: str
+) -> AsyncIterator[Backend]:
+    contracts, collectors = _USED.setdefault(
+        module_database,
+        (iter([n for n in range(3000, 9000) if (n - 2000) % 40 != 39]), iter(range(1300, 2000))),
+    )
+    sandbox.reset()
+    gateway = Obedient()
+    with stamina.set_testing(True, attempts=1):
+        async with running(api_settings) as context:
+            clock = Clock(await context.clock())
+            given = replace(context, clock=clock, gateways=Gateways([gateway]))
+            yield Backend(given, clock, gateway, sandbox, contracts, collectors, context.gateways)
+            await asyncio.sleep(0)

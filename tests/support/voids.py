@@ -1,0 +1,27 @@
+"""Cash payments and their voids, made by the resolvers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from db import reversals
+from domain.methods import PaymentMethod
+from domain.payments import Payment
+from domain.reversals import Reversal
+from resolvers import reversals as resolve
+from tests.support.backend import Backend
+from tests.support.running_api import key
+
+
+async def voided(backend: Backend, payment: Payment, by: Any) -> resolve.Reversed:
+    return await resolve.void(by, payment.id, reason="paid by mistake", idempotency_key=key())
+
+
+async def now(reversal: Reversal) -> Reversal:
+    found = await reversals.by_id(reversal.id)
+    assert found is not None
+    return found
+
+
+async def cash(backend: Backend, by: Any) -> Payment:
+    return await backend.pays(by, PaymentMethod.CASH)
