@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import shutil
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from benchmarks.files import allow_files
 from benchmarks.machine import Machine, describe
 from benchmarks.measures import ROWS
 from benchmarks.pinned import ROOT, NotThere, ours, pinned
-from benchmarks.processes import is_measurable
+from benchmarks.processes import cancel_on_sigterm, is_measurable
 from benchmarks.ratios import OURS, Measured
 from benchmarks.row import Options, Row
 from benchmarks.running import measure, subjects
@@ -54,7 +55,7 @@ def main() -> int:
     except (StackError, EngineError) as error:
         print(error)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -105,6 +106,7 @@ def _chosen(words: str) -> list[Row]:
 async def _run(
     rows: Sequence[Row], options: Options, folder: Path, *, compare: bool
 ) -> tuple[list[Measured], Machine, str]:
+    cancel_on_sigterm()
     sources: list[Source] = [ours(Path(sys.executable))]
     missing = "left out by --alone"
     if compare:

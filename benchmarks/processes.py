@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,13 @@ def name(pid: int) -> str:
 def is_measurable() -> bool:
     """Return whether this system tells what processes cost, as Linux does."""
     return _stat(os.getpid()) is not None
+
+
+def cancel_on_sigterm() -> None:
+    """Let SIGTERM cancel the task that runs now, so that what it started is ended in order."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
 
 
 def _children() -> dict[int, list[int]]:

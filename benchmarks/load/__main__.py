@@ -29,6 +29,7 @@ from benchmarks.load import truth
 from benchmarks.load.figures import Figures
 from benchmarks.load.visits import World, visit
 from benchmarks.pinned import ours
+from benchmarks.processes import cancel_on_sigterm
 from benchmarks.stack import Stack, StackError
 from benchmarks.supply import Supply, SupplyError, once
 
@@ -75,7 +76,7 @@ def main() -> int:
     except (StackError, EngineError, SupplyError) as error:
         print(error)
         return 1
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -95,6 +96,7 @@ def _plan() -> Plan:
 
 
 async def _run(plan: Plan, folder: Path) -> int:
+    cancel_on_sigterm()
     load = os.getloadavg()[0]
     print(
         f"{plan.per_minute:g} visits a minute for {plan.minutes:g} min, --seed {plan.seed}, load {load:.1f}"
@@ -153,25 +155,39 @@ def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict
 
 async def _arrive(plan: Plan, world: World) -> None:
     """Begin visits as they arrive, break systems meanwhile, and wait until every visit has ended."""
-    begun, count = time.perf_counter(), 0
     visits: set[asyncio.Task[None]] = set()
     breaking = asyncio.create_task(_break(plan, world.supply))
+    try:
+        await _begin_visits(plan, world, visits)
+        breaking.cancel()
+        await world.supply.order("reset", {})
+        print(
+            f"{world.figures.visits:,} visits have arrived, {len(visits):,} are under way",
+            flush=True,
+        )
+        await asyncio.gather(*visits)
+    finally:
+        for task in (breaking, *visits):
+            task.cancel()
+
+
+async def _begin_visits(plan: Plan, world: World, visits: set[asyncio.Task[None]]) -> None:
+    figures, begun = world.figures, time.perf_counter()
+
+    async def begin() -> None:
+        try:
+            await visit(world, time.perf_counter())
+        except Exception as error:
+            figures.fail("visit", f"{type(error).__name__}: {error}")
+
     while (elapsed := time.perf_counter() - begun) < plan.seconds:
-        for _ in range(int(plan.arrivals(elapsed)) - count):
-            task = asyncio.create_task(visit(world, time.perf_counter()))
+        for _ in range(int(plan.arrivals(elapsed)) - figures.visits):
+            task = asyncio.create_task(begin())
             visits.add(task)
             task.add_done_callback(visits.discard)
-            count += 1
-        world.figures.most_open = max(world.figures.most_open, len(visits))
+            figures.visits += 1
+        figures.most_open = max(figures.most_open, len(visits))
         await asyncio.sleep(0.01)
-    world.figures.visits = count
-    breaking.cancel()
-    await world.supply.order("reset", {})
-    print(f"{count:,} visits have arrived, {len(visits):,} are under way", flush=True)
-    results = await asyncio.gather(*visits, return_exceptions=True)
-    for result in results:
-        if isinstance(result, BaseException):
-            world.figures.fail("visit", f"{type(result).__name__}: {result}")
 
 
 async def _break(plan: Plan, supply: Supply) -> None:
