@@ -63,12 +63,11 @@ class PaymentFilter:
         return [typed, typed.upper()]
 
     def folded(self) -> PaymentFilter:
-        """Return the filter with the contract and the text as they are written, however they were typed."""
+        """Return the filter with the contract's number in the spelling of the internal systems."""
         contract = self.contract_number
         return replace(
             self,
             contract_number=None if contract is None else identifiers.contract_number(contract),
-            search=None if self.search is None else identifiers.folded(self.search),
         )
 
     def holds(self, payment: Payment) -> bool:

@@ -12,8 +12,10 @@ from schema.graphql.errors import ApiError
 FORM = "2026-11-30T08:30:00+07:00"
 
 
-def _parse(value: object) -> datetime:
-    """Return a moment with its offset; raise ApiError for anything else."""
+def _parse(value: object) -> datetime | None:
+    """Return a moment with its offset, None for an empty text; raise ApiError for anything else."""
+    if isinstance(value, str) and not value.strip():
+        return None  # every DateTime input is optional, and an empty one counts as absent
     try:
         if isinstance(value, str) and (parsed := datetime.fromisoformat(value.upper())).tzinfo:
             return parsed

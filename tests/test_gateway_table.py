@@ -31,6 +31,13 @@ def test_each_gateway_has_a_test_or_a_reason_for_each_case(items: list[pytest.It
     assert table.complaints(items) == []
 
 
+def test_the_makefile_names_only_tests_that_exist() -> None:
+    words = (HERE.parent / "Makefile").read_text().split()
+    named = {word for word in words if word.startswith("tests/") and not set(word) & set("$*")}
+    assert named
+    assert {name for name in named if not (HERE.parent / name).exists()} == set()
+
+
 def test_a_cell_that_nobody_fills_is_noticed() -> None:
     missing = table.complaints([])
     cells = len(table.CASES) * len(table.GATEWAYS)

@@ -51,8 +51,8 @@ async def http_context(request: Request) -> Context:
 async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Context:
     """Return the context of a socket, which needs a valid token at once. Raises ApiError."""
     base: Context = websocket.app.state.context
-    given = next((payload[name] for name in payload if name.lower() == "authorization"), "")
-    token = bearer(str(given))
+    given = [payload[name] for name in payload if name.lower() == "authorization"]
+    token = bearer(str(next(filter(None, given), "")))
     if token is None:
         raise ApiError("UNAUTHENTICATED")
     try:

@@ -124,9 +124,9 @@ def test_a_payment_is_found_by_each_of_its_names(ask: Any, kept: list[dict[str, 
 
 
 def with_marks(name: str) -> str:
-    """Return *name* as another keyboard types it: decomposed marks, đ for d, more spaces, other case."""
+    """Return *name* as another keyboard types it: decomposed marks, đ for d, unbreakable spaces, other case."""
     marked = "".join(each + "\u0302\u0301" if each in "aeiou" else each for each in name)
-    return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "  ").swapcase()
+    return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "\u00a0\u202f").swapcase()
 
 
 def test_a_name_is_found_however_it_is_typed(ask: Any, kept: list[dict[str, Any]]) -> None:

@@ -107,6 +107,7 @@ def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, docume
     [
         *({name: ""} for name in FILTERS),
         *({name: []} for name in FILTER_LISTS),
+        {"createdFrom": "", "createdTo": ""},
         EMPTY_FILTER,
         dict.fromkeys([*FILTERS, *FILTER_LISTS, "createdFrom", "minAmount", "needsVerification"]),
     ],

@@ -47,6 +47,13 @@ def test_the_token_is_found_under_its_name_in_any_letter_case(
         assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
 
 
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_empty_name_beside_the_token_counts_as_absent(api: Api, empty: str | None) -> None:
+    payload = {"authorization": empty, "Authorization": f"Bearer {api.token('NV001')}"}
+    with opened(api, payload) as socket:
+        assert json.loads(socket.recv(timeout=10)) == {"type": "connection_ack"}
+
+
 @pytest.mark.parametrize(
     "payload",
     [
