@@ -52,7 +52,7 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
     """Return the context of a socket, which needs a valid token at once. Raises ApiError."""
     base: Context = websocket.app.state.context
     given = [payload[name] for name in payload if name.lower() == "authorization"]
-    token = bearer(str(next(filter(None, given), "")))
+    token = bearer(str(next((value for value in given if value), "")))
     if token is None:
         raise ApiError("UNAUTHENTICATED")
     try:
