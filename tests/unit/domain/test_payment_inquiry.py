@@ -19,7 +19,15 @@ from tests.support.builders import NOW, a_payment, an_attempt
 
 S, M, H, D = (timedelta(**{unit: 1}) for unit in ("seconds", "minutes", "hours", "days"))
 # 5 s, 15 s, 1, 5, 15 min, 1 h, hourly to 24 h, daily to 7 days.
-SCHEDULE = [5 * S, 15 * S, M, 5 * M, 15 * M, *(n * H for n in range(1, 25)), *(n * D for n in range(2, 8))]  # fmt: skip
+SCHEDULE = [
+    5 * S,
+    15 * S,
+    M,
+    5 * M,
+    15 * M,
+    *(n * H for n in range(1, 25)),
+    *(n * D for n in range(2, 8)),
+]
 EXPIRY = NOW + 15 * M
 
 

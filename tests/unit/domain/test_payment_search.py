@@ -71,7 +71,9 @@ def test_another_name_does_not_match(search: str) -> None:
     assert not PaymentFilter(search=search).holds(a_payment(customer_name="Phan Hữu Khoa"))
 
 
-@pytest.mark.parametrize("search", ["SGFDN1015", " sgfdn1015", "mb0001 ", "G\u200b1", "TXN_1", "txn_1"])  # fmt: skip
+@pytest.mark.parametrize(
+    "search", ["SGFDN1015", " sgfdn1015", "mb0001 ", "G\u200b1", "TXN_1", "txn_1"]
+)
 def test_every_spelling_of_a_number_matches(search: str) -> None:
     payment = a_payment(attempt=an_attempt(gateway_id="G1"))
     assert PaymentFilter(search=search).holds(payment)

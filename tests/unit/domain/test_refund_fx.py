@@ -26,10 +26,19 @@ def paid(amount: int = 200_000) -> Payment:
 
 def a_refund(amount: int, share: Money | None, **but: object) -> Reversal:
     refund = Reversal(
-        id="REV_1", payment_id="TXN_1", kind=ReversalKind.REFUND, status=ReversalStatus.DONE, amount=amount,
-        currency=Currency.VND, source=Account.CUSTOMER_RECEIVABLE, reason="x", requested_by="FI001",
-        created_at=NOW, updated_at=NOW, share=share,
-    )  # fmt: skip
+        id="REV_1",
+        payment_id="TXN_1",
+        kind=ReversalKind.REFUND,
+        status=ReversalStatus.DONE,
+        amount=amount,
+        currency=Currency.VND,
+        source=Account.CUSTOMER_RECEIVABLE,
+        reason="x",
+        requested_by="FI001",
+        created_at=NOW,
+        updated_at=NOW,
+        share=share,
+    )
     return replace(refund, **but)
 
 
@@ -73,13 +82,17 @@ def test_a_failed_share_is_free_again_and_one_that_awaits_approval_is_not() -> N
     first = a_refund(100_000, Money(385, Currency.USD))
     for status, expected in ((ReversalStatus.FAILED, 385), (ReversalStatus.AWAITING_APPROVAL, 193)):
         earlier = [replace(first, status=status)]
-        share = share_of(paid(), 50_000 if expected == 193 else 100_000, captured=CAPTURED, earlier=earlier)  # fmt: skip
+        share = share_of(
+            paid(), 50_000 if expected == 193 else 100_000, captured=CAPTURED, earlier=earlier
+        )
         assert share == Money(expected, Currency.USD)
 
 
 def test_refunds_by_accounting_take_no_share() -> None:
     by_hand = a_refund(100_000, None)
-    assert share_of(paid(), 100_000, captured=CAPTURED, earlier=[by_hand]) == Money(385, Currency.USD)  # fmt: skip
+    assert share_of(paid(), 100_000, captured=CAPTURED, earlier=[by_hand]) == Money(
+        385, Currency.USD
+    )
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
