@@ -1,12 +1,12 @@
 """
-An attempt: one conversation with one gateway about a payment.
+An attempt: one try at taking a payment's money through one gateway, under our reference.
 
     CREATED ──▶ SENT ──▶ ACCEPTED ──▶ PAID
                   │          ├──────▶ DECLINED
                   │          ├──────▶ EXPIRED
                   └▶ UNKNOWN ┴──────▶ CANCELLED
 
-Failures belong to attempts. Silence and surprise are UNKNOWN, never DECLINED.
+A failure belongs to an attempt. No answer and an unexpected answer are UNKNOWN, never DECLINED.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class AttemptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Why a gateway said no: its own code, and a sentence for people."""
+    """Why a gateway declined: its own code, and a sentence for people."""
 
     code: str
     message: str
@@ -41,11 +41,13 @@ class Failure:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """
-    `reference` is the id that we gave the gateway, committed before it is called, and so what
-    every later question is asked by; `gateway_id` is the id that it gave us. `money` is what we
-    asked for, in the currency that was sent. `sent_at` is also the request's date to the gateway.
-    `paid_under` is the gateway's number of each payment of the reference that we know of: more than one
-    is paid twice. Since `claimed_at` somebody says that it was paid, which is not proven yet.
+    One attempt, as it is now.
+
+    `reference` is our id for the gateway. It is committed before the gateway is called, and every
+    inquiry uses it; `gateway_id` is the gateway's own id. `money` is the requested sum in the
+    currency that was sent. `sent_at` is also the date that the request carries. `paid_under` holds
+    the gateway's number of each known payment of the reference; a second one means paid twice.
+    `claimed_at` is when a client first claimed that it was paid, which is no proof.
     """
 
     reference: str

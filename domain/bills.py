@@ -1,4 +1,4 @@
-"""Bills and fees: what a contract owes, and who is collecting each right now."""
+"""Bills and fees: what a contract owes, and which live payment holds each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Lock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bill:
-    """A month's bill; `amount` in VND. `lock` is None unless a live payment holds it."""
+    """A bill of one period; `amount` in VND. `lock` is None unless a live payment holds it."""
 
     bill_number: str
     period_from: date
@@ -67,7 +67,7 @@ class PastPayment:
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
 class Item:
-    """One bill or fee that a payment clears, whole. Sorted, items are locked in one order."""
+    """One bill or fee that a payment pays in full. Items are locked in sorted order."""
 
     type: ItemType
     id: str
@@ -78,12 +78,12 @@ class Item:
 class BillLocked(Refusal):
     code = RefusalCode.BILL_LOCKED
     vi = (
-        "{bill_number} đang được {held_by} thu bằng {method}, đến {until}. Nếu là giao dịch của bạn,"
-        " hãy tiếp tục hoặc huỷ; nếu không, hãy hỏi {held_by}."
+        "{bill_number} đang được {held_by} thu bằng {method}, đến {until}. Nếu là giao dịch của"
+        " bạn, hãy tiếp tục hoặc huỷ; nếu không, hãy hỏi {held_by}."
     )
     en = (
-        "{bill_number} is being collected by {held_by} by {method}, until {until}. If the payment is"
-        " yours, resume or cancel it; if not, ask {held_by}."
+        "{bill_number} is being collected by {held_by} by {method}, until {until}. If the payment"
+        " is yours, resume or cancel it; if not, ask {held_by}."
     )
 
     bill_number: str | None

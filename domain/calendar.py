@@ -1,4 +1,4 @@
-"""Days as Vietnam counts them. Moments are UTC everywhere else."""
+"""Vietnamese days. All moments outside this module are UTC."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ VIETNAM = ZoneInfo("Asia/Ho_Chi_Minh")
 
 
 def local(moment: datetime) -> datetime:
+    """Return *moment* in Vietnamese time."""
     return moment.astimezone(VIETNAM)
 
 
 def business_date(moment: datetime) -> date:
-    """Return the Vietnamese day that *moment* falls on; the day turns at 17:00 UTC."""
+    """Return the Vietnamese day of *moment*; a day begins at 17:00 UTC."""
     return local(moment).date()
 
 

@@ -1,8 +1,8 @@
 """
-Card numbers: they never touch us. What holds one is refused, and wherever one is written it is masked.
+Card numbers: input that holds one is refused, and any that is stored or logged is masked.
 
-A number counts as a card's when its length and beginning are a brand's and its check digit holds: so
-the ids, dates and amounts of ours and of the gateways are left alone.
+A number is a card's if its length and prefix are a brand's and its check digit is right. Ids, dates
+and amounts of ours and of the gateways fail that test.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from domain.methods import PaymentMethod
 from domain.refusals import InvalidInput
 from domain.sentences import InputProblem
 
-# What stands between the groups that are printed on a card, forms and addresses included.
-_BETWEEN = r"(?:[ \t\u00a0\u2009\u202f.+/_–-]{1,3}|%20)"
-# Together or in groups, in any script's digits; a part of something longer is none.
+# Separators between the digit groups of a card, also in form data and in URLs.
+_SEPARATOR = r"(?:[ \t\u00a0\u2009\u202f.+/_–-]{1,3}|%20)"
+# Digits of any script, joined or in groups; digits inside a longer word do not match.
 _DIGITS = re.compile(
     r"(?<![0-9A-Za-z_.])(?:\d{13,19}"
-    rf"|\d{{4}}({_BETWEEN})\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?"
-    rf"|\d{{4}}({_BETWEEN})\d{{6}}\2\d{{4,5}})(?![0-9A-Za-z_]|\.\d)"
+    rf"|\d{{4}}({_SEPARATOR})\d{{4}}\1\d{{4}}\1\d{{4}}(?:\1\d{{3}})?"
+    rf"|\d{{4}}({_SEPARATOR})\d{{6}}\2\d{{4,5}})(?![0-9A-Za-z_]|\.\d)"
 )
 _BRANDS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
@@ -34,16 +34,17 @@ _BRANDS = re.compile(
 
 
 def holds_card_number(text: str) -> bool:
-    return any(_is_card(found) for found in _DIGITS.finditer(text))
+    """Return whether a card number stands anywhere in *text*."""
+    return any(_is_card(match) for match in _DIGITS.finditer(text))
 
 
 def masked(text: str) -> str:
-    """Return *text* with nothing left of a card number but what a receipt may print."""
-    return _DIGITS.sub(lambda found: _mask(found[0]) if _is_card(found) else found[0], text)
+    """Return *text* with each card number cut to its first six and last four digits."""
+    return _DIGITS.sub(lambda match: _mask(match[0]) if _is_card(match) else match[0], text)
 
 
-def _is_card(found: re.Match[str]) -> bool:
-    digits = _plain(found[0])
+def _is_card(match: re.Match[str]) -> bool:
+    digits = _plain(match[0])
     return _BRANDS.fullmatch(digits) is not None and _check_digit_holds(digits)
 
 
@@ -52,13 +53,14 @@ def _mask(number: str) -> str:
     return f"{digits[:6]}{'*' * (len(digits) - 10)}{digits[-4:]}"
 
 
-def _plain(found: str) -> str:
-    """Return the digits alone, as we write them."""
-    return "".join(str(int(each)) for each in found.replace("%20", "") if each.isdecimal())
+def _plain(number: str) -> str:
+    """Return the digits alone, as ASCII."""
+    letters = number.replace("%20", "")
+    return "".join(str(int(letter)) for letter in letters if letter.isdecimal())
 
 
 def _check_digit_holds(digits: str) -> bool:
-    """Luhn: every second digit from the right is doubled, and the sum of all digits ends in 0."""
+    """Return whether the Luhn sum ends in 0: every second digit from the right is doubled."""
     values = [int(digit) for digit in reversed(digits)]
     return sum(values[::2] + [sum(divmod(2 * value, 10)) for value in values[1::2]]) % 10 == 0
 
@@ -67,7 +69,7 @@ _TOKEN = re.compile(r"(?:pm|tok)_[A-Za-z0-9_]{1,250}", re.ASCII)
 
 
 def check_token(method: PaymentMethod, token: str | None) -> None:
-    """Raise InvalidInput for a card token that is none, or that comes with another method."""
+    """Raise InvalidInput for a malformed card token, or for one with another method than CARD."""
     if token is None:
         return
     if method is not PaymentMethod.CARD:

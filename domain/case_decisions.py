@@ -1,16 +1,18 @@
 """
-What two people decide about a payment's case, and what becomes of the money: code that touches nothing.
+What a decision of two people about a payment's case does to its money. All functions are pure.
 
-              a held payment         one that ended          one that succeeded
-    APPLY     SUCCESS                LATE_SUCCESS            Revenue is asked again (a refused record)
-    CREDIT    CANCELLED, credited    credited                credited
-    REFUND    CANCELLED, refunded    refunded                refunded
-    CLOSE     CANCELLED              nothing                 nothing
+              a held payment         one that ended     one that succeeded
+    APPLY     SUCCESS                LATE_SUCCESS       RECORD_REFUSED: Revenue gets it again
+    CREDIT    CANCELLED, credited    credited           credited
+    REFUND    CANCELLED, refunded    refunded           refunded
+    CLOSE     CANCELLED              nothing            nothing
 
-APPLY needs money that covers the bill; of a suspicion or an outcome that nobody knows, where nothing is
-booked, two people may assert that it came. CREDIT and REFUND need money, CLOSE that there is none left
-without an owner. Of a sum that cannot be read both people name what came: for CREDIT and REFUND always,
-for APPLY unless it is just what was asked for. It is booked with their decision.
+Which kind of case takes which decision is the table EFFECTS in `domain/cases.py`.
+
+APPLY needs money that covers the bill. A SUSPICIOUS or UNKNOWN_OUTCOME case has booked nothing, so
+two people may assert that the money came. CREDIT and REFUND need money; CLOSE needs that no money
+without an owner is left. For an unreadable sum both people name what came: always for CREDIT and
+REFUND, for APPLY unless it is exactly the requested sum. It is booked with their decision.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ from domain.payments import (
 from domain.refusals import InvalidInput
 from domain.sentences import DecisionReason, InputProblem
 
-# What holds a payment, and so what the decision about ends it.
+# Kinds that hold a payment; the decision about such a case ends it.
 HOLDING = frozenset(
     {
         CaseKind.AMOUNT_MISMATCH,
@@ -56,18 +58,18 @@ def rule(
     named: Money | None = None,
 ) -> Decision:
     """
-    Return what the decision *wanted* makes of *payment*; raise a refusal where it can't be so.
+    Return what the decision *wanted* does to *payment*. Raises a refusal if it is impossible.
 
-    `named` is the sum that people name where the gateway's own cannot be read (see `check_named`).
+    `named` is the sum that people name if the gateway's is unreadable (see `check_named`).
     """
-    assert case.standing is not None, "it is about a payment"
+    assert case.standing is not None, "the case has a payment"
     if case.unreadable is not None and wanted is not CaseDecision.CLOSE:
-        return _assert(payment, case, wanted, now, named=named)
+        return _by_named_sum(payment, case, wanted, now, named=named)
     match case.effect(wanted):
         case CaseEffect.RECORD:
-            return _record_again(payment, case.standing, now)
+            return _record(payment, case.standing, now)
         case CaseEffect.PAY:
-            return _apply(payment, case, case.standing, now)
+            return _pay(payment, case, case.standing, now)
         case CaseEffect.CREDIT:
             return _credit(payment, case, now)
         case CaseEffect.REFUND:
@@ -80,11 +82,11 @@ def rule(
             raise AssertionError(f"{case.kind} is not about a payment's money")
 
 
-def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
-    _not_succeeded(payment)
-    _in_dong(payment, case)
-    seen = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
-    asserted = case.kind in ASSERTED and standing.suspense == 0 and not seen
+def _pay(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
+    _check_not_succeeded(payment)
+    _check_in_vnd(payment, case)
+    was_paid = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
+    asserted = case.kind in ASSERTED and standing.suspense == 0 and not was_paid
     if not asserted and standing.suspense < payment.amount:
         raise NotCovered(id=payment.id, expected=payment.amount, requested=standing.suspense)
     if asserted:
@@ -93,17 +95,17 @@ def _apply(payment: Payment, case: Case, standing: Standing, now: datetime) -> D
         postings = ledger.explained(payment, excess=max(0, case.waiting - payment.amount))
     attempt = payment.attempt
     if attempt is not None and attempt.status is not AttemptStatus.PAID:
-        # Of an outcome that nobody knows no payment has a number yet: what we have may be an order's or a page's.
-        told = attempt.gateway_id is not None and case.kind is CaseKind.SUSPICIOUS
-        under = (attempt.gateway_id,) if told else ()
-        attempt = replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
+        # Only a suspicion names a payment; else the id may be the gateway's of an order or a page.
+        is_payments = attempt.gateway_id is not None and case.kind is CaseKind.SUSPICIOUS
+        numbers = (attempt.gateway_id,) if is_payments else ()
+        attempt = replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=numbers)
     return _succeed(replace(payment, attempt=attempt), case, now, postings)
 
 
 def _succeed(
     payment: Payment, case: Case, now: datetime, postings: tuple[Posting, ...]
 ) -> Decision:
-    """Return the payment's success, by *postings*; a late one only while its bills are open."""
+    """Return the success by *postings*. Raises DecisionRefused if late and its bills are taken."""
     if payment.status not in LATE_SUCCESS_FROM:
         return Decision(
             payment=payment.become(PaymentStatus.SUCCESS, now),
@@ -121,13 +123,13 @@ def _succeed(
     )
 
 
-def _not_succeeded(payment: Payment) -> None:
+def _check_not_succeeded(payment: Payment) -> None:
     if payment.status is PaymentStatus.SUCCESS:
         raise _refused(payment, DecisionReason.HAS_SUCCEEDED)
 
 
 def check_named(case: Case, wanted: CaseDecision, amount: int | None) -> None:
-    """Raise InvalidInput where somebody names a sum and must not, or names none and must."""
+    """Raise InvalidInput if *amount* is named but must not be, or is missing but needed."""
     if amount is not None and (wanted is CaseDecision.CLOSE or case.unreadable is None):
         raise InvalidInput.because(InputProblem.SUM_NOT_NEEDED, field="amount")
     needed = case.unreadable is not None and wanted in {CaseDecision.CREDIT, CaseDecision.REFUND}
@@ -137,71 +139,71 @@ def check_named(case: Case, wanted: CaseDecision, amount: int | None) -> None:
         )
 
 
-def _assert(
+def _by_named_sum(
     payment: Payment, case: Case, wanted: CaseDecision, now: datetime, *, named: Money | None
 ) -> Decision:
-    """Book what two people say that came, of a sum that cannot be read, and do with it as they decide."""
+    """Return the decision that books the sum that two people name in place of an unreadable one."""
     attempt = payment.attempt
-    assert attempt is not None, "a gateway wrote it"
-    assert named is not None or wanted is CaseDecision.APPLY, "no sum is guessed"
-    came = named or attempt.money
+    assert attempt is not None, "an unreadable sum comes from a gateway"
+    assert named is not None or wanted is CaseDecision.APPLY, "CREDIT and REFUND need a named sum"
+    received = named or attempt.money
     payment = replace(payment, attempt=_paid_under(attempt, case.number, now))
     match wanted:
         case CaseDecision.APPLY:
-            _not_succeeded(payment)
-            if came.amount < attempt.money.amount:
+            _check_not_succeeded(payment)
+            if received.amount < attempt.money.amount:
                 raise NotCovered(
-                    id=payment.id, expected=attempt.money.amount, requested=came.amount
+                    id=payment.id, expected=attempt.money.amount, requested=received.amount
                 )
-            return _succeed(payment, case, now, ledger.collected(payment, came))
+            return _succeed(payment, case, now, ledger.collected(payment, received))
         case CaseDecision.CREDIT:
-            if came.currency is not Currency.VND:
-                raise _abroad(payment)
-            postings = ledger.credited(payment, Account.SUSPENSE, came.amount)
+            if received.currency is not Currency.VND:
+                raise _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
+            postings = ledger.credited(payment, Account.SUSPENSE, received.amount)
             return replace(
-                _end(payment, case, now), postings=ledger.unexplained(payment, came) + postings
+                _end(payment, case, now), postings=ledger.unexplained(payment, received) + postings
             )
         case CaseDecision.REFUND:
             return replace(
                 _end(payment, case, now),
-                postings=ledger.unexplained(payment, came),
-                refund=Refund(source=Account.SUSPENSE, money=came),
+                postings=ledger.unexplained(payment, received),
+                refund=Refund(source=Account.SUSPENSE, money=received),
             )
         case CaseDecision.CLOSE:
-            raise AssertionError("nothing came: there is nothing to assert")
+            raise AssertionError("CLOSE asserts no sum")
 
 
 def _paid_under(attempt: Attempt, number: str | None, now: datetime) -> Attempt:
-    """Return the attempt as paid; what is told of it under *number* later is no news."""
-    under = attempt.paid_under
-    if number is not None and number not in under:
-        under = (*under, number)
+    """Return the attempt as paid, with *number* known, so that a later notice changes nothing."""
+    numbers = attempt.paid_under
+    if number is not None and number not in numbers:
+        numbers = (*numbers, number)
     if attempt.status is AttemptStatus.PAID:
-        return replace(attempt, paid_under=under)
-    return replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=under)
+        return replace(attempt, paid_under=numbers)
+    return replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=numbers)
 
 
-def _record_again(payment: Payment, standing: Standing, now: datetime) -> Decision:
+def _record(payment: Payment, standing: Standing, now: datetime) -> Decision:
     if payment.posting_status is not PostingStatus.FAILED:
         raise _refused(payment, DecisionReason.RECORD_IS_NOT_REFUSED)
     if standing.receivable < payment.amount:
         raise _refused(payment, DecisionReason.WAS_REVERSED)
-    again = payment.noted(now, posting_status=PostingStatus.PENDING)
-    return Decision(payment=again, attempt=payment.attempt, effect=Effect.RECORD)
+    pending = payment.noted(now, posting_status=PostingStatus.PENDING)
+    return Decision(payment=pending, attempt=payment.attempt, effect=Effect.RECORD)
 
 
 def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
-    _in_dong(payment, case)
-    _some(payment, case)
-    _not_asked_back(payment, case)
+    _check_in_vnd(payment, case)
+    _check_money_waits(payment, case)
+    _check_no_reversal_waits(payment, case)
     source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
     postings = ledger.credited(payment, source, case.waiting)
     return replace(_end(payment, case, now), postings=postings)
 
 
 def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
-    _some(payment, case)
-    _not_asked_back(payment, case)
+    _check_money_waits(payment, case)
+    _check_no_reversal_waits(payment, case)
     if _is_of_record(case) and payment.custody is Custody.HELD_BY_STAFF:
         raise _refused(payment, DecisionReason.CASH_IS_WITH_COLLECTOR)
     source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
@@ -210,7 +212,7 @@ def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
 
 
 def _end(payment: Payment, case: Case, now: datetime) -> Decision:
-    """Return a held payment cancelled, with its bills free again; any other as it is, one version on."""
+    """Return a held payment cancelled and its bills freed; any other only as a new version."""
     if payment.is_final or case.kind not in HOLDING:
         return Decision(payment=payment.noted(now), attempt=payment.attempt)
     return Decision(
@@ -226,7 +228,7 @@ def _cancelled(attempt: Attempt | None, now: datetime) -> Attempt | None:
     return replace(attempt, status=AttemptStatus.CANCELLED, answered_at=now)
 
 
-def _some(payment: Payment, case: Case) -> None:
+def _check_money_waits(payment: Payment, case: Case) -> None:
     if not case.waiting and case.foreign is None:
         raise _refused(payment, DecisionReason.NO_MONEY_WAITS)
 
@@ -236,18 +238,14 @@ def _is_of_record(case: Case) -> bool:
     return case.kind is CaseKind.RECORD_REFUSED
 
 
-def _not_asked_back(payment: Payment, case: Case) -> None:
+def _check_no_reversal_waits(payment: Payment, case: Case) -> None:
     if _is_of_record(case) and case.standing is not None and case.standing.asked_back:
         raise _refused(payment, DecisionReason.REVERSAL_AWAITS_APPROVAL)
 
 
-def _in_dong(payment: Payment, case: Case) -> None:
+def _check_in_vnd(payment: Payment, case: Case) -> None:
     if case.foreign is not None:
-        raise _abroad(payment)
-
-
-def _abroad(payment: Payment) -> DecisionRefused:
-    return _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
+        raise _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -257,8 +255,8 @@ class NotCovered(AmountMismatch):
         " hoặc REFUND, hoặc CLOSE nếu không có tiền."
     )
     en = (
-        "Payment {id} needs {expected}, and {requested} is there: the bill is not covered. Decide CREDIT"
-        " or REFUND, or CLOSE where there is no money."
+        "Payment {id} needs {expected}, and {requested} is there: the bill is not covered. Decide"
+        " CREDIT or REFUND, or CLOSE where there is no money."
     )
 
 

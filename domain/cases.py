@@ -1,10 +1,10 @@
 """
-Cases: money that does not fit, waiting for people. Two of them close it, by the same decision.
+Cases: money that does not fit, waiting for two people who take the same decision.
 
     OPEN ──▶ AWAITING_SECOND ──▶ RESOLVED
-               ↺ the first may change their word; after a day another may begin anew
+               ↺ the first may change their vote; after a day another may begin anew
 
-What a decision does to money is in rulings.py; what may be decided is in the table CHOICES below.
+The table EFFECTS says what each decision about each kind does; `domain/case_decisions.py` does it.
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ class CaseStatus(StrEnum):
 
 
 class CaseDecision(StrEnum):
-    """What two people may decide about money that does not fit."""
+    """What two people may decide about a case."""
 
-    APPLY = "APPLY"  # it is what was asked for: the bill is paid; the reversal is approved
-    CREDIT = "CREDIT"  # the customer keeps it with us
-    REFUND = "REFUND"  # the customer gets it back
-    CLOSE = "CLOSE"  # there is nothing to move; the reversal is rejected
+    APPLY = "APPLY"  # the money pays the bill; the reversal is approved
+    CREDIT = "CREDIT"  # the money becomes the customer's credit
+    REFUND = "REFUND"  # the money goes back to the payer
+    CLOSE = "CLOSE"  # no money moves; the reversal is rejected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """
-    One person's word on a case.
+    One person's vote on a case.
 
-    `amount` is what came in their knowledge, in the minor unit that the gateway was asked in, where
-    the gateway's own sum cannot be read.
+    `amount` is the sum that they say came, in the minor unit of the attempt's currency. It is named
+    only where the gateway's own sum is unreadable.
     """
 
     actor: str
@@ -67,7 +67,7 @@ class Approval:
     amount: int | None = None
 
     def says(self, decision: CaseDecision, amount: int | None) -> bool:
-        """Return whether it is just this word, whoever gave it."""
+        """Return whether this vote is for the same decision and sum."""
         return (self.decision, self.amount) == (decision, amount)
 
 
@@ -94,6 +94,9 @@ _GIVE_AWAY = {
 _MONEY = {CaseDecision.APPLY: CaseEffect.PAY} | _GIVE_AWAY
 _ACKNOWLEDGE = {CaseDecision.CLOSE: CaseEffect.ACKNOWLEDGE}
 
+_RESULT = {CaseDecision.APPLY: CaseEffect.REFUND_DONE, CaseDecision.CLOSE: CaseEffect.REFUND_FAILED}
+_APPROVAL = {CaseDecision.APPLY: CaseEffect.APPROVE, CaseDecision.CLOSE: CaseEffect.REJECT}
+
 # Kind × decision → effect. A decision that is not listed is refused for that kind.
 EFFECTS: dict[CaseKind, dict[CaseDecision, CaseEffect]] = {
     CaseKind.AMOUNT_MISMATCH: _MONEY,
@@ -103,14 +106,8 @@ EFFECTS: dict[CaseKind, dict[CaseDecision, CaseEffect]] = {
     CaseKind.LATE_MONEY: _MONEY,
     CaseKind.PAID_TWICE: _GIVE_AWAY,
     CaseKind.RECORD_REFUSED: {CaseDecision.APPLY: CaseEffect.RECORD} | _GIVE_AWAY,
-    CaseKind.REFUND_UNKNOWN: {
-        CaseDecision.APPLY: CaseEffect.REFUND_DONE,
-        CaseDecision.CLOSE: CaseEffect.REFUND_FAILED,
-    },
-    CaseKind.APPROVAL: {
-        CaseDecision.APPLY: CaseEffect.APPROVE,
-        CaseDecision.CLOSE: CaseEffect.REJECT,
-    },
+    CaseKind.REFUND_UNKNOWN: _RESULT,
+    CaseKind.APPROVAL: _APPROVAL,
     CaseKind.UNMATCHED: _ACKNOWLEDGE,
     CaseKind.VARIANCE: _ACKNOWLEDGE,
     CaseKind.SETTLEMENT: _ACKNOWLEDGE,
@@ -125,22 +122,22 @@ CLAIMS_ITS_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseK
 # A later notice of an exact sum can settle a case of these kinds whose own sum is unreadable.
 SETTLED_BY_A_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY})
 
-# For so long only who said it may change the first word: then they may be gone, and another begins anew.
-VOTE_LIFETIME = timedelta(days=1)
+VOTE_LIFETIME = timedelta(days=1)  # after it another person may begin anew
 
-# Nothing was booked when such a case was opened: it is about whatever comes, however much was named then.
+# Such a case books nothing when it opens, so it is about whatever money comes.
 ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """
-    What the books say of a case's payment, in VND where no currency is named.
+    The books of a case's payment, in VND where no currency is named.
 
-    `suspense` and `foreign` wait for people, the latter in another currency; `claimed` is what of it
-    the payment's other open cases are about. `receivable` is what its bills were paid with and what
-    was not given back, of which `asked_back` awaits approval. `refused`: Revenue did not record it.
-    `bills_open`: neither paid nor held by another payment.
+    `owed` is the payment's amount. `suspense` waits for a decision, `foreign` too in another
+    currency; `claimed` is the part of `suspense` that the payment's other open cases name.
+    `receivable` is what paid its bills and was not reversed; reversals of `asked_back` await
+    approval. `refused`: Revenue refused the record. `bills_open`: its bills are neither paid nor
+    held by another payment.
     """
 
     status: PaymentStatus
@@ -155,23 +152,23 @@ class Standing:
 
 
 class Step(StrEnum):
-    """What one person's word is to a case."""
+    """What one person's vote is to a case."""
 
-    REPEAT = "REPEAT"  # it was said before
+    REPEAT = "REPEAT"  # the same vote again
     FIRST = "FIRST"
-    SECOND = "SECOND"  # it is decided
+    SECOND = "SECOND"  # the case is decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """
-    `amount` is in VND, None where it is not known. Two people close it, by the same `decision`.
-    `unreadable` is what the gateway wrote in its place, for as long as nobody knows the sum.
+    A case. Two people resolve it by the same `decision`.
 
-    `about` says what no other field names: a gateway's number, a settlement line. `approvals` are in
-    the order in which they were given; whoever asked for a reversal has approved it by asking.
-    `outcome` is what has become known since of a reversal whose outcome nobody knew. `seen_at` is when
-    it was read, by the database's clock.
+    `amount` is in VND, None if it is not known; `unreadable` is then the sum as the gateway wrote
+    it, until the sum is known. `about` names what no other field does: a gateway's number, a
+    settlement line. `approvals` are in order; requesting a reversal is the first approval of it.
+    `outcome` is the decision that fits what became of a REFUND_UNKNOWN refund. `seen_at` is when
+    the row was read, by the database's clock.
     """
 
     id: str
@@ -194,18 +191,18 @@ class Case:
 
     @property
     def owner(self) -> Role:
-        """Who must act: nobody else may resolve a case, of whatever kind."""
+        """The role that must act; no other may resolve a case of any kind."""
         return Role.FINANCE
 
     @property
     def age_seconds(self) -> int:
-        """How long it has waited; of a resolved one, how long it had to."""
+        """How long the case has waited, or had waited when it was resolved."""
         end = self.resolved_at or self.seen_at or self.opened_at
         return max(0, int((end - self.opened_at).total_seconds()))
 
     @property
     def choices(self) -> frozenset[CaseDecision]:
-        """The decisions that people may take; one alone where a refund's outcome is known by now."""
+        """The decisions that people may take: one only if the refund's outcome is known."""
         return frozenset(EFFECTS[self.kind]) if self.outcome is None else frozenset({self.outcome})
 
     def effect(self, decision: CaseDecision) -> CaseEffect:
@@ -214,23 +211,22 @@ class Case:
 
     @property
     def number(self) -> str | None:
-        """The gateway's number of the money whose sum cannot be read; None where it gave none."""
+        """The gateway's number of the money with the unreadable sum; None if it gave none."""
         if self.about is None or self.unreadable is None or self.about == self.unreadable:
             return None
         return self.about.removesuffix(f" · {self.unreadable}")
 
     def is_under(self, number: str | None) -> bool:
-        """Return whether the unreadable sum is told of under *number*, where both have one."""
+        """Return whether the unreadable sum may have *number*; None on either side matches."""
         return self.unreadable is not None and (
             number is None or self.number is None or self.number == number
         )
 
     @property
     def waiting(self) -> int:
-        """How much money this case is about that has no owner yet, in VND; none while its sum cannot be read."""
-        if self.standing is None or self.unreadable is not None:
-            return 0
-        if CaseDecision.REFUND not in self.choices:
+        """The money of this case without an owner, in VND; 0 while its sum is unreadable."""
+        about_money = self.unreadable is None and CaseDecision.REFUND in self.choices
+        if self.standing is None or not about_money:
             return 0
         if self.kind is CaseKind.RECORD_REFUSED:
             return self.standing.receivable if self.standing.refused else 0
@@ -247,52 +243,54 @@ class Case:
 
     @property
     def _sum(self) -> int | None:
-        """What was booked when the case was opened, in VND; None where that was not known."""
+        """What was booked when the case was opened, in VND; None if that was not known."""
         return None if self.kind in ASSERTED else self.amount
 
     @property
     def suggestion(self) -> CaseDecision | None:
-        """What the books speak for; None where people must judge alone, or it is decided."""
-        now = self.standing
-        if now is None or self.status is CaseStatus.RESOLVED:
-            return None
-        if self.unreadable is not None:
+        """The decision that the books imply; None if they imply none, or the case is resolved."""
+        books = self.standing
+        if books is None or self.status is CaseStatus.RESOLVED or self.unreadable is not None:
             return None
         if self.outcome is not None:
             return self.outcome
         if self.kind in {CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY}:
-            if now.suspense >= now.owed and now.bills_open and now.status is not _PAID:
+            if (
+                books.suspense >= books.owed
+                and books.bills_open
+                and books.status is not PaymentStatus.SUCCESS
+            ):
                 return CaseDecision.APPLY
         elif self.kind not in {CaseKind.CURRENCY_MISMATCH, CaseKind.PAID_TWICE}:
             return None
         if self.waiting or self.foreign:
             return CaseDecision.REFUND
-        return CaseDecision.CLOSE if now.status is _PAID else None
+        return CaseDecision.CLOSE if books.status is PaymentStatus.SUCCESS else None
 
     @property
     def first(self) -> Approval | None:
-        """The word that waits for a second person who says the same; None where none does."""
-        word = self._last
-        if word is None or self.decision not in self.choices:
+        """The vote that waits for a second person with the same; None if none does."""
+        vote = self._last
+        if vote is None or self.decision not in self.choices:
             return None
-        return word if word.amount is None or self.unreadable is not None else None
+        return vote if vote.amount is None or self.unreadable is not None else None
 
     @property
     def _last(self) -> Approval | None:
-        """The latest word with the case's present decision."""
-        same = [word for word in self.approvals if word.decision is self.decision]
+        """The latest vote for the case's present decision."""
+        same = [vote for vote in self.approvals if vote.decision is self.decision]
         return same[-1] if same else None
 
     def record_vote(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
         """
-        Return what the word of *actor* is to the case, about a sum of *amount* where they name one.
+        Return what the vote of *actor* is to the case; they may name a sum as *amount*.
 
-        Raises InvalidInput where it can't be decided so, or the first decided otherwise; NotPermitted
-        for whoever asked for the reversal; AlreadyResolved.
+        Raises InvalidInput if the kind does not allow it or the first person decided otherwise,
+        NotPermitted for whoever requested the reversal, and AlreadyResolved.
         """
         if self.status is CaseStatus.RESOLVED:
             decided = self._last is not None and self._last.says(wanted, amount)
-            agreed = {word.actor for word in self.approvals if word.says(wanted, amount)}
+            agreed = {vote.actor for vote in self.approvals if vote.says(wanted, amount)}
             if decided and actor in agreed:
                 return Step.REPEAT
             raise AlreadyResolved(
@@ -309,13 +307,10 @@ class Case:
             return Step.FIRST
         if first.says(wanted, amount):
             return Step.REPEAT if actor == first.actor else Step.SECOND
-        stands_until = first.at + VOTE_LIFETIME
-        if actor == first.actor or (self.seen_at is not None and self.seen_at >= stands_until):
+        ends_at = first.at + VOTE_LIFETIME
+        if actor == first.actor or (self.seen_at is not None and self.seen_at >= ends_at):
             return Step.FIRST
-        raise _decided_otherwise(first, stands_until)
-
-
-_PAID = PaymentStatus.SUCCESS
+        raise _decided_otherwise(first, ends_at)
 
 
 @dataclass(eq=False, kw_only=True)
@@ -337,16 +332,16 @@ def _not_a_choice(case: Case) -> InvalidInput:
 
 
 def about_money(number: str | None, unreadable: str | None) -> str | None:
-    """Return how a case names money: by the gateway's number, and by its sum as it was written."""
+    """Return how `Case.about` names money: by the gateway's number and the sum as written."""
     if number is None or unreadable is None:
         return number or unreadable
     return f"{number} · {unreadable}"
 
 
 def _decided_otherwise(first: Approval, until: datetime) -> InvalidInput:
-    by_sum = first.amount is not None
+    names_a_sum = first.amount is not None
     return InvalidInput.because(
-        InputProblem.NAMED_ANOTHER_SUM if by_sum else InputProblem.DECIDED_OTHERWISE,
+        InputProblem.NAMED_ANOTHER_SUM if names_a_sum else InputProblem.DECIDED_OTHERWISE,
         field="decision",
         actor=first.actor,
         decision=first.decision,

@@ -1,10 +1,11 @@
 """
-The chain that the audit rows stand in: each link covers its row and the link before it.
+The chain of the audit rows: each link's hash covers its row and the link before it.
 
     hash(n) = SHA-256( hash(n-1) ‖ text of row n )        hash(0) = 32 zero bytes
 
-A seal signs the chain as far as one link; its head is told outside of the database too. So a row can
-be neither edited, deleted, inserted, reordered nor cut off without one of the three not fitting.
+A seal signs the chain up to one link, and its head is also written outside the database. If a row
+is edited, deleted, inserted, reordered or cut off, a hash, a signature or an outside head no longer
+fits.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Seal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
-    """What is told outside of the database: at link `number` the chain's hash was `hash`."""
+    """The chain's `hash` at link `number`, as it is written outside the database."""
 
     number: int
     hash: bytes
@@ -59,5 +60,5 @@ def linked(rows: Iterable[tuple[int, str]], *, number: int, head: bytes) -> list
 
 
 def sealed_text(first: int, last: int, head: bytes) -> bytes:
-    """Return what a seal signs. No receipt begins like it: one key signs both."""
+    """Return the text that a seal signs; it is no receipt's, though one key signs both."""
     return f"mobinet seal {first} {last} {head.hex()}".encode()

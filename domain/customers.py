@@ -1,4 +1,4 @@
-"""A customer and the contract that they owe on, as Customer Management and Debt tell it."""
+"""A customer and their contract, as Customer Management and Debt Management answer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Customer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Debt:
-    """What the debt system holds against a contract, in VND."""
+    """A contract's debt in Debt Management, in VND."""
 
     total_debt: int
     overdue_months: int
@@ -46,6 +46,9 @@ class Debt:
 class ContractInactive(Refusal):
     code = RefusalCode.CONTRACT_INACTIVE
     vi = "Hợp đồng {contract_number} đã chấm dứt, không thể thu tiền. Hãy kiểm tra lại số hợp đồng."
-    en = "Contract {contract_number} is terminated: nothing can be collected on it. Check the number."
+    en = (
+        "Contract {contract_number} is terminated: nothing can be collected on it."
+        " Check the number."
+    )
 
     contract_number: str

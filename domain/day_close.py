@@ -1,4 +1,4 @@
-"""The close of a collector's day: what they took, what was undone, what they brought, what they still hold."""
+"""The close of a collector's day: money taken, voided, handed in and still in hand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.methods import PaymentMethod
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Takings:
-    """What came in by one method."""
+    """The payments of one method: how many, and their sum in VND."""
 
     method: PaymentMethod
     count: int
@@ -22,11 +22,11 @@ class DayClose:
     """
     One Vietnamese day of one member of staff, in VND.
 
-    `by_method` is of the payments made on that day that succeeded, whenever that was, but for those
-    that were voided since: these are `voided`. `handed_in` is what was counted of the hand-ins
-    submitted on that day: the cashier's figure, before there is one the collector's. `cash_in_hand` is
-    the ledger's balance in the collector's name at the day's end, now while the day lasts: with what
-    was carried over from days before, and what no cashier has counted yet.
+    `by_method` sums the payments created on that day that are a success by now, except voided
+    ones, whose sum is `voided`. `handed_in` sums the hand-ins submitted on that day: the cashier's
+    figure, or the collector's until there is one. `cash_in_hand` is the collector's ledger balance
+    at the day's end, or now on the present day; it includes cash of earlier days and cash not
+    counted yet.
     """
 
     voided: int
@@ -40,7 +40,7 @@ class DayClose:
 
 
 def takings(amounts: Mapping[PaymentMethod, tuple[int, int]]) -> tuple[Takings, ...]:
-    """Return (count, amount) by method in the order in which methods are told."""
+    """Return the takings from (count, amount) by method, in the order of `PaymentMethod`."""
     return tuple(
         Takings(method=method, count=amounts[method][0], amount=amounts[method][1])
         for method in PaymentMethod

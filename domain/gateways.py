@@ -1,4 +1,4 @@
-"""What every payment gateway must be able to do, and what we keep of its calls."""
+"""What every payment gateway must be able to do, and what is stored of its calls."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from domain.reversals import Reversal
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Purchase:
     """
-    What a gateway needs to know beside the attempt. `staff_token` is the wallet's, `card_token` stands
-    for the customer's card: both are secret, and never kept.
+    What a gateway needs for `start` besides the attempt.
+
+    `staff_token` opens the collector's wallet and `card_token` stands for the customer's card. Both
+    are secret and are never stored.
     """
 
     description: str
@@ -37,7 +39,7 @@ class Purchase:
 
 
 class WebhookOutcome(StrEnum):
-    """What became of a stored webhook event."""
+    """How a stored webhook event ended."""
 
     RECEIVED = "RECEIVED"
     HANDLED = "HANDLED"
@@ -50,7 +52,7 @@ class WebhookOutcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What we tell a gateway of its call; each adapter says it in the gateway's own dialect."""
+    """Our answer to a gateway's call; each adapter writes it as that gateway expects it."""
 
     ACCEPTED = "ACCEPTED"
     ALREADY_DONE = "ALREADY_DONE"
@@ -65,7 +67,8 @@ class Call:
     """
     A gateway's HTTP call, as it came: `query` is the raw query string, `body` the raw bytes.
 
-    `path` is what follows /webhooks/ in its address: it names the dialect where a gateway has several.
+    `path` is the part of its address after /webhooks/; it names the dialect of a gateway with
+    several.
     """
 
     method: str
@@ -79,11 +82,11 @@ class Call:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """
-    One event that a verified call tells of. `event_id` is the sender's identity of it.
+    One event that a verified call reports. `event_id` is the sender's identity of it.
 
-    No `reference`: money came, and nothing says what for. No `evidence`: it says nothing of money
-    that came to us, and is kept, no more. `named` is then the reference
-    on what it is about: empty on money without any, None where nobody can say.
+    Without a `reference`, money came and the call does not say what for. Without `evidence`, the
+    event reports no money that came to us and is only stored; `named` is then the reference of its
+    subject: empty if the subject has none, None if it is not known.
     """
 
     event_id: str
@@ -93,7 +96,7 @@ class Notice:
 
     @property
     def identity(self) -> str:
-        """What repeats share: a sum that cannot be read is a part of it, so that a later exact one is news."""
+        """The id that repeats share. It contains an unreadable sum, so a later exact sum is new."""
         text = self.evidence.unreadable if self.evidence else None
         if text is None:
             return self.event_id
@@ -110,7 +113,7 @@ class Reply:
 
 
 class BadCall(Exception):
-    """The call is not from the gateway, or cannot be read. It touches no payment."""
+    """The call does not verify or cannot be parsed. It changes no payment."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -119,12 +122,12 @@ class BadCall(Exception):
 
 class Gateway(Protocol):
     """
-    One gateway. Every call is idempotent under `attempt.reference`, which it was given by us.
+    One gateway. Our `attempt.reference` is the idempotency key of every call.
 
-    `start` and `inquire` never raise for what a gateway does: silence, a 5xx and an unreadable
-    answer are Finding.UNKNOWN; only a connection that never opened is Finding.NOT_SENT, and only for
-    `start`. While its breaker is open `start` raises GatewayUnavailable before anything is sent;
-    `inquire` and webhooks go on.
+    `start` and `inquire` never raise for what a gateway does: a timeout, a 5xx and an unreadable
+    answer are GatewayResult.UNKNOWN. NOT_CONNECTED is only for `start` whose connection never
+    opened. While its breaker is open, `start` raises GatewayUnavailable before anything is sent;
+    `inquire` and webhooks still work.
     """
 
     @property
@@ -132,22 +135,22 @@ class Gateway(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What follows /webhooks/ where it calls us: one address for each dialect, the usual one first."""
+        """Its webhook paths after /webhooks/, one for each dialect, the main one first."""
         ...
 
     @property
     def methods(self) -> frozenset[str]:
-        """The HTTP methods that it calls us by."""
+        """The HTTP methods of its calls."""
         ...
 
     @property
     def revocable(self) -> bool:
-        """Whether a reference that was closed here can no longer be paid there."""
+        """Whether a payment that ended here can no longer be paid at the gateway."""
         ...
 
     @property
     def ask_again_after(self) -> float:
-        """Seconds that must lie between two inquiries of one reference (VNPay: 300)."""
+        """The least seconds between two inquiries about one reference (VNPay: 300)."""
         ...
 
     def ready(self) -> bool:
@@ -155,7 +158,7 @@ class Gateway(Protocol):
         ...
 
     def retry_after_ms(self) -> int | None:
-        """Return when the breaker of `start` lets a call through again; None while it does."""
+        """Return the time until the breaker of `start` allows a call; None if it does now."""
         ...
 
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence: ...
@@ -163,46 +166,49 @@ class Gateway(Protocol):
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence: ...
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
-        """Verify a call and translate all that it tells of. The same call always reads the same. Raises BadCall."""
+        """Verify a call and return all its events; the same call gives the same. Raises BadCall."""
         ...
 
-    def answer(self, verdict: Verdict) -> Reply: ...
+    def answer(self, verdict: Verdict) -> Reply:
+        """Return the HTTP answer that the gateway expects for *verdict*."""
+        ...
 
 
 @runtime_checkable
 class Prepares(Protocol):
-    """A gateway whose calls can be verified only with something that must be fetched first."""
+    """A gateway whose calls are verified with something that is fetched first, as a certificate."""
 
     async def prepare(self, call: Call) -> None:
-        """Fetch it, where the call may name it. Raises what stands in the way: let it call again then."""
+        """Fetch what verifies *call*. Raises if that fails; the gateway then calls again."""
         ...
 
 
 @runtime_checkable
 class Closes(Gateway, Protocol):
-    """A gateway where what nobody has paid can be closed: the customer no longer can."""
+    """A gateway where an unpaid payment can be closed, so that nobody can pay it any more."""
 
     async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
         """
-        Close what was begun under *attempt*, by the number that it was given.
+        Close the gateway's payment of *attempt*, by the gateway's number.
 
-        UNPAID says that it is closed; else how it stands, since it could not be.
+        UNPAID means closed; any other result is how it stands, because it could not be closed.
         """
         ...
 
 
 @runtime_checkable
 class Refunds(Gateway, Protocol):
-    """A gateway that gives money back. What another has to give back, accounting pays outside of here."""
+    """A gateway that pays refunds. Accounting pays the refunds of every other gateway by itself."""
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
         """
-        Give back what was paid under *attempt*, or (not `whole`) a part of it.
+        Refund what was paid under *attempt*, all of it if `whole`, else a part.
 
-        PAID says that the gateway pays it out, DECLINED that it definitively does not. Never repeated
-        unless the connection never opened. While its breaker is open raises GatewayUnavailable.
+        PAID means that the gateway pays it out, DECLINED that it definitely does not. It is
+        repeated only if the connection never opened. Raises GatewayUnavailable while its breaker
+        is open.
         """
         ...
 
@@ -210,9 +216,9 @@ class Refunds(Gateway, Protocol):
         self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
     ) -> Evidence:
         """
-        Ask what became of a refund. UNPAID says that the gateway knows of none, and never will.
+        Return how a refund stands. UNPAID means that the gateway has none and never will.
 
-        `known` are the gateway's numbers of the attempt's other refunds.
+        `known` holds the gateway's numbers of the attempt's other refunds.
         """
         ...
 
@@ -230,10 +236,16 @@ class GatewayUnavailable(Refusal):
 
 @dataclass(eq=False, kw_only=True)
 class GatewaySilent(GatewayUnavailable):
-    """Nobody can say whether a payment was paid: nothing else is to be used for it now."""
+    """The payment may be paid, so no other method may be used for it now."""
 
-    vi = "Cổng {gateway} chưa cho biết khách đã thanh toán hay chưa. Hãy thử lại sau ít phút, và chưa thu bằng cách khác."
-    en = "{gateway} does not say whether it was paid. Try again in a few minutes, and take no other money for it meanwhile."
+    vi = (
+        "Cổng {gateway} chưa cho biết khách đã thanh toán hay chưa. Hãy thử lại sau ít phút, và"
+        " chưa thu bằng cách khác."
+    )
+    en = (
+        "{gateway} does not say whether it was paid. Try again in a few minutes, and take no other"
+        " money for it meanwhile."
+    )
 
 
 @dataclass(eq=False, kw_only=True)

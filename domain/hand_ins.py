@@ -1,10 +1,11 @@
 """
-A hand-in: a member of staff brings the cash that they hold to the office, where a cashier counts it.
+A hand-in: cash that a collector brings to the office, where a cashier counts it.
 
     payment   HELD_BY_STAFF ──▶ HANDED_IN ──▶ RECONCILED
     hand-in                     SUBMITTED ──▶ CONFIRMED
 
-Until the cashier has counted, the cash stays in its collector's name: in the ledger and in their limit.
+Until the cashier has counted it, the cash counts as the collector's, in the ledger and in their
+limit.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from domain.refusals import InvalidInput, NotPermitted, Refusal, RefusalCode
 from domain.sentences import InputProblem, PermissionReason
 
 LONGEST_NOTE = 500
-MOST_COUNTED = 10**12  # two million notes: a slip of the hand, which the ledger would keep for ever
+MOST_COUNTED = 10**12  # two million notes; more is a typing error
 
 
 class HandInStatus(StrEnum):
@@ -29,7 +30,7 @@ class HandInStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitHandIn:
-    """What a member of staff says that they bring, in VND."""
+    """The command to hand in all cash that the actor holds; `counted_amount` in VND."""
 
     idempotency_key: str
     counted_amount: int
@@ -39,9 +40,11 @@ class SubmitHandIn:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandIn:
     """
-    `expected_amount` is the sum of its payments, `declared_amount` what their collector counted,
-    `cashier_amount` what the cashier did, None until then; in VND. `business_date` is the Vietnamese
-    day on which it was submitted, `team` the collector's of that day.
+    One hand-in; amounts in VND.
+
+    `expected_amount` is the sum of its payments, `declared_amount` the collector's count and
+    `cashier_amount` the cashier's, None until then. `business_date` is the Vietnamese day on which
+    it was submitted, `team` the collector's team on that day.
     """
 
     id: str
@@ -60,19 +63,19 @@ class HandIn:
 
     @property
     def counted_amount(self) -> int:
-        """The cashier's figure; before there is one, the collector's."""
+        """The cashier's figure, or the collector's until there is one."""
         return self.declared_amount if self.cashier_amount is None else self.cashier_amount
 
     @property
     def variance(self) -> int:
-        """What was counted beyond what was expected; below zero, something lacks."""
+        """The counted amount minus the expected one; negative if cash is missing."""
         return self.counted_amount - self.expected_amount
 
     def confirmed(self, counted: int, *, by: str, now: datetime) -> HandIn:
         """
-        Return the hand-in as its cashier counted it; the same one for the same figure again.
+        Return the hand-in as its cashier counted it; unchanged if the same figure comes again.
 
-        Raises NotPermitted to who submitted it, HandInConfirmed for another figure.
+        Raises NotPermitted if its submitter counts, HandInConfirmed for a second, other figure.
         """
         if by == self.staff_id:
             raise NotPermitted.because(PermissionReason.COUNTS_OWN_CASH)
@@ -94,13 +97,13 @@ class HandIn:
 
 
 def check_counted(amount: int) -> None:
-    """Raise InvalidInput for what nobody can have counted."""
+    """Raise InvalidInput for a negative or absurdly large amount."""
     if not 0 <= amount <= MOST_COUNTED:
         raise InvalidInput.because(InputProblem.COUNTED_AMOUNT, field="countedAmount")
 
 
 def note_of(text: str | None) -> str | None:
-    """Return a note without the space around it, None for an empty one; raise InvalidInput."""
+    """Return *text* without outer spaces, None if empty. Raises InvalidInput."""
     note = (text or "").strip()
     if len(note) > LONGEST_NOTE:
         raise InvalidInput.because(InputProblem.NOTE_LENGTH, field="note", longest=LONGEST_NOTE)
@@ -110,19 +113,19 @@ def note_of(text: str | None) -> str | None:
 
 
 def nothing_held() -> InvalidInput:
-    """Return the refusal to hand in nothing. Cash whose void is being decided is not handed in."""
+    """Return the refusal of a hand-in without cash; cash whose void is undecided does not count."""
     return InvalidInput.because(InputProblem.NO_CASH_HELD, field="countedAmount")
 
 
 def counted(hand_in: HandIn) -> tuple[Posting, ...]:
     """
-    Return the postings of a confirmed hand-in: all that was expected leaves the collector's hands.
+    Return the postings of a confirmed hand-in: the whole expected amount leaves the collector.
 
-    What was counted is at the bank; what lacks, or is too much, is a variance for people.
+    The counted amount is at the bank; a difference is a variance, with a case.
     """
-    arrived = min(hand_in.counted_amount, hand_in.expected_amount)
+    banked = min(hand_in.counted_amount, hand_in.expected_amount)
     moves = (
-        (Account.BANK, Account.STAFF_CASH, arrived),
+        (Account.BANK, Account.STAFF_CASH, banked),
         (Account.VARIANCE, Account.STAFF_CASH, -hand_in.variance),
         (Account.BANK, Account.VARIANCE, hand_in.variance),
     )
@@ -136,8 +139,14 @@ def counted(hand_in: HandIn) -> tuple[Posting, ...]:
 @dataclass(eq=False, kw_only=True)
 class HandInConfirmed(Refusal):
     code = RefusalCode.TRANSITION_REFUSED
-    vi = "Lần nộp tiền {hand_in_id} đã được xác nhận lúc {confirmed_at} với {counted_amount} đ. Số tiền đã đếm không sửa được; chênh lệch được xử lý trong hồ sơ của nó."
-    en = "Hand-in {hand_in_id} was confirmed at {confirmed_at} with {counted_amount} VND. That figure stays; what differs is settled in its case."
+    vi = (
+        "Lần nộp tiền {hand_in_id} đã được xác nhận lúc {confirmed_at} với {counted_amount} đ. Số"
+        " tiền đã đếm không sửa được; chênh lệch được xử lý trong hồ sơ của nó."
+    )
+    en = (
+        "Hand-in {hand_in_id} was confirmed at {confirmed_at} with {counted_amount} VND. That"
+        " figure stays; what differs is settled in its case."
+    )
 
     hand_in_id: str
     counted_amount: int

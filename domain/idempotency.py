@@ -1,4 +1,4 @@
-"""Idempotency: the same key and input is the same request, whenever and however often it comes."""
+"""Idempotency: requests with the same key and input are one request, however often they come."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from domain.refusals import InvalidInput, Refusal, RefusalCode
 from domain.sentences import InputProblem
 
 SHORTEST, LONGEST = 16, 128
-WAIT_SECONDS = 2.0  # how long a repeat waits for a first request that has not answered yet
+WAIT_SECONDS = 2.0  # how long a repeat waits for the first request to end
 
 
 def check_key(key: str) -> str:
-    """Return *key*; raise InvalidInput when it could collide or can't be kept."""
+    """Return *key*. Raises InvalidInput if it is too short, too long or not printable ASCII."""
     long_enough = len(key.strip()) >= SHORTEST and len(key) <= LONGEST
     if not (long_enough and key.isascii() and key.isprintable()):
         raise InvalidInput.because(

@@ -1,16 +1,16 @@
 """
-Numbers and ids that people type, in the one spelling that is sent, kept, fingerprinted and looked up.
+Numbers and ids that people type, folded into the one spelling that is sent, stored and looked up.
 
-Never for a password, a token, a key or a reason: those mean exactly what was sent.
+Passwords, tokens, keys and reasons are never folded; they mean exactly what was sent.
 """
 
 from __future__ import annotations
 
 import unicodedata
 
-# Spaces that do not break come out of copied texts and stand in no number.
+# Non-breaking spaces come from copied text; no number holds one.
 _UNBREAKABLE = frozenset("\u00a0\u2007\u202f")
-# Characters without a shape that Unicode does not count as formatting (category Cf).
+# Invisible characters outside the Unicode category Cf.
 _SHAPELESS = frozenset(
     chr(code)
     for first, last in (
@@ -29,7 +29,7 @@ _SHAPELESS = frozenset(
 
 
 def folded(text: str) -> str:
-    """Return *text* without invisible characters and outer spaces, wide letters and digits made plain."""
+    """Return *text* in NFKC, without invisible characters and outer spaces."""
     if text.isascii():
         return text.strip()
     visible = "".join(letter for letter in text if not _is_invisible(letter))
@@ -57,7 +57,7 @@ def phone_number(text: str) -> str:
 
 
 def _capital(text: str) -> str:
-    """Return the folded text in capitals; letters that no system uses stay as they are."""
+    """Return the folded text in capitals if it is ASCII, else as it is."""
     plain = folded(text)
     return plain.upper() if plain.isascii() else plain
 

@@ -1,4 +1,4 @@
-"""Invariants: what is true of all that is kept, whatever happened. `mobinet verify` proves each by name."""
+"""Invariants: what always holds of the stored data. `mobinet verify` checks each by name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class InvariantName(StrEnum):
-    """In the order in which they are told."""
+    """The invariants, in the order of the report."""
 
     LEDGER_BALANCED = "ledger-balanced"
     LEDGER_AS_WRITTEN = "ledger-as-written"
@@ -31,7 +31,7 @@ class InvariantName(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Violation:
-    """A row that is not as it must be: its table, its key, and what is wrong with it."""
+    """A row that violates an invariant: its table, its key, and what is wrong."""
 
     table: str
     row: str
@@ -40,7 +40,7 @@ class Violation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """What a check found: how many rows violate it, and the first of them."""
+    """The result of one check: how many rows violate it, and the first of them."""
 
     name: InvariantName
     violations: int

@@ -1,5 +1,5 @@
 """
-Double-entry bookkeeping. A posting names both its sides, so none can be out of balance.
+Double-entry bookkeeping. A posting names a debit and a credit, so it always balances.
 
     cash            staff_cash               → customer_receivable
     wallet          wallet_clearing          → customer_receivable
@@ -35,7 +35,7 @@ class Account(StrEnum):
     VARIANCE = "variance"
 
 
-# Where the money stands while it is on its way to us.
+# The account that holds collected money until it reaches the bank; None is cash.
 CLEARING: dict[GatewayName | None, Account] = {
     None: Account.STAFF_CASH,
     GatewayName.FPT_PAY: Account.WALLET_CLEARING,
@@ -49,7 +49,7 @@ CLEARING: dict[GatewayName | None, Account] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posting:
-    """`money` leaves `credit` and arrives at `debit`. The member of staff is a dimension."""
+    """`money` moves from `credit` to `debit`. `staff_id` is a dimension of both accounts."""
 
     debit: Account
     credit: Account
@@ -63,7 +63,7 @@ class Posting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One side of a posting, as an account's page shows it: the other side's amount is None."""
+    """One side of a posting; the amount of the other side is None."""
 
     account: str
     debit: int | None
@@ -73,7 +73,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What was posted about one event; each of its `postings` is two lines, the debit first."""
+    """The postings of one event; each is two lines here, the debit first."""
 
     id: str
     event: str
@@ -83,7 +83,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountBalance:
-    """All that was posted to an account in one currency, up to some moment."""
+    """The sums of an account's debits and credits in one currency, up to some moment."""
 
     account: str
     currency: Currency
@@ -92,16 +92,16 @@ class AccountBalance:
 
     @property
     def balance(self) -> int:
-        """Above zero it is ours to have, below it is ours to owe."""
+        """Positive is what we own, negative is what we owe."""
         return self.debit - self.credit
 
 
 def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
-    """Return the postings of a success: the bill is paid, and any excess is the customer's."""
-    arrived = CLEARING[payment.gateway]
+    """Return the postings of a success: the bill is paid, and any excess is credited."""
+    account = CLEARING[payment.gateway]
     postings = (
         Posting(
-            debit=arrived,
+            debit=account,
             credit=Account.CUSTOMER_RECEIVABLE,
             money=payment.money,
             staff_id=payment.staff_id,
@@ -111,7 +111,7 @@ def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
     if received.currency is Currency.VND and excess > 0:
         postings += (
             Posting(
-                debit=arrived,
+                debit=account,
                 credit=Account.CUSTOMER_CREDIT,
                 money=Money(excess, received.currency),
                 staff_id=payment.staff_id,
@@ -121,7 +121,7 @@ def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
 
 
 def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]:
-    """Return the postings of money that arrived and fits no bill: it waits in suspense for people."""
+    """Return the postings of money that fits no bill: it waits in suspense for a decision."""
     if received is None or received.amount <= 0:
         return ()
     return (
@@ -135,7 +135,7 @@ def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]
 
 
 def explained(payment: Payment, *, excess: int) -> tuple[Posting, ...]:
-    """Return the postings of money in suspense that pays the bill after all; any *excess* is credited."""
+    """Return the postings of suspense that pays the bill; *excess* in VND is credited."""
     postings = (
         Posting(
             debit=Account.SUSPENSE,
@@ -148,7 +148,7 @@ def explained(payment: Payment, *, excess: int) -> tuple[Posting, ...]:
 
 
 def credited(payment: Payment, source: Account, amount: int) -> tuple[Posting, ...]:
-    """Return the posting of money that the customer keeps with us, in VND."""
+    """Return the posting that credits *amount* of VND to the customer."""
     return (
         Posting(
             debit=source,

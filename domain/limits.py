@@ -1,4 +1,4 @@
-"""How much of the staff's own money (cash, wallet) a member of staff may take."""
+"""How much staff money (cash, wallet) one member of staff may take."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ class LimitSource(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """
-    One ceiling in VND and what counts against it. PER_TRANSACTION counts nothing: it is the
-    ceiling of each payment. Only DAILY resets, when the Vietnamese day ends.
+    One ceiling in VND and what counts against it.
+
+    PER_TRANSACTION has no `used`: it bounds each payment alone. Only DAILY resets, when the
+    Vietnamese day ends.
     """
 
     staff_id: str
@@ -41,12 +43,13 @@ class Limit:
         return max(0, self.limit - self.used - self.reserved)
 
     def allows(self, amount: int) -> bool:
+        """Return whether *amount* still fits below the ceiling."""
         return amount <= self.limit - self.used - self.reserved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StaffLimits:
-    """What Staff Management says of one member of staff today, in VND."""
+    """Staff Management's limits of one member of staff and their use today, in VND."""
 
     per_transaction: int
     daily: int
@@ -56,8 +59,10 @@ class StaffLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """
-    Staff Management's figure of the day beside ours, in VND: theirs at our `first` reading, at the one
-    `before`, and `now`. `ours` is since the first, with what is reserved: they may hear of a success first.
+    Staff Management's figure of the day, read three times, and ours; in VND.
+
+    Theirs at our `first` reading, at the one `before`, and `now`. `ours` counts from the first
+    reading and includes reservations, because they may count a success before we do.
     """
 
     first: int
@@ -67,13 +72,13 @@ class Reading:
 
     @property
     def drifts(self) -> bool:
-        """Whether they have newly counted more than we know of: somebody else takes money in this name."""
+        """Whether they newly count more than we took: this name collects elsewhere too."""
         return self.now > self.before and self.now - self.first > self.ours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitPreview:
-    """Whether an amount would be allowed now; the payment itself asks again."""
+    """Whether an amount would be allowed now; the payment itself checks again."""
 
     allowed: bool
     limits: tuple[Limit, ...]
@@ -92,7 +97,10 @@ def kinds_of(method: PaymentMethod) -> tuple[LimitKind, ...]:
 class LimitExceeded(Refusal):
     code = RefusalCode.PAYMENT_LIMIT_EXCEEDED
     vi = "Vượt quá hạn mức gạch nợ bằng tiền mặt"
-    en = "The staff collection limit is exceeded: {remaining} remains of {limit}, {requested} was asked."
+    en = (
+        "The staff collection limit is exceeded: {remaining} remains of {limit},"
+        " {requested} was asked."
+    )
 
     kind: LimitKind
     limit: int

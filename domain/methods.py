@@ -1,4 +1,4 @@
-"""How a payment can be made, and through which gateway each method goes."""
+"""Payment methods, and the gateway of each."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ GATEWAY_OF: dict[PaymentMethod, GatewayName | None] = {
     PaymentMethod.PAYPAL: GatewayName.PAYPAL,
 }
 
-# The staff's own money: only these count against a member of staff's limits.
+# Money that a collector carries: only these methods count against limits.
 STAFF_MONEY = frozenset({PaymentMethod.CASH, PaymentMethod.FPT_PAY})

@@ -1,4 +1,4 @@
-"""Money: an exact amount of a currency's minor unit. VND has none, so its amounts are whole đồng."""
+"""Money: a whole number of a currency's minor unit. VND has none: its unit is one đồng."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-LARGEST = 2**53 - 1  # what a JSON number carries exactly
-RATE_GOOD_FOR = timedelta(days=7)  # an older rate is not charged by: somebody must set today's
+LARGEST = 2**53 - 1  # the largest integer that JSON numbers carry exactly
+RATE_GOOD_FOR = timedelta(days=7)  # no charge uses an older rate
 
 
 class Currency(StrEnum):
@@ -28,15 +28,16 @@ class Money:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rate:
-    """What a dollar costs, in đồng, on a day: for those who take no đồng."""
+    """The price of a dollar in đồng on a day, for gateways that take no VND."""
 
     dong: int
     day: date
 
     def is_good(self, today: date) -> bool:
+        """Return whether the rate is neither too old nor of a later day than tomorrow."""
         return self.day <= today + timedelta(days=1) and today - self.day <= RATE_GOOD_FOR
 
     def dollars(self, money: Money) -> Money:
-        """Return *money* in cents, the last one begun counted whole: nobody pays less than they owe."""
+        """Return *money*, which is VND, in US cents, rounded up so that no debt is underpaid."""
         assert money.currency is Currency.VND
         return Money(-(-money.amount * 100 // self.dong), Currency.USD)

@@ -1,4 +1,4 @@
-"""Telling the customer: one message per payment, phone and template, by the first channel that takes it."""
+"""Notifications: one message per payment, phone and template, by one channel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Template(StrEnum):
 
 
 class Delivery(StrEnum):
-    """What a channel made of a message. Only REFUSED, a definite no, lets the next channel try."""
+    """A channel's result for a message. Only REFUSED, a definite no, lets the next channel try."""
 
     SENT = "SENT"
     REFUSED = "REFUSED"
@@ -49,13 +49,13 @@ class Notification:
 
     @property
     def recipient(self) -> str:
-        """The phone as it may be shown: 098****321."""
+        """The masked phone number: 098****321."""
         return f"{self.phone[:3]}{'*' * (len(self.phone) - 6)}{self.phone[-3:]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """What a message says; every channel puts it in its own form."""
+    """The contents of a message; every channel formats them itself."""
 
     customer_name: str
     amount: int
@@ -66,12 +66,13 @@ class Message:
 
 def channels(notify: Notify) -> tuple[Channel, ...]:
     """Return the channels to try, in order."""
-    wanted = ((Channel.HIFPT, notify.hifpt), (Channel.SMS, notify.sms))
-    return tuple(channel for channel, wants in wanted if wants)
+    enabled = ((Channel.HIFPT, notify.hifpt), (Channel.SMS, notify.sms))
+    return tuple(channel for channel, is_enabled in enabled if is_enabled)
 
 
 def message(payment: Payment, confirmation_link: str) -> Message:
-    assert payment.contract_number is not None, "a merchant tells its own customers"
+    """Return the message about a payment of bills; merchants notify their customers themselves."""
+    assert payment.contract_number is not None, "an order's payment has no notification"
     return Message(
         customer_name=payment.customer_name,
         amount=payment.amount,

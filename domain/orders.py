@@ -20,8 +20,8 @@ from domain.refusals import InvalidInput, check_amount
 from domain.sentences import InputProblem
 
 LONGEST_REFERENCE, LONGEST_DESCRIPTION, LONGEST_URL = 64, 200, 2000
-# What browsers and we read alike: they take a backslash for a slash.
-_PLAIN = re.compile(rf"[!-\[\]-~]{{1,{LONGEST_URL}}}", re.ASCII)
+# Printable ASCII without a backslash, which browsers read as a slash.
+_ADDRESS = re.compile(rf"[!-\[\]-~]{{1,{LONGEST_URL}}}", re.ASCII)
 
 
 class OrderStatus(StrEnum):
@@ -31,7 +31,7 @@ class OrderStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """`reference` is the merchant's own; `amount` is in the minor unit of `currency`."""
+    """An order; `reference` is the merchant's own, `amount` in the minor unit of `currency`."""
 
     id: str
     merchant_id: str
@@ -51,7 +51,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOrder:
-    """A merchant's request. A reference that is known with the same facts is the same order."""
+    """The command to create an order. The same reference with the same facts is the same order."""
 
     idempotency_key: str
     reference: str
@@ -72,8 +72,10 @@ class CreateOrder:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayOrder:
     """
-    `amount` is the order's own; `return_url` is where the result page sends the payer on to; `card_token`
-    as in ProcessPayment. An order that is named by its `reference` is made where there is none yet.
+    The command to pay an order, which is named by its id or by its `reference`.
+
+    An unknown `reference` creates the order. `amount` must equal the order's; the result page
+    redirects the payer to `return_url`; `card_token` is as in ProcessPayment.
     """
 
     idempotency_key: str
@@ -96,29 +98,29 @@ class PayOrder:
         }
 
 
-def check_order(asked: CreateOrder) -> None:
-    """Raise InvalidInput where no order can be made of what is asked."""
-    _check_reference(asked.reference)
-    _check_text("description", asked.description, shortest=0, longest=LONGEST_DESCRIPTION)
-    check_amount(asked.amount)
-    if asked.currency is not Currency.VND:
+def check_order(command: CreateOrder) -> None:
+    """Raise InvalidInput if no order can be created from *command*."""
+    _check_reference(command.reference)
+    _check_text("description", command.description, shortest=0, longest=LONGEST_DESCRIPTION)
+    check_amount(command.amount)
+    if command.currency is not Currency.VND:
         raise InvalidInput.because(InputProblem.ORDER_CURRENCY, field="currency")
 
 
-def check_payment(asked: PayOrder) -> None:
-    """Raise InvalidInput where no order at all could be paid like this."""
-    if asked.reference is not None:
-        _check_reference(asked.reference)
-    check_amount(asked.amount)
-    check_token(asked.method, asked.card_token)
-    if asked.method in STAFF_MONEY:
+def check_payment(command: PayOrder) -> None:
+    """Raise InvalidInput if *command* could pay no order at all."""
+    if command.reference is not None:
+        _check_reference(command.reference)
+    check_amount(command.amount)
+    check_token(command.method, command.card_token)
+    if command.method in STAFF_MONEY:
         raise InvalidInput.because(InputProblem.ORDER_METHOD, field="method")
-    if asked.return_url is not None and not _is_web_address(asked.return_url):
+    if command.return_url is not None and not _is_web_address(command.return_url):
         raise InvalidInput.because(InputProblem.WEB_ADDRESS, field="returnUrl", longest=LONGEST_URL)
 
 
 def _is_web_address(text: str) -> bool:
-    if not _PLAIN.fullmatch(text):
+    if not _ADDRESS.fullmatch(text):
         return False
     try:
         parts = urlsplit(text)
@@ -141,9 +143,12 @@ def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:
 
 @dataclass(eq=False, kw_only=True)
 class OrderInPayment(BillLocked):
-    """One live payment of an order at a time. `bill_number` is null."""
+    """The order has a live payment, and takes one at a time. `bill_number` is None."""
 
-    vi = "Đơn hàng đang được thanh toán bằng {method}, đến {until}. Hãy tiếp tục hoặc huỷ giao dịch {payment_id}."
+    vi = (
+        "Đơn hàng đang được thanh toán bằng {method}, đến {until}. Hãy tiếp tục hoặc huỷ giao dịch"
+        " {payment_id}."
+    )
     en = (
         "The order is being paid by {method}, until {until}. Resume or cancel payment {payment_id}."
     )
@@ -151,7 +156,7 @@ class OrderInPayment(BillLocked):
 
 @dataclass(eq=False, kw_only=True)
 class OrderAlreadyPaid(BillAlreadyPaid):
-    """`bill_number` is null."""
+    """The order is paid. `bill_number` is None."""
 
     vi = "Đơn hàng đã được thanh toán lúc {paid_at}. Không cần trả nữa."
     en = "The order was paid at {paid_at}. There is nothing left to pay."

@@ -1,4 +1,4 @@
-"""What the domain makes of evidence: a table of states and findings, as code that touches nothing."""
+"""What evidence changes: payment status × gateway result → decision. All functions are pure."""
 
 from __future__ import annotations
 
@@ -34,33 +34,34 @@ def decide(
     case: Case | None = None,
 ) -> Decision:
     """
-    Return what *evidence* about *attempt* makes of *payment*.
+    Return what *evidence* about *attempt* changes of *payment*.
 
-    `closing` ends the payment if it is unpaid. `bills_open` tells whether the bills of a payment
-    that ended without success are still free: neither paid nor held by another live payment. `case`
-    is what two people decided, which alone can concern cash and be refused; with a gateway's evidence
-    it is the payment's open case about a sum that cannot be read: only the exact sum settles that.
+    `closing` is how an unpaid payment ends. `bills_open` matters for a payment that ended without
+    success: its bills are neither paid nor held by another live payment. `case` is the case that
+    two people decided; only their decision can concern cash and raise a refusal. With a gateway's
+    evidence `case` is the payment's open case about an unreadable sum, which only the exact sum
+    settles.
     """
     if evidence.decided is not None:
-        assert case is not None, "people decide about a case"
+        assert case is not None, "a decision names its case"
         return rule(payment, case, evidence.decided, now, named=evidence.money)
-    assert attempt is not None, "no gateway says anything about cash"
+    assert attempt is not None, "cash has no gateway evidence"
     if evidence.source is EvidenceSource.CLIENT:
         return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
             if payment.hold_reason is not None:
-                return _held(payment, attempt, evidence, now=now, case=case)
-            return _open(payment, attempt, evidence, now=now, closing=closing)
+                return _while_held(payment, attempt, evidence, now=now, case=case)
+            return _while_open(payment, attempt, evidence, now=now, closing=closing)
         case PaymentStatus.SUCCESS:
-            return _again(payment, attempt, evidence, now=now)
+            return _further_payment(payment, attempt, evidence, now=now)
         case PaymentStatus.FAILED | PaymentStatus.EXPIRED | PaymentStatus.CANCELLED:
-            return _ended(payment, attempt, evidence, now=now, bills_open=bills_open, case=case)
+            return _after_end(payment, attempt, evidence, now=now, bills_open=bills_open, case=case)
         case _:
             assert_never(payment.status)
 
 
-def _open(
+def _while_open(
     payment: Payment,
     attempt: Attempt,
     evidence: Evidence,
@@ -72,8 +73,8 @@ def _open(
         case GatewayResult.PAID:
             return _paid(payment, attempt, evidence, now=now)
         case GatewayResult.NOT_STARTED:
-            if attempt.status is not AttemptStatus.CREATED:  # it was sent since we looked
-                return _nothing(payment, attempt)
+            if attempt.status is not AttemptStatus.CREATED:  # another process has sent it
+                return _unchanged(payment, attempt)
             if closing is Closing.CANCELLED:
                 ended = _answered(attempt, AttemptStatus.CANCELLED, evidence, now)
                 return _release(payment, ended, PaymentStatus.CANCELLED, now)
@@ -83,7 +84,7 @@ def _open(
             AttemptStatus.CREATED,
             AttemptStatus.SENT,
         }:
-            return _nothing(payment, attempt)
+            return _unchanged(payment, attempt)
         case GatewayResult.DECLINED | GatewayResult.NOT_CONNECTED:
             failed = _answered(attempt, AttemptStatus.DECLINED, evidence, now)
             return _release(payment, failed, PaymentStatus.FAILED, now)
@@ -91,9 +92,9 @@ def _open(
             expired = _answered(attempt, AttemptStatus.EXPIRED, evidence, now)
             return _release(payment, expired, PaymentStatus.EXPIRED, now)
         case GatewayResult.SUSPICIOUS:
-            asked = _answered(attempt, attempt.status, evidence, now)
+            answered = _answered(attempt, attempt.status, evidence, now)
             return _hold(
-                payment, asked, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
+                payment, answered, HoldReason.GATEWAY_SUSPICIOUS, CaseKind.SUSPICIOUS, (), now
             )
         case GatewayResult.GAVE_UP:
             reason, case = HoldReason.UNKNOWN_OUTCOME, CaseKind.UNKNOWN_OUTCOME
@@ -103,34 +104,34 @@ def _open(
             return _release(payment, ended, PaymentStatus(closing.value), now)
         case GatewayResult.UNPAID:
             if attempt.status is not AttemptStatus.UNKNOWN:
-                return _nothing(payment, attempt)
+                return _unchanged(payment, attempt)
             known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
-            # What the customer was to scan never reached us: somebody must see that it can't go on.
+            # Without a QR or an address the customer cannot pay, so the payment stays flagged.
             lost = known.qr_payload is None and known.payment_url is None
             return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
         case GatewayResult.ACCEPTED:
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
-                return _nothing(payment, attempt)
+                return _unchanged(payment, attempt)
             accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
             return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
         case GatewayResult.UNKNOWN:
             if attempt.status is not AttemptStatus.SENT:
-                # A verified call that contradicts itself says one thing surely: ask.
-                told = evidence.source is EvidenceSource.WEBHOOK
-                return Decision(payment=payment, attempt=attempt, changed=False, ask=told)
+                # A verified call that contradicts itself is settled by an inquiry.
+                is_call = evidence.source is EvidenceSource.WEBHOOK
+                return Decision(payment=payment, attempt=attempt, changed=False, ask=is_call)
             unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
             return Decision(
                 payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
             )
         case GatewayResult.DECIDED:
-            raise AssertionError("answered above, by people's own rules")
+            raise AssertionError("decisions of people are handled by decide_case")
         case _:
             assert_never(evidence.result)
 
 
 def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
     received = evidence.money
-    attempt = _answered(attempt, _received(attempt, evidence), evidence, now)
+    attempt = _answered(attempt, _status_of_paid(attempt, evidence), evidence, now)
     if evidence.unreadable is not None:
         return _hold(
             payment, attempt, HoldReason.AMOUNT_MISMATCH, CaseKind.AMOUNT_MISMATCH, (), now
@@ -161,22 +162,22 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
     )
 
 
-def _held(
+def _while_held(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
 ) -> Decision:
     """
-    Book money that comes for a held payment; it waits with it for two people.
+    Return the decision about a held payment: its money goes to suspense and waits for two people.
 
-    The exact sum settles a payment that is held because its sum could not be read.
+    The exact sum settles a payment that is held because its sum is unreadable.
     """
     if evidence.result is not GatewayResult.PAID or attempt.status is AttemptStatus.PAID:
-        return _again(payment, attempt, evidence, now=now)
+        return _further_payment(payment, attempt, evidence, now=now)
     known = case is not None and case.is_under(evidence.gateway_id)
     if evidence.unreadable is not None:
         kind = None if known else CaseKind.AMOUNT_MISMATCH
         return Decision(payment=payment, attempt=attempt, changed=not known, case=kind)
-    if _received(attempt, evidence) is not AttemptStatus.PAID:
-        return _nothing(payment, attempt)
+    if _status_of_paid(attempt, evidence) is not AttemptStatus.PAID:
+        return _unchanged(payment, attempt)
     unread = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
     if unread and evidence.money == attempt.money:
         return _paid(payment, attempt, evidence, now=now)
@@ -188,20 +189,22 @@ def _held(
     )
 
 
-def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime) -> Decision:
+def _further_payment(
+    payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime
+) -> Decision:
     """
-    Book a further payment of a reference that is paid: once for each number that the gateway gives.
+    Return the decision about a paid reference: each new gateway number is a second payment, once.
 
-    The first number that is told of one of which none is known is its own: people said that it was paid.
+    Where two people asserted the payment and no number is known, the first number is its own.
     """
     number = evidence.gateway_id
     known = number is None or number in attempt.paid_under
     if evidence.result is not GatewayResult.PAID or known:
-        return _nothing(payment, attempt)
+        return _unchanged(payment, attempt)
     if not attempt.paid_under:
         named = replace(attempt, gateway_id=number, paid_under=(number,))
         return Decision(payment=payment.noted(now), attempt=named)
-    booked = ledger.unexplained(payment, evidence.money)  # nothing, while its amount can't be read
+    booked = ledger.unexplained(payment, evidence.money)  # empty for an unreadable sum
     return Decision(
         payment=payment,
         attempt=replace(attempt, paid_under=(*attempt.paid_under, number)) if booked else attempt,
@@ -210,7 +213,7 @@ def _again(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datet
     )
 
 
-def _ended(
+def _after_end(
     payment: Payment,
     attempt: Attempt,
     evidence: Evidence,
@@ -220,11 +223,11 @@ def _ended(
     case: Case | None,
 ) -> Decision:
     if attempt.status is AttemptStatus.PAID:
-        return _again(payment, attempt, evidence, now=now)
+        return _further_payment(payment, attempt, evidence, now=now)
     if evidence.result is GatewayResult.SUSPICIOUS:
         return _suspected(payment, attempt, evidence, now=now)
     if evidence.result is not GatewayResult.PAID:
-        return _nothing(payment, attempt)
+        return _unchanged(payment, attempt)
     proven = (
         evidence.source in {EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT}
         or attempt.gateway is GatewayName.BANK
@@ -238,7 +241,7 @@ def _ended(
         and received.amount >= attempt.money.amount
         and (case is None or received == attempt.money)
     )
-    paid = _answered(attempt, _received(attempt, evidence), evidence, now)
+    paid = _answered(attempt, _status_of_paid(attempt, evidence), evidence, now)
     if not (fits and bills_open):
         return Decision(
             payment=payment.noted(now),
@@ -258,9 +261,9 @@ def _ended(
 def _suspected(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime
 ) -> Decision:
-    """Money may have left the customer of a payment that has ended: once, a case for people."""
+    """Open one case: money may have left the customer of a payment that has ended."""
     if attempt.failure == evidence.failure:
-        return _nothing(payment, attempt)
+        return _unchanged(payment, attempt)
     return Decision(
         payment=payment.noted(now),
         attempt=_answered(attempt, attempt.status, evidence, now),
@@ -288,12 +291,12 @@ def _release(payment: Payment, attempt: Attempt, status: PaymentStatus, now: dat
     return Decision(payment=payment.become(status, now), attempt=attempt, effect=Effect.RELEASE)
 
 
-def _nothing(payment: Payment, attempt: Attempt) -> Decision:
+def _unchanged(payment: Payment, attempt: Attempt) -> Decision:
     return Decision(payment=payment, attempt=attempt, changed=False)
 
 
-def _received(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
-    """Return PAID where it is known how much: what can't be read yet may still be told, and is booked then."""
+def _status_of_paid(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
+    """Return PAID if the sum is known; an unreadable sum may still be reported and booked later."""
     known = evidence.money is not None and evidence.money.amount > 0
     return AttemptStatus.PAID if known else attempt.status
 

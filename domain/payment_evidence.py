@@ -1,9 +1,9 @@
 """
-What is said about money from outside, and what can be made of it.
+Evidence: what a source outside says about a payment, and the decision that follows.
 
-Whatever a gateway answers, calls or is asked, a settlement line and two people: all become
-Evidence and meet `domain.payment_decisions.decide`, which is pure; `resolvers.payment_evidence.apply` locks, asks,
-and writes.
+A gateway's answer, its webhook, an inquiry, a settlement line and a decision of two people all
+become Evidence. `domain.payment_decisions.decide` is pure; `resolvers.payment_evidence.apply` locks
+the rows and writes the decision.
 """
 
 from __future__ import annotations
@@ -19,34 +19,34 @@ from domain.payments import Payment
 
 
 class EvidenceSource(StrEnum):
-    """Who says something about a payment. A CLIENT never moves money; it can only cause an inquiry."""
+    """Who says it. A CLIENT never moves money; it can only cause an inquiry."""
 
-    CLIENT = "CLIENT"  # a client's claim, a browser's return
+    CLIENT = "CLIENT"  # a client's claim, or the browser that came back
     WEBHOOK = "WEBHOOK"  # a verified webhook
-    INQUIRY = "INQUIRY"  # an authenticated reply to our own question
+    INQUIRY = "INQUIRY"  # an authenticated answer to our inquiry
     SETTLEMENT = "SETTLEMENT"  # a settlement line
     FOUR_EYES = "FOUR_EYES"  # two people, with a reason
 
 
 class GatewayResult(StrEnum):
-    """What was said. Those from UNKNOWN to NO_ANSWER are ours, about a call that failed or was never made."""
+    """What a gateway says. UNKNOWN to GAVE_UP are our own, about calls without a usable answer."""
 
-    ACCEPTED = "ACCEPTED"  # the gateway took the request; the customer may pay
+    ACCEPTED = "ACCEPTED"  # the gateway has the request; the customer may pay
     PAID = "PAID"
-    UNPAID = "UNPAID"  # not so far
-    DECLINED = "DECLINED"  # definitively not
-    EXPIRED = "EXPIRED"  # the gateway will take it no more
-    SUSPICIOUS = "SUSPICIOUS"  # money may have left the customer, and may not be ours
-    UNKNOWN = "UNKNOWN"  # silence, or nothing that can be read
-    NOT_CONNECTED = "NOT_CONNECTED"  # no connection was opened: the gateway knows nothing
-    NOT_STARTED = "NOT_STARTED"  # we did not even begin to; true only while the attempt is CREATED
-    GAVE_UP = "GAVE_UP"  # we asked for as long as the table says, and nobody ever said
-    DECIDED = "DECIDED"  # two people, of a case
+    UNPAID = "UNPAID"  # not paid so far
+    DECLINED = "DECLINED"  # definitely not paid
+    EXPIRED = "EXPIRED"  # the gateway takes no payment of it any more
+    SUSPICIOUS = "SUSPICIOUS"  # money may have left the customer without reaching us
+    UNKNOWN = "UNKNOWN"  # no answer, a 5xx, or an unreadable answer
+    NOT_CONNECTED = "NOT_CONNECTED"  # no connection opened, so the gateway has nothing
+    NOT_STARTED = "NOT_STARTED"  # nothing was sent; valid only while the attempt is CREATED
+    GAVE_UP = "GAVE_UP"  # every inquiry of the schedule went without an answer
+    DECIDED = "DECIDED"  # two people decided a case
 
 
 _OURS = frozenset(
     {
-        GatewayResult.ACCEPTED,  # what we ask of nobody, a bank's QR, we accept ourselves
+        GatewayResult.ACCEPTED,  # a bank QR is made here, without a call
         GatewayResult.UNKNOWN,
         GatewayResult.NOT_CONNECTED,
         GatewayResult.NOT_STARTED,
@@ -59,9 +59,11 @@ _OURS = frozenset(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """
-    `source` says where it comes from (`vnpay:ipn`), `event_id` which stored event carries it.
-    `unreadable` is the sum of a payment as its gateway wrote it, where no `money` can be made of it.
-    `decided` is what two people decided of a payment's case, and `money` the sum that both of them named.
+    One statement about a payment. `source` is None if it is our own.
+
+    `origin` names the channel (`vnpay:ipn`), `event_id` the stored event. `unreadable` is the sum
+    as the gateway wrote it if no `money` can be parsed from it. `decided` is the decision of two
+    people about a case, and `money` then the sum that both named.
     """
 
     source: EvidenceSource | None
@@ -78,34 +80,36 @@ class Evidence:
 
     def __post_init__(self) -> None:
         ours = self.source is None
-        assert not ours or self.result in _OURS, "only somebody else can say that money moved"
+        assert not ours or self.result in _OURS, "only a source outside says that money moved"
         decided = self.result is GatewayResult.DECIDED
-        assert decided is (self.decided is not None), "a decision says what was decided"
+        assert decided is (self.decided is not None), "`decided` goes with the result DECIDED"
         assert self.source is EvidenceSource.FOUR_EYES or not decided, "only two people decide"
         read = self.unreadable is None
-        assert read or (self.result is GatewayResult.PAID and self.money is None), "it has no sum"
+        assert read or (self.result is GatewayResult.PAID and self.money is None), (
+            "an unreadable sum goes with PAID and without money"
+        )
 
 
 class Closing(StrEnum):
-    """Why an unpaid payment is to end."""
+    """How an unpaid payment is to end."""
 
     EXPIRED = "EXPIRED"
     CANCELLED = "CANCELLED"
 
 
 class Effect(StrEnum):
-    """What a decision does to the payment's bills, reservation and followers."""
+    """What a decision does to the payment's bills, its limit reservation and its jobs."""
 
     NONE = "NONE"
-    COLLECT = "COLLECT"  # reservation → used, bills paid, Revenue and the customer are told
-    COLLECT_LATE = "COLLECT_LATE"  # the same for bills and limits that were released before
-    RELEASE = "RELEASE"  # bills and reservation are free again
-    RECORD = "RECORD"  # Revenue is asked once more to record the success
+    COLLECT = "COLLECT"  # use the reservation, pay the bills, enqueue the record and the message
+    COLLECT_LATE = "COLLECT_LATE"  # the same, for bills and limits that were released before
+    RELEASE = "RELEASE"  # free the bills and the reservation
+    RECORD = "RECORD"  # send the record to Revenue again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refund:
-    """What two people give back: `money` that stands on `source`."""
+    """A refund that two people decided: `money` from the account `source`."""
 
     source: Account
     money: Money
@@ -114,9 +118,9 @@ class Refund:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """
-    What to write. `changed` is False for a duplicate or stale saying: it is counted, no more.
+    What to write. `changed` is False for duplicate or stale evidence, which is only counted.
 
-    `attempt` is None for cash, which no gateway says anything about.
+    `attempt` is None for cash. `ask` starts an inquiry.
     """
 
     payment: Payment
@@ -130,5 +134,5 @@ class Decision:
 
     @property
     def after(self) -> Payment:
-        """The payment with its attempt, as they are from now on."""
+        """The payment after the decision, with its attempt."""
         return replace(self.payment, attempt=self.attempt)

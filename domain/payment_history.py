@@ -1,4 +1,4 @@
-"""A payment's timeline: what was written about it as it happened, for whoever has to understand it later."""
+"""A payment's timeline: its audit rows, in order."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from domain.payment_evidence import EvidenceSource
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """
-    One audit row. `sequence` is the row's own number, in which all rows are in order.
+    One audit row; rows are ordered by `sequence`.
 
-    `evidence` is the source outside that moved the payment; None where there was none.
+    `evidence` is the source outside that moved the payment, or None.
     """
 
     sequence: int

@@ -1,7 +1,8 @@
 """
-When to ask a gateway about a payment that no webhook has settled.
+The inquiry schedule: when to ask a gateway about a payment that no webhook has settled.
 
-A question is due by the clock, never by luck: every running follow-up asks this table again.
+The next moment depends only on the stored payment and the clock, so every follow-up computes it
+anew.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from domain.calendar import business_date, day_end
 from domain.payment_evidence import Closing
 from domain.payments import Payment, PaymentStatus
 
-# A process that was to send gets this long before its silence counts as a crash.
+# A process has this long to send; then it counts as crashed.
 SENDING = timedelta(seconds=30)
 GIVE_UP = timedelta(days=7)
-# A claim that money came is put to the gateway for this long; then it is for people to find out.
+# A claim that money came is checked with the gateway for this long, then becomes a case.
 CONFIRMING = timedelta(days=1)
-# While a client watches an open QR or form: 3, 6 and 12 s after it was opened, then by this step.
-WATCHING = (timedelta(seconds=3), timedelta(seconds=6), timedelta(seconds=12))
-WATCHING_STEP = timedelta(seconds=15)
+# While a client watches an open QR or form: 3, 6 and 12 s after it opened, then every step.
+WATCH_DELAYS = (timedelta(seconds=3), timedelta(seconds=6), timedelta(seconds=12))
+WATCH_STEP = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Ask at `at`; if the gateway says unpaid, end the payment as `closing`."""
+    """The next inquiry: due at `at`; an unpaid payment then ends as `closing`."""
 
     at: datetime
     closing: Closing | None = None
@@ -35,10 +36,10 @@ class Question:
 
 def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Question | None:
     """
-    Return what to ask next about *payment*; None when nothing is left to ask.
+    Return the next inquiry about *payment*; None if none is left.
 
-    `quota` must lie between two inquiries of one reference. `revocable` tells whether a reference
-    that was closed here can still be paid there.
+    `quota` is the least time between two inquiries about one reference. `revocable` says that a
+    payment which ended here can no longer be paid at the gateway.
     """
     attempt = payment.attempt
     if attempt is None or payment.hold_reason is not None:
@@ -49,13 +50,13 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
         case PaymentStatus.PROCESSING:
             sent = attempt.sent_at or attempt.created_at
             if attempt.status is AttemptStatus.SENT:
-                asks = (sent + SENDING + delay for delay in backoff())
+                moments = (sent + SENDING + delay for delay in backoff())
             elif attempt.status is AttemptStatus.UNKNOWN:
-                asks = (sent + delay for delay in backoff())
+                moments = (sent + delay for delay in backoff())
             else:
-                asks = iter([attempt.expires_at])
+                moments = iter([attempt.expires_at])
             expiry = (attempt.expires_at + delay for delay in backoff(now=True))
-            at = _after(asks, attempt.inquired_at) or _after(expiry, attempt.inquired_at)
+            at = _after(moments, attempt.inquired_at) or _after(expiry, attempt.inquired_at)
         case PaymentStatus.EXPIRED | PaymentStatus.CANCELLED if not revocable:
             ended = payment.completed_at
             assert ended is not None
@@ -79,24 +80,24 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
 
 def next_while_watched(payment: Payment, *, quota: timedelta, now: datetime) -> datetime | None:
     """
-    Return when to ask next about an open QR or form that a client watches; None when not to.
+    Return when to inquire next about an open QR or form that a client watches; None if never.
 
-    A gateway that wants a longer pause is first asked after one, and never so late that the
-    question at the QR's end would have to wait: that one frees the bill.
+    A gateway with a longer quota is first asked after one quota. No inquiry comes so late that it
+    would delay the one at the QR's end, which frees the bill.
     """
     attempt = payment.attempt
     if attempt is None or payment.status is not PaymentStatus.PROCESSING or payment.hold_reason:
         return None
     if attempt.status is not AttemptStatus.ACCEPTED or attempt.answered_at is None:
         return None
-    patient = quota > WATCHING_STEP
-    delays = _every(quota) if patient else _every(WATCHING_STEP, *WATCHING)
+    is_slow = quota > WATCH_STEP
+    delays = _every(quota) if is_slow else _every(WATCH_STEP, *WATCH_DELAYS)
     at = _after((attempt.answered_at + delay for delay in delays), attempt.inquired_at)
     assert at is not None, "the steps never end"
     if attempt.inquired_at is not None:
         at = max(at, attempt.inquired_at + quota)
     at = max(at, now)
-    reserved = quota if patient else timedelta(0)
+    reserved = quota if is_slow else timedelta(0)
     return at if at + reserved < attempt.expires_at else None
 
 
@@ -111,11 +112,12 @@ def _every(step: timedelta, *first: timedelta) -> Iterator[timedelta]:
 
 
 def _after(moments: Iterator[datetime], last: datetime | None) -> datetime | None:
+    """Return the first of *moments* after *last*; None if there is none."""
     return next((moment for moment in moments if last is None or moment > last), None)
 
 
 def backoff(*, now: bool = False) -> Iterator[timedelta]:
-    """Yield 5 s, 15 s, 1, 5, 15 min, 1 h, then hourly to a day, then daily to the end."""
+    """Yield 5 s, 15 s, 1, 5, 15 min, then hourly for a day, then daily until GIVE_UP."""
     if now:
         yield timedelta(0)
     yield timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""Collecting what a contract owes: what is asked, and whether it may be."""
+"""The command to collect what a contract owes, and its checks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_ITEMS = 50
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyWish:
-    """By which roads the client wants the customer told."""
+    """The channels by which the client wants the customer notified."""
 
     hifpt: bool = True
     sms_zalo: bool = True
@@ -28,8 +28,10 @@ class NotifyWish:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessPayment:
     """
-    The client's request. `customer_phone` is as typed until `process` has it in its domestic form.
-    `card_token` stands for a card at the card gateway: it is passed on, and never kept or shown.
+    The command to open a payment of a contract's bills and fees.
+
+    `customer_phone` is as typed until `process` has it in its domestic form. `card_token` stands
+    for a card at the card gateway; it is passed on and never stored or logged.
     """
 
     idempotency_key: str
@@ -41,7 +43,7 @@ class ProcessPayment:
     card_token: str | None = field(default=None, repr=False)
 
     def folded(self) -> ProcessPayment:
-        """Return the request with its numbers as the systems write them, however they were typed."""
+        """Return the request with its numbers in the spelling of the internal systems."""
         return replace(
             self,
             contract_number=contract_number(self.contract_number),
@@ -50,7 +52,7 @@ class ProcessPayment:
 
     @property
     def facts(self) -> dict[str, object]:
-        """What makes two requests the same one; the order of the items does not count."""
+        """The facts that make two requests the same; the order of the items does not count."""
         facts: dict[str, object] = {
             "contract": self.contract_number,
             "method": self.method,
@@ -64,7 +66,7 @@ class ProcessPayment:
 
 
 def check_items(items: Sequence[Item]) -> None:
-    """Raise InvalidInput where the items make no sense whatever the contract owes."""
+    """Raise InvalidInput if the items are invalid whatever the contract owes."""
     if not 1 <= len(items) <= MOST_ITEMS:
         raise InvalidInput.because(InputProblem.ITEM_COUNT, field="items", most=MOST_ITEMS)
     seen: set[tuple[ItemType, str]] = set()
@@ -80,7 +82,7 @@ def check_items(items: Sequence[Item]) -> None:
 def as_owed(
     request: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
 ) -> ProcessPayment:
-    """Return the folded request under the numbers of the systems' own answers."""
+    """Return the folded request with the numbers that the internal systems answered."""
     ids = {(ItemType.BILL, item_id(bill.bill_number)): bill.bill_number for bill in bills}
     ids |= {(ItemType.FEE, item_id(fee.fee_id)): fee.fee_id for fee in fees}
     items = tuple(
@@ -90,25 +92,25 @@ def as_owed(
 
 
 def check_owed(
-    asked: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
+    request: ProcessPayment, customer: Customer, *, bills: Sequence[Bill], fees: Sequence[Fee]
 ) -> None:
     """
-    Raise a refusal where the contract does not owe exactly what is asked: items are paid whole.
+    Raise a refusal unless the contract owes exactly each item of *request*.
 
-    Several that stand in the way are all named, as Refused.
+    Raises Refused if several items are refused.
     """
     if customer.contract_status is ContractStatus.TERMINATED:
         raise ContractInactive(contract_number=customer.contract_number)
     owed = {(ItemType.BILL, bill.bill_number): (bill.amount, bill.status) for bill in bills}
     owed |= {(ItemType.FEE, fee.fee_id): (fee.amount, fee.status) for fee in fees}
-    no = [_refusal(item, owed.get((item.type, item.id))) for item in asked.items]
-    refusals = tuple(each for each in no if each is not None)
+    checked = [_refusal(item, owed.get((item.type, item.id))) for item in request.items]
+    refusals = tuple(refusal for refusal in checked if refusal is not None)
     if refusals:
         raise refusals[0] if len(refusals) == 1 else Refused(refusals)
 
 
 def _refusal(item: Item, owed: tuple[int, BillStatus] | None) -> Refusal | None:
-    """Return why *item* can't be collected, given what the contract owes for it."""
+    """Return why *item* cannot be collected; *owed* is None if the contract does not owe it."""
     if owed is None:
         noun = Noun.BILL if item.type is ItemType.BILL else Noun.FEE
         return NotFound(what_vi=noun.vi, what_en=noun.en, id=item.id)
@@ -120,19 +122,19 @@ def _refusal(item: Item, owed: tuple[int, BillStatus] | None) -> Refusal | None:
     return None
 
 
-def notify(asked: ProcessPayment, customer: Customer) -> Notify:
+def notify(request: ProcessPayment, customer: Customer) -> Notify:
     """
-    Return whom to tell of the success: the phone asked for, else the customer's messaging one.
+    Return whom to notify of the success: the requested phone, else the customer's messaging one.
 
-    HiFPT reaches only the numbers that have it.
+    HiFPT is used only for phones that have it.
     """
     messaging = [phone for phone in customer.phone_numbers if phone.is_messaging]
     default = phone_number(messaging[0].number) if messaging else None
-    phone = asked.customer_phone or default
+    phone = request.customer_phone or default
     known = {phone_number(entry.number): entry for entry in customer.phone_numbers}
     return Notify(
         phone=phone,
-        hifpt=asked.notify.hifpt and phone in known and known[phone].has_hifpt,
-        sms=asked.notify.sms_zalo and phone is not None,
-        email=customer.email if asked.notify.email else None,
+        hifpt=request.notify.hifpt and phone in known and known[phone].has_hifpt,
+        sms=request.notify.sms_zalo and phone is not None,
+        email=customer.email if request.notify.email else None,
     )

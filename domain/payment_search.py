@@ -1,4 +1,4 @@
-"""Looking for payments: which, in what order, and what they come to."""
+"""The search of payments: filter, order and totals."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from domain.payments import Custody, Payment, PaymentStatus
 
 # Marks on letters, and invisible characters such as the zero-width space.
 _IGNORED = frozenset({"Mn", "Me", "Cf"})
-_D = str.maketrans(
-    "đðɖ", "ddd"
-)  # they do not decompose; ð and ɖ are what some converters write for đ
+# These do not decompose; some converters write ð or ɖ for đ.
+_D = str.maketrans("đðɖ", "ddd")
 
 
 def folded(text: str) -> str:
     """
     Return *text* as names are compared: lower case, without marks, đ as d, single spaces.
 
-    The database keeps its result beside a name, so a page and the live feed find the same. After
-    a change here a migration must fold the names again.
+    The database stores the result beside each name, so pages and live feeds find the same. A change
+    here needs a migration that folds the names again.
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    letters = (each for each in decomposed if unicodedata.category(each) not in _IGNORED)
+    letters = (letter for letter in decomposed if unicodedata.category(letter) not in _IGNORED)
     return " ".join("".join(letters).translate(_D).split())
 
 
@@ -40,7 +39,7 @@ class PaymentOrder(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentFilter:
-    """Which payments; every part that is given must hold. A range is [from, to)."""
+    """Which payments; every given part must match. A range is [from, to)."""
 
     status: Sequence[PaymentStatus] | None = None
     method: Sequence[PaymentMethod] | None = None
@@ -58,7 +57,7 @@ class PaymentFilter:
 
     @property
     def searched_ids(self) -> list[str]:
-        """Return what *search* may name exactly, an id, contract or reference: as typed and in capitals."""
+        """The ids, contracts or references that `search` may equal: as typed and in capitals."""
         typed = identifiers.folded(self.search or "")
         return [typed, typed.upper()]
 
@@ -71,7 +70,7 @@ class PaymentFilter:
         )
 
     def holds(self, payment: Payment) -> bool:
-        """Tell whether *payment* is among them: what the database decides of a page, decided of one."""
+        """Return whether *payment* matches, by the same rule as the database's query."""
         attempt = payment.attempt
         references = {attempt.reference, attempt.gateway_id} if attempt else set[str | None]()
         found = {payment.id, payment.contract_number} | references

@@ -7,7 +7,7 @@ A payment: one try at collecting bills and fees, or a merchant's order, by one m
        │            └────────▶ CANCELLED ─ ─ ─┘
        └─▶ SUCCESS (cash) · FAILED · CANCELLED
 
-SUCCESS is never left: it is undone only by a reversal, a record of its own.
+SUCCESS is final: only a reversal, which is a record of its own, undoes it.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     PaymentStatus.CANCELLED: frozenset(),
 }
 
-# The one named correction, LATE_SUCCESS: from these, money that is proven to have arrived.
+# LATE_SUCCESS: proven money corrects these final states to SUCCESS.
 LATE_SUCCESS_FROM = frozenset(
     {PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED}
 )
@@ -91,7 +91,7 @@ LATE_SUCCESS_FROM = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notify:
-    """Whom to tell of the success, and by what: decided when the payment is created."""
+    """Whom to notify of the success, by which channels; decided when the payment is created."""
 
     phone: str | None = None
     hifpt: bool = False
@@ -102,13 +102,13 @@ class Notify:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
     """
-    Every change makes a new value with the next `version`; clients never see it go back.
+    A payment. Every change makes a new value with the next `version`, which never decreases.
 
     `amount` is in the minor unit of `currency`. `business_date` is the Vietnamese day of creation,
-    on which limits count it. `attempt` is the latest conversation with a gateway (None for cash).
-    `receipt_token` can't be guessed: it opens the public receipt. A bill payment has a contract and items,
-    and no `order`; an order's payment has neither. `staff_id` is who opened it: a member of staff, or a merchant's
-    program. `return_url` is where the result page sends an order's payer on to.
+    on which limits count it. `attempt` is the latest one, None for cash. `receipt_token` is the
+    unguessable key of the public receipt. A payment of bills has a contract and items and no
+    `order`; an order's payment has neither. `staff_id` is who opened it: a member of staff or a
+    merchant. The result page redirects an order's payer to `return_url`.
     """
 
     id: str
@@ -168,13 +168,13 @@ class Payment:
         return self.attempt.failure if self.attempt else None
 
     def become(self, status: PaymentStatus, now: datetime) -> Payment:
-        """Return the payment moved to *status*; raise MoveRefused where the table has no such move."""
+        """Return the payment moved to *status*. Raises MoveRefused unless TRANSITIONS has it."""
         if status not in TRANSITIONS[self.status]:
             raise MoveRefused(payment_id=self.id, status=self.status, wanted=status)
         return self._moved(status, now)
 
     def succeed_late(self, now: datetime) -> Payment:
-        """Return the payment corrected to SUCCESS after another final state."""
+        """Return the payment corrected from another final state to SUCCESS. Raises MoveRefused."""
         if self.status not in LATE_SUCCESS_FROM:
             raise MoveRefused(payment_id=self.id, status=self.status, wanted=PaymentStatus.SUCCESS)
         return replace(self._moved(PaymentStatus.SUCCESS, now), late=True)
@@ -186,7 +186,7 @@ class Payment:
         moved = replace(moved, completed_at=now, needs_verification=False, hold_reason=None)
         if status is not PaymentStatus.SUCCESS:
             return moved
-        owed = self.contract_number is not None  # Revenue knows bills, and no orders
+        owed = self.contract_number is not None  # Revenue records bills, not orders
         return replace(
             moved,
             posting_status=PostingStatus.PENDING if owed else PostingStatus.NONE,
@@ -194,13 +194,13 @@ class Payment:
         )
 
     def noted(self, now: datetime, **changes: object) -> Payment:
-        """Return the payment in the same state with something about it changed."""
+        """Return the payment in the same status with these fields changed."""
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
 
 
 @dataclass(eq=False, kw_only=True)
 class TransitionRefused(Refusal):
-    """What is asked for cannot follow on what is. Subclasses say what to do instead."""
+    """The command does not fit the present state. Subclasses say what to do instead."""
 
     code = RefusalCode.TRANSITION_REFUSED
     vi = "Không thể làm việc này ở trạng thái hiện tại. Hãy tải lại rồi xem."
@@ -211,7 +211,10 @@ class TransitionRefused(Refusal):
 
 @dataclass(eq=False, kw_only=True)
 class MoveRefused(TransitionRefused):
-    vi = "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}. Hãy tải lại giao dịch."
+    vi = (
+        "Giao dịch {payment_id} đang ở trạng thái {status}, không thể chuyển sang {wanted}."
+        " Hãy tải lại giao dịch."
+    )
     en = "Payment {payment_id} is {status} and cannot become {wanted}. Load the payment again."
 
     status: PaymentStatus

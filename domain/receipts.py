@@ -1,4 +1,4 @@
-"""The receipt: what we swear to about a payment, in one exact text that anyone can check."""
+"""The record of a final payment: one exact, signed text that its receipt shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.payments import Payment
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """`value` is base64url Ed25519 over the UTF-8 bytes of `payload`; `key_id` is a kid in the JWKS."""
+    """`value` is the base64url Ed25519 signature of `payload` in UTF-8; `key_id` is a JWKS kid."""
 
     algorithm: str
     key_id: str
@@ -21,7 +21,7 @@ class Signature:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """What we swore to when a payment became final. It is never signed again, whatever key is current."""
+    """The record that was signed when the payment became final. It is never signed again."""
 
     payment_id: str
     version: int
@@ -35,8 +35,8 @@ def payload(payment: Payment) -> str:
     """
     Return the canonical JSON of the payment's outcome: sorted keys, no spaces, whole đồng.
 
-    Only what never changes once the payment is final, so that the text can be made again from the
-    tables at any time: db/proofs.py spells it a second time, in SQL.
+    It holds only what never changes after the end, so the tables give the same text at any time.
+    `db/invariants/proofs.py` builds the same text in SQL, independently.
     """
     facts = {
         "amount": payment.amount,

@@ -1,4 +1,4 @@
-"""Reconciliation: a gateway's settlement beside our books, line by line, and a Vietnamese day of it as a whole."""
+"""Reconciliation: settlement lines compared with our books, and a gateway's day as a whole."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from domain.settlement import Line, LineKind, Movement, OurPayment, OurRefund, S
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReconciliationLine:
     """
-    A line of a file beside what we have, as it is kept; or what only we have, until a file names it.
+    A stored line: one of a file compared with our books, or one that only we have so far.
 
-    `theirs` and `ours` are in the minor unit of `currency`, None on the side that knows nothing of
-    it, or has it in another currency. `id` is None before it is kept.
+    `theirs` and `ours` are in the minor unit of `currency`. Each is None if that side has nothing,
+    or has it in another currency. `id` is None until the line is stored.
     """
 
     settlement_id: str
@@ -38,7 +38,7 @@ class ReconciliationLine:
 
     @property
     def movement(self) -> Movement | None:
-        """What the file's line says of it; None while no file names it."""
+        """The movement of the file's line; None while no file names it."""
         if self.theirs is None or self.at is None:
             return None
         return Movement(
@@ -56,7 +56,7 @@ def repeated_by(
     """
     Return the line of *earlier* that *line* repeats, the nearest in time.
 
-    A line whose id is in `claimed` was repeated already: each is repeated once.
+    Lines with an id in `claimed` were repeated before; each is repeated once.
     """
     candidates = [
         (abs(movement.at - line.at), candidate)
@@ -69,7 +69,7 @@ def repeated_by(
 
 
 def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) -> SettlementResult:
-    """Return what *line* is beside *ours*; `repeated` when an earlier line was about the same."""
+    """Return how *line* compares with *ours*; `repeated` if an earlier line was about the same."""
     if repeated:
         return SettlementResult.DUPLICATE
     if ours is None or ours.money is None:
@@ -89,10 +89,10 @@ def beside(
     foreign: bool = False,
 ) -> ReconciliationLine:
     """
-    Return *line* beside what we have; *earlier* is what was kept so far of its kind and reference.
+    Return *line* compared with what we have, ready to store.
 
-    What only we knew of until now is completed: it keeps its id and its case. A `foreign` line is
-    another program's.
+    *earlier* holds the stored lines of its kind and reference. A line that only we had is completed
+    and keeps its id and case. A `foreign` line is another program's.
     """
     if line.kind is LineKind.PAYMENT:
         ours, same, repeated = payment, earlier, any(item.theirs is not None for item in earlier)
@@ -100,15 +100,15 @@ def beside(
         ours = refund
         known = refund.reversal_id if refund else None
         same = [item for item in earlier if item.reversal_id == known]
-        # Without a refund of ours every line is a claim of its own, unless it says the same again.
+        # Without a refund of ours each line counts by itself, unless it repeats an earlier one.
         repeated = refund.settled if refund else repeated_by(line, same, ()) is not None
     compared = compare(line, ours, repeated=repeated)
     result = SettlementResult.FOREIGN if foreign else compared
     money = ours.money if ours and not repeated else None
-    waiting = next((item for item in same if item.theirs is None), None)
+    ours_only = next((item for item in same if item.theirs is None), None)
     explained = payment.case_of(line, result) if payment and ours is payment else None
     return ReconciliationLine(
-        id=waiting.id if waiting else None,
+        id=ours_only.id if ours_only else None,
         settlement_id=settlement_id,
         kind=line.kind,
         reference=line.reference,
@@ -121,12 +121,12 @@ def beside(
         result=result,
         payment_id=payment.payment_id if payment else None,
         reversal_id=refund.reversal_id if refund else None,
-        case_id=explained or (waiting.case_id if waiting else None),
+        case_id=explained or (ours_only.case_id if ours_only else None),
     )
 
 
 def in_question(line: ReconciliationLine) -> int | None:
-    """Return the sum in VND that a case about *line* is about; None where there is none."""
+    """Return the sum in VND for a case about *line*; None if it has none."""
     if line.currency is not Currency.VND:
         return None
     if line.result is SettlementResult.AMOUNT_DIFFERS and line.theirs is not None:
@@ -141,9 +141,9 @@ class ReconciliationStatus(StrEnum):
     """How far a gateway's day is: MATCHED and RESOLVED are done."""
 
     NOT_IMPORTED = "NOT_IMPORTED"  # no file covers the day
-    MATCHED = "MATCHED"  # both say the same of all of it
-    DIFFERENCES = "DIFFERENCES"  # people have a case of the day open
-    RESOLVED = "RESOLVED"  # there were differences, and people have decided each
+    MATCHED = "MATCHED"  # both sides agree on every line
+    DIFFERENCES = "DIFFERENCES"  # a case of the day is open
+    RESOLVED = "RESOLVED"  # every difference is decided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +161,7 @@ class ReconciliationCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignLines:
-    """Other programs' lines of one kind and currency: how many, and their sum in the minor unit."""
+    """Other programs' lines of one kind and currency; `amount` is their sum in the minor unit."""
 
     kind: LineKind
     currency: Currency
@@ -171,7 +171,7 @@ class ForeignLines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """A gateway's Vietnamese day. `imported` tells whether a file covers it, `open_cases` how many of it are open."""
+    """A gateway's Vietnamese day; `imported` if a file covers it."""
 
     gateway: GatewayName
     date: date

@@ -1,9 +1,9 @@
 """
-Shares: what a part in đồng is at a gateway that was paid in another currency.
+Shares: what a refund in đồng is in the currency in which its gateway was paid.
 
-What was shared out so far is always the same proportion of what was captured as the đồng that it stands
-for, rounded half up to the cent: no rounding adds up. While đồng are left, a cent is kept for them, so that
-the last part can be given back too, and is the rest to the cent.
+All shares together are the same proportion of the captured sum as their đồng of the payment,
+rounded half up to the cent, so rounding does not add up. While đồng are left, at least one cent is
+left for them; the last part gets the exact rest.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ def share_of(
     payment: Payment, part: int, *, captured: Money, earlier: Sequence[Reversal]
 ) -> Money | None:
     """
-    Return what of *captured* goes back with *part* of the payment; None where both are one currency.
+    Return the share of *captured* for *part*, in VND; None if both are one currency.
 
-    *earlier* are the payment's reversals, which are locked with it. Raises TooSmallToShare.
+    *earlier* holds the payment's reversals, locked with it. Raises TooSmallToShare.
     """
     if captured.currency is payment.currency:
         return None
@@ -49,10 +49,10 @@ def share_of(
 @dataclass(eq=False, kw_only=True)
 class TooSmallToShare(AmountMismatch):
     vi = (
-        "Giao dịch {id}: {requested} đồng chưa tới một cent của khoản đã thu bằng ngoại tệ. Hãy hoàn ít"
-        " nhất {expected} đồng."
+        "Giao dịch {id}: {requested} đồng chưa tới một cent của khoản đã thu bằng ngoại tệ. Hãy"
+        " hoàn ít nhất {expected} đồng."
     )
     en = (
-        "Payment {id}: {requested} VND is less than a cent of what was taken in another currency. Give"
-        " back {expected} VND at least."
+        "Payment {id}: {requested} VND is less than a cent of what was taken in another currency."
+        " Give back {expected} VND at least."
     )

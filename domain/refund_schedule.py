@@ -1,7 +1,7 @@
 """
-When to send a refund to its gateway, and when to ask what became of it.
+When to send a refund to its gateway, and when to inquire about it.
 
-What was never sent is sent again; what may have been is only asked about, never sent twice by itself.
+A refund that was certainly not sent is sent again; one that may have been sent is not.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Next:
 
 def next_step(reversal: Reversal, *, quota: timedelta) -> Next | None:
     """
-    Return what to do next about a refund; None when it is settled, or the table has no more.
+    Return the next step of a refund; None if it has ended or the schedule has no more steps.
 
-    The table is that of domain/payment_inquiry.py; *quota* must lie between two questions.
+    The schedule is `backoff` of payments; *quota* is the least time between two inquiries.
     """
     if reversal.status not in UNSETTLED:
         return None
@@ -43,16 +43,16 @@ def next_step(reversal: Reversal, *, quota: timedelta) -> Next | None:
         if reversal.inquiries > len(waits):
             return None
         return Next(step=Step.SEND, at=last + waits[reversal.inquiries - 1])
-    if reversal.status is ReversalStatus.PENDING:  # whoever sends it has this long to answer
+    if reversal.status is ReversalStatus.PENDING:  # the sending process has this long
         return Next(step=Step.ASK, at=sent + SENDING)
-    asks = (sent + delay for delay in backoff())
-    at = next((moment for moment in asks if last is None or moment > last), None)
+    moments = (sent + delay for delay in backoff())
+    at = next((moment for moment in moments if last is None or moment > last), None)
     if at is None:
         return None
     return Next(step=Step.ASK, at=at if last is None else max(at, last + quota))
 
 
 def _waits() -> Sequence[timedelta]:
-    """Return how long to wait after each try that did not go out."""
+    """Return the waits after each try that was not sent."""
     delays = list(backoff(now=True))
     return [after - before for before, after in pairwise(delays)]

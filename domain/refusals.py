@@ -1,9 +1,9 @@
 """
-Refusals: what the business says no to. The request was understood, and nothing was changed.
+Refusals: valid requests that the business declines, without any effect.
 
 A refusal has a code that clients may rely on, its facts as attributes, and a sentence in
-Vietnamese and in English that says what to do. Its class lives beside what raises it; the
-codes, and the refusals that any noun may raise, live here.
+Vietnamese and in English that says what to do. Its class stands with the rule that raises it; the
+codes and the refusals of more than one noun stand here.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Refusal(Exception):
 
 
 class Refused(Exception):
-    """Several refusals at once: a payment of several items says no to each that it can't take."""
+    """Several refusals of one request: one for each item that cannot be collected."""
 
     def __init__(self, refusals: tuple[Refusal, ...]) -> None:
         super().__init__("; ".join(str(refusal) for refusal in refusals))
@@ -71,7 +71,7 @@ class Refused(Exception):
 
 @dataclass(eq=False, kw_only=True)
 class InvalidInput(Refusal):
-    """Something that GraphQL's types let through and the business does not."""
+    """A field that has the right type and a wrong value."""
 
     code = RefusalCode.INVALID_INPUT
     vi = "{field}: {problem_vi}"
@@ -84,7 +84,7 @@ class InvalidInput(Refusal):
 
     @classmethod
     def because(cls, reason: Reason, *, field: str, **facts: object) -> InvalidInput:
-        """Return the refusal of *field* for a reason of a catalogue, whose sentence *facts* fill."""
+        """Return the refusal of *field*; *facts* fill the sentence of *reason*."""
         return cls(
             field=field,
             problem_vi=reason.say("vi", facts),
@@ -94,22 +94,22 @@ class InvalidInput(Refusal):
 
 
 def check_amount(amount: int, *, field: str = "amount") -> None:
-    """Raise InvalidInput for what is no sum of money that can be moved."""
+    """Raise InvalidInput unless *amount* is positive and a JSON number can carry it."""
     if not 0 < amount <= LARGEST:
         raise InvalidInput.because(InputProblem.AMOUNT, field=field)
 
 
 def check_reason(reason: str) -> str:
-    """Return *reason* as it is kept; raise InvalidInput where it is none, or no line of text."""
-    kept = reason.strip()
-    if not (3 <= len(kept) <= 200 and reason.isprintable()):
+    """Return *reason* stripped. Raises InvalidInput unless it is a line of 3 to 200 characters."""
+    stripped = reason.strip()
+    if not (3 <= len(stripped) <= 200 and reason.isprintable()):
         raise InvalidInput.because(InputProblem.REASON_TEXT, field="reason")
-    return kept
+    return stripped
 
 
 @dataclass(eq=False, kw_only=True)
 class NotFound(Refusal):
-    """It does not exist, or it is not the asker's: the two must not be told apart."""
+    """It does not exist or lies outside the actor's scope; both look the same."""
 
     code = RefusalCode.NOT_FOUND
     vi = "Không tìm thấy {what_vi} {id}. Hãy kiểm tra lại mã."
@@ -127,7 +127,7 @@ class UpstreamUnavailable(Refusal):
     en = "{system} does not answer. Nothing was changed; try again in a few minutes."
 
     system: str
-    retry_after_ms: int | None = None  # where it is not asked for a while
+    retry_after_ms: int | None = None  # set while the breaker is open
 
 
 @dataclass(eq=False, kw_only=True)
@@ -142,5 +142,5 @@ class NotPermitted(Refusal):
 
     @classmethod
     def because(cls, reason: Reason) -> NotPermitted:
-        """Return the refusal for a reason of a catalogue."""
+        """Return the refusal with the sentence of *reason*."""
         return cls(why_vi=reason.vi, why_en=reason.en, reason=reason)

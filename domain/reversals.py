@@ -1,19 +1,20 @@
 """
-A reversal: how a success is undone. It is a record of its own beside the payment, never an edit of it.
+A reversal: a void or refund of a success, a record of its own beside the payment.
 
-    AWAITING_APPROVAL ─▶ PENDING ─▶ DONE         a void, and what no gateway pays out, is DONE at once
-            │              │  └───▶ FAILED ─ ─▶ DONE   when its gateway's file proves that it was paid out
+    AWAITING_APPROVAL ─▶ PENDING ─▶ DONE
+            │              │  └───▶ FAILED ─ ─▶ DONE     when a settlement file proves the refund
             │              └▶ UNKNOWN ─▶ DONE · FAILED
-            └▶ FAILED (rejected)
+            ├▶ DONE        a void, and a refund without a gateway
+            └▶ FAILED      rejected
 
-    void              customer_receivable → staff_cash
-    refund asked      its source          → refunds_payable
-      paid out        refunds_payable     → gateway_clearing:<name>
-      not paid out    refunds_payable     → its source
-      after all       both ways again, in one entry
+    void                 customer_receivable → staff_cash
+    refund begins        its source          → refunds_payable
+      paid out           refunds_payable     → gateway_clearing:<name>
+      not paid out       refunds_payable     → its source
+      proven after all   the first two, in one entry
 
-What no gateway pays out (cash that was handed in, bank transfers) stays in refunds_payable: accounting
-pays it from there, outside of here.
+Refunds without a gateway (cash that was handed in, bank transfers) stay in refunds_payable, from
+which accounting pays them.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class ReversalKind(StrEnum):
 
 
 class RefundOf(StrEnum):
-    """What of a payment is given back."""
+    """The part of a payment that is refunded."""
 
-    PAID = "PAID"  # what its bills were paid with
-    CREDIT = "CREDIT"  # what came with it, and the customer has with us
+    PAID = "PAID"  # the money that paid the bills
+    CREDIT = "CREDIT"  # the customer's credit that came with it
 
 
 SOURCES = {
@@ -71,12 +72,13 @@ OFFICE = "office"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversal:
     """
-    `source` is the account that the money leaves, `gateway` who pays it out (None: nobody outside).
+    A reversal. `source` is the account that the money leaves.
 
-    `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
-    before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `share` is what the gateway is asked for where it was paid in another currency. `told` is how far
-    Revenue knows of it: NONE before it is DONE, and where it need not.
+    `gateway` pays the refund; None for a void and where accounting pays. `id` is our reference at
+    the gateway, `gateway_id` its own number. `sent_at` is set before the gateway is called and
+    cleared if nothing was sent. `inquiries` counts the tries and inquiries. `share` is the sum in
+    the gateway's currency if that is not `currency`. `told` is the state of Revenue's record: NONE
+    until the reversal is DONE, and if Revenue does not record it.
     """
 
     id: str
@@ -108,16 +110,16 @@ class Reversal:
 
     @property
     def asked(self) -> Money:
-        """What its gateway is asked to give back."""
+        """The sum of the request to the gateway."""
         return self.share or self.money
 
     def by_the_office(self) -> Reversal:
-        """Return the reversal without the names of those who decided it."""
+        """Return the reversal without the names of the staff who decided it."""
         approved_by = None if self.approved_by is None else OFFICE
         return replace(self, requested_by=OFFICE, approved_by=approved_by)
 
     def begun(self, now: datetime, *, approved_by: str | None = None) -> Reversal:
-        """Return the reversal carried out: asked for where a gateway pays it out, else DONE."""
+        """Return the reversal begun: PENDING if a gateway pays it, else DONE."""
         if self.gateway is not None:
             changed = replace(self, status=ReversalStatus.PENDING, updated_at=now)
         else:
@@ -125,12 +127,11 @@ class Reversal:
         return replace(changed, approved_by=approved_by)
 
     def rejected(self, now: datetime) -> Reversal:
-        """Return the reversal refused by whoever was to approve it: nothing ever came of it."""
-        why = Failure(code="REJECTED", message="Người duyệt đã từ chối yêu cầu.")
-        return self._failed(why, now)
+        """Return the reversal FAILED because the approver rejected it."""
+        return self._failed(_REJECTED, now)
 
     def concluded(self, evidence: Evidence, now: datetime) -> Reversal:
-        """Return what *evidence* of the pay-out makes of it: itself, where it says nothing new."""
+        """Return the reversal after *evidence* about its refund; itself if nothing changes."""
         if self.status not in UNSETTLED and not self._is_proven_after_all_by(evidence):
             return self
         number = evidence.gateway_id or self.gateway_id
@@ -141,7 +142,7 @@ class Reversal:
             case GatewayResult.PAID:
                 return replace(self._done(now), gateway_id=number)
             case GatewayResult.DECLINED | GatewayResult.UNPAID:
-                return self._failed(evidence.failure or _NOT_THERE, now)
+                return self._failed(evidence.failure or _NOT_FOUND, now)
             case GatewayResult.NOT_CONNECTED if self.status is ReversalStatus.PENDING:
                 return replace(
                     self,
@@ -163,37 +164,38 @@ class Reversal:
                 return self
 
     def _is_proven_after_all_by(self, evidence: Evidence) -> bool:
-        asked = self.status is ReversalStatus.FAILED and self.sent_at is not None
+        failed_after_sending = self.status is ReversalStatus.FAILED and self.sent_at is not None
         return (
-            asked
+            failed_after_sending
             and evidence.source is EvidenceSource.SETTLEMENT
             and evidence.result is GatewayResult.PAID
         )
 
     def _done(self, now: datetime) -> Reversal:
-        known = self.source is Account.CUSTOMER_RECEIVABLE  # what Revenue and Debt hold as paid
+        is_recorded = self.source is Account.CUSTOMER_RECEIVABLE  # Revenue has it as paid
         return replace(
             self,
             status=ReversalStatus.DONE,
             failure=None,
             completed_at=now,
             updated_at=now,
-            told=PostingStatus.PENDING if known else PostingStatus.NONE,
+            told=PostingStatus.PENDING if is_recorded else PostingStatus.NONE,
         )
 
-    def _failed(self, why: Failure, now: datetime) -> Reversal:
+    def _failed(self, failure: Failure, now: datetime) -> Reversal:
         return replace(
-            self, status=ReversalStatus.FAILED, failure=why, completed_at=now, updated_at=now
+            self, status=ReversalStatus.FAILED, failure=failure, completed_at=now, updated_at=now
         )
 
 
-_NOT_THERE = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận được yêu cầu hoàn tiền.")
+_REJECTED = Failure(code="REJECTED", message="Người duyệt đã từ chối yêu cầu.")
+_NOT_FOUND = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận được yêu cầu hoàn tiền.")
 
-# ── who may, and what can be ─────────────────────────────────────────────────────────────────────
+# ── checks ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) -> None:
-    """Raise NotReversible unless *payment* is cash that is still with its collector, and all of it *left*."""
+    """Raise NotReversible unless *payment* is cash with its collector and unreversed."""
     if payment.method is not PaymentMethod.CASH:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_CASH)
     _check_success(payment)
@@ -214,8 +216,8 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
     """
     Raise NotPermitted unless *actor* may void *payment* now.
 
-    Its collector may until the Vietnamese day of the payment ends; else a supervisor who is not the
-    collector.
+    Its collector may on the payment's Vietnamese day; a supervisor who did not collect it always
+    may.
     """
     if payment.staff_id == actor.id:
         if business_date(now) != payment.business_date:
@@ -225,15 +227,15 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
 
 
 def check_refund(payment: Payment, amount: int, *, source: Account, left: int) -> None:
-    """Raise a refusal unless *amount* can be given back, of which *left* is at *source* for the payment."""
+    """Raise a refusal unless *amount* is at most *left*, the payment's money at *source*."""
     if source is Account.CUSTOMER_RECEIVABLE:
-        _check_given_up(payment)
+        _check_left_collector(payment)
     if amount > left:
         raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
 
 
-def _check_given_up(payment: Payment) -> None:
-    """Raise NotReversible unless it is a success whose money has left its collector."""
+def _check_left_collector(payment: Payment) -> None:
+    """Raise NotReversible unless *payment* is a success whose money has left its collector."""
     _check_success(payment)
     match payment.custody:
         case Custody.VOIDED:
@@ -245,7 +247,7 @@ def _check_given_up(payment: Payment) -> None:
 
 
 def decided_alone(earlier: Sequence[Reversal]) -> int:
-    """Return what of a payment nobody but who asked has decided to give back: parts don't add up unseen."""
+    """Return the sum of reversals that one person decided alone; parts count together."""
     return sum(
         item.amount
         for item in earlier
@@ -254,25 +256,25 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
     )
 
 
-# ── what follows ─────────────────────────────────────────────────────────────────────────────────
+# ── effects ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> tuple[Posting, ...]:
-    """Return the postings of the reversal's move from *was* (None: it is new) to what it is."""
-    is_, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
-    asked, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
+    """Return the postings of the reversal's move from status *was*, None for a new one."""
+    status, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
+    begun, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
     sides: tuple[tuple[Account, Account], ...] = ()
     if reversal.kind is ReversalKind.VOID:
-        if is_ is ReversalStatus.DONE:
+        if status is ReversalStatus.DONE:
             sides = ((source, Account.STAFF_CASH),)
-    elif was in NEW and is_ in {ReversalStatus.PENDING, ReversalStatus.DONE}:
-        sides = (asked,)
-    elif was in UNSETTLED and is_ is ReversalStatus.DONE:
+    elif was in NEW and status in {ReversalStatus.PENDING, ReversalStatus.DONE}:
+        sides = (begun,)
+    elif was in UNSETTLED and status is ReversalStatus.DONE:
         sides = (paid_out,)
-    elif was in UNSETTLED and is_ is ReversalStatus.FAILED:
+    elif was in UNSETTLED and status is ReversalStatus.FAILED:
         sides = ((payable, source),)
-    elif was is ReversalStatus.FAILED and is_ is ReversalStatus.DONE:
-        sides = (asked, paid_out)
+    elif was is ReversalStatus.FAILED and status is ReversalStatus.DONE:
+        sides = (begun, paid_out)
     return tuple(
         Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id)
         for debit, credit in sides
@@ -280,12 +282,12 @@ def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> 
 
 
 def reopens(payment: Payment, given_back: int) -> bool:
-    """Tell whether the bills of a success are open again: all that was paid for them is given back."""
+    """Return whether the bills of a success are open again: its whole amount is reversed."""
     return payment.status is PaymentStatus.SUCCESS and given_back == payment.amount
 
 
 def limits_freed(payment: Payment, now: datetime) -> tuple[LimitKind, ...]:
-    """Return what falls on a void: the day's turnover only while the day lasts."""
+    """Return the limits that a void frees: DAILY only on the payment's own day."""
     same_day = business_date(now) == payment.business_date
     return (LimitKind.DAILY, LimitKind.CASH_IN_HAND) if same_day else (LimitKind.CASH_IN_HAND,)
 
@@ -303,7 +305,10 @@ class NotReversible(TransitionRefused):
 
 @dataclass(eq=False, kw_only=True)
 class TooMuchToRefund(AmountMismatch):
-    vi = "Giao dịch {id} còn hoàn được {expected}, không phải {requested}. Đừng hoàn nhiều hơn số còn lại."
+    vi = (
+        "Giao dịch {id} còn hoàn được {expected}, không phải {requested}."
+        " Đừng hoàn nhiều hơn số còn lại."
+    )
     en = "Of payment {id} {expected} can still be given back, not {requested}. Ask for no more."
 
 

@@ -1,8 +1,8 @@
 """
 The domain's catalogue of what clients read: the reasons of its refusals, in Vietnamese and English.
 
-A rule names a reason and the facts that fill its sentence; it holds no sentence itself. The frame of
-each refusal's sentence stands with its class.
+A rule names a reason and the facts that fill its sentence; it holds no sentence itself. The frame
+of each refusal's sentence stands with its class.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def fill(sentence: str, facts: Mapping[str, object], language: Language) -> str:
 
 
 class Reason(Enum):
-    """The base of a catalogue: the value of each member is its Vietnamese and its English sentence."""
+    """The base of a catalogue; each member's value is a Vietnamese and an English sentence."""
 
     def __init__(self, vi: str, en: str) -> None:
         self.vi = vi

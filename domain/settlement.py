@@ -1,12 +1,12 @@
 """
-Settlement: what a gateway says afterwards that it settled, beside what we have. Money that does not agree is a case.
+Settlement: the lines of a gateway's file, compared with what we have. Each difference is a case.
 
-    MATCHED          both say the same
-    AMOUNT_DIFFERS   both have it, for another sum or in another currency
+    MATCHED          both sides have the same sum
+    AMOUNT_DIFFERS   both sides have it, with another sum or currency
     OURS_ONLY        we have it, and no file so far names it
-    THEIRS_ONLY      they settled it, and we have nothing of the kind
-    DUPLICATE        they name it once more
-    FOREIGN          it is another program's, which uses the same account: counted, and no case
+    THEIRS_ONLY      the file has it, and we have no such money
+    DUPLICATE        the file names it again
+    FOREIGN          it belongs to another program on the same account; counted, without a case
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class SettlementResult(StrEnum):
 # Lines with these results need no case.
 NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
-# Cases that already say what is wrong with money that is not a success.
+# Kinds of case that already explain money of a payment that is not a success.
 EXPLAINS = frozenset(
     {
         CaseKind.AMOUNT_MISMATCH,
@@ -54,13 +54,13 @@ EXPLAINS = frozenset(
 )
 
 
-# Exports round their times to one of these.
+# Some exports round their times to one of these.
 _ROUNDED_TO = (timedelta(seconds=1), timedelta(minutes=1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Movement:
-    """Money that moved, as a line lists it; `gateway_id` is None where the line has no number."""
+    """Money that moved, as a line lists it; `gateway_id` is None if the line has no number."""
 
     kind: LineKind
     reference: str
@@ -70,11 +70,11 @@ class Movement:
 
     @property
     def day(self) -> date:
-        """The Vietnamese day that it counts to."""
+        """The Vietnamese day of the movement."""
         return business_date(self.at)
 
     def repeats(self, other: Movement) -> bool:
-        """Return whether *other* says the same, with a time that differs by its rounding at most."""
+        """Return whether *other* is the same movement, with a time that may be rounded."""
         return (
             (self.kind, self.reference, self.gateway_id, self.money)
             == (other.kind, other.reference, other.gateway_id, other.money)
@@ -84,10 +84,11 @@ class Movement:
 
 
 def _is_rounding(left: datetime, right: datetime) -> bool:
-    """Return whether two times are equal, or the one may be the other after rounding."""
-    apart = abs(left - right)
-    return not apart or any(
-        apart <= unit and (_is_whole(left, unit) or _is_whole(right, unit)) for unit in _ROUNDED_TO
+    """Return whether two times are equal, or one may be the other rounded."""
+    difference = abs(left - right)
+    return not difference or any(
+        difference <= unit and (_is_whole(left, unit) or _is_whole(right, unit))
+        for unit in _ROUNDED_TO
     )
 
 
@@ -98,10 +99,10 @@ def _is_whole(moment: datetime, unit: timedelta) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """
-    A line of a settlement file: money that moved there.
+    A line of a settlement file.
 
-    `reference` is what we gave the gateway for the payment, also on the line of its refund;
-    `gateway_id` is the gateway's own number of what moved. `number` is the line's in its file.
+    `reference` is our reference of the payment, also on the line of its refund. `gateway_id` is the
+    gateway's number of this movement, `number` the line number in the file.
     """
 
     number: int
@@ -126,6 +127,7 @@ class Line:
         return self.movement.day
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
+        """Return the evidence of this line of *file*, for a payment."""
         return Evidence(
             source=EvidenceSource.SETTLEMENT,
             origin=f"{gateway.lower()}:settlement",
@@ -139,9 +141,10 @@ class Line:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurPayment:
     """
-    What we have under a reference. `arrived` is the first money that we booked for it.
+    What we have under a reference.
 
-    `case_id` is the open case of it that is one of EXPLAINS, or PAID_TWICE of a number in `paid_under`.
+    `asked` is the requested sum, `arrived` the first money that we booked for it. `explained_by` is
+    its open case of a kind in EXPLAINS, `paid_twice` its open PAID_TWICE case.
     """
 
     payment_id: str
@@ -154,13 +157,13 @@ class OurPayment:
 
     @property
     def money(self) -> Money | None:
-        """What we hold to be ours: what was asked, while people still have to say what arrived."""
+        """The sum to compare: the requested one while an open case explains the payment."""
         if self.status is not PaymentStatus.SUCCESS and self.explained_by is not None:
             return self.asked
         return self.arrived
 
     def case_of(self, line: Line, result: SettlementResult) -> str | None:
-        """Return the open case that is already about *line*; None where there is none."""
+        """Return the id of the open case that is already about *line*, or None."""
         if result is SettlementResult.DUPLICATE:
             return self.paid_twice if line.gateway_id in self.paid_under[1:] else None
         return None if self.status is PaymentStatus.SUCCESS else self.explained_by
@@ -169,9 +172,9 @@ class OurPayment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
     """
-    A refund of ours through the gateway, which is `done`, `failed` after it was sent, or so far `unsure`.
+    A refund of ours through the gateway; `asked` is the requested sum.
 
-    `settled` once a line of a file is about it.
+    It is `done`, `failed` after it was sent, or `unsure`; `settled` once a line is about it.
     """
 
     reversal_id: str
@@ -189,19 +192,19 @@ class OurRefund:
 
 def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]) -> bool:
     """
-    Tell whether *line* says of *attempt* what we do not know, and so is evidence.
+    Return whether *line* is new evidence about *attempt*.
 
-    Of what is paid it only is where the gateway settled another payment of the same reference, and
-    its *numbers* so far are those that we know it by: a number is no news where theirs are others.
+    About a paid attempt it is new only if the line has another number and *numbers*, those of the
+    earlier lines, include one that we know: then it is a second payment of the reference.
     """
     if attempt.status is not AttemptStatus.PAID:
         return True
-    new = line.gateway_id is not None and line.gateway_id not in attempt.paid_under
-    return new and any(number in attempt.paid_under for number in numbers)
+    is_unknown = line.gateway_id is not None and line.gateway_id not in attempt.paid_under
+    return is_unknown and any(number in attempt.paid_under for number in numbers)
 
 
 def tells_of_refund(line: Line, refund: OurRefund) -> bool:
-    """Tell whether *line* says that a refund was paid out whose outcome we do not know, or know otherwise."""
+    """Return whether *line* proves a refund that is unsure or failed here."""
     return (refund.unsure or refund.failed) and refund.asked == line.money
 
 
@@ -209,28 +212,29 @@ def refund_of(
     line: Line, refunds: Collection[OurRefund], *, again: bool = False
 ) -> OurRefund | None:
     """
-    Return the refund of the payment that *line* is about.
+    Return the refund that *line* is about, or None.
 
-    By its number where we know it; else one of the same sum that no line has named yet, one that failed
-    last: its gateway may have made it after all. Else the only one left.
+    First by number; then a refund of the same sum that no line has named, failed ones last, for the
+    gateway may have paid them after all; then the only one left.
 
-    A line that comes `again` is no evidence for another refund: only refunds that are done are compared.
+    A line that comes `again` proves no other refund, so only refunds that are done are compared.
     """
     for refund in refunds:
         if line.gateway_id is not None and refund.gateway_id == line.gateway_id:
             return refund
     left = [refund for refund in refunds if not refund.settled and (refund.done or not again)]
-    left.sort(key=lambda item: item.failed)
-    same = [item for item in left if item.asked == line.money]
-    only = [item for item in left if not item.failed]
-    return same[0] if same else only[0] if len(only) == 1 else None
+    left.sort(key=lambda refund: refund.failed)
+    same_sum = [refund for refund in left if refund.asked == line.money]
+    not_failed = [refund for refund in left if not refund.failed]
+    return same_sum[0] if same_sum else not_failed[0] if len(not_failed) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
     """
-    What an import did. `known` lines were in an earlier file; `since` is when this very file was
-    imported before, and then nothing was done.
+    The summary of an import. `known` counts lines of earlier files.
+
+    `since` is when the same file was imported before; the import then did nothing.
     """
 
     file: str

@@ -1,4 +1,4 @@
-"""Who acts: members of staff, merchants and services, what each may do, and whose payments each sees."""
+"""Actors: staff, merchants and services, what each may do, and whose records each sees."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from domain.refusals import Refusal, RefusalCode
 
 
 class Role(StrEnum):
-    """The first six are Staff Management's; the last two belong to programs."""
+    """The first six roles are Staff Management's; the last two belong to programs."""
 
     TIN_PNC = "TIN_PNC"
     SUPERVISOR = "SUPERVISOR"
@@ -29,7 +29,7 @@ class Permission(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
-    """A member of staff as Staff Management knows them."""
+    """A member of staff, as Staff Management answers."""
 
     staff_id: str
     name: str
@@ -40,7 +40,7 @@ class Staff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """Whoever sent this request, proved by a token. `session` is what `logout` ends."""
+    """Who makes a request, proved by a token; `logout` ends `session`."""
 
     id: str
     name: str
@@ -51,7 +51,7 @@ class Actor:
 
 
 class Operation(StrEnum):
-    """What an actor may be allowed to do. The table below says who; §13 of the rules says why."""
+    """An operation that needs a permission; MAY says who has it, docs/money-rules.md why."""
 
     READ_CUSTOMER = "read customers and bills"
     READ_PAYMENT = "read payments"
@@ -108,16 +108,16 @@ MAY: dict[Operation, frozenset[Role]] = {
     Operation.REFUND: frozenset({Role.FINANCE}),
 }
 
-# Beyond the role, Staff Management must have given this permission.
+# Operations that need a permission of Staff Management besides the role.
 NEEDS: dict[Operation, Permission] = {Operation.COLLECT: Permission.PAYMENT_PROCESSING}
 
 
 class Unauthenticated(Exception):
-    """No token, or one that is expired, forged or ended by a logout."""
+    """There is no token, or it is expired, forged or ended by a logout."""
 
 
 class TooManyTries(Exception):
-    """Too many wrong passwords in a minute: whoever guesses has to wait."""
+    """There were too many wrong passwords in a minute."""
 
 
 class Forbidden(Exception):
@@ -129,12 +129,12 @@ class Forbidden(Exception):
 
 
 def may(actor: Actor | None, operation: Operation) -> bool:
-    """Tell whether the actor's role covers *operation*: for what is left out rather than refused."""
+    """Return whether the actor's role covers *operation*; used to omit data without a refusal."""
     return actor is not None and actor.role in MAY[operation]
 
 
 def check(actor: Actor | None, operation: Operation) -> Actor:
-    """Return the actor, who may do *operation*; else raise Unauthenticated or Forbidden."""
+    """Return the actor if it may do *operation*. Raises Unauthenticated or Forbidden."""
     if actor is None:
         raise Unauthenticated
     if actor.role not in MAY[operation]:
@@ -147,19 +147,20 @@ def check(actor: Actor | None, operation: Operation) -> Actor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """Whose records an actor sees: one person's, a team's, or (both None) everyone's."""
+    """Whose records an actor sees: one person's, a team's, or everyone's if both are None."""
 
     staff_id: str | None = None
     team: str | None = None
 
     def covers(self, *, staff_id: str | None, team: str | None) -> bool:
+        """Return whether a record of this person and team is visible."""
         if self.staff_id is not None:
             return staff_id == self.staff_id
         return self.team is None or team == self.team
 
 
 def scope(actor: Actor) -> Scope:
-    """Return what *actor* sees. What lies outside reads as not found."""
+    """Return the scope of *actor*; records outside of it are NotFound."""
     match actor.role:
         case Role.TIN_PNC | Role.MERCHANT:
             return Scope(staff_id=actor.id)

@@ -1,4 +1,4 @@
-"""A gateway's call as we keep it: raw, with what became of it."""
+"""A gateway's call as it is stored: raw, with its outcome."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from domain.methods import GatewayName
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookEvent:
     """
-    `event_id` is the sender's identity of the event, None where it could not be verified.
+    One event of a gateway's call; `event_id` is the sender's id of it, None if it did not verify.
 
-    `masked`: a card number was masked in a call of the quarantine, so its signature never verifies again.
+    `masked`: a card number in an unverified call was masked, so its signature can never verify.
     """
 
     id: str

@@ -94,13 +94,13 @@ CASES = """
   api/cases/test_decisions.py a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched
   api/cases/test_held_sums.py money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it
 17 which methods count against limits
-  unit/domain/test_limits.py only_the_staffs_own_money_counts_against_their_limits
+  unit/domain/test_limits.py only_staff_money_counts_against_limits
   journeys/test_qr.py a_qr_counts_against_no_limit_of_the_staff
   api/refusals/test_refusals.py cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count
 18 it starts at 23:59:58 and ends at 00:00:05
   unit/resolvers/test_limits.py a_payment_counts_on_the_day_on_which_it_was_made
   unit/resolvers/test_limits.py the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs
-  unit/domain/test_calendar.py the_day_turns_at_seventeen_utc_in_every_zone
+  unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
 19 Staff Management has another figure of today than we
   unit/db/test_limits.py used_is_what_they_said_first_and_the_greater_of_what_followed
   unit/resolvers/test_limits.py what_they_know_of_more_than_we_counts
@@ -155,7 +155,7 @@ CASES = """
   journeys/test_valkey.py a_watched_payment_turns_green_though_redis_was_killed
   unit/resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
 31 clocks differ
-  unit/domain/test_calendar.py the_day_turns_at_seventeen_utc_in_every_zone
+  unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
   unit/db/test_transaction.py the_application_acts_as_the_lesser_role_in_utc
   unit/resolvers/test_inquiries.py an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free
 32 a gateway is down

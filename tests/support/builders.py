@@ -1,4 +1,4 @@
-"""What tests of the domain are made of: each builder takes only what the test is about."""
+"""Builders of domain values; a test passes only the fields that it is about."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PRICE = Money(200_000)
 
 
 def an_attempt(status: AttemptStatus = AttemptStatus.ACCEPTED, **but: Any) -> Attempt:
-    """Paid, its money came under its `gateway_id`."""
+    """Return an attempt; a PAID one is paid under its `gateway_id`."""
     number = but.get("gateway_id")
     paid = status is AttemptStatus.PAID and number is not None
     return Attempt(
@@ -50,7 +50,7 @@ def a_payment(
     method: PaymentMethod = PaymentMethod.VNPAY_QR,
     **but: Any,
 ) -> Payment:
-    """Without `attempt`, one by the method's gateway (none for cash)."""
+    """Return a payment; its default attempt is one at the method's gateway, None for cash."""
     at: datetime = but.get("created_at", NOW)
     gateway = GATEWAY_OF[method]
     return Payment(

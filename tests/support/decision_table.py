@@ -1,4 +1,4 @@
-"""The table by hand: what becomes of each payment by each saying, in words of its own."""
+"""The decision table, written by hand: payment state × statement → decision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from domain.payment_evidence import (
 from domain.payments import HoldReason, Payment, PaymentStatus
 from tests.support.builders import a_payment, an_attempt, evidence
 
-# What may be said, beside UNPAID when the payment is to end.
+# The sums of PAID statements. Beside these and the results, "→" is UNPAID with a closing.
 PAID = {
     "under": Money(199_999),
     "exact": Money(200_000),
@@ -31,18 +31,19 @@ PAID = {
     "zero": Money(0),
     "none": None,
 }
-SAYINGS = (
+STATEMENTS = (
     "ACCEPTED", "UNPAID", "→EXPIRED", "→CANCELLED", "DECLINED", "EXPIRED", "SUSPICIOUS", "UNKNOWN",
     "NOT_CONNECTED", "NOT_STARTED", "GAVE_UP", *PAID, "unread",
 )  # fmt: skip
 
-# "·" nothing, not even a question     ask    nothing, but the gateway is asked
-# known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, and the gateway is asked
-# blind    the same, but what the customer was to scan never reached us: still to be verified
-# booked   money to suspense, where it waits with the case of the held payment
-# FAILED EXPIRED CANCELLED             the payment ends, bills and reservation are released
-# SUCCESS  collected     late  LATE_SUCCESS     +case  money to suspense, with a case
-# unread+  a case about a sum that cannot be read; the held payment stays as it is
+# "·"      no change and no inquiry    ask    no change, but an inquiry
+# known    the attempt is ACCEPTED     lost   the attempt is UNKNOWN, with an inquiry
+# blind    as known, but there is no QR or address, so the payment needs verification
+# booked   the money goes to suspense, under the case of the held payment
+# named    the attempt gets its first number
+# FAILED EXPIRED CANCELLED             the payment ends; bills and reservation are released
+# SUCCESS  collected     late  LATE_SUCCESS     late+ +case  money to suspense, with a case
+# unread+  a case about an unreadable sum; the held payment stays as it is
 # !amount !currency !suspicious !unknown        held, with a case       no  TransitionRefused
 TABLE = """
 status     attempt   held | ACCEPTED UNPAID →EXPIRED →CANCELLED DECLINED EXPIRED SUSPICIOUS  UNKNOWN NOT_CONNECTED NOT_STARTED GAVE_UP under   exact   over    usd       zero    none      unread
@@ -64,7 +65,7 @@ CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        �
 """
 
 PROOFS = {EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT}
-OF_OURS = {
+OUR_OWN = {
     *("ACCEPTED", "UNKNOWN", "NOT_CONNECTED", "NOT_STARTED", "GAVE_UP", "UNPAID"),
     *("→EXPIRED", "→CANCELLED"),
 }
@@ -78,14 +79,14 @@ class Row:
 
     def __str__(self) -> str:
         assert self.payment.attempt is not None
-        held = "-held" if self.payment.hold_reason else ""
-        return f"{self.payment.status}{held}-{self.payment.attempt.status}"
+        suffix = "-held" if self.payment.hold_reason else ""
+        return f"{self.payment.status}{suffix}-{self.payment.attempt.status}"
 
 
 def rows() -> Iterator[Row]:
     heading, *lines = (line for line in TABLE.strip().splitlines())
     names = heading.partition("|")[2].split()
-    assert tuple(names) == SAYINGS
+    assert tuple(names) == STATEMENTS
     for line in lines:
         left, _, right = line.partition("|")
         status, attempt, held = left.split()
@@ -99,29 +100,34 @@ def rows() -> Iterator[Row]:
 
 ROWS = list(rows())
 each_state = pytest.mark.parametrize("row", ROWS, ids=str)
-each_saying = pytest.mark.parametrize("said", SAYINGS)
+each_statement = pytest.mark.parametrize("statement", STATEMENTS)
 
 
-def saying(said: str, grade: EvidenceSource | None, gateway_id: str | None = "G1") -> Evidence:
-    if said == "unread":
+def statement_of(
+    statement: str, source: EvidenceSource | None, gateway_id: str | None = "G1"
+) -> Evidence:
+    """Return the evidence of a column of the table."""
+    if statement == "unread":
         return evidence(
-            GatewayResult.PAID, source=grade, gateway_id=gateway_id, unreadable="200.000"
+            GatewayResult.PAID, source=source, gateway_id=gateway_id, unreadable="200.000"
         )
-    if said in PAID:
-        return evidence(GatewayResult.PAID, source=grade, money=PAID[said], gateway_id=gateway_id)
-    result = GatewayResult.UNPAID if said.startswith("→") else GatewayResult(said)
-    return evidence(result, source=grade, money=None, gateway_id=None)
+    if statement in PAID:
+        return evidence(
+            GatewayResult.PAID, source=source, money=PAID[statement], gateway_id=gateway_id
+        )
+    result = GatewayResult.UNPAID if statement.startswith("→") else GatewayResult(statement)
+    return evidence(result, source=source, money=None, gateway_id=None)
 
 
-def closings(said: str) -> tuple[Closing | None, ...]:
-    """UNPAID ends a payment that is to end; of the rest only NOT_STARTED asks how it is to end."""
-    if said == "UNPAID":
+def closings(statement: str) -> tuple[Closing | None, ...]:
+    """Return the closings to try: one for UNPAID and each "→", all for other statements."""
+    if statement == "UNPAID":
         return (None,)
-    return (Closing(said[1:]),) if said.startswith("→") else (None, *Closing)
+    return (Closing(statement[1:]),) if statement.startswith("→") else (None, *Closing)
 
 
-def became(before: Payment, decision: Decision) -> str:
-    """Say in the table's words what a decision does, having checked that it does that whole."""
+def cell_of(before: Payment, decision: Decision) -> str:
+    """Return the table's cell for a decision, after checking that it is complete."""
     after = decision.after
     assert after.attempt is not None
     if not decision.changed:
@@ -129,19 +135,19 @@ def became(before: Payment, decision: Decision) -> str:
             payment=before, attempt=before.attempt, changed=False, ask=decision.ask
         )
         return "ask" if decision.ask else "·"
-    word = _word(before, decision)
-    grew = after.version == before.version + 1
-    assert grew or word in {"+case", "unread+"}, "watchers see every change of a payment"
-    assert decision.ask == (word == "lost")
-    assert (decision.case is not None) == (word[0] in "+!" or word[-1] == "+")
+    cell = _cell_of_change(before, decision)
+    is_next = after.version == before.version + 1
+    assert is_next or cell in {"+case", "unread+"}, "watchers see every change of a payment"
+    assert decision.ask == (cell == "lost")
+    assert (decision.case is not None) == (cell[0] in "+!" or cell[-1] == "+")
     assert after.is_final is (after.completed_at is not None) or before.is_final
     if after.is_final:
         assert not after.needs_verification
         assert after.hold_reason is None
-    return word
+    return cell
 
 
-def _word(before: Payment, decision: Decision) -> str:
+def _cell_of_change(before: Payment, decision: Decision) -> str:
     after, effect = decision.after, decision.effect
     to_suspense = {posting.credit for posting in decision.postings} <= {Account.SUSPENSE}
     if before.status is not after.status:
@@ -162,14 +168,14 @@ def _word(before: Payment, decision: Decision) -> str:
     assert to_suspense
     if after.hold_reason is not None and before.hold_reason is None:
         assert after.needs_verification
-        word, case = {
+        cell, case = {
             HoldReason.AMOUNT_MISMATCH: ("!amount", CaseKind.AMOUNT_MISMATCH),
             HoldReason.CURRENCY_MISMATCH: ("!currency", CaseKind.CURRENCY_MISMATCH),
             HoldReason.GATEWAY_SUSPICIOUS: ("!suspicious", CaseKind.SUSPICIOUS),
             HoldReason.UNKNOWN_OUTCOME: ("!unknown", CaseKind.UNKNOWN_OUTCOME),
         }[after.hold_reason]
         assert decision.case is case
-        return word
+        return cell
     if decision.case is CaseKind.LATE_MONEY:
         assert (decision.attempt.status is AttemptStatus.PAID) is bool(decision.postings)
         return "late+"

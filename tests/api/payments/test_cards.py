@@ -198,8 +198,8 @@ def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) ->
 @pytest.mark.parametrize(
     ("but", "language", "word"),
     [
-        ({"method": "CASH", "paymentToken": CHARGED}, "vi", "CARD"),
-        ({"method": "VNPAY_QR", "paymentToken": CHARGED}, "en", "CARD"),
+        ({"method": "CASH", "paymentToken": CHARGED}, "vi", "bằng thẻ"),
+        ({"method": "VNPAY_QR", "paymentToken": CHARGED}, "en", "by card"),
         ({"method": "CARD", "paymentToken": ""}, "vi", "pm_"),
         ({"method": "CARD", "paymentToken": "4000 not a card"}, "en", "pm_"),
     ],

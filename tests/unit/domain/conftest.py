@@ -1,4 +1,6 @@
-"""Hypothesis: few examples, the same ones wherever CI runs."""
+"""The Hypothesis profile: few examples, and the same ones in CI."""
+
+from __future__ import annotations
 
 import os
 

@@ -1,4 +1,4 @@
-"""Days as Vietnam counts them, whatever the machine's own time zone is."""
+"""Vietnamese days, independent of the machine's time zone."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         ("2026-03-04T09:59:59-07:00", date(2026, 3, 4)),
     ],
 )
-def test_the_day_turns_at_seventeen_utc_in_every_zone(zone: str, moment: str, day: date) -> None:
+def test_a_day_begins_at_17_utc_in_every_zone(zone: str, moment: str, day: date) -> None:
     assert business_date(datetime.fromisoformat(moment)) == day
 
 
@@ -45,11 +45,11 @@ def test_the_day_turns_at_seventeen_utc_in_every_zone(zone: str, moment: str, da
     st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     st.integers(-12, 14),
 )
-def test_a_day_holds_each_of_its_moments_and_its_end_is_the_next_day(
+def test_each_moment_lies_in_its_day_and_the_end_of_a_day_is_in_the_next(
     moment: datetime, offset: int
 ) -> None:
-    seen_elsewhere = moment.astimezone(timezone(timedelta(hours=offset)))
-    day = business_date(seen_elsewhere)
+    in_another_zone = moment.astimezone(timezone(timedelta(hours=offset)))
+    day = business_date(in_another_zone)
     end = day_end(day)
     assert end - timedelta(days=1) <= moment < end
     assert end.tzinfo is UTC

@@ -1,4 +1,4 @@
-"""A card's number is known by its brand, its length and its check digit; our own numbers are left alone."""
+"""Card numbers are found by brand, length and check digit; our own numbers are not matched."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("number", NUMBERS.values(), ids=NUMBERS)
-def test_a_card_number_is_found_wherever_it_stands(number: str) -> None:
+def test_a_card_number_is_found_inside_any_text(number: str) -> None:
     for text in (number, f"thẻ {number}", f'{{"n":{number}}}', f"card-{number}", f"số:{number}."):
         assert holds_card_number(text), text
         assert number not in masked(text)
@@ -50,16 +50,16 @@ def test_a_card_number_is_found_as_it_is_printed_on_the_card(written: str) -> No
     assert written not in masked(written)
 
 
-def test_a_mask_leaves_what_a_receipt_may_print_and_the_rest_of_the_text() -> None:
+def test_a_mask_leaves_six_and_four_digits_and_the_rest_of_the_text() -> None:
     assert masked(f"thẻ {VISA} của khách") == "thẻ 424242******4242 của khách"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        "4242424242424241",  # the check digit does not hold
-        "1234567890123452",  # nobody's brand
-        f"{VISA}0000000000",  # part of something longer
+        "4242424242424241",  # wrong check digit
+        "1234567890123452",  # no brand's prefix
+        f"{VISA}0000000000",  # part of a longer number
         f"TXN_{VISA}",
         f"0.{VISA}",
         "0987654321",
@@ -73,6 +73,6 @@ def test_a_mask_leaves_what_a_receipt_may_print_and_the_rest_of_the_text() -> No
         "",
     ],
 )
-def test_what_is_no_card_number_is_left_alone(text: str) -> None:
+def test_other_numbers_are_not_masked(text: str) -> None:
     assert not holds_card_number(text)
     assert masked(text) == text

@@ -1,4 +1,4 @@
-"""Whose word counts, in what order, and what the books suggest."""
+"""Cases: which votes count, which decisions a kind allows, and what the books imply."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def a_case(kind: CaseKind = CaseKind.AMOUNT_MISMATCH, **but: Any) -> Case:
     return Case(**{"id": "CASE_1", "kind": kind, "status": CaseStatus.OPEN, "opened_at": NOW} | but)
 
 
-def said(
+def voted(
     case: Case,
     actor: str,
     decision: CaseDecision,
@@ -43,15 +43,15 @@ def said(
     after: timedelta = timedelta(0),
     amount: int | None = None,
 ) -> Case:
-    """Return the case after this word."""
-    word = Approval(
+    """Return the case after this vote."""
+    vote = Approval(
         actor=actor, decision=decision, reason="as the bank says", at=NOW + after, amount=amount
     )
     return replace(
         case,
         status=CaseStatus.RESOLVED if last else CaseStatus.AWAITING_SECOND,
         decision=decision,
-        approvals=(*case.approvals, word),
+        approvals=(*case.approvals, vote),
         resolved_at=NOW if last else None,
     )
 
@@ -71,37 +71,37 @@ def standing(**but: Any) -> Standing:
     )
 
 
-# ── whose word counts ────────────────────────────────────────────────────────────────────────────
+# ── votes ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_first_word_waits_for_a_second_person_who_says_the_same() -> None:
+def test_the_first_vote_waits_for_a_second_person_with_the_same() -> None:
     case = a_case()
     assert case.record_vote("FI001", CREDIT) is Step.FIRST
-    once = said(case, "FI001", CREDIT)
+    once = voted(case, "FI001", CREDIT)
     assert once.record_vote("FI001", CREDIT) is Step.REPEAT
     assert once.record_vote("FI002", CREDIT) is Step.SECOND
 
 
-def test_the_first_may_change_their_word_and_back_and_is_never_two_people() -> None:
-    case = said(said(a_case(), "FI001", CREDIT), "FI001", REFUND)
+def test_the_first_person_may_change_their_vote_and_never_counts_twice() -> None:
+    case = voted(voted(a_case(), "FI001", CREDIT), "FI001", REFUND)
     assert case.record_vote("FI001", REFUND) is Step.REPEAT
     assert case.record_vote("FI001", CREDIT) is Step.FIRST
-    back = said(case, "FI001", CREDIT)
+    back = voted(case, "FI001", CREDIT)
     assert back.record_vote("FI001", CREDIT) is Step.REPEAT
     assert back.record_vote("FI002", CREDIT) is Step.SECOND
 
 
-def test_a_second_person_who_thinks_otherwise_is_told_what_the_first_decided() -> None:
-    case = said(a_case(), "FI001", CREDIT)
-    with pytest.raises(InvalidInput) as refused:
+def test_another_vote_of_a_second_person_is_refused_with_the_first_decision() -> None:
+    case = voted(a_case(), "FI001", CREDIT)
+    with pytest.raises(InvalidInput) as caught:
         case.record_vote("FI002", REFUND)
-    assert refused.value.field == "decision"
-    assert "FI001" in refused.value.say("vi")
-    assert "CREDIT" in refused.value.say("en")
+    assert caught.value.field == "decision"
+    assert "FI001" in caught.value.say("vi")
+    assert "CREDIT" in caught.value.say("en")
 
 
-def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
-    case = said(a_case(), "FI001", CREDIT)
+def test_a_day_after_the_first_vote_another_person_begins_anew() -> None:
+    case = voted(a_case(), "FI001", CREDIT)
     soon = replace(case, seen_at=NOW + VOTE_LIFETIME - timedelta(seconds=1))
     with pytest.raises(InvalidInput, match="12:06 05/03/2026"):
         soon.record_vote("FI002", REFUND)
@@ -109,7 +109,7 @@ def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
     later = replace(case, seen_at=NOW + VOTE_LIFETIME)
     assert later.record_vote("FI002", CREDIT) is Step.SECOND, "it is still one of two"
     assert later.record_vote("FI002", REFUND) is Step.FIRST
-    anew = said(later, "FI002", REFUND, after=VOTE_LIFETIME)
+    anew = voted(later, "FI002", REFUND, after=VOTE_LIFETIME)
     assert anew.record_vote("FI002", REFUND) is Step.REPEAT
     with pytest.raises(InvalidInput, match="FI002 decided REFUND"):
         anew.record_vote("FI001", CREDIT)
@@ -117,18 +117,20 @@ def test_where_the_first_is_gone_for_a_day_another_begins_anew() -> None:
     assert anew.record_vote("FI003", REFUND) is Step.SECOND
 
 
-def test_a_word_that_was_taken_back_waits_for_nobody() -> None:
-    case = said(said(a_case(), "FI001", REFUND), "FI001", CREDIT)
-    case = replace(said(case, "FI002", CLOSE, after=VOTE_LIFETIME), seen_at=NOW + 2 * VOTE_LIFETIME)
+def test_a_withdrawn_vote_does_not_count() -> None:
+    case = voted(voted(a_case(), "FI001", REFUND), "FI001", CREDIT)
+    case = replace(
+        voted(case, "FI002", CLOSE, after=VOTE_LIFETIME), seen_at=NOW + 2 * VOTE_LIFETIME
+    )
     assert case.record_vote("FI003", REFUND) is Step.FIRST
-    anew = said(case, "FI003", REFUND)
+    anew = voted(case, "FI003", REFUND)
     assert anew.first is not None
     assert anew.first.actor == "FI003"
-    assert anew.record_vote("FI001", REFUND) is Step.SECOND, "said again, it counts"
+    assert anew.record_vote("FI001", REFUND) is Step.SECOND, "it counts when it is given again"
 
 
-def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> None:
-    case = said(said(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
+def test_a_resolved_case_accepts_repeats_and_refuses_other_votes() -> None:
+    case = voted(voted(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
     for actor in ("FI001", "FI002"):
         assert case.record_vote(actor, CREDIT) is Step.REPEAT
         with pytest.raises(AlreadyResolved):
@@ -137,11 +139,11 @@ def test_a_resolved_case_answers_its_two_people_and_refuses_everyone_else() -> N
         case.record_vote("FI003", CREDIT)
 
 
-# ── a sum that people name ───────────────────────────────────────────────────────────────────────
+# ── named sums ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_people_agree_where_they_name_the_same_sum() -> None:
-    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+def test_two_people_agree_if_they_name_the_same_sum() -> None:
+    case = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
     assert case.record_vote("FI002", CREDIT, 9_000) is Step.SECOND
     assert case.record_vote("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
@@ -152,16 +154,16 @@ def test_two_people_agree_where_they_name_the_same_sum() -> None:
 
 
 def test_of_a_resolved_case_only_the_same_sum_is_a_repeat() -> None:
-    once = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
-    case = said(once, "FI002", CREDIT, amount=9_000, last=True)
+    once = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+    case = voted(once, "FI002", CREDIT, amount=9_000, last=True)
     assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
     for amount in (8_000, None):
         with pytest.raises(AlreadyResolved):
             case.record_vote("FI001", CREDIT, amount)
 
 
-def test_a_sum_that_was_named_counts_no_more_once_the_true_one_is_known() -> None:
-    case = said(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
+def test_a_named_sum_does_not_count_once_the_gateways_is_known() -> None:
+    case = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     known = replace(case, unreadable=None, amount=150_000)
     assert known.first is None
     assert known.record_vote("FI002", CREDIT) is Step.FIRST
@@ -171,7 +173,7 @@ def test_a_sum_that_was_named_counts_no_more_once_the_true_one_is_known() -> Non
     ("number", "about", "same", "other"),
     [("G1", "G1 · 200.000", True, False), (None, "200.000", True, True)],
 )
-def test_a_sum_that_cannot_be_read_is_known_by_its_number(
+def test_an_unreadable_sum_is_matched_by_its_number(
     number: str | None, about: str, same: bool, other: bool
 ) -> None:
     assert about_money(number, "200.000") == about
@@ -181,7 +183,7 @@ def test_a_sum_that_cannot_be_read_is_known_by_its_number(
     assert not replace(case, unreadable=None).is_under("G1")
 
 
-def test_of_a_sum_that_cannot_be_read_no_money_waits_and_nothing_is_suggested() -> None:
+def test_an_unreadable_sum_has_no_waiting_money_and_no_suggestion() -> None:
     books = standing(suspense=200_000, foreign=Money(5, Currency.USD))
     case = a_case(unreadable="200.000", standing=books)
     assert (case.waiting, case.foreign, case.suggestion) == (0, None, None)
@@ -212,7 +214,7 @@ def test_the_table_of_effects_names_every_kind_of_case() -> None:
 
 @pytest.mark.parametrize("kind", CaseKind)
 @pytest.mark.parametrize(("column", "decision"), list(enumerate(CaseDecision)))
-def test_a_case_is_decided_only_as_its_kind_allows(
+def test_a_kind_allows_the_decisions_of_the_table_with_these_effects(
     kind: CaseKind, column: int, decision: CaseDecision
 ) -> None:
     case, expected = a_case(kind), ROWS[kind][column]
@@ -225,49 +227,47 @@ def test_a_case_is_decided_only_as_its_kind_allows(
         assert case.record_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
 
 
-def test_whoever_asked_for_a_reversal_neither_approves_nor_rejects_it() -> None:
-    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+def test_the_requester_of_a_reversal_neither_approves_nor_rejects_it() -> None:
+    requested = voted(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
     for decision in (APPLY, CLOSE):
         with pytest.raises(NotPermitted):
-            asked.record_vote("FI001", decision)
-        assert asked.record_vote("FI002", decision) is Step.SECOND
+            requested.record_vote("FI001", decision)
+        assert requested.record_vote("FI002", decision) is Step.SECOND
 
 
 def test_a_rejected_reversal_stays_rejected() -> None:
-    asked = said(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
-    rejected = said(asked, "FI002", CLOSE, last=True)
+    requested = voted(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
+    rejected = voted(requested, "FI002", CLOSE, last=True)
     assert rejected.record_vote("FI002", CLOSE) is Step.REPEAT
     for actor, decision in (("FI001", APPLY), ("FI002", APPLY), ("FI003", CLOSE)):
         with pytest.raises(AlreadyResolved):
             rejected.record_vote(actor, decision)
 
 
-def test_of_a_reversal_people_say_whether_it_was_paid_out() -> None:
+def test_an_unknown_refund_was_paid_or_was_not() -> None:
     case = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1")
     assert case.choices == {APPLY, CLOSE}
 
 
 @pytest.mark.parametrize(("outcome", "other"), [(APPLY, CLOSE), (CLOSE, APPLY)])
-def test_what_became_of_a_refund_is_not_decided_otherwise_once_it_is_known(
+def test_a_known_outcome_of_a_refund_is_the_only_choice(
     outcome: CaseDecision, other: CaseDecision
 ) -> None:
     unknown = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1", standing=standing())
-    before = said(unknown, "FI001", other)
+    before = voted(unknown, "FI001", other)
     known = replace(before, outcome=outcome)
     assert known.suggestion is outcome
     for actor in ("FI001", "FI002"):
         with pytest.raises(InvalidInput, match="known by now"):
             known.record_vote(actor, other)
-    assert known.record_vote("FI002", outcome) is Step.FIRST, (
-        "what was said before it counts no more"
-    )
+    assert known.record_vote("FI002", outcome) is Step.FIRST, "earlier votes do not count"
 
 
-def test_who_must_act_is_who_may() -> None:
+def test_the_owner_of_a_case_is_the_role_that_may_resolve_it() -> None:
     assert {a_case(kind).owner for kind in CaseKind} == MAY[Operation.RESOLVE_CASE]
 
 
-# ── what it is about ─────────────────────────────────────────────────────────────────────────────
+# ── money ───────────────────────────────────────────────────────────────────────────────────────
 
 MISMATCH, LATE, TWICE = CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseKind.PAID_TWICE
 SUCCESS, EXPIRED = PaymentStatus.SUCCESS, PaymentStatus.EXPIRED
@@ -290,7 +290,7 @@ SUGGESTED: list[tuple[CaseKind, dict[str, Any], CaseDecision | None]] = [
 
 
 @pytest.mark.parametrize(("kind", "books", "suggestion"), SUGGESTED)
-def test_the_books_suggest_what_they_speak_for_and_nothing_else(
+def test_the_suggestion_follows_from_the_books(
     kind: CaseKind, books: dict[str, Any], suggestion: CaseDecision | None
 ) -> None:
     case = a_case(kind, standing=standing(**books))
@@ -299,9 +299,7 @@ def test_the_books_suggest_what_they_speak_for_and_nothing_else(
     assert replace(case, status=CaseStatus.RESOLVED).suggestion is None
 
 
-def test_nothing_is_suggested_where_no_payment_is_known_or_revenue_says_that_it_is_not_owed() -> (
-    None
-):
+def test_there_is_no_suggestion_without_a_payment_or_for_a_refused_record() -> None:
     assert a_case(CaseKind.UNMATCHED).suggestion is None
     assert (
         a_case(
@@ -316,12 +314,12 @@ def test_nothing_is_suggested_where_no_payment_is_known_or_revenue_says_that_it_
     [
         (150_000, 150_000, 0, 150_000),
         (150_000, 350_000, 200_000, 150_000),
-        (200_000, 50_000, 0, 50_000),  # another decision took the rest
+        (200_000, 50_000, 0, 50_000),  # an earlier decision took the rest
         (None, 400_000, 200_000, 200_000),
         (None, 100_000, 200_000, 0),
     ],
 )
-def test_a_case_is_about_its_own_money(
+def test_a_case_has_only_its_own_money(
     amount: int | None, suspense: int, claimed: int, waiting: int
 ) -> None:
     case = a_case(amount=amount, standing=standing(suspense=suspense, claimed=claimed))
@@ -329,7 +327,7 @@ def test_a_case_is_about_its_own_money(
 
 
 @pytest.mark.parametrize("kind", [CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME])
-def test_a_suspicion_is_about_whatever_came_however_much_was_named(kind: CaseKind) -> None:
+def test_a_suspicion_has_all_money_whatever_sum_was_named(kind: CaseKind) -> None:
     dollars = Money(1000, Currency.USD)
     books = standing(suspense=300_000, claimed=50_000, foreign=dollars)
     case = a_case(kind, amount=100_000, standing=books)

@@ -1,4 +1,4 @@
-"""Cash that is handed in: who may count it, what it comes to, and what the ledger is told."""
+"""Hand-ins: who may count the cash, the variance, and the postings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.refusals import InvalidInput, NotPermitted
 from tests.support.builders import LATER, a_hand_in
 
 
-def test_until_a_cashier_has_counted_the_figure_is_the_collectors() -> None:
+def test_the_counted_amount_is_the_collectors_until_the_cashier_counts() -> None:
     hand_in = a_hand_in()
     assert (hand_in.counted_amount, hand_in.variance) == (690_000, -10_000)
     confirmed = hand_in.confirmed(720_000, by="CA001", now=LATER)
@@ -29,36 +29,36 @@ def test_until_a_cashier_has_counted_the_figure_is_the_collectors() -> None:
     assert confirmed.confirmed_at == LATER
 
 
-def test_nobody_counts_what_they_handed_in_themselves() -> None:
+def test_nobody_counts_their_own_hand_in() -> None:
     with pytest.raises(NotPermitted):
         a_hand_in().confirmed(700_000, by="NV001", now=LATER)
 
 
-def test_the_same_figure_again_is_no_effect_and_another_is_refused() -> None:
+def test_the_same_figure_again_has_no_effect_and_another_is_refused() -> None:
     confirmed = a_hand_in().confirmed(0, by="CA001", now=LATER)
     assert confirmed.confirmed(0, by="CA002", now=LATER) is confirmed
-    with pytest.raises(HandInConfirmed) as refused:
+    with pytest.raises(HandInConfirmed) as caught:
         confirmed.confirmed(700_000, by="CA001", now=LATER)
-    assert refused.value.counted_amount == 0
+    assert caught.value.counted_amount == 0
 
 
-@given(expected=st.integers(1, 10**12), found=st.integers(0, 10**12))
-def test_all_that_was_expected_leaves_the_collector_and_all_that_was_counted_arrives(
-    expected: int, found: int
+@given(expected=st.integers(1, 10**12), banked=st.integers(0, 10**12))
+def test_the_expected_cash_leaves_the_collector_and_the_counted_cash_arrives(
+    expected: int, banked: int
 ) -> None:
-    hand_in = a_hand_in(expected_amount=expected).confirmed(found, by="CA001", now=LATER)
+    hand_in = a_hand_in(expected_amount=expected).confirmed(banked, by="CA001", now=LATER)
     balance = dict.fromkeys((Account.STAFF_CASH, Account.BANK, Account.VARIANCE), 0)
     for posting in counted(hand_in):
         balance[posting.debit] += posting.money.amount
         balance[posting.credit] -= posting.money.amount
         assert posting.staff_id == "NV001"
     assert balance[Account.STAFF_CASH] == -expected
-    assert balance[Account.BANK] == found
-    assert balance[Account.VARIANCE] == expected - found == -hand_in.variance
+    assert balance[Account.BANK] == banked
+    assert balance[Account.VARIANCE] == expected - banked == -hand_in.variance
 
 
 @pytest.mark.parametrize("amount", [-1, MOST_COUNTED + 1])
-def test_nobody_counts_less_than_nothing(amount: int) -> None:
+def test_a_counted_amount_is_within_bounds(amount: int) -> None:
     with pytest.raises(InvalidInput):
         check_counted(amount)
     check_counted(0)

@@ -1,4 +1,4 @@
-"""A number or an id has one spelling, however it was typed."""
+"""Typed numbers and ids are folded into one spelling."""
 
 from __future__ import annotations
 
@@ -60,29 +60,27 @@ def test_a_phone_number_has_no_spaces(typed: str) -> None:
 @pytest.mark.parametrize(
     "text", ["nv1600ß", "ñv1600", "nv١٦٠٠", "nvı600", "НВ1600".lower()], ids=ascii
 )
-def test_letters_of_no_system_become_no_other_ones(text: str) -> None:
-    """To capitalise them would make one number of another: ß is SS, and the dotless i an I."""
+def test_letters_that_no_system_uses_are_not_capitalised(text: str) -> None:
+    """Capitals would turn one number into another: ß into SS, the dotless i into I."""
     assert staff_number(text) == unicodedata.normalize("NFKC", text)
 
 
-def test_what_can_be_seen_within_a_number_stays() -> None:
+def test_visible_characters_within_a_number_stay() -> None:
     for text in ("NV 1600", "NV-1600", "NV_1600", "NV.1600", "NV\x001600"):
         assert staff_number(text) == text
 
 
 @given(st.text())
-def test_to_fold_twice_is_to_fold_once(text: str) -> None:
+def test_folding_twice_is_folding_once(text: str) -> None:
     for fold in (folded, phone_number, *NUMBERS):
         assert fold(fold(text)) == fold(text)
 
 
 @given(st.text(st.characters(codec="ascii")))
-def test_a_text_of_plain_letters_is_only_trimmed(text: str) -> None:
+def test_ascii_text_is_only_stripped(text: str) -> None:
     assert folded(text) == text.strip()
 
 
 @given(st.text(), st.characters(categories=["Cf"]), st.integers(0, 50))
-def test_an_invisible_letter_anywhere_makes_no_difference(
-    text: str, letter: str, place: int
-) -> None:
-    assert folded(text[:place] + letter + text[place:]) == folded(text)
+def test_invisible_letters_make_no_difference(text: str, letter: str, position: int) -> None:
+    assert folded(text[:position] + letter + text[position:]) == folded(text)

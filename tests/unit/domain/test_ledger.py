@@ -1,4 +1,4 @@
-"""Bookkeeping: what each outcome moves, from where to where."""
+"""Bookkeeping: the postings of each outcome."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ amounts = st.integers(1, LARGEST // 2)
 
 
 @given(method=methods, owed=amounts, excess=st.integers(0, LARGEST // 2))
-def test_a_success_clears_exactly_what_was_owed_and_credits_the_rest(
+def test_a_success_pays_the_debt_exactly_and_credits_the_excess(
     method: PaymentMethod, owed: int, excess: int
 ) -> None:
     payment = a_payment(method=method, amount=owed)
@@ -31,7 +31,7 @@ def test_a_success_clears_exactly_what_was_owed_and_credits_the_rest(
 
 
 @given(method=methods, amount=st.integers(-5, LARGEST), currency=st.sampled_from(Currency))
-def test_money_that_fits_nothing_waits_whole_in_suspense(
+def test_money_that_fits_no_bill_goes_to_suspense(
     method: PaymentMethod, amount: int, currency: Currency
 ) -> None:
     postings = unexplained(a_payment(method=method), Money(amount, currency))
@@ -43,24 +43,24 @@ def test_money_that_fits_nothing_waits_whole_in_suspense(
     ]
 
 
-def test_money_of_which_nobody_knows_how_much_is_not_booked() -> None:
+def test_an_unknown_sum_is_not_booked() -> None:
     assert unexplained(a_payment(), None) == ()
 
 
 @pytest.mark.parametrize("amount", [0, -1])
-def test_a_posting_moves_something(amount: int) -> None:
+def test_a_posting_moves_a_positive_amount(amount: int) -> None:
     with pytest.raises(AssertionError):
         _posting(amount, Account.BANK, Account.SUSPENSE)
 
 
-def test_a_posting_has_two_sides() -> None:
+def test_a_posting_has_two_accounts() -> None:
     with pytest.raises(AssertionError):
         _posting(1, Account.BANK, Account.BANK)
 
 
-def test_every_method_has_a_place_where_its_money_stands() -> None:
-    places = [CLEARING[GATEWAY_OF[method]] for method in PaymentMethod]
-    assert len(set(places)) == len(PaymentMethod)
+def test_every_method_has_a_clearing_account_of_its_own() -> None:
+    accounts = [CLEARING[GATEWAY_OF[method]] for method in PaymentMethod]
+    assert len(set(accounts)) == len(PaymentMethod)
 
 
 def _posting(amount: int, debit: Account, credit: Account) -> Posting:

@@ -1,4 +1,4 @@
-"""Ceilings: what counts against which, and what is said when it is too much."""
+"""Limits: what counts against which, and the refusal beyond one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STAFF_MONEY = {
 
 
 @pytest.mark.parametrize("method", PaymentMethod)
-def test_only_the_staffs_own_money_counts_against_their_limits(method: PaymentMethod) -> None:
+def test_only_staff_money_counts_against_limits(method: PaymentMethod) -> None:
     assert set(kinds_of(method)) == STAFF_MONEY.get(method, set())
 
 
@@ -28,7 +28,7 @@ def test_only_the_staffs_own_money_counts_against_their_limits(method: PaymentMe
     reserved=st.integers(0, 10**10),
     amount=st.integers(1, 10**10),
 )
-def test_what_is_used_and_reserved_leaves_the_rest_and_the_last_dong_fits(
+def test_the_limit_minus_used_and_reserved_remains_to_the_last_dong(
     ceiling: int, used: int, reserved: int, amount: int
 ) -> None:
     limit = Limit(
@@ -41,7 +41,7 @@ def test_what_is_used_and_reserved_leaves_the_rest_and_the_last_dong_fits(
     assert not limit.allows(limit.remaining + 1)
 
 
-def test_the_refusal_says_every_figure_in_the_words_that_were_agreed() -> None:
+def test_the_refusal_has_every_figure_and_the_agreed_sentence() -> None:
     limit = Limit(
         staff_id="NV001",
         kind=LimitKind.DAILY,
@@ -50,10 +50,10 @@ def test_the_refusal_says_every_figure_in_the_words_that_were_agreed() -> None:
         reserved=500_000,
         resets_at=NOW,
     )
-    refused = LimitExceeded.of(limit, 8_000_000)
-    assert refused.say("vi") == "Vượt quá hạn mức gạch nợ bằng tiền mặt"
-    assert "7,500,000" in refused.say("en")
-    assert refused.details == {
+    refusal = LimitExceeded.of(limit, 8_000_000)
+    assert refusal.say("vi") == "Vượt quá hạn mức gạch nợ bằng tiền mặt"
+    assert "7,500,000" in refusal.say("en")
+    assert refusal.details == {
         "kind": LimitKind.DAILY,
         "limit": 10_000_000,
         "requested": 8_000_000,

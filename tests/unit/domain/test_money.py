@@ -1,4 +1,4 @@
-"""Dollars for đồng: by a rate of these days, and never a cent less than is owed."""
+"""Dollars for đồng: by a recent rate, rounded up to the cent."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TODAY = date(2025, 7, 29)
 
 
 @given(amount=st.integers(1, 10**10), dong=st.integers(1000, 999_999))
-def test_dollars_cover_the_dong_and_no_whole_cent_more(amount: int, dong: int) -> None:
-    asked = Rate(dong=dong, day=TODAY).dollars(Money(amount))
-    assert asked.currency is Currency.USD
-    assert (asked.amount - 1) * dong < amount * 100 <= asked.amount * dong
+def test_dollars_cover_the_debt_by_less_than_a_cent(amount: int, dong: int) -> None:
+    dollars = Rate(dong=dong, day=TODAY).dollars(Money(amount))
+    assert dollars.currency is Currency.USD
+    assert (dollars.amount - 1) * dong < amount * 100 <= dollars.amount * dong
 
 
 def test_the_bill_of_the_specification_in_dollars() -> None:
@@ -30,7 +30,7 @@ def test_the_bill_of_the_specification_in_dollars() -> None:
         (timedelta(0), True),
         (RATE_GOOD_FOR, True),
         (RATE_GOOD_FOR + timedelta(days=1), False),
-        (-timedelta(days=1), True),  # it was set where the day had begun
+        (-timedelta(days=1), True),  # set in a zone where the day had begun
         (-timedelta(days=2), False),
     ],
 )

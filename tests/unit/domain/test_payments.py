@@ -1,4 +1,4 @@
-"""The life of a payment: every pair of states, and what each move takes with it."""
+"""The states of a payment: every pair, and what each move changes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.payments import (
 )
 from tests.support.builders import LATER, NOW, a_payment
 
-# from → to, by the first letters; SUCCESS from an end only by `succeed_late`.
+# from → to; `late` is a move by `succeed_late` alone.
 MOVES = """
              PENDING PROCESSING SUCCESS FAILED EXPIRED CANCELLED
 PENDING      no      yes        yes     yes    no      yes
@@ -38,14 +38,12 @@ def moves() -> dict[tuple[PaymentStatus, PaymentStatus], str]:
 
 
 @pytest.mark.parametrize(("start", "end"), list(product(PaymentStatus, repeat=2)))
-def test_a_payment_moves_as_the_table_says_and_no_other_way(
-    start: PaymentStatus, end: PaymentStatus
-) -> None:
+def test_a_payment_moves_only_as_the_table_says(start: PaymentStatus, end: PaymentStatus) -> None:
     payment = a_payment(start)
     if moves()[start, end] != "yes":
-        with pytest.raises(TransitionRefused) as refused:
+        with pytest.raises(TransitionRefused) as caught:
             payment.become(end, LATER)
-        assert refused.value.details == {"payment_id": "TXN_1", "status": start, "wanted": end}
+        assert caught.value.details == {"payment_id": "TXN_1", "status": start, "wanted": end}
         return
     moved = payment.become(end, LATER)
     assert (moved.status, moved.version, moved.updated_at) == (end, payment.version + 1, LATER)
@@ -53,7 +51,7 @@ def test_a_payment_moves_as_the_table_says_and_no_other_way(
 
 
 @pytest.mark.parametrize("start", PaymentStatus)
-def test_late_money_corrects_an_end_without_success_and_nothing_else(start: PaymentStatus) -> None:
+def test_succeed_late_corrects_only_an_end_without_success(start: PaymentStatus) -> None:
     payment = a_payment(start)
     if moves()[start, PaymentStatus.SUCCESS] != "late":
         with pytest.raises(TransitionRefused):
@@ -78,7 +76,7 @@ def test_only_a_success_is_to_be_recorded_and_only_cash_is_held_by_staff(
     assert moved.custody is (Custody.HELD_BY_STAFF if held else None)
 
 
-def test_an_end_answers_every_question_about_the_payment() -> None:
+def test_an_end_clears_the_hold_and_the_flag() -> None:
     waiting = a_payment(needs_verification=True, hold_reason=HoldReason.AMOUNT_MISMATCH)
     for end in (PaymentStatus.SUCCESS, PaymentStatus.CANCELLED):
         ended = waiting.become(end, LATER)
@@ -87,7 +85,7 @@ def test_an_end_answers_every_question_about_the_payment() -> None:
     assert waiting.completed_at is None
 
 
-def test_a_note_is_a_new_version_of_the_same_state() -> None:
+def test_noted_is_a_new_version_in_the_same_status() -> None:
     payment = a_payment()
     noted = payment.noted(LATER, needs_verification=True)
     assert (noted.version, noted.status) == (payment.version + 1, payment.status)
@@ -95,7 +93,7 @@ def test_a_note_is_a_new_version_of_the_same_state() -> None:
     assert payment.updated_at == NOW
 
 
-def test_a_way_to_pay_is_shown_only_while_paying_is_possible() -> None:
+def test_a_qr_is_shown_only_while_the_payment_is_open() -> None:
     payment = a_payment()
     assert payment.attempt is not None
     for status in PaymentStatus:

@@ -1,4 +1,4 @@
-"""The exact text that is signed."""
+"""The exact text of a record."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def test_the_text_is_canonical_to_the_byte() -> None:
     assert payload(paid) == EXPECTED
 
 
-def test_the_same_payment_is_the_same_text_whatever_order_its_items_have() -> None:
-    one = a_payment(items=(bill_item("U1"), bill_item("U2"), fee_item()))
-    other = a_payment(items=(fee_item(), bill_item("U2"), bill_item("U1")))
-    assert payload(one) == payload(other)
+def test_the_order_of_the_items_does_not_change_the_text() -> None:
+    sorted_ = a_payment(items=(bill_item("U1"), bill_item("U2"), fee_item()))
+    unsorted = a_payment(items=(fee_item(), bill_item("U2"), bill_item("U1")))
+    assert payload(sorted_) == payload(unsorted)
 
 
-def test_what_is_sworn_to_changes_with_every_outcome() -> None:
+def test_each_outcome_has_a_text_of_its_own() -> None:
     texts = {payload(a_payment(status)) for status in PaymentStatus}
     assert len(texts) == len(PaymentStatus)
 
 
-def test_it_says_nothing_of_the_customer_but_the_contract() -> None:
+def test_the_text_names_the_contract_and_no_customer() -> None:
     facts = json.loads(payload(a_payment()))
     assert "Nguyen" not in json.dumps(facts, ensure_ascii=False)
     assert "0987654321" not in json.dumps(facts)

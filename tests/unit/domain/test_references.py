@@ -1,4 +1,6 @@
-"""Our reference is found in whatever a bank makes of a transfer's content, and never guessed."""
+"""Our reference is found in a bank transfer's content, and never guessed."""
+
+from __future__ import annotations
 
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from resolvers.ids import Ids
 OURS, OTHER = "MB01K1ABCDEFGH23456J", "MB01K1ABCDEFGH23456K"
 
 
-def test_what_we_give_out_is_what_we_look_for() -> None:
+def test_a_new_reference_is_found() -> None:
     for _ in range(100):
         reference = Ids().reference()
         assert len(reference) == LENGTH
@@ -31,7 +33,7 @@ def test_what_we_give_out_is_what_we_look_for() -> None:
         f"Thanh toán cước {OURS}, cảm ơn",
     ],
 )
-def test_a_rewritten_content_still_names_the_payment(text: str) -> None:
+def test_a_reference_is_found_in_rewritten_content(text: str) -> None:
     assert find([text]) == OURS
     assert find(["", text, "nothing"]) == OURS
 
@@ -40,40 +42,40 @@ def test_a_rewritten_content_still_names_the_payment(text: str) -> None:
     "text",
     ["", "chuyen tien mua iphone", OURS[:-1], OURS.replace("K", "U"), f"{OURS} {OTHER}", "MB0" * 3],
 )
-def test_nothing_is_guessed(text: str) -> None:
+def test_no_reference_is_guessed(text: str) -> None:
     assert find([text]) is None
 
 
-def test_two_texts_that_name_two_payments_name_none() -> None:
+def test_two_references_give_none() -> None:
     assert find([OURS, OTHER]) is None
     assert find([OURS, OURS.lower()]) == OURS
 
 
-word = st.text(alphabet="ABCDEFGHIKLNOPQRSTUVWXYZabcdfghi123456789 .,-_/:;()*#", max_size=40)
+words = st.text(alphabet="ABCDEFGHIKLNOPQRSTUVWXYZabcdfghi123456789 .,-_/:;()*#", max_size=40)
 
 
 @given(
     random=st.text(alphabet=LETTERS, min_size=17, max_size=17),
-    before=word,
-    after=word,
+    before=words,
+    after=words,
     marks=st.lists(st.sampled_from(["", "", "", " ", "-", ". "]), min_size=20, max_size=20),
     lower=st.booleans(),
 )
-def test_marks_case_and_words_around_do_not_hide_it(
+def test_marks_case_and_words_do_not_hide_a_reference(
     random: str, before: str, after: str, marks: list[str], lower: bool
 ) -> None:
     reference = f"{PREFIX}0{random}"
     written = "".join(letter + mark for letter, mark in zip(reference, marks, strict=True))
     text = f"{before} {written.lower() if lower else written} {after}"
-    # Nobody else's letters may look like a second one.
+    # Random letters may form a second reference.
     found = find([text])
     assert found == reference or (found is None and (before + random + after).upper().count("MB"))
 
 
-# ── whose a reference is ─────────────────────────────────────────────────────────────────────────
+# ── ours or not ──────────────────────────────────────────────────────────────────────────────────
 
 
-def test_whatever_we_give_to_gateways_is_of_our_form() -> None:
+def test_each_id_for_a_gateway_has_our_form() -> None:
     ids = Ids()
     for _ in range(100):
         assert is_ours(ids.reference())
@@ -94,7 +96,7 @@ def test_whatever_we_give_to_gateways_is_of_our_form() -> None:
         "rev_01K1ABCDEFGH23456JKMNPQRST",
     ],
 )
-def test_what_may_have_been_ours_is_of_our_form(text: str) -> None:
+def test_what_may_be_ours_has_our_form(text: str) -> None:
     assert is_ours(text)
 
 
@@ -115,5 +117,5 @@ def test_what_may_have_been_ours_is_of_our_form(text: str) -> None:
         "x" * 500,
     ],
 )
-def test_what_another_program_gave_out_is_not_of_our_form(text: str) -> None:
+def test_references_of_other_programs_do_not_have_our_form(text: str) -> None:
     assert not is_ours(text)

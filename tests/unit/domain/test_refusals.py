@@ -1,4 +1,4 @@
-"""Every refusal says what to do, in both languages, and has its face in the API."""
+"""Every refusal has a whole sentence in both languages and one type in the API."""
 
 from __future__ import annotations
 
@@ -31,8 +31,9 @@ SECRETS = re.compile(r"password|secret|token|session|hash|card|pan", re.IGNORECA
 
 
 def every(of: type[Refusal] = Refusal) -> list[type[Refusal]]:
-    below = of.__subclasses__()
-    return [*below, *(deeper for item in below for deeper in every(item))]
+    """Return all subclasses, direct and indirect."""
+    direct = of.__subclasses__()
+    return [*direct, *(indirect for subclass in direct for indirect in every(subclass))]
 
 
 def an_example(of: type[Refusal], *, empty: bool = False) -> Refusal:
@@ -50,24 +51,22 @@ def _sample(hint: Any, empty: bool) -> Any:
     return next(iter(hint))
 
 
-each_refusal = pytest.mark.parametrize("refusal", every(), ids=lambda item: item.__name__)
+each_refusal = pytest.mark.parametrize("refusal", every(), ids=lambda refusal: refusal.__name__)
 
 
 @each_refusal
 @pytest.mark.parametrize("language", get_args(Language))
 @pytest.mark.parametrize("empty", [False, True])
-def test_a_refusal_says_something_whole(
-    refusal: type[Refusal], language: Language, empty: bool
-) -> None:
-    said = an_example(refusal, empty=empty).say(language)
-    assert said.strip()
-    assert "{" not in said
-    assert "None" not in said
-    assert said != str(an_example(refusal)), "the code is for programs"
+def test_a_sentence_has_no_gap(refusal: type[Refusal], language: Language, empty: bool) -> None:
+    sentence = an_example(refusal, empty=empty).say(language)
+    assert sentence.strip()
+    assert "{" not in sentence
+    assert "None" not in sentence
+    assert sentence != str(an_example(refusal)), "the code is for programs"
 
 
 @each_refusal
-def test_the_two_languages_are_two_languages(refusal: type[Refusal]) -> None:
+def test_the_two_sentences_differ(refusal: type[Refusal]) -> None:
     vi, en = refusal.vi, refusal.en
     assert vi != en
     assert en.isascii()
@@ -79,24 +78,24 @@ def test_a_refusal_holds_no_secret(refusal: type[Refusal]) -> None:
 
 
 def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
-    refused = refusals.UpstreamUnavailable(system="Revenue Management")
-    assert refused.say("vi").startswith("Hệ thống Revenue Management")
+    refusal = refusals.UpstreamUnavailable(system="Revenue Management")
+    assert refusal.say("vi").startswith("Hệ thống Revenue Management")
     assert in_words(1_234_567, "vi") == "1.234.567"
     assert in_words(1_234_567, "en") == "1,234,567"
     assert in_words(NOW, "vi") == "12:06 04/03/2026"
     assert in_words(None, "vi") == in_words((), "en") == "–"
 
 
-def test_every_code_has_a_class_and_every_class_its_face() -> None:
-    published = {face.shows for face in common.REFUSALS}  # type: ignore[attr-defined]
-    assert {item.code for item in every()} == set(RefusalCode)
-    assert {item.code for item in published} == set(RefusalCode)
-    # A subclass that says the same code in other words is shown by the face that it inherits.
-    assert all(published & set(item.__mro__) for item in every())
+def test_every_code_has_a_class_and_every_class_a_type_of_the_api() -> None:
+    published = {api_type.shows for api_type in common.REFUSALS}  # type: ignore[attr-defined]
+    assert {refusal.code for refusal in every()} == set(RefusalCode)
+    assert {refusal.code for refusal in published} == set(RefusalCode)
+    # A subclass with the same code is shown by the type of its base.
+    assert all(published & set(refusal.__mro__) for refusal in every())
 
 
 @each_refusal
-def test_each_refusal_is_shown_by_exactly_one_face(refusal: type[Refusal]) -> None:
+def test_each_refusal_is_shown_by_exactly_one_type(refusal: type[Refusal]) -> None:
     example = an_example(refusal)
-    shown = [face for face in common.REFUSALS if face.is_type_of(example, None)]  # type: ignore[attr-defined]
+    shown = [api_type for api_type in common.REFUSALS if api_type.is_type_of(example, None)]  # type: ignore[attr-defined]
     assert len(shown) == 1

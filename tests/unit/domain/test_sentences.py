@@ -1,4 +1,4 @@
-"""What clients read: methods and gateways as people name them, each reason in two languages."""
+"""Sentences for clients: plain names of methods and gateways, two languages for each reason."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ALL = {
 }
 
 
-def test_the_methods_to_use_instead_are_named_as_people_name_them() -> None:
+def test_alternative_methods_have_plain_names() -> None:
     refusal = GatewayUnavailable(gateway=GatewayName.FPT_PAY, alternatives=tuple(PaymentMethod))
     assert refusal.say("vi") == f"Cổng FPT Pay đang gián đoạn. Hãy dùng: {ALL['vi']}."
     assert refusal.say("en") == f"FPT Pay is not available. Use instead: {ALL['en']}."
 
 
-def test_a_locked_bill_is_collected_by_a_method_that_people_know() -> None:
+def test_the_method_that_locks_a_bill_has_a_plain_name() -> None:
     refusal = BillLocked(
         bill_number="U1",
         payment_id="TXN_1",
@@ -40,14 +40,14 @@ def test_a_locked_bill_is_collected_by_a_method_that_people_know() -> None:
 
 
 @pytest.mark.parametrize("language", get_args(Language))
-def test_no_sentence_spells_a_method_or_gateway_as_programs_do(language: Language) -> None:
+def test_no_sentence_contains_an_enum_name_of_a_method_or_gateway(language: Language) -> None:
     for gateway in GatewayName:
-        said = GatewaySilent(gateway=gateway).say(language)
-        assert "_" not in said
-        assert "STRIPE" not in said
-    with pytest.raises(InvalidInput) as refused:
+        sentence = GatewaySilent(gateway=gateway).say(language)
+        assert "_" not in sentence
+        assert "STRIPE" not in sentence
+    with pytest.raises(InvalidInput) as caught:
         check_token(PaymentMethod.CASH, "pm_1")
-    assert "CARD" not in refused.value.say(language)
+    assert "CARD" not in caught.value.say(language)
 
 
 # ── the catalogue ────────────────────────────────────────────────────────────────────────────────
@@ -57,7 +57,7 @@ def _placeholders(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-def test_each_reason_has_two_sentences_with_the_same_facts_and_none_has_two_names() -> None:
+def test_each_reason_has_two_sentences_with_the_same_facts() -> None:
     for catalogue in Reason.__subclasses__():
         assert len(catalogue.__members__) == len(catalogue), f"{catalogue} repeats a sentence"
         for reason in catalogue:

@@ -1,4 +1,4 @@
-"""A gateway's line beside what we have: what it is, and whether it tells us anything."""
+"""Settlement lines: how each compares with what we have, and which are evidence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from domain.attempts import AttemptStatus
+from domain.cases import CaseKind
 from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
@@ -21,6 +22,7 @@ from domain.reconciliation import (
     repeated_by,
 )
 from domain.settlement import (
+    EXPLAINS,
     Line,
     LineKind,
     OurPayment,
@@ -68,7 +70,7 @@ def a_refund(id: str = "REV_1", amount: int = 50_000, **but: Any) -> OurRefund:
     )
 
 
-def kept(line: Line, *earlier: ReconciliationLine, **ours: Any) -> ReconciliationLine:
+def compared(line: Line, *earlier: ReconciliationLine, **ours: Any) -> ReconciliationLine:
     given = {"payment": None, "refund": None} | ours
     return beside(line, given["payment"], given["refund"], earlier, settlement_id="SET_1")
 
@@ -83,51 +85,63 @@ def test_a_line_counts_to_the_vietnamese_day() -> None:
         (a_payment_of_ours(), SettlementResult.MATCHED),
         (a_payment_of_ours(arrived=Money(200_001)), SettlementResult.AMOUNT_DIFFERS),
         (a_payment_of_ours(arrived=Money(200_000, Currency.USD)), SettlementResult.AMOUNT_DIFFERS),
-        (a_payment_of_ours(status=PaymentStatus.FAILED, arrived=None), SettlementResult.THEIRS_ONLY),
+        (
+            a_payment_of_ours(status=PaymentStatus.FAILED, arrived=None),
+            SettlementResult.THEIRS_ONLY,
+        ),
         (None, SettlementResult.THEIRS_ONLY),
     ],
     ids=["the same", "another sum", "another currency", "nothing came", "unknown"],
-)  # fmt: skip
-def test_a_payment_beside_what_we_have(ours: OurPayment | None, result: SettlementResult) -> None:
-    assert kept(a_line(), payment=ours).result is result
+)
+def test_a_line_of_a_payment_is_compared_with_our_payment(
+    ours: OurPayment | None, result: SettlementResult
+) -> None:
+    assert compared(a_line(), payment=ours).result is result
 
 
-def test_money_that_people_have_decided_is_what_arrived() -> None:
-    """Too little came, and two people gave it back as credit: the gateway's sum is the ledger's."""
+def test_decided_money_is_compared_by_what_arrived() -> None:
+    """Too little came and was credited, so the gateway's sum equals the ledger's."""
     decided = a_payment_of_ours(status=PaymentStatus.CANCELLED, arrived=Money(150_000))
-    assert kept(a_line(amount=150_000), payment=decided).result is SettlementResult.MATCHED
+    assert compared(a_line(amount=150_000), payment=decided).result is SettlementResult.MATCHED
     waiting = replace(decided, status=PaymentStatus.PROCESSING, explained_by="CASE_1")
-    compared = kept(a_line(amount=150_000), payment=waiting)
-    assert (compared.result, compared.case_id) == (SettlementResult.AMOUNT_DIFFERS, "CASE_1")
+    differing = compared(a_line(amount=150_000), payment=waiting)
+    assert (differing.result, differing.case_id) == (SettlementResult.AMOUNT_DIFFERS, "CASE_1")
 
 
 def test_an_open_case_of_a_success_does_not_hide_a_difference() -> None:
     ours = a_payment_of_ours(explained_by="CASE_1", paid_twice="CASE_2")
-    assert kept(a_line(amount=1), payment=ours).case_id is None
-    again = kept(a_line(), kept(a_line(), payment=ours), payment=ours)
+    assert compared(a_line(amount=1), payment=ours).case_id is None
+    again = compared(a_line(), compared(a_line(), payment=ours), payment=ours)
     assert (again.result, again.case_id) == (SettlementResult.DUPLICATE, None)
 
 
-def test_only_what_was_booked_as_paid_twice_is_explained_by_that_case() -> None:
+def test_neither_a_refused_record_nor_an_unknown_refund_explains_a_payments_money() -> None:
+    assert EXPLAINS.isdisjoint({CaseKind.RECORD_REFUSED, CaseKind.REFUND_UNKNOWN})
+
+
+def test_a_paid_twice_case_explains_only_the_numbers_that_are_booked() -> None:
     ours = a_payment_of_ours(paid_under=("G1", "G2"), paid_twice="CASE_2")
-    first = kept(a_line(), payment=ours)
-    assert kept(a_line(gateway_id="G2"), first, payment=ours).case_id == "CASE_2"
-    assert kept(a_line(gateway_id="G3"), first, payment=ours).case_id is None
+    first = compared(a_line(), payment=ours)
+    assert compared(a_line(gateway_id="G2"), first, payment=ours).case_id == "CASE_2"
+    assert compared(a_line(gateway_id="G3"), first, payment=ours).case_id is None
 
 
-def test_a_line_completes_what_only_we_knew_and_keeps_its_case() -> None:
+def test_a_line_completes_one_that_only_we_had_with_its_case() -> None:
     only_ours = replace(
-        kept(a_line(), payment=a_payment_of_ours()),
+        compared(a_line(), payment=a_payment_of_ours()),
         id=7,
         day=date(2026, 3, 6),
         theirs=None,
         result=SettlementResult.OURS_ONLY,
         case_id="CASE_1",
     )
-    completed = kept(a_line(), only_ours, payment=a_payment_of_ours())
+    completed = compared(a_line(), only_ours, payment=a_payment_of_ours())
     assert (completed.id, completed.result, completed.case_id, completed.day) == (
-        7, SettlementResult.MATCHED, "CASE_1", date(2026, 3, 5),
-    )  # fmt: skip
+        7,
+        SettlementResult.MATCHED,
+        "CASE_1",
+        date(2026, 3, 5),
+    )
 
 
 # ── refunds ──────────────────────────────────────────────────────────────────────────────────────
@@ -136,23 +150,23 @@ REFUND = a_line(LineKind.REFUND, 50_000, gateway_id="R1")
 
 
 def test_a_refund_is_found_by_its_number_before_its_sum() -> None:
-    one, other = a_refund("REV_1"), a_refund("REV_2", 70_000, gateway_id="R1")
-    assert refund_of(REFUND, [one, other]) is other
+    same_sum, same_number = a_refund("REV_1"), a_refund("REV_2", 70_000, gateway_id="R1")
+    assert refund_of(REFUND, [same_sum, same_number]) is same_number
 
 
-def test_a_refund_without_a_number_is_found_by_its_sum_and_taken_once() -> None:
-    one, other = a_refund("REV_1", settled=True), a_refund("REV_2")
-    assert refund_of(REFUND, [one, other]) is other
-    assert refund_of(REFUND, [one]) is None
+def test_a_refund_without_a_number_is_found_by_its_sum_once() -> None:
+    settled, open_ = a_refund("REV_1", settled=True), a_refund("REV_2")
+    assert refund_of(REFUND, [settled, open_]) is open_
+    assert refund_of(REFUND, [settled]) is None
 
 
-def test_the_only_refund_left_is_meant_even_where_the_sum_differs() -> None:
+def test_the_only_refund_left_is_found_even_if_its_sum_differs() -> None:
     ours = a_refund(amount=70_000)
     assert refund_of(REFUND, [ours, a_refund("REV_2", 80_000, failed=True)]) is ours
     assert refund_of(REFUND, [ours, a_refund("REV_2", 80_000)]) is None
 
 
-def test_a_refund_that_failed_is_meant_where_no_other_of_its_sum_is_left() -> None:
+def test_a_failed_refund_is_found_if_no_other_of_its_sum_is_left() -> None:
     failed, done = a_refund("REV_1", done=False, failed=True), a_refund("REV_2")
     assert refund_of(REFUND, [failed, done]) is done
     assert refund_of(REFUND, [failed, replace(done, settled=True)]) is failed
@@ -172,11 +186,13 @@ def test_a_refund_that_failed_is_meant_where_no_other_of_its_sum_is_left() -> No
     ],
     ids=["the same", "another sum", "not done here", "again", "unknown"],
 )
-def test_a_refund_beside_what_we_have(ours: OurRefund | None, result: SettlementResult) -> None:
-    assert kept(REFUND, payment=a_payment_of_ours(), refund=ours).result is result
+def test_a_line_of_a_refund_is_compared_with_our_refund(
+    ours: OurRefund | None, result: SettlementResult
+) -> None:
+    assert compared(REFUND, payment=a_payment_of_ours(), refund=ours).result is result
 
 
-def test_a_line_that_comes_again_is_about_no_refund_but_one_that_is_done() -> None:
+def test_a_repeated_line_is_about_a_refund_that_is_done() -> None:
     unsure, done = a_refund("REV_1", done=False, unsure=True), a_refund("REV_2")
     failed = a_refund("REV_3", done=False, failed=True)
     assert refund_of(REFUND, [unsure, failed, done]) is unsure
@@ -186,37 +202,39 @@ def test_a_line_that_comes_again_is_about_no_refund_but_one_that_is_done() -> No
     assert refund_of(REFUND, [failed, named], again=True) is named, "by its own number"
 
 
-def test_of_several_lines_the_one_nearest_in_time_is_repeated_and_each_once() -> None:
+def test_the_line_nearest_in_time_is_repeated_and_each_line_once() -> None:
     payment = a_payment_of_ours()
-    first = replace(kept(a_line(at=NOON.replace(second=0, microsecond=0)), payment=payment), id=1)
-    second = replace(kept(a_line(at=NOON), payment=payment), id=2)
+    first = replace(
+        compared(a_line(at=NOON.replace(second=0, microsecond=0)), payment=payment), id=1
+    )
+    second = replace(compared(a_line(at=NOON), payment=payment), id=2)
     assert repeated_by(a_line(at=NOON), [first, second], ()) is second
     assert repeated_by(a_line(at=NOON), [first, second], {2}) is first
     assert repeated_by(a_line(at=NOON), [first, second], {1, 2}) is None
 
 
-def test_a_refund_that_we_do_not_know_is_a_duplicate_when_it_comes_again() -> None:
-    first = kept(REFUND)
-    assert kept(REFUND, first).result is SettlementResult.DUPLICATE
+def test_an_unknown_refund_is_a_duplicate_when_it_comes_again() -> None:
+    first = compared(REFUND)
+    assert compared(REFUND, first).result is SettlementResult.DUPLICATE
     other = a_line(LineKind.REFUND, 50_000, gateway_id="R2")
-    assert kept(other, first).result is SettlementResult.THEIRS_ONLY
+    assert compared(other, first).result is SettlementResult.THEIRS_ONLY
 
 
-def test_a_refund_of_which_we_heard_nothing_is_settled_by_its_line_and_no_other_is() -> None:
+def test_a_line_proves_a_refund_that_is_unsure_or_failed() -> None:
     assert tells_of_refund(REFUND, a_refund(done=False, unsure=True))
     assert not tells_of_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
     assert not tells_of_refund(REFUND, a_refund())
-    assert tells_of_refund(REFUND, a_refund(done=False, failed=True)), "it was made after all"
+    assert tells_of_refund(REFUND, a_refund(done=False, failed=True)), "it was paid after all"
 
 
-# ── the same line once more ──────────────────────────────────────────────────────────────────────
+# ── repeated lines ────────────────────────────────────────────────────────────────────────────────
 
 NOON = datetime(2026, 3, 4, 5, 6, 7, 250_000, tzinfo=UTC)
 MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
 
 
 @pytest.mark.parametrize(
-    ("item", "other"),
+    ("time", "other"),
     [
         (NOON, NOON),
         (NOON, NOON.replace(microsecond=0)),
@@ -228,14 +246,14 @@ MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
     ],
     ids=["equal", "to the second", "to the minute", "up to the second", "up", "nearly one", "both"],
 )
-def test_a_time_that_differs_by_its_rounding_is_the_same(item: datetime, other: datetime) -> None:
-    first, second = a_line(at=item).movement, a_line(at=other).movement
+def test_times_that_differ_by_rounding_are_one_movement(time: datetime, other: datetime) -> None:
+    first, second = a_line(at=time).movement, a_line(at=other).movement
     assert first.repeats(second)
     assert second.repeats(first)
 
 
 @pytest.mark.parametrize(
-    ("item", "other"),
+    ("time", "other"),
     [
         (NOON, NOON + timedelta(seconds=1)),
         (NOON.replace(second=7), NOON.replace(second=37)),
@@ -255,8 +273,8 @@ def test_a_time_that_differs_by_its_rounding_is_the_same(item: datetime, other: 
         "day only",
     ],
 )
-def test_a_time_that_differs_by_more_is_another(item: datetime, other: datetime) -> None:
-    assert not a_line(at=item).movement.repeats(a_line(at=other).movement)
+def test_times_that_differ_by_more_are_two_movements(time: datetime, other: datetime) -> None:
+    assert not a_line(at=time).movement.repeats(a_line(at=other).movement)
 
 
 @pytest.mark.parametrize(
@@ -271,28 +289,28 @@ def test_a_time_that_differs_by_more_is_another(item: datetime, other: datetime)
     ],
     ids=["kind", "reference", "number", "no number", "sum", "currency"],
 )
-def test_kind_reference_number_and_sum_are_the_same_or_it_is_another(but: dict[str, Any]) -> None:
+def test_another_kind_reference_number_or_sum_is_another_movement(but: dict[str, Any]) -> None:
     assert not a_line().movement.repeats(a_line(**but).movement)
 
 
-def test_what_is_kept_of_a_line_is_repeated_by_it_and_what_only_we_know_by_none() -> None:
-    compared = kept(a_line(), payment=a_payment_of_ours())
-    assert compared.movement == a_line().movement
-    assert replace(compared, theirs=None).movement is None
+def test_a_stored_line_has_the_movement_of_the_file_or_none() -> None:
+    line = compared(a_line(), payment=a_payment_of_ours())
+    assert line.movement == a_line().movement
+    assert replace(line, theirs=None).movement is None
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    "status", [item for item in AttemptStatus if item is not AttemptStatus.PAID]
+    "status", [status for status in AttemptStatus if status is not AttemptStatus.PAID]
 )
-def test_of_what_is_not_paid_a_line_is_always_evidence(status: AttemptStatus) -> None:
+def test_a_line_is_evidence_about_every_attempt_that_is_not_paid(status: AttemptStatus) -> None:
     assert tells_of_money(a_line(), an_attempt(status), [])
 
 
 @pytest.mark.parametrize(
-    ("number", "settled_under", "tells"),
+    ("number", "earlier_numbers", "expected"),
     [
         ("G1", [], False),
         ("G2", [], False),
@@ -302,21 +320,21 @@ def test_of_what_is_not_paid_a_line_is_always_evidence(status: AttemptStatus) ->
         ("G1", ["G2"], False),
     ],
 )
-def test_of_what_is_paid_only_another_number_beside_the_known_one_is(
-    number: str | None, settled_under: list[str], tells: bool
+def test_a_line_is_evidence_about_a_paid_attempt_only_with_a_second_number(
+    number: str | None, earlier_numbers: list[str], expected: bool
 ) -> None:
     paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
-    assert tells_of_money(a_line(gateway_id=number), paid, settled_under) is tells
+    assert tells_of_money(a_line(gateway_id=number), paid, earlier_numbers) is expected
 
 
-# ── what a case is about, and a day ──────────────────────────────────────────────────────────────
+# ── cases and days ─────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_case_is_about_the_difference_or_about_all_of_it() -> None:
-    assert in_question(kept(a_line(amount=1), payment=a_payment_of_ours())) == 199_999
-    assert in_question(kept(a_line(amount=5))) == 5
+def test_a_case_is_about_the_difference_or_the_whole_sum() -> None:
+    assert in_question(compared(a_line(amount=1), payment=a_payment_of_ours())) == 199_999
+    assert in_question(compared(a_line(amount=5))) == 5
     usd = a_line(money=Money(8, Currency.USD))
-    assert in_question(kept(usd, payment=a_payment_of_ours())) is None
+    assert in_question(compared(usd, payment=a_payment_of_ours())) is None
 
 
 @pytest.mark.parametrize(
@@ -330,7 +348,7 @@ def test_a_case_is_about_the_difference_or_about_all_of_it() -> None:
         (True, 0, {"matched": 3, "duplicate": 1}, "RESOLVED"),
     ],
 )
-def test_a_day_is_done_once_all_matches_or_people_have_decided(
+def test_a_day_is_done_once_all_lines_match_or_every_case_is_resolved(
     imported: bool, open_cases: int, counts: dict[str, int], status: str
 ) -> None:
     day = Reconciliation(

@@ -1,4 +1,4 @@
-"""Who may do what, and whose records each sees."""
+"""What each role may do, and whose records it sees."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ def cells() -> list[tuple[Role, Operation, bool]]:
     ]
 
 
-def somebody(role: Role, *, team: str | None = None, **but: object) -> Actor:
-    given = {"id": "NV001", "name": "Bich", "permissions": EVERY_PERMISSION} | but
-    return Actor(role=role, team=team, **given)  # type: ignore[arg-type]
+def an_actor(role: Role, *, team: str | None = None, **but: object) -> Actor:
+    fields = {"id": "NV001", "name": "Bich", "permissions": EVERY_PERMISSION} | but
+    return Actor(role=role, team=team, **fields)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("role", "operation", "may"), cells())
 def test_a_role_may_do_what_the_table_says(role: Role, operation: Operation, may: bool) -> None:
-    actor = somebody(role)
+    actor = an_actor(role)
     if may:
         assert check(actor, operation) is actor
     else:
@@ -75,7 +75,7 @@ def test_a_role_may_do_what_the_table_says(role: Role, operation: Operation, may
 
 
 @pytest.mark.parametrize("operation", Operation)
-def test_nobody_may_do_nothing(operation: Operation) -> None:
+def test_an_anonymous_actor_is_refused(operation: Operation) -> None:
     with pytest.raises(Unauthenticated):
         check(None, operation)
 
@@ -85,35 +85,35 @@ def test_nobody_may_do_nothing(operation: Operation) -> None:
 def test_a_role_is_not_enough_where_a_permission_is_needed(
     role: Role, operation: Operation
 ) -> None:
-    without = somebody(role, permissions=("reason_management",))
+    without = an_actor(role, permissions=("reason_management",))
     with pytest.raises(Forbidden):
         check(without, operation)
 
 
-def test_nothing_can_be_done_by_nobody_at_all() -> None:
+def test_every_operation_has_a_role() -> None:
     assert all(MAY[operation] for operation in Operation)
 
 
 @pytest.mark.parametrize(
     ("actor", "own", "colleagues", "others"),
     [
-        (somebody(Role.TIN_PNC, team="HCM1"), True, False, False),
-        (somebody(Role.MERCHANT), True, False, False),
-        (somebody(Role.SUPERVISOR, team="HCM1"), True, True, False),
-        (somebody(Role.SUPERVISOR, team=None), True, True, True),
-        (somebody(Role.CASHIER), True, True, True),
-        (somebody(Role.FINANCE), True, True, True),
-        (somebody(Role.ADMIN), True, True, True),
-        (somebody(Role.AUDITOR), True, True, True),
-        (somebody(Role.SERVICE), True, True, True),
+        (an_actor(Role.TIN_PNC, team="HCM1"), True, False, False),
+        (an_actor(Role.MERCHANT), True, False, False),
+        (an_actor(Role.SUPERVISOR, team="HCM1"), True, True, False),
+        (an_actor(Role.SUPERVISOR, team=None), True, True, True),
+        (an_actor(Role.CASHIER), True, True, True),
+        (an_actor(Role.FINANCE), True, True, True),
+        (an_actor(Role.ADMIN), True, True, True),
+        (an_actor(Role.AUDITOR), True, True, True),
+        (an_actor(Role.SERVICE), True, True, True),
     ],
     ids=lambda value: f"{value.role}-{value.team}" if isinstance(value, Actor) else "",
 )
 def test_each_sees_their_own_their_teams_or_everyones(
     actor: Actor, own: bool, colleagues: bool, others: bool
 ) -> None:
-    sees = scope(actor)
-    assert sees.covers(staff_id="NV001", team="HCM1") is own
-    assert sees.covers(staff_id="NV002", team="HCM1") is colleagues
-    assert sees.covers(staff_id="NV1000", team="T00") is others
-    assert sees.covers(staff_id="NV1001", team=None) is others
+    visible = scope(actor)
+    assert visible.covers(staff_id="NV001", team="HCM1") is own
+    assert visible.covers(staff_id="NV002", team="HCM1") is colleagues
+    assert visible.covers(staff_id="NV1000", team="T00") is others
+    assert visible.covers(staff_id="NV1001", team=None) is others

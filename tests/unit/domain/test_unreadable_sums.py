@@ -1,4 +1,4 @@
-"""A sum that cannot be read: what settles it, and what two people make of it."""
+"""Unreadable sums: the notice that settles one, and the decisions of two people."""
 
 from __future__ import annotations
 
@@ -63,22 +63,22 @@ def case_of(payment: Payment, kind: CaseKind = MISMATCH, **but: Any) -> Case:
     )
 
 
-def told(payment: Payment, money: Money, number: str | None = "G1", **but: Any) -> Decision:
-    given: dict[str, Any] = {"case": case_of(payment)} | but
-    said = evidence(GatewayResult.PAID, money=money, gateway_id=number)
-    return decide(payment, payment.attempt, said, now=LATER, **given)
+def decide_paid(payment: Payment, money: Money, number: str | None = "G1", **but: Any) -> Decision:
+    arguments: dict[str, Any] = {"case": case_of(payment)} | but
+    statement = evidence(GatewayResult.PAID, money=money, gateway_id=number)
+    return decide(payment, payment.attempt, statement, now=LATER, **arguments)
 
 
 def moves(decision: Decision) -> list[tuple[Account, Account, int]]:
     return [(posting.debit, posting.credit, posting.money.amount) for posting in decision.postings]
 
 
-# ── what settles it ──────────────────────────────────────────────────────────────────────────────
+# ── notices ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("number", ["G1", "G2", None])
-def test_the_exact_sum_settles_it_under_whatever_number(number: str | None) -> None:
-    decision = told(held(), PRICE, number)
+def test_the_exact_sum_settles_it_under_any_number(number: str | None) -> None:
+    decision = decide_paid(held(), PRICE, number)
     assert decision.after.status is PaymentStatus.SUCCESS
     assert decision.effect is Effect.COLLECT
     assert (decision.after.hold_reason, decision.case) == (None, None)
@@ -92,8 +92,8 @@ def test_the_exact_sum_settles_it_under_whatever_number(number: str | None) -> N
 def test_any_other_sum_is_booked_and_stays_a_case(
     money: Money, number: str | None, case: CaseKind | None
 ) -> None:
-    """Under another number it is another payment, and a case of its own."""
-    decision = told(held(), money, number)
+    """Under another number it is another payment with a case of its own."""
+    decision = decide_paid(held(), money, number)
     assert decision.after.status is PaymentStatus.PROCESSING
     assert decision.after.hold_reason is HoldReason.AMOUNT_MISMATCH
     assert [(posting.credit, posting.money) for posting in decision.postings] == [
@@ -102,23 +102,23 @@ def test_any_other_sum_is_booked_and_stays_a_case(
     assert decision.case is case
 
 
-def test_nothing_settles_a_payment_that_is_held_for_something_else() -> None:
-    decision = told(held(HoldReason.GATEWAY_SUSPICIOUS), PRICE)
+def test_the_exact_sum_does_not_settle_another_hold() -> None:
+    decision = decide_paid(held(HoldReason.GATEWAY_SUSPICIOUS), PRICE)
     assert decision.after.status is PaymentStatus.PROCESSING
     assert [posting.credit for posting in decision.postings] == [Account.SUSPENSE]
 
 
-def test_zero_is_a_sum_that_can_be_read_so_that_people_decide() -> None:
-    decision = told(held(), PRICE, case=None)
+def test_without_a_case_about_an_unreadable_sum_the_money_waits_for_people() -> None:
+    decision = decide_paid(held(), PRICE, case=None)
     assert decision.after.status is PaymentStatus.PROCESSING
     assert [posting.credit for posting in decision.postings] == [Account.SUSPENSE]
 
 
-def test_the_same_unreadable_sum_again_is_nothing_and_another_is_a_case() -> None:
+def test_the_same_unreadable_sum_again_changes_nothing_and_another_is_a_case() -> None:
     payment = held()
     for number, changed in (("G1", False), (None, False), ("G2", True)):
-        said = evidence(GatewayResult.PAID, gateway_id=number, unreadable=UNREAD)
-        decision = decide(payment, payment.attempt, said, now=LATER, case=case_of(payment))
+        statement = evidence(GatewayResult.PAID, gateway_id=number, unreadable=UNREAD)
+        decision = decide(payment, payment.attempt, statement, now=LATER, case=case_of(payment))
         assert (decision.changed, decision.after, decision.postings) == (changed, payment, ())
         assert decision.case is (MISMATCH if changed else None)
 
@@ -128,31 +128,31 @@ def test_the_same_unreadable_sum_again_is_nothing_and_another_is_a_case() -> Non
     [(PRICE, PaymentStatus.SUCCESS), (MORE, PaymentStatus.EXPIRED), (LESS, PaymentStatus.EXPIRED)],
     ids=str,
 )
-def test_late_the_exact_sum_alone_settles_it_too(money: Money, status: PaymentStatus) -> None:
+def test_only_the_exact_sum_settles_a_late_payment_too(money: Money, status: PaymentStatus) -> None:
     payment = ended()
-    decision = told(payment, money, case=case_of(payment, LATE))
+    decision = decide_paid(payment, money, case=case_of(payment, LATE))
     assert decision.after.status is status
     assert decision.case is (None if status is PaymentStatus.SUCCESS else LATE)
 
 
-def test_a_second_payment_that_cannot_be_read_is_a_case_and_booked_once_it_can() -> None:
+def test_a_second_payment_with_an_unreadable_sum_is_a_case_and_booked_once_it_is_known() -> None:
     payment = succeeded()
-    said = evidence(GatewayResult.PAID, gateway_id="G2", unreadable=UNREAD)
-    first = decide(payment, payment.attempt, said, now=LATER)
+    statement = evidence(GatewayResult.PAID, gateway_id="G2", unreadable=UNREAD)
+    first = decide(payment, payment.attempt, statement, now=LATER)
     assert (first.case, first.postings) == (TWICE, ())
-    second = told(payment, PRICE, "G2", case=None)
+    second = decide_paid(payment, PRICE, "G2", case=None)
     assert moves(second) == [(Account.VNPAY_CLEARING, Account.SUSPENSE, 200_000)]
 
 
 @pytest.mark.parametrize(
-    "result", [item for item in GatewayResult if item is not GatewayResult.PAID]
+    "result", [result for result in GatewayResult if result is not GatewayResult.PAID]
 )
-def test_only_of_money_that_came_a_sum_is_unreadable(result: GatewayResult) -> None:
+def test_an_unreadable_sum_goes_with_paid_alone(result: GatewayResult) -> None:
     with pytest.raises(AssertionError):
         evidence(result, source=EvidenceSource.WEBHOOK, unreadable=UNREAD)
 
 
-# ── what two people make of it ───────────────────────────────────────────────────────────────────
+# ── decisions of two people ──────────────────────────────────────────────────────────────────────
 
 PAYS = (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE, 200_000)
 
@@ -161,7 +161,7 @@ PAYS = (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE, 200_000)
     ("named", "excess"), [(None, 0), (PRICE, 0), (Money(250_000), 50_000)], ids=str
 )
 @pytest.mark.parametrize(("late", "kind"), [(False, MISMATCH), (True, LATE)])
-def test_what_was_asked_for_came_by_their_word(
+def test_two_people_assert_that_the_requested_sum_or_more_came(
     named: Money | None, excess: int, late: bool, kind: CaseKind
 ) -> None:
     payment = ended() if late else held()
@@ -173,14 +173,14 @@ def test_what_was_asked_for_came_by_their_word(
     assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, ("G1",))
 
 
-def test_less_than_was_asked_for_pays_nothing() -> None:
+def test_less_than_the_requested_sum_pays_nothing() -> None:
     payment = held()
-    with pytest.raises(NotCovered) as refused:
+    with pytest.raises(NotCovered) as caught:
         rule(payment, case_of(payment), APPLY, LATER, named=LESS)
-    assert (refused.value.expected, refused.value.requested) == (200_000, 199_999)
+    assert (caught.value.expected, caught.value.requested) == (200_000, 199_999)
 
 
-def test_a_bill_that_is_paid_otherwise_and_a_success_are_not_paid_again() -> None:
+def test_a_taken_bill_and_a_success_are_not_paid_again() -> None:
     payment = ended()
     case = case_of(payment, LATE)
     assert case.standing is not None
@@ -200,37 +200,37 @@ def test_a_bill_that_is_paid_otherwise_and_a_success_are_not_paid_again() -> Non
         (succeeded(), MISMATCH, PaymentStatus.SUCCESS),
     ],
 )
-def test_the_sum_that_they_name_is_booked_and_given_away_and_no_news_later(
+def test_the_named_sum_is_booked_and_a_later_notice_of_it_changes_nothing(
     payment: Payment, kind: CaseKind, status: PaymentStatus
 ) -> None:
-    came = Money(70_000)
+    named = Money(70_000)
     case = case_of(payment, kind)
     in_suspense = (Account.VNPAY_CLEARING, Account.SUSPENSE, 70_000)
-    credit = rule(payment, case, CREDIT, LATER, named=came)
+    credit = rule(payment, case, CREDIT, LATER, named=named)
     assert moves(credit) == [in_suspense, (Account.SUSPENSE, Account.CUSTOMER_CREDIT, 70_000)]
-    refund = rule(payment, case, REFUND, LATER, named=came)
+    refund = rule(payment, case, REFUND, LATER, named=named)
     assert moves(refund) == [in_suspense]
     assert refund.refund is not None
-    assert (refund.refund.source, refund.refund.money) == (Account.SUSPENSE, came)
+    assert (refund.refund.source, refund.refund.money) == (Account.SUSPENSE, named)
     for decision in (credit, refund):
         assert decision.after.status is status
-        again = told(decision.after, PRICE, "G1", case=None)
+        again = decide_paid(decision.after, PRICE, "G1", case=None)
         assert (again.changed, again.postings) == (False, ())
 
 
-def test_dollars_are_given_back_and_credited_to_nobody() -> None:
+def test_dollars_are_refunded_and_never_credited() -> None:
     attempt = an_attempt(gateway_id="G1", money=Money(800, Currency.USD))
     payment = a_payment(hold_reason=HoldReason.AMOUNT_MISMATCH, attempt=attempt)
-    came = Money(500, Currency.USD)
+    named = Money(500, Currency.USD)
     with pytest.raises(DecisionRefused, match="Decide REFUND"):
-        rule(payment, case_of(payment), CREDIT, LATER, named=came)
-    refund = rule(payment, case_of(payment), REFUND, LATER, named=came).refund
+        rule(payment, case_of(payment), CREDIT, LATER, named=named)
+    refund = rule(payment, case_of(payment), REFUND, LATER, named=named).refund
     assert refund is not None
-    assert refund.money == came
-    assert moves(rule(payment, case_of(payment), APPLY, LATER)) == [PAYS], "in our books, in đồng"
+    assert refund.money == named
+    assert moves(rule(payment, case_of(payment), APPLY, LATER)) == [PAYS], "our books are in đồng"
 
 
-def test_where_nothing_came_it_is_closed_and_can_still_be_paid() -> None:
+def test_closing_cancels_the_payment_and_its_reference_can_still_be_paid() -> None:
     decision = rule(held(), case_of(held()), CLOSE, LATER)
     assert (decision.after.status, decision.postings) == (PaymentStatus.CANCELLED, ())
     assert decision.attempt is not None
@@ -253,13 +253,13 @@ def test_where_nothing_came_it_is_closed_and_can_still_be_paid() -> None:
         (None, APPLY, 5, False),
     ],
 )
-def test_people_name_a_sum_where_the_gateways_cannot_be_read_and_nowhere_else(
+def test_a_sum_is_named_only_in_place_of_an_unreadable_one(
     unreadable: str | None, wanted: CaseDecision, amount: int | None, fits: bool
 ) -> None:
     case = case_of(held(), unreadable=unreadable)
     if fits:
         check_named(case, wanted, amount)
     else:
-        with pytest.raises(InvalidInput) as refused:
+        with pytest.raises(InvalidInput) as caught:
             check_named(case, wanted, amount)
-        assert refused.value.field == "amount"
+        assert caught.value.field == "amount"

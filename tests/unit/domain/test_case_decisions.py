@@ -1,4 +1,4 @@
-"""Every pair of a payment with money that does not fit and a decision of two people, against a table written by hand."""
+"""Case × decision of two people → effect on the money, against a table written by hand."""
 
 from __future__ import annotations
 
@@ -31,14 +31,16 @@ AMOUNT = {"none": 0, "short": 150_000, "exact": 200_000, "over": 250_000, "forei
 DOLLARS = Money(1_000, Currency.USD)
 DECISIONS = ("APPLY", "CREDIT", "REFUND", "CLOSE")
 
-# The payment is of 200,000. `held` waits for two people; `ended` is EXPIRED, its bills open or `taken`;
-# `undone` is EXPIRED, and what came of it late was given back.
-# SUCCESS LATE CANCELLED  what the payment becomes; "·" it stays what it is
-# +paid +excess           the bill is paid out of suspense; what is beyond it is credited
-# +asserted               the bill is paid by money that nobody saw yet
-# +credit +refund         all of it is the customer's: with us, or given back
-# short  NotCovered       no  DecisionRefused       record  Revenue is asked again
-# void   the cash is with its collector still: it is voided, not refunded
+# The payment is of 200,000. `held` waits for two people. `ended` is EXPIRED with open bills,
+# `taken` EXPIRED with bills that are paid or locked. `undone` is EXPIRED, and its late money was
+# refunded. `refused`, `cash` and `office` are successes whose record Revenue refused.
+# SUCCESS LATE CANCELLED  the payment's new status; "·" no change of status
+# +paid +excess           suspense pays the bill; the excess is credited
+# +asserted               the bill is paid by money that is not booked yet
+# +credit +refund         all the money is credited or refunded
+# short  NotCovered       no  DecisionRefused       record  Revenue gets the record again
+# void   DecisionRefused: the cash is still with its collector, who voids it
+# -      the kind does not allow the decision
 TABLE = """
 state    money    kinds                             | APPLY             CREDIT            REFUND            CLOSE
 held     none     AMOUNT_MISMATCH,CURRENCY_MISMATCH | short             no                no                CANCELLED
@@ -126,7 +128,7 @@ def payment_of(row: Row) -> Payment:
 def case_of(row: Row, payment: Payment) -> Case:
     kind = CaseKind(row.kind)
     record = kind is CaseKind.RECORD_REFUSED
-    there = AMOUNT[row.money]
+    amount = AMOUNT[row.money]
     named = {CaseKind.AMOUNT_MISMATCH, CaseKind.PAID_TWICE, CaseKind.RECORD_REFUSED}
     known = kind in named and row.money != "foreign"
     return Case(
@@ -135,13 +137,13 @@ def case_of(row: Row, payment: Payment) -> Case:
         status=CaseStatus.OPEN,
         opened_at=NOW,
         payment_id=payment.id,
-        amount=there if known else None,
+        amount=amount if known else None,
         standing=Standing(
             status=payment.status,
             owed=payment.amount,
-            suspense=0 if record else there,
+            suspense=0 if record else amount,
             claimed=0,
-            receivable=there if record else 0,
+            receivable=amount if record else 0,
             refused=payment.posting_status is PostingStatus.FAILED,
             bills_open=row.state != "taken",
             foreign=DOLLARS if row.money == "foreign" else None,
@@ -149,21 +151,21 @@ def case_of(row: Row, payment: Payment) -> Case:
     )
 
 
-def what_becomes(row: Row, wanted: CaseDecision) -> str:
+def cell_by_decision(row: Row, wanted: CaseDecision) -> str:
     payment = payment_of(row)
     case = case_of(row, payment)
     if wanted not in case.choices:
         return "-"
     try:
         decision = rule(payment, case, wanted, LATER)
-    except NotCovered as short:
-        return "short" if short.requested == AMOUNT[row.money] else str(short)
-    except DecisionRefused as no:
-        return "void" if no.reason is DecisionReason.CASH_IS_WITH_COLLECTOR else "no"
-    return became(payment, case, decision)
+    except NotCovered as refusal:
+        return "short" if refusal.requested == AMOUNT[row.money] else str(refusal)
+    except DecisionRefused as refusal:
+        return "void" if refusal.reason is DecisionReason.CASH_IS_WITH_COLLECTOR else "no"
+    return cell_of(payment, case, decision)
 
 
-def became(before: Payment, case: Case, decision: Decision) -> str:
+def cell_of(before: Payment, case: Case, decision: Decision) -> str:
     after = decision.after
     assert decision.changed
     assert after.version == before.version + 1
@@ -179,33 +181,33 @@ def became(before: Payment, case: Case, decision: Decision) -> str:
     }.get((before.status, after.status), Effect.NONE)
     assert decision.effect is expected_effect
     assert after.late is (expected_effect is Effect.COLLECT_LATE)
-    word = "·" if after.status is before.status else after.status.value
-    return ("LATE" if after.late else word) + _money(before, case, decision)
+    status = "·" if after.status is before.status else after.status.value
+    return ("LATE" if after.late else status) + _money_of(before, case, decision)
 
 
-def _money(before: Payment, case: Case, decision: Decision) -> str:
+def _money_of(before: Payment, case: Case, decision: Decision) -> str:
     moves = {(posting.debit, posting.credit): posting.money for posting in decision.postings}
     source = (
         Account.CUSTOMER_RECEIVABLE if case.kind is CaseKind.RECORD_REFUSED else Account.SUSPENSE
     )
     if decision.refund is not None:
-        assert moves == {}, "a reversal posts it"
+        assert moves == {}, "the reversal posts the refund"
         assert decision.refund.source is source
         assert decision.refund.money == (case.foreign or Money(case.waiting))
         return "+refund"
-    found = ""
+    money = ""
     if (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE) in moves:
         assert moves.pop((Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE)) == before.money
-        found = "+asserted"
+        money = "+asserted"
     if (Account.SUSPENSE, Account.CUSTOMER_RECEIVABLE) in moves:
         assert moves.pop((Account.SUSPENSE, Account.CUSTOMER_RECEIVABLE)) == before.money
-        found = "+paid"
+        money = "+paid"
     if credit := moves.pop((source, Account.CUSTOMER_CREDIT), None):
-        beyond = case.waiting - (before.amount if found else 0)
-        assert credit == Money(beyond)
-        found += "+excess" if found else "+credit"
+        rest = case.waiting - (before.amount if money else 0)
+        assert credit == Money(rest)
+        money += "+excess" if money else "+credit"
     assert moves == {}
-    return found
+    return money
 
 
 ROWS = list(rows())
@@ -214,13 +216,13 @@ ROWS = list(rows())
 @pytest.mark.parametrize("row", ROWS, ids=str)
 @pytest.mark.parametrize("wanted", CaseDecision)
 def test_every_decision_does_what_the_table_says(row: Row, wanted: CaseDecision) -> None:
-    assert what_becomes(row, wanted) == row.cells[wanted]
+    assert cell_by_decision(row, wanted) == row.cells[wanted]
 
 
 @pytest.mark.parametrize("wanted", CaseDecision)
-@pytest.mark.parametrize("row", [item for item in ROWS if item.state == "SUCCESS"], ids=str)
-def test_success_is_never_left_whatever_people_decide(row: Row, wanted: CaseDecision) -> None:
-    assert what_becomes(row, wanted)[0] in "-n·"
+@pytest.mark.parametrize("row", [row for row in ROWS if row.state == "SUCCESS"], ids=str)
+def test_no_decision_leaves_success(row: Row, wanted: CaseDecision) -> None:
+    assert cell_by_decision(row, wanted)[0] in "-n·"
 
 
 @pytest.mark.parametrize(
@@ -233,12 +235,10 @@ def test_success_is_never_left_whatever_people_decide(row: Row, wanted: CaseDeci
         )
     ),
 )
-def test_failed_and_cancelled_are_left_as_expired_is(
+def test_failed_and_cancelled_behave_as_expired(
     status: PaymentStatus, kind: CaseKind, wanted: CaseDecision
 ) -> None:
-    row = next(
-        item for item in ROWS if (item.state, item.money, item.kind) == ("ended", "exact", kind)
-    )
+    row = next(row for row in ROWS if (row.state, row.money, row.kind) == ("ended", "exact", kind))
     payment = replace(payment_of(row), status=status)
     case = case_of(row, payment)
     try:
@@ -249,9 +249,9 @@ def test_failed_and_cancelled_are_left_as_expired_is(
         assert after is (PaymentStatus.SUCCESS if wanted is CaseDecision.APPLY else status)
 
 
-def test_two_partial_payments_may_pay_the_bill_together_by_peoples_word() -> None:
-    """No machine ever sums them; the second one's case finds nothing left, and is closed."""
-    row = next(item for item in ROWS if str(item) == "held-short-AMOUNT_MISMATCH")
+def test_two_people_may_let_two_partial_payments_pay_the_bill() -> None:
+    """Nothing sums them without people; the second case then has no money and is closed."""
+    row = next(row for row in ROWS if str(row) == "held-short-AMOUNT_MISMATCH")
     payment = payment_of(row)
     case = case_of(row, payment)
     assert case.standing is not None
@@ -262,8 +262,8 @@ def test_two_partial_payments_may_pay_the_bill_together_by_peoples_word() -> Non
     assert sum(posting.money.amount for posting in decision.postings) == 200_000
 
 
-def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
-    row = next(item for item in ROWS if str(item) == "held-exact-SUSPICIOUS")
+def test_a_decision_moves_no_money_of_another_case() -> None:
+    row = next(row for row in ROWS if str(row) == "held-exact-SUSPICIOUS")
     payment = payment_of(row)
     case = case_of(row, payment)
     assert case.standing is not None
@@ -276,44 +276,45 @@ def test_what_another_case_is_about_is_not_given_away_with_this_one() -> None:
     assert refund.money == Money(200_000)
 
 
-@pytest.mark.parametrize(("kind", "under"), [("SUSPICIOUS", ("G1",)), ("UNKNOWN_OUTCOME", ())])
-def test_an_attempt_that_people_say_was_paid_knows_the_number_that_a_payment_was_told_under(
-    kind: str, under: tuple[str, ...]
+@pytest.mark.parametrize(("kind", "numbers"), [("SUSPICIOUS", ("G1",)), ("UNKNOWN_OUTCOME", ())])
+def test_an_asserted_attempt_has_the_number_only_of_a_suspicious_payment(
+    kind: str, numbers: tuple[str, ...]
 ) -> None:
-    row = next(item for item in ROWS if str(item) == f"held-none-{kind}")
+    row = next(row for row in ROWS if str(row) == f"held-none-{kind}")
     payment = payment_of(row)
     decision = rule(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
     assert decision.attempt is not None
-    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, under)
+    assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, numbers)
 
 
-def test_a_reference_that_people_cancelled_unpaid_can_still_be_paid() -> None:
-    row = next(item for item in ROWS if str(item) == "held-none-UNKNOWN_OUTCOME")
+def test_a_cancelled_attempt_can_still_be_paid_late() -> None:
+    row = next(row for row in ROWS if str(row) == "held-none-UNKNOWN_OUTCOME")
     payment = payment_of(row)
     decision = rule(payment, case_of(row, payment), CaseDecision.CLOSE, LATER)
     assert decision.attempt is not None
     assert decision.attempt.status is AttemptStatus.CANCELLED
 
 
-def test_people_enter_by_the_same_door_as_everyone() -> None:
-    row = next(item for item in ROWS if str(item) == "held-exact-AMOUNT_MISMATCH")
+def test_a_decision_of_two_people_is_evidence_too() -> None:
+    row = next(row for row in ROWS if str(row) == "held-exact-AMOUNT_MISMATCH")
     payment = payment_of(row)
-    said = Evidence(
+    evidence = Evidence(
         source=EvidenceSource.FOUR_EYES,
         origin="case:CASE_1",
         result=GatewayResult.DECIDED,
         decided=CaseDecision.APPLY,
     )
     case = case_of(row, payment)
-    found = decide(payment, payment.attempt, said, now=LATER, case=case)
-    assert found == rule(payment, case, CaseDecision.APPLY, LATER)
+    decision = decide(payment, payment.attempt, evidence, now=LATER, case=case)
+    assert decision == rule(payment, case, CaseDecision.APPLY, LATER)
 
 
 @pytest.mark.parametrize(
-    "grade", [None, *(item for item in EvidenceSource if item is not EvidenceSource.FOUR_EYES)]
+    "source",
+    [None, *(source for source in EvidenceSource if source is not EvidenceSource.FOUR_EYES)],
 )
-def test_nobody_else_decides(grade: EvidenceSource | None) -> None:
+def test_only_two_people_decide(source: EvidenceSource | None) -> None:
     with pytest.raises(AssertionError):
         Evidence(
-            source=grade, origin="test", result=GatewayResult.DECIDED, decided=CaseDecision.APPLY
+            source=source, origin="test", result=GatewayResult.DECIDED, decided=CaseDecision.APPLY
         )

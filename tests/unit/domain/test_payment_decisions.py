@@ -1,4 +1,4 @@
-"""Every pair of a state and a saying, against a table written by hand."""
+"""Every pair of a payment's state and a statement, against a table written by hand."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from domain.payments import HoldReason, PaymentStatus, TransitionRefused
 from tests.support.builders import LATER, NOW, a_payment, an_attempt, evidence
 from tests.support.decision_table import (
     ENDED,
-    OF_OURS,
+    OUR_OWN,
     PROOFS,
     ROWS,
-    SAYINGS,
+    STATEMENTS,
     Row,
-    became,
+    cell_of,
     closings,
-    each_saying,
     each_state,
-    saying,
+    each_statement,
+    statement_of,
 )
 
 
-def what_becomes(
+def cell_by_decision(
     row: Row,
-    said: str,
-    grade: EvidenceSource | None,
+    statement: str,
+    source: EvidenceSource | None,
     closing: Closing | None = None,
     *,
     bills_open: bool = True,
@@ -43,17 +43,17 @@ def what_becomes(
         decision = decide(
             row.payment,
             row.payment.attempt,
-            saying(said, grade),
+            statement_of(statement, source),
             now=LATER,
             closing=closing,
             bills_open=bills_open,
         )
     except TransitionRefused:
         return "no"
-    return became(row.payment, decision)
+    return cell_of(row.payment, decision)
 
 
-def test_the_table_names_every_state_that_is_possible() -> None:
+def test_the_table_names_every_possible_state() -> None:
     named = {
         (row.payment.status, row.payment.attempt.status, row.payment.hold_reason is not None)
         for row in ROWS
@@ -62,49 +62,51 @@ def test_the_table_names_every_state_that_is_possible() -> None:
     assert len(named) == len(ROWS)
     assert {status for status, _, _ in named} == set(PaymentStatus)
     assert {attempt for _, attempt, _ in named} == set(AttemptStatus)
-    said = {saying(item, EvidenceSource.INQUIRY).result for item in SAYINGS}
-    assert said == set(GatewayResult) - {GatewayResult.DECIDED}, (
-        "two people's are in test_rulings.py"
+    results = {statement_of(statement, EvidenceSource.INQUIRY).result for statement in STATEMENTS}
+    assert results == set(GatewayResult) - {GatewayResult.DECIDED}, (
+        "test_case_decisions.py tests DECIDED"
     )
 
 
 @each_state
-@each_saying
-def test_every_saying_does_what_the_table_says(row: Row, said: str) -> None:
-    for grade in (None, *EvidenceSource):
-        if grade is None and said not in OF_OURS:
+@each_statement
+def test_every_statement_does_what_the_table_says(row: Row, statement: str) -> None:
+    for source in (None, *EvidenceSource):
+        if source is None and statement not in OUR_OWN:
             continue
-        for closing in closings(said):
+        for closing in closings(statement):
             for bills_open in (True, False):
-                expected = row.cells[said]
+                expected = row.cells[statement]
                 if expected.startswith("late"):
-                    if grade not in PROOFS:
+                    if source not in PROOFS:
                         expected = "ask"
                     elif not bills_open:
                         expected = "late+"
-                if (grade, said, expected) == (EvidenceSource.WEBHOOK, "UNKNOWN", "·") and _is_open(
-                    row
-                ):
+                if (source, statement, expected) == (
+                    EvidenceSource.WEBHOOK,
+                    "UNKNOWN",
+                    "·",
+                ) and _is_open(row):
                     expected = "ask"  # a verified call that contradicts itself
-                if (said, expected, closing) == ("NOT_STARTED", "FAILED", Closing.CANCELLED):
+                if (statement, expected, closing) == ("NOT_STARTED", "FAILED", Closing.CANCELLED):
                     expected = "CANCELLED"
-                if grade is EvidenceSource.CLIENT:
+                if source is EvidenceSource.CLIENT:
                     expected = "ask"
-                found = what_becomes(row, said, grade, closing, bills_open=bills_open)
-                assert found == expected, (grade, closing, bills_open)
+                cell = cell_by_decision(row, statement, source, closing, bills_open=bills_open)
+                assert cell == expected, (source, closing, bills_open)
 
 
 def _is_open(row: Row) -> bool:
     return not row.payment.is_final and row.payment.hold_reason is None
 
 
-@each_saying
-@pytest.mark.parametrize("grade", [None, *EvidenceSource])
+@each_statement
+@pytest.mark.parametrize("source", [None, *EvidenceSource])
 @pytest.mark.parametrize("gateway_id", ["G1", "G2", None])
 def test_success_is_never_left(
-    said: str, grade: EvidenceSource | None, gateway_id: str | None
+    statement: str, source: EvidenceSource | None, gateway_id: str | None
 ) -> None:
-    if grade is None and said not in OF_OURS:
+    if source is None and statement not in OUR_OWN:
         return
     payment = a_payment(
         PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")
@@ -112,56 +114,60 @@ def test_success_is_never_left(
     assert payment.attempt is not None
     for closing in (None, *Closing):
         decision = decide(
-            payment, payment.attempt, saying(said, grade, gateway_id), now=LATER, closing=closing
+            payment,
+            payment.attempt,
+            statement_of(statement, source, gateway_id),
+            now=LATER,
+            closing=closing,
         )
         assert decision.after.status is PaymentStatus.SUCCESS
         assert decision.effect is Effect.NONE
 
 
-def test_nothing_but_a_decline_or_a_call_never_made_fails_a_payment() -> None:
+def test_only_a_decline_or_a_call_without_connection_fails_a_payment() -> None:
     failing = {
-        said
+        statement
         for row in ROWS
-        for said, cell in row.cells.items()
+        for statement, cell in row.cells.items()
         if cell == "FAILED" and row.payment.status is not PaymentStatus.FAILED
     }
     assert failing == {"DECLINED", "NOT_CONNECTED", "NOT_STARTED"}
 
 
-def test_silence_never_ends_a_payment() -> None:
+def test_an_unknown_result_never_ends_a_payment() -> None:
     assert {row.cells["UNKNOWN"] for row in ROWS} == {"·", "lost"}
 
 
 @pytest.mark.parametrize(
-    "result", [item for item in GatewayResult if item.value not in {*OF_OURS, "DECIDED"}]
+    "result", [result for result in GatewayResult if result.value not in {*OUR_OWN, "DECIDED"}]
 )
-def test_our_own_findings_say_nothing_about_money(result: GatewayResult) -> None:
+def test_our_own_statements_say_nothing_about_money(result: GatewayResult) -> None:
     with pytest.raises(AssertionError):
         evidence(result, source=None)
 
 
 @pytest.mark.parametrize("held", [True, False], ids=["held", "success"])
 @pytest.mark.parametrize(
-    ("ours", "theirs", "word"),
+    ("known", "reported", "cell"),
     [("G1", "G2", "+case"), ("G1", "G1", "·"), ("G1", None, "·"), (None, "G2", "named")],
 )
-def test_the_same_reference_paid_twice_is_a_case_when_both_payments_have_a_number(
-    held: bool, ours: str | None, theirs: str | None, word: str
+def test_a_reference_paid_under_two_numbers_is_a_case(
+    held: bool, known: str | None, reported: str | None, cell: str
 ) -> None:
     payment = a_payment(
         PaymentStatus.PROCESSING if held else PaymentStatus.SUCCESS,
         hold_reason=HoldReason.AMOUNT_MISMATCH if held else None,
-        attempt=an_attempt(AttemptStatus.PAID, gateway_id=ours),
+        attempt=an_attempt(AttemptStatus.PAID, gateway_id=known),
     )
     assert payment.attempt is not None
-    said = evidence(GatewayResult.PAID, gateway_id=theirs, money=Money(70_000))
-    decision = decide(payment, payment.attempt, said, now=LATER)
-    assert became(payment, decision) == word
-    assert [posting.money for posting in decision.postings] == [Money(70_000)] * (word == "+case")
+    statement = evidence(GatewayResult.PAID, gateway_id=reported, money=Money(70_000))
+    decision = decide(payment, payment.attempt, statement, now=LATER)
+    assert cell_of(payment, decision) == cell
+    assert [posting.money for posting in decision.postings] == [Money(70_000)] * (cell == "+case")
     assert decision.after.status is payment.status
 
 
-def test_the_first_number_of_what_people_say_was_paid_is_its_own_and_the_next_is_another() -> None:
+def test_the_first_number_after_two_people_asserted_a_payment_is_its_own() -> None:
     asserted = an_attempt(AttemptStatus.PAID, gateway_id="ORDER-1", paid_under=())
     payment = a_payment(PaymentStatus.SUCCESS, attempt=asserted)
     first = decide(payment, asserted, evidence(GatewayResult.PAID, gateway_id="G1"), now=LATER)
@@ -171,12 +177,12 @@ def test_the_first_number_of_what_people_say_was_paid_is_its_own_and_the_next_is
     again = decide(payment, first.attempt, evidence(GatewayResult.PAID, gateway_id="G1"), now=LATER)
     assert not again.changed
     other = decide(payment, first.attempt, evidence(GatewayResult.PAID, gateway_id="G2"), now=LATER)
-    assert became(payment, other) == "+case"
+    assert cell_of(payment, other) == "+case"
 
 
 @pytest.mark.parametrize("unread", [None, Money(0)], ids=["none", "zero"])
 @pytest.mark.parametrize("status", [PaymentStatus.PROCESSING, PaymentStatus.EXPIRED])
-def test_money_that_could_not_be_read_at_first_is_booked_when_it_can(
+def test_an_unreadable_sum_is_booked_once_it_is_known(
     status: PaymentStatus, unread: Money | None
 ) -> None:
     payment = a_payment(status)
@@ -190,55 +196,55 @@ def test_money_that_could_not_be_read_at_first_is_booked_when_it_can(
 
 
 @pytest.mark.parametrize("unread", [None, Money(0)], ids=["none", "zero"])
-def test_a_second_payment_that_could_not_be_read_at_first_is_booked_when_it_can(
+def test_the_unreadable_sum_of_a_second_payment_is_booked_once_it_is_known(
     unread: Money | None,
 ) -> None:
     paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
     payment = a_payment(PaymentStatus.SUCCESS, attempt=paid)
-    said = evidence(GatewayResult.PAID, gateway_id="G2")
-    first = decide(payment, paid, replace(said, money=unread), now=LATER)
+    statement = evidence(GatewayResult.PAID, gateway_id="G2")
+    first = decide(payment, paid, replace(statement, money=unread), now=LATER)
     assert (first.case, first.postings) == (CaseKind.PAID_TWICE, ())
-    second = decide(first.after, first.attempt, said, now=LATER)
+    second = decide(first.after, first.attempt, statement, now=LATER)
     assert [posting.money for posting in second.postings] == [Money(200_000)]
-    assert not decide(second.after, second.attempt, said, now=LATER).changed
+    assert not decide(second.after, second.attempt, statement, now=LATER).changed
 
 
-def test_a_second_payment_is_booked_once_however_often_it_is_told() -> None:
+def test_a_second_payment_is_booked_once_however_often_it_is_reported() -> None:
     payment = a_payment(
         PaymentStatus.SUCCESS, attempt=an_attempt(AttemptStatus.PAID, gateway_id="G1")
     )
     assert payment.attempt is not None
-    said = evidence(GatewayResult.PAID, gateway_id="G2")
-    first = decide(payment, payment.attempt, said, now=LATER)
+    statement = evidence(GatewayResult.PAID, gateway_id="G2")
+    first = decide(payment, payment.attempt, statement, now=LATER)
     again = decide(
-        first.after, first.attempt, replace(said, source=EvidenceSource.SETTLEMENT), now=LATER
+        first.after, first.attempt, replace(statement, source=EvidenceSource.SETTLEMENT), now=LATER
     )
     assert first.case is CaseKind.PAID_TWICE
     assert again.postings == ()
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
-@pytest.mark.parametrize("grade", EvidenceSource)
-def test_late_money_is_believed_when_proven_and_a_banks_notice_is_proof(
-    status: PaymentStatus, grade: EvidenceSource | None
+@pytest.mark.parametrize("source", EvidenceSource)
+def test_late_money_needs_proof_and_a_banks_notice_is_proof(
+    status: PaymentStatus, source: EvidenceSource | None
 ) -> None:
     for method in (PaymentMethod.VNPAY_QR, PaymentMethod.BANK_TRANSFER):
         payment = a_payment(status, method=method, expires_at=NOW, completed_at=NOW)
         payment = replace(payment, attempt=replace(payment.attempt, status=_end_of(status)))  # type: ignore[arg-type, type-var]
         assert payment.attempt is not None
         decision = decide(
-            payment, payment.attempt, evidence(GatewayResult.PAID, source=grade), now=LATER
+            payment, payment.attempt, evidence(GatewayResult.PAID, source=source), now=LATER
         )
-        proof = grade in PROOFS or method is PaymentMethod.BANK_TRANSFER
-        believed = proof and grade is not EvidenceSource.CLIENT
-        assert became(payment, decision) == ("late" if believed else "ask")
+        is_proof = source in PROOFS or method is PaymentMethod.BANK_TRANSFER
+        believed = is_proof and source is not EvidenceSource.CLIENT
+        assert cell_of(payment, decision) == ("late" if believed else "ask")
 
 
 def _end_of(status: PaymentStatus) -> AttemptStatus:
     return AttemptStatus({"FAILED": "DECLINED"}.get(status, status))
 
 
-def test_too_much_pays_the_bill_and_the_rest_is_the_customers() -> None:
+def test_an_excess_is_credited_to_the_customer() -> None:
     payment = a_payment()
     assert payment.attempt is not None
     decision = decide(
@@ -250,10 +256,10 @@ def test_too_much_pays_the_bill_and_the_rest_is_the_customers() -> None:
     ]
 
 
-def test_what_the_gateway_says_of_itself_is_kept_beside_the_attempt() -> None:
+def test_the_gateways_id_address_and_qr_are_stored_with_the_attempt() -> None:
     payment = a_payment(attempt=an_attempt(AttemptStatus.SENT))
     assert payment.attempt is not None
-    said = Evidence(
+    statement = Evidence(
         source=EvidenceSource.INQUIRY,
         origin="test",
         result=GatewayResult.ACCEPTED,
@@ -261,30 +267,30 @@ def test_what_the_gateway_says_of_itself_is_kept_beside_the_attempt() -> None:
         payment_url="https://pay",
         qr_payload="0002",
     )
-    after = decide(payment, payment.attempt, said, now=LATER).after
+    after = decide(payment, payment.attempt, statement, now=LATER).after
     assert (after.payment_url, after.qr_payload) == ("https://pay", "0002")
     paid = decide(after, after.attempt, evidence(gateway_id=None), now=LATER).attempt  # type: ignore[arg-type]
     assert (paid.gateway_id, paid.payment_url, paid.answered_at) == ("G1", "https://pay", LATER)
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
-def test_a_suspicion_about_a_payment_that_has_ended_is_a_case_once(status: PaymentStatus) -> None:
+def test_a_suspicion_about_an_ended_payment_opens_one_case(status: PaymentStatus) -> None:
     payment = a_payment(status, completed_at=NOW)
     payment = replace(payment, attempt=replace(payment.attempt, status=_end_of(status)))  # type: ignore[arg-type, type-var]
     assert payment.attempt is not None
-    said = replace(
+    statement = replace(
         evidence(GatewayResult.SUSPICIOUS, money=None),
         failure=Failure(code="07", message="nghi ngờ"),
     )
-    first = decide(payment, payment.attempt, said, now=LATER)
+    first = decide(payment, payment.attempt, statement, now=LATER)
     assert (first.case, first.after.status, first.postings) == (CaseKind.SUSPICIOUS, status, ())
     again = decide(
-        first.after, first.attempt, replace(said, source=EvidenceSource.INQUIRY), now=LATER
+        first.after, first.attempt, replace(statement, source=EvidenceSource.INQUIRY), now=LATER
     )
     assert not again.changed
 
 
-def test_money_that_comes_for_a_suspected_payment_is_booked_once_and_waits() -> None:
+def test_money_for_a_suspicious_payment_goes_to_suspense_once() -> None:
     payment = a_payment(hold_reason=HoldReason.GATEWAY_SUSPICIOUS)
     assert payment.attempt is not None
     first = decide(payment, payment.attempt, evidence(GatewayResult.PAID), now=LATER)

@@ -1,4 +1,4 @@
-"""Shares: parts in đồng of what was captured in cents, exact to the last one, whatever the parts and their order."""
+"""Shares: each refund in đồng as cents of the captured sum, exact to the last one."""
 
 from __future__ import annotations
 
@@ -24,27 +24,36 @@ def paid(amount: int = 200_000) -> Payment:
     return a_payment(method=PaymentMethod.PAYPAL, amount=amount)
 
 
-def given_back(amount: int, share: Money | None, **but: object) -> Reversal:
-    made = Reversal(
-        id="REV_1", payment_id="TXN_1", kind=ReversalKind.REFUND, status=ReversalStatus.DONE, amount=amount,
-        currency=Currency.VND, source=Account.CUSTOMER_RECEIVABLE, reason="x", requested_by="FI001",
-        created_at=NOW, updated_at=NOW, share=share,
-    )  # fmt: skip
-    return replace(made, **but)
+def a_refund(amount: int, share: Money | None, **but: object) -> Reversal:
+    refund = Reversal(
+        id="REV_1",
+        payment_id="TXN_1",
+        kind=ReversalKind.REFUND,
+        status=ReversalStatus.DONE,
+        amount=amount,
+        currency=Currency.VND,
+        source=Account.CUSTOMER_RECEIVABLE,
+        reason="x",
+        requested_by="FI001",
+        created_at=NOW,
+        updated_at=NOW,
+        share=share,
+    )
+    return replace(refund, **but)
 
 
 def shares(payment: Payment, captured: Money, *parts: int) -> list[int]:
-    """Return what each part is of what was captured, given back one after the other."""
+    """Return the share of each part, refunded one after the other."""
     earlier: list[Reversal] = []
     for part in parts:
         share = share_of(payment, part, captured=captured, earlier=earlier)
         assert share is not None
         assert share.currency is captured.currency
-        earlier.append(given_back(part, share))
-    return [item.share.amount for item in earlier if item.share]
+        earlier.append(a_refund(part, share))
+    return [refund.share.amount for refund in earlier if refund.share]
 
 
-def test_in_one_currency_nothing_is_shared_out() -> None:
+def test_in_one_currency_there_is_no_share() -> None:
     assert share_of(paid(), 1, captured=Money(200_000), earlier=()) is None
 
 
@@ -53,9 +62,9 @@ def test_in_one_currency_nothing_is_shared_out() -> None:
     [
         ((200_000,), [770]),
         ((100_000, 100_000), [385, 385]),
-        ((50_000, 150_000), [193, 577]),  # 192.5 is rounded up, and the rest is the rest
+        ((50_000, 150_000), [193, 577]),  # 192.5 is rounded up
         ((66_666, 66_667, 66_667), [257, 256, 257]),
-        ((199_999, 1), [769, 1]),  # a cent is kept for what is left
+        ((199_999, 1), [769, 1]),  # a cent is left for the rest
         ((1, 199_999), None),
     ],
 )
@@ -69,27 +78,31 @@ def test_parts_of_the_bill_of_the_specification(
         assert shares(paid(), CAPTURED, *parts) == cents
 
 
-def test_what_failed_is_shared_out_again_and_what_awaits_approval_is_not() -> None:
-    first = given_back(100_000, Money(385, Currency.USD))
+def test_a_failed_share_is_free_again_and_one_that_awaits_approval_is_not() -> None:
+    first = a_refund(100_000, Money(385, Currency.USD))
     for status, expected in ((ReversalStatus.FAILED, 385), (ReversalStatus.AWAITING_APPROVAL, 193)):
         earlier = [replace(first, status=status)]
-        share = share_of(paid(), 50_000 if expected == 193 else 100_000, captured=CAPTURED, earlier=earlier)  # fmt: skip
+        share = share_of(
+            paid(), 50_000 if expected == 193 else 100_000, captured=CAPTURED, earlier=earlier
+        )
         assert share == Money(expected, Currency.USD)
 
 
-def test_what_accounting_gave_back_is_none_of_the_gateways() -> None:
-    by_hand = given_back(100_000, None)
-    assert share_of(paid(), 100_000, captured=CAPTURED, earlier=[by_hand]) == Money(385, Currency.USD)  # fmt: skip
+def test_refunds_by_accounting_take_no_share() -> None:
+    by_hand = a_refund(100_000, None)
+    assert share_of(paid(), 100_000, captured=CAPTURED, earlier=[by_hand]) == Money(
+        385, Currency.USD
+    )
 
 
 @pytest.mark.parametrize("language", ["vi", "en"])
-def test_less_than_a_cent_is_refused_with_the_least_that_is_one(language: str) -> None:
-    with pytest.raises(TooSmallToShare) as refused:
+def test_less_than_a_cent_is_refused_with_the_least_sum_that_is_one(language: str) -> None:
+    with pytest.raises(TooSmallToShare) as caught:
         shares(paid(), CAPTURED, 129)
-    least = refused.value.expected
-    assert (least, refused.value.requested) == (130, 129)
+    least = caught.value.expected
+    assert (least, caught.value.requested) == (130, 129)
     assert shares(paid(), CAPTURED, least) == [1]
-    assert "130" in refused.value.say(language)
+    assert "130" in caught.value.say(language)
 
 
 @given(
@@ -98,30 +111,33 @@ def test_less_than_a_cent_is_refused_with_the_least_that_is_one(language: str) -
     cuts=st.lists(st.floats(0, 1), max_size=8),
     failed=st.integers(0, 9),
 )
-def test_whatever_the_parts_the_shares_are_of_the_same_proportion_and_sum_up_to_all(
+def test_shares_are_proportional_and_sum_up_to_the_whole(
     dong: int, rate: int, cuts: list[float], failed: int
 ) -> None:
     payment, captured = paid(dong), Money(-(-dong * 100 // rate), Currency.USD)
     earlier: list[Reversal] = []
 
-    def standing() -> tuple[int, int]:
-        kept = [item for item in earlier if item.status is not ReversalStatus.FAILED and item.share]
-        return sum(item.amount for item in kept), sum(item.asked.amount for item in kept)
+    def totals() -> tuple[int, int]:
+        valid = [refund for refund in earlier if refund.status is not ReversalStatus.FAILED]
+        return (
+            sum(refund.amount for refund in valid),
+            sum(refund.asked.amount for refund in valid),
+        )
 
     for number, cut in enumerate([*cuts, 1.0]):
-        left = dong - standing()[0]
+        left = dong - totals()[0]
         part = left if cut == 1.0 else max(1, int(left * cut))
         if not left:
             return
         share = None
         try:
             share = share_of(payment, part, captured=captured, earlier=earlier)
-        except TooSmallToShare as refused:
-            least = refused.expected
+        except TooSmallToShare as refusal:
+            least = refusal.expected
         else:
             least = 1
         if part < least:
-            assert least <= left, "what is left can always be given back"
+            assert least <= left, "the rest can always be refunded"
             share_of(payment, least, captured=captured, earlier=earlier)
             with pytest.raises(TooSmallToShare):
                 share_of(payment, least - 1, captured=captured, earlier=earlier)
@@ -129,10 +145,10 @@ def test_whatever_the_parts_the_shares_are_of_the_same_proportion_and_sum_up_to_
         assert share is not None
         assert share.amount > 0
         status = ReversalStatus.FAILED if number == failed and part < left else ReversalStatus.DONE
-        earlier.append(given_back(part, share, status=status))
-        given, cents = standing()
+        earlier.append(a_refund(part, share, status=status))
+        refunded, cents = totals()
         assert cents <= captured.amount
         if status is ReversalStatus.DONE:
-            exact = Fraction(captured.amount * given, dong)
-            assert cents == captured.amount if given == dong else abs(cents - exact) <= 1
-    assert standing() == (dong, captured.amount)
+            exact = Fraction(captured.amount * refunded, dong)
+            assert cents == captured.amount if refunded == dong else abs(cents - exact) <= 1
+    assert totals() == (dong, captured.amount)

@@ -1,4 +1,4 @@
-"""What may be collected: every reason not to, and whom to tell of a success."""
+"""The checks of a payment request, and whom to notify of a success."""
 
 from __future__ import annotations
 
@@ -37,15 +37,13 @@ from tests.support.builders import (
         ([bill_item(amount=1), bill_item(amount=2)], "items.1.id"),
     ],
 )
-def test_items_that_make_no_sense_are_refused_where_they_stand(
-    items: list[Item], field: str
-) -> None:
-    with pytest.raises(InvalidInput) as refused:
+def test_invalid_items_are_refused_with_their_field(items: list[Item], field: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
         check_items(items)
-    assert refused.value.field == field
+    assert caught.value.field == field
     words = {"en": ("must", "needs", "Send it once"), "vi": ("phải", "cần", "Hãy")}
     for language in words:  # what to do about it
-        assert any(word in refused.value.say(language) for word in words[language])
+        assert any(word in caught.value.say(language) for word in words[language])
 
 
 @pytest.mark.parametrize(
@@ -57,11 +55,11 @@ def test_items_that_make_no_sense_are_refused_where_they_stand(
     ],
     ids=["fifty", "a bill and a fee of one number", "the largest amount"],
 )
-def test_items_at_the_edge_are_taken(items: list[Item]) -> None:
+def test_items_at_the_bounds_are_accepted(items: list[Item]) -> None:
     check_items(items)
 
 
-# ── what is owed ─────────────────────────────────────────────────────────────────────────────────
+# ── debts ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def refusal_of(*items: Item, contract: ContractStatus = ContractStatus.ACTIVE) -> Refusal | None:
@@ -73,8 +71,8 @@ def refusal_of(*items: Item, contract: ContractStatus = ContractStatus.ACTIVE) -
             bills=[a_bill(), a_bill("PAID", status=paid)],
             fees=[a_fee(), a_fee("FEE_PAID", status=paid)],
         )
-    except Refusal as refused:
-        return refused
+    except Refusal as refusal:
+        return refusal
     return None
 
 
@@ -84,40 +82,40 @@ def test_a_contract_that_is_not_terminated_pays_what_it_owes(contract: ContractS
 
 
 def test_nothing_is_collected_on_a_terminated_contract() -> None:
-    refused = refusal_of(bill_item(), contract=ContractStatus.TERMINATED)
-    assert isinstance(refused, ContractInactive)
-    assert refused.contract_number == "SGFDN1015"
+    refusal = refusal_of(bill_item(), contract=ContractStatus.TERMINATED)
+    assert isinstance(refusal, ContractInactive)
+    assert refusal.contract_number == "SGFDN1015"
 
 
 @pytest.mark.parametrize(
-    ("item", "what"),
+    ("item", "noun"),
     [
         (bill_item("ANOTHERS"), "bill"),
         (fee_item("ANOTHERS"), "fee"),
         (Item(type=ItemType.FEE, id="U23SG0073526", amount=200_000), "fee"),
     ],
 )
-def test_what_the_contract_does_not_owe_is_not_found(item: Item, what: str) -> None:
-    refused = refusal_of(item)
-    assert isinstance(refused, NotFound)
-    assert (refused.what_en, refused.id) == (what, item.id)
+def test_an_item_that_the_contract_does_not_owe_is_not_found(item: Item, noun: str) -> None:
+    refusal = refusal_of(item)
+    assert isinstance(refusal, NotFound)
+    assert (refusal.what_en, refusal.id) == (noun, item.id)
 
 
 @pytest.mark.parametrize("item", [bill_item("PAID"), fee_item("FEE_PAID")])
-def test_what_is_paid_already_refuses_the_whole_payment(item: Item) -> None:
-    refused = refusal_of(bill_item(), item)
-    assert isinstance(refused, BillAlreadyPaid)
-    assert refused.bill_number == item.id
+def test_a_paid_item_refuses_the_whole_payment(item: Item) -> None:
+    refusal = refusal_of(bill_item(), item)
+    assert isinstance(refusal, BillAlreadyPaid)
+    assert refusal.bill_number == item.id
 
 
 @given(st.integers(1, LARGEST).filter(lambda amount: amount != 200_000))
-def test_an_item_is_paid_whole(amount: int) -> None:
-    refused = refusal_of(bill_item(amount=amount))
-    assert isinstance(refused, AmountMismatch)
-    assert (refused.expected, refused.requested) == (200_000, amount)
+def test_an_item_is_paid_in_full(amount: int) -> None:
+    refusal = refusal_of(bill_item(amount=amount))
+    assert isinstance(refusal, AmountMismatch)
+    assert (refusal.expected, refusal.requested) == (200_000, amount)
 
 
-# ── one spelling ─────────────────────────────────────────────────────────────────────────────────
+# ── spelling ─────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_two_spellings_of_a_request_have_the_same_facts() -> None:
@@ -132,8 +130,8 @@ def test_two_spellings_of_a_request_have_the_same_facts() -> None:
     assert typed.folded().facts == written.folded().facts == written.facts
 
 
-def test_what_is_collected_bears_the_numbers_of_the_systems_own_answers() -> None:
-    """Their spelling is what they are told of the payment, and what holds the bill."""
+def test_a_request_takes_the_spelling_of_the_systems_answers() -> None:
+    """The record to Revenue and the lock of the bill use that spelling."""
     request = a_request(bill_item("u1"), fee_item("F-1"), bill_item("ANOTHERS")).folded()
     owed = as_owed(
         request,
@@ -145,7 +143,7 @@ def test_what_is_collected_bears_the_numbers_of_the_systems_own_answers() -> Non
     assert owed.contract_number == "SGFDN1015"
 
 
-# ── whom to tell ─────────────────────────────────────────────────────────────────────────────────
+# ── whom to notify ───────────────────────────────────────────────────────────────────────────────
 
 HIFPT = a_phone("0987654321")
 SPACED = a_phone("0987 654\u00a0321")
@@ -154,7 +152,7 @@ LANDLINE = a_phone("02838000000", has_hifpt=False, is_messaging=False)
 
 
 @pytest.mark.parametrize(
-    ("phones", "asked", "wish", "told"),
+    ("phones", "requested", "wish", "expected"),
     [
         ([HIFPT], None, NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
         ([LANDLINE, PLAIN], None, NotifyWish(), Notify(phone="0900000001", sms=True)),
@@ -168,16 +166,16 @@ LANDLINE = a_phone("02838000000", has_hifpt=False, is_messaging=False)
         ([SPACED], None, NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
     ],
 )
-def test_the_phone_that_was_asked_for_is_told_or_the_customers_messaging_one(
-    phones: list, asked: str | None, wish: NotifyWish, told: Notify
+def test_the_requested_phone_is_notified_or_the_customers_messaging_one(
+    phones: list, requested: str | None, wish: NotifyWish, expected: Notify
 ) -> None:
     customer = a_customer(phone_numbers=tuple(phones))
-    assert notify(a_request(customer_phone=asked, notify=wish), customer) == told
+    assert notify(a_request(customer_phone=requested, notify=wish), customer) == expected
 
 
 @pytest.mark.parametrize(("wants", "address"), [(True, "a@b.vn"), (True, None), (False, "a@b.vn")])
-def test_mail_is_sent_only_where_it_is_wanted_and_there_is_an_address(
+def test_email_is_sent_only_if_it_is_wanted_and_there_is_an_address(
     wants: bool, address: str | None
 ) -> None:
-    told = notify(a_request(notify=NotifyWish(email=wants)), a_customer(email=address))
-    assert told.email == (address if wants else None)
+    notification = notify(a_request(notify=NotifyWish(email=wants)), a_customer(email=address))
+    assert notification.email == (address if wants else None)
