@@ -31,7 +31,7 @@ COLUMNS = ", ".join(
         "failure_message",
         "inquiries",
         "inquired_at",
-        "last_finding",
+        "last_result",
         "paid_under",
         "claimed_at",
     ]
@@ -96,7 +96,7 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
     return (
         await fetchval(
             """
-            update attempt set inquired_at = $2, inquiries = inquiries + 1, last_finding = null
+            update attempt set inquired_at = $2, inquiries = inquiries + 1, last_result = null
              where reference = $1 and (inquired_at is null or inquired_at <= $3)
             returning 1
             """,
@@ -110,7 +110,7 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
 
 async def last_finding(reference: str) -> GatewayResult | None:
     """Return what the gateway said when it was last asked; None while that is still open."""
-    said = await fetchval("select last_finding from attempt where reference = $1", reference)
+    said = await fetchval("select last_result from attempt where reference = $1", reference)
     return None if said is None else GatewayResult(said)
 
 
@@ -138,7 +138,7 @@ async def drop_claim(reference: str) -> bool:
 
 async def record_result(reference: str, result: GatewayResult) -> None:
     """Remember what the last inquiry said: inside the gateway's quota it is what counts."""
-    await execute("update attempt set last_finding = $2 where reference = $1", reference, result)
+    await execute("update attempt set last_result = $2 where reference = $1", reference, result)
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:

@@ -12,7 +12,7 @@ from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover: its row is not of a day.
 _STANDING = date(2000, 1, 1)
-_USED = "(theirs_first + greatest(ours, theirs - theirs_first))"
+_USED = "(first_reported_used + greatest(own_used, reported_used - first_reported_used))"
 
 
 async def learn(
@@ -32,15 +32,16 @@ async def learn(
         row = await fetchrow(
             """
             with earlier as (
-                select theirs from staff_limit
+                select reported_used from staff_limit
                  where staff = $1 and business_date = $2 and kind = $3)
-            insert into staff_limit (staff, business_date, kind, ceiling, ours, reserved,
-                                     theirs_first, theirs, read_at)
+            insert into staff_limit (staff, business_date, kind, ceiling, own_used, reserved,
+                                     first_reported_used, reported_used, read_at)
             values ($1, $2, $3, $4, 0, 0, $5, $5, $6)
                 on conflict (staff, business_date, kind) do update
-               set ceiling = excluded.ceiling, theirs = excluded.theirs, read_at = excluded.read_at
-            returning theirs_first, ours + reserved as ours,
-                      coalesce((select theirs from earlier), theirs) as before
+               set ceiling = excluded.ceiling, reported_used = excluded.reported_used,
+                   read_at = excluded.read_at
+            returning first_reported_used, own_used + reserved as own_used,
+                      coalesce((select reported_used from earlier), reported_used) as before
             """,
             staff_id,
             day,
@@ -51,10 +52,10 @@ async def learn(
         )
         if kind is LimitKind.DAILY and row is not None:
             reading = Reading(
-                first=row["theirs_first"],
+                first=row["first_reported_used"],
                 before=row["before"],
                 now=theirs.used_today,
-                ours=row["ours"],
+                ours=row["own_used"],
             )
     return reading
 
@@ -103,7 +104,7 @@ async def take(
     Never reads, then writes: the update's own condition decides, however many race. Where nothing is
     known of the day (it turned since Staff Management was asked) raises UpstreamUnavailable.
     """
-    column = "reserved" if reserve else "ours"
+    column = "reserved" if reserve else "own_used"
     for kind in _in_order(kinds):
         counts = kind is not LimitKind.PER_TRANSACTION
         taken = await fetchval(
@@ -154,7 +155,7 @@ async def _move(
         if kind is not LimitKind.PER_TRANSACTION:
             await execute(
                 """
-                update staff_limit set reserved = reserved + $4, ours = ours + $5
+                update staff_limit set reserved = reserved + $4, own_used = own_used + $5
                  where staff = $1 and business_date = $2 and kind = $3
                 """,
                 staff_id,

@@ -69,7 +69,7 @@ async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
     """Return what the day's lines of other programs sum up to, by kind and currency."""
     rows = await fetch(
         """
-        select kind, currency, count(*) as count, sum(theirs)::bigint as amount
+        select kind, currency, count(*) as count, sum(reported_amount)::bigint as amount
           from settlement_line
          where gateway = $1 and day = $2 and result = 'FOREIGN'
          group by kind, currency order by kind, currency
@@ -97,8 +97,8 @@ def line_of(row: Row) -> ReconciliationLine:
         gateway_id=row["gateway_id"],
         day=row["day"],
         at=row["at"],
-        theirs=row["theirs"],
-        ours=row["ours"],
+        theirs=row["reported_amount"],
+        ours=row["own_amount"],
         currency=Currency(row["currency"]),
         result=SettlementResult(row["result"]),
         payment_id=row["payment"],

@@ -21,7 +21,7 @@ async def add(reversal: Reversal) -> None:
         """
         insert into reversal (
             id, payment, kind, status, amount, currency, source, reason, requested_by, approved_by,
-            attempt, gateway, created_at, updated_at, completed_at, inquiries, told, share, share_currency)
+            attempt, gateway, created_at, updated_at, completed_at, inquiries, posting_status, share, share_currency)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $18)
         """,
         reversal.id,
@@ -39,7 +39,7 @@ async def add(reversal: Reversal) -> None:
         reversal.created_at,
         reversal.updated_at,
         reversal.completed_at,
-        reversal.told,
+        reversal.posting_status,
         reversal.share.amount if reversal.share else None,
         reversal.share.currency if reversal.share else None,
     )
@@ -52,7 +52,7 @@ async def save(reversal: Reversal) -> None:
         update reversal
            set status = $2, approved_by = $3, gateway_id = $4, failure_code = $5,
                failure_message = $6, updated_at = $7, sent_at = $8, completed_at = $9,
-               inquiries = $10, inquired_at = $11, told = $12
+               inquiries = $10, inquired_at = $11, posting_status = $12
          where id = $1
         """,
         reversal.id,
@@ -66,7 +66,7 @@ async def save(reversal: Reversal) -> None:
         reversal.completed_at,
         reversal.inquiries,
         reversal.inquired_at,
-        reversal.told,
+        reversal.posting_status,
     )
 
 
@@ -74,8 +74,8 @@ async def note_told(reversal_id: str, told: PostingStatus, now: datetime) -> boo
     """Note how far Revenue knows of it; False when that was known. Never back from DONE."""
     changed = await fetchval(
         """
-        update reversal set told = $2, updated_at = $3
-         where id = $1 and told not in ($2, 'DONE')
+        update reversal set posting_status = $2, updated_at = $3
+         where id = $1 and posting_status not in ($2, 'DONE')
         returning 1
         """,
         reversal_id,
@@ -212,7 +212,7 @@ async def untold_before(payment_id: str) -> bool:
             select from payment mine
               join payment other on other.contract_number = mine.contract_number
                                 and other.id <> mine.id
-              join reversal r on r.payment = other.id and r.told = 'PENDING'
+              join reversal r on r.payment = other.id and r.posting_status = 'PENDING'
               join payment_item theirs on theirs.payment = other.id
               join payment_item ours on ours.payment = mine.id
                                     and (ours.type, ours.item_id) = (theirs.type, theirs.item_id)
@@ -264,6 +264,6 @@ def _reversal(row: Row) -> Reversal:
         completed_at=row["completed_at"],
         inquiries=row["inquiries"],
         inquired_at=row["inquired_at"],
-        told=PostingStatus(row["told"]),
+        posting_status=PostingStatus(row["posting_status"]),
         share=Money(row["share"], Currency(row["share_currency"])) if row["share"] else None,
     )

@@ -68,16 +68,17 @@ async def add_lines(gateway: GatewayName, lines: Sequence[ReconciliationLine]) -
     await execute(
         """
         insert into settlement_line (settlement, gateway, day, kind, reference, gateway_id, status,
-                                     theirs, ours, currency, at, result, payment, reversal, money_case)
+                                     reported_amount, own_amount, currency, at, result, payment,
+                                     reversal, money_case)
         select line.settlement, $1, line.day, line.kind, line.reference, line.gateway_id,
-               case when line.theirs is not null then 'success' end,
-               line.theirs, line.ours, line.currency, line.at, line.result,
+               case when line.reported_amount is not null then 'success' end,
+               line.reported_amount, line.own_amount, line.currency, line.at, line.result,
                line.payment, line.reversal, line.money_case
           from unnest($2::text[], $3::date[], $4::text[], $5::text[], $6::text[],
                       $7::bigint[], $8::bigint[], $9::text[], $10::timestamptz[], $11::text[],
                       $12::text[], $13::text[], $14::text[])
-               as line (settlement, day, kind, reference, gateway_id, theirs, ours,
-                        currency, at, result, payment, reversal, money_case)
+               as line (settlement, day, kind, reference, gateway_id, reported_amount,
+                        own_amount, currency, at, result, payment, reversal, money_case)
         """,
         gateway,
         [line.settlement_id for line in lines],
@@ -101,7 +102,8 @@ async def complete(line: ReconciliationLine) -> None:
     await execute(
         """
         update settlement_line
-           set settlement = $2, day = $3, gateway_id = $4, status = 'success', theirs = $5, ours = $6,
+           set settlement = $2, day = $3, gateway_id = $4, status = 'success',
+               reported_amount = $5, own_amount = $6,
                currency = $7, at = $8, result = $9, money_case = $10
          where id = $1
         """,
@@ -182,7 +184,7 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
         select r.id, r.attempt, r.status, coalesce(r.share, r.amount) as amount,
                coalesce(r.share_currency, r.currency) as currency, r.gateway_id,
                exists (select from settlement_line l
-                        where l.reversal = r.id and l.theirs is not null) as settled
+                        where l.reversal = r.id and l.reported_amount is not null) as settled
           from reversal r
          where r.gateway = $1 and r.kind = 'REFUND' and r.attempt = any($2)
            and (r.status <> 'FAILED' or r.sent_at is not null)

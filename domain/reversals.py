@@ -74,8 +74,8 @@ class Reversal:
 
     `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
     before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `share` is what the gateway is asked for where it was paid in another currency. `told` is how far
-    Revenue knows of it: NONE before it is DONE, and where it need not.
+    `share` is what the gateway is asked for where it was paid in another currency. `posting_status` is
+    how far Revenue's record of it is: NONE before it is DONE, and where Revenue needs none.
     """
 
     id: str
@@ -98,7 +98,7 @@ class Reversal:
     completed_at: datetime | None = None
     inquiries: int = 0
     inquired_at: datetime | None = None
-    told: PostingStatus = PostingStatus.NONE
+    posting_status: PostingStatus = PostingStatus.NONE
     share: Money | None = None
 
     @property
@@ -177,7 +177,7 @@ class Reversal:
             failure=None,
             completed_at=now,
             updated_at=now,
-            told=PostingStatus.PENDING if known else PostingStatus.NONE,
+            posting_status=PostingStatus.PENDING if known else PostingStatus.NONE,
         )
 
     def _failed(self, why: Failure, now: datetime) -> Reversal:
