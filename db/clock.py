@@ -1,4 +1,4 @@
-"""The database's clock, so that all processes agree. An operation reads it once and passes it on."""
+"""The database's clock, on which all processes agree. An operation reads it once."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class Transaction(PostgresTransaction):
     """
     Piccolo's transaction, which always returns its connection to the pool.
 
-    The stock one loses it where COMMIT fails or BEGIN is cancelled; a pool of n hangs after n losses.
+    The stock one loses it where COMMIT fails or BEGIN is cancelled; n losses empty a pool of n.
     """
 
     async def __aenter__(self) -> PostgresTransaction:
@@ -97,7 +97,7 @@ async def own_connection(url: str | None = None) -> Any:
 
 
 async def act_as_the_application() -> None:
-    """Set the application's role, in a pool of one connection. Raises PostgreSQL's error if refused."""
+    """Set the application's role, in a pool of one connection. Raises PostgreSQL's refusal."""
     await execute(f"set role {APPLICATION_ROLE}")
 
 

@@ -78,8 +78,8 @@ async def lock_held(staff_id: str) -> list[Payment]:
     """
     Lock the cash payments that a member of staff holds, in the order of ids, and return them.
 
-    A payment whose void awaits approval is left out. The second statement's snapshot sees a void that
-    the locks waited for.
+    A payment whose void awaits approval is left out. The second statement's snapshot sees a void
+    that the locks waited for.
     """
     held = await fetch(
         "select id from payment where staff = $1 and custody = 'HELD_BY_STAFF'"

@@ -1,4 +1,4 @@
-"""The ledger: entries are added, never changed; each is told to the audit trail as it is added."""
+"""The ledger: entries are added, never changed; each is also written to the audit log."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ async def post(
         select $2, 'ledger', 'post', 'DONE', jsonb_build_object(
                    'entry', added.id, 'event', $1::text, 'payment', $3::text,
                    'reversal', $4::text, 'hand_in', $5::text, 'postings', (
-                       select jsonb_agg(jsonb_build_array(id, debit, credit, amount, currency, staff)
-                                        order by id) from posted))
+                       select jsonb_agg(jsonb_build_array(id, debit, credit, amount, currency,
+                                                          staff) order by id) from posted))
           from added
         """,
         event,

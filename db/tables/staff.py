@@ -60,7 +60,7 @@ class SessionRow(Table, tablename="session", db=DB):
 
 
 class ApiClientRow(Table, tablename="api_client", db=DB):
-    """A program with credentials of its own: a dashboard or a merchant. The secret is kept as a hash."""
+    """A program with its own credentials: a dashboard or a merchant. The secret is a hash."""
 
     client_id = Varchar(length=64, primary_key=True, default=None)
     name = Varchar(length=200, default=None)
