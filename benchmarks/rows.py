@@ -57,7 +57,7 @@ select id, contract, type, type || n, case when not with_fee then amount when ty
 """
 ATTEMPTS = """
 insert into attempt (reference, payment, gateway, status, amount, currency, created_at, expires_at, sent_at,
-                     answered_at, gateway_id, inquiries, last_finding, paid_under)
+                     answered_at, gateway_id, inquiries, last_result, paid_under)
 select reference, id, gateway, 'PAID', amount, 'VND', created_at, created_at + interval '15 minutes', created_at,
        done_at, 'G' || n, 0, 'PAID', array['G' || n]
   from facts where method <> 'CASH' order by n
@@ -72,7 +72,7 @@ select staff, 'processPayment', md5('key' || n), sha256(id::bytea), id, 1, creat
 """
 REVERSALS = """
 insert into reversal (id, payment, kind, status, amount, currency, source, reason, requested_by, attempt, gateway,
-                      gateway_id, created_at, updated_at, sent_at, completed_at, inquiries, told)
+                      gateway_id, created_at, updated_at, sent_at, completed_at, inquiries, posting_status)
 select 'REV' || n, id, 'REFUND', 'DONE', amount, 'VND', 'customer_receivable', 'khách trả thừa', 'FI001', reference,
        gateway, 'R' || n, done_at + interval '1 hour', done_at + interval '1 hour', done_at + interval '1 hour',
        done_at + interval '1 hour', 0, 'DONE'
@@ -162,7 +162,7 @@ TOGETHER = (
       from added join posted p on p.entry = added.id
     """,
     """
-    insert into staff_limit (staff, business_date, kind, ceiling, ours, reserved, theirs_first, theirs, read_at)
+    insert into staff_limit (staff, business_date, kind, ceiling, own_used, reserved, first_reported_used, reported_used, read_at)
     select staff, business_date, 'DAILY', 1000000000, sum(amount), 0, 0, 0, max(created_at)
       from payment where method in ('CASH', 'FPT_PAY') group by staff, business_date
      union all

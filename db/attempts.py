@@ -1,4 +1,4 @@
-"""Attempts: what we asked a gateway, and how far it got."""
+"""Attempts: each try at taking a payment's money through one gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payment_evidence import GatewayResult
 
-# Prefixed, since they travel in one row with their payment's.
+# Prefixed, because a row holds them beside their payment's columns.
 COLUMNS = ", ".join(
     f"a.{name} as a_{name}"
     for name in [
@@ -31,7 +31,7 @@ COLUMNS = ", ".join(
         "failure_message",
         "inquiries",
         "inquired_at",
-        "last_finding",
+        "last_result",
         "paid_under",
         "claimed_at",
     ]
@@ -78,7 +78,7 @@ async def save(attempt: Attempt) -> None:
 
 
 async def payment_of(reference: str, gateway: GatewayName | None = None) -> str | None:
-    """Return the id of the payment that we gave *reference* for, to *gateway* where it is named."""
+    """Return the id of the payment of *reference*; None where *gateway*, if given, has none."""
     return await fetchval(
         "select payment from attempt where reference = $1 and gateway = coalesce($2, gateway)",
         reference,
@@ -88,15 +88,15 @@ async def payment_of(reference: str, gateway: GatewayName | None = None) -> str 
 
 async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -> bool:
     """
-    Take the right to ask the gateway now; False when it was asked after *not_after*.
+    Claim the next inquiry of *reference*; False where one was claimed after *not_after*.
 
-    One conditional update: whoever watches, a reference has one asker within its gateway's quota.
-    What was said before is forgotten with it: an answer that is being asked for is not known.
+    One conditional update decides, so concurrent callers stay within the gateway's quota. The last
+    result is cleared, because it is unknown until the inquiry is answered.
     """
     return (
         await fetchval(
             """
-            update attempt set inquired_at = $2, inquiries = inquiries + 1, last_finding = null
+            update attempt set inquired_at = $2, inquiries = inquiries + 1, last_result = null
              where reference = $1 and (inquired_at is null or inquired_at <= $3)
             returning 1
             """,
@@ -109,13 +109,13 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
 
 
 async def last_finding(reference: str) -> GatewayResult | None:
-    """Return what the gateway said when it was last asked; None while that is still open."""
-    said = await fetchval("select last_finding from attempt where reference = $1", reference)
-    return None if said is None else GatewayResult(said)
+    """Return the result of the last inquiry; None while it is not answered."""
+    result = await fetchval("select last_result from attempt where reference = $1", reference)
+    return None if result is None else GatewayResult(result)
 
 
 async def note_claim(reference: str, now: datetime) -> None:
-    """Remember since when somebody says that this reference was paid, which is not proven yet."""
+    """Note when an unproven source first reported *reference* as paid."""
     await execute(
         "update attempt set claimed_at = $2 where reference = $1 and claimed_at is null",
         reference,
@@ -124,8 +124,8 @@ async def note_claim(reference: str, now: datetime) -> None:
 
 
 async def drop_claim(reference: str) -> bool:
-    """Forget the claim; False when it was forgotten before."""
-    forgotten = await fetchval(
+    """Clear the time of the unproven report; False where it was clear."""
+    cleared = await fetchval(
         """
         update attempt set claimed_at = null
          where reference = $1 and claimed_at is not null
@@ -133,16 +133,16 @@ async def drop_claim(reference: str) -> bool:
         """,
         reference,
     )
-    return forgotten is not None
+    return cleared is not None
 
 
 async def record_result(reference: str, result: GatewayResult) -> None:
-    """Remember what the last inquiry said: inside the gateway's quota it is what counts."""
-    await execute("update attempt set last_finding = $2 where reference = $1", reference, result)
+    """Note the last inquiry's result, which counts until the quota allows another inquiry."""
+    await execute("update attempt set last_result = $2 where reference = $1", reference, result)
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:
-    """Return each payment's conversations, oldest first."""
+    """Return each payment's attempts, oldest first."""
     rows = await fetch(
         f"""
         select a.payment as id, {COLUMNS} from attempt a
@@ -150,15 +150,15 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:
         """,
         payment_ids,
     )
-    found: dict[str, list[Attempt]] = {}
+    attempts: dict[str, list[Attempt]] = {}
     for row in rows:
         if (attempt := of(row)) is not None:
-            found.setdefault(attempt.payment_id, []).append(attempt)
-    return found
+            attempts.setdefault(attempt.payment_id, []).append(attempt)
+    return attempts
 
 
 def of(row: Row) -> Attempt | None:
-    """Return the attempt in a row that carries `COLUMNS`."""
+    """Return the attempt in a row with `COLUMNS`; None where the row has none."""
     if row["a_reference"] is None:
         return None
     return Attempt(

@@ -1,4 +1,4 @@
-"""The audit trail: rows are added in the business transaction, and never changed."""
+"""The audit log: rows are added in the business transaction, and never changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AuditOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEvent:
-    """Who (`actor`) did what (`action`), and on which evidence. `details` holds no secret."""
+    """One action of an actor, with its evidence. `details` must hold no secret."""
 
     at: datetime
     actor: str
@@ -61,7 +61,7 @@ async def record(event: AuditEvent) -> None:
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Step]]:
-    """Return what was written about each payment, in the order of the rows."""
+    """Return each payment's steps, in the order of the audit rows."""
     rows = await fetch(
         """
         select id, at, actor, action, payment_id, from_status, to_status, evidence, request_id
@@ -69,7 +69,7 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Step]]:
         """,
         payment_ids,
     )
-    found: dict[str, list[Step]] = {}
+    steps: dict[str, list[Step]] = {}
     for row in rows:
         step = Step(
             sequence=row["id"],
@@ -81,5 +81,5 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Step]]:
             to_status=row["to_status"],
             request_id=row["request_id"],
         )
-        found.setdefault(row["payment_id"], []).append(step)
-    return found
+        steps.setdefault(row["payment_id"], []).append(step)
+    return steps

@@ -1,4 +1,4 @@
-"""Which bills and fees are being collected, or were: one live or successful collection of each."""
+"""Locks on bills and fees: an item is held by at most one live or successful payment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.payments import Payment, PaymentStatus
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Collection:
-    """The payment that holds an item: live, or (with `paid_at`) successful."""
+    """The payment that holds an item: live, or successful where `paid_at` is set."""
 
     type: ItemType
     id: str
@@ -29,6 +29,7 @@ class Collection:
 
     @property
     def lock(self) -> Lock | None:
+        """The lock of a live payment; None where the item is paid."""
         if self.paid_at is not None:
             return None
         return Lock(
@@ -40,9 +41,9 @@ class Collection:
 
 
 async def lock(payment: Payment) -> bool:
-    """Lock the payment's items, in their sorted order; False when another payment holds one."""
+    """Lock the payment's items in sorted order; False where another payment holds one."""
     items = sorted(payment.items)
-    taken = await fetch(
+    locked = await fetch(
         """
         insert into payment_item (payment, contract_number, type, item_id, amount, locked)
         select $1, $2, type, item_id, amount, true
@@ -56,7 +57,7 @@ async def lock(payment: Payment) -> bool:
         [item.id for item in items],
         [item.amount for item in items],
     )
-    return len(taken) == len(items)
+    return len(locked) == len(items)
 
 
 async def release(payment: Payment) -> None:
@@ -64,11 +65,11 @@ async def release(payment: Payment) -> None:
 
 
 class TakenMeanwhile(Exception):
-    """Who holds an item changed between two looks at it. The transaction is lost: begin again."""
+    """Another payment took an item since it was read. The transaction is lost: start it again."""
 
 
 async def lock_again(payment: Payment) -> None:
-    """Lock the items of a payment that succeeds late, in their sorted order. Raises TakenMeanwhile."""
+    """Lock the items of a late success in sorted order. Raises TakenMeanwhile."""
     try:
         for item in sorted(payment.items):
             await execute(
@@ -83,7 +84,7 @@ async def lock_again(payment: Payment) -> None:
 
 
 async def are_open(payment: Payment) -> bool:
-    """Tell whether no other payment holds, or has paid, any of the payment's items."""
+    """Return whether no other payment holds or has paid any of the payment's items."""
     return not await fetchval(
         """
         select exists (
@@ -98,7 +99,7 @@ async def are_open(payment: Payment) -> bool:
 async def collections(
     contract_number: str, items: Sequence[Item] | None = None
 ) -> dict[tuple[ItemType, str], Collection]:
-    """Return who holds which item of the contract (of *items* only, where given)."""
+    """Return the collection of each held item of the contract, of *items* only where given."""
     rows = await fetch(
         """
         select i.type, i.item_id, p.id, p.staff, s.name, p.method, p.status, p.expires_at,

@@ -1,4 +1,4 @@
-"""Cases with what was said of them, and what the books say of the money that they are about."""
+"""Cases with their votes, and with what the ledger has of the payment that each is about."""
 
 from __future__ import annotations
 
@@ -26,22 +26,23 @@ from domain.payments import PaymentStatus
 from domain.reversals import ReversalStatus
 from domain.staff import Scope
 
-# One row a case; what stands in suspense on its payment's behalf is read with it, not kept twice.
+# One row for each case. What its payment has in suspense is read from the ledger, not stored again.
 _SELECT = f"""
 select c.*, p.status as p_status, p.amount as p_amount,
        p.posting_status = 'FAILED' as refused, books.*, r.status as r_status,
-       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at, a.amount) order by a.id)
+       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at, a.amount)
+                        order by a.id)
           from case_approval a where a.money_case = c.id)::text as approvals,
        (select coalesce(sum(other.amount), 0)::bigint from money_case other
          where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
            and other.kind = any('{{{",".join(sorted(CLAIMS_ITS_SUM))}}}')) as claimed,
        (select coalesce(sum(r.amount), 0)::bigint from reversal r
          where r.payment = c.payment and r.status = 'AWAITING_APPROVAL'
-           and r.source = 'customer_receivable') as asked_back,
-       not exists (select from payment_item mine
-                     join payment_item theirs using (contract_number, type, item_id)
-                    where mine.payment = c.payment and theirs.payment <> c.payment
-                      and theirs.locked)
+           and r.source = 'customer_receivable') as refund_requested,
+       not exists (select from payment_item item
+                     join payment_item other using (contract_number, type, item_id)
+                    where item.payment = c.payment and other.payment <> c.payment
+                      and other.locked)
        and not exists (select from payment other
                         where other.merchant_order = p.merchant_order and other.id <> p.id
                           and other.status in ('PENDING', 'PROCESSING', 'SUCCESS')) as bills_open
@@ -50,23 +51,24 @@ select c.*, p.status as p_status, p.amount as p_amount,
   left join hand_in h on h.id = c.hand_in
   left join reversal r on r.id = c.reversal
  cross join lateral (
-      select coalesce(sum(moved) filter (where account = 'suspense' and currency = 'VND'), 0)::bigint
-                 as suspense,
+      select coalesce(sum(moved) filter (where account = 'suspense' and currency = 'VND'),
+                      0)::bigint as suspense,
              coalesce(sum(moved) filter (where account = 'customer_receivable'), 0)::bigint
                  as receivable,
              max(currency) filter (where account = 'suspense' and currency <> 'VND')
                  as foreign_currency,
-             coalesce(sum(moved) filter (where account = 'suspense' and currency <> 'VND'), 0)::bigint
-                 as foreign_amount
+             coalesce(sum(moved) filter (where account = 'suspense' and currency <> 'VND'),
+                      0)::bigint as foreign_amount
         from entry join posting on posting.entry = entry.id
        cross join lateral (values (credit, posting.amount), (debit, -posting.amount))
                   as side (account, moved)
-       where entry.payment = c.payment) as books (suspense, receivable, foreign_currency, foreign_amount)
+       where entry.payment = c.payment)
+       as books (suspense, receivable, foreign_currency, foreign_amount)
 """
 
 
 async def open_case(case: Case) -> None:
-    """Keep a new case, with the approval that it may begin with."""
+    """Add a case, with the votes that it begins with."""
     await execute(
         """
         insert into money_case (id, kind, status, amount, payment, gateway, opened_at, reversal,
@@ -91,7 +93,7 @@ async def open_case(case: Case) -> None:
 
 
 async def approve(case_id: str, approval: Approval) -> None:
-    """Write down one person's word."""
+    """Add one person's vote to the case."""
     await execute(
         """
         insert into case_approval (money_case, actor, decision, reason, at, amount)
@@ -107,12 +109,9 @@ async def approve(case_id: str, approval: Approval) -> None:
 
 
 async def is_known(payment_id: str, about: str) -> bool:
-    """Tell whether people have, or had, just this about the payment before them."""
-    return await fetchval(
-        "select exists (select from money_case where payment = $1 and about = $2)",
-        payment_id,
-        about,
-    )
+    """Return whether the payment has, or had, a case with exactly this `about`."""
+    sql = "select exists (select from money_case where payment = $1 and about = $2)"
+    return await fetchval(sql, payment_id, about)
 
 
 async def awaits_people(payment_id: str, kind: CaseKind) -> bool:
@@ -128,7 +127,7 @@ async def awaits_people(payment_id: str, kind: CaseKind) -> bool:
     )
 
 
-# Whether a case's sum that cannot be read is told of under the number $2: for sure, and where both have one.
+# Whether a case's unreadable amount has the gateway's number $2: certainly, and as far as is known.
 _UNDER = "about = $2::text || ' · ' || unreadable"
 _PERHAPS_UNDER = f"($2::text is null or about = unreadable or {_UNDER})"
 
@@ -144,10 +143,10 @@ _IS_SAME_MONEY = {
 
 async def joined(case: Case, *, number: str | None) -> str | None:
     """
-    Let an open case tell of *case* too, where that is the same money; return its id, None without one.
+    Merge *case* into an open case about the same money; return that case's id, or None without one.
 
-    A claim that comes again, or that is proven at last, is no second case; `number` is the gateway's
-    own of the money. The payment is locked.
+    A repeated or a later proven claim opens no second case. *number* is the gateway's number of the
+    money. The caller has locked the payment.
     """
     return await fetchval(
         f"""
@@ -173,7 +172,7 @@ async def joined(case: Case, *, number: str | None) -> str | None:
 
 
 async def unread(payment_id: str, number: str | None, now: datetime) -> Case | None:
-    """Return an open case about a sum that cannot be read, one under *number* before any other."""
+    """Return an open case about an unreadable amount, preferably one with *number*."""
     row = await fetchrow(
         f"""{_SELECT}
          where c.payment = $1 and c.status <> 'RESOLVED' and c.unreadable is not null
@@ -191,10 +190,10 @@ async def note_sum(
     payment_id: str, number: str | None, *, amount: int | None, case_id: str | None
 ) -> None:
     """
-    Note that the sum of *payment_id* under *number* is known by now: `amount`, where it is in VND.
+    Note that the unreadable amount with *number* is known now: *amount*, or None if not in VND.
 
-    `case_id` is the case that was opened of it, or has joined it. One that waited for the sum stays
-    open, for two people close it.
+    *case_id* is the case that was opened for it or merged with it. A case that waited for the
+    amount stays open until two people close it.
     """
     await execute(
         f"""
@@ -226,9 +225,10 @@ async def get(case_id: str, now: datetime) -> Case:
 
 async def lock(case_id: str, now: datetime) -> Case | None:
     """
-    Return the case, held until the transaction ends; its payment is locked before it, always.
+    Lock the case until the transaction ends, and return it; None where it does not exist.
 
-    Two statements: what the lock waited for is only visible to a snapshot taken after it.
+    The caller has locked its payment. The second statement's snapshot sees what the lock waited
+    for.
     """
     if await fetchval("select 1 from money_case where id = $1 for update", case_id) is None:
         return None
@@ -243,7 +243,7 @@ async def locked(case_id: str, now: datetime) -> Case:
 
 
 async def save(case: Case) -> None:
-    """Write how far the case is decided; its approvals are kept by `approve`."""
+    """Write the case's status and decision; `approve` adds the votes."""
     await execute(
         "update money_case set status = $2, decision = $3, resolved_at = $4 where id = $1",
         case.id,
@@ -254,7 +254,7 @@ async def save(case: Case) -> None:
 
 
 def key(case: Case) -> tuple[datetime, str]:
-    """Return where *case* stands in a page, newest first: unique."""
+    """Return the key that pages are sorted by; it is unique."""
     return case.opened_at, case.id
 
 
@@ -266,9 +266,9 @@ async def page(
     most: int,
     now: datetime,
 ) -> list[Case]:
-    """Return up to *most* cases, newest first, from the one behind the key *after* (see `key`)."""
+    """Return up to *most* cases, newest first, of those after the key *after*."""
     opened_at, case_id = after or (None, None)
-    # The few that wait have an index of their own, which a parameter alone would not be seen to fit.
+    # Written as a literal, so that the planner uses the partial index of open cases.
     waiting = status is not None and status is not CaseStatus.RESOLVED
     rows = await fetch(
         _SELECT
@@ -291,7 +291,7 @@ async def page(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """How many cases of a kind wait for people, and since when."""
+    """How many cases of a kind are open, and since when the oldest is."""
 
     kind: CaseKind
     count: int
@@ -300,10 +300,8 @@ class Waiting:
 
 async def waiting() -> list[Waiting]:
     rows = await fetch(
-        """
-        select kind, count(*) as count, min(opened_at) as since from money_case
-         where status <> 'RESOLVED' group by kind
-        """
+        "select kind, count(*) as count, min(opened_at) as since from money_case"
+        " where status <> 'RESOLVED' group by kind"
     )
     return [
         Waiting(kind=CaseKind(row["kind"]), count=row["count"], since=row["since"]) for row in rows
@@ -341,7 +339,7 @@ def _case(row: Row, now: datetime) -> Case:
     )
 
 
-# How people would have said what a reversal has become.
+# The decision that a reversal's final status amounts to.
 _OUTCOMES = {
     ReversalStatus.DONE.value: CaseDecision.APPLY,
     ReversalStatus.FAILED.value: CaseDecision.CLOSE,
@@ -358,7 +356,7 @@ def _standing(row: Row) -> Standing | None:
         suspense=row["suspense"],
         claimed=row["claimed"],
         receivable=row["receivable"],
-        asked_back=row["asked_back"],
+        asked_back=row["refund_requested"],
         refused=row["refused"],
         bills_open=row["bills_open"],
         foreign=Money(foreign, Currency(row["foreign_currency"])) if foreign else None,

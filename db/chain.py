@@ -1,4 +1,9 @@
-"""The audit rows' chain and its seals: one sealer at a time, in an order that is never overtaken."""
+"""
+The chain of audit rows and its seals.
+
+One sealer at a time links rows in the order of their transactions. No row is added before a
+linked one.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +15,9 @@ from domain.chain import BEGINNING, Link, Seal
 
 _LOCK = 0x5345414C  # "SEAL"
 
-# What a link covers of a row: PostgreSQL's text of a composite, where null is not '' and nothing runs together
-# (it is made in half the time of JSON). Written out: neither a session's settings nor a later column changes it.
+# The text of a row that its link's hash covers. PostgreSQL's text of a composite value keeps null
+# and '' apart, and takes half the time of JSON. The columns are listed, so that neither a session's
+# settings nor a later column changes the text.
 ROW_TEXT = """
     row(e.id, e.txid, (extract(epoch from e.at) * 1000000)::bigint, e.actor, e.action, e.outcome,
         e.payment_id, e.from_status, e.to_status, e.evidence, e.source, e.event_id, e.request_id,
@@ -21,7 +27,7 @@ ROW_TEXT = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tip:
-    """The last link, and where its row stands in the order of transactions."""
+    """The last link, with the transaction and id of its audit row."""
 
     number: int = 0
     hash: bytes = BEGINNING
@@ -30,7 +36,7 @@ class Tip:
 
 
 async def alone() -> bool:
-    """Take the sealer's lock until the transaction ends; False when another process has it."""
+    """Take the sealer's lock until the transaction ends; False where another process has it."""
     return await fetchval("select pg_try_advisory_xact_lock($1)", _LOCK)
 
 
@@ -43,16 +49,18 @@ async def tip() -> Tip:
         """
     )
     if row is None:
-        assert not await fetchval("select exists (select from audit_link)"), "the tip's row is gone"
+        assert not await fetchval("select exists (select from audit_link)"), (
+            "the audit row of the last link is missing"
+        )
         return Tip()
     return Tip(number=row["number"], hash=row["hash"], txid=row["txid"], event=row["id"])
 
 
 async def waiting(tip: Tip, *, most: int) -> list[tuple[int, str]]:
     """
-    Return the id and text of the rows that follow the tip's, in the order of their transactions.
+    Return the id and text of the rows after the tip, in the order of their transactions.
 
-    None whose transaction, or an earlier one, may still be open: what it adds would come too late.
+    Rows are left out while their transaction, or an earlier one, may still add rows.
     """
     rows = await fetch(
         f"""

@@ -1,4 +1,4 @@
-"""The clock: the database's, so that every process agrees. Read once an operation, then passed on."""
+"""The database's clock, on which all processes agree. An operation reads it once."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from db.engine import fetchval
 
 
 async def now() -> datetime:
-    """Return the database's time, UTC."""
+    """Return the database's time in UTC."""
     return await fetchval("select clock_timestamp()")

@@ -1,4 +1,4 @@
-"""What a member of staff took, brought and holds, summed where it is kept."""
+"""The close of a member of staff's day: what they took, handed in and still hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.payments import Custody
 
 
 async def of_staff(staff_id: str, day: date, *, begins: datetime, ends: datetime) -> DayClose:
-    """Return the close of *day*, which is [begins, ends)."""
+    """Return the close of *day*, which lasts from *begins* until before *ends*."""
     rows = await fetch(
         """
         select method, custody is not distinct from $4 as voided, count(*) as count,
@@ -33,7 +33,8 @@ async def of_staff(staff_id: str, day: date, *, begins: datetime, ends: datetime
     )
     in_hand = await fetchval(
         """
-        select coalesce(sum(case when p.debit = 'staff_cash' then p.amount else -p.amount end), 0)::bigint
+        select coalesce(sum(case when p.debit = 'staff_cash' then p.amount
+                                 else -p.amount end), 0)::bigint
           from posting p join entry e on e.id = p.entry
          where p.staff = $1 and (p.debit = 'staff_cash' or p.credit = 'staff_cash')
            and e.created_at < $2

@@ -1,4 +1,4 @@
-"""The one engine: Piccolo's, on an asyncpg pool, connected when told and never by an import."""
+"""The engine: Piccolo's on an asyncpg pool. `connect` opens it; an import does not."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import Any, cast
 import asyncpg
 from piccolo.engine.postgres import PostgresEngine, PostgresTransaction
 
-Row = Mapping[str, Any]  # what a statement returns, by column name
+Row = Mapping[str, Any]  # a row that a statement returns, by column name
 
-APPLICATION_ROLE = "mobinet_app"  # owns nothing, and may not change what must not change
+APPLICATION_ROLE = "mobinet_app"  # owns nothing; its privileges are in the migrations
 
 
 class Transaction(PostgresTransaction):
     """
-    Piccolo's, but its connection always goes back: also from a COMMIT that fails, and a BEGIN that is
-    cancelled. The stock one leaks it then, and a pool of n hangs for ever after n of them.
+    Piccolo's transaction, which always returns its connection to the pool.
+
+    The stock one loses it where COMMIT fails or BEGIN is cancelled; n losses empty a pool of n.
     """
 
     async def __aenter__(self) -> PostgresTransaction:
@@ -52,10 +53,10 @@ class Transaction(PostgresTransaction):
 
 class Engine(PostgresEngine):
     async def check_version(self) -> None:
-        """Stay quiet at import; `mobinet doctor` and `/readyz` tell about the server."""
+        """Print nothing at import; `mobinet doctor` and `/readyz` report on the server."""
 
     async def prep_database(self) -> None:
-        """Create no extension: the migrations say what the database needs."""
+        """Create no extension; the migrations do."""
 
     def transaction(self, allow_nested: bool = False) -> Transaction:
         return Transaction(engine=self, allow_nested=allow_nested)
@@ -70,11 +71,11 @@ LOST_CONNECTION: tuple[type[Exception], ...] = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
-"""What a statement raises where the server, not the statement, is in the way."""
+"""The errors of a statement whose cause is the server or the connection."""
 
 
 async def connect(url: str, *, pool_size: int = 8, role: str | None = APPLICATION_ROLE) -> None:
-    """Open the pool. *role* is what the connections act as, whoever logged in."""
+    """Open the pool; its connections act as *role*, or as the login where it is None."""
     DB.config = {"dsn": url}
     settings = {"timezone": "UTC", "application_name": "mobinet"}
     if role is not None:
@@ -84,19 +85,19 @@ async def connect(url: str, *, pool_size: int = 8, role: str | None = APPLICATIO
         min_size=1,
         max_size=pool_size,
         server_settings=settings,
-        reset=_nothing,
+        reset=_keep_state,
         command_timeout=20,
     )
 
 
 async def own_connection(url: str | None = None) -> Any:
-    """Return a connection outside the pool, for a lock held as long as it lives; close it."""
+    """Return a connection outside the pool, to *url* or the pool's server. The caller closes it."""
     driver: Any = asyncpg
     return await driver.connect(url if url is not None else DB.config["dsn"])
 
 
 async def act_as_the_application() -> None:
-    """Raise what PostgreSQL says where whoever logged in may not. For a pool of one connection."""
+    """Set the application's role, in a pool of one connection. Raises PostgreSQL's refusal."""
     await execute(f"set role {APPLICATION_ROLE}")
 
 
@@ -104,17 +105,17 @@ async def disconnect() -> None:
     await DB.close_connection_pool()
 
 
-async def _nothing(_: object) -> None:
-    """No session state is ever left behind, so none is reset: the stock RESET halves throughput."""
+async def _keep_state(_: object) -> None:
+    """Reset nothing: no session state is ever left, and the stock RESET halves throughput."""
 
 
 class NotText(ValueError):
-    """A text holds what no text of the database can: the character U+0000."""
+    """A text holds the character U+0000, which the database cannot store."""
 
 
 async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """
-    Run a hot statement: prepared once a connection, in the current transaction if there is one.
+    Run a statement in the current transaction, if any; each connection prepares it once.
 
     Raises NotText.
     """

@@ -1,4 +1,4 @@
-"""Hand-ins, and the cash payments that they carry to the office."""
+"""Hand-ins, and the custody of the cash payments in them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ async def get(hand_in_id: str) -> HandIn:
 
 
 async def lock(hand_in_id: str) -> HandIn | None:
-    """Return the hand-in, held against every other writer until the transaction ends."""
+    """Lock the hand-in until the transaction ends, and return it; None where it does not exist."""
     if await fetchval("select 1 from hand_in where id = $1 for update", hand_in_id) is None:
         return None
     return await by_id(hand_in_id)
@@ -76,12 +76,14 @@ async def locked(hand_in_id: str) -> HandIn:
 
 async def lock_held(staff_id: str) -> list[Payment]:
     """
-    Return the cash that a member of staff holds and may hand in, locked in the order of its ids.
+    Lock the cash payments that a member of staff holds, in the order of ids, and return them.
 
-    Two statements: a void that the locks waited for is only visible to a snapshot taken after them.
+    A payment whose void awaits approval is left out. The second statement's snapshot sees a void
+    that the locks waited for.
     """
     held = await fetch(
-        "select id from payment where staff = $1 and custody = 'HELD_BY_STAFF' order by id for update",
+        "select id from payment where staff = $1 and custody = 'HELD_BY_STAFF'"
+        " order by id for update",
         staff_id,
     )
     free = await fetch(
@@ -97,7 +99,7 @@ async def lock_held(staff_id: str) -> list[Payment]:
 
 
 async def lock_payments(hand_in_id: str) -> list[str]:
-    """Return the ids of a hand-in's payments, locked in their order."""
+    """Lock the hand-in's payments in the order of ids, and return the ids."""
     rows = await fetch(
         "select id from payment where hand_in = $1 order by id for update", hand_in_id
     )
@@ -107,7 +109,7 @@ async def lock_payments(hand_in_id: str) -> list[str]:
 async def move(
     payment_ids: Sequence[str], custody: Custody, hand_in_id: str, now: datetime
 ) -> list[Payment]:
-    """Move the cash of payments that this transaction has locked; watchers see a new version."""
+    """Change the custody of payments that this transaction has locked, with a new version each."""
     await execute(
         """
         update payment set custody = $2, hand_in = $3, version = version + 1, updated_at = $4
@@ -122,7 +124,7 @@ async def move(
 
 
 def key(hand_in: HandIn) -> tuple[datetime, str]:
-    """Return where *hand_in* stands in a page, newest first: unique."""
+    """Return the key that pages are sorted by; it is unique."""
     return hand_in.submitted_at, hand_in.id
 
 
@@ -134,7 +136,7 @@ async def page(
     after: tuple[datetime, str] | None,
     most: int,
 ) -> list[HandIn]:
-    """Return up to *most* hand-ins, newest first, from the one behind the key *after*."""
+    """Return up to *most* hand-ins, newest first, of those after the key *after*."""
     submitted_at, hand_in_id = after or (None, None)
     rows = await fetch(
         f"""

@@ -1,4 +1,4 @@
-"""Idempotency keys: what a client's key stands for, and whether its first request still runs."""
+"""Idempotency keys: what each was first used for, and whether that request still runs."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from db.engine import execute, fetchrow, fetchval
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """
-    A key that was used before: for what, and whether its first request has not answered yet.
+    The first use of a key. It is `in_flight` while its request is not answered.
 
-    `payment_id` is the payment that it opened, or the one that it reversed.
+    `payment_id` is the payment that it opened or reversed; None where it opened something else.
     """
 
     fingerprint: bytes
@@ -35,12 +35,12 @@ async def claim(
     answered: bool,
 ) -> bool:
     """
-    Take the key for *subject_id* in this transaction; False when it was taken before.
+    Claim the key for *subject_id* in this transaction; False where it was claimed before.
 
-    Waits for a transaction that is taking the same key. `answered` says that the commit is the
-    answer: nothing follows that a repeat would have to wait for.
+    Waits for another transaction that claims the same key. `answered` is true where nothing follows
+    the commit that a repeated request would have to wait for.
     """
-    taken = await fetchval(
+    claimed = await fetchval(
         """
         insert into idempotency_key (actor_id, operation, key, fingerprint, subject_id, process,
                                      created_at, answered_at)
@@ -57,14 +57,15 @@ async def claim(
         now,
         now if answered else None,
     )
-    return taken is not None
+    return claimed is not None
 
 
-# A request answers within 25 s whatever its gateway does: one that is older has failed to.
+# A request answers within 25 s; an older one without an answer has failed.
 LONGEST_FLIGHT = timedelta(seconds=30)
 
 
 async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim | None:
+    """Return the first use of the key; None where it was not used."""
     row = await fetchrow(
         """
         select k.fingerprint, k.subject_id, k.process, k.created_at, k.answered_at,
@@ -94,6 +95,7 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
 
 
 async def answered(actor_id: str, operation: str, key: str, now: datetime) -> None:
+    """Note that the key's first request has answered."""
     await execute(
         """
         update idempotency_key set answered_at = $4

@@ -1,4 +1,4 @@
-"""Jobs, enqueued in the business transaction: a rollback leaves none, a commit loses none."""
+"""Jobs, enqueued in the business transaction, and so committed or rolled back with it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from db.transaction import connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """`name` is a handler in resolvers/jobs.py. Delivered at least once: handlers are idempotent."""
+    """A call of the handler *name* in resolvers/jobs.py, delivered at least once."""
 
     name: str
     subject: str
@@ -35,5 +35,5 @@ async def enqueue(jobs: Sequence[Job]) -> None:
 
 
 def subject(payload: bytes) -> str:
-    """Return what a job is about, from what the queue kept of it."""
+    """Return the subject in the payload of a queued job."""
     return orjson.loads(payload)["subject"]

@@ -1,4 +1,4 @@
-"""The ledger: entries are added, never changed; each is told to the audit trail as it is added."""
+"""The ledger: entries are added, never changed; each is also written to the audit log."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ async def post(
     hand_in_id: str | None = None,
 ) -> None:
     """
-    Add one entry, about what the ids name, with its postings; without postings, nothing.
+    Add an entry with its postings, and an audit row that lists them; nothing without postings.
 
-    The same statement writes it into the audit trail, line by line: what stands in the sealed chain
-    can be held against the ledger for ever.
+    The audit row is written by the same statement, so the sealed chain proves the ledger.
     """
     if not postings:
         return
@@ -43,8 +42,8 @@ async def post(
         select $2, 'ledger', 'post', 'DONE', jsonb_build_object(
                    'entry', added.id, 'event', $1::text, 'payment', $3::text,
                    'reversal', $4::text, 'hand_in', $5::text, 'postings', (
-                       select jsonb_agg(jsonb_build_array(id, debit, credit, amount, currency, staff)
-                                        order by id) from posted))
+                       select jsonb_agg(jsonb_build_array(id, debit, credit, amount, currency,
+                                                          staff) order by id) from posted))
           from added
         """,
         event,
@@ -61,7 +60,7 @@ async def post(
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Entry]]:
-    """Return the entries of each payment, in the order in which they were posted."""
+    """Return each payment's entries, in the order of posting."""
     rows = await fetch(
         """
         select e.id, e.payment, e.event, e.created_at, p.debit, p.credit, p.amount, p.currency
@@ -70,19 +69,18 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Entry]]:
         """,
         payment_ids,
     )
-    found: dict[str, list[Entry]] = {}
+    entries: dict[str, list[Entry]] = {}
     for _, group in groupby(rows, key=lambda row: row["id"]):
         postings = list(group)
-        found.setdefault(postings[0]["payment"], []).append(_entry(postings))
-    return found
+        entries.setdefault(postings[0]["payment"], []).append(_entry(postings))
+    return entries
 
 
 async def trial_balance(at: datetime) -> tuple[AccountBalance, ...]:
     """
-    Return every account with what was posted to it up to *at*: in one statement, so that it balances.
+    Return the balance of every account as of *at*, read by one statement, so that it balances.
 
-    What came after is taken off the whole: that is little for the moments that are asked about, and
-    the whole is one index.
+    All postings are summed from one index; the few after *at* are subtracted.
     """
     rows = await fetch(
         """

@@ -1,4 +1,4 @@
-"""What counts against a member of staff's limits. The condition of one update is the limit."""
+"""What counts against a member of staff's limits; an update's own condition enforces each limit."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from domain.calendar import day_end
 from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, Reading, StaffLimits
 from domain.refusals import UpstreamUnavailable
 
-# Cash in hand is a balance, not a day's turnover: its row is not of a day.
+# Cash in hand is a balance, not a day's turnover, so that its row has this date on every day.
 _STANDING = date(2000, 1, 1)
-_USED = "(theirs_first + greatest(ours, theirs - theirs_first))"
+_USED = "(first_reported_used + greatest(own_used, reported_used - first_reported_used))"
 
 
 async def learn(
-    staff_id: str, theirs: StaffLimits, *, cash_in_hand: int, today: date, now: datetime
+    staff_id: str, reported: StaffLimits, *, cash_in_hand: int, today: date, now: datetime
 ) -> Reading:
-    """Write down what Staff Management says today, beside ours; its first figure of the day is kept."""
+    """Write the limits that Staff Management reports today; its first figure of the day stays."""
     reading = Reading(
-        first=theirs.used_today, before=theirs.used_today, now=theirs.used_today, ours=0
+        first=reported.used_today, before=reported.used_today, now=reported.used_today, ours=0
     )
     ceilings = {
-        LimitKind.PER_TRANSACTION: (today, theirs.per_transaction, 0),
-        LimitKind.DAILY: (today, theirs.daily, theirs.used_today),
+        LimitKind.PER_TRANSACTION: (today, reported.per_transaction, 0),
+        LimitKind.DAILY: (today, reported.daily, reported.used_today),
         LimitKind.CASH_IN_HAND: (_STANDING, cash_in_hand, 0),
     }
     for kind in _in_order(ceilings):
@@ -32,15 +32,16 @@ async def learn(
         row = await fetchrow(
             """
             with earlier as (
-                select theirs from staff_limit
+                select reported_used from staff_limit
                  where staff = $1 and business_date = $2 and kind = $3)
-            insert into staff_limit (staff, business_date, kind, ceiling, ours, reserved,
-                                     theirs_first, theirs, read_at)
+            insert into staff_limit (staff, business_date, kind, ceiling, own_used, reserved,
+                                     first_reported_used, reported_used, read_at)
             values ($1, $2, $3, $4, 0, 0, $5, $5, $6)
                 on conflict (staff, business_date, kind) do update
-               set ceiling = excluded.ceiling, theirs = excluded.theirs, read_at = excluded.read_at
-            returning theirs_first, ours + reserved as ours,
-                      coalesce((select theirs from earlier), theirs) as before
+               set ceiling = excluded.ceiling, reported_used = excluded.reported_used,
+                   read_at = excluded.read_at
+            returning first_reported_used, own_used + reserved as own_used,
+                      coalesce((select reported_used from earlier), reported_used) as before
             """,
             staff_id,
             day,
@@ -51,16 +52,16 @@ async def learn(
         )
         if kind is LimitKind.DAILY and row is not None:
             reading = Reading(
-                first=row["theirs_first"],
+                first=row["first_reported_used"],
                 before=row["before"],
-                now=theirs.used_today,
-                ours=row["ours"],
+                now=reported.used_today,
+                ours=row["own_used"],
             )
     return reading
 
 
 async def read_at(staff_id: str, today: date) -> datetime | None:
-    """Return when Staff Management was last heard about this member of staff today."""
+    """Return when Staff Management last reported this member of staff today; None if it did not."""
     return await fetchval(
         "select read_at from staff_limit where staff = $1 and business_date = $2 and kind = $3",
         staff_id,
@@ -98,15 +99,15 @@ async def take(
     staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date, reserve: bool
 ) -> None:
     """
-    Count *amount* against each limit, as reserved or as used; raise LimitExceeded where it is too much.
+    Count *amount* against each limit, as reserved or as used.
 
-    Never reads, then writes: the update's own condition decides, however many race. Where nothing is
-    known of the day (it turned since Staff Management was asked) raises UpstreamUnavailable.
+    Concurrent calls cannot exceed a limit, because the update's own condition decides. Raises
+    LimitExceeded, and UpstreamUnavailable where Staff Management has reported nothing for the day.
     """
-    column = "reserved" if reserve else "ours"
+    column = "reserved" if reserve else "own_used"
     for kind in _in_order(kinds):
         counts = kind is not LimitKind.PER_TRANSACTION
-        taken = await fetchval(
+        counted = await fetchval(
             f"""
             update staff_limit set {column} = {column} + $4
              where staff = $1 and business_date = $2 and kind = $3
@@ -119,7 +120,7 @@ async def take(
             amount if counts else 0,
             amount,
         )
-        if taken is None:
+        if counted is None:
             limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
             limit = next((item for item in limits if item.kind is kind), None)
             if limit is None:
@@ -128,45 +129,45 @@ async def take(
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Turn a reservation into use: the payment succeeded."""
-    await _move(staff_id, kinds, today, reserved=-amount, ours=amount)
+    """Turn a reservation into use, as the payment succeeded."""
+    await _move(staff_id, kinds, today, reserved=-amount, own_used=amount)
 
 
 async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Give a reservation back: the payment ended without success."""
-    await _move(staff_id, kinds, today, reserved=-amount, ours=0)
+    """Release a reservation, as the payment ended without success."""
+    await _move(staff_id, kinds, today, reserved=-amount, own_used=0)
 
 
 async def give_back(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Take what was used off the limits again: cash was handed in, or a payment was voided."""
-    await _move(staff_id, kinds, today, reserved=0, ours=-amount)
+    """Subtract what was used, as cash was handed in or a payment voided."""
+    await _move(staff_id, kinds, today, reserved=0, own_used=-amount)
 
 
 async def use_late(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Count money that arrived after its reservation was given back, even past the limit."""
-    await _move(staff_id, kinds, today, reserved=0, ours=amount)
+    """Count money that arrived after its reservation was released, even past the limit."""
+    await _move(staff_id, kinds, today, reserved=0, own_used=amount)
 
 
 async def _move(
-    staff_id: str, kinds: Sequence[LimitKind], today: date, *, reserved: int, ours: int
+    staff_id: str, kinds: Sequence[LimitKind], today: date, *, reserved: int, own_used: int
 ) -> None:
     for kind in _in_order(kinds):
         if kind is not LimitKind.PER_TRANSACTION:
             await execute(
                 """
-                update staff_limit set reserved = reserved + $4, ours = ours + $5
+                update staff_limit set reserved = reserved + $4, own_used = own_used + $5
                  where staff = $1 and business_date = $2 and kind = $3
                 """,
                 staff_id,
                 _day(kind, today),
                 kind,
                 reserved,
-                ours,
+                own_used,
             )
 
 
 def _in_order(kinds: Iterable[LimitKind]) -> list[LimitKind]:
-    """Return the kinds as they are told, and everywhere locked: what is exceeded first is named."""
+    """Return the kinds in the order of locking; a refusal names the first that is exceeded."""
     return sorted(kinds, key=list(LimitKind).index)
 
 
@@ -174,5 +175,5 @@ def _day(kind: LimitKind, today: date) -> date:
     return _STANDING if kind is LimitKind.CASH_IN_HAND else today
 
 
-FRESH = timedelta(seconds=60)  # Staff Management is not asked again within this
-USABLE = timedelta(minutes=15)  # when it is down, what it said serves for this long, then never
+FRESH = timedelta(seconds=60)  # how long a report is used before Staff Management is called again
+USABLE = timedelta(minutes=15)  # how long a report is used while Staff Management is down

@@ -20,8 +20,8 @@ ID_LINE = re.compile(r'^ID = "(.+)"$', re.MULTILINE)
 ANSWER_SECONDS = 10
 
 MADE_EARLIER = (
-    "An earlier version of Mobinet made this database, and nothing in it was changed: move the whole"
-    " data folder aside (MOBINET_DATA_DIR), or name another database (MOBINET_DATABASE_URL)."
+    "An earlier version of Mobinet made this database, and nothing in it was changed: move the"
+    " whole data folder aside (MOBINET_DATA_DIR), or name another database (MOBINET_DATABASE_URL)."
 )
 
 

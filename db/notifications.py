@@ -1,4 +1,4 @@
-"""Messages to customers: one a payment, phone and template, however often a channel is retried."""
+"""Messages to customers: one for each payment, phone and template, over whatever channels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from domain.notifications import Channel, Notification, NotificationStatus, Temp
 
 
 async def add(notification: Notification, now: datetime) -> bool:
-    """Keep a message to be sent; False when the phone was already told."""
+    """Add a message to be sent; False where the phone has one for the payment and template."""
     row = await fetchrow(
         """
-        insert into notification (id, payment, phone, template, channel, status, attempts, created_at)
+        insert into notification (id, payment, phone, template, channel, status, attempts,
+                                  created_at)
         values ($1, $2, $3, $4, $5, $6, 0, $7)
             on conflict do nothing
         returning 1
@@ -44,15 +45,16 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Notification
     rows = await fetch(
         "select * from notification where payment = any($1) order by created_at, id", payment_ids
     )
-    found: dict[str, list[Notification]] = {}
+    notifications: dict[str, list[Notification]] = {}
     for row in rows:
-        found.setdefault(row["payment"], []).append(_notification(row))
-    return found
+        notifications.setdefault(row["payment"], []).append(_notification(row))
+    return notifications
 
 
 async def save(notification: Notification) -> None:
     await execute(
-        "update notification set channel = $2, status = $3, attempts = $4, sent_at = $5 where id = $1",
+        "update notification set channel = $2, status = $3, attempts = $4, sent_at = $5"
+        " where id = $1",
         notification.id,
         notification.channel,
         notification.status,

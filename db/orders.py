@@ -1,4 +1,4 @@
-"""Merchants' orders. One conversion: row → value, here and where a payment is read with its order."""
+"""Merchants' orders. `of` converts a row, here and where a payment is read with its order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from domain.money import Currency
 from domain.orders import Order, OrderStatus
 from domain.payments import Payment
 
-# An order's columns beside those of its payment; `of` reads them.
+# Prefixed, because a row holds them beside its payment's columns; `of` reads them.
 COLUMNS = """
 o.id as order_id, o.merchant as order_merchant, m.name as order_merchant_name,
 o.reference as order_reference, o.amount as order_amount, o.currency as order_currency,
@@ -19,11 +19,11 @@ _SELECT = f"select {COLUMNS} from merchant_order o join staff m on m.staff_id = 
 
 
 class ReferenceTaken(Exception):
-    """The merchant has an order of this reference since we looked. The transaction is lost."""
+    """The merchant has an order with this reference since it was read. The transaction is lost."""
 
 
 async def add(order: Order) -> None:
-    """Keep a new order. Raises ReferenceTaken."""
+    """Add an order. Raises ReferenceTaken."""
     row = await fetchrow(
         """
         insert into merchant_order (id, merchant, reference, amount, currency, description, status,
@@ -65,7 +65,7 @@ async def by_reference(merchant_id: str, reference: str) -> Order | None:
 
 
 async def lock(order_id: str) -> Order | None:
-    """Return the order, held against every other who would pay it until the transaction ends."""
+    """Lock the order until the transaction ends, and return it; None where it does not exist."""
     if await fetchval("select 1 from merchant_order where id = $1 for update", order_id) is None:
         return None
     return await by_id(order_id)
@@ -79,7 +79,7 @@ async def locked(order_id: str) -> Order:
 
 
 async def collection(order_id: str, *, but: str | None = None) -> str | None:
-    """Return the id of the payment, live or successful, that holds the order; *but* that one."""
+    """Return the id of the live or successful payment of the order, other than *but*."""
     return await fetchval(
         """
         select id from payment
@@ -92,7 +92,7 @@ async def collection(order_id: str, *, but: str | None = None) -> str | None:
 
 
 async def payment_ids(order_id: str) -> list[str]:
-    """Return every payment that was ever opened for the order, oldest first."""
+    """Return the ids of all payments of the order, oldest first."""
     rows = await fetch(
         "select id from payment where merchant_order = $1 order by created_at, id", order_id
     )

@@ -1,4 +1,4 @@
-"""Payments with their items and latest attempt, kept and fetched. One conversion: row → value."""
+"""Payments with their items and latest attempt. `_payment` converts every row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ select p.*, s.name as staff_name, {attempts.COLUMNS}, {orders.COLUMNS},
 
 
 async def add(payment: Payment) -> None:
-    """Keep a new payment; its items and attempt are kept by their own modules."""
+    """Add a payment; `bills.lock` and `attempts.add` add its items and attempt."""
     await execute(
         """
         insert into payment (
@@ -74,7 +74,7 @@ async def add(payment: Payment) -> None:
 
 
 async def save(payment: Payment) -> None:
-    """Write what may change of a payment that this transaction has locked."""
+    """Write the fields that may change, of a payment that this transaction has locked."""
     await execute(
         """
         update payment
@@ -118,9 +118,9 @@ async def by_ids(payment_ids: Sequence[str]) -> list[Payment]:
 
 async def lock(payment_id: str) -> Payment | None:
     """
-    Return the payment, held against every other writer until the transaction ends.
+    Lock the payment until the transaction ends, and return it; None where it does not exist.
 
-    Two statements: what the lock waited for is only visible to a snapshot taken after it.
+    The second statement's snapshot sees what the lock waited for.
     """
     if await fetchval("select 1 from payment where id = $1 for update", payment_id) is None:
         return None
@@ -135,7 +135,7 @@ async def locked(payment_id: str) -> Payment:
 
 
 async def versions(payment_ids: Sequence[str]) -> dict[str, int]:
-    """Return the current version of each payment: what a watcher's sweep compares with."""
+    """Return the current version of each payment that exists."""
     rows = await fetch("select id, version from payment where id = any($1)", payment_ids)
     return {row["id"]: row["version"] for row in rows}
 
@@ -150,9 +150,9 @@ async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
 
 async def posting_status(payment_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Note how far Revenue's record of the payment is; False when it was known. Never back from DONE.
+    Set how far Revenue's record of the payment is, with a new version.
 
-    Watchers see a new version.
+    Returns False where it is so already, or is DONE, which is never left.
     """
     changed = await fetchval(
         """
@@ -178,7 +178,7 @@ _ORDERS = {
 
 
 def key(payment: Payment, order: PaymentOrder) -> tuple[object, ...]:
-    """Return where *payment* stands in *order*: unique, so that pages neither skip nor repeat."""
+    """Return the key that pages are sorted by in *order*; it is unique."""
     time = (payment.created_at, payment.id)
     by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
     return (payment.amount, *time) if by_amount else time
@@ -192,20 +192,22 @@ async def page(
     after: Sequence[object] | None,
     most: int,
 ) -> list[Payment]:
-    """Return up to *most* payments in *order*, from the one behind the key *after* (see `key`)."""
+    """Return up to *most* payments in *order*, of those after the key *after*."""
     where, args = _conditions(scope, filter)
-    columns, way = _ORDERS[order]
+    columns, direction = _ORDERS[order]
     if after is not None:
-        marks = ", ".join(f"${len(args) + n}" for n in range(1, len(after) + 1))
-        where.append(f"({', '.join(columns)}) {'<' if way == 'desc' else '>'} ({marks})")
+        parameters = ", ".join(f"${len(args) + n}" for n in range(1, len(after) + 1))
+        comparison = "<" if direction == "desc" else ">"
+        where.append(f"({', '.join(columns)}) {comparison} ({parameters})")
         args += after
     args.append(most)
-    keys = ", ".join(f"{column} {way}" for column in columns)
+    keys = ", ".join(f"{column} {direction}" for column in columns)
     sql = f"{_SELECT} where {' and '.join(where)} order by {keys} limit ${len(args)}"
     return [_payment(row) for row in await fetch(sql, *args)]
 
 
 async def totals(scope: Scope, filter: PaymentFilter) -> Totals:
+    """Return how many payments match, and the sum of their amounts in VND."""
     where, args = _conditions(scope, filter)
     row = await fetchrow(
         f"select count(*) as count, coalesce(sum(p.amount), 0)::bigint as amount"
@@ -216,7 +218,7 @@ async def totals(scope: Scope, filter: PaymentFilter) -> Totals:
     return Totals(count=row["count"], amount=row["amount"])
 
 
-# Each part has an index, and `array` is known before the payments are read: the plan can unite them.
+# Each part has an index, and `array` is computed first, so that the plan can combine the indexes.
 _SEARCH = """(p.id = any({0}) or p.contract_number = any({0}) or p.customer_name_folded like {1}
      or p.id = any(array(
             select payment from attempt where reference = any({0}) or gateway_id = any({0}))))"""
@@ -224,36 +226,36 @@ _WILDCARD = re.compile(r"[\\%_]")
 
 
 def _containing(text: str) -> str:
-    """Return the pattern of LIKE for whatever contains *text*."""
+    """Return the LIKE pattern of texts that contain *text*."""
     return "%" + _WILDCARD.sub(r"\\\g<0>", text) + "%"
 
 
 def _conditions(scope: Scope, filter: PaymentFilter) -> tuple[list[str], list[object]]:
-    """Return the conditions as SQL and their arguments; only the parts that are given."""
+    """Return the SQL conditions of the given parts of *filter*, and their arguments."""
     where, args = ["true"], list[object]()
 
-    def given(condition: str, value: object) -> None:
+    def add(condition: str, value: object) -> None:
         if value is not None:
             args.append(value)
             where.append(condition.format(f"${len(args)}"))
 
-    given("p.staff = {}", scope.staff_id)
-    given("p.team = {}", scope.team)
-    given("p.status = any({})", filter.status)
-    given("p.method = any({})", filter.method)
-    given("p.custody = any({})", filter.custody)
-    given("p.staff = {}", filter.staff_id)
-    given("p.contract_number = {}", filter.contract_number)
-    given("p.merchant_order = {}", filter.order_id)
-    given(
+    add("p.staff = {}", scope.staff_id)
+    add("p.team = {}", scope.team)
+    add("p.status = any({})", filter.status)
+    add("p.method = any({})", filter.method)
+    add("p.custody = any({})", filter.custody)
+    add("p.staff = {}", filter.staff_id)
+    add("p.contract_number = {}", filter.contract_number)
+    add("p.merchant_order = {}", filter.order_id)
+    add(
         "p.id in (select payment from attempt where reference = {0} or gateway_id = {0})",
         filter.gateway_reference,
     )
-    given("p.created_at >= {}", filter.created_from)
-    given("p.created_at < {}", filter.created_to)
-    given("p.amount >= {}", filter.min_amount)
-    given("p.amount <= {}", filter.max_amount)
-    given("p.needs_verification = {}", filter.needs_verification)
+    add("p.created_at >= {}", filter.created_from)
+    add("p.created_at < {}", filter.created_to)
+    add("p.amount >= {}", filter.min_amount)
+    add("p.amount <= {}", filter.max_amount)
+    add("p.needs_verification = {}", filter.needs_verification)
     if filter.search is not None:
         args += (filter.searched_ids, _containing(folded(filter.search)))
         where.append(_SEARCH.format(f"${len(args) - 1}", f"${len(args)}"))

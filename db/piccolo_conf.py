@@ -1,4 +1,4 @@
-"""What Piccolo's own commands read: `PICCOLO_CONF=db.piccolo_conf piccolo migrations new mobinet`."""
+"""The settings of Piccolo's commands, named by `PICCOLO_CONF=db.piccolo_conf`."""
 
 from __future__ import annotations
 

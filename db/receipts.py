@@ -1,4 +1,4 @@
-"""What we swore to about each final payment: added with the move that made it final, never changed."""
+"""The signed records of final payments: added with the final status, and never changed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def add(record: Record) -> None:
 
 
 async def latest(payment_ids: Sequence[str]) -> dict[str, Record]:
-    """Return the latest record of each payment that has one, by its id."""
+    """Return the latest record of each payment that has one, by the payment's id."""
     rows = await fetch(
         """
         select distinct on (payment) * from payment_record

@@ -1,4 +1,4 @@
-"""A gateway's day, as its settlement files and our books say together."""
+"""The reconciliation of a gateway's day: its settlement files compared with our books."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.settlement import LineKind, SettlementResult
 
 
 async def is_covered(gateway: GatewayName, day: date) -> bool:
-    """Tell whether an imported file covers the day, or names anything of it."""
+    """Return whether an imported file covers the day, or has a line of it."""
     return await fetchval(
         """
         select exists (select from settlement
@@ -26,7 +26,7 @@ async def is_covered(gateway: GatewayName, day: date) -> bool:
 
 
 async def counts(gateway: GatewayName, day: date) -> tuple[ReconciliationCounts, int]:
-    """Return how many lines of the day have each result, and how many cases of them are open."""
+    """Return the day's number of lines by result, and the number of their open cases."""
     row = await fetchrow(
         """
         select count(*) filter (where l.result = 'MATCHED') as matched,
@@ -49,7 +49,11 @@ async def counts(gateway: GatewayName, day: date) -> tuple[ReconciliationCounts,
 async def lines(
     gateway: GatewayName, day: date, *, results: Sequence[SettlementResult] | None, most: int
 ) -> list[ReconciliationLine]:
-    """Return lines of the day, those that do not agree first; another program's only where they are asked for."""
+    """
+    Return lines of the day, unmatched ones first.
+
+    *results* None is all but FOREIGN, which are another program's lines.
+    """
     rows = await fetch(
         """
         select * from settlement_line
@@ -66,10 +70,10 @@ async def lines(
 
 
 async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
-    """Return what the day's lines of other programs sum up to, by kind and currency."""
+    """Return the number and sum of the day's FOREIGN lines, by kind and currency."""
     rows = await fetch(
         """
-        select kind, currency, count(*) as count, sum(theirs)::bigint as amount
+        select kind, currency, count(*) as count, sum(reported_amount)::bigint as amount
           from settlement_line
          where gateway = $1 and day = $2 and result = 'FOREIGN'
          group by kind, currency order by kind, currency
@@ -97,8 +101,8 @@ def line_of(row: Row) -> ReconciliationLine:
         gateway_id=row["gateway_id"],
         day=row["day"],
         at=row["at"],
-        theirs=row["theirs"],
-        ours=row["ours"],
+        theirs=row["reported_amount"],
+        ours=row["own_amount"],
         currency=Currency(row["currency"]),
         result=SettlementResult(row["result"]),
         payment_id=row["payment"],

@@ -1,4 +1,4 @@
-"""Reversals: what was given back of a payment, is being given back, or is to be."""
+"""Reversals: voids and refunds, requested, under way and final."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ async def add(reversal: Reversal) -> None:
         """
         insert into reversal (
             id, payment, kind, status, amount, currency, source, reason, requested_by, approved_by,
-            attempt, gateway, created_at, updated_at, completed_at, inquiries, told, share, share_currency)
+            attempt, gateway, created_at, updated_at, completed_at, inquiries, posting_status,
+            share, share_currency)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 0, $16, $17, $18)
         """,
         reversal.id,
@@ -39,20 +40,20 @@ async def add(reversal: Reversal) -> None:
         reversal.created_at,
         reversal.updated_at,
         reversal.completed_at,
-        reversal.told,
+        reversal.posting_status,
         reversal.share.amount if reversal.share else None,
         reversal.share.currency if reversal.share else None,
     )
 
 
 async def save(reversal: Reversal) -> None:
-    """Write what may change of a reversal whose payment this transaction has locked."""
+    """Write the fields that may change, of a reversal whose payment this transaction has locked."""
     await execute(
         """
         update reversal
            set status = $2, approved_by = $3, gateway_id = $4, failure_code = $5,
                failure_message = $6, updated_at = $7, sent_at = $8, completed_at = $9,
-               inquiries = $10, inquired_at = $11, told = $12
+               inquiries = $10, inquired_at = $11, posting_status = $12
          where id = $1
         """,
         reversal.id,
@@ -66,20 +67,24 @@ async def save(reversal: Reversal) -> None:
         reversal.completed_at,
         reversal.inquiries,
         reversal.inquired_at,
-        reversal.told,
+        reversal.posting_status,
     )
 
 
-async def note_told(reversal_id: str, told: PostingStatus, now: datetime) -> bool:
-    """Note how far Revenue knows of it; False when that was known. Never back from DONE."""
+async def note_told(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
+    """
+    Set how far Revenue's record of the reversal is.
+
+    Returns False where it is so already, or is DONE, which is never left.
+    """
     changed = await fetchval(
         """
-        update reversal set told = $2, updated_at = $3
-         where id = $1 and told not in ($2, 'DONE')
+        update reversal set posting_status = $2, updated_at = $3
+         where id = $1 and posting_status not in ($2, 'DONE')
         returning 1
         """,
         reversal_id,
-        told,
+        status,
         now,
     )
     return changed is not None
@@ -98,6 +103,7 @@ async def get(reversal_id: str) -> Reversal:
 
 
 async def payment_of(reversal_id: str) -> str | None:
+    """Return the id of the payment that the reversal is about; None where it does not exist."""
     return await fetchval("select payment from reversal where id = $1", reversal_id)
 
 
@@ -110,9 +116,10 @@ async def payment_id_of(reversal_id: str) -> str:
 
 async def lock(reversal_id: str) -> Reversal | None:
     """
-    Return the reversal, held until the transaction ends; its payment is locked before it, always.
+    Lock the reversal until the transaction ends, and return it; None where it does not exist.
 
-    Two statements: what the lock waited for is only visible to a snapshot taken after it.
+    The caller has locked its payment. The second statement's snapshot sees what the lock waited
+    for.
     """
     if await fetchval("select 1 from reversal where id = $1 for update", reversal_id) is None:
         return None
@@ -127,35 +134,24 @@ async def locked(reversal_id: str) -> Reversal:
 
 
 async def of_payment(payment_id: str) -> list[Reversal]:
-    """Return the payment's reversals, the oldest first."""
+    """Return the payment's reversals, oldest first."""
     return (await of_payments([payment_id])).get(payment_id, [])
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Reversal]]:
+    """Return each payment's reversals, oldest first."""
     rows = await fetch(
         "select * from reversal where payment = any($1) order by payment, created_at, id",
         payment_ids,
     )
-    found: dict[str, list[Reversal]] = {}
+    reversals: dict[str, list[Reversal]] = {}
     for row in rows:
-        found.setdefault(row["payment"], []).append(_reversal(row))
-    return found
-
-
-async def taken(payment_id: str, source: Account) -> int:
-    """Return what the payment's reversals take of *source*, the failed ones aside."""
-    return await fetchval(
-        """
-        select coalesce(sum(amount), 0)::bigint from reversal
-         where payment = $1 and source = $2 and status <> 'FAILED'
-        """,
-        payment_id,
-        source,
-    )
+        reversals.setdefault(row["payment"], []).append(_reversal(row))
+    return reversals
 
 
 async def given_back(payment_id: str, source: Account) -> int:
-    """Return what reversals of the payment that are DONE took of *source*."""
+    """Return the sum of the payment's DONE reversals from the account *source*."""
     return await fetchval(
         """
         select coalesce(sum(amount), 0)::bigint from reversal
@@ -168,9 +164,9 @@ async def given_back(payment_id: str, source: Account) -> int:
 
 async def left(payment_id: str, source: Account, currency: Currency) -> int:
     """
-    Return what can still be taken of *source* on the payment's behalf.
+    Return how much the payment still has in the account *source*.
 
-    It is what the ledger has there, whoever moved it, without what awaits approval and is not posted.
+    It is the ledger's balance less the reversals that await approval, which are not posted yet.
     """
     return await fetchval(
         """
@@ -187,7 +183,7 @@ async def left(payment_id: str, source: Account, currency: Currency) -> int:
 
 
 async def captured(payment_id: str) -> int:
-    """Return what arrived by the payment's way in, before anything was given back."""
+    """Return the sum that was captured for the payment, reversals left out."""
     return await fetchval(
         """
         select coalesce(sum(p.amount), 0)::bigint from entry e join posting p on p.entry = e.id
@@ -201,33 +197,33 @@ async def captured(payment_id: str) -> int:
 
 async def untold_before(payment_id: str) -> bool:
     """
-    Tell whether Revenue still holds a bill of this payment as paid by another, which is reversed.
+    Return whether Revenue does not know yet of a reversal of another payment of the same bill.
 
-    Only what was reversed before this payment succeeded counts: were each of two to wait for the
-    other's reversal, neither would ever be recorded.
+    Only a reversal before this payment's success counts. Two payments that waited for each other's
+    reversal would never be recorded.
     """
     return await fetchval(
         """
         select exists (
-            select from payment mine
-              join payment other on other.contract_number = mine.contract_number
-                                and other.id <> mine.id
-              join reversal r on r.payment = other.id and r.told = 'PENDING'
-              join payment_item theirs on theirs.payment = other.id
-              join payment_item ours on ours.payment = mine.id
-                                    and (ours.type, ours.item_id) = (theirs.type, theirs.item_id)
-             where mine.id = $1
+            select from payment p
+              join payment other on other.contract_number = p.contract_number
+                                and other.id <> p.id
+              join reversal r on r.payment = other.id and r.posting_status = 'PENDING'
+              join payment_item other_item on other_item.payment = other.id
+              join payment_item item on item.payment = p.id
+                   and (item.type, item.item_id) = (other_item.type, other_item.item_id)
+             where p.id = $1
                and (select max(id) from entry where reversal = r.id) < (
-                   select max(e.id) from entry e join posting p on p.entry = e.id
-                    where e.payment = mine.id and e.reversal is null
-                      and p.credit = 'customer_receivable'))
+                   select max(e.id) from entry e join posting on posting.entry = e.id
+                    where e.payment = p.id and e.reversal is null
+                      and posting.credit = 'customer_receivable'))
         """,
         payment_id,
     )
 
 
 async def awaits_people(reversal_id: str, kind: CaseKind) -> bool:
-    """Tell whether an open case about the reversal is before people."""
+    """Return whether a case of *kind* about the reversal is open."""
     return await fetchval(
         """
         select exists (
@@ -264,6 +260,6 @@ def _reversal(row: Row) -> Reversal:
         completed_at=row["completed_at"],
         inquiries=row["inquiries"],
         inquired_at=row["inquired_at"],
-        told=PostingStatus(row["told"]),
+        posting_status=PostingStatus(row["posting_status"]),
         share=Money(row["share"], Currency(row["share_currency"])) if row["share"] else None,
     )

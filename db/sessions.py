@@ -1,4 +1,4 @@
-"""Logins: refresh tokens as hashes, the wallet's token encrypted, and when each session ended."""
+"""Sessions, and the programs that log in. Refresh tokens are hashes, wallet tokens encrypted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def add(session: Session, *, wallet_token: bytes | None, now: datetime) ->
 
 
 async def by_id(session_id: str, now: datetime) -> Session | None:
-    """Return a session that is still open."""
+    """Return the session; None where it has ended or expired, or does not exist."""
     row = await fetchrow(
         """
         select session.id, session.expires_at, session.refresh_hash, staff.* from session
@@ -48,7 +48,7 @@ async def by_id(session_id: str, now: datetime) -> Session | None:
 
 
 async def rotate(session_id: str, *, old_hash: bytes, new_hash: bytes) -> bool:
-    """Replace the refresh token; False when another request replaced it first."""
+    """Replace the refresh token's hash; False where another request replaced it first."""
     return (
         await fetchval(
             """
@@ -82,6 +82,7 @@ async def is_open(session_id: str, now: datetime) -> bool:
 
 
 async def wallet_token(session_id: str) -> bytes | None:
+    """Return the encrypted token; None where the session has none or does not exist."""
     return await fetchval("select wallet_token from session where id = $1", session_id)
 
 
@@ -106,6 +107,7 @@ async def api_client(client_id: str) -> ApiClient | None:
 
 
 async def learn_api_client(client: ApiClient, now: datetime) -> None:
+    """Add the program where it is not known."""
     await execute(
         """
         insert into api_client (client_id, name, role, secret_hash, created_at)
@@ -120,7 +122,7 @@ async def learn_api_client(client: ApiClient, now: datetime) -> None:
 
 
 async def disown_api_client(client_id: str, secret_hash: bytes) -> None:
-    """Leave a program without a secret that fits, where it still has this one."""
+    """Replace the program's secret by one that never matches, where it still has this one."""
     await execute(
         "update api_client set secret_hash = $3 where client_id = $1 and secret_hash = $2",
         client_id,

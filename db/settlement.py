@@ -1,4 +1,4 @@
-"""Settlement files and their lines, and what we have beside them."""
+"""Settlement files and their lines, and what our books have for their references."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from domain.settlement import EXPLAINS, LineKind, OurPayment, OurRefund, Settlem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:
-    """An imported file. It covers the days from the first to the last, both included."""
+    """An imported file. It covers the days from the first to the last, inclusive."""
 
     id: str
     gateway: GatewayName
@@ -33,7 +33,7 @@ class Settlement:
 
 
 async def imported_at(gateway: GatewayName, digest: bytes) -> datetime | None:
-    """Return when this very file was imported; None when it was not."""
+    """Return when the file with this digest was imported; None where it was not."""
     return await fetchval(
         "select imported_at from settlement where gateway = $1 and digest = $2", gateway, digest
     )
@@ -41,9 +41,9 @@ async def imported_at(gateway: GatewayName, digest: bytes) -> datetime | None:
 
 async def add(settlement: Settlement) -> bool:
     """
-    Keep a file, and hold off every other import of its gateway until the transaction ends.
+    Add a file, and block other imports of its gateway until the transaction ends.
 
-    Returns False where another import of the same file came first.
+    Returns False where the same file was imported first.
     """
     await execute("select pg_advisory_xact_lock(hashtext('settlement ' || $1))", settlement.gateway)
     added = await fetchval(
@@ -69,16 +69,17 @@ async def add_lines(gateway: GatewayName, lines: Sequence[ReconciliationLine]) -
     await execute(
         """
         insert into settlement_line (settlement, gateway, day, kind, reference, gateway_id, status,
-                                     theirs, ours, currency, at, result, payment, reversal, money_case)
+                                     reported_amount, own_amount, currency, at, result, payment,
+                                     reversal, money_case)
         select line.settlement, $1, line.day, line.kind, line.reference, line.gateway_id,
-               case when line.theirs is not null then 'success' end,
-               line.theirs, line.ours, line.currency, line.at, line.result,
+               case when line.reported_amount is not null then 'success' end,
+               line.reported_amount, line.own_amount, line.currency, line.at, line.result,
                line.payment, line.reversal, line.money_case
           from unnest($2::text[], $3::date[], $4::text[], $5::text[], $6::text[],
                       $7::bigint[], $8::bigint[], $9::text[], $10::timestamptz[], $11::text[],
                       $12::text[], $13::text[], $14::text[])
-               as line (settlement, day, kind, reference, gateway_id, theirs, ours,
-                        currency, at, result, payment, reversal, money_case)
+               as line (settlement, day, kind, reference, gateway_id, reported_amount,
+                        own_amount, currency, at, result, payment, reversal, money_case)
         """,
         gateway,
         [line.settlement_id for line in lines],
@@ -98,11 +99,12 @@ async def add_lines(gateway: GatewayName, lines: Sequence[ReconciliationLine]) -
 
 
 async def complete(line: ReconciliationLine) -> None:
-    """Write into a line that only we knew of what the gateway now says of it."""
+    """Write what the gateway's file reports into a line that only we had."""
     await execute(
         """
         update settlement_line
-           set settlement = $2, day = $3, gateway_id = $4, status = 'success', theirs = $5, ours = $6,
+           set settlement = $2, day = $3, gateway_id = $4, status = 'success',
+               reported_amount = $5, own_amount = $6,
                currency = $7, at = $8, result = $9, money_case = $10
          where id = $1
         """,
@@ -120,7 +122,7 @@ async def complete(line: ReconciliationLine) -> None:
 
 
 async def lines_of(gateway: GatewayName, references: Sequence[str]) -> list[ReconciliationLine]:
-    """Return what is kept so far about these references, in the order in which it came."""
+    """Return the stored lines of these references, in the order of import."""
     rows = await fetch(
         "select * from settlement_line where gateway = $1 and reference = any($2) order by id",
         gateway,
@@ -130,7 +132,7 @@ async def lines_of(gateway: GatewayName, references: Sequence[str]) -> list[Reco
 
 
 async def attempts_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, str]:
-    """Return the payment's id of each reference that we gave *gateway*."""
+    """Return the payment's id of each of *references* that we gave *gateway*."""
     rows = await fetch(
         "select reference, payment from attempt where gateway = $1 and reference = any($2)",
         gateway,
@@ -139,23 +141,27 @@ async def attempts_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
     return {row["reference"]: row["payment"] for row in rows}
 
 
-# The first money that arrived for payment p by attempt a, on account $4. Our books have it in the payment's
-# currency: a gateway that was asked in another took what it was asked for.
+# The first money that arrived in account $4 for payment p by attempt a. Our books have it in the
+# payment's currency; a gateway that charged another currency took the attempt's amount.
 _ARRIVED = """lateral (
-              select case when abroad then a.amount else sum(posting.amount)::bigint end as amount,
-                     case when abroad then a.currency else posting.currency end as currency
+              select case when in_other_currency then a.amount
+                          else sum(posting.amount)::bigint end as amount,
+                     case when in_other_currency then a.currency
+                          else posting.currency end as currency
                 from entry join posting on posting.entry = entry.id
                cross join lateral (
-                     select posting.currency = p.currency and a.currency <> p.currency as abroad) its
+                     select posting.currency = p.currency and a.currency <> p.currency
+                            as in_other_currency) attempt_currency
                where entry.payment = p.id and entry.reversal is null and posting.debit = $4
-               group by entry.id, posting.currency, abroad order by entry.id limit 1) arrived on true"""
+               group by entry.id, posting.currency, in_other_currency
+               order by entry.id limit 1) arrived on true"""
 
 
 async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, OurPayment]:
-    """Return what we have under each reference that we gave *gateway*."""
+    """Return our payment of each of *references* that we gave *gateway*."""
     rows = await fetch(
         f"""
-        select a.reference, a.amount as asked, a.currency, a.paid_under, p.id, p.status,
+        select a.reference, a.amount as requested, a.currency, a.paid_under, p.id, p.status,
                arrived.amount as arrived, arrived.currency as arrived_in,
                (select c.id from money_case c
                  where c.payment = p.id and c.status <> 'RESOLVED' and c.kind = any($3)
@@ -178,13 +184,13 @@ async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
 
 
 async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[str, list[OurRefund]]:
-    """Return the refunds through *gateway*, the oldest first, by their payment's reference."""
+    """Return the refunds through *gateway*, oldest first, by their payment's reference."""
     rows = await fetch(
         """
         select r.id, r.attempt, r.status, coalesce(r.share, r.amount) as amount,
                coalesce(r.share_currency, r.currency) as currency, r.gateway_id,
                exists (select from settlement_line l
-                        where l.reversal = r.id and l.theirs is not null) as settled
+                        where l.reversal = r.id and l.reported_amount is not null) as settled
           from reversal r
          where r.gateway = $1 and r.kind = 'REFUND' and r.attempt = any($2)
            and (r.status <> 'FAILED' or r.sent_at is not null)
@@ -193,7 +199,7 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
         gateway,
         references,
     )
-    found: dict[str, list[OurRefund]] = {}
+    refunds: dict[str, list[OurRefund]] = {}
     for row in rows:
         refund = OurRefund(
             reversal_id=row["id"],
@@ -204,17 +210,17 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
             failed=row["status"] == "FAILED",
             settled=row["settled"],
         )
-        found.setdefault(row["attempt"], []).append(refund)
-    return found
+        refunds.setdefault(row["attempt"], []).append(refund)
+    return refunds
 
 
 async def ours_only(
     gateway: GatewayName, first_day: date, last_day: date, settlement_id: str
 ) -> list[ReconciliationLine]:
     """
-    Return what came to us by *gateway* in these days, or went back, and is in no file so far.
+    Return a line for each payment and refund of these days that no imported file names.
 
-    A payment counts on the day of its success, a refund on the day on which it was done.
+    A payment counts on the day of its success, a refund on the day on which it was DONE.
     """
     begin, end = day_end(first_day - timedelta(days=1)), day_end(last_day)
     rows = await fetch(
@@ -222,13 +228,15 @@ async def ours_only(
         select 'PAYMENT' as kind, a.reference, p.completed_at as at, p.id as payment,
                null as reversal, arrived.amount, arrived.currency
           from payment p
-          join lateral (select reference, gateway, amount, currency from attempt where attempt.payment = p.id
+          join lateral (select reference, gateway, amount, currency from attempt
+                         where attempt.payment = p.id
                          order by created_at desc limit 1) a on a.gateway = $1
           join {_ARRIVED}
          where p.status = 'SUCCESS' and p.updated_at >= $2
            and p.completed_at >= $2 and p.completed_at < $3
            and not exists (select from settlement_line l
-                            where l.reference = a.reference and l.gateway = $1 and l.kind = 'PAYMENT')
+                            where l.reference = a.reference and l.gateway = $1
+                              and l.kind = 'PAYMENT')
          union all
         select 'REFUND', r.attempt, r.completed_at, r.payment, r.id, coalesce(r.share, r.amount),
                coalesce(r.share_currency, r.currency)
@@ -268,7 +276,7 @@ def _our_payment(row: Row) -> OurPayment:
     return OurPayment(
         payment_id=row["id"],
         status=PaymentStatus(row["status"]),
-        asked=Money(row["asked"], Currency(row["currency"])),
+        asked=Money(row["requested"], Currency(row["currency"])),
         arrived=None if arrived is None else Money(arrived, Currency(row["arrived_in"])),
         paid_under=tuple(row["paid_under"]),
         explained_by=row["explained_by"],

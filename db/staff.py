@@ -1,4 +1,4 @@
-"""Members of staff who ever logged in, as Staff Management last described them."""
+"""Members of staff who have logged in, as Staff Management last described them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from domain.staff import Role, Staff
 
 
 async def learn(staff: Staff, now: datetime) -> None:
+    """Add or update the member of staff."""
     await execute(
         """
         insert into staff (staff_id, name, role, team, permissions, seen_at)

@@ -1,4 +1,4 @@
-"""Gateways' calls, kept raw before anything is made of them."""
+"""Webhook events, stored with the raw call before they are handled."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from domain.webhooks import WebhookEvent
 
 async def keep(event: WebhookEvent) -> WebhookEvent:
     """
-    Keep a call, once for each identity of its gateway: a repeat returns the event kept first.
+    Store an event once for each `event_id` of its gateway; a repeat returns the stored one.
 
-    `event_id` None is a call that could not be verified; each of those is kept by itself.
+    An `event_id` of None is a call that was not verified; each of those is stored.
     """
     call = event.call
     row = await fetchrow(
@@ -47,7 +47,7 @@ async def keep(event: WebhookEvent) -> WebhookEvent:
 
 
 async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> None:
-    """Write what became of an event; what somebody else finished with meanwhile stays."""
+    """Write the outcome of an event, unless another process has finished it."""
     await execute(
         """
         update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1
@@ -61,12 +61,12 @@ async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> Non
 
 
 async def tried(event_id: str) -> None:
-    """Count a try that failed: those tried less have their turn first."""
+    """Count a failed try; events with fewer tries are handled first."""
     await execute("update webhook_event set tries = tries + 1 where id = $1", event_id)
 
 
 async def bury(event_id: str, now: datetime) -> bool:
-    """Mark an event that nobody could finish with DEAD; False when someone has, meanwhile."""
+    """Mark an unfinished event as DEAD; False where another process has finished it."""
     row = await fetchrow(
         """
         update webhook_event set outcome = 'DEAD', handled_at = $2
@@ -92,7 +92,7 @@ async def get(event_id: str) -> WebhookEvent:
 
 
 async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
-    """Return verified events that no one has finished with, received before *before*."""
+    """Return unfinished verified events that were received before *before*, least tried first."""
     rows = await fetch(
         """
         select * from webhook_event
@@ -112,7 +112,7 @@ async def page(
     after: Sequence[object] | None,
     most: int,
 ) -> list[WebhookEvent]:
-    """Return up to *most* calls that this became of, newest first, behind the key *after* (see `key`)."""
+    """Return up to *most* events with *outcome*, newest first, of those after the key *after*."""
     received_at, event_id = after or (None, None)
     rows = await fetch(
         """
@@ -131,12 +131,12 @@ async def page(
 
 
 def key(event: WebhookEvent) -> tuple[datetime, str]:
-    """Return by what a page is cut."""
+    """Return the key that pages are sorted by; it is unique."""
     return event.received_at, event.id
 
 
 async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[WebhookEvent]]:
-    """Return what gateways told of each payment's references, in the order in which it came."""
+    """Return the events of each payment's references, in the order of arrival."""
     rows = await fetch(
         """
         select w.*, a.payment from webhook_event w
@@ -145,10 +145,10 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[WebhookEvent
         """,
         payment_ids,
     )
-    found: dict[str, list[WebhookEvent]] = {}
+    events: dict[str, list[WebhookEvent]] = {}
     for row in rows:
-        found.setdefault(row["payment"], []).append(_event(row))
-    return found
+        events.setdefault(row["payment"], []).append(_event(row))
+    return events
 
 
 def _event(row: Row) -> WebhookEvent:

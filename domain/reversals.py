@@ -74,11 +74,10 @@ class Reversal:
     """
     A reversal. `source` is the account that the money leaves.
 
-    `gateway` pays the refund; None for a void and where accounting pays. `id` is our reference at
-    the gateway, `gateway_id` its own number. `sent_at` is set before the gateway is called and
-    cleared if nothing was sent. `inquiries` counts the tries and inquiries. `share` is the sum in
-    the gateway's currency if that is not `currency`. `told` is the state of Revenue's record: NONE
-    until the reversal is DONE, and if Revenue does not record it.
+    `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
+    before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
+    `share` is what the gateway is asked for where it was paid in another currency. `posting_status` is
+    how far Revenue's record of it is: NONE before it is DONE, and where Revenue needs none.
     """
 
     id: str
@@ -101,7 +100,7 @@ class Reversal:
     completed_at: datetime | None = None
     inquiries: int = 0
     inquired_at: datetime | None = None
-    told: PostingStatus = PostingStatus.NONE
+    posting_status: PostingStatus = PostingStatus.NONE
     share: Money | None = None
 
     @property
@@ -179,7 +178,7 @@ class Reversal:
             failure=None,
             completed_at=now,
             updated_at=now,
-            told=PostingStatus.PENDING if is_recorded else PostingStatus.NONE,
+            posting_status=PostingStatus.PENDING if known else PostingStatus.NONE,
         )
 
     def _failed(self, failure: Failure, now: datetime) -> Reversal:

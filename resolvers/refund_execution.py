@@ -84,7 +84,7 @@ async def carry_out(
         await _given_back_to_people(context, payment, reversal, now)
     if was in NEW and reversal.status is ReversalStatus.PENDING:
         await jobs.enqueue([Job(name="refund", subject=reversal.id, after=FOLLOW_UP)])
-    if done and reversal.told is PostingStatus.PENDING:
+    if done and reversal.posting_status is PostingStatus.PENDING:
         await jobs.enqueue([Job(name="tell_reversal", subject=reversal.id)])
     await audit.record(
         AuditEvent(

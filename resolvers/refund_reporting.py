@@ -33,7 +33,7 @@ async def tell_reversal(context: Context, reversal_id: str) -> timedelta | None:
     Waits for Revenue's record of the payment. Where Revenue refused that, there is nothing to reverse.
     """
     reversal = await _reversal(reversal_id)
-    if reversal.told not in {PostingStatus.PENDING, PostingStatus.FAILED}:
+    if reversal.posting_status not in {PostingStatus.PENDING, PostingStatus.FAILED}:
         return None
     payment = await payments.by_id(reversal.payment_id)
     assert payment is not None

@@ -161,12 +161,12 @@ async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
 async def keep(found: Invariant, *, whole: bool) -> None:
     await execute(
         """
-        insert into invariant (name, violations, rows, checked_at, whole_at)
+        insert into invariant (name, violations, rows, checked_at, fully_checked_at)
         values ($1, $2, $3, $4, case when $5::boolean then $4::timestamptz end)
             on conflict (name) do update
            set violations = excluded.violations, rows = excluded.rows,
                checked_at = excluded.checked_at,
-               whole_at = coalesce(excluded.whole_at, invariant.whole_at)
+               fully_checked_at = coalesce(excluded.fully_checked_at, invariant.fully_checked_at)
         """,
         found.name,
         found.violations,
@@ -193,8 +193,10 @@ async def latest() -> dict[InvariantName, Invariant]:
 
 async def whole_at() -> dict[InvariantName, datetime]:
     """Return when each invariant was last checked whole."""
-    rows = await fetch("select name, whole_at from invariant where whole_at is not null")
-    return {InvariantName(row["name"]): row["whole_at"] for row in rows}
+    rows = await fetch(
+        "select name, fully_checked_at from invariant where fully_checked_at is not null"
+    )
+    return {InvariantName(row["name"]): row["fully_checked_at"] for row in rows}
 
 
 async def now(connection: Any) -> datetime:

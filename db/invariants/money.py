@@ -114,11 +114,11 @@ select 'merchant_order', o.id, format('it is %s, and %s succeeded', o.status, p.
 LIMITS = """
 select 'staff_limit' as table, coalesce(l.id::text, staff || ' ' || business_date) as row,
        format('%s of %s on %s: reserved %s, ours %s, and payments make %s and %s', kind, staff,
-              business_date, l.reserved, l.ours,
-              coalesce(counted.reserved, 0), coalesce(counted.ours, 0)) as why
+              business_date, l.reserved, l.own_used,
+              coalesce(counted.reserved, 0), coalesce(counted.own_used, 0)) as why
   from (select p.staff, p.business_date, 'DAILY' as kind,
                sum(p.amount) filter (where p.status in ('PENDING', 'PROCESSING')) as reserved,
-               sum(p.amount) filter (where p.status = 'SUCCESS' and v.id is null) as ours
+               sum(p.amount) filter (where p.status = 'SUCCESS' and v.id is null) as own_used
           from payment p
           left join reversal v on v.payment = p.id and v.kind = 'VOID' and v.status = 'DONE'
                and (v.completed_at at time zone 'Asia/Ho_Chi_Minh')::date = p.business_date
@@ -127,8 +127,8 @@ select 'staff_limit' as table, coalesce(l.id::text, staff || ' ' || business_dat
          {cash_in_hand}) counted
   full join staff_limit l using (staff, business_date, kind)
  where kind <> 'PER_TRANSACTION' {of_days}
-   and (coalesce(l.reserved, 0), coalesce(l.ours, 0))
-       is distinct from (coalesce(counted.reserved, 0), coalesce(counted.ours, 0))
+   and (coalesce(l.reserved, 0), coalesce(l.own_used, 0))
+       is distinct from (coalesce(counted.reserved, 0), coalesce(counted.own_used, 0))
 """
 CASH_IN_HAND = """
 union all
@@ -238,7 +238,7 @@ select 'reversal', r.id, format('it is %s, and no job settles it', r.status)
 union all
 select 'reversal', r.id, 'Revenue does not know of it, and no job will tell'
   from reversal r
- where r.status = 'DONE' and r.told = 'PENDING'
+ where r.status = 'DONE' and r.posting_status = 'PENDING'
    and r.id not in (select subject from queued where entrypoint = 'tell_reversal')
 """
 

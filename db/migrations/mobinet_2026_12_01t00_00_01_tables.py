@@ -159,7 +159,7 @@ class AttemptRow(Table, tablename="attempt"):
     failure_message = Text(default=None, null=True)
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
-    last_finding = Varchar(length=20, default=None, null=True)
+    last_result = Varchar(length=20, default=None, null=True)
     paid_under = Array(base_column=Text(), default=list)
     claimed_at = Timestamptz(default=None, null=True)
     attempt_amount_is_positive = Check("amount > 0")
@@ -184,15 +184,15 @@ class StaffLimitRow(Table, tablename="staff_limit"):
     business_date = Date(default=None)
     kind = Varchar(length=20, default=None)
     ceiling = BigInt(default=None)
-    ours = BigInt(default=None)
+    own_used = BigInt(default=None)
     reserved = BigInt(default=None)
-    theirs_first = BigInt(default=None)
-    theirs = BigInt(default=None)
+    first_reported_used = BigInt(default=None)
+    reported_used = BigInt(default=None)
     read_at = Timestamptz(default=None)
     one_row_a_day_and_kind = Unique(["staff", "business_date", "kind"])
-    ours_is_not_negative = Check("ours >= 0")
+    own_used_is_not_negative = Check("own_used >= 0")
     reserved_is_not_negative = Check("reserved >= 0")
-    theirs_is_not_negative = Check("theirs >= 0 and theirs_first >= 0")
+    reported_used_is_not_negative = Check("reported_used >= 0 and first_reported_used >= 0")
 
 
 class ReversalRow(Table, tablename="reversal"):
@@ -217,7 +217,7 @@ class ReversalRow(Table, tablename="reversal"):
     completed_at = Timestamptz(default=None, null=True)
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
-    told = Varchar(length=10, default=None)
+    posting_status = Varchar(length=10, default=None)
     share = BigInt(default=None, null=True)
     share_currency = Varchar(length=3, default=None, null=True)
     reversal_amount_is_positive = Check("amount > 0")
@@ -372,8 +372,8 @@ class SettlementLineRow(Table, tablename="settlement_line"):
     reference = Varchar(length=128, default=None)
     gateway_id = Varchar(length=128, default=None, null=True)
     status = Varchar(length=20, default=None, null=True)
-    theirs = BigInt(default=None, null=True)
-    ours = BigInt(default=None, null=True)
+    reported_amount = BigInt(default=None, null=True)
+    own_amount = BigInt(default=None, null=True)
     currency = Varchar(length=3, default=None)
     at = Timestamptz(default=None, null=True)
     result = Varchar(length=20, default=None)
@@ -387,7 +387,7 @@ class InvariantRow(Table, tablename="invariant"):
     violations = BigInt(default=None)
     rows = JSONB(default=None)
     checked_at = Timestamptz(default=None)
-    whole_at = Timestamptz(default=None, null=True)
+    fully_checked_at = Timestamptz(default=None, null=True)
 
 
 TABLES: list[type[Table]] = [

@@ -50,7 +50,7 @@ class AuditLinkRow(Table, tablename="audit_link", db=DB):
 
 
 class SealRow(Table, tablename="seal", db=DB):
-    """A signature over the audit links from `first` to `last`. `head` is the hash of the last link."""
+    """A signature over the links from `first` to `last`. `head` is the hash of the last one."""
 
     id = BigSerial(primary_key=True)
     first = BigInt(default=None)
@@ -62,7 +62,7 @@ class SealRow(Table, tablename="seal", db=DB):
 
 
 class PaymentRecordRow(Table, tablename="payment_record", db=DB):
-    """The signed record of a final payment, canonical JSON: one for each final state that it had."""
+    """The signed record of a final payment: canonical JSON, one for each final status."""
 
     id = BigSerial(primary_key=True)
     payment = refers_to(PaymentRow)

@@ -15,4 +15,4 @@ class InvariantRow(Table, tablename="invariant", db=DB):
     violations = BigInt(default=None)
     rows = JSONB(default=None)
     checked_at = Timestamptz(default=None)
-    whole_at = Timestamptz(default=None, null=True)
+    fully_checked_at = Timestamptz(default=None, null=True)

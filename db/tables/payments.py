@@ -25,6 +25,13 @@ from db.tables.staff import StaffRow
 
 
 class PaymentRow(Table, tablename="payment", db=DB):
+    """
+    One try at paying bills, fees or an order by one method.
+
+    `customer_name_folded` is the name as `domain.payment_search.folded` writes it, for searches.
+    `version` grows with each change that a client sees.
+    """
+
     id = Varchar(length=40, primary_key=True, default=None)
     version = Integer(default=None)
     status = Varchar(length=20, default=None)
@@ -34,7 +41,7 @@ class PaymentRow(Table, tablename="payment", db=DB):
     contract_number = Varchar(length=40, default=None, null=True)
     merchant_order = refers_to(OrderRow, null=True)
     customer_name = Varchar(length=200, default=None)
-    customer_name_folded = Text(default=None)  # domain.search.folded of it: what a search compares
+    customer_name_folded = Text(default=None)
     staff = refers_to(StaffRow)
     team = Varchar(length=64, default=None, null=True)
     business_date = Date(default=None)
@@ -90,7 +97,7 @@ class AttemptRow(Table, tablename="attempt", db=DB):
     failure_message = Text(default=None, null=True)
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
-    last_finding = Varchar(length=20, default=None, null=True)
+    last_result = Varchar(length=20, default=None, null=True)
     paid_under = Array(base_column=Text(), default=list)
     claimed_at = Timestamptz(default=None, null=True)
 

@@ -13,9 +13,10 @@ from db.tables.references import refers_to
 
 class ReversalRow(Table, tablename="reversal", db=DB):
     """
-    A void or a refund. `source` is the account that the money leaves; `told` how far Revenue
-    knows of it; `share` what a gateway is asked for that was paid in another currency. The key is also
-    the reference that a gateway is given.
+    A void or a refund. The key is also the reference that a gateway is given.
+
+    `source` is the account that the money leaves. `posting_status` is how far Revenue's record of
+    it is. `share` is what the gateway is asked for, where it was paid in another currency.
     """
 
     id = Varchar(length=40, primary_key=True, default=None)
@@ -39,7 +40,7 @@ class ReversalRow(Table, tablename="reversal", db=DB):
     completed_at = Timestamptz(default=None, null=True)
     inquiries = Integer(default=0)
     inquired_at = Timestamptz(default=None, null=True)
-    told = Varchar(length=10, default=None)
+    posting_status = Varchar(length=10, default=None)
     share = BigInt(default=None, null=True)
     share_currency = Varchar(length=3, default=None, null=True)
 

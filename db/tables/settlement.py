@@ -30,8 +30,10 @@ class SettlementRow(Table, tablename="settlement", db=DB):
 
 class SettlementLineRow(Table, tablename="settlement_line", db=DB):
     """
-    What a gateway says it settled, beside what we have: `theirs` and `ours` in the currency's minor
-    unit, null on the side that knows nothing. `day` is the Vietnamese day that it counts to.
+    What a gateway settled, and what our books have for it.
+
+    `reported_amount` is the file's, `own_amount` ours, in the currency's minor unit; null on the
+    side that knows nothing. `day` is the Vietnamese day that the line counts to.
     """
 
     id = BigSerial(primary_key=True)
@@ -42,8 +44,8 @@ class SettlementLineRow(Table, tablename="settlement_line", db=DB):
     reference = Varchar(length=128, default=None)
     gateway_id = Varchar(length=128, default=None, null=True)
     status = Varchar(length=20, default=None, null=True)
-    theirs = BigInt(default=None, null=True)
-    ours = BigInt(default=None, null=True)
+    reported_amount = BigInt(default=None, null=True)
+    own_amount = BigInt(default=None, null=True)
     currency = Varchar(length=3, default=None)
     at = Timestamptz(default=None, null=True)
     result = Varchar(length=20, default=None)

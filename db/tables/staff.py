@@ -23,8 +23,11 @@ class StaffRow(Table, tablename="staff", db=DB):
 
 class StaffLimitRow(Table, tablename="staff_limit", db=DB):
     """
-    What counts against a ceiling, in VND. `theirs_first` and `theirs` are Staff Management's figure
-    at our first and latest reading; used = theirs_first + greatest(ours, theirs - theirs_first).
+    What counts against a member of staff's ceiling, in VND.
+
+    `first_reported_used` and `reported_used` are Staff Management's figures of the day at our first
+    and latest reading; `own_used` is what our payments used. What is used in all is
+    first_reported_used + greatest(own_used, reported_used - first_reported_used).
     """
 
     id = BigSerial(primary_key=True)
@@ -32,16 +35,16 @@ class StaffLimitRow(Table, tablename="staff_limit", db=DB):
     business_date = Date(default=None)
     kind = Varchar(length=20, default=None)
     ceiling = BigInt(default=None)
-    ours = BigInt(default=None)
+    own_used = BigInt(default=None)
     reserved = BigInt(default=None)
-    theirs_first = BigInt(default=None)
-    theirs = BigInt(default=None)
+    first_reported_used = BigInt(default=None)
+    reported_used = BigInt(default=None)
     read_at = Timestamptz(default=None)
 
     one_row_a_day_and_kind = Unique(["staff", "business_date", "kind"])
-    ours_is_not_negative = Check("ours >= 0")
+    own_used_is_not_negative = Check("own_used >= 0")
     reserved_is_not_negative = Check("reserved >= 0")
-    theirs_is_not_negative = Check("theirs >= 0 and theirs_first >= 0")
+    reported_used_is_not_negative = Check("reported_used >= 0 and first_reported_used >= 0")
 
 
 class SessionRow(Table, tablename="session", db=DB):
@@ -57,7 +60,7 @@ class SessionRow(Table, tablename="session", db=DB):
 
 
 class ApiClientRow(Table, tablename="api_client", db=DB):
-    """A program with credentials of its own: a dashboard or a merchant. The secret is kept as a hash."""
+    """A program with its own credentials: a dashboard or a merchant. The secret is a hash."""
 
     client_id = Varchar(length=64, primary_key=True, default=None)
     name = Varchar(length=200, default=None)

@@ -54,21 +54,21 @@ RULES = {
            and p.method = 'FPT_PAY' and p.business_date = l.business_date
          where l.kind = 'DAILY' group by l.id having l.reserved <> coalesce(sum(p.amount), 0)""",
     "a day's turnover is its successes": """
-        select l.staff, l.kind || ' counts ' || l.ours || ' for ' || coalesce(sum(p.amount), 0)
+        select l.staff, l.kind || ' counts ' || l.own_used || ' for ' || coalesce(sum(p.amount), 0)
           from staff_limit l
           left join payment p on p.staff = l.staff and p.status = 'SUCCESS'
            and p.method in ('CASH', 'FPT_PAY') and p.business_date = l.business_date
            and not exists (
              select from reversal r where r.payment = p.id and r.kind = 'VOID' and r.status = 'DONE'
                 and (r.completed_at at time zone 'Asia/Ho_Chi_Minh')::date = p.business_date)
-         where l.kind = 'DAILY' group by l.id having l.ours <> coalesce(sum(p.amount), 0)""",
+         where l.kind = 'DAILY' group by l.id having l.own_used <> coalesce(sum(p.amount), 0)""",
     "cash in hand is the ledger's": """
-        select l.staff, l.ours || ' counted, ' || coalesce(b.amount, 0) || ' in the ledger'
+        select l.staff, l.own_used || ' counted, ' || coalesce(b.amount, 0) || ' in the ledger'
           from staff_limit l
           left join (select staff, sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                        from posting where 'staff_cash' in (debit, credit) group by staff) b
             on b.staff = l.staff
-         where l.kind = 'CASH_IN_HAND' and (l.ours <> coalesce(b.amount, 0) or l.reserved <> 0)""",
+         where l.kind = 'CASH_IN_HAND' and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
     "cash is with somebody": """
         select p.staff, coalesce(sum(p.amount), 0) || ' held, ' || coalesce(b.amount, 0) || ' in the ledger'
           from (select staff, sum(case when debit = 'staff_cash' then amount else -amount end) as amount
@@ -84,10 +84,10 @@ RULES = {
           from merchant_order o left join payment p on p.merchant_order = o.id and p.status = 'SUCCESS'
          group by o.id having count(p) <> case when o.status = 'PAID' then 1 else 0 end""",
     "no reversal is left open, or untold": """
-        select payment, id || ' is ' || status || ', told ' || told from reversal
-         where status in ('PENDING', 'UNKNOWN') or status = 'DONE' and told = 'PENDING'
+        select payment, id || ' is ' || status || ', posting ' || posting_status from reversal
+         where status in ('PENDING', 'UNKNOWN') or status = 'DONE' and posting_status = 'PENDING'
         except  -- VNPay says nothing of what never came to it: silence is no answer, so people decide
-        select payment, id || ' is ' || status || ', told ' || told from reversal r
+        select payment, id || ' is ' || status || ', posting ' || posting_status from reversal r
          where status = 'UNKNOWN' and gateway = 'VNPAY'
            and exists (select from money_case where reversal = r.id and status <> 'RESOLVED')""",
     "no job is left": "select null, entrypoint || ' ' || convert_from(payload, 'utf8') from pgqueuer",

@@ -231,7 +231,7 @@ class Walker:
     async def tells_revenue(self) -> None:
         payment = await self.backend.again(await self._payment())
         await jobs.record_payment(self.backend.context, payment.id)
-        for row in await self._rows("select id from reversal where payment = any($1) and told = 'PENDING'"):  # fmt: skip
+        for row in await self._rows("select id from reversal where payment = any($1) and posting_status = 'PENDING'"):  # fmt: skip
             await jobs.tell_reversal(self.backend.context, row["id"])
 
     async def settles(self) -> None:

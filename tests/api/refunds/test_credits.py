@@ -42,8 +42,8 @@ def test_what_was_paid_too_much_goes_back_in_parts_and_the_bill_stays_paid(
         "customer_receivable": overpaid["amount"],
     }
     assert not is_free(api, overpaid)
-    told = api.rows("select told from reversal where payment = $1", overpaid["id"])
-    assert {row["told"] for row in told} == {"NONE"}, "Revenue never heard of it"
+    rows = api.rows("select posting_status from reversal where payment = $1", overpaid["id"])
+    assert {row["posting_status"] for row in rows} == {"NONE"}, "Revenue never heard of it"
 
 
 @both_languages

@@ -204,7 +204,7 @@ def twice_refunded(desk: Desk) -> tuple[Payment, list[str]]:
 def of_refunds(desk: Desk, payment: Payment) -> list[tuple[str, str | None]]:
     rows = desk.api.rows(
         "select result, reversal from settlement_line where reference = $1 and kind = 'REFUND'"
-        " and theirs is not null order by id",
+        " and reported_amount is not null order by id",
         payment["gatewayReference"],
     )
     return [(row["result"], row["reversal"]) for row in rows]

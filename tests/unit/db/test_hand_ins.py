@@ -51,7 +51,7 @@ async def ask_for_void(payment: Payment, status: str) -> None:
     await engine.execute(
         """
         insert into reversal (id, payment, kind, status, amount, currency, source, reason,
-                              requested_by, created_at, updated_at, inquiries, told)
+                              requested_by, created_at, updated_at, inquiries, posting_status)
         values ($1, $2, 'VOID', $3, $4, 'VND', 'customer_receivable', 'mistake', 'SV001', $5, $5, 0, 'NONE')
         """,
         unique("REV_"),

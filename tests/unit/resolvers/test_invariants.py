@@ -256,7 +256,7 @@ PAYMENTS = {
     "an item deleted": ("delete from payment_item where id = {item}", "payment {cash}"),
     "an item inserted": ("insert into payment_item (id, payment, contract_number, type, item_id, amount, locked) select 9999, payment, contract_number, type, 'U2', 1, true from payment_item where id = {item}", "payment {cash}"),
     "a paid bill unlocked": ("update payment_item set locked = false where id = {item}", "payment_item {item}"),
-    "a limit used more": ("update staff_limit set ours = ours + 1 where id = {limit}", "staff_limit {limit}"),
+    "a limit used more": ("update staff_limit set own_used = own_used + 1 where id = {limit}", "staff_limit {limit}"),
     "a limit reserved more": ("update staff_limit set reserved = reserved + 1 where id = {limit}", "staff_limit {limit}"),
     "a hand-in that expects less": ("update hand_in set expected = expected - 1", "hand_in {hand_in}"),
     "a hand-in counted otherwise": ("update hand_in set counted = counted + 1000", "hand_in {hand_in}"),

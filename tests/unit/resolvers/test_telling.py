@@ -34,7 +34,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     payment = await cash(backend, by)
     since = backend.sandbox.last_request
     reversal = (await voided(backend, payment, by)).reversal
-    assert reversal.told is PostingStatus.PENDING
+    assert reversal.posting_status is PostingStatus.PENDING
     assert await jobs.tell_reversal(backend.context, reversal.id) is not None, (
         "they know no payment"
     )
@@ -59,7 +59,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
         if debt["transaction_id"] == payment.id
     ]
     assert unsettled == [payment.amount], "the second was a repeat"
-    assert (await now(reversal)).told is PostingStatus.DONE
+    assert (await now(reversal)).posting_status is PostingStatus.DONE
     assert (await backend.again(again)).posting_status is PostingStatus.DONE
 
 
@@ -126,7 +126,7 @@ async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_fo
         assert await jobs.record_payment(backend.context, payment.id) is None
         await jobs.settle_debt(backend.context, payment.id)
         assert await jobs.tell_reversal(backend.context, reversal.id) is None
-        assert (await now(reversal)).told is PostingStatus.DONE
+        assert (await now(reversal)).posting_status is PostingStatus.DONE
 
 
 async def test_what_revenue_refused_to_record_needs_no_reversal_there(backend: Backend) -> None:
@@ -137,4 +137,4 @@ async def test_what_revenue_refused_to_record_needs_no_reversal_there(backend: B
     since = backend.sandbox.last_request
     assert await jobs.tell_reversal(backend.context, reversal.id) is None
     assert heard(backend, since) == []
-    assert (await now(reversal)).told is PostingStatus.NONE
+    assert (await now(reversal)).posting_status is PostingStatus.NONE

@@ -54,5 +54,7 @@ async def test_what_is_changed_is_seen_within_a_minute_and_stays_until_a_whole_l
     assert found <= await broken(context), "a look at a part can't say that the whole holds"
     backend.clock.move(minutes=10)
     assert await broken(context) == set()
-    names = await engine.fetchval("select count(*) from invariant where whole_at is not null")
+    names = await engine.fetchval(
+        "select count(*) from invariant where fully_checked_at is not null"
+    )
     assert names == len(invariants.ALWAYS)
