@@ -86,7 +86,7 @@ def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
 
 
 def test_every_code_has_a_class_and_every_class_its_face() -> None:
-    published = {face.shows for face in common.REFUSALS}  # type: ignore[attr-defined]
+    published = {face.published_model for face in common.REFUSALS}  # type: ignore[attr-defined]
     assert {item.code for item in every()} == set(RefusalCode)
     assert {item.code for item in published} == set(RefusalCode)
     # A subclass that says the same code in other words is shown by the face that it inherits.
