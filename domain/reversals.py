@@ -178,7 +178,7 @@ class Reversal:
             failure=None,
             completed_at=now,
             updated_at=now,
-            posting_status=PostingStatus.PENDING if known else PostingStatus.NONE,
+            posting_status=PostingStatus.PENDING if is_recorded else PostingStatus.NONE,
         )
 
     def _failed(self, failure: Failure, now: datetime) -> Reversal:

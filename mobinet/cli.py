@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mobinet",
-    help="Payment collection. `mobinet run` starts everything; the other commands run a part of it.",
+    help="Payment collection. `mobinet run` starts everything; other commands run a part of it.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

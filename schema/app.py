@@ -1,4 +1,4 @@
-"""The ASGI application, put together: what answers where, and what lives as long as the process."""
+"""The ASGI application: its routes, and the tasks that run as long as the process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route, WebSocketRoute
 
 from db.engine import LOST_CONNECTION
-from resolvers import invariants, payment_watch
+from resolvers import invariants, payment_watch, sessions
 from resolvers.context import Context
 from schema.common import format_error
 from schema.graphql.http import GraphQLEndpoint
@@ -21,23 +21,23 @@ from schema.graphql.websocket import GraphQLSockets
 from schema.root import schema
 from schema.web import identity, oauth
 from schema.web.health import healthz, metrics, readyz
-from schema.web.receipts import receipt
-from schema.web.rest import nothing_here, pay_order
-from schema.webhooks import webhook
+from schema.web.receipts import receipt_page
+from schema.web.rest import http_error, pay_order
+from schema.web.webhooks import webhook
 
-FIRST_CHECK_SECONDS = 10.0  # a start waits so long for it; it goes on meanwhile
+FIRST_CHECK_SECONDS = 10.0  # a start waits this long for the first invariant check
 
 
 def create_app(
-    opened: Callable[[], AbstractAsyncContextManager[Context]],
+    open_context: Callable[[], AbstractAsyncContextManager[Context]],
     *,
     public_url: str,
     development: bool,
 ) -> Starlette:
     """
-    Return the application; *opened* holds the process's resources for as long as it serves.
+    Return the application; *open_context* opens the process's resources while it serves.
 
-    Only in development are introspection, GraphiQL and sockets of any origin allowed.
+    Introspection, GraphiQL and sockets from any origin are allowed in development only.
     """
     http: GraphQLEndpoint[Context] = GraphQLEndpoint(
         schema,
@@ -50,33 +50,33 @@ def create_app(
         http.engine,
         identity.socket_context,
         origins=None if development else {_origin(public_url)},
-        fresh=identity.fresh,
-        admit=identity.admit,
-        passing=LOST_CONNECTION,
+        renew=identity.renew,
+        session_is_open=sessions.is_open,
+        temporary_errors=LOST_CONNECTION,
     )
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        async with opened() as context:
+        async with open_context() as context:
             app.state.context = context
-            first = asyncio.create_task(invariants.check_first(context))
-            await asyncio.wait([first], timeout=FIRST_CHECK_SECONDS)
-            beside = [
-                first,
+            first_check = asyncio.create_task(invariants.check_first(context))
+            await asyncio.wait([first_check], timeout=FIRST_CHECK_SECONDS)
+            tasks = [
+                first_check,
                 asyncio.create_task(payment_watch.sweep(context)),
                 asyncio.create_task(payment_watch.inquire(context)),
             ]
-            gc.freeze()  # what was made at start is never garbage: the collector need not look
+            gc.freeze()  # objects made at start live on, so the collector may skip them
             yield
             await sockets.close()
             await http.engine.drain()
-            for task in beside:
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait(beside)
+            await asyncio.wait(tasks)
 
     return Starlette(
         lifespan=lifespan,
-        exception_handlers={HTTPException: nothing_here},
+        exception_handlers={HTTPException: http_error},
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
@@ -84,7 +84,7 @@ def create_app(
             Route("/.well-known/jwks.json", identity.jwks),
             Route("/webhooks/{path:path}", webhook, methods=["GET", "POST"]),
             Route("/payments", pay_order, methods=["POST"]),
-            Route("/pay/{token}", receipt),
+            Route("/pay/{token}", receipt_page),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -1,4 +1,4 @@
-"""The header `Authorization` (RFC 6750, 7617), and the challenge of an answer with 401."""
+"""The header `Authorization` (RFC 6750, 7617), and the challenge of a 401 response."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ class BadCredentials(Exception):
 
 
 def bearer(header: str) -> str | None:
-    """Return the token of a header; None without one."""
+    """Return the header's bearer token; None without one."""
     scheme, _, token = header.partition(" ")
     return token.strip() or None if scheme.lower() == "bearer" else None
 
 
 def bearer_challenge(header: str) -> str:
-    """Return the challenge for a request that came with this header: a token in it is not valid."""
+    """Return the challenge for a rejected request with this header."""
     invalid = ', error="invalid_token"' if bearer(header) else ""
     return f"{BEARER_CHALLENGE}{invalid}"
 
 
 def basic(header: str) -> tuple[str, str] | None:
     """
-    Return a client's id and secret, each form-decoded (RFC 6749, 2.3.1); None for another scheme.
+    Return a client's id and secret, form-decoded (RFC 6749, 2.3.1); None for another scheme.
 
     Raises BadCredentials.
     """
@@ -36,9 +36,8 @@ def basic(header: str) -> tuple[str, str] | None:
     if scheme.lower() != "basic":
         return None
     try:
-        encoded_id, _, encoded_secret = (
-            b64decode(encoded.strip(), validate=True).decode().partition(":")
-        )
+        decoded = b64decode(encoded.strip(), validate=True).decode()
+        encoded_id, _, encoded_secret = decoded.partition(":")
         client_id = unquote_plus(encoded_id, errors="strict")
         secret = unquote_plus(encoded_secret, errors="strict")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Money that does not fit: what waits for people, and their decisions."""
+"""Cases: money that does not fit, and the decisions of two people."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from domain.methods import GatewayName
 from domain.staff import Role
 from resolvers import case_decisions
 from resolvers import cases as resolve
-from schema.common import Amount, Info, Refusal, answered, given
-from schema.graphql.connections import FIRST, Connection
-from schema.graphql.publish import shows
+from schema.common import Amount, Info, Refusal, as_payload, non_empty
+from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.graphql.publish import publishes
 
 strawberry.enum(cases.CaseKind)
 strawberry.enum(cases.CaseStatus)
 strawberry.enum(
     cases.CaseDecision,
-    description="APPLY: it is what was asked for, and pays the bill; of a reversal: it is approved, or was paid"
-    " out. CREDIT: the customer keeps it with us. REFUND: the customer gets it back. CLOSE: there is"
-    " nothing to move; of a reversal: it is rejected, or was not paid out.",
+    description="APPLY: the money pays the bills as requested; of a reversal: approve it, or"
+    " confirm that it was paid. CREDIT: the money becomes the customer's credit with us. REFUND:"
+    " the payer gets the money back. CLOSE: no money moves; of a reversal: reject it, or confirm"
+    " that it was not paid.",
 )
 
 
-@shows(cases.Approval, description="One person's word on a case.")
+@publishes(cases.Approval, description="One person's decision about a case.")
 class Approval:
     actor: strawberry.ID
     decision: cases.CaseDecision
@@ -34,11 +35,12 @@ class Approval:
     at: datetime
 
 
-@shows(
+@publishes(
     cases.Case,
-    description="Money that does not fit. Two people resolve it by the same decision; `suggestion` is what the"
-    " books speak for, null where people must judge alone. `amount` is in VND; null with `unreadable`, which is"
-    " the gateway's sum as it wrote it: then people name what came.",
+    description="Money that does not fit a payment. Two people resolve it by the same decision."
+    " `suggestion` follows from the ledger; null where it gives no answer. `amount` is in VND. It"
+    " is null where the gateway's sum cannot be read: then `unreadable` is its text, and people"
+    " state the amount.",
 )
 class Case:
     id: strawberry.ID
@@ -67,9 +69,9 @@ class ResolveCaseInput:
     reason: str
     amount: Amount | None = strawberry.field(
         default=None,
-        description="What came, where the gateway's sum is `unreadable`: both people name the same. CREDIT and"
-        " REFUND need it; APPLY without it says that just what was asked for came. In the minor unit of the"
-        " currency that the gateway was asked in (PayPal: cents).",
+        description="The amount received, where the gateway's sum is `unreadable`; both people"
+        " must state the same. CREDIT and REFUND need it; APPLY without it confirms the requested"
+        " amount. In the minor unit of the gateway's currency (PayPal: cents).",
     )
 
     def to_domain(self) -> case_decisions.ResolveCase:
@@ -84,16 +86,19 @@ class CasePayload:
 
 @strawberry.type
 class CaseQuery:
-    @strawberry.field(description="The cases that the asker sees, newest first.")
+    @strawberry.field(description="The cases that the caller may see, newest first.")
     async def cases(
         self,
         info: Info,
         status: cases.CaseStatus | None = None,
-        first: int | None = FIRST,
+        first: int | None = DEFAULT_PAGE_SIZE,
         after: str | None = None,
     ) -> Connection[Case]:
         page = await resolve.page(
-            info.context, status, first=FIRST if first is None else first, after=given(after)
+            info.context,
+            status,
+            first=DEFAULT_PAGE_SIZE if first is None else first,
+            after=non_empty(after),
         )
         return Connection(page=page)
 
@@ -101,9 +106,9 @@ class CaseQuery:
 @strawberry.type
 class CaseMutation:
     @strawberry.mutation(
-        description="Decide about a case. The second person who decides the same carries it out."
+        description="Decide about a case. The decision takes effect once a second person makes the"
+        " same one."
     )
     async def resolve_case(self, info: Info, input: ResolveCaseInput) -> CasePayload:
-        return await answered(
-            CasePayload, "case", case_decisions.resolve(info.context, input.to_domain())
-        )
+        work = case_decisions.resolve(info.context, input.to_domain())
+        return await as_payload(CasePayload, "case", work)

@@ -1,4 +1,4 @@
-"""What every noun of the API shares: amounts, refusals, payloads, and what becomes of an exception."""
+"""What all modules of the API share: scalars, refusals, payloads and the translation of errors."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from domain import (
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import LARGEST
 from resolvers.context import Context
-from schema.graphql.errors import ApiError, Speaks
-from schema.graphql.errors import format_error as format_any
-from schema.graphql.publish import shows
-from schema.moments import DATE_TIME
+from schema.date_time import DATE_TIME
+from schema.graphql.errors import ApiError, HasLanguage
+from schema.graphql.errors import format_error as format_graphql_error
+from schema.graphql.publish import publishes
 
 Info = strawberry.Info[Context, None]
 P = TypeVar("P")
 T = TypeVar("T")
 
-# ── amounts ──────────────────────────────────────────────────────────────────────────────────────
+# ── scalars ──────────────────────────────────────────────────────────────────────────────────────
 
 Amount = NewType("Amount", int)
 
 
 def _amount(value: object) -> int:
-    """Take a JSON integer; no float, exponent, string or separator is ever an amount."""
+    """Return a JSON integer unchanged. Raises ApiError for a float, a string or anything else."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
         raise ApiError(
             "BAD_USER_INPUT",
@@ -50,10 +50,8 @@ def _amount(value: object) -> int:
     return value
 
 
-def _literal(node: Any, _variables: object = None) -> int:
-    if node.kind != "int_value":
-        return _amount(None)
-    return _amount(int(node.value))
+def _amount_literal(node: Any, _variables: object = None) -> int:
+    return _amount(int(node.value) if node.kind == "int_value" else None)
 
 
 Sequence = NewType("Sequence", int)
@@ -63,41 +61,46 @@ CONFIG = StrawberryConfig(
         datetime: DATE_TIME,
         Sequence: strawberry.scalar(
             name="Sequence",
-            description="A row's number: a JSON integer up to 2^53−1, which only grows.",
+            description="An increasing row number: a JSON integer up to 2^53−1.",
             serialize=int,
         ),
         Amount: strawberry.scalar(
             name="Amount",
-            description="Whole units of the currency's minor unit (VND has none): a JSON integer up"
-            " to 2^53−1.",
+            description="A sum in the currency's minor unit (for VND: đồng): a JSON integer up to"
+            " 2^53−1.",
             serialize=_amount,
             parse_value=_amount,
-            parse_literal=_literal,
+            parse_literal=_amount_literal,
         ),
     }
 )
 
 
-def given(text: str | None) -> str | None:
-    """Return an optional text; an empty one counts as absent."""
+def non_empty(text: str | None) -> str | None:
+    """Return the text; None if it is empty."""
     return text or None
 
 
-# ── the domain's names, published ────────────────────────────────────────────────────────────────
+# ── enums of the domain ──────────────────────────────────────────────────────────────────────────
 
-strawberry.enum(PaymentMethod, description="How a payment is made.")
-strawberry.enum(GatewayName, name="Gateway", description="Through whom; null for cash.")
+strawberry.enum(PaymentMethod, description="How the payer pays.")
+strawberry.enum(
+    GatewayName,
+    name="Gateway",
+    description="The payment gateway that takes the money; null for cash.",
+)
 strawberry.enum(limits.LimitKind)
 strawberry.enum(
-    refusals.RefusalCode, description="Why the business said no. A client may rely on these."
+    refusals.RefusalCode,
+    description="Why a request was refused. Codes are stable: clients may rely on them.",
 )
 
 # ── refusals ─────────────────────────────────────────────────────────────────────────────────────
 
 
 @strawberry.interface(
-    description="The request was understood and declined; nothing was changed. `message` says what to"
-    " do, in Vietnamese, or in English by `Accept-Language`."
+    description="A business refusal; nothing was changed. `message` tells the user what to do, in"
+    " Vietnamese, or in English by `Accept-Language`."
 )
 class Refusal:
     code: refusals.RefusalCode
@@ -107,7 +110,7 @@ class Refusal:
         return root.say(info.context.language)
 
 
-@shows(limits.LimitExceeded)
+@publishes(limits.LimitExceeded)
 class LimitExceeded(Refusal):
     kind: limits.LimitKind
     limit: Amount
@@ -118,7 +121,7 @@ class LimitExceeded(Refusal):
     resets_at: datetime | None
 
 
-@shows(bills.BillLocked)
+@publishes(bills.BillLocked)
 class BillLocked(Refusal):
     bill_number: strawberry.ID | None
     payment_id: strawberry.ID | None
@@ -127,75 +130,75 @@ class BillLocked(Refusal):
     until: datetime | None
 
 
-@shows(bills.BillAlreadyPaid)
+@publishes(bills.BillAlreadyPaid)
 class BillAlreadyPaid(Refusal):
     bill_number: strawberry.ID | None
     paid_at: datetime | None
 
 
-@shows(idempotency.IdempotencyKeyReused)
+@publishes(idempotency.IdempotencyKeyReused)
 class IdempotencyKeyReused(Refusal):
     payment_id: strawberry.ID | None
 
 
-@shows(idempotency.IdempotencyInProgress)
+@publishes(idempotency.IdempotencyInProgress)
 class IdempotencyInProgress(Refusal):
     payment_id: strawberry.ID | None
     retry_after_ms: int | None
 
 
-@shows(gateways.GatewayUnavailable)
+@publishes(gateways.GatewayUnavailable)
 class GatewayUnavailable(Refusal):
     gateway: GatewayName
     retry_after_ms: int | None
     alternatives: list[PaymentMethod]
 
 
-@shows(refusals.InvalidInput)
+@publishes(refusals.InvalidInput)
 class InvalidInput(Refusal):
     field: str
 
 
-@shows(refusals.NotFound)
+@publishes(refusals.NotFound)
 class NotFound(Refusal):
     pass
 
 
-@shows(bills.AmountMismatch)
+@publishes(bills.AmountMismatch)
 class AmountMismatch(Refusal):
     expected: Amount
     requested: Amount
 
 
-@shows(customers.ContractInactive)
+@publishes(customers.ContractInactive)
 class ContractInactive(Refusal):
     contract_number: strawberry.ID | None
 
 
-@shows(payments.TransitionRefused)
+@publishes(payments.TransitionRefused)
 class TransitionRefused(Refusal):
     payment_id: strawberry.ID | None
 
 
-@shows(hand_ins.HandInConfirmed)
+@publishes(hand_ins.HandInConfirmed)
 class HandInConfirmed(Refusal):
     hand_in_id: strawberry.ID
     counted_amount: Amount
     confirmed_at: datetime | None
 
 
-@shows(refusals.UpstreamUnavailable)
+@publishes(refusals.UpstreamUnavailable)
 class UpstreamUnavailable(Refusal):
     system: str
     retry_after_ms: int | None
 
 
-@shows(refusals.NotPermitted)
+@publishes(refusals.NotPermitted)
 class NotPermitted(Refusal):
     pass
 
 
-@shows(staff.InvalidCredentials)
+@publishes(staff.InvalidCredentials)
 class InvalidCredentials(Refusal):
     pass
 
@@ -219,46 +222,45 @@ REFUSALS: tuple[type, ...] = (
 )
 
 
-class Said:
-    """A refusal as a value: GraphQL takes an exception that is returned for one that was raised."""
+class RefusalValue:
+    """A refusal that GraphQL may return as a value; a returned exception would count as raised."""
 
-    __slots__ = ("shown",)
+    __slots__ = ("published_value",)
 
-    def __init__(self, shown: refusals.Refusal) -> None:
-        self.shown = shown
+    def __init__(self, refusal: refusals.Refusal) -> None:
+        self.published_value = refusal
 
     def __getattr__(self, name: str) -> object:
-        return getattr(self.shown, name)
+        return getattr(self.published_value, name)
 
 
-def said(no: Iterable[refusals.Refusal]) -> list[Refusal]:
-    """Return refusals as a payload carries them."""
-    return cast("list[Refusal]", [Said(refusal) for refusal in no])
+def refusal_values(raised: Iterable[refusals.Refusal]) -> list[Refusal]:
+    """Return refusals for the field `errors` of a payload."""
+    return cast("list[Refusal]", [RefusalValue(refusal) for refusal in raised])
 
 
-async def attempted(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
-    """Return what *work* gives, or the refusals it ends in, as a payload carries them."""
+async def with_refusals(work: Awaitable[T]) -> tuple[T | None, list[Refusal]]:
+    """Return the result of *work* and no refusals, or None and the refusals that it raised."""
     try:
         return await work, []
-    except refusals.Refused as several:
-        no = several.refusals
-    except refusals.Refusal as one:
-        no = (one,)
-    return None, said(no)
+    except refusals.Refused as error:
+        return None, refusal_values(error.refusals)
+    except refusals.Refusal as refusal:
+        return None, refusal_values((refusal,))
 
 
-async def answered(payload: Callable[..., P], name: str, work: Awaitable[object]) -> P:
-    """Return *payload* with what *work* gives as its field *name*, or with the refusals it ends in."""
-    done, errors = await attempted(work)
-    return payload(**{name: done, "errors": errors})
+async def as_payload(payload: Callable[..., P], field: str, work: Awaitable[object]) -> P:
+    """Return *payload* with the result of *work* in *field*, or with its refusals."""
+    result, errors = await with_refusals(work)
+    return payload(**{field: result, "errors": errors})
 
 
 # ── exceptions ───────────────────────────────────────────────────────────────────────────────────
 
 
-def translate(cause: Exception) -> ApiError | None:
-    """Say in the API's terms what another floor raised; None for a fault, which is masked."""
-    match cause:
+def translate(error: Exception) -> ApiError | None:
+    """Return the API's error for an exception of a lower layer; None for a fault to mask."""
+    match error:
         case staff.Unauthenticated():
             return ApiError("UNAUTHENTICATED")
         case staff.TooManyTries():
@@ -267,7 +269,7 @@ def translate(cause: Exception) -> ApiError | None:
             return ApiError("FORBIDDEN")
         case refusals.Refusal():
             return ApiError(
-                cause.code, vi=cause.say("vi"), en=cause.say("en"), details=cause.details
+                error.code, vi=error.say("vi"), en=error.say("en"), details=error.details
             )
         case NotText():
             return ApiError(
@@ -279,5 +281,5 @@ def translate(cause: Exception) -> ApiError | None:
             return None
 
 
-def format_error(error: GraphQLError, context: Speaks) -> dict[str, Any]:
-    return format_any(error, context, translate=translate)
+def format_error(error: GraphQLError, context: HasLanguage) -> dict[str, Any]:
+    return format_graphql_error(error, context, translate=translate)

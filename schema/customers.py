@@ -1,4 +1,4 @@
-"""A customer, their bills and fees, and what the debt system holds against them."""
+"""A customer with their bills, fees, payment history and debt."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from domain import bills, customers
 from domain.methods import PaymentMethod
 from resolvers import customers as resolve
 from schema.common import Amount, Info
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 strawberry.enum(customers.ContractStatus)
 strawberry.enum(bills.BillStatus)
 
-LATEST = 10  # past payments, where nobody chose how many
-# What the fields of a customer read beside the customer.
-READS = {
+DEFAULT_HISTORY_SIZE = 10
+# The reads that each field of a customer needs, so that they start together with the customer's.
+READS_BY_FIELD = {
     "bills": ("bills", "held"),
     "fees": ("fees", "held"),
     "totalOutstanding": ("bills", "fees", "held"),
@@ -28,7 +28,7 @@ READS = {
 }
 
 
-@shows(customers.PhoneNumber)
+@publishes(customers.PhoneNumber)
 class PhoneNumber:
     number: str
     type: str
@@ -36,7 +36,9 @@ class PhoneNumber:
     is_messaging: bool
 
 
-@shows(bills.Lock, name="BillLock", description="The live payment that holds a bill.")
+@publishes(
+    bills.Lock, name="BillLock", description="The active payment that locks a bill or a fee."
+)
 class BillLock:
     payment_id: strawberry.ID
     method: PaymentMethod
@@ -44,7 +46,7 @@ class BillLock:
     until: datetime | None
 
 
-@shows(bills.Bill)
+@publishes(bills.Bill)
 class Bill:
     bill_number: strawberry.ID
     period_from: date
@@ -56,7 +58,7 @@ class Bill:
     lock: BillLock | None
 
 
-@shows(bills.Fee)
+@publishes(bills.Fee)
 class Fee:
     fee_id: strawberry.ID
     content: str
@@ -65,14 +67,14 @@ class Fee:
     lock: BillLock | None
 
 
-@shows(customers.Debt)
+@publishes(customers.Debt)
 class Debt:
     total_debt: Amount
     overdue_months: int
     status: str
 
 
-@shows(bills.PastPayment, description="A payment as Revenue Management recorded it.")
+@publishes(bills.PastPayment, description="A payment as Revenue Management recorded it.")
 class PastPayment:
     transaction_id: strawberry.ID
     paid_at: datetime
@@ -83,10 +85,10 @@ class PastPayment:
 Parent = strawberry.Parent[customers.Customer]
 
 
-@shows(
+@publishes(
     customers.Customer,
-    description="Each part comes from its own system: one that does not answer is null, with an"
-    " UPSTREAM_UNAVAILABLE error at its path, and the rest is served.",
+    description="Each part comes from its own system. If one does not answer, its field is null"
+    " with an UPSTREAM_UNAVAILABLE error at its path; the other fields are served.",
 )
 class Customer:
     customer_id: strawberry.ID
@@ -114,18 +116,19 @@ class Customer:
 
     @strawberry.field(graphql_type=list[PastPayment] | None, description="Newest first.")
     async def payment_history(
-        self, info: Info, root: Parent, first: int | None = LATEST
+        self, info: Info, root: Parent, first: int | None = DEFAULT_HISTORY_SIZE
     ) -> tuple[bills.PastPayment, ...]:
-        past = await resolve.history(info.context, root.contract_number)
-        return past[: max(0, min(LATEST if first is None else first, 100))]
+        payments = await resolve.history(info.context, root.contract_number)
+        return payments[: max(0, min(DEFAULT_HISTORY_SIZE if first is None else first, 100))]
 
 
 @strawberry.type
 class CustomerQuery:
     @strawberry.field(graphql_type=Customer)
     async def customer(self, info: Info, contract_number: strawberry.ID) -> customers.Customer:
-        also = {read for name in _names(info.selected_fields) for read in READS.get(name, ())}
-        return await resolve.customer(info.context, contract_number, also)
+        fields = _selected_names(info.selected_fields)
+        reads = {read for field in fields for read in READS_BY_FIELD.get(field, ())}
+        return await resolve.customer(info.context, contract_number, reads)
 
     @strawberry.field(graphql_type=list[Bill])
     async def bills(self, info: Info, contract_number: strawberry.ID) -> tuple[bills.Bill, ...]:
@@ -138,11 +141,11 @@ class CustomerQuery:
         return await resolve.bill(info.context, contract_number, bill_number)
 
 
-def _names(selections: Sequence[Selection]) -> Iterator[str]:
-    """Yield the names of what is selected below, through fragments."""
+def _selected_names(selections: Sequence[Selection]) -> Iterator[str]:
+    """Yield the names of the fields one level down, fragments included."""
     for selection in selections:
-        for below in selection.selections:
-            if isinstance(below, SelectedField):
-                yield below.name
+        for child in selection.selections:
+            if isinstance(child, SelectedField):
+                yield child.name
             else:
-                yield from _names([below])
+                yield from _selected_names([child])

@@ -1,4 +1,4 @@
-"""The close of a collector's day."""
+"""A collector's business day at its close."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from domain import day_close
 from domain.methods import PaymentMethod
 from resolvers import day_close as resolve
 from schema.common import Amount, Info
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 
-@shows(day_close.Takings, description="What came in by one method.")
+@publishes(day_close.Takings, description="Money taken by one method.")
 class Takings:
     method: PaymentMethod
     count: int
     amount: Amount
 
 
-@shows(
+@publishes(
     day_close.DayClose,
-    description="`collected` is the sum of `byMethod`: payments made on that day that succeeded and were"
-    " not voided since; those that were are `voided`. `handedIn` is what was counted of that day's"
-    " hand-ins. `cashInHand` is what the ledger has in the collector's name at the day's end (today:"
-    " now), from days before too, until a cashier has counted it.",
+    description="`collected` is the sum of `byMethod`: successful payments of the day, without"
+    " those that were voided later, which are `voided`. `handedIn` is the counted cash of the"
+    " day's hand-ins. `cashInHand` is the collector's balance in the ledger at the end of the day"
+    " (today: now); it includes earlier days, until a cashier has counted the cash.",
 )
 class DayClose:
     collected: Amount
@@ -37,7 +37,9 @@ class DayClose:
 
 @strawberry.type
 class DayCloseQuery:
-    @strawberry.field(graphql_type=DayClose, description="A Vietnamese day of a member of staff.")
+    @strawberry.field(
+        graphql_type=DayClose, description="A staff member's day, in Vietnamese time."
+    )
     async def day_close(
         self, info: Info, staff_id: strawberry.ID, date: date
     ) -> day_close.DayClose:

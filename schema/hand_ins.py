@@ -1,4 +1,4 @@
-"""Handing in cash, and counting it."""
+"""Hand-ins: cash that collectors bring to the office, and its count by a cashier."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ import strawberry
 
 from domain import hand_ins
 from resolvers import hand_ins as resolve
-from schema.common import Amount, Info, Refusal, answered, given
-from schema.graphql.connections import FIRST, Connection
-from schema.graphql.publish import shows
-from schema.payments import Collector, Taker
+from schema.common import Amount, Info, Refusal, as_payload, non_empty
+from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.graphql.publish import publishes
+from schema.payments import Collector, StaffReference
 
 strawberry.enum(hand_ins.HandInStatus)
 
 
-@shows(
+@publishes(
     hand_ins.HandIn,
-    description="Cash brought to the office. `countedAmount` is the cashier's figure, before there is one"
-    " the collector's, who said `declaredAmount`; `variance` is what was counted beyond what was expected.",
+    description="Cash brought to the office. `declaredAmount` is the collector's count;"
+    " `countedAmount` is the cashier's, and the collector's until then. `variance` is"
+    " `countedAmount` less `expectedAmount`.",
 )
 class HandIn:
     id: strawberry.ID
@@ -34,8 +35,8 @@ class HandIn:
     confirmed_by: strawberry.ID | None
 
     @strawberry.field(graphql_type=Collector)
-    def staff(self, root: strawberry.Parent[hand_ins.HandIn]) -> Taker:
-        return Taker(staff_id=root.staff_id, name=root.staff_name)
+    def staff(self, root: strawberry.Parent[hand_ins.HandIn]) -> StaffReference:
+        return StaffReference(staff_id=root.staff_id, name=root.staff_name)
 
 
 @strawberry.input
@@ -56,21 +57,21 @@ class HandInPayload:
 
 @strawberry.type
 class HandInQuery:
-    @strawberry.field(description="The hand-ins that the asker sees, newest first.")
+    @strawberry.field(description="The hand-ins that the caller may see, newest first.")
     async def hand_ins(
         self,
         info: Info,
         status: hand_ins.HandInStatus | None = None,
         staff_id: strawberry.ID | None = None,
-        first: int | None = FIRST,
+        first: int | None = DEFAULT_PAGE_SIZE,
         after: str | None = None,
     ) -> Connection[HandIn]:
         page = await resolve.page(
             info.context,
             status=status,
-            staff_id=given(staff_id),
-            first=FIRST if first is None else first,
-            after=given(after),
+            staff_id=non_empty(staff_id),
+            first=DEFAULT_PAGE_SIZE if first is None else first,
+            after=non_empty(after),
         )
         return Connection(page=page)
 
@@ -78,15 +79,16 @@ class HandInQuery:
 @strawberry.type
 class HandInMutation:
     @strawberry.mutation(
-        description="Hand in all the cash that the asker holds. The same key and input is the same hand-in."
+        description="Hand in all cash that the caller holds. The same key and input return the same"
+        " hand-in."
     )
     async def submit_hand_in(self, info: Info, input: HandInInput) -> HandInPayload:
         work = resolve.submit(info.context, input.to_domain())
-        return await answered(HandInPayload, "hand_in", work)
+        return await as_payload(HandInPayload, "hand_in", work)
 
-    @strawberry.mutation(description="Take over cash that was handed in, as a cashier counted it.")
+    @strawberry.mutation(description="Confirm a hand-in with the cashier's count.")
     async def confirm_hand_in(
         self, info: Info, id: strawberry.ID, counted_amount: Amount
     ) -> HandInPayload:
         work = resolve.confirm(info.context, id, counted_amount=counted_amount)
-        return await answered(HandInPayload, "hand_in", work)
+        return await as_payload(HandInPayload, "hand_in", work)

@@ -1,4 +1,4 @@
-"""What is true of all that is kept, as the last checks found it."""
+"""The results of the last invariant checks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import strawberry
 from domain import invariants
 from resolvers import invariants as resolve
 from schema.common import Info
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 
-@shows(
+@publishes(
     invariants.Invariant,
-    description="`violations` counts the rows that violate it; `mobinet verify` names them.",
+    description="A rule that all stored data must satisfy. `violations` counts the rows that"
+    " violate it; `mobinet verify` lists them.",
 )
 class Invariant:
     holds: bool

@@ -1,4 +1,4 @@
-"""The books, as finance reads them."""
+"""The ledger's balances, for finance."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from domain import ledger
 from domain.money import Currency
 from resolvers import ledger as resolve
 from schema.common import Amount, Info
-from schema.graphql.publish import shows
-from schema.moments import moment
+from schema.date_time import in_utc
+from schema.graphql.publish import publishes
 
 
-@shows(
+@publishes(
     ledger.AccountBalance,
-    description="What was posted to an account in one currency; `balance` is `debit` less `credit`.",
+    description="The sums posted to an account in one currency; `balance` is `debit` less"
+    " `credit`.",
 )
 class AccountBalance:
     account: str
@@ -30,9 +31,10 @@ class AccountBalance:
 class LedgerQuery:
     @strawberry.field(
         graphql_type=list[AccountBalance],
-        description="Every account as of `at`, now by default. In each currency debits equal credits.",
+        description="The balance of every account at a time, by default now. In each currency total"
+        " debits equal total credits.",
     )
     async def trial_balance(
         self, info: Info, at: datetime | None = None
     ) -> tuple[ledger.AccountBalance, ...]:
-        return await resolve.trial_balance(info.context, moment("at", at))
+        return await resolve.trial_balance(info.context, in_utc("at", at))

@@ -1,4 +1,4 @@
-"""What a member of staff may still take in cash or from the wallet."""
+"""How much a member of staff may still take in cash or from their wallet."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from domain import limits
 from domain.methods import PaymentMethod
 from resolvers import limits as resolve
 from schema.common import Amount, Info
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 strawberry.enum(limits.LimitSource)
 
 
-@shows(limits.Limit, description="One ceiling and what counts against it.")
+@publishes(
+    limits.Limit, description="A limit on what a member of staff may take, and its current use."
+)
 class Limit:
     kind: limits.LimitKind
     limit: Amount
@@ -27,7 +29,10 @@ class Limit:
     source: limits.LimitSource
 
 
-@shows(limits.LimitPreview, description="Whether an amount would be allowed now.")
+@publishes(
+    limits.LimitPreview,
+    description="Whether a payment of an amount would be within the caller's limits now.",
+)
 class LimitPreview:
     allowed: bool
     limits: list[Limit]
@@ -36,7 +41,8 @@ class LimitPreview:
 @strawberry.type
 class LimitQuery:
     @strawberry.field(
-        graphql_type=list[Limit], description="The limits of a member of staff whom the asker sees."
+        graphql_type=list[Limit],
+        description="The limits of a member of staff that the caller may see.",
     )
     async def limits(self, info: Info, staff_id: strawberry.ID) -> tuple[limits.Limit, ...]:
         return await resolve.of_staff(info.context, staff_id)
@@ -51,7 +57,8 @@ class LimitQuery:
 @strawberry.type
 class LimitSubscription:
     @strawberry.subscription(
-        graphql_type=Limit, description="Each of the asker's limits now, then whenever it changes."
+        graphql_type=Limit,
+        description="Each of the caller's limits at once, and again whenever it changes.",
     )
     async def limit_changed(self, info: Info) -> AsyncGenerator[limits.Limit]:
         async for limit in resolve.changes(info.context):

@@ -1,4 +1,4 @@
-"""Merchants' orders, as the API shows and takes them."""
+"""Merchants' orders and their payments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from domain.methods import PaymentMethod
 from domain.money import Currency
 from resolvers import gateways
 from resolvers import orders as resolve
-from schema.common import Amount, Info, Refusal, attempted, given, said
+from schema.common import Amount, Info, Refusal, non_empty, refusal_values, with_refusals
 from schema.payments import Order, Payment
 
 
@@ -40,7 +40,7 @@ class PayOrderInput:
     amount: Amount
     method: PaymentMethod
     payment_token: str | None = strawberry.field(
-        default=None, description="A card's token at the card gateway, for CARD only."
+        default=None, description="The card gateway's token for the card, for CARD only."
     )
     return_url: str | None = None
 
@@ -50,7 +50,7 @@ class PayOrderInput:
             order_id=self.order_id,
             amount=self.amount,
             method=self.method,
-            return_url=given(self.return_url),
+            return_url=non_empty(self.return_url),
             card_token=self.payment_token,
         )
 
@@ -79,22 +79,25 @@ class OrderQuery:
 @strawberry.type
 class OrderMutation:
     @strawberry.mutation(
-        description="Keep an order under the merchant's own reference: the same reference and amount is"
-        " the same order."
+        description="Create an order under the merchant's own reference. The same reference and"
+        " amount return the same order."
     )
     async def create_order(self, info: Info, input: CreateOrderInput) -> CreateOrderPayload:
-        done, errors = await attempted(resolve.create(info.context, input.to_domain()))
-        if done is None:
+        result, errors = await with_refusals(resolve.create(info.context, input.to_domain()))
+        if result is None:
             return CreateOrderPayload(errors=errors)
-        return CreateOrderPayload(order=cast("Order", done.order), replayed=done.replayed)
+        return CreateOrderPayload(order=cast("Order", result.order), replayed=result.replayed)
 
-    @strawberry.mutation(description="Open a payment of the whole order: a QR or a payment page.")
+    @strawberry.mutation(
+        description="Start a payment of the whole order, by a QR or a payment page."
+    )
     async def pay_order(self, info: Info, input: PayOrderInput) -> PayOrderPayload:
-        done, errors = await attempted(resolve.pay(info.context, input.to_domain()))
-        if done is None:
+        result, errors = await with_refusals(resolve.pay(info.context, input.to_domain()))
+        if result is None:
             return PayOrderPayload(errors=errors)
+        unavailable = await gateways.why_unavailable(info.context, result.payment)
         return PayOrderPayload(
-            payment=cast("Payment", done.payment),
-            replayed=done.replayed,
-            errors=said(await gateways.why_unavailable(info.context, done.payment)),
+            payment=cast("Payment", result.payment),
+            replayed=result.replayed,
+            errors=refusal_values(unavailable),
         )

@@ -1,4 +1,4 @@
-"""What happened to a payment, as the dashboards show it."""
+"""A payment's history: attempts, ledger entries, timeline, webhook events and notifications."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from domain.payment_evidence import EvidenceSource
 from resolvers import payment_history as resolve
 from schema.common import Amount, Info, Sequence
 from schema.graphql.batching import batched
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 from schema.webhooks import WebhookEvent
 
 strawberry.enum(attempts.AttemptStatus)
 strawberry.enum(notifications.Channel)
 strawberry.enum(notifications.NotificationStatus)
 
+strawberry.enum(
+    EvidenceSource,
+    description="The outside source that changed the payment; null where the change was our own.",
+)
+
 Parent = strawberry.Parent[payments.Payment]
 
 
-strawberry.enum(
-    EvidenceSource, description="Which source outside moved the payment; null where there was none."
-)
-
-
-@shows(attempts.Failure, description="Why a gateway said no: its own code, and a sentence.")
+@publishes(attempts.Failure, description="Why a gateway declined: its own code, and a sentence.")
 class Failure:
     code: str
     message: str
 
 
-@shows(
+@publishes(
     attempts.Attempt,
-    description="One conversation with a gateway. `reference` is what it knows us by, and the id.",
+    description="One try at a gateway. `reference` is our reference there, and also the `id`.",
 )
 class Attempt:
     gateway: GatewayName
@@ -51,7 +51,7 @@ class Attempt:
         return strawberry.ID(root.reference)
 
 
-@shows(ledger.Line, description="One side of a posting; the other side's amount is null.")
+@publishes(ledger.Line, description="One side of a posting: either `debit` or `credit` is null.")
 class PostingLine:
     account: str
     debit: Amount | None
@@ -59,7 +59,10 @@ class PostingLine:
     currency: Currency
 
 
-@shows(ledger.Entry, description="The postings of one event, each as two lines.")
+@publishes(
+    ledger.Entry,
+    description="The ledger postings of one event, each as a debit line and a credit line.",
+)
 class Entry:
     id: strawberry.ID
     event: str
@@ -67,7 +70,7 @@ class Entry:
     postings: list[PostingLine]
 
 
-@shows(payment_history.Step, description="An audit row; `sequence` is its number.")
+@publishes(payment_history.Step, description="A row of the audit log; `sequence` is its number.")
 class TimelineStep:
     sequence: Sequence
     at: datetime
@@ -79,7 +82,9 @@ class TimelineStep:
     request_id: str | None
 
 
-@shows(notifications.Notification, description="A message to the customer; the number is masked.")
+@publishes(
+    notifications.Notification, description="A message to the customer; `recipient` is masked."
+)
 class Notification:
     id: strawberry.ID
     channel: notifications.Channel
@@ -90,32 +95,34 @@ class Notification:
 
 
 @strawberry.type
-class History:
-    """The part of a payment's face that is read only when it is asked for."""
+class PaymentHistory:
+    """The fields of a payment that are read only when a query selects them."""
 
-    @strawberry.field(graphql_type=list[Attempt], description="Oldest first; none for cash.")
+    @strawberry.field(graphql_type=list[Attempt], description="Oldest first; empty for cash.")
     async def attempts(self, info: Info, root: Parent) -> tuple[attempts.Attempt, ...]:
         return await batched(info.context, resolve.attempts).load(root.id)
 
-    @strawberry.field(graphql_type=list[Entry], description="What the ledger says of it.")
+    @strawberry.field(graphql_type=list[Entry], description="Its ledger entries, oldest first.")
     async def entries(self, info: Info, root: Parent) -> tuple[ledger.Entry, ...]:
         return await batched(info.context, resolve.entries).load(root.id)
 
     @strawberry.field(
         graphql_type=list[TimelineStep],
-        description="What was done about it, in order; empty for collectors and cashiers.",
+        description="Everything done to the payment, in order; empty for collectors and cashiers.",
     )
     async def timeline(self, info: Info, root: Parent) -> tuple[payment_history.Step, ...]:
         return await batched(info.context, resolve.timeline).load(root.id)
 
     @strawberry.field(
         graphql_type=list[WebhookEvent],
-        description="What gateways told us of it; empty for collectors and cashiers.",
+        description="What gateways reported about it; empty for collectors and cashiers.",
     )
     async def webhook_events(self, info: Info, root: Parent) -> tuple[webhooks.WebhookEvent, ...]:
         return await batched(info.context, resolve.webhook_events).load(root.id)
 
-    @strawberry.field(graphql_type=list[Notification], description="What the customer was told.")
+    @strawberry.field(
+        graphql_type=list[Notification], description="The messages to the customer about it."
+    )
     async def notifications(
         self, info: Info, root: Parent
     ) -> tuple[notifications.Notification, ...]:

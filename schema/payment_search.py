@@ -1,4 +1,4 @@
-"""What the office looks at: pages of payments, and every change as it happens."""
+"""Searching payments, and following every change of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from domain import payment_search as search
 from domain import payments
 from domain.methods import PaymentMethod
 from resolvers import payment_search
-from schema.common import Amount, Info, given
-from schema.graphql.connections import FIRST, Connection
-from schema.moments import moment
+from schema.common import Amount, Info, non_empty
+from schema.date_time import in_utc
+from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)
 
 
 @strawberry.input(
-    description="Every part that is given must hold; a range is [from, to). An empty text or list is not given."
+    description="Payments that satisfy every condition set here. A range includes its start and"
+    " excludes its end. An empty text or list sets no condition."
 )
 class PaymentFilter:
     status: list[payments.PaymentStatus] | None = None
@@ -39,15 +40,17 @@ class PaymentFilter:
     search: str | None = None
 
     def to_domain(self) -> search.PaymentFilter:
-        parts = {name: part for name, part in vars(self).items() if part not in ("", [])}
+        conditions = {name: value for name, value in vars(self).items() if value not in ("", [])}
         return replace(
-            search.PaymentFilter(**parts),
-            created_from=moment("filter.createdFrom", self.created_from),
-            created_to=moment("filter.createdTo", self.created_to),
+            search.PaymentFilter(**conditions),
+            created_from=in_utc("filter.createdFrom", self.created_from),
+            created_to=in_utc("filter.createdTo", self.created_to),
         )
 
 
-@strawberry.type(description="Totals are counted only when asked for.")
+@strawberry.type(
+    description="A page of payments. The totals are counted only if the query selects them."
+)
 class PaymentConnection(Connection[Payment]):
     totals: strawberry.Private[Callable[[], Awaitable[search.Totals]]]
 
@@ -61,35 +64,35 @@ class PaymentConnection(Connection[Payment]):
 
 
 @strawberry.type
-class TransactionQuery:
+class PaymentSearchQuery:
     @strawberry.field
     async def payments(
         self,
         info: Info,
         filter: PaymentFilter | None = None,
-        first: int | None = FIRST,
+        first: int | None = DEFAULT_PAGE_SIZE,
         after: str | None = None,
         order_by: search.PaymentOrder | None = search.PaymentOrder.CREATED_DESC,
     ) -> PaymentConnection:
         page = await payment_search.page(
             info.context,
             (filter or PaymentFilter()).to_domain(),
-            first=FIRST if first is None else first,
-            after=given(after),
+            first=DEFAULT_PAGE_SIZE if first is None else first,
+            after=non_empty(after),
             order=order_by or search.PaymentOrder.CREATED_DESC,
         )
         return PaymentConnection(page=page, totals=page.totals)
 
 
 @strawberry.type
-class TransactionSubscription:
+class PaymentSearchSubscription:
     @strawberry.subscription(
         graphql_type=Payment,
-        description="Every change, from now on, of every payment that you see.",
+        description="Every change, from now on, of the payments that the caller may see.",
     )
     async def payment_changed(
         self, info: Info, filter: PaymentFilter | None = None
     ) -> AsyncGenerator[payments.Payment]:
-        wanted = (filter or PaymentFilter()).to_domain()
-        async for changed in payment_search.changes(info.context, wanted):
-            yield changed
+        conditions = (filter or PaymentFilter()).to_domain()
+        async for payment in payment_search.changes(info.context, conditions):
+            yield payment

@@ -1,4 +1,4 @@
-"""Payments, as the API shows and takes them."""
+"""Payments: started, read, verified, cancelled and followed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from resolvers import payments as resolve
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
 from resolvers.reversals import of_payments
-from schema.common import Amount, Info, Refusal, answered, attempted, said
+from schema.common import Amount, Info, Refusal, as_payload, refusal_values, with_refusals
 from schema.graphql.batching import batched
-from schema.graphql.publish import shows
-from schema.payment_history import Failure, History
+from schema.graphql.publish import publishes
+from schema.payment_history import Failure, PaymentHistory
 from schema.reversals import Reversal
 
 strawberry.enum(payments.PaymentStatus)
@@ -36,7 +36,7 @@ strawberry.enum(orders.OrderStatus)
 strawberry.enum(Currency)
 
 
-@shows(bills.Item, name="PaymentItem")
+@publishes(bills.Item, name="PaymentItem")
 class PaymentItem:
     type: bills.ItemType
     id: strawberry.ID
@@ -53,7 +53,11 @@ class QrCode:
         return qr_image(self.payload)
 
 
-@shows(QrCode, name="Qr", description="What the customer scans: an EMV payload, and its picture.")
+@publishes(
+    QrCode,
+    name="Qr",
+    description="The QR code that the customer scans: its EMV payload, and an image as a data URI.",
+)
 class Qr:
     payload: str
     image: str
@@ -61,18 +65,18 @@ class Qr:
 
 
 @dataclass(frozen=True, slots=True)
-class Taker:
+class StaffReference:
     staff_id: str
     name: str
 
 
-@shows(Taker, description="The member of staff who took a payment.")
+@publishes(StaffReference, description="The member of staff who took a payment.")
 class Collector:
     staff_id: strawberry.ID
     name: str
 
 
-@shows(orders.Order, description="A merchant's generic order; a bill payment has none.")
+@publishes(orders.Order, description="A merchant's order; a payment of bills has none.")
 class Order:
     id: strawberry.ID
     reference: str
@@ -84,13 +88,16 @@ class Order:
     paid_at: datetime | None
 
     @strawberry.field(
-        graphql_type=list["Payment"], description="Every payment opened for it, oldest first."
+        graphql_type=list["Payment"], description="Every payment started for it, oldest first."
     )
     async def payments(self, root: strawberry.Parent[orders.Order]) -> list[payments.Payment]:
         return await payments_of(root)
 
 
-@shows(receipts.Signature, description="Ed25519 over the UTF-8 bytes of `payload`; see the JWKS.")
+@publishes(
+    receipts.Signature,
+    description="An Ed25519 signature over the UTF-8 bytes of `payload`, by a key of the JWKS.",
+)
 class Signature:
     algorithm: str
     key_id: str
@@ -101,8 +108,8 @@ class Signature:
 Parent = strawberry.Parent[payments.Payment]
 
 
-@shows(payments.Payment, description="One try at collecting bills and fees by one method.")
-class Payment(History):
+@publishes(payments.Payment, description="One try at paying bills, fees or an order by one method.")
+class Payment(PaymentHistory):
     id: strawberry.ID
     version: int
     status: payments.PaymentStatus
@@ -126,7 +133,9 @@ class Payment(History):
     completed_at: datetime | None
     expires_at: datetime | None
 
-    @strawberry.field(description="The public receipt: whoever has the address can check it.")
+    @strawberry.field(
+        description="The address of the public receipt page, where anyone can verify the payment."
+    )
     def confirmation_link(self, info: Info, root: Parent) -> str:
         return info.context.confirmation_link(root.receipt_token)
 
@@ -137,18 +146,18 @@ class Payment(History):
         return QrCode(payload=root.qr_payload, expires_at=root.expires_at)
 
     @strawberry.field(
-        graphql_type=list[Reversal], description="What was given back of it, in order."
+        graphql_type=list[Reversal], description="Its voids and refunds, oldest first."
     )
     async def reversals(self, info: Info, root: Parent) -> list[reversals.Reversal]:
         return await batched(info.context, of_payments).load(root.id)
 
     @strawberry.field(graphql_type=Collector)
-    def staff(self, root: Parent) -> Taker:
-        return Taker(staff_id=root.staff_id, name=root.staff_name)
+    def staff(self, root: Parent) -> StaffReference:
+        return StaffReference(staff_id=root.staff_id, name=root.staff_name)
 
     @strawberry.field(
         graphql_type=Signature,
-        description="Of a final payment the one that was made when it became final.",
+        description="For a final payment, the signature made when it became final.",
     )
     async def signature(self, info: Info, root: Parent) -> receipts.Signature:
         return await batched(info.context, signatures).load(root)
@@ -168,8 +177,8 @@ class NotifyInput:
     email: bool | None = False
 
     def to_domain(self) -> payment_request.NotifyWish:
-        chosen = {name: wish for name, wish in vars(self).items() if wish is not None}
-        return payment_request.NotifyWish(**chosen)
+        channels = {name: wish for name, wish in vars(self).items() if wish is not None}
+        return payment_request.NotifyWish(**channels)
 
 
 @strawberry.input
@@ -182,8 +191,8 @@ class ProcessPaymentInput:
     notify: NotifyInput | None = None
     payment_token: str | None = strawberry.field(
         default=None,
-        description="For CARD: what the card gateway gave the app for the card, which is then charged at"
-        " once. Without it the payment has a `paymentUrl`. Never a card's number.",
+        description="For CARD: the card gateway's token for the card, which is charged at once."
+        " Without it the payment gets a `paymentUrl`. Never send a card number.",
     )
 
     def to_domain(self) -> payment_request.ProcessPayment:
@@ -223,48 +232,48 @@ class PaymentQuery:
 @strawberry.type
 class PaymentMutation:
     @strawberry.mutation(
-        description="Take the money for bills and fees: at once in cash, or by a QR or a payment form."
-        " The same key and input is the same payment, however often it is sent."
+        description="Start a payment of bills and fees: cash completes at once; other methods get"
+        " a QR or a payment page. The same key and input return the same payment."
     )
     async def process_payment(
         self, info: Info, input: ProcessPaymentInput
     ) -> ProcessPaymentPayload:
-        done, errors = await attempted(resolve.process(info.context, input.to_domain()))
-        if done is None:
+        result, errors = await with_refusals(resolve.process(info.context, input.to_domain()))
+        if result is None:
             return ProcessPaymentPayload(errors=errors)
-        why = await gateways.why_unavailable(info.context, done.payment)
+        unavailable = await gateways.why_unavailable(info.context, result.payment)
         return ProcessPaymentPayload(
-            payment=cast("Payment", done.payment),
-            replayed=done.replayed,
-            errors=said(why),
+            payment=cast("Payment", result.payment),
+            replayed=result.replayed,
+            errors=refusal_values(unavailable),
         )
 
-    @strawberry.mutation(description="Ask the gateway now.")
+    @strawberry.mutation(description="Ask the gateway now for the payment's outcome.")
     async def verify_payment(self, info: Info, id: strawberry.ID) -> PaymentPayload:
-        return await answered(PaymentPayload, "payment", payment_inquiry.verify(info.context, id))
+        return await as_payload(PaymentPayload, "payment", payment_inquiry.verify(info.context, id))
 
-    @strawberry.mutation(description="End an unpaid payment; its bills are free again.")
+    @strawberry.mutation(description="Cancel an unpaid payment and unlock its bills.")
     async def cancel_payment(self, info: Info, id: strawberry.ID, reason: str) -> PaymentPayload:
         work = payment_inquiry.cancel(info.context, id, reason=reason)
-        return await answered(PaymentPayload, "payment", work)
+        return await as_payload(PaymentPayload, "payment", work)
 
 
 @strawberry.type
 class PaymentSubscription:
     @strawberry.subscription(
         graphql_type=Payment,
-        description="The payment as it is, then each newer version; completes on a final state.",
+        description="The payment at once, and then each newer version, until it is final.",
     )
     async def payment_status(
         self, info: Info, id: strawberry.ID
     ) -> AsyncGenerator[payments.Payment]:
-        async for current in payment_watch.payment(info.context, id):
-            yield current
+        async for payment in payment_watch.payment(info.context, id):
+            yield payment
 
 
 @lru_cache(maxsize=2048)
 def qr_image(payload: str) -> str:
-    """Return the payload as an SVG in a data URI, with the quiet zone that scanners need."""
+    """Return the QR code as an SVG data URI, with the quiet zone that scanners need."""
     svg = io.BytesIO()
     segno.make(payload, error="m", micro=False).save(svg, kind="svg", scale=4, border=4)
     return f"data:image/svg+xml;base64,{base64.b64encode(svg.getvalue()).decode()}"

@@ -1,4 +1,4 @@
-"""A gateway's day beside our books, as the API shows it."""
+"""Reconciliation: a gateway's settlement of a day, compared with our ledger."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from domain.methods import GatewayName
 from domain.money import Currency
 from resolvers import reconciliation as resolve
 from schema.common import Amount, Info
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 strawberry.enum(
     reconciliation.ReconciliationStatus,
-    description="NOT_IMPORTED: no file covers the day. MATCHED: both say the same of all of it."
-    " DIFFERENCES: cases of the day are open. RESOLVED: there were differences, and people decided each.",
+    description="NOT_IMPORTED: no settlement file covers the day. MATCHED: every line agrees."
+    " DIFFERENCES: cases of the day are open. RESOLVED: people have decided every difference.",
 )
 strawberry.enum(
     settlement.SettlementResult,
     name="ReconciliationResult",
-    description="OURS_ONLY: no file so far names it; one that does completes the line."
-    " THEIRS_ONLY: we have nothing of the kind. DUPLICATE: they name it once more. FOREIGN: another"
-    " program's on the same account; it is no case, and is listed only where it is asked for.",
+    description="OURS_ONLY: no file contains it yet; a later file may complete the line."
+    " THEIRS_ONLY: only the file contains it. DUPLICATE: a file contains it again. FOREIGN: belongs"
+    " to another program on the same account; it opens no case, and is listed only on request.",
 )
 strawberry.enum(settlement.LineKind, name="SettlementKind")
 
 
-@shows(reconciliation.ReconciliationCounts)
+@publishes(reconciliation.ReconciliationCounts)
 class ReconciliationCounts:
     matched: int
     amount_differs: int
@@ -37,11 +37,12 @@ class ReconciliationCounts:
     duplicate: int
 
 
-@shows(
+@publishes(
     reconciliation.ReconciliationLine,
-    description="`theirs` and `ours` are null on the side that knows nothing of it, or has it in another"
-    " currency. A refund has its payment's reference. Also a line that matches has a case while"
-    " people still have to say what becomes of the money.",
+    description="A payment or refund in the gateway's file (`theirs`), in our ledger (`ours`), or"
+    " both. A side is null where it lacks the line or has it in another currency. A refund has its"
+    " payment's reference. A matching line may have a case, until people have decided about the"
+    " money.",
 )
 class ReconciliationLine:
     kind: settlement.LineKind
@@ -57,10 +58,9 @@ class ReconciliationLine:
     case_id: strawberry.ID | None
 
 
-@shows(
+@publishes(
     reconciliation.ForeignLines,
-    description="Lines of other programs that use the same account. `amount` is their sum in the"
-    " currency's minor unit.",
+    description="The lines of other programs that use the same account; `amount` is their sum.",
 )
 class ForeignLines:
     kind: settlement.LineKind
@@ -72,9 +72,9 @@ class ForeignLines:
 Parent = strawberry.Parent[reconciliation.Reconciliation]
 
 
-@shows(
+@publishes(
     reconciliation.Reconciliation,
-    description="What a gateway settled on a Vietnamese day, beside our books.",
+    description="A gateway's settlement of a day (Vietnamese time), compared with our ledger.",
 )
 class Reconciliation:
     gateway: GatewayName
@@ -84,7 +84,8 @@ class Reconciliation:
 
     @strawberry.field(
         graphql_type=list[ReconciliationLine],
-        description="Up to `first` (1000 at most), those that do not agree first; FOREIGN only if in `results`.",
+        description="Up to `first` lines (at most 1000), differences first. FOREIGN lines only if"
+        " `results` contains FOREIGN.",
     )
     async def lines(
         self,
@@ -92,12 +93,12 @@ class Reconciliation:
         results: list[settlement.SettlementResult] | None = None,
         first: int | None = resolve.MOST,
     ) -> list[reconciliation.ReconciliationLine]:
-        most = resolve.MOST if first is None else first
-        return await resolve.lines(root, results=results or None, first=most)
+        size = resolve.MOST if first is None else first
+        return await resolve.lines(root, results=results or None, first=size)
 
     @strawberry.field(
         graphql_type=list[ForeignLines],
-        description="By kind and currency; empty where no other program uses the account.",
+        description="By kind and currency; empty if no other program uses the account.",
     )
     async def foreign(self, root: Parent) -> list[reconciliation.ForeignLines]:
         return await resolve.foreign(root)

@@ -1,4 +1,4 @@
-"""Reversals, as a payment shows them: what was given back, is being, or is to be."""
+"""The GraphQL type of a void or refund."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import strawberry
 from domain import reversals
 from domain.money import Currency
 from schema.common import Amount
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 strawberry.enum(reversals.ReversalKind)
 strawberry.enum(
     reversals.ReversalStatus,
-    description="UNKNOWN: the gateway did not say; it is asked. DONE is never left; FAILED only where the"
-    " gateway's settlement proves that it gave the money back after all.",
+    description="UNKNOWN: the gateway gave no clear answer; we ask it. DONE is final. FAILED"
+    " becomes DONE only if the gateway's settlement proves that the money was paid back.",
 )
 
 
-@shows(
+@publishes(
     reversals.Reversal,
-    description="A void of cash or a refund: a success is undone by no other way. A merchant reads `office` for"
-    " who decided it.",
+    description="A void of cash or a refund; nothing else undoes a successful payment. For"
+    " merchants `requestedBy` and `approvedBy` are `office`.",
 )
 class Reversal:
     id: strawberry.ID
@@ -36,6 +36,6 @@ class Reversal:
     created_at: datetime
     completed_at: datetime | None
 
-    @strawberry.field(description="Why it FAILED, in a sentence.")
+    @strawberry.field(description="Why it failed, in a sentence.")
     def failure_message(self, root: strawberry.Parent[reversals.Reversal]) -> str | None:
         return root.failure.message if root.failure else None

@@ -1,4 +1,4 @@
-"""The three roots, and the schema they make. `schema.graphql` is this, printed."""
+"""The root types and the schema; `schema.graphql` is its printed form."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from schema.invariants import InvariantQuery
 from schema.ledger import LedgerQuery
 from schema.limits import LimitQuery, LimitSubscription
 from schema.orders import OrderMutation, OrderQuery
-from schema.payment_search import TransactionQuery, TransactionSubscription
+from schema.payment_search import PaymentSearchQuery, PaymentSearchSubscription
 from schema.payments import PaymentMutation, PaymentQuery, PaymentSubscription
 from schema.reconciliation import ReconciliationQuery
-from schema.reversal_commands import ReversalMutation
+from schema.reversal_mutations import ReversalMutation
 from schema.sessions import SessionMutation, SessionQuery
 from schema.webhooks import WebhookMutation, WebhookQuery
 
@@ -29,7 +29,7 @@ class Query(
     LimitQuery,
     PaymentQuery,
     OrderQuery,
-    TransactionQuery,
+    PaymentSearchQuery,
     HandInQuery,
     DayCloseQuery,
     LedgerQuery,
@@ -55,7 +55,7 @@ class Mutation(
 
 
 @strawberry.type
-class Subscription(LimitSubscription, PaymentSubscription, TransactionSubscription):
+class Subscription(LimitSubscription, PaymentSubscription, PaymentSearchSubscription):
     pass
 
 
@@ -69,6 +69,6 @@ schema = strawberry.Schema(
 
 
 def sdl() -> str:
-    """Return the schema as text, sorted. Only the text is: a sorted schema breaks unions at run time."""
+    """Return the schema as sorted text; executing a sorted schema would break its unions."""
     core = schema._schema  # pyright: ignore[reportPrivateUsage]
     return print_schema(lexicographic_sort_schema(core)) + "\n"

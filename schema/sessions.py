@@ -1,4 +1,4 @@
-"""Logging in, staying in and out."""
+"""Sessions: login, refresh, logout and the caller's own data."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import strawberry
 from domain import limits, staff
 from resolvers import limits as limit_operations
 from resolvers import sessions as resolve
-from schema.common import Info, Refusal, answered
-from schema.graphql.publish import shows
+from schema.common import Info, Refusal, as_payload
+from schema.graphql.publish import publishes
 from schema.limits import Limit
 
 strawberry.enum(staff.Role)
 
 
-@shows(staff.Staff, description="A member of staff as Staff Management describes them.")
+@publishes(staff.Staff, description="A member of staff, as Staff Management has them.")
 class Staff:
     staff_id: strawberry.ID
     name: str
@@ -25,7 +25,7 @@ class Staff:
     team: str | None
 
     @strawberry.field(
-        graphql_type=list[Limit], description="What this member of staff may still take."
+        graphql_type=list[Limit], description="How much this member of staff may still take."
     )
     async def limits(
         self, info: Info, root: strawberry.Parent[staff.Staff]
@@ -33,7 +33,7 @@ class Staff:
         return await limit_operations.of_staff(info.context, root.staff_id)
 
 
-@shows(resolve.Login, name="Session", description="The tokens of a login.")
+@publishes(resolve.Login, name="Session", description="The tokens of a login.")
 class Session:
     access_token: str
     refresh_token: str | None
@@ -60,26 +60,27 @@ class LogoutPayload:
 
 @strawberry.type
 class SessionQuery:
-    @strawberry.field(graphql_type=Staff, description="Who is asking.")
+    @strawberry.field(graphql_type=Staff, description="The caller.")
     async def me(self, info: Info) -> staff.Staff:
         return await resolve.me(info.context)
 
 
 @strawberry.type
 class SessionMutation:
-    @strawberry.mutation(description="Open a session with a staff number and password.")
+    @strawberry.mutation(description="Open a session with a staff number and a password.")
     async def login(self, info: Info, input: LoginInput) -> SessionPayload:
         work = resolve.login(info.context, staff_id=input.staff_id, password=input.password)
-        return await answered(SessionPayload, "session", work)
+        return await as_payload(SessionPayload, "session", work)
 
     @strawberry.mutation(
-        description="Replace both tokens. A refresh token works once; reuse ends its session."
+        description="Replace both tokens. A refresh token works once; using it again ends the"
+        " session."
     )
     async def refresh_session(self, info: Info, refresh_token: str) -> SessionPayload:
         work = resolve.refresh(info.context, refresh_token=refresh_token)
-        return await answered(SessionPayload, "session", work)
+        return await as_payload(SessionPayload, "session", work)
 
-    @strawberry.mutation(description="End the session: its tokens are refused from now on.")
+    @strawberry.mutation(description="End the session; its tokens become invalid at once.")
     async def logout(self, info: Info) -> LogoutPayload:
         await resolve.logout(info.context)
         return LogoutPayload(ok=True)

@@ -1,59 +1,27 @@
-"""Gateways' calls: over HTTP raw bytes in, the gateway's own dialect out; and the desk where people look at them."""
+"""Gateways' webhook events: read, and replayed, by the office."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 import strawberry
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import PlainTextResponse, Response
 
-from domain import webhooks as kept
-from domain.gateways import Call, WebhookOutcome
+from domain import webhooks
+from domain.gateways import WebhookOutcome
 from domain.methods import GatewayName
 from domain.staff import Operation, may
-from resolvers import webhooks
-from resolvers.context import Context
-from schema.common import Info, Refusal, answered, given
-from schema.graphql.connections import FIRST, Connection
-from schema.graphql.publish import shows
+from resolvers import webhooks as resolve
+from schema.common import Info, Refusal, as_payload, non_empty
+from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.graphql.publish import publishes
 
-LARGEST = 64 * 1024
-
-strawberry.enum(WebhookOutcome)
-
-
-async def webhook(request: Request) -> Response:
-    base: Context = request.app.state.context
-    context = base.for_actor(None, request_id=f"webhook-{base.ids.record('REQ')}")
-    path: str = request.path_params["path"].removesuffix("/")
-    gateway = context.gateways.by_path(path)
-    if gateway is None:
-        return PlainTextResponse("There is no such gateway.", 404)
-    if request.method not in gateway.methods:
-        allowed = ", ".join(sorted(gateway.methods))
-        return PlainTextResponse(f"It calls by {allowed}.", 405, {"allow": allowed})
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > LARGEST:
-                return PlainTextResponse(f"The body exceeds {LARGEST} bytes.", 413)
-    except ClientDisconnect:
-        return Response(status_code=400)
-    call = Call(
-        method=request.method,
-        query=request.url.query,
-        headers=dict(request.headers),
-        body=bytes(body),
-        received_at=await context.clock(),
-        path=path,
-    )
-    reply = await webhooks.receive(context, gateway, call)
-    return Response(reply.body, reply.status, media_type=reply.content_type)
-
-
-# ── the desk ─────────────────────────────────────────────────────────────────────────────────────
+strawberry.enum(
+    WebhookOutcome,
+    description="RECEIVED: stored, and not handled yet. HANDLED: it changed the payment."
+    " DUPLICATE: it repeats a known success. STALE: it reports nothing new. UNMATCHED: no payment"
+    " has its reference. FOREIGN: it belongs to another program on the same account."
+    " BAD_SIGNATURE: it does not verify; nothing was applied. DEAD: handling it failed too often.",
+)
 
 
 @strawberry.type
@@ -63,7 +31,7 @@ class RawHeader:
 
 
 @strawberry.type(
-    description="A call as it came: secrets among the headers are masked, and card numbers."
+    description="The HTTP request as received; secret headers and card numbers are masked."
 )
 class RawCall:
     method: str
@@ -73,7 +41,11 @@ class RawCall:
     body: str
 
 
-@shows(kept.WebhookEvent, description="A gateway's call, and what became of it.")
+@publishes(
+    webhooks.WebhookEvent,
+    description="An event that a gateway reported by a webhook, and its outcome. `deliveries`"
+    " counts how often the gateway sent it, `tries` how often it was handled.",
+)
 class WebhookEvent:
     id: strawberry.ID
     gateway: GatewayName
@@ -84,11 +56,12 @@ class WebhookEvent:
     deliveries: int
     tries: int
     masked: bool = strawberry.field(
-        description="A card number was masked in it: it cannot be replayed, its gateway has to send it again."
+        description="Whether a card number was masked. Then it cannot be replayed: the gateway must"
+        " send it again."
     )
 
-    @strawberry.field(description="For auditors; null for everyone else.")
-    def raw(self, info: Info, root: strawberry.Parent[kept.WebhookEvent]) -> RawCall | None:
+    @strawberry.field(description="Auditors only; null for everyone else.")
+    def raw(self, info: Info, root: strawberry.Parent[webhooks.WebhookEvent]) -> RawCall | None:
         if not may(info.context.actor, Operation.READ_RAW_WEBHOOKS):
             return None
         call = root.call
@@ -110,27 +83,30 @@ class WebhookEventPayload:
 @strawberry.type
 class WebhookQuery:
     @strawberry.field(
-        description="Gateways' calls that this became of, newest first: BAD_SIGNATURE is the quarantine,"
-        " DEAD what was given up."
+        description="Webhook events of one outcome, newest first. BAD_SIGNATURE and DEAD await the"
+        " office."
     )
     async def webhook_events(
         self,
         info: Info,
         outcome: WebhookOutcome,
         gateway: GatewayName | None = None,
-        first: int | None = FIRST,
+        first: int | None = DEFAULT_PAGE_SIZE,
         after: str | None = None,
     ) -> Connection[WebhookEvent]:
-        most = FIRST if first is None else first
-        page = await webhooks.page(info.context, outcome, gateway, first=most, after=given(after))
+        size = DEFAULT_PAGE_SIZE if first is None else first
+        page = await resolve.page(
+            info.context, outcome, gateway, first=size, after=non_empty(after)
+        )
         return Connection(page=page)
 
 
 @strawberry.type
 class WebhookMutation:
     @strawberry.mutation(
-        description="Handle a kept call again: a dead one, or one whose secret has been mended since."
+        description="Handle a stored event again: one that is DEAD, or a BAD_SIGNATURE after its"
+        " secret was corrected."
     )
     async def replay_webhook(self, info: Info, id: strawberry.ID) -> WebhookEventPayload:
-        work = webhooks.replay(info.context, id)
-        return await answered(WebhookEventPayload, "event", work)
+        work = resolve.replay(info.context, id)
+        return await as_payload(WebhookEventPayload, "event", work)

@@ -1,4 +1,4 @@
-"""Asking once for all that a page asks for at once."""
+"""Loading the related rows of many objects at once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def batched(
     context: Context, load: Callable[[Context, list[K]], Awaitable[list[V]]]
 ) -> DataLoader[K, V]:
     """
-    Return the request's one asker of *load*, which answers many keys in their order.
+    Return the request's batching loader of *load*, which returns values in the order of its keys.
 
-    Nothing is remembered: who asks again, after a change, hears what is true then.
+    It does not cache: a later load reads the current state.
     """
     name = f"{load.__module__}.{load.__qualname__}"
     loader = context.memo.get(name)

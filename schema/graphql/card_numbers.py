@@ -1,4 +1,4 @@
-"""No request may hold a card's number: whatever comes in is looked through before anything is made of it."""
+"""Refusal of requests that contain a card number, before anything else is done with them."""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ from domain.cards import holds_card_number
 from domain.identifiers import folded
 from schema.graphql.errors import ApiError
 
-_SHORTEST = 13
+_MIN_DIGITS = 13
 
 
 def check_no_card_number(value: object) -> None:
-    """Raise BAD_USER_INPUT if a text, number or name anywhere in *value* is a card's number."""
+    """Raise ApiError if a text, number or name anywhere in *value* contains a card number."""
     if _holds(value):
         raise ApiError(
             "BAD_USER_INPUT",
-            vi="Yêu cầu chứa số thẻ. Không bao giờ gửi số thẻ tới đây: hãy gửi paymentToken của cổng thẻ.",
-            en="The request holds a card number. Never send one here: send the card gateway's paymentToken.",
+            vi="Yêu cầu chứa số thẻ. Không bao giờ gửi số thẻ tới đây:"
+            " hãy gửi paymentToken của cổng thẻ.",
+            en="The request holds a card number. Never send one here:"
+            " send the card gateway's paymentToken.",
         )
 
 
 def _holds(value: object) -> bool:
-    rest = [value]  # by hand: what is nested deeply would be a fault
-    while rest:
-        one = rest.pop()
-        if isinstance(one, str | int):
-            text = str(one)
-            if len(text) >= _SHORTEST and any(map(holds_card_number, _readings(text))):
+    pending = [value]  # a stack, because recursion could fail on deep nesting
+    while pending:
+        item = pending.pop()
+        if isinstance(item, str | int):
+            text = str(item)
+            if len(text) >= _MIN_DIGITS and any(map(holds_card_number, _spellings(text))):
                 return True
-        elif isinstance(one, dict):
-            for name, member in cast("dict[object, object]", one).items():
-                rest += (name, member)
-        elif isinstance(one, list):
-            rest += cast("list[object]", one)
+        elif isinstance(item, dict):
+            for name, member in cast("dict[object, object]", item).items():
+                pending += (name, member)
+        elif isinstance(item, list):
+            pending += cast("list[object]", item)
     return False
 
 
-def _readings(text: str) -> tuple[str, ...]:
-    """Return *text* as it is, and as it is where it names a contract or a member of staff."""
+def _spellings(text: str) -> tuple[str, ...]:
+    """Return the text as sent, and as identifiers are normalized."""
     return (text,) if text.isascii() else (text, folded(text))

@@ -1,4 +1,4 @@
-"""A page of a list, as GraphQL shows it: `Connection[Case]` is `CaseConnection`, of `CaseEdge`s."""
+"""Pages of a list: `Connection[Case]` becomes the GraphQL types `CaseConnection` and `CaseEdge`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resolvers.pages import Page
 
 T = TypeVar("T")
 
-FIRST = 50  # rows of a page whose size nobody chose
+DEFAULT_PAGE_SIZE = 50
 
 
 @strawberry.type

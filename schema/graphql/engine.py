@@ -1,16 +1,18 @@
-"""One prepared document, one execution: the engine under HTTP and WebSocket alike.
-
-A document is parsed, measured and validated once and kept by its hash, for both transports.
-Strawberry's schema is executed by graphql-core with Strawberry's executor; a mutation that has begun
-is finished even when its client goes away.
 """
+The GraphQL engine behind HTTP and WebSocket.
+
+A document is parsed, measured and validated once and cached by its hash. graphql-core executes it
+with Strawberry's executor; a mutation that has begun is finished even when its client leaves.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Any, Generic, TypeVar, cast
 
@@ -38,39 +40,34 @@ from schema.graphql.errors import (
     STATUSES,
     ApiError,
     FormatError,
-    Refused,
-    Speaks,
+    HasLanguage,
+    RequestError,
     format_error,
     malformed,
 )
 from schema.graphql.query_limits import Limits, Measure, measure
-from schema.graphql.request import GraphQLRequest, the_query
+from schema.graphql.request import GraphQLRequest, document_of
 
-_core: Any = graphql.execution  # whose executors are generic without saying over what
+_core: Any = graphql.execution  # its executors have incomplete type parameters
 
-C = TypeVar("C", bound=Speaks)
-Refusal = tuple[GraphQLError, ...]
-
-
-# Documents
+C = TypeVar("C", bound=HasLanguage)
+Errors = tuple[GraphQLError, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A document that may be run: parsed, measured, valid."""
+class PreparedDocument:
+    """A parsed, measured and valid document."""
 
     key: bytes
     document: DocumentNode
     operations: Mapping[str | None, tuple[OperationDefinitionNode, Measure]]
-    plans: dict[str | None, Any] = field(default_factory=dict[str | None, Any])
-    """Room for what is compiled from an operation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What one request wants to have run."""
+    """The operation that a request runs, with its variables."""
 
-    prepared: Prepared
+    prepared: PreparedDocument
     node: OperationDefinitionNode
     variables: dict[str, Any] | None
 
@@ -84,17 +81,17 @@ class Operation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """A response: its bytes and its status."""
+class GraphQLResponse:
+    """A response's body and status."""
 
     body: bytes
     status: int = 200
-    insists: bool = False
-    """The status holds in `application/json` too, where a well-formed request's answer is else 200."""
+    status_in_json: bool = False
+    """Whether `application/json` uses the status too; otherwise it is 200 there."""
 
 
 class Engine(Generic[C]):
-    """Prepares documents and runs their operations, for both transports."""
+    """Prepares documents and runs their operations."""
 
     def __init__(
         self,
@@ -103,7 +100,7 @@ class Engine(Generic[C]):
         limits: Limits | None = None,
         introspection: bool = False,
         format_error: FormatError = format_error,
-        find_document: Callable[[GraphQLRequest, C], str] = the_query,
+        find_document: Callable[[GraphQLRequest, C], str] = document_of,
         documents: int = 1_000,
         tokens: int = 100_000,
     ) -> None:
@@ -115,89 +112,91 @@ class Engine(Generic[C]):
         self._rules = _rules(introspection)
         self._format_error = format_error
         self._find_document = find_document
-        self._prepared: OrderedDict[bytes, tuple[Prepared | Refusal, int]] = OrderedDict()
-        self._room = (documents, tokens)
+        self._cache: OrderedDict[bytes, tuple[PreparedDocument | Errors, int]] = OrderedDict()
+        self._capacity = (documents, tokens)
         self._tokens = 0
         self._finishing: set[asyncio.Task[bytes]] = set()
 
-    def operation(self, asked: GraphQLRequest, context: C) -> Operation:
-        """Finds what to run; raises `Refused` or `ApiError`."""
+    def operation(self, request: GraphQLRequest, context: C) -> Operation:
+        """Return the operation of a request. Raises RequestError or ApiError."""
         check_no_card_number(
-            [asked.variables, asked.operation_name, asked.extensions, asked.document_id]
+            [request.variables, request.operation_name, request.extensions, request.document_id]
         )
-        prepared = self.prepare(self._find_document(asked, context))
+        prepared = self.prepare(self._find_document(request, context))
         operations = prepared.operations
-        if asked.operation_name is None and len(operations) > 1:
+        if request.operation_name is None and len(operations) > 1:
             raise malformed(
                 "Văn bản có nhiều thao tác: cần `operationName`.",
                 "The document has several operations: `operationName` is needed.",
             )
-        name = asked.operation_name or next(iter(operations), None)
+        name = request.operation_name or next(iter(operations), None)
         if name not in operations:
             raise malformed(
                 "Không có thao tác nào mang tên này.", "The document has no operation of this name."
             )
-        node, asks = operations[name]
-        if node.operation is OperationType.MUTATION and asks.root_fields > 1:
+        node, measured = operations[name]
+        if node.operation is OperationType.MUTATION and measured.root_fields > 1:
             raise ApiError(
                 "BAD_USER_INPUT",
                 vi="Mỗi mutation chỉ được gọi một trường gốc.",
                 en="A mutation may have one root field.",
             )
-        if asks.page_variables and (
-            beyond := asks.pages_beyond(asked.variables or {}, self.limits)
-        ):
-            raise ApiError("QUERY_TOO_EXPENSIVE", details=beyond)
-        return Operation(prepared=prepared, node=node, variables=asked.variables)
+        if excesses := measured.page_excesses(request.variables or {}, self.limits):
+            raise ApiError("QUERY_TOO_EXPENSIVE", details=excesses)
+        return Operation(prepared=prepared, node=node, variables=request.variables)
 
-    def prepare(self, text: str) -> Prepared:
-        """Parses, measures and validates a document, once; raises `Refused`."""
+    def prepare(self, text: str) -> PreparedDocument:
+        """Return the document parsed, measured and validated. Raises RequestError."""
         key = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-        if (kept := self._prepared.get(key)) is not None:
-            self._prepared.move_to_end(key)
-            found = kept[0]
+        if (cached := self._cache.get(key)) is not None:
+            self._cache.move_to_end(key)
+            prepared = cached[0]
         else:
             try:
-                found = self._prepare(key, text)
-                weight = found.document.token_count
-            except Refused as refused:
-                found, weight = refused.errors, 10 + len(text) // 4
-            self._keep(key, found, weight)
-        if not isinstance(found, Prepared):
-            raise Refused(*found)
-        return found
+                prepared = self._prepare(key, text)
+                weight = prepared.document.token_count
+            except RequestError as error:
+                prepared, weight = error.errors, 10 + len(text) // 4
+            self._remember(key, prepared, weight)
+        if not isinstance(prepared, PreparedDocument):
+            raise RequestError(*prepared)
+        return prepared
 
-    def _keep(self, key: bytes, found: Prepared | Refusal, weight: int) -> None:
-        documents, tokens = self._room
-        self._prepared[key] = (found, weight)
+    def _remember(self, key: bytes, prepared: PreparedDocument | Errors, weight: int) -> None:
+        """Cache a document, or its errors; evict the least recently used ones."""
+        max_documents, max_tokens = self._capacity
+        self._cache[key] = (prepared, weight)
         self._tokens += weight
-        while len(self._prepared) > documents or self._tokens > tokens:
-            self._tokens -= self._prepared.popitem(last=False)[1][1]
+        while len(self._cache) > max_documents or self._tokens > max_tokens:
+            self._tokens -= self._cache.popitem(last=False)[1][1]
 
-    def _prepare(self, key: bytes, text: str) -> Prepared:
+    def _prepare(self, key: bytes, text: str) -> PreparedDocument:
         limits = self.limits
         try:
             check_no_card_number(text)
             document = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
             operations = measure(self._schema, document, limits)
         except GraphQLError as error:
-            raise Refused(_parse_error(error, limits)) from None
+            raise RequestError(_parse_error(error, limits)) from None
         except RecursionError:
-            raise Refused(ApiError("QUERY_TOO_EXPENSIVE")) from None
-        for _, asks in operations:
-            if beyond := asks.beyond(limits):
-                raise Refused(ApiError("QUERY_TOO_EXPENSIVE", details=beyond))
+            raise RequestError(ApiError("QUERY_TOO_EXPENSIVE")) from None
+        for _, measured in operations:
+            if excesses := measured.excesses(limits):
+                raise RequestError(ApiError("QUERY_TOO_EXPENSIVE", details=excesses))
         if errors := validate(self._schema, document, self._rules, max_errors=20):
-            raise Refused(*errors)
+            raise RequestError(*errors)
         by_name = {
-            node.name.value if node.name else None: (node, asks) for node, asks in operations
+            node.name.value if node.name else None: (node, measured)
+            for node, measured in operations
         }
-        return Prepared(key=key, document=document, operations=by_name)
+        return PreparedDocument(key=key, document=document, operations=by_name)
 
     async def execute(self, operation: Operation, context: C) -> bytes:
-        """Runs a query, or a mutation: that one to its end, even when the caller is cancelled.
+        """
+        Run a query or a mutation, and return the response's body.
 
-        Raises `Refused` when it did not begin, as for a variable of the wrong type.
+        A mutation runs to its end even when the caller is cancelled. Raises RequestError when
+        nothing ran, as for a variable of the wrong type.
         """
         if operation.type is not OperationType.MUTATION:
             return await self._execute(operation, context)
@@ -207,14 +206,14 @@ class Engine(Generic[C]):
         return await asyncio.shield(task)
 
     async def drain(self) -> None:
-        """Returns when every mutation that was begun has ended."""
+        """Return once every mutation that has begun is finished."""
         while self._finishing:
             await asyncio.wait(self._finishing)
 
     def _finished(self, task: asyncio.Task[bytes]) -> None:
         self._finishing.discard(task)
         if not task.cancelled():
-            task.exception()  # taken note of: its caller may have left
+            task.exception()  # retrieved here, because its caller may have left
 
     async def _execute(self, operation: Operation, context: C) -> bytes:
         running = _core.execute(
@@ -228,16 +227,21 @@ class Engine(Generic[C]):
             operation_extensions=None,
         )
         result: ExecutionResult = await running if isawaitable(running) else running
-        if result.data is None and result.errors and all(e.path is None for e in result.errors):
-            raise Refused(*result.errors)
-        return self.payload(result, context)
+        if (
+            result.data is None
+            and result.errors
+            and all(error.path is None for error in result.errors)
+        ):
+            raise RequestError(*result.errors)
+        return self._payload(result, context)
 
     async def subscribe(
-        self, operation: Operation, context: C, fresh: Callable[[C], C] = lambda context: context
+        self, operation: Operation, context: C, renew: Callable[[C], C] = lambda context: context
     ) -> AsyncGenerator[bytes, None]:
-        """The payloads of a subscription; raises `Refused` when it does not begin.
+        """
+        Yield the payloads of a subscription. Raises RequestError when it does not begin.
 
-        `fresh` makes each event's context: what was loaded for one event is old at the next.
+        *renew* returns each event's context, without the data that the last event loaded.
         """
         executor = self._executor.build(
             self._schema,
@@ -249,49 +253,48 @@ class Engine(Generic[C]):
             operation_extensions=None,
         )
         if isinstance(executor, list):
-            raise Refused(*cast("list[GraphQLError]", executor))
+            raise RequestError(*cast("list[GraphQLError]", executor))
         source = _core.create_source_event_stream(executor)
         source = await source if isawaitable(source) else source
         if isinstance(source, ExecutionResult):
-            raise Refused(*(source.errors or ()))
+            raise RequestError(*(source.errors or ()))
 
-        def one(event: Any) -> Any:
-            event.context_value = fresh(context)
+        def execute_event(event: Any) -> Any:
+            event.context_value = renew(context)
             return _core.execute_subscription_event(event)
 
-        async with aclosing(_core.map_source_to_response_event(executor, source, one)) as results:
+        events = _core.map_source_to_response_event(executor, source, execute_event)
+        async with aclosing(events) as results:
             async for result in results:
-                yield self.payload(result, context)
+                yield self._payload(result, context)
 
-    def payload(self, result: ExecutionResult, context: Speaks) -> bytes:
+    def _payload(self, result: ExecutionResult, context: HasLanguage) -> bytes:
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = [self._format_error(error, context) for error in result.errors]
         return orjson.dumps(body)
 
-    def refuse(self, context: Speaks, *errors: Exception) -> Answer:
-        """The answer to a request of which nothing was run."""
-        said = self.errors(context, *errors)
-        first = errors[0].errors[0] if isinstance(errors[0], Refused) else errors[0]
-        insisted = first.status if isinstance(first, ApiError) else None
-        status = insisted or STATUSES.get(said[0]["extensions"]["code"], 400)
-        return Answer(
-            body=orjson.dumps({"errors": said}),
+    def error_response(self, context: HasLanguage, error: Exception) -> GraphQLResponse:
+        """Return the response to a request of which nothing ran."""
+        formatted = self.format_errors(context, error)
+        first = error.errors[0] if isinstance(error, RequestError) else error
+        own_status = first.status if isinstance(first, ApiError) else None
+        status = own_status or STATUSES.get(formatted[0]["extensions"]["code"], 400)
+        return GraphQLResponse(
+            body=orjson.dumps({"errors": formatted}),
             status=status,
-            insists=insisted is not None or status >= 500,
+            status_in_json=own_status is not None or status >= 500,
         )
 
-    def errors(self, context: Speaks, *errors: Exception) -> list[dict[str, Any]]:
-        """Any exceptions as the client sees them."""
-        found: list[GraphQLError] = []
-        for error in errors:
-            if isinstance(error, Refused):
-                found += error.errors
-            elif isinstance(error, GraphQLError):
-                found.append(error)
-            else:
-                found.append(GraphQLError(str(error), original_error=error))
-        return [self._format_error(error, context) for error in found]
+    def format_errors(self, context: HasLanguage, error: Exception) -> list[dict[str, Any]]:
+        """Return an exception as the client sees it."""
+        if isinstance(error, RequestError):
+            errors = error.errors
+        elif isinstance(error, GraphQLError):
+            errors = (error,)
+        else:
+            errors = (GraphQLError(str(error), original_error=error),)
+        return [self._format_error(error, context) for error in errors]
 
 
 def _rules(introspection: bool) -> tuple[type[ASTValidationRule], ...]:
@@ -300,7 +303,7 @@ def _rules(introspection: bool) -> tuple[type[ASTValidationRule], ...]:
 
 
 def _parse_error(error: GraphQLError, limits: Limits) -> GraphQLError:
-    error.__traceback__ = None  # kept with the document's hash: not with the parser's frames
+    error.__traceback__ = None  # the cached error must not keep the parser's frames alive
     if "Parsing aborted" in error.message:
         allowed = {"tokens": limits.tokens, "comments": limits.comments}
         return ApiError("QUERY_TOO_EXPENSIVE", details={"allowed": allowed})

@@ -1,4 +1,6 @@
-"""What the API says no with: a code, a sentence in both languages, and no fault laid bare."""
+"""Top-level GraphQL errors: a code and a sentence in both languages; faults are masked."""
+
+from __future__ import annotations
 
 import re
 import uuid
@@ -13,8 +15,8 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 Language = Literal["vi", "en"]
 
 
-class Speaks(Protocol):
-    """What every context knows: the language of whoever asks."""
+class HasLanguage(Protocol):
+    """The part of a context that error texts need."""
 
     @property
     def language(self) -> Language: ...
@@ -58,13 +60,14 @@ STATUSES: Final[Mapping[str, int]] = {
     "INTERNAL": 500,
     "UPSTREAM_UNAVAILABLE": 503,
 }
-"""What a refused request answers with in `application/graphql-response+json`; every other code is 400."""
+"""The status of a request error in `application/graphql-response+json`; every other code is 400."""
 
 
 class ApiError(GraphQLError):
-    """A top-level error that the client may read; its texts default to those of its code.
+    """
+    A top-level error whose text the client sees; by default the text of its code.
 
-    With a `status`, a request refused for it answers so in both media types.
+    A `status` applies to both media types.
     """
 
     def __init__(
@@ -89,68 +92,72 @@ class ApiError(GraphQLError):
         return self.en if language == "en" else self.vi
 
 
-class Refused(Exception):
-    """A request of which nothing was run, with the errors that say why."""
+class RequestError(Exception):
+    """A request of which nothing ran (a "request error" of the GraphQL specification)."""
 
     def __init__(self, *errors: GraphQLError) -> None:
         super().__init__(*errors)
         self.errors = errors
 
 
-FormatError = Callable[[GraphQLError, Speaks], dict[str, Any]]
+FormatError = Callable[[GraphQLError, HasLanguage], dict[str, Any]]
 
 
 def format_error(
     error: GraphQLError,
-    context: Speaks,
+    context: HasLanguage,
     *,
     translate: Callable[[Exception], ApiError | None] = lambda _: None,
 ) -> dict[str, Any]:
-    """One error as the client sees it. What is no GraphQLError is a fault: logged with an id, and masked.
+    """
+    Return an error as the client sees it; a fault is logged with an id, and masked.
 
-    `translate` may make an `ApiError` of another floor's exception.
+    `translate` returns the ApiError for an exception of a lower layer, or None.
     """
     cause = _innermost(error)
-    said = cause if isinstance(cause, ApiError) else translate(cause)
-    if said is None and _is_fault(error, cause):
-        fault = uuid.uuid4().hex
-        log.error("fault", id=fault, path=error.path, exc_info=cause)
-        said = ApiError("INTERNAL", details={"id": fault})
+    api_error = cause if isinstance(cause, ApiError) else translate(cause)
+    if api_error is None and _is_fault(error, cause):
+        fault_id = uuid.uuid4().hex
+        log.error("fault", id=fault_id, path=error.path, exc_info=cause)
+        api_error = ApiError("INTERNAL", details={"id": fault_id})
     formatted: dict[str, Any] = {**error.formatted}
-    if said is None:
-        formatted["message"] = _of_input(error.message, context.language)
+    if api_error is None:
+        formatted["message"] = _input_message(error.message, context.language)
         formatted["extensions"] = {"code": "BAD_USER_INPUT", **(error.extensions or {})}
     else:
-        formatted |= {"message": said.text(context.language), "extensions": said.extensions}
+        text = api_error.text(context.language)
+        formatted |= {"message": text, "extensions": api_error.extensions}
     return formatted
 
 
-_VARIABLE = re.compile(
-    r"Variable '\$(?P<name>\w+)' has invalid value(?: at (?P<path>[^:]+))?: (?P<why>.*)", re.DOTALL
+_INVALID_VARIABLE = re.compile(
+    r"Variable '\$(?P<name>\w+)' has invalid value(?: at (?P<path>[^:]+))?: (?P<problem>.*)",
+    re.DOTALL,
 )
-_WHY: Final = (
+_SENT_VALUE = re.compile(r",? found: |; found|(?<=value): ", re.DOTALL)
+_VIETNAMESE_PROBLEMS: Final = (
     (re.compile(r"does not exist in '(\w+)' enum"), "không phải là một giá trị của {0}"),
     (re.compile(r"to include required field '(\w+)'"), "thiếu trường bắt buộc {0}"),
     (re.compile(r"not to be None"), "không được để trống"),
 )
 
 
-def _of_input(message: str, language: Language) -> str:
+def _input_message(message: str, language: Language) -> str:
     """
-    Say what is wrong with a variable in the asker's language, and never repeat what was sent.
+    Translate graphql-core's message about a variable, without the value that was sent.
 
-    graphql-core's own words for anything else, which a developer meets and no one at a door.
+    Other messages concern developers only and stay as they are.
     """
-    found = _VARIABLE.match(message)
-    if found is None:
+    invalid = _INVALID_VARIABLE.match(message)
+    if invalid is None:
         return message
-    name = f"${found['name']}{found['path'] or ''}"
-    why = re.split(r",? found: |; found|(?<=value): ", found["why"], flags=re.DOTALL)[0].rstrip(".")
+    name = f"${invalid['name']}{invalid['path'] or ''}"
+    problem = _SENT_VALUE.split(invalid["problem"])[0].rstrip(".")
     if language == "en":
-        return f"{name} is not valid: {why}. Correct it and send the request again."
-    for pattern, words in _WHY:
-        if match := pattern.search(why):
-            return f"{name}: {words.format(*match.groups())}. Hãy sửa rồi gửi lại."
+        return f"{name} is not valid: {problem}. Correct it and send the request again."
+    for pattern, template in _VIETNAMESE_PROBLEMS:
+        if match := pattern.search(problem):
+            return f"{name}: {template.format(*match.groups())}. Hãy sửa rồi gửi lại."
     return f"{name} không đúng kiểu hoặc giá trị. Hãy sửa rồi gửi lại."
 
 
@@ -162,17 +169,19 @@ def _innermost(error: GraphQLError) -> Exception:
 
 
 def _is_fault(error: GraphQLError, cause: Exception) -> bool:
-    """Whether this is our mistake: no GraphQLError, or graphql-core failing to write a field's value.
-
-    What a scalar raises at a value that the client gave is the client's mistake, whatever its type.
     """
-    at = error.nodes[0] if error.nodes else None
+    Return whether the server is at fault rather than the client's input.
+
+    Any exception of a resolver is a fault, and so is a result that cannot be serialized. What a
+    scalar raises for a value that the client sent is not.
+    """
+    node = error.nodes[0] if error.nodes else None
     if not isinstance(cause, GraphQLError):
-        return error.path is not None or not isinstance(at, VariableDefinitionNode | ValueNode)
-    wrote = error.path is not None and isinstance(at, FieldNode)
-    return wrote and "code" not in (cause.extensions or {})
+        return error.path is not None or not isinstance(node, VariableDefinitionNode | ValueNode)
+    serializing = error.path is not None and isinstance(node, FieldNode)
+    return serializing and "code" not in (cause.extensions or {})
 
 
 def malformed(vi: str, en: str, status: int = 400) -> ApiError:
-    """A request that is none, with what to mend."""
+    """Return the error for a request that is not well-formed."""
     return ApiError("BAD_USER_INPUT", vi=vi, en=en, status=status)

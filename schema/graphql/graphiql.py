@@ -1,7 +1,10 @@
-"""The page on which developers try the API: GraphiQL, from a public CDN, served in development only.
-
-The `Authorization` written in its headers editor goes into the WebSocket's `connection_init` too.
 """
+The GraphiQL page, loaded from a public CDN and served in development only.
+
+The header `Authorization` of its editor is also sent in the WebSocket's `connection_init`.
+"""
+
+from __future__ import annotations
 
 from typing import Final
 

@@ -1,4 +1,6 @@
-"""GraphQL over HTTP, by the current specification: bytes in, bytes out, both media types."""
+"""GraphQL over HTTP (the GraphQL-over-HTTP specification), in both of its media types."""
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -6,36 +8,34 @@ from typing import Final, Generic, cast
 
 import orjson
 import strawberry
-from graphql import (
-    OperationType,
-)
+from graphql import OperationType
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from schema.authorization import bearer_challenge
-from schema.graphql.engine import Answer, C, Engine
-from schema.graphql.errors import FormatError, Language, format_error, malformed
+from schema.graphql.engine import C, Engine, GraphQLResponse
+from schema.graphql.errors import FormatError, HasLanguage, Language, format_error, malformed
 from schema.graphql.graphiql import GRAPHIQL
 from schema.graphql.query_limits import Limits
-from schema.graphql.request import GraphQLRequest, the_query
+from schema.graphql.request import GraphQLRequest, document_of
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
-LARGEST_BODY: Final = 256 * 1024
+MAX_BODY_BYTES: Final = 256 * 1024
 _DOCUMENT_PARAMETERS: Final = ("query", "documentId", "extensions")
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
-    """Who asks, before the context is made."""
+class RequestLanguage:
+    """The language of a request that has no context yet."""
 
     language: Language
 
 
 def language_of(headers: Headers) -> Language:
-    """Vietnamese, unless `Accept-Language` prefers English."""
+    """Return the language of `Accept-Language`; Vietnamese unless it prefers English."""
     for name in _preferred(headers.get("accept-language", "")):
         if name[:2] in ("vi", "en"):
             return cast("Language", name[:2])
@@ -43,7 +43,7 @@ def language_of(headers: Headers) -> Language:
 
 
 class GraphQLEndpoint(Generic[C]):
-    """The ASGI application at `/graphql`: `Route("/graphql", GraphQLEndpoint(…))`."""
+    """The ASGI application at `/graphql`, for `Route("/graphql", GraphQLEndpoint(…))`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class GraphQLEndpoint(Generic[C]):
         introspection: bool = False,
         graphiql: bool = False,
         format_error: FormatError = format_error,
-        find_document: Callable[[GraphQLRequest, C], str] = the_query,
+        find_document: Callable[[GraphQLRequest, C], str] = document_of,
     ) -> None:
         self.engine: Engine[C] = Engine(
             schema,
@@ -69,38 +69,42 @@ class GraphQLEndpoint(Generic[C]):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self.respond(request)
+            response = await self._respond(request)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
 
-    async def respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         accept = request.headers.get("accept") or "*/*"
         if self.graphiql and _wants_page(request, accept):
             return HTMLResponse(GRAPHIQL)
-        media = _media(accept)
-        answer, allow = await self._answer(request, media)
-        status = answer.status if answer.insists or media == GRAPHQL else 200
-        headers = {"content-type": f"{media or JSON}; charset=utf-8", "cache-control": "no-store"}
+        media_type = _media_type(accept)
+        response, allow = await self._run(request, media_type)
+        status = response.status if response.status_in_json or media_type == GRAPHQL else 200
+        headers = {
+            "content-type": f"{media_type or JSON}; charset=utf-8",
+            "cache-control": "no-store",
+        }
         if status == 401:
             headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
         if status == 405:
             headers["allow"] = allow
-        return Response(answer.body, status, headers)
+        return Response(response.body, status, headers)
 
-    async def _answer(self, request: Request, media: str | None) -> tuple[Answer, str]:
-        who: C | Stranger = Stranger(language_of(request.headers))
+    async def _run(self, request: Request, media_type: str | None) -> tuple[GraphQLResponse, str]:
+        """Run the request; return the response and, for a 405, the allowed methods."""
+        reader: HasLanguage = RequestLanguage(language_of(request.headers))
         allow = "GET, POST"
         try:
-            if media is None:
+            if media_type is None:
                 raise malformed(
                     "Máy chủ không trả về định dạng được yêu cầu.",
                     f"We answer {GRAPHQL} or {JSON}.",
                     406,
                 )
-            asked = await _read(request)
-            who = context = await self.context_factory(request)
-            operation = self.engine.operation(asked, context)
+            graphql_request = await _read(request)
+            reader = context = await self.context_factory(request)
+            operation = self.engine.operation(graphql_request, context)
             if operation.type is OperationType.SUBSCRIPTION:
                 raise malformed(
                     "Subscription chỉ chạy qua WebSocket.", "Subscriptions run over WebSocket only."
@@ -110,30 +114,31 @@ class GraphQLEndpoint(Generic[C]):
                 raise malformed(
                     "Mutation phải gửi bằng POST.", "Mutations must be sent by POST.", 405
                 )
-            return Answer(body=await self.engine.execute(operation, context)), allow
+            body = await self.engine.execute(operation, context)
+            return GraphQLResponse(body=body), allow
         except ClientDisconnect:
             raise
         except Exception as error:
-            return self.engine.refuse(who, error), allow
+            return self.engine.error_response(reader, error), allow
 
 
 def _wants_page(request: Request, accept: str) -> bool:
-    names_a_document = any(request.query_params.get(name) for name in _DOCUMENT_PARAMETERS)
-    return request.method == "GET" and not names_a_document and "text/html" in accept
+    has_document = any(request.query_params.get(name) for name in _DOCUMENT_PARAMETERS)
+    return request.method == "GET" and not has_document and "text/html" in accept
 
 
 async def _read(request: Request) -> GraphQLRequest:
     if request.method == "GET":
-        given: dict[str, object] = dict(request.query_params)
+        parameters: dict[str, object] = dict(request.query_params)
         for name in ("variables", "extensions"):
-            if given.get(name):
-                given[name] = _json(str(given[name]))
-        return GraphQLRequest.read(given)
+            if parameters.get(name):
+                parameters[name] = _json(str(parameters[name]))
+        return GraphQLRequest.read(parameters)
     if request.method != "POST":
         raise malformed("Chỉ hỗ trợ GET và POST.", "Only GET and POST are supported.", 405)
-    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    charset = parameters.partition("charset=")[2].strip().strip('"') or "utf-8"
-    if kind.strip() != JSON or charset not in ("utf-8", "utf8"):
+    media_type, _, options = request.headers.get("content-type", "").lower().partition(";")
+    charset = options.partition("charset=")[2].strip().strip('"') or "utf-8"
+    if media_type.strip() != JSON or charset not in ("utf-8", "utf8"):
         raise malformed("Nội dung phải là application/json.", f"The body must be {JSON}.", 415)
     return GraphQLRequest.read(_json(await _body(request)))
 
@@ -142,8 +147,8 @@ async def _body(request: Request) -> bytes:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_BODY:
-            raise malformed("Nội dung quá lớn.", f"The body exceeds {LARGEST_BODY} bytes.", 413)
+        if len(body) > MAX_BODY_BYTES:
+            raise malformed("Nội dung quá lớn.", f"The body exceeds {MAX_BODY_BYTES} bytes.", 413)
     return bytes(body)
 
 
@@ -154,7 +159,8 @@ def _json(text: str | bytes) -> object:
         raise malformed("Nội dung không phải JSON hợp lệ.", "The body is no valid JSON.") from None
 
 
-def _media(accept: str) -> str | None:
+def _media_type(accept: str) -> str | None:
+    """Return the media type of the response; None if no supported one is acceptable."""
     for name in _preferred(accept):
         if name in (JSON, GRAPHQL):
             return name
@@ -164,13 +170,13 @@ def _media(accept: str) -> str | None:
 
 
 def _preferred(header: str) -> list[str]:
-    """A header's choices, the most wanted first."""
-    weighed: list[tuple[float, str]] = []
+    """Return a header's choices, the most preferred first."""
+    weighted: list[tuple[float, str]] = []
     for choice in header.lower().split(","):
-        name, *parameters = (part.strip() for part in choice.split(";"))
-        weight = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        name, *options = (part.strip() for part in choice.split(";"))
+        weight = next((option[2:] for option in options if option.startswith("q=")), "1")
         try:
-            weighed.append((float(weight), name))
+            weighted.append((float(weight), name))
         except ValueError:
             continue
-    return [name for weight, name in sorted(weighed, key=lambda w: -w[0]) if weight > 0]
+    return [name for weight, name in sorted(weighted, key=lambda pair: -pair[0]) if weight > 0]

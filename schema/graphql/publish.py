@@ -1,4 +1,4 @@
-"""`@shows(Model)` publishes, as a GraphQL object, the fields of a domain object that it names."""
+"""`@publishes(Model)`: a GraphQL object type whose fields are read from a domain object."""
 
 from __future__ import annotations
 
@@ -13,60 +13,60 @@ T = TypeVar("T")
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(strawberry.field,))
-def shows(
+def publishes(
     model: type, *, name: str | None = None, description: str | None = None
 ) -> Callable[[type[T]], type[T]]:
     """
-    Make the decorated class the public face of *model*.
+    Make the decorated class the GraphQL type of *model*.
 
-    Resolvers return the domain object itself and Strawberry reads the named fields and properties
-    off it, so nothing is converted or copied. A field that the model does not have, or has with
-    another type, stops the import. A face may allow null where the model does not yet need it.
+    Resolvers return the domain object itself, and Strawberry reads its fields and properties, so
+    nothing is copied. A field may be null where the model's is not. Raises TypeError at import
+    time for a field that the model lacks or has with another type.
     """
 
-    def publish(face: type[T]) -> type[T]:
-        promised = get_type_hints(face)
-        kept = _kept(model)
-        for field_name in face.__annotations__:
-            if field_name not in kept:
+    def publish(public: type[T]) -> type[T]:
+        public_types, model_types = get_type_hints(public), _model_types(model)
+        for field in public.__annotations__:
+            if field not in model_types:
                 raise TypeError(
-                    f"{model.__name__} has no {field_name!r} for {face.__name__} to show"
+                    f"{public.__name__} publishes {model.__name__}.{field}: no such field"
                 )
-            shown, has = _model_of(promised[field_name]), _model_of(kept[field_name])
-            if not (shown == has or shown == has | {NoneType}):
+            expected, actual = _unwrapped(public_types[field]), _unwrapped(model_types[field])
+            if expected not in (actual, actual | {NoneType}):
                 raise TypeError(
-                    f"{face.__name__}.{field_name} shows {promised[field_name]},"
-                    f" {model.__name__} has {kept[field_name]}"
+                    f"{public.__name__}.{field} is {public_types[field]},"
+                    f" but {model.__name__}.{field} is {model_types[field]}"
                 )
-        setattr(face, "shows", model)  # noqa: B010 - a type checker knows no such attribute
-        setattr(face, "is_type_of", classmethod(_is(model)))  # noqa: B010
-        return strawberry.type(face, name=name, description=description)
+        # Type checkers know neither attribute, hence setattr.
+        setattr(public, "published_model", model)  # noqa: B010
+        setattr(public, "is_type_of", classmethod(_is_type_of(model)))  # noqa: B010
+        return strawberry.type(public, name=name, description=description)
 
     return publish
 
 
-def _is(model: type) -> Callable[[type, object, object], bool]:
-    return lambda _face, value, _info: isinstance(getattr(value, "shown", value), model)
+def _is_type_of(model: type) -> Callable[[type, object, object], bool]:
+    return lambda _class, value, _info: isinstance(getattr(value, "published_value", value), model)
 
 
-def _kept(model: type) -> dict[str, Any]:
-    """Return the model's fields and properties with their types."""
+def _model_types(model: type) -> dict[str, Any]:
+    """Return the types of the model's fields and properties by name."""
     assert is_dataclass(model)
     hints = get_type_hints(model)
-    kept: dict[str, Any] = {field.name: hints[field.name] for field in fields(model)}
+    types: dict[str, Any] = {field.name: hints[field.name] for field in fields(model)}
     for base in model.__mro__:
         for name, value in vars(base).items():
             if isinstance(value, property) and value.fget is not None:
-                kept.setdefault(name, get_type_hints(value.fget).get("return"))
-    return kept
+                types.setdefault(name, get_type_hints(value.fget).get("return"))
+    return types
 
 
-def _model_of(type_: Any) -> frozenset[Any]:
-    """Return the domain types behind a public type: its union's members, sequences as what they hold."""
+def _unwrapped(type_: Any) -> frozenset[Any]:
+    """Return the domain types of a union's members; a sequence counts by its item type."""
     origin = get_origin(type_)
     if origin in {Union, UnionType}:
-        return frozenset(model for part in get_args(type_) for model in _model_of(part))
+        return frozenset(member for part in get_args(type_) for member in _unwrapped(part))
     if origin is not None and issubclass(origin, Sequence):
-        return frozenset({(Sequence, _model_of(get_args(type_)[0]))})
+        return frozenset({(Sequence, _unwrapped(get_args(type_)[0]))})
     plain = getattr(type_, "__supertype__", type_)
-    return frozenset({getattr(plain, "shows", plain)})
+    return frozenset({getattr(plain, "published_model", plain)})

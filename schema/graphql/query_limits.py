@@ -1,10 +1,13 @@
-"""How much a query may ask for, measured in one pass over its document, whatever its fragments do.
-
-Each fragment is measured once and remembered, so a document that spreads fragments in fragments
-costs what its text costs. The cost knows lists: `payments(first: 50) { edges { node { id } } }`
-counts fifty nodes, a list that says nothing counts as `assumed_list`. The measure needs no valid
-document: it runs before validation, which some documents would keep busy for seconds.
 """
+Limits on what a query may request, measured in one pass over its document.
+
+Each fragment is measured once, so that nested fragments take no more time than their text. The
+cost counts list items: `payments(first: 50) { edges { node { id } } }` counts fifty nodes, and a
+list without a size counts as `assumed_list`. The document need not be valid: it is measured
+before validation, which takes seconds for some documents.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,48 +31,47 @@ from graphql import (
 )
 
 PAGE_ARGUMENTS: Final = frozenset({"first", "last", "limit"})
-"""The arguments that say how many items of a list are wanted."""
+"""The arguments for the number of items of a list."""
 
 INTROSPECTION: Final = frozenset({"__schema", "__type"})
 
-LARGEST_NUMBER: Final = 2**53
-"""What JSON carries; an exponential document's cost is larger, and nobody needs to know by how much."""
+MAX_REPORTED: Final = 2**53
+"""The largest exact integer in JSON; larger costs are reported as this number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What one document may ask for. The defaults let every shipped client's operation pass."""
+    """What one document may request. The defaults admit every operation of the shipped clients."""
 
     depth: int = 12
     introspection_depth: int = 16
-    """GraphiQL and code generators ask for the schema 13 to 15 levels deep."""
+    """GraphiQL and code generators query the schema 13 to 15 levels deep."""
     root_fields: int = 20
     aliases: int = 30
     directives: int = 30
     cost: int = 20_000
     comparisons: int = 3_000
-    """Pairs of fields of one name that validation would hold against each other: some 10 µs each."""
+    """Pairs of fields of one name that validation compares, at some 10 µs each."""
     fragments: int = 30
     largest_page: int = 100
-    """What a page given as a variable is counted as; a larger value is refused."""
+    """The size that a page given by a variable counts as; a larger value is refused."""
     assumed_list: int = 10
     tokens: int = 1_000
     """Ten times the largest operation of the shipped clients."""
     comments: int = 200
 
 
-class Excess(TypedDict):
-    asked: int
-    allowed: int
+Excess = TypedDict("Excess", {"asked": int, "allowed": int})  # noqa: UP013
+"""A limit that a document exceeds; clients see these two names."""
 
 
-class Sum(NamedTuple):
-    """What a selection set asks for. `cost` is fixed, `per_item` counts once for each item of a page."""
+class Totals(NamedTuple):
+    """What a selection set requests; `per_item` is the cost of each item of a page."""
 
     depth: int = 0
     fields: int = 0
     size: int = 0
-    """Fields here and below, as they are written."""
+    """The number of fields as written, including nested ones."""
     aliases: int = 0
     directives: int = 0
     comparisons: int = 0
@@ -77,8 +79,8 @@ class Sum(NamedTuple):
     per_item: int = 0
     introspection_depth: int = 0
 
-    def beside(self, other: "Sum") -> "Sum":
-        return Sum(
+    def plus(self, other: Totals) -> Totals:
+        return Totals(
             max(self.depth, other.depth),
             self.fields + other.fields,
             self.size + other.size,
@@ -105,7 +107,7 @@ LIMITED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What one operation asks for."""
+    """What one operation requests."""
 
     depth: int = 0
     introspection_depth: int = 0
@@ -114,119 +116,116 @@ class Measure:
     directives: int = 0
     comparisons: int = 0
     fragments: int = 0
-    """In the whole document."""
+    """The fragments of the whole document."""
     cost: int = 0
     page_variables: frozenset[str] = frozenset()
-    """The variables of the document that say how long a page is."""
+    """The document's variables for page sizes."""
 
-    def beyond(self, limits: Limits) -> dict[str, Excess]:
-        """Each limit that is passed, with what was asked and what is allowed; empty: none."""
+    def excesses(self, limits: Limits) -> dict[str, Excess]:
+        """Return each exceeded limit by name."""
         return {
-            name: Excess(asked=min(asked, LARGEST_NUMBER), allowed=allowed)
+            name: {"asked": min(requested, MAX_REPORTED), "allowed": allowed}
             for name in LIMITED
-            if (asked := getattr(self, name)) > (allowed := getattr(limits, name))
+            if (requested := getattr(self, name)) > (allowed := getattr(limits, name))
         }
 
-    def pages_beyond(self, variables: Mapping[str, object], limits: Limits) -> dict[str, Excess]:
-        """The variables of this request that ask for more than the page they were counted as."""
-        found: dict[str, Excess] = {}
+    def page_excesses(self, variables: Mapping[str, object], limits: Limits) -> dict[str, Excess]:
+        """Return each variable whose page is larger than what it was counted as."""
+        excesses: dict[str, Excess] = {}
         for name in self.page_variables:
             value = variables.get(name)
             if isinstance(value, int | float) and value > limits.largest_page:
-                asked = int(min(value, LARGEST_NUMBER))
-                found[name] = Excess(asked=asked, allowed=limits.largest_page)
-        return found
+                requested = int(min(value, MAX_REPORTED))
+                excesses[name] = {"asked": requested, "allowed": limits.largest_page}
+        return excesses
 
 
 def measure(
     schema: GraphQLSchema, document: DocumentNode, limits: Limits
 ) -> list[tuple[OperationDefinitionNode, Measure]]:
-    """Each operation of a parsed document, valid or not, and what it asks for."""
-    return _Measuring(schema, document, limits).result()
+    """Return each operation of a parsed document, valid or not, with its measure."""
+    measuring = _Measurement(schema, document, limits)
+    return [(node, measuring.operation(node)) for node in _operations(document)]
 
 
-class _Measuring:
+class _Measurement:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, limits: Limits) -> None:
         self.schema = schema
         self.limits = limits
-        self.operations = list(_operations(document))
         self.fragments = {
             node.name.value: node
             for node in document.definitions
             if isinstance(node, FragmentDefinitionNode)
         }
-        self.known: dict[str, Sum] = {}
+        self.measured: dict[str, Totals] = {}  # by fragment
         self.page_variables: set[str] = set()
-        self.defaults = _largest_defaults(self.operations)
-
-    def result(self) -> list[tuple[OperationDefinitionNode, Measure]]:
-        return [(node, self.operation(node)) for node in self.operations]
+        self.defaults = _largest_defaults(_operations(document))
 
     def operation(self, node: OperationDefinitionNode) -> Measure:
-        asked = self.selection(node.selection_set, self.schema.get_root_type(node.operation), {})
+        totals = self.selection(node.selection_set, self.schema.get_root_type(node.operation), {})
         return Measure(
-            depth=asked.depth,
-            introspection_depth=asked.introspection_depth,
-            root_fields=asked.fields,
-            aliases=asked.aliases,
-            directives=asked.directives + len(node.directives or ()),
-            comparisons=asked.comparisons,
+            depth=totals.depth,
+            introspection_depth=totals.introspection_depth,
+            root_fields=totals.fields,
+            aliases=totals.aliases,
+            directives=totals.directives + len(node.directives or ()),
+            comparisons=totals.comparisons,
             fragments=len(self.fragments),
-            cost=self.total(asked),
+            cost=self.cost(totals),
             page_variables=frozenset(self.page_variables),
         )
 
-    def total(self, inner: Sum) -> int:
-        return inner.cost + inner.per_item * self.limits.assumed_list
+    def cost(self, totals: Totals) -> int:
+        return totals.cost + totals.per_item * self.limits.assumed_list
 
     def selection(
-        self, node: SelectionSetNode, parent: GraphQLCompositeType | None, seen: dict[str, int]
-    ) -> Sum:
-        """`seen`: how much has been written under each name of this set and those it is part of."""
-        found = Sum()
+        self, node: SelectionSetNode, parent: GraphQLCompositeType | None, sizes: dict[str, int]
+    ) -> Totals:
+        """
+        Return the totals of a selection set.
+
+        *sizes* counts the fields written under each response name, inline fragments included.
+        """
+        totals = Totals()
         for selection in node.selections:
-            found = found.beside(Sum(directives=len(selection.directives or ())))
+            totals = totals.plus(Totals(directives=len(selection.directives or ())))
             if isinstance(selection, FieldNode):
                 part = self.field(selection, parent)
                 name = (selection.alias or selection.name).value
-                before = seen.get(name, 0)
-                seen[name] = before + part.size
+                size_so_far = sizes.get(name, 0)
+                sizes[name] = size_so_far + part.size
                 alias = int(name != selection.name.value)
-                found = found.beside(Sum(aliases=alias, comparisons=before * part.size))
+                totals = totals.plus(Totals(aliases=alias, comparisons=size_so_far * part.size))
             elif isinstance(selection, InlineFragmentNode):
-                on = self.named(selection.type_condition, parent)
-                part = self.selection(selection.selection_set, on, seen)
+                type_ = self.composite_type(selection.type_condition) or parent
+                part = self.selection(selection.selection_set, type_, sizes)
             else:
                 part = self.fragment(cast("FragmentSpreadNode", selection).name.value)
-            found = found.beside(part)
-        return found
+            totals = totals.plus(part)
+        return totals
 
-    def fragment(self, name: str) -> Sum:
-        if name not in self.known:
-            self.known[name] = Sum()  # what a circle finds; validation refuses it afterwards
+    def fragment(self, name: str) -> Totals:
+        if name not in self.measured:
+            self.measured[name] = Totals()  # ends a cycle, which validation refuses later
             if node := self.fragments.get(name):
-                on = self.named(node.type_condition, None)
-                inner = self.selection(node.selection_set, on, {})
-                self.known[name] = inner.beside(Sum(directives=len(node.directives or ())))
-        return self.known[name]
+                type_ = self.composite_type(node.type_condition)
+                inner = self.selection(node.selection_set, type_, {})
+                self.measured[name] = inner.plus(Totals(directives=len(node.directives or ())))
+        return self.measured[name]
 
-    def named(
-        self, node: NamedTypeNode | None, otherwise: GraphQLCompositeType | None
-    ) -> GraphQLCompositeType | None:
-        found = self.schema.get_type(node.name.value) if node else None
-        return found if is_composite_type(found) else otherwise
+    def composite_type(self, node: NamedTypeNode | None) -> GraphQLCompositeType | None:
+        type_ = self.schema.get_type(node.name.value) if node else None
+        return type_ if is_composite_type(type_) else None
 
-    def field(self, node: FieldNode, parent: GraphQLCompositeType | None) -> Sum:
+    def field(self, node: FieldNode, parent: GraphQLCompositeType | None) -> Totals:
         name = node.name.value
         definition = self.schema.get_field(parent, name) if parent else None
-        result = _result_of(definition)
-        page = self.page(node)
+        result = _result_type(definition)
+        page = self.page_size(node)
         if node.selection_set is None:
-            return Sum(depth=1, fields=int(name != "__typename"), size=1, cost=1)
-        inside = self.schema.get_type(str(result).strip("[]!"))
-        inner = self.selection(
-            node.selection_set, inside if is_composite_type(inside) else None, {}
-        )
+            return Totals(depth=1, fields=int(name != "__typename"), size=1, cost=1)
+        type_ = self.schema.get_type(str(result).strip("[]!"))
+        inner = self.selection(node.selection_set, type_ if is_composite_type(type_) else None, {})
         here = inner._replace(depth=inner.depth + 1, fields=1, size=inner.size + 1)
         if name in INTROSPECTION:
             return here._replace(depth=1, cost=1, per_item=0, introspection_depth=here.depth)
@@ -234,10 +233,11 @@ class _Measuring:
             items = self.limits.assumed_list if page is None else page
             return here._replace(cost=1 + inner.cost + items * inner.per_item, per_item=0)
         if page is not None:
-            return here._replace(cost=1 + page * self.total(inner), per_item=0)
-        return here._replace(cost=1, per_item=self.total(inner))
+            return here._replace(cost=1 + page * self.cost(inner), per_item=0)
+        return here._replace(cost=1, per_item=self.cost(inner))
 
-    def page(self, node: FieldNode) -> int | None:
+    def page_size(self, node: FieldNode) -> int | None:
+        """Return the page size of a field's arguments; None without one."""
         for argument in node.arguments or ():
             if argument.name.value in PAGE_ARGUMENTS:
                 if isinstance(argument.value, VariableNode):
@@ -266,10 +266,10 @@ def _largest_defaults(operations: Iterable[OperationDefinitionNode]) -> dict[str
 
 
 def _number(node: IntValueNode) -> int:
-    return int(node.value) if len(node.value) < 16 else LARGEST_NUMBER
+    return int(node.value) if len(node.value) < 16 else MAX_REPORTED
 
 
-def _result_of(field: GraphQLField | None) -> Any:
+def _result_type(field: GraphQLField | None) -> Any:
     return cast("Any", field).type if field else None
 
 

@@ -1,13 +1,16 @@
-"""GraphQL over WebSocket: the protocol `graphql-transport-ws`, and nothing else.
-
-One socket is one `_Connection`: a loop that reads frames, and a task for each operation. One deadline
-wakes it: the login's at first, then the token's end, or the server's farewell. Operations run in
-the same engine, under the same rules, as over HTTP. A client that does not read pauses its
-generators; when it leaves, their `finally` runs at once.
-
-Clients reconnect after 1012, 1013, 4403 and 4408, and give up after 4400, 4401, 4406, 4409, 4429, 4500
-and 1009. So a limit of ours, which is temporary, closes by 1013 or fails one operation.
 """
+GraphQL over WebSocket, by the protocol `graphql-transport-ws` only.
+
+Each socket is a `_Connection`: a loop that reads frames, and a task for each operation. Its single
+deadline is first the login's, then the token's end, or the server's shutdown. Operations run in
+the same engine and under the same rules as over HTTP. A client that does not read pauses its
+generators; when it leaves, their `finally` blocks run at once.
+
+Clients reconnect after the codes 1012, 1013, 4403 and 4408. They give up after 4400, 4401, 4406,
+4409, 4429, 4500 and 1009. Our own limits are temporary: they close with 1013 or fail one operation.
+"""
+
+from __future__ import annotations
 
 import asyncio
 from collections import Counter
@@ -25,53 +28,51 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from schema.graphql.engine import Engine
-from schema.graphql.errors import ApiError, Speaks
-from schema.graphql.http import LARGEST_BODY
+from schema.graphql.errors import ApiError, HasLanguage
+from schema.graphql.http import MAX_BODY_BYTES
 from schema.graphql.request import GraphQLRequest
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 PROTOCOL: Final = "graphql-transport-ws"
-FAREWELL_SECONDS: Final = 5.0
-"""How long a client that does not read may keep a closing socket."""
+CLOSE_TIMEOUT_SECONDS: Final = 5.0
+"""The time in which a client must read the close frame."""
 TRY_AGAIN_LATER: Final = 1013
-TEMPORARY: Final = frozenset({"RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"})
-"""The codes of a refused login that may be accepted later."""
+TEMPORARY_CODES: Final = frozenset({"RATE_LIMITED", "OVERLOADED", "UPSTREAM_UNAVAILABLE"})
+"""The error codes after which a later login may succeed."""
 
 CONNECTIONS: Final = Gauge("mobinet_websocket_connections", "Open GraphQL WebSockets")
 OPERATIONS: Final = Gauge("mobinet_websocket_operations", "Operations running over WebSocket")
 
 
-class Connected(Speaks, Protocol):
-    """What a socket's context knows."""
+class SocketContext(HasLanguage, Protocol):
+    """The part of a context that a socket needs."""
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the token ends, and the socket with it."""
+        """The end of the token, and of the socket."""
         ...
 
     @property
     def actor_id(self) -> Hashable | None:
-        """Whose connections are counted together; None: nobody's."""
+        """The actor whose connections are limited; None: no limit."""
         ...
 
 
-C = TypeVar("C", bound=Connected)
+C = TypeVar("C", bound=SocketContext)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Caps:
-    """How much of it there may be."""
-
+class SocketLimits:
     init_seconds: float = 10
     operations_per_connection: int = 50
     connections_per_actor: int = 20
     connections: int = 10_000
-    """In this process."""
+    """The connections of this process."""
 
 
 class Close(Exception):
-    """Ends a connection with a code and a reason."""
+    """Closes a connection with a code and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
@@ -80,34 +81,37 @@ class Close(Exception):
 
 
 class GraphQLSockets(Generic[C]):
-    """The ASGI application at `WS /graphql`: `WebSocketRoute("/graphql", GraphQLSockets(…))`."""
+    """The ASGI application for `WebSocketRoute("/graphql", GraphQLSockets(…))`."""
 
     def __init__(
         self,
         engine: Engine[C],
         context_factory: Callable[[WebSocket, dict[str, Any]], Awaitable[C]],
         *,
-        caps: Caps | None = None,
+        limits: SocketLimits | None = None,
         origins: Collection[str] | None = None,
-        fresh: Callable[[C], C] = lambda context: context,
-        admit: Callable[[C], Awaitable[bool]] | None = None,
-        passing: tuple[type[Exception], ...] = (OSError,),
+        renew: Callable[[C], C] = lambda context: context,
+        session_is_open: Callable[[C], Awaitable[bool]] | None = None,
+        temporary_errors: tuple[type[Exception], ...] = (OSError,),
     ) -> None:
-        """`origins`: the pages that may connect; None: any. `fresh` makes the context of an operation,
-        and of each event, of its connection's: what is loaded once must not live as long as a socket.
-        `admit` says before each operation whether who asks still may; else the socket closes with 4401.
-        `passing`: the faults after which a later login may succeed.
+        """
+        Make the application.
+
+        *origins* are the web origins that may connect; None: any. *renew* returns the context of
+        an operation or event, without loaded data. *session_is_open* is called before each
+        operation; where it returns False the socket closes with 4401. After *temporary_errors* a
+        later login may succeed.
         """
         self.engine = engine
         self.context_factory = context_factory
-        self.caps = caps or Caps()
+        self.limits = limits or SocketLimits()
         self.origins = None if origins is None else frozenset(origins)
-        self.fresh = fresh
-        self.admit = admit
-        self.passing = passing
+        self.renew = renew
+        self.session_is_open = session_is_open
+        self.temporary_errors = temporary_errors
         self.connections: set[_Connection[C]] = set()
         self.actors: Counter[Hashable] = Counter()
-        self.farewell: Close | None = None
+        self.shutdown: Close | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
@@ -121,9 +125,9 @@ class GraphQLSockets(Generic[C]):
                 await websocket.accept()
                 raise Close(4406, "Subprotocol not acceptable")
             await websocket.accept(PROTOCOL)
-            if self.farewell is not None:
-                raise self.farewell
-            if len(self.connections) >= self.caps.connections:
+            if self.shutdown is not None:
+                raise self.shutdown
+            if len(self.connections) >= self.limits.connections:
                 raise Close(TRY_AGAIN_LATER, "Try again later")
             self.connections.add(connection)
             CONNECTIONS.inc()
@@ -139,11 +143,11 @@ class GraphQLSockets(Generic[C]):
             pass
 
     async def close(self, code: int = 1012, reason: str = "Service restart") -> None:
-        """Says goodbye to every client, to later ones too; returns when all their tasks have ended."""
-        self.farewell = Close(code, reason)
+        """Close every connection, later ones too; return once their tasks have ended."""
+        self.shutdown = Close(code, reason)
         closing = list(self.connections)
         for connection in closing:
-            connection.wake_at(0, self.farewell)
+            connection.close_in(0, self.shutdown)
         for connection in closing:
             await connection.ended.wait()
 
@@ -153,25 +157,26 @@ class _Connection(Generic[C]):
         self.sockets = sockets
         self.websocket = websocket
         self.context: C | None = None
-        self.greeted = False
+        self.initialised = False
         self.actor: Hashable | None = None
         self.operations: dict[str, asyncio.Task[None]] = {}
         self.ended = asyncio.Event()
-        self.deadline = asyncio.timeout(sockets.caps.init_seconds)
-        self.at_deadline = Close(4408, "Connection initialisation timeout")
+        self.deadline = asyncio.timeout(sockets.limits.init_seconds)
+        self.deadline_close = Close(4408, "Connection initialisation timeout")
 
     async def run(self) -> None:
-        """Reads frames until the client leaves; raises `Close` when it is we who end it."""
+        """Handle frames until the client leaves. Raises Close when the server closes."""
         try:
             async with self.deadline:
                 while (message := await self.websocket.receive())["type"] != "websocket.disconnect":
-                    await self.take(_frame(message))
+                    await self.handle(_frame(message))
         except TimeoutError:
             if self.deadline.expired():
-                raise self.at_deadline from None
+                raise self.deadline_close from None
             raise
 
     async def end(self) -> None:
+        """Cancel every operation, and wait until all have ended."""
         running = list(self.operations.values())
         self.operations.clear()
         for task in running:
@@ -184,121 +189,126 @@ class _Connection(Generic[C]):
                 del self.sockets.actors[self.actor]
         self.ended.set()
 
-    def wake_at(self, seconds: float | None, close: Close | None = None) -> None:
-        """Moves the deadline, and what is said at it; too late for a connection that is ending."""
-        self.at_deadline = close or self.at_deadline
+    def close_in(self, seconds: float | None, close: Close) -> None:
+        """Close the connection after some seconds, None: never; no effect once it is ending."""
+        self.deadline_close = close
         when = None if seconds is None else asyncio.get_running_loop().time() + seconds
         with suppress(RuntimeError):
             self.deadline.reschedule(when)
 
-    async def take(self, frame: dict[str, Any]) -> None:
+    async def handle(self, frame: dict[str, Any]) -> None:
         match frame.get("type"):
             case "connection_init":
-                await self.greet(frame.get("payload"))
+                await self.initialise(frame.get("payload"))
             case "ping":
                 await self.send(b'{"type":"pong"}')
             case "pong":
                 pass
             case "subscribe":
-                await self.begin(frame.get("id"), frame.get("payload"))
+                await self.start_operation(frame.get("id"), frame.get("payload"))
             case "complete":
                 if task := self.operations.pop(_id(frame.get("id")), None):
                     task.cancel()
             case _:
                 raise Close(4400, "Unknown message type")
 
-    async def greet(self, payload: object) -> None:
-        if self.greeted:
+    async def initialise(self, payload: object) -> None:
+        if self.initialised:
             raise Close(4429, "Too many initialisation requests")
-        self.greeted = True
+        self.initialised = True
         if payload is not None and not isinstance(payload, dict):
             raise Close(4400, "Invalid connection init payload")
-        context = await self.authenticated(cast("dict[str, Any]", payload or {}))
+        context = await self.authenticate(cast("dict[str, Any]", payload or {}))
         actor = context.actor_id
         if actor is not None:
-            if self.sockets.actors[actor] >= self.sockets.caps.connections_per_actor:
+            if self.sockets.actors[actor] >= self.sockets.limits.connections_per_actor:
                 raise Close(TRY_AGAIN_LATER, "Too many connections")
             self.sockets.actors[actor] += 1
             self.actor = actor
         self.context = context
         await self.send(b'{"type":"connection_ack"}')
-        if self.sockets.farewell is None:
-            left = context.expires_at and (context.expires_at - datetime.now(UTC)).total_seconds()
-            self.wake_at(left, Close(4401, "Token expired"))
+        if self.sockets.shutdown is None:
+            end = context.expires_at
+            seconds = None if end is None else (end - datetime.now(UTC)).total_seconds()
+            self.close_in(seconds, Close(4401, "Token expired"))
 
-    async def authenticated(self, payload: dict[str, Any]) -> C:
+    async def authenticate(self, payload: dict[str, Any]) -> C:
         try:
             return await self.sockets.context_factory(self.websocket, payload)
         except ApiError as error:
-            if error.code in TEMPORARY:
+            if error.code in TEMPORARY_CODES:
                 raise Close(TRY_AGAIN_LATER, error.en) from None
             raise Close(4403, "Forbidden") from None
-        except Exception as fault:
-            log.exception("fault while a socket logged in")
-            if isinstance(fault, self.sockets.passing):
+        except Exception as error:
+            log.exception("socket_login_failed")
+            if isinstance(error, self.sockets.temporary_errors):
                 raise Close(TRY_AGAIN_LATER, "Try again later") from None
             raise Close(4500, "Internal server error") from None
 
-    async def begin(self, id_: object, payload: object) -> None:
+    async def start_operation(self, id_: object, payload: object) -> None:
         if self.context is None:
             raise Close(4401, "Unauthorized")
         name = _id(id_)
         if name in self.operations:
             raise Close(4409, f"Subscriber for {name} already exists")
         try:
-            asked = GraphQLRequest.read(payload)
+            request = GraphQLRequest.read(payload)
         except ApiError as error:
             raise Close(4400, error.en) from None
-        if len(self.operations) >= self.sockets.caps.operations_per_connection:
-            await self.send(self.error(name, self.context, self.too_many_operations()))
+        if len(self.operations) >= self.sockets.limits.operations_per_connection:
+            error = self.too_many_operations()
+            await self.send(self.error_frame(name, self.context, error))
             return
-        self.operations[name] = asyncio.create_task(self.operate(name, asked, self.context))
+        task = asyncio.create_task(self.run_operation(name, request, self.context))
+        self.operations[name] = task
 
-    async def operate(self, name: str, asked: GraphQLRequest, context: C) -> None:
-        """One operation, from `subscribe` to `complete` or `error`."""
+    async def run_operation(self, name: str, request: GraphQLRequest, context: C) -> None:
+        """Run an operation, and send its payloads and then `complete` or `error`."""
         OPERATIONS.inc()
         id_ = orjson.dumps(name)
-        last = b'{"id":%b,"type":"complete"}' % id_
+        last_frame = b'{"id":%b,"type":"complete"}' % id_
         try:
             try:
-                context = self.sockets.fresh(context)
-                if self.sockets.admit is not None and not await self.sockets.admit(context):
-                    self.wake_at(0, Close(4401, "Session ended"))
+                context = self.sockets.renew(context)
+                is_open = self.sockets.session_is_open
+                if is_open is not None and not await is_open(context):
+                    self.close_in(0, Close(4401, "Session ended"))
                     return
-                async with aclosing(self.payloads(asked, context)) as payloads:
+                async with aclosing(self.payloads(request, context)) as payloads:
                     async for payload in payloads:
                         await self.send(b'{"id":%b,"type":"next","payload":%b}' % (id_, payload))
             except (WebSocketDisconnect, WebSocketDisconnected):
                 return
             except Exception as error:
-                last = self.error(name, context, error)
+                last_frame = self.error_frame(name, context, error)
             if self.operations.get(name) is asyncio.current_task():
-                del self.operations[name]  # the id is free before the client hears of it
-                await self.send(last)
+                del self.operations[name]  # before the client may use the id again
+                await self.send(last_frame)
         except (WebSocketDisconnect, WebSocketDisconnected):
             pass
         finally:
             OPERATIONS.dec()
 
-    def error(self, name: str, context: C, cause: Exception) -> bytes:
-        """Return the message that ends an operation by an error."""
-        errors = orjson.dumps(self.sockets.engine.errors(context, cause))
+    def error_frame(self, name: str, context: C, error: Exception) -> bytes:
+        """Return the frame that ends an operation with an error."""
+        errors = orjson.dumps(self.sockets.engine.format_errors(context, error))
         return b'{"id":%b,"type":"error","payload":%b}' % (orjson.dumps(name), errors)
 
     def too_many_operations(self) -> ApiError:
-        allowed = self.sockets.caps.operations_per_connection
+        allowed = self.sockets.limits.operations_per_connection
         return ApiError(
             "RATE_LIMITED",
-            vi=f"Kết nối này đang chạy {allowed} thao tác, mức tối đa. Hãy kết thúc bớt rồi thử lại.",
+            vi=f"Kết nối này đang chạy {allowed} thao tác, mức tối đa."
+            " Hãy kết thúc bớt rồi thử lại.",
             en=f"This connection runs {allowed} operations, the most there may be. End some first.",
             details={"allowed": allowed},
         )
 
-    async def payloads(self, asked: GraphQLRequest, context: C) -> AsyncGenerator[bytes, None]:
+    async def payloads(self, request: GraphQLRequest, context: C) -> AsyncGenerator[bytes, None]:
         engine = self.sockets.engine
-        operation = engine.operation(asked, context)
+        operation = engine.operation(request, context)
         if operation.type is OperationType.SUBSCRIPTION:
-            async with aclosing(engine.subscribe(operation, context, self.sockets.fresh)) as events:
+            async with aclosing(engine.subscribe(operation, context, self.sockets.renew)) as events:
                 async for event in events:
                     yield event
         else:
@@ -312,8 +322,8 @@ def _frame(message: Message) -> dict[str, Any]:
     text = message.get("text")
     if text is None:
         raise Close(4400, "Messages must be text")
-    if len(text) > LARGEST_BODY:
-        raise Close(1009, f"Messages may have {LARGEST_BODY} bytes")
+    if len(text) > MAX_BODY_BYTES:
+        raise Close(1009, f"Messages may have {MAX_BODY_BYTES} bytes")
     try:
         frame: object = orjson.loads(text)
     except orjson.JSONDecodeError:
@@ -331,7 +341,7 @@ def _id(value: object) -> str:
 
 async def _close(websocket: WebSocket, close: Close) -> None:
     try:
-        async with asyncio.timeout(FAREWELL_SECONDS):
+        async with asyncio.timeout(CLOSE_TIMEOUT_SECONDS):
             await websocket.close(close.code, close.reason)
     except (TimeoutError, WebSocketDisconnect, WebSocketDisconnected):
         pass

@@ -1,4 +1,4 @@
-"""Whether this process lives, whether it can serve, and what it counts."""
+"""Liveness, readiness and metrics of this process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from resolvers.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-PATIENCE_SECONDS = 3.0
+TIMEOUT_SECONDS = 3.0
 
 
 async def healthz(_: Request) -> Response:
@@ -24,28 +24,32 @@ async def healthz(_: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """Ready when the database answers and is migrated. Redis is told, but nothing needs it."""
+    """Report readiness: the database answers and is migrated. Redis is shown, but not needed."""
     context: Context = request.app.state.context
     checks: dict[str, str] = {}
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await clock.now()
-            lacking = await pending()
+            missing = await pending()
         checks["database"] = "ok"
-        checks["migrations"] = "ok" if not lacking else f"lacks {', '.join(lacking)}"
-    except Exception as fault:
-        checks["database"] = f"does not answer: {type(fault).__name__}"
+        checks["migrations"] = "ok" if not missing else f"lacks {', '.join(missing)}"
+    except Exception as error:
+        checks["database"] = f"does not answer: {type(error).__name__}"
     ready = all(state == "ok" for state in checks.values())
     checks["redis"] = "ok" if context.hub.connected else "lost: subscriptions read the database"
     return JSONResponse({"ready": ready, **checks}, 200 if ready else 503)
 
 
 async def metrics(request: Request) -> Response:
-    """What this process counts, and what waits for people; the latter as last known without a database."""
+    """
+    Serve this process's metrics, with the open cases and violated invariants of the database.
+
+    Without a database these two keep their last values.
+    """
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await cases.measure(request.app.state.context)
             await invariants.measure()
-    except Exception as fault:
-        log.warning("not measured", why=type(fault).__name__)
+    except Exception as error:
+        log.warning("metrics_outdated", reason=type(error).__name__)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -1,4 +1,4 @@
-"""Who asks: from a token to the context of a request, over HTTP and WebSocket; and the public keys."""
+"""Identity: from a token to the context of a request or socket; and the public keys."""
 
 from __future__ import annotations
 
@@ -21,45 +21,46 @@ from schema.graphql.http import language_of
 
 async def http_context(request: Request) -> Context:
     """
-    Return the context of a request. Without a valid token nobody asks, and what needs someone says so:
-    a client whose token has expired can still log in.
+    Return the context of a request, without an actor where the token is missing or invalid.
+
+    So a client can still log in with an expired token; other operations refuse it themselves.
     """
-    base: Context = request.app.state.context
+    process_context: Context = request.app.state.context
     token = bearer(request.headers.get("authorization", ""))
     language = language_of(request.headers)
-    asked = base.for_actor(
+    anonymous = process_context.for_actor(
         None,
         language=language,
         request_id=_request_id(request.headers),
         client_ip=request.client.host if request.client else "127.0.0.1",
     )
     if token is None:
-        return asked
+        return anonymous
     try:
-        actor, expires_at = await sessions.identify(asked, token)
+        actor, expires_at = await sessions.identify(anonymous, token)
     except Unauthenticated:
-        return asked
-    return asked.for_actor(
+        return anonymous
+    return anonymous.for_actor(
         actor,
         language=language,
-        request_id=asked.request_id,
-        client_ip=asked.client_ip,
+        request_id=anonymous.request_id,
+        client_ip=anonymous.client_ip,
         expires_at=expires_at,
     )
 
 
 async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Context:
-    """Return the context of a socket, which needs a valid token at once. Raises ApiError."""
-    base: Context = websocket.app.state.context
-    given = [payload[name] for name in payload if name.lower() == "authorization"]
-    token = bearer(str(next((value for value in given if value), "")))
+    """Return the context of a socket. Raises ApiError without a valid token."""
+    process_context: Context = websocket.app.state.context
+    headers = [payload[name] for name in payload if name.lower() == "authorization"]
+    token = bearer(str(next((header for header in headers if header), "")))
     if token is None:
         raise ApiError("UNAUTHENTICATED")
     try:
-        actor, expires_at = await sessions.identify(base, token)
+        actor, expires_at = await sessions.identify(process_context, token)
     except Unauthenticated:
         raise ApiError("UNAUTHENTICATED") from None
-    return base.for_actor(
+    return process_context.for_actor(
         actor,
         language=language_of(websocket.headers),
         request_id=_request_id(websocket.headers),
@@ -68,13 +69,8 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
     )
 
 
-async def admit(context: Context) -> bool:
-    """Tell whether the session behind a socket is still open: a logout ends what it may do at once."""
-    return await sessions.is_open(context)
-
-
-def fresh(context: Context) -> Context:
-    """Return the same asker with nothing read yet: for each operation and event of a socket."""
+def renew(context: Context) -> Context:
+    """Return a socket's context for its next operation or event, without loaded data."""
     return context.for_actor(
         context.actor,
         language=context.language,
@@ -85,7 +81,7 @@ def fresh(context: Context) -> Context:
 
 
 async def jwks(request: Request) -> Response:
-    """The keys by which anyone checks our tokens and receipts."""
+    """Serve the public keys that verify our tokens and receipts."""
     keys = request.app.state.context.keys
     return JSONResponse(
         {"keys": [*keys.tokens.jwks, *keys.receipts.jwks]},
@@ -94,7 +90,7 @@ async def jwks(request: Request) -> Response:
 
 
 def _request_id(headers: Headers) -> str:
-    """Return the caller's request id where it is a plain short one, else one of ours: it is kept."""
-    given = headers.get("x-request-id", "")
-    plain = 0 < len(given) <= 64 and given.isascii() and given.replace("-", "").isalnum()
-    return given if plain and not holds_card_number(given) else uuid.uuid4().hex
+    """Return the caller's request id if it is short and plain, else a new one: it is stored."""
+    sent = headers.get("x-request-id", "")
+    plain = 0 < len(sent) <= 64 and sent.isascii() and sent.replace("-", "").isalnum()
+    return sent if plain and not holds_card_number(sent) else uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""OAuth 2.0 (RFC 6749): `client_credentials` for programs, `refresh_token` for all."""
+"""OAuth 2.0 (RFC 6749): the grants `client_credentials` and `refresh_token`."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from resolvers.sessions import Login
 from schema.authorization import BASIC_CHALLENGE, BadCredentials, basic
 from schema.web.identity import http_context
 
-LARGEST_FORM = 16 * 1024
+MAX_FORM_BYTES = 16 * 1024
 NO_STORE = {"cache-control": "no-store"}
-WRONG_CLIENT = "The client id or the client secret is wrong."
+WRONG_CREDENTIALS = "The client id or the client secret is wrong."
 
 
 class OAuthError(Exception):
-    """An error of the standard; *description* is for the developer of a client, in ASCII without quotes."""
+    """An error of RFC 6749; *description* is ASCII without quotes, for the client's developer."""
 
     def __init__(self, status: int, code: str, description: str | None = None) -> None:
         super().__init__(code)
@@ -33,7 +33,7 @@ class OAuthError(Exception):
 
 
 async def token(request: Request) -> Response:
-    """`POST /oauth/token`: give a token, or an error as the standard has it."""
+    """Serve `POST /oauth/token`: a token, or an error of RFC 6749."""
     context = await http_context(request)
     try:
         form = await _form(request)
@@ -41,14 +41,14 @@ async def token(request: Request) -> Response:
     except OAuthError as error:
         challenge = {"www-authenticate": BASIC_CHALLENGE} if error.status == 401 else {}
         return JSONResponse(error.body, error.status, headers=NO_STORE | challenge)
-    return JSONResponse(await _granted(context, login), headers=NO_STORE)
+    return JSONResponse(await _token_response(context, login), headers=NO_STORE)
 
 
 async def _login(context: Context, form: dict[str, str], authorization: str) -> Login:
     try:
         client = basic(authorization)
     except BadCredentials:
-        raise OAuthError(401, "invalid_client", WRONG_CLIENT) from None
+        raise OAuthError(401, "invalid_client", WRONG_CREDENTIALS) from None
     if holds_card_number(" ".join((*form.values(), *(client or ())))):
         raise OAuthError(400, "invalid_request")
     try:
@@ -75,7 +75,7 @@ async def _login(context: Context, form: dict[str, str], authorization: str) -> 
         if form.get("grant_type") == "refresh_token":
             description = "The refresh token is wrong, expired or was used before."
             raise OAuthError(400, "invalid_grant", description) from None
-        raise OAuthError(401, "invalid_client", WRONG_CLIENT) from None
+        raise OAuthError(401, "invalid_client", WRONG_CREDENTIALS) from None
     except TooManyTries:
         description = "Too many wrong tries: the client has to wait a minute."
         raise OAuthError(429, "slow_down", description) from None
@@ -85,15 +85,15 @@ async def _login(context: Context, form: dict[str, str], authorization: str) -> 
 
 
 async def _form(request: Request) -> dict[str, str]:
-    """Return the fields of a form that are not empty. Raises OAuthError for what is no form, or repeats a field."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    """Return the form's non-empty fields. Raises OAuthError for a malformed form."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/x-www-form-urlencoded":
         raise _bad_form("be application/x-www-form-urlencoded")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST_FORM:
-            raise _bad_form(f"have {LARGEST_FORM} bytes at most")
+        if len(body) > MAX_FORM_BYTES:
+            raise _bad_form(f"have {MAX_FORM_BYTES} bytes at most")
     try:
         pairs = parse_qsl(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=10)
     except ValueError:
@@ -110,13 +110,13 @@ def _bad_form(rule: str) -> OAuthError:
     return OAuthError(400, "invalid_request", f"The body must {rule}.")
 
 
-async def _granted(context: Context, login: Login) -> dict[str, object]:
-    left = login.expires_at - await context.clock()
-    granted: dict[str, object] = {
+async def _token_response(context: Context, login: Login) -> dict[str, object]:
+    lifetime = login.expires_at - await context.clock()
+    body: dict[str, object] = {
         "access_token": login.access_token,
         "token_type": "Bearer",
-        "expires_in": max(0, int(left.total_seconds())),
+        "expires_in": max(0, int(lifetime.total_seconds())),
     }
     if login.refresh_token is not None:
-        granted["refresh_token"] = login.refresh_token
-    return granted
+        body["refresh_token"] = login.refresh_token
+    return body

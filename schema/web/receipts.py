@@ -1,4 +1,4 @@
-"""The result page and receipt: shows a QR while it can be paid, and what anyone can check after that."""
+"""The public page of a payment: its QR while it can be paid, then its signed receipt."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from resolvers.receipts import Receipt
 from schema.graphql.http import language_of
 from schema.payments import qr_image
 
-SAID = {
+STATUS_LABELS = {
     PaymentStatus.PENDING: "Đang chờ",
     PaymentStatus.PROCESSING: "Đang chờ thanh toán",
     PaymentStatus.SUCCESS: "Đã thanh toán",
@@ -27,7 +27,7 @@ SAID = {
     PaymentStatus.CANCELLED: "Đã huỷ",
 }
 
-BY = {
+METHOD_LABELS = {
     PaymentMethod.CASH: "Tiền mặt",
     PaymentMethod.FPT_PAY: "Ví FPT Pay",
     PaymentMethod.VNPAY_QR: "Quét mã VNPAY-QR",
@@ -36,7 +36,7 @@ BY = {
     PaymentMethod.CARD: "Thẻ",
     PaymentMethod.PAYPAL: "PayPal",
 }
-# The address is the key to the page: it is told to nobody, and the page runs nothing and is framed by no one.
+# Whoever has the address may read the page: it must not leak, and the page runs no script.
 _HEADERS = {
     "cache-control": "no-store",
     "referrer-policy": "no-referrer",
@@ -44,59 +44,60 @@ _HEADERS = {
     "content-security-policy": "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
-FOR = {ItemType.BILL: "Hoá đơn", ItemType.FEE: "Khoản phí"}
+ITEM_LABELS = {ItemType.BILL: "Hoá đơn", ItemType.FEE: "Khoản phí"}
 
 
-async def receipt(request: Request) -> Response:
-    """`GET /pay/{token}`: a page, or with `Accept: application/json` what is signed and by which key."""
+async def receipt_page(request: Request) -> Response:
+    """Serve `GET /pay/{token}`: the page, or its signature with `Accept: application/json`."""
     context = request.app.state.context
     accepted = request.headers.get("accept", "")
     wants_json = "application/json" in accepted and "text/html" not in accepted
     try:
-        found = await receipts.receipt(context, request.path_params["token"])
-    except NotFound as refused:
-        text = refused.say(language_of(request.headers))
+        receipt = await receipts.receipt(context, request.path_params["token"])
+    except NotFound as refusal:
+        text = refusal.say(language_of(request.headers))
         if wants_json:
-            return JSONResponse({"error": {"code": refused.code, "message": text}}, 404)
+            return JSONResponse({"error": {"code": refusal.code, "message": text}}, 404)
         return HTMLResponse(
             _PAGE.format(title="404", heading="Biên nhận", head="", body=f"<p>{escape(text)}</p>"),
             404,
             headers=_HEADERS,
         )
     if wants_json:
-        signature = found.signature
+        signature = receipt.signature
         return JSONResponse(
             {
                 "payload": signature.payload,
                 "algorithm": signature.algorithm,
                 "key_id": signature.key_id,
                 "value": signature.value,
-                "given_back": found.given_back,
+                "given_back": receipt.given_back,
             },
             headers=_HEADERS,
         )
-    return HTMLResponse(_page(found), headers=_HEADERS)
+    return HTMLResponse(_page(receipt), headers=_HEADERS)
 
 
-def _page(found: Receipt) -> str:
-    payment, signature = found.payment, found.signature
+def _page(receipt: Receipt) -> str:
+    payment, signature = receipt.payment, receipt.signature
     rows = {
         "Mã giao dịch": payment.id,
-        **_of_what(payment),
+        **_subject(payment),
         "Số tiền": _dong(payment.amount),
-        "Hình thức": BY[payment.method],
+        "Hình thức": METHOD_LABELS[payment.method],
         "Thời điểm": f"{local(payment.completed_at or payment.created_at):%H:%M %d/%m/%Y}",
         "Người thu": payment.staff_name,
     }
     items = "".join(
-        f"<li>{FOR[item.type]} {escape(item.id)}: {_dong(item.amount)}</li>"
+        f"<li>{ITEM_LABELS[item.type]} {escape(item.id)}: {_dong(item.amount)}</li>"
         for item in payment.items
     )
     table = "".join(
         f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows.items()
     )
-    body = f"""<p class="status {payment.status.lower()}">{SAID[payment.status]}</p>{_given_back(found)}
-{_qr(payment)}{_back(payment)}<table>{table}</table><ul>{items}</ul>
+    status = f'<p class="status {payment.status.lower()}">{STATUS_LABELS[payment.status]}</p>'
+    body = f"""{status}{_given_back(receipt)}
+{_qr(payment)}{_return_link(payment)}<table>{table}</table><ul>{items}</ul>
 <h2>Chữ ký số</h2>
 <p>{signature.algorithm}, khoá <code>{signature.key_id}</code>
 trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ sau:</p>
@@ -104,16 +105,16 @@ trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ s
 <pre>{escape(signature.value)}</pre>"""
     heading = "Biên nhận" if payment.is_final else "Thanh toán"
     title = f"{heading} {escape(payment.id)}"
-    return _PAGE.format(title=title, heading=heading, head=_again(payment), body=body)
+    return _PAGE.format(title=title, heading=heading, head=_refresh(payment), body=body)
 
 
-def _given_back(found: Receipt) -> str:
-    """Say that a success was undone since: a receipt of it is no proof that the bill is paid."""
-    if not found.given_back:
+def _given_back(receipt: Receipt) -> str:
+    """Return a note about money given back since: then the receipt proves no paid bill."""
+    if not receipt.given_back:
         return ""
-    whole = found.given_back == found.payment.amount
-    said = "Đã huỷ hoặc hoàn lại toàn bộ" if whole else "Đã hoàn lại một phần"
-    return f'<p class="status cancelled">{said}: {_dong(found.given_back)}</p>'
+    whole = receipt.given_back == receipt.payment.amount
+    label = "Đã huỷ hoặc hoàn lại toàn bộ" if whole else "Đã hoàn lại một phần"
+    return f'<p class="status cancelled">{label}: {_dong(receipt.given_back)}</p>'
 
 
 def _qr(payment: Payment) -> str:
@@ -122,15 +123,15 @@ def _qr(payment: Payment) -> str:
     return f'<p><img class="qr" alt="Mã QR" src="{qr_image(payment.qr_payload)}"></p>'
 
 
-def _back(payment: Payment) -> str:
+def _return_link(payment: Payment) -> str:
     address = _return_address(payment)
     if address is None:
         return ""
     return f'<p><a href="{escape(address)}">Quay lại trang bán hàng</a></p>'
 
 
-def _again(payment: Payment) -> str:
-    """Look again while it is open; then send a merchant's payer on."""
+def _refresh(payment: Payment) -> str:
+    """Reload the page while the payment is open; then send an order's payer to the merchant."""
     if not payment.is_final:
         return '<meta http-equiv="refresh" content="3">'
     address = _return_address(payment)
@@ -138,10 +139,14 @@ def _again(payment: Payment) -> str:
 
 
 def _return_address(payment: Payment) -> str | None:
-    """Return where the payer goes on to, with what became of the order. It proves nothing: merchants ask us."""
+    """
+    Return the merchant's page with the outcome; None before the payment is final.
+
+    The address proves nothing, so merchants query the order.
+    """
     if payment.return_url is None or payment.order is None or not payment.is_final:
         return None
-    said = urlencode(
+    outcome = urlencode(
         {
             "order_id": payment.order.reference,
             "transaction_id": payment.id,
@@ -149,10 +154,10 @@ def _return_address(payment: Payment) -> str | None:
         }
     )
     parts = urlsplit(payment.return_url)
-    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, said)))))
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, outcome)))))
 
 
-def _of_what(payment: Payment) -> dict[str, str]:
+def _subject(payment: Payment) -> dict[str, str]:
     if payment.order is not None:
         return {"Đơn hàng": payment.order.reference}
     assert payment.contract_number is not None
@@ -166,10 +171,13 @@ def _dong(amount: int) -> str:
 _PAGE = """<!doctype html><html lang="vi"><head><meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1"><title>{title}</title>{head}
 <style>
-body{{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}}
+body{{font:16px/1.5 system-ui,sans-serif;max-width:34rem;margin:2rem auto;padding:0 1rem;
+color:#1b1f24}}
 th{{text-align:left;font-weight:500;color:#57606a;padding:.25rem 1rem .25rem 0;vertical-align:top}}
-pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.75rem;border-radius:6px;font-size:.8rem}}
-.status{{font-size:1.5rem;font-weight:600}}.success{{color:#1a7f37}}.failed,.expired,.cancelled{{color:#cf222e}}
+pre{{white-space:pre-wrap;overflow-wrap:anywhere;background:#f6f8fa;padding:.75rem;
+border-radius:6px;font-size:.8rem}}
+.status{{font-size:1.5rem;font-weight:600}}.success{{color:#1a7f37}}
+.failed,.expired,.cancelled{{color:#cf222e}}
 .qr{{width:16rem;max-width:100%}}
 h2{{font-size:1rem;margin-top:2rem}}
 </style></head><body><h1>{heading}</h1>{body}</body></html>"""

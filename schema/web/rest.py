@@ -1,4 +1,4 @@
-"""The documented REST calls: thin, over the same functions as GraphQL, with the same codes."""
+"""The REST API: it calls the same functions as GraphQL, and returns the same codes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from schema.web.identity import http_context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-LARGEST = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"', re.ASCII)
 _ESCAPED = re.compile(r"\\(.)")
 STATUSES = {
@@ -53,40 +53,38 @@ STATUSES = {
     "UPSTREAM_UNAVAILABLE": 503,
 }
 
-Call = Callable[[Context, dict[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
+RestOperation = Callable[[Context, dict[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
 
 
-def rest(call: Call) -> Callable[[Request], Awaitable[Response]]:
-    """Make an endpoint of a call from (context, body, idempotency key) to (status, answer)."""
+def rest(operation: RestOperation) -> Callable[[Request], Awaitable[Response]]:
+    """Make an endpoint of an operation from (context, body, idempotency key) to (status, reply)."""
 
     async def endpoint(request: Request) -> Response:
         context = await http_context(request)
         try:
             body = await _body(request)
-            given = request.headers.get("idempotency-key")
-            check_no_card_number([body, given])
-            # Absent, a key is made: one live payment of an order still prevents doubles.
-            key = context.ids.secret() if given is None else _key(given)
-            status, answer = await call(context, body, key)
+            header = request.headers.get("idempotency-key")
+            check_no_card_number([body, header])
+            # Without a key, an order's one live payment still prevents a second one.
+            key = context.ids.secret() if header is None else _key(header)
+            status, reply = await operation(context, body, key)
         except ClientDisconnect:
             return Response(status_code=400)
-        except Exception as cause:
-            status, answer = _refused(cause, context)
+        except Exception as error:
+            status, reply = _error_reply(error, context)
         headers = {"cache-control": "no-store"}
         if status == 401:
             headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
-        return Response(
-            orjson.dumps(answer), status, media_type="application/json", headers=headers
-        )
+        return Response(orjson.dumps(reply), status, media_type="application/json", headers=headers)
 
     return endpoint
 
 
 @rest
 async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
-    """`POST /payments`: pay an order by the merchant's own reference; an unknown one is created."""
-    asked = await _asked(context, body, key)
-    payment = (await orders.pay(context, asked)).payment
+    """Serve `POST /payments`: pay an order by the merchant's reference; create it if it is new."""
+    command = await _pay_order_command(context, body, key)
+    payment = (await orders.pay(context, command)).payment
     assert payment.order is not None
     return 201, {
         "transaction_id": payment.id,
@@ -100,8 +98,8 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
 
 
 @command(orders.PAY)
-async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
-    """Return what a merchant asks for. What is refused here already is written down too."""
+async def _pay_order_command(context: Context, body: dict[str, Any], key: str) -> PayOrder:
+    """Return the merchant's command; a refusal here is audited like one of the resolver."""
     check(context.actor, Operation.SELL)
     reference, amount, method = _order(body)
     return PayOrder(
@@ -113,8 +111,8 @@ async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
     )
 
 
-async def nothing_here(request: Request, error: Exception) -> Response:
-    """Answer for a path that we do not have, or not by this method, as every error over HTTP."""
+async def http_error(request: Request, error: Exception) -> Response:
+    """Serve the error for an unknown path, or for a method that it does not allow."""
     assert isinstance(error, HTTPException)
     code, (vi, en) = "NOT_FOUND", TEXTS["NOT_FOUND"]
     if allowed := (error.headers or {}).get("Allow"):
@@ -138,29 +136,29 @@ def _order(body: dict[str, Any]) -> tuple[str, int, PaymentMethod]:
             problem_vi="phải là số đồng nguyên, không có dấu phân cách.",
             problem_en="must be a whole number of đồng, without separators.",
         )
-    named = _text(body, "method").upper()
-    if named not in PaymentMethod.__members__:
-        known = ", ".join(method.lower() for method in PaymentMethod)
+    method = _text(body, "method").upper()
+    if method not in PaymentMethod.__members__:
+        known = ", ".join(name.lower() for name in PaymentMethod)
         raise InvalidInput(
             field="method",
             problem_vi=f"phải là một trong: {known}.",
             problem_en=f"must be one of: {known}.",
         )
-    return _text(body, "order_id"), amount, PaymentMethod(named)
+    return _text(body, "order_id"), amount, PaymentMethod(method)
 
 
 def _key(header: str) -> str:
-    """Return the key in an `Idempotency-Key`: as it is, or in quotes as a string of RFC 8941."""
+    """Return the key of an `Idempotency-Key`: the plain text, or a quoted string of RFC 8941."""
     if not header.startswith('"'):
         return header
-    found = _QUOTED.fullmatch(header)
-    if found is None:
+    quoted = _QUOTED.fullmatch(header)
+    if quoted is None:
         raise InvalidInput(
             field="idempotencyKey",
             problem_vi='khoá trong dấu ngoặc kép phải viết theo RFC 8941, như "khoa-ngau-nhien-1".',
             problem_en='a key in quotes is written as RFC 8941 has it, like "a-random-key-0001".',
         )
-    return _ESCAPED.sub(r"\1", found[1])
+    return _ESCAPED.sub(r"\1", quoted[1])
 
 
 def _text(body: dict[str, Any], field: str) -> str:
@@ -176,35 +174,34 @@ async def _body(request: Request) -> dict[str, Any]:
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > LARGEST:
+        if len(body) > MAX_BODY_BYTES:
             raise ApiError(
                 "BAD_USER_INPUT",
-                vi=f"Nội dung vượt quá {LARGEST} byte.",
-                en=f"The body exceeds {LARGEST} bytes.",
+                vi=f"Nội dung vượt quá {MAX_BODY_BYTES} byte.",
+                en=f"The body exceeds {MAX_BODY_BYTES} bytes.",
             )
     try:
-        told: object = orjson.loads(bytes(body))
+        members: object = orjson.loads(bytes(body))
     except orjson.JSONDecodeError:
-        told = None
-    if not isinstance(told, dict):
+        members = None
+    if not isinstance(members, dict):
         raise ApiError(
             "BAD_USER_INPUT",
             vi="Nội dung phải là một đối tượng JSON.",
             en="The body must be a JSON object.",
         )
-    return cast("dict[str, Any]", told)
+    return cast("dict[str, Any]", members)
 
 
-def _refused(cause: Exception, context: Context) -> tuple[int, dict[str, Any]]:
-    first = cause.refusals[0] if isinstance(cause, Refused) else cause
-    error = first if isinstance(first, ApiError) else translate(first)
-    if error is None:
-        fault = context.ids.record("FAULT")
-        log.error("fault", id=fault, exc_info=cause)
-        vi, en = TEXTS["INTERNAL"]
-        error = ApiError("INTERNAL", vi=vi, en=en, details={"id": fault})
-    said: dict[str, Any] = {"code": error.code, "message": error.text(context.language)}
-    details = first.details if isinstance(first, Refusal) else error.details
+def _error_reply(error: Exception, context: Context) -> tuple[int, dict[str, Any]]:
+    first = error.refusals[0] if isinstance(error, Refused) else error
+    api_error = first if isinstance(first, ApiError) else translate(first)
+    if api_error is None:
+        fault_id = context.ids.record("FAULT")
+        log.error("fault", id=fault_id, exc_info=error)
+        api_error = ApiError("INTERNAL", details={"id": fault_id})
+    reply: dict[str, Any] = {"code": api_error.code, "message": api_error.text(context.language)}
+    details = first.details if isinstance(first, Refusal) else api_error.details
     if details:
-        said["details"] = details
-    return STATUSES.get(error.code, 500), {"error": said}
+        reply["details"] = details
+    return STATUSES.get(api_error.code, 500), {"error": reply}

@@ -1,10 +1,13 @@
-"""A toy schema, served over a real socket: what the tests of GraphQL itself ask.
-
-    served      the toy, for a module of tests
-    logs        what was logged meanwhile, and not printed
-
-A module of tests asks for them by `pytest_plugins = ["tests.support.graphql_server"]`.
 """
+A toy schema, served over a real socket, for the tests of GraphQL itself.
+
+    served      the served toy, per test module
+    logs        the events logged during a test
+
+A test module loads these fixtures by `pytest_plugins = ["tests.support.graphql_server"]`.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import itertools
@@ -26,16 +29,16 @@ from starlette.requests import Request
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from schema.graphql.engine import the_query
+from schema.graphql.engine import document_of
 from schema.graphql.errors import ApiError, Language
 from schema.graphql.http import GraphQLEndpoint, language_of
 from schema.graphql.query_limits import Limits
-from schema.graphql.websocket import Caps, GraphQLSockets
+from schema.graphql.websocket import GraphQLSockets, SocketLimits
 
 
 @dataclass
 class Toy:
-    """What the toy's resolvers did, and what they wait for."""
+    """What the toy's resolvers did, and the event that they wait for."""
 
     ran: list[str] = field(default_factory=list)
     finally_ran: asyncio.Event = field(default_factory=asyncio.Event)
@@ -70,11 +73,11 @@ class Node:
     id: int
 
     @strawberry.field
-    def children(self, first: int = 10) -> list["Node"]:
-        return [Node(id=n) for n in range(min(first, 3))]
+    def children(self, first: int = 10) -> list[Node]:
+        return [Node(id=number) for number in range(min(first, 3))]
 
     @strawberry.field
-    def parent(self) -> "Node":
+    def parent(self) -> Node:
         return self
 
     @strawberry.field
@@ -94,7 +97,7 @@ class Query:
 
     @strawberry.field
     def nodes(self, first: int | None = None) -> list[Node]:
-        return [Node(id=n) for n in range(min(first or 3, 3))]
+        return [Node(id=number) for number in range(min(first or 3, 3))]
 
     @strawberry.field
     def double(self, amount: Amount) -> Amount:
@@ -185,8 +188,8 @@ toy_schema = strawberry.Schema(
 )
 
 
-# What keeps the bearers of these tokens out for a while.
-TEMPORARY: dict[str, Exception] = {
+# The error that a login with each of these tokens raises; later it may succeed.
+TEMPORARY_ERRORS: dict[str, Exception] = {
     "rate": ApiError("RATE_LIMITED"),
     "upstream": ApiError("UPSTREAM_UNAVAILABLE"),
     "refused": ConnectionRefusedError(),
@@ -207,11 +210,12 @@ class Served:
     def ws(self) -> str:
         return f"ws://127.0.0.1:{self.port}/graphql"
 
-    async def ask(self, query: str, **more: Any) -> dict[str, Any]:
-        headers = more.pop("headers", {})
-        answer = await self.client.post("/graphql", json={"query": query, **more}, headers=headers)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+    async def query(self, query: str, **members: Any) -> dict[str, Any]:
+        headers = members.pop("headers", {})
+        request = {"query": query, **members}
+        response = await self.client.post("/graphql", json=request, headers=headers)
+        assert response.status_code == 200, response.text
+        return response.json()
 
 
 @asynccontextmanager
@@ -220,34 +224,34 @@ async def serving(
     limits: Limits | None = None,
     introspection: bool = True,
     graphiql: bool = False,
-    caps: Caps | None = None,
+    socket_limits: SocketLimits | None = None,
     origins: list[str] | None = None,
-    find_document: Any = the_query,
+    find_document: Any = document_of,
 ) -> AsyncIterator[Served]:
     toy = Toy()
 
-    def known(authorization: str | None, language: Language) -> Context:
+    def authenticate(authorization: str | None, language: Language) -> Context:
         if authorization is None:
             return Context(toy, language)
-        kind, _, name = authorization.partition(" ")
-        if kind != "Bearer" or name == "bad":
+        scheme, _, name = authorization.partition(" ")
+        if scheme != "Bearer" or name == "bad":
             raise ApiError("UNAUTHENTICATED")
         if name == "crash":
             raise RuntimeError("no keys")
-        if name in TEMPORARY:
-            raise TEMPORARY[name]
+        if name in TEMPORARY_ERRORS:
+            raise TEMPORARY_ERRORS[name]
         soon = datetime.now(UTC) + timedelta(seconds=1)
         return Context(toy, language, actor_id=name, expires_at=soon if name == "soon" else None)
 
-    async def context(request: Request) -> Context:
-        return known(request.headers.get("authorization"), language_of(request.headers))
+    async def http_context(request: Request) -> Context:
+        return authenticate(request.headers.get("authorization"), language_of(request.headers))
 
-    async def ws_context(websocket: WebSocket, payload: dict[str, Any]) -> Context:
-        return known(payload.get("authorization"), language_of(websocket.headers))
+    async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Context:
+        return authenticate(payload.get("authorization"), language_of(websocket.headers))
 
     endpoint = GraphQLEndpoint(
         toy_schema,
-        context,
+        http_context,
         limits=limits,
         introspection=introspection,
         graphiql=graphiql,
@@ -256,10 +260,10 @@ async def serving(
     stamps = itertools.count(1)
     sockets = GraphQLSockets(
         endpoint.engine,
-        ws_context,
-        caps=caps,
+        socket_context,
+        limits=socket_limits,
         origins=origins,
-        fresh=lambda context: replace(context, stamp=next(stamps)),
+        renew=lambda context: replace(context, stamp=next(stamps)),
     )
     routes = [Route("/graphql", endpoint), WebSocketRoute("/graphql", sockets)]
     config = uvicorn.Config(
@@ -270,9 +274,9 @@ async def serving(
         log_level="error",
     )
     server = uvicorn.Server(config)
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-        running = asyncio.create_task(server._serve([listening]))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        running = asyncio.create_task(server._serve([listener]))
         try:
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
                 yield Served(toy, endpoint, sockets, server, port, client)
@@ -294,7 +298,7 @@ async def served() -> AsyncIterator[Served]:
         yield served
 
 
-# What GraphQL over HTTP calls the newer media type.
+# Prefers the newer media type of GraphQL over HTTP.
 GRAPHQL = {"accept": "application/graphql-response+json"}
 
 
@@ -302,18 +306,20 @@ async def post(
     served: Served, body: Any, *, accept: str = "application/json", **headers: str
 ) -> httpx.Response:
     content = body if isinstance(body, bytes) else orjson.dumps(body)
-    given = {"content-type": "application/json", "accept": accept} | headers
-    return await served.client.post("/graphql", content=content, headers=given)
+    all_headers = {"content-type": "application/json", "accept": accept} | headers
+    return await served.client.post("/graphql", content=content, headers=all_headers)
 
 
-def only_error(answer: httpx.Response) -> dict[str, Any]:
-    body = answer.json()
+def only_error(response: httpx.Response) -> dict[str, Any]:
+    """Return the single error of a response without data."""
+    body = response.json()
     assert list(body) == ["errors"], body
     (error,) = body["errors"]
     return error
 
 
-async def until(happened: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition holds; raise TimeoutError after 20 s."""
     async with asyncio.timeout(20):
-        while not happened():
+        while not condition():
             await asyncio.sleep(0.005)

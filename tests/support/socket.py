@@ -1,4 +1,4 @@
-"""A client of the API's WebSocket."""
+"""A synchronous client of the API's GraphQL WebSocket."""
 
 from __future__ import annotations
 

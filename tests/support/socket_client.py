@@ -1,4 +1,6 @@
-"""A client of `graphql-transport-ws` that says what a test wants it to say."""
+"""A client of `graphql-transport-ws` that can send any frame."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -17,24 +19,25 @@ class Client:
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
 
-    async def say(self, frame: object) -> None:
+    async def send(self, frame: object) -> None:
         await self.socket.send(frame if isinstance(frame, str | bytes) else json.dumps(frame))
 
-    async def record_vote(self) -> dict[str, Any]:
+    async def receive(self) -> dict[str, Any]:
         async with asyncio.timeout(20):
             frame = await self.socket.recv()
         assert isinstance(frame, str)
         return json.loads(frame)
 
-    async def greet(self, token: str | None = None) -> None:
+    async def initialise(self, token: str | None = None) -> None:
         payload = {} if token is None else {"payload": {"authorization": f"Bearer {token}"}}
-        await self.say({"type": "connection_init"} | payload)
-        assert await self.record_vote() == {"type": "connection_ack"}
+        await self.send({"type": "connection_init"} | payload)
+        assert await self.receive() == {"type": "connection_ack"}
 
-    async def ask(self, query: str, id: str = "1", **more: Any) -> None:
-        await self.say({"id": id, "type": "subscribe", "payload": {"query": query} | more})
+    async def subscribe(self, query: str, id: str = "1", **members: Any) -> None:
+        await self.send({"id": id, "type": "subscribe", "payload": {"query": query} | members})
 
     async def closed(self) -> tuple[int, str]:
+        """Wait until the server closes, and return the code and the reason."""
         async with asyncio.timeout(20):
             await self.socket.wait_closed()
         assert self.socket.close_code is not None
@@ -42,10 +45,12 @@ class Client:
 
 
 @asynccontextmanager
-async def client(served: Served, *, greeted: bool = True, **options: Any) -> AsyncIterator[Client]:
+async def client(
+    served: Served, *, initialised: bool = True, **options: Any
+) -> AsyncIterator[Client]:
     options = {"subprotocols": PROTOCOL, "compression": None} | options
     async with connect(served.ws, **options) as socket:
-        speaker = Client(socket)
-        if greeted:
-            await speaker.greet()
-        yield speaker
+        connected = Client(socket)
+        if initialised:
+            await connected.initialise()
+        yield connected

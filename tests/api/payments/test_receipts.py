@@ -16,7 +16,7 @@ from domain.bills import ItemType
 from domain.methods import PaymentMethod
 from domain.payments import PaymentStatus
 from integrations.keys import KeyRing, derived
-from schema.web.receipts import BY, FOR, SAID
+from schema.web.receipts import ITEM_LABELS, METHOD_LABELS, STATUS_LABELS
 from tests.support.requests.reversals import void
 from tests.support.running_api import CANCEL, Api, Sandbox, statements
 
@@ -134,9 +134,9 @@ def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
 
 
 def test_every_method_and_status_has_its_word_on_the_page() -> None:
-    assert set(BY) == set(PaymentMethod)
-    assert set(SAID) == set(PaymentStatus)
-    assert set(FOR) == set(ItemType)
+    assert set(METHOD_LABELS) == set(PaymentMethod)
+    assert set(STATUS_LABELS) == set(PaymentStatus)
+    assert set(ITEM_LABELS) == set(ItemType)
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json"])

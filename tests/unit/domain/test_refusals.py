@@ -87,7 +87,7 @@ def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
 
 
 def test_every_code_has_a_class_and_every_class_a_type_of_the_api() -> None:
-    published = {api_type.shows for api_type in common.REFUSALS}  # type: ignore[attr-defined]
+    published = {api_type.published_model for api_type in common.REFUSALS}  # type: ignore[attr-defined]
     assert {refusal.code for refusal in every()} == set(RefusalCode)
     assert {refusal.code for refusal in published} == set(RefusalCode)
     # A subclass with the same code is shown by the type of its base.

@@ -1,4 +1,4 @@
-"""What shipped clients send is served: each operation is valid, and asks for no more than is allowed."""
+"""The operations of shipped clients are valid and within the limits."""
 
 from __future__ import annotations
 
@@ -19,15 +19,11 @@ from schema.root import schema
 
 FOLDER = Path(__file__).parents[3] / "clients"
 
-# Not served yet. This list only shrinks: what is served is taken off it.
-NOT_YET = {
-    "mobile": {
-        "Reasons", "RecordReason", "SendNotification",
-    },
-    "dashboard": {
-        "Stats", "Integrations", "IntegrationHealth",
-    },
-}  # fmt: skip
+# Operations without a field yet; remove each once it is served.
+UNSERVED = {
+    "mobile": {"Reasons", "RecordReason", "SendNotification"},
+    "dashboard": {"Stats", "Integrations", "IntegrationHealth"},
+}
 
 
 def operations() -> dict[tuple[str, str], DocumentNode]:
@@ -60,42 +56,43 @@ def _spreads(
     text = print_ast(operation)
     if f"...{name}" in text:
         return True
-    return any(f"...{other}" in text and f"...{name}" in print_ast(fragments[other]) for other in fragments)  # fmt: skip
+    return any(
+        f"...{other}" in text and f"...{name}" in print_ast(fragments[other]) for other in fragments
+    )
 
 
 OPERATIONS = operations()
-each = pytest.mark.parametrize(
+each_operation = pytest.mark.parametrize(
     ("client", "name"), OPERATIONS, ids=[f"{client}-{name}" for client, name in OPERATIONS]
 )
 
 
-@each
-def test_an_operation_of_a_client_is_valid_unless_it_is_still_to_be_served(
-    client: str, name: str
-) -> None:
+@each_operation
+def test_an_operation_of_a_client_is_valid_unless_it_is_unserved(client: str, name: str) -> None:
     errors = validate(schema._schema, OPERATIONS[client, name])
-    if name in NOT_YET[client]:
-        assert errors, "it is served now: take it off the list"
+    if name in UNSERVED[client]:
+        assert errors, "it is served now: remove it from UNSERVED"
     else:
         assert errors == []
 
 
-@each
-def test_an_operation_of_a_client_asks_for_no_more_than_is_allowed(client: str, name: str) -> None:
-    if name in NOT_YET[client]:
+@each_operation
+def test_an_operation_of_a_client_is_within_the_limits(client: str, name: str) -> None:
+    if name in UNSERVED[client]:
         pytest.skip("not served yet")
-    engine: Engine[_Asker] = Engine(schema, introspection=False)
-    asked = GraphQLRequest.read(
+    engine: Engine[_Context] = Engine(schema, introspection=False)
+    request = GraphQLRequest.read(
         {"query": print_ast(OPERATIONS[client, name]), "operationName": name}
     )
-    engine.operation(asked, _Asker())
+    engine.operation(request, _Context())
 
 
-def test_the_list_names_only_what_clients_send() -> None:
-    assert {(client, name) for client, names in NOT_YET.items() for name in names} <= set(OPERATIONS)  # fmt: skip
+def test_every_unserved_operation_is_a_clients() -> None:
+    unserved = {(client, name) for client, names in UNSERVED.items() for name in names}
+    assert unserved <= set(OPERATIONS)
 
 
-class _Asker:
+class _Context:
     language = "vi"
     actor_id = None
     expires_at = None

@@ -1,4 +1,6 @@
-"""What a client reads when something is refused or breaks, with the toy schema."""
+"""The errors that a client sees, with the toy schema."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -6,7 +8,7 @@ import pytest
 from graphql import GraphQLError
 
 from schema.graphql.errors import TEXTS, ApiError, format_error
-from schema.graphql.http import Stranger
+from schema.graphql.http import RequestLanguage
 from tests.support.graphql_server import GRAPHQL, Served, only_error, post
 
 pytest_plugins = ["tests.support.graphql_server"]
@@ -14,9 +16,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("logs")]
 
 
 async def test_a_bug_is_masked_and_logged_with_its_id(served: Served, logs: list[Any]) -> None:
-    answer = await served.ask("{ bug hello }")
-    assert answer["data"] == {"bug": None, "hello": "hello world"}
-    (error,) = answer["errors"]
+    response = await served.query("{ bug hello }")
+    assert response["data"] == {"bug": None, "hello": "hello world"}
+    (error,) = response["errors"]
     assert error["message"] == "Hệ thống gặp sự cố, vui lòng thử lại."
     assert error["path"] == ["bug"]
     assert error["extensions"]["code"] == "INTERNAL"
@@ -25,8 +27,8 @@ async def test_a_bug_is_masked_and_logged_with_its_id(served: Served, logs: list
     assert isinstance(entry["exc_info"], RuntimeError)
 
 
-async def test_a_value_that_cannot_be_written_is_our_fault_and_masked(served: Served) -> None:
-    (error,) = (await served.ask("{ huge }"))["errors"]
+async def test_a_result_that_cannot_be_serialized_is_masked(served: Served) -> None:
+    (error,) = (await served.query("{ huge }"))["errors"]
     assert error["extensions"]["code"] == "INTERNAL"
     assert "1099511627776" not in error["message"]
 
@@ -42,22 +44,22 @@ async def test_a_value_that_cannot_be_written_is_our_fault_and_masked(served: Se
         ("en;q=x", "Không thấy hợp đồng."),
     ],
 )
-async def test_an_api_error_speaks_the_language_that_is_asked_for(
+async def test_an_api_error_has_the_requested_language(
     served: Served, header: str, message: str
 ) -> None:
-    answer = await served.ask("{ missing }", headers={"accept-language": header})
-    assert answer["data"] == {"missing": None}
-    (error,) = answer["errors"]
+    response = await served.query("{ missing }", headers={"accept-language": header})
+    assert response["data"] == {"missing": None}
+    (error,) = response["errors"]
     assert error["message"] == message
     assert error["extensions"] == {"code": "NOT_FOUND", "details": {"id": "X"}}
 
 
-async def test_a_scalar_refuses_with_its_own_words(served: Served) -> None:
-    asked = {"query": "query($a: Amount!) { double(amount: $a) }", "variables": {"a": 2}}
-    assert (await post(served, asked)).json() == {"data": {"double": 4}}
-    answer = await post(served, asked | {"variables": {"a": "x"}}, **GRAPHQL)
-    assert answer.status_code == 400
-    error = only_error(answer)
+async def test_an_invalid_scalar_has_its_own_message(served: Served) -> None:
+    request = {"query": "query($a: Amount!) { double(amount: $a) }", "variables": {"a": 2}}
+    assert (await post(served, request)).json() == {"data": {"double": 4}}
+    response = await post(served, request | {"variables": {"a": "x"}}, **GRAPHQL)
+    assert response.status_code == 400
+    error = only_error(response)
     assert (error["message"], error["extensions"]["code"]) == (
         "Số tiền phải là số nguyên.",
         "BAD_USER_INPUT",
@@ -66,7 +68,7 @@ async def test_a_scalar_refuses_with_its_own_words(served: Served) -> None:
     assert literal["message"] == "Số tiền phải là số nguyên."
 
 
-async def test_a_scalar_that_raises_anything_else_blames_the_client_too(served: Served) -> None:
+async def test_any_exception_of_a_scalar_is_the_clients_error(served: Served) -> None:
     for body in (
         {"query": "query($a: Amount!) { double(amount: $a) }", "variables": {"a": -1}},
         {"query": "{ double(amount: -1) }"},
@@ -77,16 +79,16 @@ async def test_a_scalar_that_raises_anything_else_blames_the_client_too(served: 
     assert (error["path"], error["extensions"]["code"]) == (["node"], "BAD_USER_INPUT")
 
 
-def test_another_floors_exception_may_be_given_words() -> None:
+def test_an_exception_of_a_lower_layer_is_translated() -> None:
     def translate(error: Exception) -> ApiError | None:
         return ApiError("NOT_FOUND") if isinstance(error, LookupError) else None
 
     error = GraphQLError("x", original_error=LookupError("x"))
-    said = format_error(error, Stranger("en"), translate=translate)
-    assert said == {"message": "Not found.", "extensions": {"code": "NOT_FOUND"}}
+    formatted = format_error(error, RequestLanguage("en"), translate=translate)
+    assert formatted == {"message": "Not found.", "extensions": {"code": "NOT_FOUND"}}
 
 
-def test_every_code_of_ours_speaks_both_languages() -> None:
+def test_every_code_has_a_text_in_both_languages() -> None:
     assert all(vi and en and vi != en for vi, en in TEXTS.values())
-    contract = "UNAUTHENTICATED FORBIDDEN RATE_LIMITED BAD_USER_INPUT INTERNAL QUERY_TOO_EXPENSIVE"
-    assert {*contract.split(), "PERSISTED_DOCUMENT_REQUIRED"} <= set(TEXTS)
+    codes = "UNAUTHENTICATED FORBIDDEN RATE_LIMITED BAD_USER_INPUT INTERNAL QUERY_TOO_EXPENSIVE"
+    assert {*codes.split(), "PERSISTED_DOCUMENT_REQUIRED"} <= set(TEXTS)

@@ -1,4 +1,4 @@
-"""`@shows`: a face promises no more than its model has, or the import stops."""
+"""`@publishes` refuses, at import time, a field that the model lacks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NewType
 import pytest
 import strawberry
 
-from schema.graphql.publish import shows
+from schema.graphql.publish import publishes
 
 Amount = NewType("Amount", int)
 
@@ -37,13 +37,13 @@ class Special(Model):
     pass
 
 
-@shows(Inner)
-class InnerFace:
+@publishes(Inner)
+class PublicInner:
     name: str
 
 
-def face(**fields: Any) -> type:
-    return shows(Model)(type("Face", (), {"__annotations__": fields}))
+def public_type(**fields: Any) -> type:
+    return publishes(Model)(type("Public", (), {"__annotations__": fields}))
 
 
 @pytest.mark.parametrize(
@@ -52,15 +52,15 @@ def face(**fields: Any) -> type:
         {"id": strawberry.ID, "amount": Amount},
         {"amount": int, "doubled": Amount},
         {"note": str | None, "id": strawberry.ID | None},
-        {"inner": InnerFace, "inners": list[InnerFace]},
-        {"inners": list[InnerFace] | None},
+        {"inner": PublicInner, "inners": list[PublicInner]},
+        {"inners": list[PublicInner] | None},
     ],
     ids=repr,
 )
-def test_a_face_may_show_fields_and_properties_and_allow_null_where_there_is_none_yet(
+def test_a_public_type_may_have_fields_and_properties_and_be_nullable(
     fields: dict[str, Any],
 ) -> None:
-    assert face(**fields).shows is Model  # type: ignore[attr-defined]
+    assert public_type(**fields).published_model is Model  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -71,34 +71,37 @@ def test_a_face_may_show_fields_and_properties_and_allow_null_where_there_is_non
         {"note": str},
         {"inner": str},
         {"inners": list[str]},
-        {"inners": InnerFace},
+        {"inners": PublicInner},
         {"doubled": str},
     ],
     ids=repr,
 )
-def test_a_face_that_promises_what_the_model_lacks_stops_the_import(fields: dict[str, Any]) -> None:
+def test_a_field_that_the_model_lacks_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        face(**fields)
+        public_type(**fields)
 
 
-def test_the_model_itself_is_served_and_what_is_not_named_is_not_public() -> None:
-    shown = face(id=strawberry.ID, amount=int)
+def test_only_the_named_fields_of_the_model_are_public() -> None:
+    public = public_type(id=strawberry.ID, amount=int)
 
     @strawberry.type
     class Query:
-        @strawberry.field(graphql_type=shown)
-        def one(self) -> Model:
+        @strawberry.field(graphql_type=public)
+        def model(self) -> Model:
             inner = Inner(name="x")
             return Model(id="1", amount=2, note=None, inner=inner, inners=(), secret="s")
 
     schema = strawberry.Schema(query=Query)
-    assert schema.execute_sync("{ one { id amount } }").data == {"one": {"id": "1", "amount": 2}}
+    assert schema.execute_sync("{ model { id amount } }").data == {
+        "model": {"id": "1", "amount": 2}
+    }
     assert "secret" not in schema.as_str()
 
 
-def test_a_value_of_another_kind_is_not_shown_and_one_of_a_special_kind_is() -> None:
-    shown: Any = face(id=strawberry.ID)
-    given = {"id": "1", "amount": 2, "note": None, "inner": Inner(name="x"), "inners": (), "secret": "s"}  # fmt: skip
-    assert shown.is_type_of(Model(**given), None)
-    assert shown.is_type_of(Special(**given), None)
-    assert not shown.is_type_of(Inner(name="x"), None)
+def test_a_subclass_of_the_model_has_the_type_and_another_class_does_not() -> None:
+    public: Any = public_type(id=strawberry.ID)
+    inner = Inner(name="x")
+    values = {"id": "1", "amount": 2, "note": None, "inner": inner, "inners": (), "secret": "s"}
+    assert public.is_type_of(Model(**values), None)
+    assert public.is_type_of(Special(**values), None)
+    assert not public.is_type_of(Inner(name="x"), None)

@@ -1,4 +1,6 @@
-"""What a GraphQL request leaves open: empty or null is absent, and a document that is only named is not had."""
+"""Optional members of a GraphQL request, and documents that are only named."""
+
+from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -15,7 +17,7 @@ HELLO = {"data": {"hello": "hello world"}}
 OPTIONAL = ["operationName", "variables", "extensions", "documentId"]
 HASH = "ecf4edb46db40b5132295c0291d62fb65d6759a9eedfa4d5d612dd5ec54a6b38"
 BY_HASH = {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}}
-NAMED_ONLY: dict[str, dict[str, Any]] = {
+DOCUMENT_REFERENCES: dict[str, dict[str, Any]] = {
     "Apollo's form": BY_HASH,
     "with the rest of a request": BY_HASH
     | {"operationName": "Hello", "variables": {"name": "Huế"}},
@@ -24,22 +26,24 @@ NAMED_ONLY: dict[str, dict[str, Any]] = {
     "by documentId": {"documentId": f"sha256:{HASH}"},
     "by both": BY_HASH | {"documentId": HASH},
 }
-named_only = pytest.mark.parametrize("request_", NAMED_ONLY.values(), ids=NAMED_ONLY)
+each_reference = pytest.mark.parametrize(
+    "request_", DOCUMENT_REFERENCES.values(), ids=DOCUMENT_REFERENCES
+)
 
 
 @pytest.fixture(scope="module")
-async def in_development() -> AsyncIterator[Served]:
+async def with_graphiql() -> AsyncIterator[Served]:
     async with serving(graphiql=True) as served:
         yield served
 
 
-# Empty is absent
+# ── empty members ────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("empty", [{name: ""} for name in OPTIONAL] + [dict.fromkeys(OPTIONAL, "")])
 async def test_an_empty_parameter_of_get_is_absent(served: Served, empty: dict[str, str]) -> None:
-    answer = await served.client.get("/graphql", params={"query": "{ hello }"} | empty)
-    assert (answer.status_code, answer.json()) == (200, HELLO)
+    response = await served.client.get("/graphql", params={"query": "{ hello }"} | empty)
+    assert (response.status_code, response.json()) == (200, HELLO)
 
 
 @pytest.mark.parametrize("empty", ["", None])
@@ -49,47 +53,47 @@ async def test_an_empty_member_of_a_request_is_absent(
 ) -> None:
     request = {"query": "{ hello }"} | dict.fromkeys(names, empty)
     assert (await post(served, request)).json() == HELLO
-    async with client(served) as speaker:
-        await speaker.say({"id": "1", "type": "subscribe", "payload": request})
-        assert (await speaker.record_vote())["payload"] == HELLO
+    async with client(served) as connection:
+        await connection.send({"id": "1", "type": "subscribe", "payload": request})
+        assert (await connection.receive())["payload"] == HELLO
 
 
 async def test_a_null_in_the_variables_of_get_is_absent(served: Served) -> None:
     nulls = {"variables": "null", "extensions": "null"}
-    answer = await served.client.get("/graphql", params={"query": "{ hello }"} | nulls)
-    assert answer.json() == HELLO
+    response = await served.client.get("/graphql", params={"query": "{ hello }"} | nulls)
+    assert response.json() == HELLO
 
 
 async def test_an_empty_accept_is_absent(served: Served) -> None:
-    answer = await post(served, {"query": "{ hello }"}, accept="")
-    assert (answer.status_code, answer.json()) == (200, HELLO)
+    response = await post(served, {"query": "{ hello }"}, accept="")
+    assert (response.status_code, response.json()) == (200, HELLO)
 
 
 @pytest.mark.parametrize("member", [{"documentId": 1}, {"documentId": {}}, {"variables": 0}])
-async def test_another_type_is_refused_as_before(served: Served, member: dict[str, Any]) -> None:
-    answer = await post(served, {"query": "{ hello }"} | member)
-    assert answer.status_code == 400
-    assert only_error(answer)["extensions"]["code"] == "BAD_USER_INPUT"
+async def test_a_member_of_another_type_is_refused(served: Served, member: dict[str, Any]) -> None:
+    response = await post(served, {"query": "{ hello }"} | member)
+    assert response.status_code == 400
+    assert only_error(response)["extensions"]["code"] == "BAD_USER_INPUT"
 
 
-# Documents that are only named
+# ── documents that are only named ────────────────────────────────────────────────────────────────
 
 
-@named_only
-async def test_a_document_that_is_only_named_is_refused_in_the_words_of_apollo(
+@each_reference
+async def test_a_document_that_is_only_named_gets_apollos_message(
     served: Served, request_: dict[str, Any]
 ) -> None:
-    """Apollo Server answers 200; without `data` the newer media type wants a 4xx, which clients read there."""
+    """Apollo Server replies 200; without `data` the newer media type needs a 4xx status."""
     for language in ("vi", "en"):
-        language_ = {"accept-language": language}
-        older = await post(served, request_, **language_)
-        newer = await post(served, request_, **language_, **GRAPHQL)
+        headers = {"accept-language": language}
+        older = await post(served, request_, **headers)
+        newer = await post(served, request_, **headers, **GRAPHQL)
         assert (older.status_code, newer.status_code) == (200, 400)
-        for answer in (older, newer):
-            error = only_error(answer)
+        for response in (older, newer):
+            error = only_error(response)
             assert error["message"] == "PersistedQueryNotSupported"
             assert error["extensions"] == {"code": "PERSISTED_QUERY_NOT_SUPPORTED"}
-            assert answer.headers["cache-control"] == "no-store"
+            assert response.headers["cache-control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -100,32 +104,30 @@ async def test_a_document_that_is_only_named_is_refused_in_the_words_of_apollo(
     ],
 )
 @pytest.mark.parametrize("accept", ["application/json", "text/html,*/*;q=0.8"])
-async def test_by_get_too_and_no_page_comes_in_its_place(
-    in_development: Served, parameters: dict[str, str], accept: str
+async def test_a_document_named_by_get_gets_no_page(
+    with_graphiql: Served, parameters: dict[str, str], accept: str
 ) -> None:
-    answer = await in_development.client.get(
+    response = await with_graphiql.client.get(
         "/graphql", params=parameters, headers={"accept": accept}
     )
-    assert answer.status_code == 200
-    assert only_error(answer)["extensions"]["code"] == "PERSISTED_QUERY_NOT_SUPPORTED"
+    assert response.status_code == 200
+    assert only_error(response)["extensions"]["code"] == "PERSISTED_QUERY_NOT_SUPPORTED"
 
 
-@named_only
-async def test_over_a_socket_it_is_an_error_of_the_operation(
-    served: Served, request_: dict[str, Any]
-) -> None:
-    async with client(served) as speaker:
+@each_reference
+async def test_over_a_socket_it_is_an_error_frame(served: Served, request_: dict[str, Any]) -> None:
+    async with client(served) as connection:
         for _ in range(2):
-            await speaker.say({"id": "1", "type": "subscribe", "payload": request_})
-            answer = await speaker.record_vote()
-            assert (answer["type"], answer["id"]) == ("error", "1")
-            (error,) = answer["payload"]
+            await connection.send({"id": "1", "type": "subscribe", "payload": request_})
+            response = await connection.receive()
+            assert (response["type"], response["id"]) == ("error", "1")
+            (error,) = response["payload"]
             assert error["message"] == "PersistedQueryNotSupported"
             assert error["extensions"]["code"] == "PERSISTED_QUERY_NOT_SUPPORTED"
 
 
-@named_only
-async def test_the_text_that_the_client_sends_then_runs(
+@each_reference
+async def test_a_document_that_is_named_and_sent_runs(
     served: Served, request_: dict[str, Any]
 ) -> None:
     whole = request_ | {"query": "query Hello { hello }"}
@@ -135,14 +137,14 @@ async def test_the_text_that_the_client_sends_then_runs(
 @pytest.mark.parametrize(
     "extensions", [{}, {"persistedQuery": None}, {"persistedQuery": ""}, {"persistedQuery": {}}]
 )
-async def test_a_request_that_names_nothing_lacks_its_query(
+async def test_a_request_without_a_document_lacks_its_query(
     served: Served, extensions: dict[str, Any]
 ) -> None:
-    answer = await post(served, {"extensions": extensions}, **{"accept-language": "en"})
-    assert answer.status_code == 400
-    assert only_error(answer)["message"] == "`query` is missing."
+    response = await post(served, {"extensions": extensions}, **{"accept-language": "en"})
+    assert response.status_code == 400
+    assert only_error(response)["message"] == "`query` is missing."
 
 
-async def test_a_document_id_is_looked_through_for_a_card_number(served: Served) -> None:
-    answer = await post(served, {"query": "{ hello }", "documentId": "4111111111111111"})
-    assert only_error(answer)["extensions"]["code"] == "BAD_USER_INPUT"
+async def test_a_document_id_may_not_be_a_card_number(served: Served) -> None:
+    response = await post(served, {"query": "{ hello }", "documentId": "4111111111111111"})
+    assert only_error(response)["extensions"]["code"] == "BAD_USER_INPUT"

@@ -1,4 +1,4 @@
-"""What npm's `graphql-ws`, the client of our apps, makes of the ways in which we end a socket."""
+"""How npm's `graphql-ws`, the client of our apps, reacts to each close code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from schema.graphql.websocket import Caps
+from schema.graphql.websocket import SocketLimits
 from tests.support.graphql_server import Served, serving, until
 from tests.support.socket_client import client
 
@@ -22,7 +22,7 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(
         not (FOLDER / "node_modules" / "graphql-ws").is_dir() or shutil.which("node") is None,
-        reason="npm's graphql-ws is not here: `make peers` fetches it, with node and npm",
+        reason="npm's graphql-ws is not installed: `make peers` installs it, with node and npm",
     ),
 ]
 
@@ -66,19 +66,21 @@ async def peer(served: Served, token: str) -> AsyncIterator[Peer]:
         await process.wait()
 
 
-async def test_a_user_at_the_limit_comes_back_by_itself_when_there_is_room() -> None:
+async def test_a_user_at_the_limit_reconnects_once_a_socket_is_free() -> None:
     async with serving() as served, AsyncExitStack() as stack:
         for _ in range(19):
-            await (await stack.enter_async_context(client(served, greeted=False))).greet("an")
-        async with client(served, greeted=False) as last:
-            await last.greet("an")
+            await (await stack.enter_async_context(client(served, initialised=False))).initialise(
+                "an"
+            )
+        async with client(served, initialised=False) as last:
+            await last.initialise("an")
             app = await stack.enter_async_context(peer(served, "an"))
             app.command("subscribe", name="feed", query="subscription { count(to: 1) }")
             for attempt in range(3):
                 if attempt:
                     app.command("retry")
-                refused = await app.event()
-                assert refused == {
+                closed = await app.event()
+                assert closed == {
                     "event": "closed",
                     "code": 1013,
                     "reason": "Too many connections",
@@ -93,37 +95,37 @@ async def test_a_user_at_the_limit_comes_back_by_itself_when_there_is_room() -> 
 
 
 @pytest.mark.parametrize("token", ["rate", "upstream", "refused", "bad"])
-async def test_who_cannot_log_in_now_tries_again(token: str) -> None:
+async def test_after_a_failed_login_the_client_tries_again(token: str) -> None:
     async with serving() as served, peer(served, token) as app:
         app.command("subscribe", name="feed", query="{ hello }")
         assert (await app.event())["event"] == "closed"
         assert await app.event() == {"event": "waiting"}
 
 
-async def test_a_fault_of_ours_is_final() -> None:
-    """Unlike the others it never waits: so this client does tell final codes from temporary ones."""
+async def test_after_a_fault_the_client_gives_up() -> None:
+    """So the client does distinguish final codes from temporary ones."""
     async with serving() as served, peer(served, "crash") as app:
         app.command("subscribe", name="feed", query="{ hello }")
         assert (await app.event())["code"] == 4500
         assert await app.event() == {"event": "error", "name": "feed", "code": 4500}
 
 
-async def test_an_operation_too_many_fails_alone_and_the_socket_stays() -> None:
-    caps = Caps(operations_per_connection=1)
-    async with serving(caps=caps) as served, peer(served, "an") as app:
+async def test_an_operation_over_the_limit_fails_and_the_socket_stays() -> None:
+    limits = SocketLimits(operations_per_connection=1)
+    async with serving(socket_limits=limits) as served, peer(served, "an") as app:
         app.command("subscribe", name="first", query="subscription { wait }")
         assert await app.event() == {"event": "connected"}
         assert (await app.event())["payload"] == {"data": {"wait": 0}}
         app.command("subscribe", name="second", query="{ hello }")
-        refused = await app.event()
-        assert (refused["event"], refused["name"]) == ("error", "second")
-        assert refused["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
+        failed = await app.event()
+        assert (failed["event"], failed["name"]) == ("error", "second")
+        assert failed["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
         served.toy.release.set()
         assert (await app.event())["payload"] == {"data": {"wait": 1}}
         assert await app.event() == {"event": "complete", "name": "first"}
 
 
-async def test_a_server_that_restarts_is_found_again() -> None:
+async def test_after_a_restart_the_client_reconnects() -> None:
     async with serving() as served, peer(served, "an") as app:
         app.command("subscribe", name="feed", query="subscription { wait }")
         assert await app.event() == {"event": "connected"}

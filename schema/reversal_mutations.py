@@ -1,4 +1,4 @@
-"""Undoing a success: voiding cash, giving money back."""
+"""Voids of cash payments, and refunds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import strawberry
 
 from domain.reversals import RefundOf
 from resolvers import reversals as resolve
-from schema.common import Amount, Info, Refusal, attempted
+from schema.common import Amount, Info, Refusal, with_refusals
 from schema.payments import Payment
 from schema.reversals import Reversal
 
 strawberry.enum(
     RefundOf,
-    description="PAID: what the bills or the order were paid with. CREDIT: what was paid beyond that, or two people"
-    " credited, and the customer has with us.",
+    description="PAID: the money that paid the bills or the order. CREDIT: the customer's credit"
+    " with us, which is money paid beyond that, or credited by two people.",
 )
 
 
@@ -40,19 +40,20 @@ class ReversalPayload:
 @strawberry.type
 class ReversalMutation:
     @strawberry.mutation(
-        description="Undo a cash payment whose money is still with its collector: by the collector on"
-        " its Vietnamese day, else by a supervisor. Its bills are open again. Large ones await a second"
-        " person."
+        description="Void a cash payment whose money is still with its collector, and reopen its"
+        " bills. The collector may void on the day of the payment (Vietnamese time), a supervisor"
+        " later too. A large void needs a second person's approval."
     )
     async def void_cash_payment(
         self, info: Info, id: strawberry.ID, reason: str, idempotency_key: str
     ) -> ReversalPayload:
         work = resolve.void(info.context, id, reason=reason, idempotency_key=idempotency_key)
-        return await _answered(work)
+        return await _payload(work)
 
     @strawberry.mutation(
-        description="Give back a success, or a part of it, by the way it came. Large ones await a second"
-        " person. A reversal that is UNKNOWN is asked about: never send it again with a new key."
+        description="Refund a successful payment, or a part of it, by its own method. A large"
+        " refund needs a second person's approval. While a reversal is UNKNOWN we ask the gateway:"
+        " do not request it again with a new key."
     )
     async def refund_payment(self, info: Info, input: RefundInput) -> ReversalPayload:
         work = resolve.refund(
@@ -63,15 +64,15 @@ class ReversalMutation:
             idempotency_key=input.idempotency_key,
             of=input.of or RefundOf.PAID,
         )
-        return await _answered(work)
+        return await _payload(work)
 
 
-async def _answered(work: Awaitable[resolve.Reversed]) -> ReversalPayload:
-    done, errors = await attempted(work)
-    if done is None:
+async def _payload(work: Awaitable[resolve.Reversed]) -> ReversalPayload:
+    result, errors = await with_refusals(work)
+    if result is None:
         return ReversalPayload(errors=errors)
     return ReversalPayload(
-        payment=cast("Payment", done.payment),
-        reversal=cast("Reversal", done.reversal),
-        replayed=done.replayed,
+        payment=cast("Payment", result.payment),
+        reversal=cast("Reversal", result.reversal),
+        replayed=result.replayed,
     )

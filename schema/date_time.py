@@ -1,4 +1,4 @@
-"""Moments: how a client writes one, and the one that is meant."""
+"""The scalar `DateTime`: a point in time with its offset from UTC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import strawberry
 from domain.refusals import InvalidInput
 from schema.graphql.errors import ApiError
 
-FORM = "2026-11-30T08:30:00+07:00"
+EXAMPLE = "2026-11-30T08:30:00+07:00"
 
 
 def _parse(value: object) -> datetime | None:
@@ -23,23 +23,23 @@ def _parse(value: object) -> datetime | None:
         pass
     raise ApiError(
         "BAD_USER_INPUT",
-        vi=f"Thời điểm phải viết theo RFC 3339, kèm chênh lệch múi giờ, ví dụ {FORM}.",
-        en=f"A DateTime is written as RFC 3339 has it, with its offset, for example {FORM}.",
+        vi=f"Thời điểm phải viết theo RFC 3339, kèm chênh lệch múi giờ, ví dụ {EXAMPLE}.",
+        en=f"A DateTime is written as RFC 3339 has it, with its offset, for example {EXAMPLE}.",
     )
 
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description=f"A moment with its offset (RFC 3339), for example `{FORM}`.",
+    description=f"A date and time with its UTC offset (RFC 3339), for example `{EXAMPLE}`.",
     serialize=datetime.isoformat,
     parse_value=_parse,
 )
 
 
-def moment(field: str, given: datetime | None) -> datetime | None:
-    """Return a moment in UTC. Raises InvalidInput for one outside of the calendar."""
+def in_utc(field: str, value: datetime | None) -> datetime | None:
+    """Return the value in UTC. Raises InvalidInput if it leaves the calendar's range."""
     try:
-        return given and given.astimezone(UTC)
+        return value and value.astimezone(UTC)
     except OverflowError:
         raise InvalidInput(
             field=field,
