@@ -31,7 +31,7 @@ from db.migrate import migrate
 from integrations.embedded import gone, servers
 from mobinet.bootstrap import running
 from mobinet.settings import load
-from tests.crash import night
+from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import violations
 from tests.support.stack.client import Client, TopLevelErrors, new_key
 from tests.support.stack.processes import Process, Stack, started
@@ -233,7 +233,7 @@ async def _rest(stack: Stack, report: Report) -> None:
         for name, value in stack.env.items():
             patch.setenv(name, value)
         async with running(load()) as context:
-            passed = await night.pass_(context)
+            passed = await run_due_jobs(context)
     report.did["jobs after the load"] += passed.ran
     report.odd += passed.failed
 
