@@ -1,4 +1,4 @@
-"""Nothing is left out: each gateway shows each case or says why not, and each published example is a test."""
+"""Each gateway has a test or a reason for each case, and each published example is a test."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import pytest
 from tests.support.gateways import table
 
 HERE = Path(__file__).parent
-NEEDED = ("unit/integrations", "unit/sandbox", "api")
+FOLDERS = ("unit/integrations", "unit/sandbox", "api")
 
 
 @pytest.fixture
 def items(request: pytest.FixtureRequest) -> list[pytest.Item]:
-    """Every test that there is; all workers of a session collect all of them."""
-    found = request.session.items
+    """Return every collected test; each worker of a session collects all of them."""
+    collected = request.session.items
     chosen = request.config.option
-    modules = {path for floor in NEEDED for path in (HERE / floor).rglob("test_*.py")}
-    if chosen.keyword or chosen.markexpr or not modules <= {item.path for item in found}:
-        pytest.skip("only a part of the tests was asked for")
-    return found
+    modules = {path for folder in FOLDERS for path in (HERE / folder).rglob("test_*.py")}
+    if chosen.keyword or chosen.markexpr or not modules <= {item.path for item in collected}:
+        pytest.skip("needs a run of all tests")
+    return collected
 
 
 def test_each_gateway_has_a_test_or_a_reason_for_each_case(items: list[pytest.Item]) -> None:
@@ -38,7 +38,7 @@ def test_the_makefile_names_only_tests_that_exist() -> None:
     assert {name for name in named if not (HERE.parent / name).exists()} == set()
 
 
-def test_a_cell_that_nobody_fills_is_noticed() -> None:
+def test_a_cell_without_a_test_is_reported() -> None:
     missing = table.complaints([])
     cells = len(table.CASES) * len(table.GATEWAYS)
     assert len(missing) == cells - len(table.HOLES)
@@ -47,30 +47,30 @@ def test_a_cell_that_nobody_fills_is_noticed() -> None:
 @pytest.mark.parametrize("file", ["unit/integrations/vectors", "unit/integrations/card_vectors", "unit/sandbox/vectors"])  # fmt: skip
 def test_every_published_example_is_a_test_by_its_name(items: list[pytest.Item], file: str) -> None:
     folder = (HERE / file).parent
-    here = [item.name for item in items if item.path.is_relative_to(folder)]
-    names = {name[1] for name in map(re.compile(r"\[(.*)\]$").search, here) if name}
-    assert {id for id, _ in examples(file)} - names == set()
+    test_names = [item.name for item in items if item.path.is_relative_to(folder)]
+    ids = {match[1] for match in map(re.compile(r"\[(.*)\]$").search, test_names) if match}
+    assert {id for id, _ in examples(file)} - ids == set()
 
 
-def test_both_spellings_are_held_to_the_same_examples() -> None:
-    ours = dict(examples("unit/integrations/vectors"))
-    theirs = dict(examples("unit/sandbox/vectors"))
-    assert ours.keys() >= theirs.keys()
-    for id, vector in theirs.items():
+def test_the_product_and_the_sandbox_are_tested_with_the_same_examples() -> None:
+    product = dict(examples("unit/integrations/vectors"))
+    sandbox = dict(examples("unit/sandbox/vectors"))
+    assert product.keys() >= sandbox.keys()
+    for id, vector in sandbox.items():
         for part in ("canonical", "expected", "presented", "payload"):
-            assert vector.get(part) == ours[id].get(part), id
+            assert vector.get(part) == product[id].get(part), id
 
 
 def examples(file: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    return found(json.loads((HERE / f"{file}.json").read_text()))
+    return vectors_in(json.loads((HERE / f"{file}.json").read_text()))
 
 
-def found(told: Any) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return whatever has an id, however deep it stands."""
-    if isinstance(told, dict):
-        if isinstance(told.get("id"), str):
-            yield told["id"], told
-        told = list(told.values())
-    if isinstance(told, list):
-        for item in told:
-            yield from found(item)
+def vectors_in(value: Any) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each object with an id, at any depth of *value*."""
+    if isinstance(value, dict):
+        if isinstance(value.get("id"), str):
+            yield value["id"], value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from vectors_in(item)

@@ -1,7 +1,7 @@
 """
-The hard cases of taking money, each with the tests that prove what was decided about it.
+The hard cases of taking money, each with the tests that prove the rule for it.
 
-Whoever renames or removes one of these tests hears of it here.
+This test fails where one of them is renamed or removed.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ CASES = """
   api/refusals/test_refusals.py a_bill_that_was_paid_cannot_be_paid_again
   unit/db/test_bills.py one_of_fifty_who_want_a_bill_at_once_gets_it
 2 a QR is open, and the customer now wants to pay in cash
-  journeys/test_qr.py an_open_qr_keeps_cash_away_until_it_is_cancelled
+  journeys/test_qr.py an_open_qr_blocks_cash_until_it_is_cancelled
   unit/resolvers/test_inquiries.py a_cancellation_asks_first_and_finds_that_it_was_paid
   unit/resolvers/test_inquiries.py a_cancellation_that_nobody_answers_changes_nothing
 3 a webhook comes before the answer to our own request
-  journeys/test_webhooks.py a_webhook_before_the_answer_to_our_own_question_counts
+  journeys/test_webhooks.py a_webhook_before_the_answer_to_our_own_request_pays_the_payment
 4 a webhook names a reference that nobody knows
   api/webhooks/test_webhooks.py a_call_about_nothing_of_ours_is_answered_so_and_kept
   api/webhooks/test_webhooks.py a_call_that_came_before_its_payment_is_matched_when_it_is_there
@@ -35,11 +35,11 @@ CASES = """
 5 a gateway times out
   unit/integrations/gateways/test_gateways.py silence_after_sending_is_unknown_and_a_charge_is_sent_once
   unit/integrations/gateways/test_gateways.py a_connection_that_never_opened_is_not_sent
-  journeys/test_silence.py a_charge_that_the_gateway_took_in_silence_is_found_by_asking
+  journeys/test_silence.py a_charge_that_the_gateway_did_not_answer_is_found_by_inquiry
   unit/resolvers/test_inquiries.py what_nobody_answered_in_seven_days_is_a_case
 6 money comes after the QR expired or was cancelled
   journeys/test_expiry.py money_that_comes_late_pays_the_bill_that_is_still_open
-  journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_waits_for_people
+  journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_opens_a_case
   api/settlement/test_settlement.py money_that_came_after_a_cancellation_pays_its_bill_late
   api/settlement/test_settlement.py money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case
   api/cases/test_decisions.py money_that_came_late_for_a_bill_paid_otherwise_is_the_customers
@@ -47,7 +47,7 @@ CASES = """
   api/cases/test_decisions.py money_that_came_late_pays_a_bill_that_has_become_open_again
 7 a success, then a webhook that says it failed
   api/webhooks/test_webhooks.py a_failure_after_a_success_is_old_news
-  journeys/test_webhooks.py old_news_of_a_decline_does_not_undo_a_success
+  journeys/test_webhooks.py a_late_decline_does_not_undo_a_success
   unit/db/test_rules.py success_is_never_left_even_by_the_owner
 8 a failure, then a genuine success
   unit/resolvers/test_inquiries.py money_that_is_proven_after_a_decline_pays_the_bill_late
@@ -72,7 +72,7 @@ CASES = """
   api/cases/test_held_sums.py money_that_came_after_an_amount_that_was_none_is_decided_with_it
 12 a wrong signature
   api/webhooks/test_webhooks.py a_forged_call_touches_nothing_and_suppresses_nothing
-  journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_silences_nothing
+  journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_a_genuine_one_still_counts
   api/webhooks/test_desk.py of_a_flood_of_forged_calls_some_are_kept_and_a_true_one_is_heard
 13 the same event twice, or at once
   api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
@@ -134,8 +134,8 @@ CASES = """
   unit/resolvers/test_pay_outs.py a_silent_refund_is_asked_about_and_never_sent_again
   unit/resolvers/test_pay_outs.py the_database_refuses_to_give_back_more_than_came
 25 several items, one of them paid already
-  journeys/test_one_bill.py a_paid_bill_takes_the_whole_payment_with_it
-  journeys/test_one_bill.py everything_that_stands_in_the_way_is_named_at_once
+  journeys/test_one_bill.py a_paid_bill_refuses_the_whole_payment
+  journeys/test_one_bill.py a_refusal_names_every_bill_that_cannot_be_taken
   api/refusals/test_refusals.py the_refusal_of_several_items_names_each_that_cannot_be_taken
 26 the same key with another input
   api/refusals/test_refusals.py a_key_of_one_request_cannot_be_used_for_another
@@ -152,7 +152,7 @@ CASES = """
   journeys/test_sessions.py a_socket_without_a_good_token_is_closed_with_4403
   api/sessions/test_sessions.py whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on
 30 Redis is lost
-  journeys/test_valkey.py a_watched_payment_turns_green_though_redis_was_killed
+  journeys/test_valkey.py a_watched_payment_is_seen_paid_though_redis_was_killed
   unit/resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
 31 clocks differ
   unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
@@ -162,36 +162,36 @@ CASES = """
   unit/integrations/gateways/test_gateways.py five_silences_stop_new_payments_and_inquiries_go_on
   unit/integrations/gateways/test_gateways.py declines_never_stop_new_payments
   unit/integrations/http/test_breaker.py after_five_failures_in_a_row_nobody_is_let_through
-  journeys/test_silence.py a_gateway_that_stays_away_is_asked_no_more_and_refused_at_once
+  journeys/test_silence.py after_several_failures_a_payment_is_refused_without_a_request_to_the_gateway
 """
 
 
-def listed() -> dict[int, list[tuple[str, str]]]:
-    """Return each case's number with the file and the name of every test that proves it."""
-    found: dict[int, list[tuple[str, str]]] = {}
+def proofs_by_case() -> dict[int, list[tuple[str, str]]]:
+    """Return the file and the name of each test, by the number of its case."""
+    cases: dict[int, list[tuple[str, str]]] = {}
     proofs: list[tuple[str, str]] = []
     for line in CASES.strip().splitlines():
         first, rest = line.split(maxsplit=1)
         if line.startswith(" "):
             proofs.append((first, f"test_{rest}"))
         else:
-            proofs = found[int(first)] = []
-    return found
+            proofs = cases[int(first)] = []
+    return cases
 
 
 @cache
-def names_in(path: str) -> frozenset[str]:
+def functions_in(path: str) -> frozenset[str]:
     tree = ast.parse((FOLDER / path).read_text())
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    return frozenset(item.name for item in tree.body if isinstance(item, functions))
+    return frozenset(node.name for node in tree.body if isinstance(node, functions))
 
 
-@pytest.mark.parametrize("number", listed())
+@pytest.mark.parametrize("number", proofs_by_case())
 def test_a_hard_case_is_proven_by_tests_that_exist(number: int) -> None:
-    proofs = listed()[number]
+    proofs = proofs_by_case()[number]
     assert proofs
-    assert [name for path, name in proofs if name not in names_in(path)] == []
+    assert [name for path, name in proofs if name not in functions_in(path)] == []
 
 
 def test_no_hard_case_is_forgotten() -> None:
-    assert list(listed()) == list(range(1, 33))
+    assert list(proofs_by_case()) == list(range(1, 33))

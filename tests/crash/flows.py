@@ -1,4 +1,4 @@
-"""The flows whose every step is a place to die: how each is prepared, and the one act that is killed."""
+"""The flows that a kill interrupts at each step: how each is prepared, and the act itself."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, Refused
 from resolvers import hand_ins, jobs, payment_inquiry, reversals, sealing, settlement, webhooks
 from resolvers.context import Context
-from tests.crash import night
-from tests.crash.subjects import (
+from tests.crash.due_jobs import run_due_jobs
+from tests.crash.preparations import (
     Prepare,
-    Subject,
-    asker,
-    decide,
-    ended_then_paid,
-    filed,
-    half_decided,
-    handed_in,
-    nobody,
-    open_by,
-    order_paid,
-    ordered,
-    owing,
+    Prepared,
+    cancelled_then_paid,
+    context_of,
+    first_vote_given,
+    give_vote,
+    open_order,
+    open_payment_by,
     paid_by,
+    paid_order,
+    paid_transfer,
     pay_order,
-    process,
-    recorded,
-    refundable,
-    submit,
-    transferred,
-    void,
-    voided,
+    process_payment,
+    recorded_payment,
+    refundable_by,
+    settlement_file,
+    submit_hand_in,
+    submitted_hand_in,
+    system_context,
+    unpaid_bill,
+    void_payment,
+    voided_payment,
 )
 
-# The context is of whoever the subject's token names.
-Act = Callable[[Context, Subject], Awaitable[object]]
+# The context belongs to the actor that the token of Prepared names.
+Act = Callable[[Context, Prepared], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,205 +62,210 @@ def flow(name: str, prepare: Prepare) -> Callable[[Act], Act]:
     return decorate
 
 
-@flow("cash", owing)
-async def _cash(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.CASH)
+@flow("cash", unpaid_bill)
+async def _cash(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.CASH)
 
 
-@flow("qr", owing)
-async def _qr(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.VNPAY_QR)
+@flow("qr", unpaid_bill)
+async def _qr(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.VNPAY_QR)
 
 
-@flow("wallet", owing)
-async def _wallet(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.FPT_PAY)
+@flow("wallet", unpaid_bill)
+async def _wallet(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.FPT_PAY)
 
 
-@flow("bank transfer", owing)
-async def _transfer(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.BANK_TRANSFER)
+@flow("bank transfer", unpaid_bill)
+async def _transfer(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.BANK_TRANSFER)
 
 
-@flow("momo", owing)
-async def _momo(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.MOMO)
+@flow("momo", unpaid_bill)
+async def _momo(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.MOMO)
 
 
-@flow("card", owing)
-async def _card(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.CARD)
+@flow("card", unpaid_bill)
+async def _card(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.CARD)
 
 
-@flow("paypal", owing)
-async def _paypal(context: Context, subject: Subject) -> object:
-    return await process(context, subject, PaymentMethod.PAYPAL)
+@flow("paypal", unpaid_bill)
+async def _paypal(context: Context, prepared: Prepared) -> object:
+    return await process_payment(context, prepared, PaymentMethod.PAYPAL)
 
 
-@flow("order", ordered)
-async def _order(context: Context, subject: Subject) -> object:
-    return await pay_order(context, subject)
+@flow("order", open_order)
+async def _order(context: Context, prepared: Prepared) -> object:
+    return await pay_order(context, prepared)
 
 
 @flow("webhook", paid_by(PaymentMethod.VNPAY_QR))
-async def _webhook(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+async def _webhook(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
 @flow("webhook of the wallet", paid_by(PaymentMethod.FPT_PAY))
-async def _wallet_webhook(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+async def _wallet_webhook(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
 @flow("webhook of momo", paid_by(PaymentMethod.MOMO))
-async def _momo_webhook(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+async def _momo_webhook(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
 @flow("webhook of a card", paid_by(PaymentMethod.CARD))
-async def _card_webhook(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+async def _card_webhook(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
-@flow("webhook of an order", order_paid)
-async def _order_webhook(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+@flow("webhook of an order", paid_order)
+async def _order_webhook(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
-@flow("bank's notice", transferred)
-async def _notice(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+@flow("bank's notice", paid_transfer)
+async def _notice(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
 @flow("webhook of too little", paid_by(PaymentMethod.VNPAY_QR, amount=-1000))
-async def _too_little(context: Context, subject: Subject) -> object:
-    return await _called(context, subject)
+async def _too_little(context: Context, prepared: Prepared) -> object:
+    return await _receive_webhook(context, prepared)
 
 
-@flow("webhook after the end", ended_then_paid)
-async def _late(context: Context, subject: Subject) -> object:
-    await _called(context, subject)
-    return await night.pass_(nobody(context), only=subject.payment, ahead=timedelta(minutes=10))
-
-
-@flow("verify", paid_by(PaymentMethod.VNPAY_QR))
-async def _verify(context: Context, subject: Subject) -> object:
-    return await payment_inquiry.verify(context, subject.payment)
-
-
-@flow("cancel", open_by(PaymentMethod.VNPAY_QR))
-async def _cancel(context: Context, subject: Subject) -> object:
-    return await payment_inquiry.cancel(context, subject.payment, reason="left the house")
-
-
-@flow("expiry", open_by(PaymentMethod.VNPAY_QR))
-async def _expiry(context: Context, subject: Subject) -> object:
-    return await night.pass_(nobody(context), only=subject.payment, ahead=timedelta(minutes=16))
-
-
-@flow("expiry of what is paid", paid_by(PaymentMethod.FPT_PAY))
-async def _paid_expiry(context: Context, subject: Subject) -> object:
-    return await night.pass_(nobody(context), only=subject.payment, ahead=timedelta(minutes=16))
-
-
-@flow("recording", open_by(PaymentMethod.CASH))
-async def _recording(context: Context, subject: Subject) -> object:
-    return await jobs.record_payment(nobody(context), subject.payment)
-
-
-@flow("debt", recorded)
-async def _debt(context: Context, subject: Subject) -> object:
-    return await jobs.settle_debt(nobody(context), subject.payment)
-
-
-@flow("message", open_by(PaymentMethod.CASH))
-async def _message(context: Context, subject: Subject) -> object:
-    return await jobs.notify_customer(nobody(context), subject.payment)
-
-
-@flow("hand-in", open_by(PaymentMethod.CASH))
-async def _hand_in(context: Context, subject: Subject) -> object:
-    return await submit(context, subject)
-
-
-@flow("counting a hand-in that lacks", handed_in)
-async def _counting(context: Context, subject: Subject) -> object:
-    return await hand_ins.confirm(context, subject.hand_in, counted_amount=subject.amount - 1000)
-
-
-@flow("void", open_by(PaymentMethod.CASH))
-async def _voiding(context: Context, subject: Subject) -> object:
-    return await void(context, subject)
-
-
-@flow("refund", refundable(PaymentMethod.FPT_PAY))
-@flow("refund by vnpay", refundable(PaymentMethod.VNPAY_QR))
-@flow("refund by momo", refundable(PaymentMethod.MOMO))
-@flow("refund to a card", refundable(PaymentMethod.CARD))
-@flow("refund by paypal", refundable(PaymentMethod.PAYPAL))
-@flow("refund by paypal", refundable(PaymentMethod.PAYPAL))
-async def _refund(context: Context, subject: Subject) -> object:
-    return await reversals.refund(
-        context,
-        subject.payment,
-        amount=subject.amount,
-        reason="paid by mistake",
-        idempotency_key=f"refund-{subject.key}",
+@flow("webhook after the end", cancelled_then_paid)
+async def _late(context: Context, prepared: Prepared) -> object:
+    await _receive_webhook(context, prepared)
+    return await run_due_jobs(
+        system_context(context), only=prepared.payment, ahead=timedelta(minutes=10)
     )
 
 
-@flow("telling of a void", voided)
-async def _telling(context: Context, subject: Subject) -> object:
-    await jobs.tell_reversal(nobody(context), subject.reversal)
-    return await jobs.unsettle_debt(nobody(context), subject.reversal)
+@flow("verify", paid_by(PaymentMethod.VNPAY_QR))
+async def _verify(context: Context, prepared: Prepared) -> object:
+    return await payment_inquiry.verify(context, prepared.payment)
 
 
-@flow("second word on a case", half_decided)
-async def _second_word(context: Context, subject: Subject) -> object:
-    return await decide(context, subject)
+@flow("cancel", open_payment_by(PaymentMethod.VNPAY_QR))
+async def _cancel(context: Context, prepared: Prepared) -> object:
+    return await payment_inquiry.cancel(context, prepared.payment, reason="customer left")
 
 
-@flow("settlement", filed)
-async def _settlement(context: Context, subject: Subject) -> object:
-    return await settlement.settle(nobody(context), GatewayName.VNPAY, Path(subject.file))
+@flow("expiry", open_payment_by(PaymentMethod.VNPAY_QR))
+async def _expiry(context: Context, prepared: Prepared) -> object:
+    return await run_due_jobs(
+        system_context(context), only=prepared.payment, ahead=timedelta(minutes=16)
+    )
 
 
-@flow("sealing", owing)
-async def _sealing(context: Context, subject: Subject) -> object:
-    """Whoever seals seals what others wrote too: what is written here may be sealed by another, and is written again."""
-    system, links = nobody(context), 0
-    while links == 0:
-        said = AuditEvent(at=await context.clock(), actor=subject.staff, action="look")
-        await audit.record(said)
-        links = await sealing.seal(system)
-    return links
+@flow("expiry of what is paid", paid_by(PaymentMethod.FPT_PAY))
+async def _paid_expiry(context: Context, prepared: Prepared) -> object:
+    return await run_due_jobs(
+        system_context(context), only=prepared.payment, ahead=timedelta(minutes=16)
+    )
+
+
+@flow("recording", open_payment_by(PaymentMethod.CASH))
+async def _recording(context: Context, prepared: Prepared) -> object:
+    return await jobs.record_payment(system_context(context), prepared.payment)
+
+
+@flow("debt", recorded_payment)
+async def _debt(context: Context, prepared: Prepared) -> object:
+    return await jobs.settle_debt(system_context(context), prepared.payment)
+
+
+@flow("message", open_payment_by(PaymentMethod.CASH))
+async def _message(context: Context, prepared: Prepared) -> object:
+    return await jobs.notify_customer(system_context(context), prepared.payment)
+
+
+@flow("hand-in", open_payment_by(PaymentMethod.CASH))
+async def _hand_in(context: Context, prepared: Prepared) -> object:
+    return await submit_hand_in(context, prepared)
+
+
+@flow("counting a hand-in that is short", submitted_hand_in)
+async def _counting(context: Context, prepared: Prepared) -> object:
+    return await hand_ins.confirm(context, prepared.hand_in, counted_amount=prepared.amount - 1000)
+
+
+@flow("void", open_payment_by(PaymentMethod.CASH))
+async def _voiding(context: Context, prepared: Prepared) -> object:
+    return await void_payment(context, prepared)
+
+
+@flow("refund", refundable_by(PaymentMethod.FPT_PAY))
+@flow("refund by vnpay", refundable_by(PaymentMethod.VNPAY_QR))
+@flow("refund by momo", refundable_by(PaymentMethod.MOMO))
+@flow("refund to a card", refundable_by(PaymentMethod.CARD))
+@flow("refund by paypal", refundable_by(PaymentMethod.PAYPAL))
+async def _refund(context: Context, prepared: Prepared) -> object:
+    return await reversals.refund(
+        context,
+        prepared.payment,
+        amount=prepared.amount,
+        reason="paid by mistake",
+        idempotency_key=f"refund-{prepared.key}",
+    )
+
+
+@flow("recording of a void", voided_payment)
+async def _void_recording(context: Context, prepared: Prepared) -> object:
+    await jobs.tell_reversal(system_context(context), prepared.reversal)
+    return await jobs.unsettle_debt(system_context(context), prepared.reversal)
+
+
+@flow("second vote on a case", first_vote_given)
+async def _second_vote(context: Context, prepared: Prepared) -> object:
+    return await give_vote(context, prepared)
+
+
+@flow("settlement", settlement_file)
+async def _settlement(context: Context, prepared: Prepared) -> object:
+    return await settlement.settle(system_context(context), GatewayName.VNPAY, Path(prepared.file))
+
+
+@flow("sealing", unpaid_bill)
+async def _sealing(context: Context, prepared: Prepared) -> object:
+    """Write audit rows until this process seals one; another process may seal a row first."""
+    system, sealed = system_context(context), 0
+    while sealed == 0:
+        event = AuditEvent(at=await context.clock(), actor=prepared.staff, action="look")
+        await audit.record(event)
+        sealed = await sealing.seal(system)
+    return sealed
 
 
 # ── private ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _called(context: Context, subject: Subject) -> object:
-    """Take the gateway's call raw, as it came to whoever listened in our place."""
-    heard = subject.heard
-    assert heard is not None, "the gateway has called about it"
-    path = heard.path.removeprefix("/webhooks/")
+async def _receive_webhook(context: Context, prepared: Prepared) -> object:
+    """Handle the gateway's call, as the harness received it in place of the API."""
+    gateway_call = prepared.gateway_call
+    assert gateway_call is not None, "no gateway has called about this payment"
+    path = gateway_call.path.removeprefix("/webhooks/")
     gateway = context.gateways.by_path(path)
     assert gateway is not None
     call = Call(
         path=path,
-        method=heard.method,
-        query=heard.query,
-        headers=heard.headers,
-        body=heard.body.encode(),
+        method=gateway_call.method,
+        query=gateway_call.query,
+        headers=gateway_call.headers,
+        body=gateway_call.body.encode(),
         received_at=await context.clock(),
     )
-    return await webhooks.receive(nobody(context), gateway, call)
+    return await webhooks.receive(system_context(context), gateway, call)
 
 
-async def again(context: Context, subject: Subject) -> str:
-    """Act once more, whole; return what it was refused for, if it was."""
+async def repeat(context: Context, prepared: Prepared) -> str:
+    """Act once more without a kill; return the name of the refusal, or nothing."""
     try:
-        await FLOWS[subject.flow].act(await asker(context, subject), subject)
-    except (Refusal, Refused) as no:
-        return type(no).__name__
+        await FLOWS[prepared.flow].act(await context_of(context, prepared), prepared)
+    except (Refusal, Refused) as refusal:
+        return type(refusal).__name__
     return ""

@@ -1,9 +1,9 @@
 """
-Kills a flow at each of its steps, lets a new process recover, and asks the judge.
+Kills a flow at each of its steps, lets a new process recover, and checks the rules of the judge.
 
-For each flow: prepare a subject, run it once to record its steps, prepare one subject a kill, kill;
-then customers pay or walk away, clients and gateways repeat themselves or do not, and the worker
-runs until nothing is due. Which of them do what is drawn by the seed.
+Each flow runs once to record its steps, and then once per kill, on a preparation of its own. Afterwards
+some customers pay, some clients and gateways repeat their calls, and the worker runs until nothing is
+due. The seed draws which of them do so.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ from typing import Any, TypeVar
 
 from mobinet.settings import Settings
 from tests.crash.judge import violations
-from tests.crash.subjects import SANDBOX
+from tests.crash.preparations import SANDBOX
 from tests.support.running_api import ROOT, Sandbox
 
 Json = dict[str, Any]
 T = TypeVar("T")
 R = TypeVar("R")
-# No bank can be asked what came: who tells us of it repeats it until it is understood.
-REPEATED = {"bank's notice"}
+# A bank has no inquiry, so its notice is repeated until we accept it.
+ALWAYS_REPEATED = {"bank's notice"}
 WHENS = ("before", "after")
-TRIES = 6
-UNDERSTOOD = b'{"RspCode": "00", "code": "00", "Message": "ok", "success": true}'
+MAX_TRIES = 6
+ACCEPTED_ANSWER = b'{"RspCode": "00", "code": "00", "Message": "ok", "success": true}'
 
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """`step` names what was going on, as it was recorded."""
+    """A kill before or after step number `at` of a flow; `step` is the recorded step."""
 
     flow: str
     at: int
@@ -63,25 +63,25 @@ class Kill:
 @dataclass(slots=True)
 class Killed:
     kill: Kill
-    subject: Json
+    prepared: Json
     died: bool
 
 
-class Victims:
-    """The loaded process and its orders; any number of such processes side by side."""
+class ForkServer:
+    """A loaded process that forks for each order; several may run in parallel."""
 
     def __init__(self, settings: Settings, sandbox: Sandbox, log: Path) -> None:
         self._env = _environment(settings) | {
             SANDBOX: f"http://127.0.0.1:{sandbox.port}",
-            "MOBINET_DATA_DIR": str(log.parent),  # what is told of this database's seals alone
+            "MOBINET_DATA_DIR": str(log.parent),  # the heads of this database's seals alone
         }
         self._log = log
         self._process: subprocess.Popen[str] | None = None
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.crash.victims"],
+            [sys.executable, "-m", "tests.crash.fork_server"],
             cwd=ROOT,
             env=self._env,
             stdin=subprocess.PIPE,
@@ -96,16 +96,16 @@ class Victims:
             self._process.stdin.close()
             self._process.wait(20)
 
-    def order(self, do: str, **order: Any) -> Json:
-        """Have it done by a fork; raises what went wrong there, unless it was killed."""
+    def order(self, name: str, **arguments: Any) -> Json:
+        """Let a fork carry out the order; fail with its fault, unless it was killed."""
         process = self._process
         assert process is not None
         assert process.stdin is not None
         assert process.stdout is not None
-        with self._turn:
-            print(json.dumps({"do": do} | order), file=process.stdin, flush=True)
+        with self._lock:
+            print(json.dumps({"order": name} | arguments), file=process.stdin, flush=True)
             line = process.stdout.readline()
-        assert line, f"the victims' process ended: see {self._log}"
+        assert line, f"the fork server ended: see {self._log}"
         answer = json.loads(line)
         assert "fault" not in answer, answer["fault"]
         return answer
@@ -114,110 +114,112 @@ class Victims:
 class Harness:
     def __init__(
         self,
-        victims: Sequence[Victims],
+        fork_servers: Sequence[ForkServer],
         sandbox: Sandbox,
         database: str,
         calls: list[Json],
         seed: int,
     ) -> None:
-        self.victims = victims
+        self.fork_servers = fork_servers
         self.sandbox = sandbox
         self.database = database
         self.calls = calls
         self.dice = random.Random(seed)
-        self._over: set[str] = set()
-        self._known: set[str] = set()
+        self._expired: set[str] = set()
+        self._known_violations: set[str] = set()
         self._contracts = itertools.count(2000)
         self._staff = itertools.cycle(range(1000, 1900))
 
-    def subjects(self, flows: Sequence[str]) -> list[Json]:
-        """Prepare one for each, with a contract of its own."""
-        done = self._shared(
-            [self._new(flow) for flow in flows],
-            lambda item, share: item.order("prepare", subjects=share)["subjects"],
+    def prepare(self, flows: Sequence[str]) -> list[Json]:
+        """Prepare each flow with a contract of its own."""
+        done = self._distribute(
+            [self._new_preparation(flow) for flow in flows],
+            lambda item, share: item.order("prepare", prepared=share)["prepared"],
         )
-        for subject in done:
-            subject["heard"] = self._heard(subject["reference"])
+        for prepared in done:
+            prepared["gateway_call"] = self._last_call(prepared["reference"])
         return done
 
-    def _heard(self, reference: str) -> Json | None:
-        """Return what was called about it, last."""
+    def _last_call(self, reference: str) -> Json | None:
+        """Return the last call about this reference, or None."""
         about = (call for call in reversed(self.calls) if reference in call["query"] + call["body"])
         return next(about, None) if reference else None
 
     def record(self, flows: Sequence[str]) -> dict[str, list[str]]:
-        """Run each flow once, whole; return its steps."""
+        """Run each flow once without a kill; return its steps."""
 
-        def share(item: Victims, subjects: list[Json]) -> list[tuple[str, list[str]]]:
+        def share(item: ForkServer, subjects: list[Json]) -> list[tuple[str, list[str]]]:
             return [
-                (subject["flow"], item.order("act", subject=subject)["steps"])
-                for subject in subjects
+                (prepared["flow"], item.order("act", prepared=prepared)["steps"])
+                for prepared in subjects
             ]
 
-        return dict(self._shared(self.subjects(flows), share))
+        return dict(self._distribute(self.prepare(flows), share))
 
-    def kill(self, kills: Sequence[Kill], *, plant: str = "") -> list[Killed]:
+    def kill(self, kills: Sequence[Kill], *, fault: str = "") -> list[Killed]:
         """
-        Kill one victim for each, at its step; who never came to that step is followed by another.
+        Kill a process at each of these steps; repeat those that end before their step.
 
         A worker that finds a gateway's answer sooner takes fewer steps than were recorded.
         """
         done: list[Killed] = []
-        for _ in range(TRIES):
-            tried = self._tried(kills, plant)
-            done += tried
-            kills = [item.kill for item in tried if not item.died]
+        for _ in range(MAX_TRIES):
+            attempts = self._try(kills, fault)
+            done += attempts
+            kills = [attempt.kill for attempt in attempts if not attempt.died]
             if not kills:
                 break
         return done
 
-    def _tried(self, kills: Sequence[Kill], plant: str) -> list[Killed]:
-        def share(item: Victims, pairs: list[tuple[Kill, Json]]) -> list[Killed]:
-            return [self._kill(item, kill, subject, plant) for kill, subject in pairs]
+    def _try(self, kills: Sequence[Kill], fault: str) -> list[Killed]:
+        def share(item: ForkServer, pairs: list[tuple[Kill, Json]]) -> list[Killed]:
+            return [self._kill(item, kill, prepared, fault) for kill, prepared in pairs]
 
-        pairs = zip(kills, self.subjects([kill.flow for kill in kills]), strict=True)
-        return self._shared(list(pairs), share)
+        pairs = zip(kills, self.prepare([kill.flow for kill in kills]), strict=True)
+        return self._distribute(list(pairs), share)
 
-    def aftermath(self, killed: Iterable[Killed]) -> None:
-        """Customers pay, or not; who got no answer asks again, or not; then the worker."""
+    def recover(self, killed: Iterable[Killed]) -> None:
+        """Let some customers pay and some clients repeat their request, then run the worker."""
         for charge in self.sandbox.truth["charges"]:
-            new = charge["reference"] not in self._over
+            new = charge["reference"] not in self._expired
             if new and charge["status"] == "pending" and self.dice.random() < 0.5:
                 self.sandbox.pay(reference=charge["reference"], drop_webhook=True)
-        again = [
-            item.subject
-            for item in killed
-            if item.kill.flow in REPEATED or self.dice.random() < 0.5
+        repeated = [
+            interrupted.prepared
+            for interrupted in killed
+            if interrupted.kill.flow in ALWAYS_REPEATED or self.dice.random() < 0.5
         ]
-        self.victims[0].order("repeat", subjects=again)
-        passed = self.victims[-1].order("recover")
-        assert not passed["failed"], passed["failed"]
-        # By the worker's clock every QR has ended by now: nobody pays it any more.
-        self._over = {charge["reference"] for charge in self.sandbox.truth["charges"]}
+        self.fork_servers[0].order("repeat", prepared=repeated)
+        run = self.fork_servers[-1].order("recover")
+        assert not run["failed"], run["failed"]
+        # By the worker's clock every open QR has expired, so no customer pays it later.
+        self._expired = {charge["reference"] for charge in self.sandbox.truth["charges"]}
 
     def violations(self) -> list[str]:
-        """Return what is wrong that was not at the last asking."""
+        """Return the violations that the last call did not return."""
         found = violations(self.database, self.sandbox.truth)
-        new = [item for item in found if item not in self._known]
-        self._known.update(found)
+        new = [violation for violation in found if violation not in self._known_violations]
+        self._known_violations.update(found)
         return new
 
-    def _kill(self, item: Victims, kill: Kill, subject: Json, plant: str) -> Killed:
+    def _kill(self, item: ForkServer, kill: Kill, prepared: Json, fault: str) -> Killed:
         order = {"at": kill.at, "when": kill.when}
-        answer = item.order("act", subject=subject, kill=order, plant=plant)
-        return Killed(kill, subject, answer["killed"])
+        answer = item.order("act", prepared=prepared, kill=order, fault=fault)
+        return Killed(kill, prepared, answer["killed"])
 
-    def _shared(self, work: list[T], do: Callable[[Victims, list[T]], list[R]]) -> list[R]:
-        """Deal the work out to the loaded processes; return what came of it, in the same order."""
-        count = len(self.victims)
+    def _distribute(self, work: list[T], do: Callable[[ForkServer, list[T]], list[R]]) -> list[R]:
+        """Distribute the work over the fork servers; return the results in the order of the work."""
+        count = len(self.fork_servers)
         shares = [work[nth::count] for nth in range(count)]
         with ThreadPoolExecutor(count) as pool:
             done = list(
-                pool.map(lambda item, share: do(item, share) if share else [], self.victims, shares)
+                pool.map(
+                    lambda item, share: do(item, share) if share else [], self.fork_servers, shares
+                )
             )
         return [done[nth % count][nth // count] for nth in range(len(work))]
 
-    def _new(self, flow: str) -> Json:
+    def _new_preparation(self, flow: str) -> Json:
         number = next(self._contracts)
         if (number - 2000) % 40 == 39:  # terminated
             number = next(self._contracts)
@@ -230,31 +232,31 @@ class Harness:
 
 
 @contextlib.contextmanager
-def loaded(
+def running_harness(
     settings: Settings,
     sandbox: Sandbox,
     database: str,
     folder: Path,
     *,
     seed: int,
-    side_by_side: int = 2,
+    processes: int = 2,
 ) -> Generator[Harness]:
-    """The whole harness, ready: loaded processes, and someone who listens where gateways call."""
-    victims = [
-        Victims(settings, sandbox, folder / f"victims-{nth}.log") for nth in range(side_by_side)
+    """Run the fork servers, and a server that receives the gateways' calls in place of the API."""
+    fork_servers = [
+        ForkServer(settings, sandbox, folder / f"fork-server-{nth}.log") for nth in range(processes)
     ]
     calls: list[Json] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_listening(settings.port, calls))
-        for victim in victims:
-            victim.start()
-            stack.callback(victim.stop)
-        yield Harness(victims, sandbox, database, calls, seed)
+        stack.enter_context(_receive_calls(settings.port, calls))
+        for server in fork_servers:
+            server.start()
+            stack.callback(server.stop)
+        yield Harness(fork_servers, sandbox, database, calls, seed)
 
 
 @contextlib.contextmanager
-def _listening(port: int, calls: list[Json]) -> Generator[None]:
-    """Listen in the API's place: keep each call raw, and say that it was understood."""
+def _receive_calls(port: int, calls: list[Json]) -> Generator[None]:
+    """Receive calls at the API's port, store each unchanged, and answer that it was accepted."""
 
     class Listener(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -273,7 +275,7 @@ def _listening(port: int, calls: list[Json]) -> Generator[None]:
             self.send_response(204 if momo else 200)
             self.send_header("content-type", "application/json")
             self.end_headers()
-            self.wfile.write(b"" if momo else UNDERSTOOD)
+            self.wfile.write(b"" if momo else ACCEPTED_ANSWER)
 
         do_POST = do_GET
 

@@ -1,8 +1,8 @@
 """
-What must hold when nothing is due any more, asked of the database and of the outer systems.
+The rules that hold when nothing is due, checked in the database and against the outer systems.
 
-It imports nothing of ours: each rule is spelt here a second time, as a statement that returns what
-breaks it, or as a comparison of two sides that must agree.
+It imports nothing of the product. Each rule is written here a second time, as a statement that returns
+the violations, or as a comparison of two sides.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 import asyncpg
 
-# Each returns (payment or null, what is wrong).
+# Each statement returns (payment or null, what is wrong).
 RULES = {
     "nothing is left open": """
         select id, status || ' without a hold' from payment
          where status in ('PENDING', 'PROCESSING') and hold_reason is null""",
-    "what is held has a case": """
+    "a held payment has a case": """
         select id, hold_reason from payment p
          where hold_reason is not null and status = 'PROCESSING'
            and not exists (select from money_case where payment = p.id and status <> 'RESOLVED')""",
-    "a success is posted once and whole": """
+    "a success is posted once, in full": """
         select p.id, 'posted ' || coalesce(sum(g.amount), 0) || ' of ' || p.amount || ' in ' || count(g)
           from payment p left join entry e on e.payment = p.id and e.reversal is null
           left join posting g on g.entry = e.id and g.credit = 'customer_receivable'
@@ -69,7 +69,7 @@ RULES = {
                        from posting where 'staff_cash' in (debit, credit) group by staff) b
             on b.staff = l.staff
          where l.kind = 'CASH_IN_HAND' and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
-    "cash is with somebody": """
+    "the ledger's cash is that of its payments": """
         select p.staff, coalesce(sum(p.amount), 0) || ' held, ' || coalesce(b.amount, 0) || ' in the ledger'
           from (select staff, sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                   from posting where 'staff_cash' in (debit, credit) group by staff) b
@@ -83,69 +83,71 @@ RULES = {
         select min(p.id), o.id || ' is ' || o.status || ' by ' || count(p) || ' payments'
           from merchant_order o left join payment p on p.merchant_order = o.id and p.status = 'SUCCESS'
          group by o.id having count(p) <> case when o.status = 'PAID' then 1 else 0 end""",
-    "no reversal is left open, or untold": """
+    "no reversal is left open or unrecorded": """
         select payment, id || ' is ' || status || ', posting ' || posting_status from reversal
          where status in ('PENDING', 'UNKNOWN') or status = 'DONE' and posting_status = 'PENDING'
-        except  -- VNPay says nothing of what never came to it: silence is no answer, so people decide
+        except  -- VNPay does not answer about a refund that it never received, so a case decides
         select payment, id || ' is ' || status || ', posting ' || posting_status from reversal r
          where status = 'UNKNOWN' and gateway = 'VNPAY'
            and exists (select from money_case where reversal = r.id and status <> 'RESOLVED')""",
     "no job is left": "select null, entrypoint || ' ' || convert_from(payload, 'utf8') from pgqueuer",
-    "every call is finished with": """
+    "every webhook event is handled": """
         select reference, outcome from webhook_event where outcome in ('RECEIVED', 'UNMATCHED')""",
-    "a key stands for something": """
+    "a key names an existing subject": """
         select k.subject_id, k.operation from idempotency_key k
          where not exists (select from payment where id = k.subject_id)
            and not exists (select from reversal where id = k.subject_id)
            and not exists (select from hand_in where id = k.subject_id)
            and not exists (select from merchant_order where id = k.subject_id)""",
-    "every move is in the audit trail": """
-        select p.id, 'no trace of ' || p.status from payment p
+    "every status is in the audit log": """
+        select p.id, 'no audit row of ' || p.status from payment p
          where not exists (select from audit_event where payment_id = p.id
                               and to_status = p.status and outcome = 'DONE')""",
-    "a message is kept once": """
+    "a message is stored once": """
         select payment, count(*) || ' messages' from notification
          group by payment, phone having count(*) > 1""",
 }
 
 
-# True only when nothing is due any more.
-LATER = frozenset(
+# Rules that hold only when no job is due.
+ONLY_AT_REST = frozenset(
     {
         "nothing is left open",
         "every success is recorded or in a case",
-        "no reversal is left open, or untold",
+        "no reversal is left open or unrecorded",
         "no job is left",
-        "every call is finished with",
+        "every webhook event is handled",
     }
 )
 
 
 def violations(database: str, truth: Any) -> list[str]:
-    """Return what is wrong when nothing is due any more, each with the rule's name and the row's."""
+    """Return every violation once nothing is due, each with its rule and its row."""
     return asyncio.run(_violations(database, truth))
 
 
 async def _violations(database: str, truth: Any) -> list[str]:
     connection = await asyncpg.connect(database)
     try:
-        return await broken(connection, quiet=True) + await _against(connection, truth)
+        return await broken(connection, at_rest=True) + await _compare_outer_systems(
+            connection, truth
+        )
     finally:
         await connection.close()
 
 
-async def broken(connection: Any, *, quiet: bool) -> list[str]:
-    """Return the rules of the database that are broken; without *quiet* those of every moment only."""
+async def broken(connection: Any, *, at_rest: bool) -> list[str]:
+    """Return the violations in the database; without *at_rest* those of rules that always hold."""
     return [
         f"{name}: {row[0]} {row[1]}"
         for name, sql in RULES.items()
-        if quiet or name not in LATER
+        if at_rest or name not in ONLY_AT_REST
         for row in await connection.fetch(sql)
     ]
 
 
-async def _against(connection: Any, truth: Any) -> list[str]:
-    """Compare with what gateways, Revenue, Debt and the customers' phones believe."""
+async def _compare_outer_systems(connection: Any, truth: Any) -> list[str]:
+    """Compare the database with the gateways, Revenue, Debt and the sent messages."""
     payments = {
         row["id"]: row
         for row in await connection.fetch(
@@ -159,31 +161,31 @@ async def _against(connection: Any, truth: Any) -> list[str]:
     found = [f"an outer system refused a double: {conflict}" for conflict in truth["conflicts"]]
     found += await _gateways(connection, truth)
     successes = {id for id, row in payments.items() if row["status"] == "SUCCESS"}
-    known = {id for id in successes if payments[id]["posting_status"] == "DONE"}
+    recorded = {id for id in successes if payments[id]["posting_status"] == "DONE"}
     for name, rows in (("Revenue", truth["records"]), ("Debt", truth["debts"])):
-        told = Counter(row["transaction_id"] for row in rows)
-        found += [f"{name} has {id}, which is no success" for id in told.keys() - successes]
-        found += [f"{name} has {id} {told[id]} times" for id in known if told[id] != 1]
-    kept = await connection.fetch("select payment, channel from notification where status = 'SENT'")
-    heard = Counter(_payment_of(message, payments) for message in truth["messages"])
+        records = Counter(row["transaction_id"] for row in rows)
+        found += [f"{name} has {id}, which is no success" for id in records.keys() - successes]
+        found += [f"{name} has {id} {records[id]} times" for id in recorded if records[id] != 1]
+    sent = await connection.fetch("select payment, channel from notification where status = 'SENT'")
+    messages = Counter(_payment_of(message, payments) for message in truth["messages"])
     times = {_payment_of(message, payments): message["times"] for message in truth["messages"]}
-    for row in kept:
-        if heard[row["payment"]] != 1 or times[row["payment"]] != 1:
-            found.append(f"{row['payment']} was told {heard[row['payment']]} times")
-    found += [f"the customer was told of {id}" for id in heard.keys() - successes]
-    wanting = {id for id in successes if '"hifpt":true' in payments[id]["notify"].replace(" ", "")}
-    return found + [f"nobody was told of {id}" for id in wanting - heard.keys()]
+    for row in sent:
+        if messages[row["payment"]] != 1 or times[row["payment"]] != 1:
+            found.append(f"{row['payment']} has {messages[row['payment']]} messages")
+    found += [f"a message about {id}, which is no success" for id in messages.keys() - successes]
+    expected = {id for id in successes if '"hifpt":true' in payments[id]["notify"].replace(" ", "")}
+    return found + [f"no message about {id}" for id in expected - messages.keys()]
 
 
 async def _gateways(connection: Any, truth: Any) -> list[str]:
-    """What a gateway took, less what it gave back, is what the ledger says is with it, or in the bank."""
-    theirs: dict[str, int] = defaultdict(int)
+    """Compare what each gateway took, less its refunds, with the ledger's clearing and bank accounts."""
+    gateway_amounts: dict[str, int] = defaultdict(int)
     for charge in truth["charges"]:
         taken = charge["amount"] if charge["status"] == "paid" else 0
-        theirs[charge["reference"]] += taken - charge["refunded"]
+        gateway_amounts[charge["reference"]] += taken - charge["refunded"]
     rows = await connection.fetch(
         """
-        select a.reference, a.amount as asked, p.amount as whole, p.status || ', ' || a.status as state,
+        select a.reference, a.amount as requested, p.amount as whole, p.status || ', ' || a.status as state,
                coalesce(sum(case when g.debit like '%clearing%' or g.debit = 'bank' then g.amount
                                  when g.credit like '%clearing%' or g.credit = 'bank' then -g.amount
                             end), 0) as amount
@@ -193,21 +195,24 @@ async def _gateways(connection: Any, truth: Any) -> list[str]:
          group by a.reference, p.status, p.amount
         """
     )
-    ours = {row["reference"]: int(row["amount"]) for row in rows}
-    state = {row["reference"]: row["state"] for row in rows}
-    for row in rows:  # of what was asked in another currency, as great a part as of what was meant
-        if row["reference"] in theirs and row["asked"] != row["whole"]:
-            theirs[row["reference"]] = theirs[row["reference"]] * row["whole"] // row["asked"]
+    ledger_amounts = {row["reference"]: int(row["amount"]) for row in rows}
+    states = {row["reference"]: row["state"] for row in rows}
+    for row in rows:  # an amount in another currency counts as its share of the payment
+        if row["reference"] in gateway_amounts and row["requested"] != row["whole"]:
+            gateway_amounts[row["reference"]] = (
+                gateway_amounts[row["reference"]] * row["whole"] // row["requested"]
+            )
     return [
-        f"the gateway has {theirs.get(their, 0)} under {their} ({state.get(their, 'unknown here')}),"
-        f" the ledger {ours.get(their, 0)}"
-        for their in theirs.keys() | ours.keys()
-        if theirs.get(their, 0) != ours.get(their, 0) or (their in theirs and their not in ours)
+        f"the gateway has {gateway_amounts.get(reference, 0)} under {reference}"
+        f" ({states.get(reference, 'unknown here')}), the ledger {ledger_amounts.get(reference, 0)}"
+        for reference in gateway_amounts.keys() | ledger_amounts.keys()
+        if gateway_amounts.get(reference, 0) != ledger_amounts.get(reference, 0)
+        or (reference in gateway_amounts and reference not in ledger_amounts)
     ]
 
 
 def _payment_of(message: Any, payments: Any) -> str | None:
-    """An SMS names its payment by the link in its text alone."""
+    """Return the payment of a message; an SMS names it by its receipt link alone."""
     if message["transaction_id"]:
         return message["transaction_id"]
     text = message["message"] or ""

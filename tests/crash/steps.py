@@ -1,8 +1,8 @@
 """
-Every step that a process takes towards the outside, numbered as it is taken: statements, commits, calls and heads.
+Numbers each step of a process that others can see: statements, commits, HTTP calls and published heads.
 
-Wraps what everything goes through in asyncpg (also what it asks of the catalogue by itself) and in httpx,
-and the telling of a chain's head, in this process alone. At the number it was told, before or after that step, the process dies as by `kill -9`.
+It wraps asyncpg (its own catalogue queries too), httpx and `Heads.add` in this process alone. A kill
+names a number: before or after that step the process dies by SIGKILL.
 """
 
 from __future__ import annotations
@@ -24,79 +24,79 @@ When = Literal["before", "after"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kill:
+class KillPoint:
     at: int
     when: When
 
 
 @dataclass(slots=True)
 class Steps:
-    """What was done so far. A statement is `sql …`, a call `http …`, a head `told …`."""
+    """The steps so far: a statement is `sql …`, a call `http …`, a head `head …`."""
 
-    kill: Kill | None = None
+    kill: KillPoint | None = None
     taken: list[str] = field(default_factory=list)
 
-    def enter(self, what: str) -> int:
-        self.taken.append(what)
+    def enter(self, step: str) -> int:
+        self.taken.append(step)
         number = len(self.taken)
-        self._die(number, "before")
+        self._kill_at(number, "before")
         return number
 
     def leave(self, number: int) -> None:
-        self._die(number, "after")
+        self._kill_at(number, "after")
 
-    def _die(self, number: int, when: When) -> None:
+    def _kill_at(self, number: int, when: When) -> None:
         if self.kill is not None and (self.kill.at, self.kill.when) == (number, when):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 @contextmanager
-def numbered(kill: Kill | None = None) -> Generator[Steps]:
-    """Number the steps of this process meanwhile, whichever pool, library or task takes them."""
+def numbered_steps(kill: KillPoint | None = None) -> Generator[Steps]:
+    """Number the steps of this process, whichever pool, library or task takes them."""
     steps = Steps(kill)
     connection: Any = asyncpg.Connection
     transport: Any = httpx.AsyncHTTPTransport
     heads: Any = Heads
-    execute, script, call, told = (
+    execute, script, call, add_head = (
         connection._do_execute,
         connection.execute,
         transport.handle_async_request,
         heads.add,
     )
 
-    async def one_statement(self: Any, query: str, *args: Any, **more: Any) -> Any:
+    async def counted_statement(self: Any, query: str, *args: Any, **more: Any) -> Any:
         number = steps.enter(f"sql {_short(query)}")
         result = await execute(self, query, *args, **more)
         steps.leave(number)
         return result
 
-    async def a_script(self: Any, query: str, *args: Any, **more: Any) -> Any:
-        if args:  # then it goes by `_do_execute`
+    async def counted_script(self: Any, query: str, *args: Any, **more: Any) -> Any:
+        if args:  # asyncpg then uses `_do_execute`
             return await script(self, query, *args, **more)
         number = steps.enter(f"sql {_short(query)}")
         result = await script(self, query, **more)
         steps.leave(number)
         return result
 
-    async def a_call(self: Any, request: httpx.Request) -> Any:
+    async def counted_call(self: Any, request: httpx.Request) -> Any:
         number = steps.enter(f"http {request.method} {request.url.path}")
         response = await call(self, request)
         steps.leave(number)
         return response
 
-    def a_head(self: Heads, seal: Seal) -> None:
-        number = steps.enter(f"told head {seal.last}")
-        told(self, seal)
+    def counted_head(self: Heads, seal: Seal) -> None:
+        number = steps.enter(f"head {seal.last}")
+        add_head(self, seal)
         steps.leave(number)
 
-    connection._do_execute, connection.execute = one_statement, a_script
-    heads.add = a_head
-    transport.handle_async_request = a_call
+    connection._do_execute, connection.execute = counted_statement, counted_script
+    heads.add = counted_head
+    transport.handle_async_request = counted_call
     try:
         yield steps
     finally:
         connection._do_execute, connection.execute = execute, script
-        heads.add = told
+        heads.add = add_head
         transport.handle_async_request = call
 
 

@@ -1,7 +1,7 @@
 """
-Whatever step a process dies at, the money is right once a new one has had its time.
+At whatever step a process dies, the money is right after a new process has recovered.
 
-`make crash` kills at every step of every flow; otherwise a few are drawn (tests/support/proof.py).
+`make crash` kills at every step of every flow; other runs draw a few (tests/support/proof.py).
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ import pytest
 
 from mobinet.settings import Settings
 from tests.crash.flows import FLOWS
-from tests.crash.harness import Harness, Kill, loaded
+from tests.crash.harness import Harness, Kill, running_harness
 from tests.support.databases import given_server
 from tests.support.proof import ALL, REPEAT, SEED, share
 from tests.support.running_api import Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 
-SHARE = 8  # flows, and of each so many kills, where not all are asked for
-KILLS = 2
-TOGETHER = [[flow] for flow in FLOWS] if ALL else [share(list(FLOWS), SHARE, "flows")]
+DRAWN_FLOWS = 8
+DRAWN_KILLS = 2  # of each flow
+FLOWS_OF_A_RUN = [[flow] for flow in FLOWS] if ALL else [share(list(FLOWS), DRAWN_FLOWS, "flows")]
 
 
 @pytest.fixture(scope="module")
@@ -37,33 +37,35 @@ def harness(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Harness]:
     folder = tmp_path_factory.mktemp("crash")
-    with loaded(api_settings, sandbox, module_database, folder, seed=SEED) as harness:
+    with running_harness(api_settings, sandbox, module_database, folder, seed=SEED) as harness:
         yield harness
 
 
-@pytest.mark.parametrize("flows", TOGETHER, ids=lambda flows: flows[0] if ALL else "a share")
-def test_no_step_is_one_at_which_dying_costs_money(harness: Harness, flows: list[str]) -> None:
-    begun = time.monotonic()
+@pytest.mark.parametrize("flows", FLOWS_OF_A_RUN, ids=lambda flows: flows[0] if ALL else "a share")
+def test_a_kill_at_any_step_loses_no_money(harness: Harness, flows: list[str]) -> None:
+    started = time.monotonic()
     recorded = harness.record(flows)
     kills = [
-        kill for flow in flows for kill in share(Kill.all({flow: recorded[flow]}), KILLS, flow)
+        kill
+        for flow in flows
+        for kill in share(Kill.all({flow: recorded[flow]}), DRAWN_KILLS, flow)
     ]
     killed = harness.kill(kills)
-    hit = {item.kill for item in killed if item.died}
-    harness.aftermath(killed)
-    wrong = harness.violations() + harness.victims[0].order("verify")["broken"]
+    reached = {interrupted.kill for interrupted in killed if interrupted.died}
+    harness.recover(killed)
+    wrong = harness.violations() + harness.fork_servers[0].order("verify")["broken"]
     print(
         f"\n{', '.join(flows)}: {sum(map(len, recorded.values()))} steps,"
-        f" {len(hit)} of {len(kills)} killed, {len(wrong)} violations,"
-        f" {time.monotonic() - begun:.1f} s, {REPEAT}"
+        f" {len(reached)} of {len(kills)} killed, {len(wrong)} violations,"
+        f" {time.monotonic() - started:.1f} s, {REPEAT}"
     )
     assert wrong == [], REPEAT
-    # A sealer that met others' rows when it was recorded took steps that none takes after it.
-    alive = [str(kill) for kill in kills if kill not in hit]
-    assert len(alive) <= (2 if "sealing" in flows else 0), alive
+    # A sealer takes more steps where it meets rows of others; then a recorded step is not reached.
+    missed = [str(kill) for kill in kills if kill not in reached]
+    assert len(missed) <= (2 if "sealing" in flows else 0), missed
 
 
-# ── that it would be found ───────────────────────────────────────────────────────────────────────
+# ── planted faults are found ───────────────────────────────────────────────────────────────────────
 
 
 def commit_of(steps: list[str], nth: int) -> int:
@@ -73,47 +75,49 @@ def commit_of(steps: list[str], nth: int) -> int:
 def test_a_job_enqueued_after_its_commit_is_found(harness: Harness) -> None:
     (steps,) = harness.record(["cash"]).values()
     at = commit_of(steps, -1)
-    # The planted fault takes the job's statement out of the transaction: its commit comes one earlier.
+    # The planted fault moves the job's statement after the commit, which comes one step earlier.
     (killed,) = harness.kill(
-        [Kill("cash", at - 1, "after", "COMMIT")], plant="jobs after the commit"
+        [Kill("cash", at - 1, "after", "COMMIT")], fault="jobs after the commit"
     )
     assert killed.died
-    harness.victims[0].order("recover")
+    harness.fork_servers[0].order("recover")
     wrong = harness.violations()
-    assert any(item.startswith("every success is recorded") for item in wrong), wrong
+    assert any(violation.startswith("every success is recorded") for violation in wrong), wrong
 
 
-def test_a_gateway_asked_before_the_commit_is_found(harness: Harness) -> None:
+def test_a_charge_sent_before_the_commit_is_found(harness: Harness) -> None:
     (steps,) = harness.record(["qr"]).values()
     at = commit_of(steps, 0)
     before = {charge["reference"] for charge in harness.sandbox.truth["charges"]}
-    # The planted call is one step more before the commit.
+    # The planted fault adds one call before the commit.
     (killed,) = harness.kill(
-        [Kill("qr", at + 1, "before", "COMMIT")], plant="charge before the commit"
+        [Kill("qr", at + 1, "before", "COMMIT")], fault="charge before the commit"
     )
     assert killed.died
     (new,) = {charge["reference"] for charge in harness.sandbox.truth["charges"]} - before
     harness.sandbox.pay(reference=new, drop_webhook=True)
-    harness.victims[0].order("recover")
+    harness.fork_servers[0].order("recover")
     assert [violation for violation in harness.violations() if new in violation]
 
 
-# ── that no step is missed ───────────────────────────────────────────────────────────────────────
+# ── every step is numbered ────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.skipif(bool(given_server()), reason="the log of another's server is not ours to read")
+@pytest.mark.skipif(
+    bool(given_server()), reason="the log of an external PostgreSQL is not readable"
+)
 @pytest.mark.parametrize("flow", share(list(FLOWS), 4, "logs"))
-def test_the_steps_are_what_the_servers_themselves_have_seen(
+def test_the_servers_have_seen_the_numbered_steps_and_no_others(
     harness: Harness, module_database: str, shared_folder: Path, flow: str
 ) -> None:
-    """PostgreSQL's log of this database, and the sandbox's of its requests, know of no other."""
+    """Compare the steps with PostgreSQL's log and with the sandbox's list of requests."""
     log = shared_folder / "embedded" / "postgres.log"
     asyncio.run(_log_statements(module_database))
-    (subject,) = harness.subjects([flow])
-    asked, written = harness.sandbox.last_request, log.stat().st_size
-    steps = harness.victims[0].order("act", subject=subject)["steps"]
+    (prepared,) = harness.prepare([flow])
+    last_request, log_size = harness.sandbox.last_request, log.stat().st_size
+    steps = harness.fork_servers[0].order("act", prepared=prepared)["steps"]
     with log.open("rb") as file:
-        file.seek(written)
+        file.seek(log_size)
         lines = file.read().decode(errors="replace").splitlines()
     seen = [line for line in lines if "LOG:  statement: " in line or "LOG:  execute " in line]
     (begin, end) = (
@@ -122,7 +126,7 @@ def test_the_steps_are_what_the_servers_themselves_have_seen(
     )
     assert len(seen[begin + 1 : end]) == sum(step.startswith("sql") for step in steps)
     calls = [step for step in steps if step.startswith("http")]
-    assert len(harness.sandbox.requests(since=asked)) == len(calls)
+    assert len(harness.sandbox.requests(since=last_request)) == len(calls)
 
 
 async def _log_statements(database: str) -> None:

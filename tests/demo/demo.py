@@ -25,9 +25,10 @@ import httpx
 
 from integrations.embedded import child_of_this, gone
 from tests.demo.narration import Story, clock, dong, drawn, paint, say, status
-from tests.support.stack.client import Client, an_item, is_genuine
-from tests.support.stack.outside import ONCE, Json, Sandbox, eventually
-from tests.support.stack.processes import CLEAN, ROOT, free_ports
+from tests.support.stack.client import Client, is_genuine, payment_item
+from tests.support.stack.processes import CLEAN_ENVIRONMENT, ROOT, free_ports
+from tests.support.stack.sandbox import EFFECTS_ONCE, Json, Sandbox
+from tests.support.stack.waiting import eventually
 
 CONTRACT = "SGFDN1015"
 STAFF = "NV002"
@@ -53,7 +54,7 @@ def main() -> int:
             return 130
         except Exception as failure:
             say(f"\n{paint('red', f'✗ failed at: {story.at}')}\n  {_why(failure)}")
-            say(f"\n{paint('dim', system.last_words())}")
+            say(f"\n{paint('dim', system.log_tail())}")
             return 1
     say(f"\n{paint('green', '✓')} {paint('bold', 'All of it held.')} {story.took()}")
     return 0
@@ -85,11 +86,13 @@ async def log_in(story: Story, phone: Client) -> None:
 
 async def look_up(story: Story, phone: Client) -> tuple[Json, Json]:
     with story.step(f"looks up contract {CONTRACT}"):
-        customer = await phone.ask("CustomerBills", contractNumber=CONTRACT)
+        customer = await phone.execute("CustomerBills", contractNumber=CONTRACT)
         (bill,), (fee,) = customer["bills"], customer["fees"]
         story.tell(f"{customer['name']}, {customer['serviceAddress']}")
         for owed in (bill, fee):
-            story.tell(f"owes {dong(owed['amount'])}  {an_item(owed)['id']}  {owed['content']}")
+            story.tell(
+                f"owes {dong(owed['amount'])}  {payment_item(owed)['id']}  {owed['content']}"
+            )
         check(
             customer["totalOutstanding"] == bill["amount"] + fee["amount"],
             "the total is not what the bill and the fee come to",
@@ -135,7 +138,7 @@ async def watch_it_being_paid(story: Story, phone: Client, world: Sandbox, qr: J
             seen = [await events.next()]
             story.tell(f"version {seen[0]['version']}  {status(seen[0])}  the socket is open")
             scanned = time.perf_counter()
-            await world.pays(qr=qr["qr"]["payload"])
+            await world.pay(qr=qr["qr"]["payload"])
             async for event in events:
                 seen.append(event)
                 after = (time.perf_counter() - scanned) * 1000
@@ -173,7 +176,7 @@ async def prove(
     with story.step("The proof: every other system believes the same, once"):
         for payment in payments:
             told = await eventually(
-                lambda it=payment: world.effects(it["id"]), lambda effects: effects == ONCE
+                lambda it=payment: world.effects(it["id"]), lambda effects: effects == EFFECTS_ONCE
             )
             story.tell(
                 f"{payment['id']}  Revenue {told['records']}×, debt {told['debts']}×,"
@@ -200,7 +203,7 @@ async def prove(
         ]
         check(charges == [(reference, qr["amount"], "paid")], f"VNPAY has {charges}")
         check(truth["conflicts"] == [], f"something was tried twice: {truth['conflicts']}")
-        listed = await phone.ask("Transactions", filter={"contractNumber": CONTRACT})
+        listed = await phone.execute("Transactions", filter={"contractNumber": CONTRACT})
         check(
             {edge["node"]["id"] for edge in listed["edges"]} == set(ours),
             "our own list shows other payments",
@@ -209,7 +212,7 @@ async def prove(
     with story.step("and the customer owes nothing"):
 
         async def outstanding() -> int:
-            customer: Json = await phone.ask("CustomerBills", contractNumber=CONTRACT)
+            customer: Json = await phone.execute("CustomerBills", contractNumber=CONTRACT)
             return customer["totalOutstanding"]
 
         await eventually(outstanding, lambda left: left == 0)
@@ -245,7 +248,7 @@ class System:
             process = subprocess.Popen(
                 [sys.executable, "-m", "mobinet", "run"],
                 cwd=ROOT,
-                env=CLEAN | self._env,
+                env=CLEAN_ENVIRONMENT | self._env,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -275,7 +278,7 @@ class System:
         ran = subprocess.run(
             [sys.executable, "-m", "mobinet", "verify", "--json", "--signatures"],
             cwd=ROOT,
-            env=CLEAN | self._env,
+            env=CLEAN_ENVIRONMENT | self._env,
             capture_output=True,
             check=False,
             timeout=60,
@@ -293,7 +296,7 @@ class System:
             answer = httpx.get(address, timeout=5, trust_env=False)
             check(answer.status_code == 200, f"{address} answers {answer.text}")
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         logs = [self._log, *sorted(self.folder.glob("*/*.log"))]
         ends = ((log.name, log.read_text(errors="replace").splitlines()[-15:]) for log in logs)
         return "\n".join(f"── {name}\n" + "\n".join(lines) for name, lines in ends if lines)

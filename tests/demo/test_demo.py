@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.stack.processes import CLEAN, ROOT
+from tests.support.stack.processes import CLEAN_ENVIRONMENT, ROOT
 
 TELL = "import sys; from tests.demo import demo; {first}; sys.exit(demo.main())"
 
@@ -16,7 +16,7 @@ def told(folder: Path, first: str = "pass") -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-c", TELL.format(first=first)],
         cwd=ROOT,
-        env=CLEAN | {"TMPDIR": str(folder)},
+        env=CLEAN_ENVIRONMENT | {"TMPDIR": str(folder)},
         capture_output=True,
         text=True,
         timeout=180,

@@ -1,7 +1,7 @@
 """
-One running stack for all journeys, and each journey its own contract and collector.
+All journeys share one running stack; each has its own contract and collector.
 
-Journeys run side by side, so none breaks a system for the others: a fault names its `path`.
+Journeys run in parallel, so an ordered fault names its `path` and spares the others.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import copy_of
-from tests.support.stack.books import Books
 from tests.support.stack.client import Client
 from tests.support.stack.customers import Customer, new_collector, new_customer
-from tests.support.stack.outside import Sandbox
-from tests.support.stack.processes import Process, Stack, shared, started
+from tests.support.stack.database_view import DatabaseView
+from tests.support.stack.processes import Process, Stack, shared_stack, started
+from tests.support.stack.sandbox import Sandbox
 
 
 @pytest.fixture(scope="session")
 def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack]:
     """
-    Sandbox, two API processes behind one port, and a worker, over a database of their own.
+    Run the sandbox, two API processes behind one port, and a worker, over a database of their own.
 
-    Whatever the journeys did, everything must hold in the end.
+    After the last journey `mobinet verify` must find nothing wrong.
     """
     folder = shared_folder / "journeys"
 
@@ -36,28 +36,28 @@ def stack(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[Stack
         template: str = request.getfixturevalue("template")
         with copy_of(template, server) as database:
             redis: str = request.getfixturevalue("redis_url")
-            new = Stack.over(folder, database_url=database, redis_url=redis)
+            new = Stack.create(folder, database_url=database, redis_url=redis)
             with new.running():
                 yield new
-            proved = new.run("verify", "--signatures")
-            assert proved.returncode == 0, proved.stdout + proved.stderr
+            verified = new.run("verify", "--signatures")
+            assert verified.returncode == 0, verified.stdout + verified.stderr
 
-    with shared(folder, make) as stack:
+    with shared_stack(folder, make) as stack:
         yield stack
 
 
 @pytest.fixture(scope="session")
-def neighbour(stack: Stack) -> Iterator[Process]:
-    """Another API over the same database and Redis. VNPAY never calls it."""
-    process = stack.api("neighbour")
+def second_api(stack: Stack) -> Iterator[Process]:
+    """Run a second API over the same database and Redis; VNPay never calls it."""
+    process = stack.api("second_api")
     with started(process):
         yield process
 
 
 @pytest.fixture(scope="session")
-def hasty(stack: Stack) -> Iterator[Process]:
-    """Another API, whose QRs and tokens live for two seconds."""
-    process = stack.api("hasty", QR_LIFETIME="2", TOKEN_LIFETIME="2")
+def short_lived_api(stack: Stack) -> Iterator[Process]:
+    """Run an API whose QRs and tokens live for five seconds."""
+    process = stack.api("short_lived_api", QR_LIFETIME="5", TOKEN_LIFETIME="5")
     with started(process):
         yield process
 
@@ -69,25 +69,25 @@ async def sandbox(stack: Stack) -> AsyncIterator[Sandbox]:
 
 
 @pytest.fixture
-async def collectors(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
+async def make_collector(stack: Stack) -> AsyncIterator[Callable[[], Awaitable[Client]]]:
     clients: list[Client] = []
 
-    async def another() -> Client:
+    async def make() -> Client:
         clients.append(await new_collector(stack))
         return clients[-1]
 
-    yield another
+    yield make
     for client in clients:
         await client.__aexit__()
 
 
 @pytest.fixture
-async def collector(collectors: Callable[[], Awaitable[Client]]) -> Client:
-    return await collectors()
+async def collector(make_collector: Callable[[], Awaitable[Client]]) -> Client:
+    return await make_collector()
 
 
 @pytest.fixture
-def customers(collector: Client) -> Callable[[int], Awaitable[Customer]]:
+def make_customer(collector: Client) -> Callable[[int], Awaitable[Customer]]:
     return partial(new_customer, collector)
 
 
@@ -97,13 +97,13 @@ async def customer(collector: Client) -> Customer:
 
 
 @pytest.fixture
-def books(stack: Stack) -> Books:
-    return Books(stack.env["MOBINET_DATABASE_URL"])
+def stored(stack: Stack) -> DatabaseView:
+    return DatabaseView(stack.env["MOBINET_DATABASE_URL"])
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):
-    """Where a journey fails, what its processes said is part of the report."""
+    """Add the logs of the stack to the report of a journey that fails."""
     report = yield
     stack = getattr(item, "funcargs", {}).get("stack")
     if report.failed and isinstance(stack, Stack):

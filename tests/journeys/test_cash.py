@@ -1,4 +1,4 @@
-"""Cash: taken at once, held by the member of staff, told to everyone once."""
+"""Cash: a success at once, held by the member of staff, recorded once in each system."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from tests.support.stack.client import Client, is_genuine
 from tests.support.stack.customers import Customer
-from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack.sandbox import EFFECTS_ONCE, Sandbox
+from tests.support.stack.waiting import equals, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +31,7 @@ async def test_cash_is_a_success_at_once_and_is_held_by_the_member_of_staff(
         assert after[kind]["reserved"] == 0
 
 
-async def test_cash_is_told_once_to_revenue_to_debt_and_to_the_customer(
+async def test_cash_reaches_revenue_debt_and_the_customer_once(
     collector: Client, sandbox: Sandbox, customer: Customer
 ) -> None:
     paid, other = customer.bills[:2]
@@ -38,9 +39,9 @@ async def test_cash_is_told_once_to_revenue_to_debt_and_to_the_customer(
 
     payment = await collector.pay(customer.contract, "CASH", paid, notify=wish)
 
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
     truth = await sandbox.truth()
-    (record,) = (each for each in truth["records"] if each["transaction_id"] == payment["id"])
+    (record,) = (record for record in truth["records"] if record["transaction_id"] == payment["id"])
     (item,) = record["items"]
     assert (item["id"], item["amount"]) == (paid["billNumber"], paid["amount"])
     bills = await eventually(
@@ -56,10 +57,10 @@ async def test_several_bills_are_one_payment(
     payment = await collector.pay(customer.contract, "CASH", *customer.bills)
 
     assert payment["amount"] == sum(bill["amount"] for bill in customer.bills)
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
 
 
-async def test_a_stranger_can_check_the_receipt_and_notices_a_changed_byte(
+async def test_anyone_can_check_the_receipt_and_a_changed_amount_fails_the_check(
     collector: Client, customer: Customer
 ) -> None:
     payment = await collector.pay(customer.contract, "CASH", customer.bills[0])

@@ -1,4 +1,4 @@
-"""A key stands for one payment, however often and however fast it is sent."""
+"""An idempotency key stands for one payment, however often and however fast it is sent."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import asyncio
 
 import pytest
 
-from tests.support.stack.books import Books
-from tests.support.stack.client import Client, a_key
+from tests.support.stack.client import Client, new_key
 from tests.support.stack.customers import Customer
-from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
+from tests.support.stack.database_view import DatabaseView
+from tests.support.stack.sandbox import EFFECTS_ONCE, Sandbox
+from tests.support.stack.waiting import equals, eventually
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_same_key_again_is_the_same_payment_as_it_is_by_then(
-    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+async def test_the_same_key_returns_the_same_payment_in_its_present_state(
+    collector: Client, sandbox: Sandbox, customer: Customer, stored: DatabaseView
 ) -> None:
-    key, bill = a_key(), customer.bills[0]
+    key, bill = new_key(), customer.bills[0]
     first = await collector.process(customer.contract, "VNPAY_QR", bill, key=key)
     assert first["replayed"] is False
 
@@ -25,19 +26,19 @@ async def test_the_same_key_again_is_the_same_payment_as_it_is_by_then(
     assert again["replayed"] is True
     assert again["payment"] == first["payment"]
 
-    await sandbox.pays(qr=first["payment"]["qr"]["payload"])
+    await sandbox.pay(qr=first["payment"]["qr"]["payload"])
     last = await collector.process(customer.contract, "VNPAY_QR", bill, key=key)
     assert last["replayed"] is True
     assert last["payment"]["id"] == first["payment"]["id"]
     assert last["payment"]["status"] == "SUCCESS"
-    assert await books.payments(customer.contract) == ["SUCCESS"]
+    assert await stored.payments(customer.contract) == ["SUCCESS"]
 
 
 @pytest.mark.parametrize("method", ["CASH", "VNPAY_QR", "FPT_PAY"])
 async def test_ten_requests_at_once_with_one_key_are_one_payment(
-    collector: Client, sandbox: Sandbox, customer: Customer, books: Books, method: str
+    collector: Client, sandbox: Sandbox, customer: Customer, stored: DatabaseView, method: str
 ) -> None:
-    key, bill = a_key(), customer.bills[0]
+    key, bill = new_key(), customer.bills[0]
 
     answers = await asyncio.gather(
         *(collector.process(customer.contract, method, bill, key=key) for _ in range(10))
@@ -46,11 +47,11 @@ async def test_ten_requests_at_once_with_one_key_are_one_payment(
     assert [answer["errors"] for answer in answers] == [[]] * 10
     assert len({answer["payment"]["id"] for answer in answers}) == 1
     assert sorted(answer["replayed"] for answer in answers) == [False] + [True] * 9
-    assert len(await books.payments(customer.contract)) == 1
+    assert len(await stored.payments(customer.contract)) == 1
     payment = answers[0]["payment"]
     if method == "CASH":
-        await equals(lambda: sandbox.effects(payment["id"]), ONCE)
-        assert len(await books.entries(payment["id"])) == 1
+        await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
+        assert len(await stored.entries(payment["id"])) == 1
     else:
         reference = (await collector.office_view(payment["id"]))["gatewayReference"]
         truth = await sandbox.truth()
@@ -59,12 +60,12 @@ async def test_ten_requests_at_once_with_one_key_are_one_payment(
 
 
 async def test_the_same_key_with_another_input_is_refused_without_any_effect(
-    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+    collector: Client, sandbox: Sandbox, customer: Customer, stored: DatabaseView
 ) -> None:
-    key = a_key()
+    key = new_key()
     paid, other = customer.bills[:2]
     payment = await collector.pay(customer.contract, "CASH", paid, key=key)
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
     limits = await collector.limits()
 
     for bills, method in (((other,), "CASH"), ((paid,), "VNPAY_QR"), ((paid, other), "CASH")):
@@ -74,14 +75,14 @@ async def test_the_same_key_with_another_input_is_refused_without_any_effect(
         assert refusal["code"] == "IDEMPOTENCY_KEY_REUSED"
         assert refusal["paymentId"] == payment["id"]
 
-    assert await books.payments(customer.contract) == ["SUCCESS"]
+    assert await stored.payments(customer.contract) == ["SUCCESS"]
     assert await collector.limits() == limits
     assert (await collector.bills(customer.contract))[other["billNumber"]]["lock"] is None
-    assert await sandbox.effects(payment["id"]) == ONCE
+    assert await sandbox.effects(payment["id"]) == EFFECTS_ONCE
 
 
 async def test_a_refused_key_may_be_used_again(collector: Client, customer: Customer) -> None:
-    key, bill = a_key(), customer.bills[0]
+    key, bill = new_key(), customer.bills[0]
     wrong = {**bill, "amount": bill["amount"] + 1}
     refused = await collector.process(customer.contract, "CASH", wrong, key=key)
     assert [error["code"] for error in refused["errors"]] == ["AMOUNT_MISMATCH"]
@@ -92,13 +93,13 @@ async def test_a_refused_key_may_be_used_again(collector: Client, customer: Cust
 
 
 async def test_two_members_of_staff_may_choose_the_same_key(
-    collectors, collector: Client, customer: Customer
+    make_collector, collector: Client, customer: Customer
 ) -> None:
-    key = a_key()
-    colleague = await collectors()
-    mine, theirs = await asyncio.gather(
+    key = new_key()
+    colleague = await make_collector()
+    own, other = await asyncio.gather(
         collector.pay(customer.contract, "CASH", customer.bills[0], key=key),
         colleague.pay(customer.contract, "CASH", customer.bills[1], key=key),
     )
-    assert mine["id"] != theirs["id"]
-    await eventually(lambda: collector.payment(mine["id"]))
+    assert own["id"] != other["id"]
+    await eventually(lambda: collector.payment(own["id"]))

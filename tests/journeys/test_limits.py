@@ -1,4 +1,4 @@
-"""A limit that payments race for is passed by none of them."""
+"""Payments at the same time never exceed a limit together."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from datetime import datetime
 import pytest
 
 from tests.support.stack.client import Client
-from tests.support.stack.customers import COLLECTORS, Customer
-from tests.support.stack.outside import Json, Sandbox
+from tests.support.stack.customers import Customer, new_staff_id
 from tests.support.stack.processes import Stack
+from tests.support.stack.sandbox import Json, Sandbox
 
 pytestmark = pytest.mark.anyio
 
-VIETNAMESE = "Vượt quá hạn mức gạch nợ bằng tiền mặt"
-USED = 1_000_000
+LIMIT_EXCEEDED_MESSAGE = "Vượt quá hạn mức gạch nợ bằng tiền mặt"
+USED_TODAY = 1_000_000
 
 
-async def alike(customers, count: int) -> list[tuple[str, Json]]:
-    """Bills of nearly one amount, so that any `count // 2` fit where the largest ones do, and no more."""
+async def similar_bills(make_customer, count: int) -> list[tuple[str, Json]]:
+    """Return *count* bills so alike that any half of them fits where the largest half does, and no more."""
     found: list[tuple[str, Json]] = []
     while True:
-        customer: Customer = await customers(3)
+        customer: Customer = await make_customer(3)
         found += [(customer.contract, bill) for bill in customer.bills]
         found.sort(key=lambda item: item[1]["amount"])
         for window in (found[n : n + count] for n in range(len(found) - count + 1)):
@@ -34,13 +34,13 @@ async def alike(customers, count: int) -> list[tuple[str, Json]]:
 
 
 @pytest.mark.parametrize("method", ["CASH", "FPT_PAY"])
-async def test_as_many_succeed_as_fit_however_they_race(
-    stack: Stack, sandbox: Sandbox, customers, method: str
+async def test_as_many_payments_at_once_succeed_as_fit_the_limit(
+    stack: Stack, sandbox: Sandbox, make_customer, method: str
 ) -> None:
-    bills = await alike(customers, 6)
+    bills = await similar_bills(make_customer, 6)
     room = sum(bill["amount"] for _, bill in bills[-3:])
-    staff = f"NV{next(COLLECTORS)}"
-    await sandbox.staff(staff, daily_limit=USED + room, used_today=USED)
+    staff = new_staff_id()
+    await sandbox.change_staff(staff, daily_limit=USED_TODAY + room, used_today=USED_TODAY)
 
     async with Client(stack.url) as collector:
         await collector.log_in(staff)
@@ -52,13 +52,13 @@ async def test_as_many_succeed_as_fit_however_they_race(
     taken = [answer["payment"]["amount"] for answer in answers if answer["payment"]]
     refusals = list(itertools.chain.from_iterable(answer["errors"] for answer in answers))
     assert len(taken) == 3
-    assert daily["used"] + daily["reserved"] == USED + sum(taken)
+    assert daily["used"] + daily["reserved"] == USED_TODAY + sum(taken)
     assert len(refusals) == 3
     for refusal in refusals:
         assert refusal["code"] == "PAYMENT_LIMIT_EXCEEDED"
-        assert refusal["message"] == VIETNAMESE
+        assert refusal["message"] == LIMIT_EXCEEDED_MESSAGE
         assert refusal["kind"] == "DAILY"
-        assert refusal["limit"] == USED + room
+        assert refusal["limit"] == USED_TODAY + room
         assert refusal["requested"] in {bill["amount"] for _, bill in bills}
         assert refusal["remaining"] == refusal["limit"] - refusal["used"] - refusal["reserved"]
         assert refusal["requested"] > refusal["remaining"]
@@ -66,16 +66,16 @@ async def test_as_many_succeed_as_fit_however_they_race(
         assert (resets_at.hour, resets_at.minute) == (17, 0), "midnight in Vietnam, as UTC"
 
 
-async def test_one_payment_may_not_pass_the_limit_of_a_transaction(
+async def test_a_payment_above_the_limit_per_transaction_is_refused(
     stack: Stack, sandbox: Sandbox, customer: Customer
 ) -> None:
     amount = customer.bills[0]["amount"]
-    staff = f"NV{next(COLLECTORS)}"
-    await sandbox.staff(staff, per_transaction_limit=amount - 1)
+    staff = new_staff_id()
+    await sandbox.change_staff(staff, per_transaction_limit=amount - 1)
 
     async with Client(stack.url) as collector:
         await collector.log_in(staff)
-        preview = await collector.ask("LimitPreview", method="CASH", amount=amount)
+        preview = await collector.execute("LimitPreview", method="CASH", amount=amount)
         payload = await collector.process(customer.contract, "CASH", customer.bills[0])
         qr = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
 
@@ -85,25 +85,25 @@ async def test_one_payment_may_not_pass_the_limit_of_a_transaction(
     assert refusal["kind"] == "PER_TRANSACTION"
     assert (refusal["limit"], refusal["requested"]) == (amount - 1, amount)
     assert (refusal["used"], refusal["reserved"], refusal["resetsAt"]) == (0, 0, None)
-    assert refusal["message"] == VIETNAMESE
+    assert refusal["message"] == LIMIT_EXCEEDED_MESSAGE
     assert qr["status"] == "PROCESSING"
 
 
-async def test_a_declined_wallet_payment_makes_room_again(
+async def test_a_declined_wallet_payment_releases_its_part_of_the_limit(
     stack: Stack, sandbox: Sandbox, customer: Customer
 ) -> None:
-    one, other = customer.bills[:2]
-    staff = f"NV{next(COLLECTORS)}"
-    room = max(one["amount"], other["amount"])
-    await sandbox.staff(staff, daily_limit=USED + room, used_today=USED)
+    first, second = customer.bills[:2]
+    staff = new_staff_id()
+    room = max(first["amount"], second["amount"])
+    await sandbox.change_staff(staff, daily_limit=USED_TODAY + room, used_today=USED_TODAY)
 
     async with Client(stack.url) as collector:
         await collector.log_in(staff)
-        wallet = await collector.pay(customer.contract, "FPT_PAY", one)
-        full = await collector.process(customer.contract, "CASH", other)
+        wallet = await collector.pay(customer.contract, "FPT_PAY", first)
+        full = await collector.process(customer.contract, "CASH", second)
         assert [error["code"] for error in full["errors"]] == ["PAYMENT_LIMIT_EXCEEDED"]
 
-        await sandbox.pays(payment_url=wallet["paymentUrl"], outcome="declined")
-        cash = await collector.pay(customer.contract, "CASH", other)
+        await sandbox.pay(payment_url=wallet["paymentUrl"], outcome="declined")
+        cash = await collector.pay(customer.contract, "CASH", second)
 
     assert cash["status"] == "SUCCESS"

@@ -1,19 +1,20 @@
-"""MoMo, the customer's wallet: paid by its page or its QR, and found paid when its one call is lost."""
+"""MoMo, the customer's wallet: paid by page or QR, and found paid by inquiry when its call is lost."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.stack.books import Books
 from tests.support.stack.client import Client
 from tests.support.stack.customers import Customer
-from tests.support.stack.outside import NEVER, ONCE, Sandbox, equals, eventually
+from tests.support.stack.database_view import DatabaseView
+from tests.support.stack.sandbox import EFFECTS_ONCE, NO_EFFECTS, Sandbox
+from tests.support.stack.waiting import equals, eventually
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_momo_payment_turns_green_while_it_is_watched(
-    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+async def test_a_watched_momo_payment_is_completed(
+    collector: Client, sandbox: Sandbox, customer: Customer, stored: DatabaseView
 ) -> None:
     bill = customer.bills[0]
     before = await collector.limits()
@@ -23,41 +24,41 @@ async def test_a_momo_payment_turns_green_while_it_is_watched(
 
     async with collector.watch(payment["id"]) as events:
         assert await events.next() == payment
-        told = await sandbox.pays(payment_url=payment["paymentUrl"])
-        assert told["webhooks"] == [{"status_code": 204, "body": ""}]
-        later = await events.to_the_end()
+        result = await sandbox.pay(payment_url=payment["paymentUrl"])
+        assert result["webhooks"] == [{"status_code": 204, "body": ""}]
+        later = await events.remaining()
 
     assert [event["status"] for event in later] == ["SUCCESS"]
-    assert await books.entries(payment["id"]) == [
+    assert await stored.entries(payment["id"]) == [
         ("gateway_clearing:momo", "customer_receivable", bill["amount"])
     ]
-    assert await collector.limits() == before, "it is no money of the staff's"
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    assert await collector.limits() == before, "MoMo is not the staff's own money"
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
 
 
-async def test_the_one_call_is_lost_and_a_question_finds_it_paid(
+async def test_an_inquiry_finds_a_payment_whose_call_was_lost(
     collector: Client, sandbox: Sandbox, customer: Customer
 ) -> None:
     payment = await collector.pay(customer.contract, "MOMO", customer.bills[0])
-    await sandbox.pays(qr=payment["qr"]["payload"], drop_webhook=True)
+    await sandbox.pay(qr=payment["qr"]["payload"], drop_webhook=True)
 
-    verified = await collector.ask("VerifyPayment", id=payment["id"])
+    verified = await collector.execute("VerifyPayment", id=payment["id"])
 
     assert verified["payment"]["status"] == "SUCCESS"
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
 
 
-async def test_a_customer_who_denies_leaves_the_bill_free(
+async def test_a_payment_that_the_customer_declines_frees_the_bill(
     collector: Client, sandbox: Sandbox, customer: Customer
 ) -> None:
     bill = customer.bills[0]
     payment = await collector.pay(customer.contract, "MOMO", bill)
-    await sandbox.pays(qr=payment["qr"]["payload"], outcome="declined")
+    await sandbox.pay(qr=payment["qr"]["payload"], outcome="declined")
 
     failed = await eventually(
         lambda: collector.payment(payment["id"]), lambda now: now["status"] == "FAILED"
     )
     assert failed["failure"]["code"] == "1006"
     cash = await collector.pay(customer.contract, "CASH", bill)
-    await equals(lambda: sandbox.effects(cash["id"]), ONCE)
-    assert await sandbox.effects(payment["id"]) == NEVER
+    await equals(lambda: sandbox.effects(cash["id"]), EFFECTS_ONCE)
+    assert await sandbox.effects(payment["id"]) == NO_EFFECTS

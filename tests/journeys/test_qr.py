@@ -1,4 +1,4 @@
-"""A QR, paid while it is watched: the webhook arrives at one process, the socket is held by another."""
+"""A QR, paid while it is watched: one process gets the webhook, another holds the socket."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import pytest
 
 from tests.support.stack.client import Client
 from tests.support.stack.customers import Customer
-from tests.support.stack.outside import ONCE, Sandbox, equals, eventually
 from tests.support.stack.processes import Process
+from tests.support.stack.sandbox import EFFECTS_ONCE, Sandbox
+from tests.support.stack.waiting import equals, eventually
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_paid_qr_turns_green_on_a_socket_of_another_process(
-    collector: Client, sandbox: Sandbox, customer: Customer, neighbour: Process
+async def test_a_paid_qr_is_seen_on_a_socket_of_another_process(
+    collector: Client, sandbox: Sandbox, customer: Customer, second_api: Process
 ) -> None:
     payment = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
     assert payment["status"] == "PROCESSING"
     assert payment["qr"]["image"].startswith("data:image/svg+xml;base64,")
 
-    async with collector.at(neighbour.url).watch(payment["id"]) as events:
+    async with collector.at(second_api.url).watch(payment["id"]) as events:
         snapshot = await events.next()
         assert snapshot == payment
-        told = await sandbox.pays(qr=payment["qr"]["payload"])
-        assert [answer["body"]["RspCode"] for answer in told["webhooks"]] == ["00"]
-        later = await events.to_the_end()
+        result = await sandbox.pay(qr=payment["qr"]["payload"])
+        assert [answer["body"]["RspCode"] for answer in result["webhooks"]] == ["00"]
+        later = await events.remaining()
 
     versions = [event["version"] for event in (snapshot, *later)]
     assert versions == sorted(set(versions))
     assert [event["status"] for event in later] == ["SUCCESS"]
     assert later[-1]["qr"] is None
     assert later[-1]["custody"] is None
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
 
 
 async def test_a_qr_counts_against_no_limit_of_the_staff(
@@ -41,7 +42,7 @@ async def test_a_qr_counts_against_no_limit_of_the_staff(
     payment = await collector.pay(customer.contract, "VNPAY_QR", customer.bills[0])
     assert await collector.limits() == before
 
-    await sandbox.pays(qr=payment["qr"]["payload"])
+    await sandbox.pay(qr=payment["qr"]["payload"])
 
     await eventually(
         lambda: collector.payment(payment["id"]), lambda now: now["status"] == "SUCCESS"
@@ -49,18 +50,18 @@ async def test_a_qr_counts_against_no_limit_of_the_staff(
     assert await collector.limits() == before
 
 
-async def test_whoever_begins_to_watch_a_finished_payment_gets_it_once_and_is_done(
+async def test_watching_a_finished_payment_sends_it_once_and_completes(
     collector: Client, customer: Customer
 ) -> None:
     payment = await collector.pay(customer.contract, "CASH", customer.bills[0])
 
     async with collector.watch(payment["id"]) as events:
-        seen = await events.to_the_end()
+        seen = await events.remaining()
 
     assert [event["status"] for event in seen] == ["SUCCESS"]
 
 
-async def test_an_open_qr_keeps_cash_away_until_it_is_cancelled(
+async def test_an_open_qr_blocks_cash_until_it_is_cancelled(
     collector: Client, sandbox: Sandbox, customer: Customer
 ) -> None:
     bill = customer.bills[0]
@@ -78,9 +79,9 @@ async def test_an_open_qr_keeps_cash_away_until_it_is_cancelled(
     lock = (await collector.bills(customer.contract))[bill["billNumber"]]["lock"]
     assert lock["paymentId"] == qr["id"]
 
-    cancelled = await collector.ask("CancelPayment", id=qr["id"], reason="Khách trả tiền mặt")
+    cancelled = await collector.execute("CancelPayment", id=qr["id"], reason="Khách trả tiền mặt")
     assert cancelled["errors"] == []
     assert cancelled["payment"]["status"] == "CANCELLED"
     cash = await collector.pay(customer.contract, "CASH", bill)
     assert cash["status"] == "SUCCESS"
-    await equals(lambda: sandbox.effects(cash["id"]), ONCE)
+    await equals(lambda: sandbox.effects(cash["id"]), EFFECTS_ONCE)

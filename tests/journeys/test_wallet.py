@@ -1,13 +1,14 @@
-"""The staff's wallet: a form is opened, the limit reserved, and the outcome comes by webhook."""
+"""The staff's wallet: opening a form reserves the limit, and a webhook brings the outcome."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.support.stack.books import Books
 from tests.support.stack.client import Client
 from tests.support.stack.customers import Customer
-from tests.support.stack.outside import NEVER, ONCE, Sandbox, equals
+from tests.support.stack.database_view import DatabaseView
+from tests.support.stack.sandbox import EFFECTS_ONCE, NO_EFFECTS, Sandbox
+from tests.support.stack.waiting import equals
 
 pytestmark = pytest.mark.anyio
 
@@ -24,26 +25,26 @@ async def test_a_wallet_payment_reserves_the_limit_and_uses_it_when_it_is_paid(
     async with collector.watch(payment["id"]) as events:
         snapshot = await events.next()
         assert snapshot["paymentUrl"] == payment["paymentUrl"]
-        await sandbox.pays(payment_url=payment["paymentUrl"])
-        later = await events.to_the_end()
+        await sandbox.pay(payment_url=payment["paymentUrl"])
+        later = await events.remaining()
 
     assert later[-1]["status"] == "SUCCESS"
     assert later[-1]["custody"] is None
     daily = (await collector.limits())["DAILY"]
     assert (daily["used"], daily["reserved"]) == (bill["amount"], 0)
-    await equals(lambda: sandbox.effects(payment["id"]), ONCE)
+    await equals(lambda: sandbox.effects(payment["id"]), EFFECTS_ONCE)
 
 
-async def test_a_declined_wallet_payment_gives_back_the_reservation_and_the_bill(
-    collector: Client, sandbox: Sandbox, customer: Customer, books: Books
+async def test_a_declined_wallet_payment_releases_the_reservation_and_the_bill(
+    collector: Client, sandbox: Sandbox, customer: Customer, stored: DatabaseView
 ) -> None:
     bill = customer.bills[0]
     payment = await collector.pay(customer.contract, "FPT_PAY", bill)
 
     async with collector.watch(payment["id"]) as events:
         await events.next()
-        await sandbox.pays(payment_url=payment["paymentUrl"], outcome="declined")
-        later = await events.to_the_end()
+        await sandbox.pay(payment_url=payment["paymentUrl"], outcome="declined")
+        later = await events.remaining()
 
     assert later[-1]["status"] == "FAILED"
     assert later[-1]["failure"]["code"] == "insufficient_funds"
@@ -51,24 +52,26 @@ async def test_a_declined_wallet_payment_gives_back_the_reservation_and_the_bill
     daily = (await collector.limits())["DAILY"]
     assert (daily["used"], daily["reserved"]) == (0, 0)
     assert (await collector.bills(customer.contract))[bill["billNumber"]]["lock"] is None
-    assert await books.entries(payment["id"]) == []
+    assert await stored.entries(payment["id"]) == []
     cash = await collector.pay(customer.contract, "CASH", bill)
-    await equals(lambda: sandbox.effects(cash["id"]), ONCE)
-    assert await sandbox.effects(payment["id"]) == NEVER
+    await equals(lambda: sandbox.effects(cash["id"]), EFFECTS_ONCE)
+    assert await sandbox.effects(payment["id"]) == NO_EFFECTS
 
 
-async def test_watching_the_limits_shows_them_fall(
+async def test_watched_limits_show_each_change(
     collector: Client, sandbox: Sandbox, customer: Customer
 ) -> None:
     bill = customer.bills[0]
-    async with collector.subscribed("LimitChanged") as limits:
+    async with collector.subscribe("LimitChanged") as limits:
         first = {limit["kind"]: limit for limit in [await limits.next() for _ in range(3)]}
         assert set(first) == {"PER_TRANSACTION", "DAILY", "CASH_IN_HAND"}
 
         payment = await collector.pay(customer.contract, "FPT_PAY", bill)
-        await limits.until(lambda it: it["kind"] == "DAILY" and it["reserved"] == bill["amount"])
-        await sandbox.pays(payment_url=payment["paymentUrl"])
-        used = await limits.until(lambda it: it["kind"] == "DAILY" and it["used"] > 0)
+        await limits.until(
+            lambda limit: limit["kind"] == "DAILY" and limit["reserved"] == bill["amount"]
+        )
+        await sandbox.pay(payment_url=payment["paymentUrl"])
+        used = await limits.until(lambda limit: limit["kind"] == "DAILY" and limit["used"] > 0)
 
     assert (used["used"], used["reserved"]) == (bill["amount"], 0)
     assert used["remaining"] == first["DAILY"]["remaining"] - bill["amount"]

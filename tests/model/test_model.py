@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from db import engine
 from integrations.vnpay.gateway import VNPay
-from tests.crash import night
+from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import broken, violations
 from tests.model.back import GoesBack
 from tests.model.world import OPEN, Paid, World
@@ -156,7 +156,7 @@ class Machine(GoesBack):
     @precondition(lambda self: self.ahead < LONGEST)
     @rule(minutes=st.sampled_from([1, 6, 20, 60]))
     def time_passes_and_the_worker_works(self, minutes: int) -> None:
-        passed = self.api.run(night.pass_(self.api.context, ahead=timedelta(minutes=minutes)))
+        passed = self.api.run(run_due_jobs(self.api.context, ahead=timedelta(minutes=minutes)))
         assert passed.failed == []
         self.ahead += timedelta(minutes=minutes)
         self.api._tokens.clear()  # they are a quarter of an hour old at most
@@ -226,7 +226,7 @@ class Machine(GoesBack):
     def teardown(self) -> None:
         """Nothing is left to come: all payments rest, and the outer systems agree."""
         try:
-            passed = self.api.run(night.pass_(self.api.context))
+            passed = self.api.run(run_due_jobs(self.api.context))
             assert passed.failed == []
             for id_, status in self._statuses().items():
                 assert status in self.world.payments[id_].in_the_end, (id_, status)
@@ -284,7 +284,7 @@ class Machine(GoesBack):
     async def _broken(self) -> list[str]:
         connection = await engine.own_connection()
         try:
-            return await broken(connection, quiet=False)
+            return await broken(connection, at_rest=False)
         finally:
             await connection.close()
 

@@ -63,7 +63,7 @@ async def violations() -> list[str]:
     try:
         found = [(name, await kept.violations(connection, name)) for name in ASKED]
         rows = [f"{name}: {row.row} {row.why}" for name, (_, rows) in found for row in rows]
-        return rows + await broken(connection, quiet=False)
+        return rows + await broken(connection, at_rest=False)
     finally:
         await connection.close()
 

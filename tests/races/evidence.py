@@ -28,6 +28,6 @@ async def said(
 async def wrong(backend: Backend) -> list[str]:
     connection = await engine.own_connection()
     try:
-        return await broken(connection, quiet=False)
+        return await broken(connection, at_rest=False)
     finally:
         await connection.close()

@@ -23,7 +23,7 @@ from domain.refusals import Refusal, Refused
 from integrations.gateways import Gateways
 from resolvers import hand_ins, jobs, payment_inquiry, reversals
 from resolvers.context import Context
-from tests.crash import night
+from tests.crash.due_jobs import run_due_jobs
 from tests.races.evidence import said, wrong
 from tests.races.holding import one_after_the_other
 from tests.support.backend import Backend
@@ -194,7 +194,7 @@ def only_refusals(done: list[Any]) -> None:
 
 
 async def at_rest(backend: Backend, payment: Payment) -> None:
-    passed = await night.pass_(system(backend), only=payment.id)
+    passed = await run_due_jobs(system(backend), only=payment.id)
     assert passed.failed == []
 
 

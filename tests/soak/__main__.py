@@ -31,11 +31,11 @@ from db.migrate import migrate
 from integrations.embedded import gone, servers
 from mobinet.bootstrap import running
 from mobinet.settings import load
-from tests.crash import night
+from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import violations
-from tests.support.stack.client import Client, Refused, a_key
-from tests.support.stack.outside import Sandbox
+from tests.support.stack.client import Client, TopLevelErrors, new_key
 from tests.support.stack.processes import Process, Stack, started
+from tests.support.stack.sandbox import Sandbox
 
 SEED = int(os.environ.get("SOAK_SEED") or secrets.randbelow(10**6))
 COLLECTORS = 6
@@ -70,7 +70,7 @@ def main() -> int:
     try:
         with servers(folder) as embedded:
             asyncio.run(migrate(embedded.postgres_url))
-            stack = Stack.over(
+            stack = Stack.create(
                 folder / "stack",
                 database_url=embedded.postgres_url,
                 redis_url=f"{embedded.valkey_url}?db=1",
@@ -89,9 +89,9 @@ def main() -> int:
 async def _soak(stack: Stack, seconds: float) -> int:
     report = Report()
     sandbox = stack._process(
-        "sandbox", "-m", "sandbox", url=stack.sandbox_url, answers_at="/healthz"
+        "sandbox", "-m", "sandbox", url=stack.sandbox_url, ready_url="/healthz"
     )
-    api = stack._process("api", "-m", "mobinet", "serve", url=stack.url, answers_at="/readyz")
+    api = stack._process("api", "-m", "mobinet", "serve", url=stack.url, ready_url="/readyz")
     with started(sandbox):
         with started(api):
             async with Sandbox(stack.sandbox_url) as outside:
@@ -126,7 +126,7 @@ async def _collector(
 ) -> None:
     """One member of staff at work, one customer after the other."""
     dice = random.Random(f"{SEED} {nth}")
-    customers: set[asyncio.Task[None]] = set()
+    make_customer: set[asyncio.Task[None]] = set()
     async with Client(stack.url) as client:
         await client.log_in(f"NV{1000 + nth}")
         renew = time.monotonic() + 600
@@ -138,18 +138,18 @@ async def _collector(
             begun = time.monotonic()
             try:
                 if what == "hand in":
-                    given = {"idempotencyKey": a_key(), "countedAmount": 1, "note": None}
-                    told = await client.ask("SubmitHandIn", input=given)
+                    given = {"idempotencyKey": new_key(), "countedAmount": 1, "note": None}
+                    told = await client.execute("SubmitHandIn", input=given)
                     said = [no["code"] for no in told["errors"]]
                 else:
-                    said = await _visit(client, outside, what, next(contracts), dice, customers)
-            except Refused as no:
+                    said = await _visit(client, outside, what, next(contracts), dice, make_customer)
+            except TopLevelErrors as no:
                 said = [str(code) for code in no.codes]
                 if set(no.codes) - {"UPSTREAM_UNAVAILABLE", "GATEWAY_UNAVAILABLE"}:
                     report.odd.append(str(no))
             report.did[" ".join([what, *said])] += 1
             report.took[" ".join([what, *said])].append(time.monotonic() - begun)
-        await asyncio.gather(*customers)
+        await asyncio.gather(*make_customer)
 
 
 async def _visit(
@@ -158,12 +158,12 @@ async def _visit(
     method: str,
     number: int,
     dice: random.Random,
-    customers: set[asyncio.Task[None]],
+    make_customer: set[asyncio.Task[None]],
 ) -> list[str]:
     """Collect a bill; its customer pays, too little, twice, or not at all, and sometimes it is cancelled."""
     contract = f"SGFDN{number}"
-    told = await client.ask("CustomerBills", contractNumber=contract)
-    key = a_key()
+    told = await client.execute("CustomerBills", contractNumber=contract)
+    key = new_key()
     payload = await client.process(contract, method, told["bills"][0], key=key)
     if dice.random() < 0.1:
         payload = await client.process(contract, method, told["bills"][0], key=key)
@@ -188,10 +188,10 @@ async def _visit(
             else {"payment_url": payment["paymentUrl"]}
         )
         task = asyncio.ensure_future(_pays(outside, act | road))
-        customers.add(task)
-        task.add_done_callback(customers.discard)
+        make_customer.add(task)
+        task.add_done_callback(make_customer.discard)
     if dice.random() < 0.2:
-        await client.ask("CancelPayment", id=payment["id"], reason="left the house")
+        await client.execute("CancelPayment", id=payment["id"], reason="left the house")
     return []
 
 
@@ -233,7 +233,7 @@ async def _rest(stack: Stack, report: Report) -> None:
         for name, value in stack.env.items():
             patch.setenv(name, value)
         async with running(load()) as context:
-            passed = await night.pass_(context)
+            passed = await run_due_jobs(context)
     report.did["jobs after the load"] += passed.ran
     report.odd += passed.failed
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.support.refusals import without_effect
+from tests.support.requests.spelling import found, spelled, wide
 from tests.support.running_api import LOGIN, PROCESS, Api, Sandbox, Socket, key, until
-from tests.support.spelling import found, spelled, wide
 
 pytest_plugins = ["tests.support.running_api"]
 

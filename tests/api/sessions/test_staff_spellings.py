@@ -11,8 +11,8 @@ import pytest
 from integrations.http.client import Upstream
 from integrations.systems.staff import StaffManagement
 from tests.support.gateways.counterpart import Counterpart, Seen, says
+from tests.support.requests.spelling import SPELLINGS, found, spelled, wide
 from tests.support.running_api import Api, Sandbox, key
-from tests.support.spelling import SPELLINGS, found, spelled, wide
 
 pytest_plugins = ["tests.support.running_api"]
 

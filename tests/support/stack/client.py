@@ -1,4 +1,4 @@
-"""The clients that are shipped, played by a program: their documents, over HTTP and WebSocket."""
+"""A client of the API that sends the shipped clients' documents over HTTP and WebSocket."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from tests.support import ROOT
-from tests.support.stack.outside import PATIENCE, Json
+from tests.support.stack.sandbox import Json
+from tests.support.stack.waiting import PATIENCE
 
 CLIENTS = ROOT / "clients"
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 
 
-class Refused(Exception):
-    """Errors on top of the answer; `codes` are their `extensions.code`."""
+class TopLevelErrors(Exception):
+    """Top-level errors of an answer; `codes` are their `extensions.code`."""
 
     def __init__(self, operation: str, status: int, errors: list[Json]) -> None:
         super().__init__(f"{operation}: {status} {json.dumps(errors, ensure_ascii=False)}")
@@ -34,7 +35,7 @@ class Refused(Exception):
 
 
 class Client:
-    """One phone or one browser: it speaks to one API, with the token of one login."""
+    """One phone or browser: it calls one API with the token of one login."""
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
@@ -49,15 +50,19 @@ class Client:
         await self._http.aclose()
 
     def at(self, url: str) -> Client:
-        """The same login at another API; its connections are this client's."""
+        """Return the same login at another API, over this client's connections."""
         other = Client.__new__(Client)
         other.__dict__ = self.__dict__ | {"url": url}
         return other
 
-    # Asking
+    # Requests
 
-    async def ask(self, operation: str, **variables: object) -> Any:
-        """Return the one field that the operation of the shipped documents asks for."""
+    async def execute(self, operation: str, **variables: object) -> Any:
+        """
+        Send an operation of the shipped documents; return the value of its one field.
+
+        Raises TopLevelErrors where the answer has errors.
+        """
         body = {
             "query": document(operation),
             "operationName": operation,
@@ -67,9 +72,9 @@ class Client:
         response = await self._http.post(f"{self.url}/graphql", json=body, headers=headers)
         answer = response.json()
         if answer.get("errors") or response.status_code != 200:
-            raise Refused(operation, response.status_code, answer.get("errors", []))
-        (told,) = answer["data"].values()
-        return told
+            raise TopLevelErrors(operation, response.status_code, answer.get("errors", []))
+        (value,) = answer["data"].values()
+        return value
 
     async def get(self, address: str, **headers: str) -> httpx.Response:
         url = address if address.startswith("http") else f"{self.url}{address}"
@@ -79,20 +84,21 @@ class Client:
         return await self._http.post(f"{self.url}{path}", data=fields)
 
     async def post(self, path: str, body: Json, **headers: str) -> httpx.Response:
-        """Call the REST way in, with the token of this login."""
+        """Call the REST API with the token of this login."""
         given = {"authorization": f"Bearer {self.token}"} | headers
         return await self._http.post(f"{self.url}{path}", json=body, headers=given)
 
     async def log_in(self, staff_id: str) -> Self:
-        told = await self.ask(
+        payload = await self.execute(
             "Login", input={"staffId": staff_id, "password": f"mobinet{staff_id}"}
         )
-        assert told["errors"] == [], told
-        self.session = told["session"]
+        assert payload["errors"] == [], payload
+        self.session = payload["session"]
         self.token = self.session["accessToken"]
         return self
 
-    async def log_in_as_a_program(self, client_id: str, secret: str) -> Self:
+    async def log_in_with_secret(self, client_id: str, secret: str) -> Self:
+        """Log in as a merchant or a service client."""
         response = await self.post_form(
             "/oauth/token",
             grant_type="client_credentials",
@@ -102,19 +108,19 @@ class Client:
         self.token = response.raise_for_status().json()["access_token"]
         return self
 
-    # Paying
+    # Payments
 
     async def process(
         self, contract: str, method: str, *bills: Json, key: str | None = None, **more: object
     ) -> Json:
-        """Send ProcessPayment for whole bills or fees and return its payload, refusals and all."""
-        return await self.ask(
+        """Send ProcessPayment for whole bills or fees; return its payload with the refusals."""
+        return await self.execute(
             "ProcessPayment",
             input={
-                "idempotencyKey": key or a_key(),
+                "idempotencyKey": key or new_key(),
                 "contractNumber": contract,
                 "method": method,
-                "items": [an_item(owed) for owed in bills],
+                "items": [payment_item(owed) for owed in bills],
                 **more,
             },
         )
@@ -122,32 +128,32 @@ class Client:
     async def pay(
         self, contract: str, method: str, *bills: Json, key: str | None = None, **more: object
     ) -> Json:
-        """Return the payment of a request that is expected to be taken."""
+        """Send ProcessPayment, which must succeed; return the payment."""
         payload = await self.process(contract, method, *bills, key=key, **more)
         assert payload["errors"] == [], payload
         return payload["payment"]
 
     async def payment(self, payment_id: str) -> Json:
-        return await self.ask("Payment", id=payment_id)
+        return await self.execute("Payment", id=payment_id)
 
     async def office_view(self, payment_id: str) -> Json:
-        """The payment as the dashboards see it: with its gateway's reference and its hold."""
-        page = await self.ask("Transactions", filter={"search": payment_id})
+        """Return the payment as dashboards see it, with its gateway reference and its hold."""
+        page = await self.execute("Transactions", filter={"search": payment_id})
         (edge,) = page["edges"]
         return edge["node"]
 
     async def bills(self, contract: str) -> dict[str, Json]:
-        customer = await self.ask("CustomerBills", contractNumber=contract)
+        customer = await self.execute("CustomerBills", contractNumber=contract)
         return {bill["billNumber"]: bill for bill in customer["bills"]}
 
     async def limits(self) -> dict[str, Json]:
-        told = await self.ask("Me")
-        return {limit["kind"]: limit for limit in told["limits"]}
+        me = await self.execute("Me")
+        return {limit["kind"]: limit for limit in me["limits"]}
 
-    # Watching
+    # Subscriptions
 
     @asynccontextmanager
-    async def subscribed(self, operation: str, **variables: object) -> AsyncGenerator[Events]:
+    async def subscribe(self, operation: str, **variables: object) -> AsyncGenerator[Events]:
         async with self.socket() as socket:
             await socket.send(
                 json.dumps(
@@ -166,25 +172,25 @@ class Client:
 
     @asynccontextmanager
     async def socket(self) -> AsyncGenerator[websockets.ClientConnection]:
-        """A connection that has been acknowledged."""
+        """Open a connection that the API has acknowledged."""
         address = f"{self.url.replace('http', 'ws', 1)}/graphql"
         async with websockets.connect(
             address, subprotocols=[SUBPROTOCOL], proxy=None, close_timeout=1
         ) as socket:
-            hello = {"authorization": f"Bearer {self.token}"}
-            await socket.send(json.dumps({"type": "connection_init", "payload": hello}))
+            payload = {"authorization": f"Bearer {self.token}"}
+            await socket.send(json.dumps({"type": "connection_init", "payload": payload}))
             async with asyncio.timeout(PATIENCE):
-                told = json.loads(await socket.recv())
-            assert told["type"] == "connection_ack", told
+                frame = json.loads(await socket.recv())
+            assert frame["type"] == "connection_ack", frame
             yield socket
 
     def watch(self, payment_id: str):
-        """The payment as it is, then each newer version: `async with … as events`."""
-        return self.subscribed("PaymentStatus", id=payment_id)
+        """Watch the payment as it is, then each newer version."""
+        return self.subscribe("PaymentStatus", id=payment_id)
 
 
 class Events:
-    """What a subscription sends: an async iterator that ends when the API completes it."""
+    """The events of a subscription; the iterator ends when the API completes it."""
 
     def __init__(self, socket: websockets.ClientConnection) -> None:
         self._socket = socket
@@ -194,45 +200,45 @@ class Events:
 
     async def __anext__(self) -> Json:
         async with asyncio.timeout(PATIENCE):
-            told = json.loads(await self._socket.recv())
-        match told["type"]:
+            frame = json.loads(await self._socket.recv())
+        match frame["type"]:
             case "next":
-                assert "errors" not in told["payload"], told
-                (event,) = told["payload"]["data"].values()
+                assert "errors" not in frame["payload"], frame
+                (event,) = frame["payload"]["data"].values()
                 return event
             case "complete":
                 raise StopAsyncIteration
             case _:
-                raise AssertionError(told)
+                raise AssertionError(frame)
 
     async def next(self) -> Json:
         return await anext(self)
 
     async def until(self, condition: Callable[[Json], bool]) -> Json:
-        """Return the first event from now on that *condition* holds for."""
+        """Return the next event for which *condition* holds."""
         async for event in self:
             if condition(event):
                 return event
-        raise AssertionError("the subscription was completed before that")
+        raise AssertionError("the subscription was completed before such an event")
 
-    async def to_the_end(self) -> list[Json]:
-        """Return every event that is left; the API must complete the subscription."""
+    async def remaining(self) -> list[Json]:
+        """Return the events up to the end, to which the API must complete the subscription."""
         return [event async for event in self]
 
 
-def a_key() -> str:
+def new_key() -> str:
     return uuid.uuid4().hex
 
 
-def an_item(owed: Json) -> Json:
-    """What a customer owes, as it is named when it is paid."""
+def payment_item(owed: Json) -> Json:
+    """Return a bill or fee as an item of a payment."""
     if "feeId" in owed:
         return {"type": "FEE", "id": owed["feeId"], "amount": owed["amount"]}
     return {"type": "BILL", "id": owed["billNumber"], "amount": owed["amount"]}
 
 
 def is_genuine(payload: str, value: str, key_id: str, jwks: Json) -> bool:
-    """Check a receipt as a stranger would: Ed25519 over the exact text, by the published key."""
+    """Return whether *value* is the Ed25519 signature of *payload* by the published key."""
     key = next(key for key in jwks["keys"] if key["kid"] == key_id)
     assert (key["kty"], key["crv"]) == ("OKP", "Ed25519")
     public = Ed25519PublicKey.from_public_bytes(_unpadded(key["x"]))
@@ -249,10 +255,10 @@ def _unpadded(text: str) -> bytes:
 
 @cache
 def document(operation: str) -> str:
-    """An operation of the shipped documents with the fragments that it needs."""
+    """Return an operation of the shipped documents with the fragments that it needs."""
     definitions = _definitions()
     needed = [operation]
-    for name in needed:  # grows while it is read
+    for name in needed:  # the loop appends to it
 
         class Fragments(graphql.Visitor):
             def enter_fragment_spread(self, node: graphql.FragmentSpreadNode, *_: object) -> None:
@@ -268,7 +274,7 @@ def _definitions() -> dict[str, Any]:
     parsed = [graphql.parse(path.read_text()) for path in sorted(CLIENTS.glob("*.graphql"))]
     return {
         definition.name.value: definition
-        for definition in itertools.chain.from_iterable(item.definitions for item in parsed)
+        for definition in itertools.chain.from_iterable(part.definitions for part in parsed)
         if isinstance(definition, graphql.OperationDefinitionNode | graphql.FragmentDefinitionNode)
         and definition.name
     }

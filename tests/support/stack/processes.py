@@ -1,4 +1,4 @@
-"""Mobinet as real processes, for tests: sandbox, API, worker, and more APIs beside it where a story needs them."""
+"""Mobinet as real processes: sandbox, API, worker, and further APIs where a test needs them."""
 
 from __future__ import annotations
 
@@ -23,32 +23,34 @@ from tests.support import ROOT
 
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 30.0
-# What a developer's shell may hold must not reach the stack.
-CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")}
+# The settings of a developer's shell must not reach the stack.
+CLEAN_ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")
+}
 
 
 class DidNotStart(Exception):
-    """The text ends with what the process had to say."""
+    """A process that did not become ready; the text ends with its log."""
 
 
 @dataclass(kw_only=True)
 class Process:
-    """One part of the stack. `url` is where it serves, if it does."""
+    """One process of the stack; `url` is empty where it serves nothing."""
 
     name: str
     command: Sequence[str]
     env: dict[str, str]
     log: Path
     url: str = ""
-    answers_at: str | None = None
-    running: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    ready_url: str | None = None
+    popen: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.running = subprocess.Popen(
+            self.popen = subprocess.Popen(
                 [sys.executable, *self.command],
                 cwd=ROOT,
-                env=CLEAN | self.env | {"PYTHONUNBUFFERED": "1"},
+                env=CLEAN_ENVIRONMENT | self.env | {"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -56,46 +58,46 @@ class Process:
                 preexec_fn=child_of_this(signal.SIGKILL),
             )
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_ready(self) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
-        said = "no answer"
-        while self.answers_at is not None:
+        last_answer = "no answer"
+        while self.ready_url is not None:
             with contextlib.suppress(httpx.HTTPError):
-                answer = httpx.get(self.answers_at, timeout=5, trust_env=False)
+                answer = httpx.get(self.ready_url, timeout=5, trust_env=False)
                 if answer.status_code == 200:
                     return
-                said = answer.text
-            assert self.running is not None
-            if self.running.poll() is not None or time.monotonic() > deadline:
-                raise DidNotStart(f"{self.name} does not come up: {said}\n{self.last_words()}")
+                last_answer = answer.text
+            assert self.popen is not None
+            if self.popen.poll() is not None or time.monotonic() > deadline:
+                raise DidNotStart(f"{self.name} is not ready: {last_answer}\n{self.log_tail()}")
             time.sleep(0.02)
 
     def stop(self) -> None:
-        """Let it finish what is in flight; what stays then is killed, and that is a failure."""
-        if self.running is None:
+        """Stop it gracefully; kill it and fail after SECONDS_TO_STOP."""
+        if self.popen is None:
             return
-        self.running.terminate()
+        self.popen.terminate()
         try:
-            self.running.wait(SECONDS_TO_STOP)
+            self.popen.wait(SECONDS_TO_STOP)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.name} did not stop:\n{self.last_words()}") from None
+            raise AssertionError(f"{self.name} did not stop:\n{self.log_tail()}") from None
         finally:
             self.kill()
 
     def kill(self) -> None:
-        """As `kill -9` does, with whatever it had started."""
-        if self.running is not None:
+        """Kill it and its children with SIGKILL."""
+        if self.popen is not None:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.running.pid, signal.SIGKILL)
-            self.running.wait()
-            self.running = None
+                os.killpg(self.popen.pid, signal.SIGKILL)
+            self.popen.wait()
+            self.popen = None
 
-    def last_words(self) -> str:
+    def log_tail(self) -> str:
         return _end_of(self.log)
 
 
 class Stack:
-    """Everything of one Mobinet, as its environment describes it."""
+    """The processes of one Mobinet, which *env* configures."""
 
     def __init__(self, folder: Path, env: dict[str, str]) -> None:
         self.folder = folder
@@ -104,8 +106,8 @@ class Stack:
         self.sandbox_url = f"http://127.0.0.1:{env['MOBINET_SANDBOX_PORT']}"
 
     @classmethod
-    def over(cls, folder: Path, *, database_url: str, redis_url: str) -> Stack:
-        """A new one, on free ports, over a migrated database and a Redis."""
+    def create(cls, folder: Path, *, database_url: str, redis_url: str) -> Stack:
+        """Return a stack on free ports, over a migrated database and a Redis."""
         port, sandbox_port = free_ports(2)
         return cls(
             folder,
@@ -123,9 +125,9 @@ class Stack:
     def running(self) -> Iterator[None]:
         self.folder.mkdir(parents=True, exist_ok=True)
         parts = [
-            self._process("sandbox", "-m", "sandbox", url=self.sandbox_url, answers_at="/healthz"),
+            self._process("sandbox", "-m", "sandbox", url=self.sandbox_url, ready_url="/healthz"),
             self._process(
-                "api", *_mobinet("serve", "--workers", "2"), url=self.url, answers_at="/readyz"
+                "api", *_mobinet("serve", "--workers", "2"), url=self.url, ready_url="/readyz"
             ),
             self._process("worker", *_mobinet("work")),
         ]
@@ -134,26 +136,28 @@ class Stack:
 
     def api(self, name: str, *, port: int | None = None, **settings: str) -> Process:
         """
-        Another API process of this stack, on a port of its own, not yet started.
+        Return another API process of this stack, on a port of its own, not yet started.
 
-        Gateways call the stack's first API, unless PUBLIC_URL names another; VNPAY always does.
+        Gateways call the stack's first API, unless PUBLIC_URL names another; VNPay always calls it.
         """
         port = port or free_ports(1)[0]
-        own = {"MOBINET_PORT": str(port)} | {f"MOBINET_{key}": it for key, it in settings.items()}
+        own = {"MOBINET_PORT": str(port)} | {
+            f"MOBINET_{name}": value for name, value in settings.items()
+        }
         return self._process(
             name,
             *_mobinet("serve"),
             url=f"http://127.0.0.1:{port}",
-            answers_at="/readyz",
+            ready_url="/readyz",
             env=own,
         )
 
-    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of `mobinet` over this stack to its end."""
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of `mobinet` over this stack until it exits."""
         return subprocess.run(
-            [sys.executable, *_mobinet(*words)],
+            [sys.executable, *_mobinet(*arguments)],
             cwd=ROOT,
-            env=CLEAN | self.env,
+            env=CLEAN_ENVIRONMENT | self.env,
             capture_output=True,
             text=True,
             check=False,
@@ -161,7 +165,7 @@ class Stack:
 
     def logs(self) -> str:
         return "\n\n".join(
-            f"── the last of {log.name}:\n{_end_of(log)}" for log in self.folder.glob("*.log")
+            f"── the end of {log.name}:\n{_end_of(log)}" for log in self.folder.glob("*.log")
         )
 
     def _process(
@@ -169,7 +173,7 @@ class Stack:
         name: str,
         *command: str,
         url: str = "",
-        answers_at: str | None = None,
+        ready_url: str | None = None,
         env: dict[str, str] | None = None,
     ) -> Process:
         return Process(
@@ -178,51 +182,53 @@ class Stack:
             env=self.env | (env or {}),
             log=self.folder / f"{name}.log",
             url=url,
-            answers_at=f"{url}{answers_at}" if answers_at else None,
+            ready_url=f"{url}{ready_url}" if ready_url else None,
         )
 
 
 @contextlib.contextmanager
-def shared(folder: Path, make: Callable[[], AbstractContextManager[Stack]]) -> Iterator[Stack]:
+def shared_stack(
+    folder: Path, make: Callable[[], AbstractContextManager[Stack]]
+) -> Iterator[Stack]:
     """
-    One running stack for all processes that name the same folder.
+    Share one running stack among all processes that name the same folder.
 
-    Who comes first makes it, and ends it when the last one has left.
+    The first process makes it, and stops it after the last process has left.
     """
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / "stack.json"
-    with contextlib.ExitStack() as mine, _lock(folder / "users", fcntl.LOCK_SH):
+    with contextlib.ExitStack() as owned, _lock(folder / "users", fcntl.LOCK_SH):
         with _lock(folder / "start", fcntl.LOCK_EX):
             if note.exists():
                 stack = Stack(folder, json.loads(note.read_text()))
             else:
-                stack = mine.enter_context(make())
+                stack = owned.enter_context(make())
                 note.write_text(json.dumps(stack.env))
-                mine.enter_context(_gone_when_all_have_left(folder / "users", note))
+                owned.enter_context(_wait_for_other_users(folder / "users", note))
         yield stack
 
 
 @contextlib.contextmanager
 def started(*processes: Process) -> Iterator[None]:
-    """All of them, started at once and ended in the opposite order."""
+    """Start all processes at once; stop them in the opposite order."""
     with contextlib.ExitStack() as stack:
         for process in processes:
             stack.callback(process.kill)
             process.start()
         for process in processes:
-            process.wait_until_it_answers()
+            process.wait_until_ready()
         yield
         for process in reversed(processes):
             process.stop()
 
 
 def free_ports(count: int) -> list[int]:
-    """Different ports that nobody had a moment ago."""
+    """Return *count* different ports that were free a moment ago."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for item in sockets:
-            item.bind(("127.0.0.1", 0))
-        return [item.getsockname()[1] for item in sockets]
+        for free in sockets:
+            free.bind(("127.0.0.1", 0))
+        return [free.getsockname()[1] for free in sockets]
 
 
 @contextlib.contextmanager
@@ -233,7 +239,7 @@ def _lock(path: Path, kind: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _gone_when_all_have_left(users: Path, note: Path) -> Iterator[None]:
+def _wait_for_other_users(users: Path, note: Path) -> Iterator[None]:
     yield
     with _lock(users, fcntl.LOCK_EX):
         note.unlink()
@@ -245,5 +251,5 @@ def _end_of(log: Path, lines: int = 60) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def _mobinet(*words: str) -> tuple[str, ...]:
-    return ("-m", "mobinet", *words)
+def _mobinet(*arguments: str) -> tuple[str, ...]:
+    return ("-m", "mobinet", *arguments)

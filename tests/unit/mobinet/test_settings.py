@@ -325,8 +325,11 @@ def test_routes_are_read_by_method(set_variables, text: str, routes: dict[Any, A
 
 @pytest.mark.parametrize(
     "text",
-    ["yes", "VNPAY_QR", "VNPAY_QR=", "VNPAY_QR=VNPAY,"]
-    + [
+    [
+        "yes",
+        "VNPAY_QR",
+        "VNPAY_QR=",
+        "VNPAY_QR=VNPAY,",
         "CASH=BANK",
         "FPT_PAY=BANK",
         "VNPAY_QR=VNPAY,FPT_PAY",

@@ -23,7 +23,7 @@ from tests.support.gateways.dialects import (
 )
 from tests.support.gateways.momo import PARTNER, SECRET_KEY, MoMoDialect, momo_ipn, momo_signature
 from tests.support.gateways.table import case
-from tests.support.vectors import MOMO_RESULT_CODES, VECTORS
+from tests.support.gateways.vectors import MOMO_RESULT_CODES, VECTORS
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["momo"]}
 

@@ -15,7 +15,7 @@ from tests.support.gateways import counterpart as they
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, REFERENCE, attempt, reversal
 from tests.support.gateways.momo import PARTNER, MoMoDialect, momo_signature
-from tests.support.vectors import MOMO_RESULT_CODES
+from tests.support.gateways.vectors import MOMO_RESULT_CODES
 
 OURS = MoMoDialect()
 PAID = replace(attempt(GatewayName.MOMO), gateway_id=OURS.gateway_id)

@@ -1,4 +1,4 @@
-"""What the API does not serve, read from the database."""
+"""What the API does not serve, read from the stack's database."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import asyncpg
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
-    """What the API does not serve yet, read where it is kept."""
+class DatabaseView:
+    """The rows that a journey checks; `url` names the database."""
 
     url: str
 
     async def entries(self, payment_id: str) -> list[tuple[str, str, int]]:
-        """Each posting of a payment as (debit, credit, amount)."""
+        """Return each posting of a payment as (debit, credit, amount)."""
         rows = await self._rows(
             "select p.debit, p.credit, p.amount from posting p join entry e on e.id = p.entry"
             " where e.payment = $1 order by p.id",
@@ -23,14 +23,14 @@ class Books:
         return [(row["debit"], row["credit"], row["amount"]) for row in rows]
 
     async def cases(self, payment_id: str) -> list[tuple[str, str]]:
-        """Each case of a payment as (kind, status)."""
+        """Return each case of a payment as (kind, status)."""
         rows = await self._rows(
             "select kind, status from money_case where payment = $1 order by id", payment_id
         )
         return [(row["kind"], row["status"]) for row in rows]
 
     async def payments(self, contract: str) -> list[str]:
-        """The status of every payment of a contract, oldest first."""
+        """Return the status of every payment of a contract, oldest first."""
         rows = await self._rows(
             "select status from payment where contract_number = $1 order by created_at", contract
         )

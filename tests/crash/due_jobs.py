@@ -1,8 +1,8 @@
 """
-The worker that starts over after a crash, with a clock that it moves: due jobs are run, until none is.
+Runs the worker's due jobs until none is due, with a clock that moves instead of waiting.
 
-The handlers, the queue's rows and the webhooks' minute are the real ones. Only waiting is left out:
-where nothing is due, the clock goes on to what is due next.
+The handlers, the queue's rows and the retry of webhooks each minute are the real ones. Where nothing
+is due, the clock moves to the next due time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from resolvers import webhooks
 from resolvers.context import Context
 from resolvers.jobs import HANDLERS
 
-AT_ONCE = 8
-MOST_TRIES = 8  # of one job that fails each time: nothing outside is broken, so none should
-LONGEST = timedelta(days=10)
+CONCURRENT_JOBS = 8
+MAX_TRIES = 8  # of a job that fails each time; no outer system fails, so no job should
+MAX_AHEAD = timedelta(days=10)
 MINUTE = timedelta(minutes=1)
 
 
@@ -32,7 +32,7 @@ class Clock:
 
 
 @dataclass(slots=True)
-class Waiting:
+class WaitingJob:
     name: str
     subject: str
     due: datetime
@@ -40,20 +40,22 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Night:
-    """How much was done, and which jobs never ended."""
+class WorkerRun:
+    """The number of jobs that ran, and those that failed MAX_TRIES times."""
 
     ran: int = 0
     failed: list[str] = field(default_factory=list)
 
 
-async def pass_(context: Context, *, only: str | None = None, ahead: timedelta = LONGEST) -> Night:
-    """Run what is due, and what becomes due within *ahead*; *only* what one payment needs, if given."""
+async def run_due_jobs(
+    context: Context, *, only: str | None = None, ahead: timedelta = MAX_AHEAD
+) -> WorkerRun:
+    """Run what is due now or within *ahead*; with *only*, the jobs of that payment alone."""
     start = await context.clock()
     clock = Clock(start)
     context = replace(context, clock=clock)
-    night = Night()
-    waiting: dict[int, Waiting] = {}
+    run = WorkerRun()
+    waiting: dict[int, WaitingJob] = {}
     minute = start
     while True:
         await _fetch(waiting, start, only)
@@ -64,30 +66,28 @@ async def pass_(context: Context, *, only: str | None = None, ahead: timedelta =
         due = [number for number, job in waiting.items() if job.due <= clock.at]
         if not due:
             following = min((job.due for job in waiting.values()), default=None)
-            if only is None and await _events_wait():
+            if only is None and await _events_are_open():
                 following = min(minute, following or minute)
             if following is None or following > start + ahead:
-                return night
+                return run
             clock.at = max(clock.at, following)
             continue
-        for several in _slices(due):
-            await asyncio.gather(
-                *(_run(context, clock, number, waiting, night) for number in several)
-            )
+        for batch in _batches(due):
+            await asyncio.gather(*(_run(context, clock, number, waiting, run) for number in batch))
 
 
 async def _run(
-    context: Context, clock: Clock, number: int, waiting: dict[int, Waiting], night: Night
+    context: Context, clock: Clock, number: int, waiting: dict[int, WaitingJob], run: WorkerRun
 ) -> None:
     job = waiting[number]
-    night.ran += 1
+    run.ran += 1
     try:
         again = await HANDLERS[job.name](context, job.subject)
-    except Exception as fault:
+    except Exception as error:
         job.tries += 1
         again = timedelta(seconds=2**job.tries)
-        if job.tries == MOST_TRIES:
-            night.failed.append(f"{job.name} of {job.subject}: {type(fault).__name__} {fault}")
+        if job.tries == MAX_TRIES:
+            run.failed.append(f"{job.name} of {job.subject}: {type(error).__name__} {error}")
             again = None
     if again is None:
         await engine.execute("delete from pgqueuer where id = $1", number)
@@ -96,8 +96,8 @@ async def _run(
         job.due = clock.at + again
 
 
-async def _fetch(waiting: dict[int, Waiting], start: datetime, only: str | None) -> None:
-    """Learn of new jobs. Their delay is counted by the database's clock, which stands still beside ours."""
+async def _fetch(waiting: dict[int, WaitingJob], start: datetime, only: str | None) -> None:
+    """Fetch new jobs; none counts as due before *start*."""
     known = max(waiting, default=0)
     rows: Any = await engine.fetch(
         "select id, entrypoint, payload, greatest(execute_after, $1) as due from pgqueuer"
@@ -108,14 +108,14 @@ async def _fetch(waiting: dict[int, Waiting], start: datetime, only: str | None)
     for row in rows:
         subject = jobs.subject(row["payload"])
         if only in (None, subject):
-            waiting[row["id"]] = Waiting(row["entrypoint"], subject, row["due"])
+            waiting[row["id"]] = WaitingJob(row["entrypoint"], subject, row["due"])
 
 
-async def _events_wait() -> bool:
+async def _events_are_open() -> bool:
     return await engine.fetchval(
         "select exists (select from webhook_event where outcome in ('RECEIVED', 'UNMATCHED'))"
     )
 
 
-def _slices(numbers: list[int]) -> list[list[int]]:
-    return [numbers[at : at + AT_ONCE] for at in range(0, len(numbers), AT_ONCE)]
+def _batches(numbers: list[int]) -> list[list[int]]:
+    return [numbers[at : at + CONCURRENT_JOBS] for at in range(0, len(numbers), CONCURRENT_JOBS)]

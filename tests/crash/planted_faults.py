@@ -1,7 +1,7 @@
 """
-Faults planted in a victim, to prove that what is looked for would be found. None is ever in the code itself.
+Faults planted in a process, which prove that the harness finds such a fault.
 
-What the database itself makes impossible (a success without its postings) can't be planted.
+What the database itself refuses, such as a success without postings, cannot be planted.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from resolvers.context import Context
 
 @contextmanager
 def jobs_after_the_commit() -> Generator[None]:
-    """Enqueue what follows a success in a transaction of its own: a crash between loses it."""
+    """Enqueue the jobs of a success in a transaction of their own; a crash between loses them."""
     late: list[Any] = []
     open_payment = payments._open
 
-    async def promised(*args: Any) -> Any:
+    async def open_and_enqueue(*args: Any) -> Any:
         done = await open_payment(*args)
         async with payments.transaction():
             await queue.enqueue(late)
         return done
 
-    async def only_once_it_is_committed(several: Any) -> None:
-        late.extend(several)
+    async def enqueue_after_commit(new_jobs: Any) -> None:
+        late.extend(new_jobs)
 
     with (
-        mock.patch.object(payments, "_open", promised),
-        mock.patch.object(payments, "jobs", mock.Mock(enqueue=only_once_it_is_committed)),
+        mock.patch.object(payments, "_open", open_and_enqueue),
+        mock.patch.object(payments, "jobs", mock.Mock(enqueue=enqueue_after_commit)),
     ):
         yield
 
 
 @contextmanager
 def charge_before_the_commit() -> Generator[None]:
-    """Ask the gateway while the promise is still uncommitted: a crash between loses the charge."""
+    """Call the gateway before the payment is committed; a crash between loses the charge."""
     new, attempts = payments._new, payment_opening.attempts
     seen: dict[str, Any] = {}
 
-    def remembered(context: Context, actor: Any, asked: Any, customer: Any, gateway: Any, now: Any):
+    def remember(context: Context, actor: Any, command: Any, customer: Any, gateway: Any, now: Any):
         seen.update(context=context, gateway=gateway)
-        seen["payment"] = new(context, actor, asked, customer, gateway, now)
+        seen["payment"] = new(context, actor, command, customer, gateway, now)
         return seen["payment"]
 
-    async def asked_first(attempt: Any) -> None:
+    async def add_and_start(attempt: Any) -> None:
         await attempts.add(attempt)
         context, gateway, payment = seen["context"], seen["gateway"], seen["payment"]
         purchase = Purchase(
@@ -64,13 +64,15 @@ def charge_before_the_commit() -> Generator[None]:
         await gateway.start(attempt, purchase, now=attempt.created_at)
 
     with (
-        mock.patch.object(payments, "_new", remembered),
-        mock.patch.object(payment_opening, "attempts", mock.Mock(wraps=attempts, add=asked_first)),
+        mock.patch.object(payments, "_new", remember),
+        mock.patch.object(
+            payment_opening, "attempts", mock.Mock(wraps=attempts, add=add_and_start)
+        ),
     ):
         yield
 
 
-PLANTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
+PLANTED_FAULTS: dict[str, Callable[[], AbstractContextManager[None]]] = {
     "": nullcontext,
     "jobs after the commit": jobs_after_the_commit,
     "charge before the commit": charge_before_the_commit,
