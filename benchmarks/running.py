@@ -32,6 +32,7 @@ async def subjects(
         for source in sources:
             own = await stacks.enter_async_context(engine(folder / source.name, source.name))
             stack = Stack.of(source, own, folder / f"{source.name}-stack")
+            stack.outer_systems = sources[0]
             stacks.callback(stack.kill)
             stacks.push_async_callback(stack.stop)
             found[source.name] = Subject(stack, Supply(stack), options)

@@ -110,6 +110,8 @@ class Stack:
     env: Mapping[str, str]
     folder: Path
     parts: dict[str, Part] = field(default_factory=dict[str, Part])
+    outer_systems: Source
+    """Whose sandbox it is: all stacks of a run have the same one."""
 
     @property
     def name(self) -> str:
@@ -133,6 +135,7 @@ class Stack:
         } | settings
         return cls(
             source=source,
+            outer_systems=source,
             engine=engine,
             api=Address("127.0.0.1", port),
             sandbox=Address("127.0.0.1", sandbox_port),
@@ -163,7 +166,8 @@ class Stack:
         await self.start_api()
 
     async def start_sandbox(self) -> None:
-        await self._start("sandbox", ["sandbox"]).wait_until_it_answers(self.sandbox, "/healthz")
+        part = self._start("sandbox", ["sandbox"], self.outer_systems)
+        await part.wait_until_it_answers(self.sandbox, "/healthz")
 
     async def start_api(self) -> None:
         await self._start("API", ["serve"]).wait_until_it_answers(self.api, "/readyz")
@@ -225,11 +229,12 @@ class Stack:
                 await asyncio.sleep(0.025)
         return True
 
-    def _start(self, name: str, words: list[str]) -> Part:
+    def _start(self, name: str, words: list[str], source: Source | None = None) -> Part:
+        source = source or self.source
         part = Part(
             name,
-            [str(self.source.program), *words],
-            self.source.root,
+            [str(source.program), *words],
+            source.root,
             self.env,
             self.folder / f"{name}.log",
         )
