@@ -13,7 +13,7 @@ from integrations.bank.gateway import BankTransfer
 from integrations.fpt_pay.gateway import FPTPay
 from integrations.gateways import Gateways
 from integrations.heads import Heads
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Tls, Upstream
 from integrations.keys import Vault, derived
 from integrations.messaging.hifpt import HiFPT
 from integrations.messaging.sms import Sms
@@ -150,7 +150,7 @@ def keys_of(settings: Settings) -> Keys:
 
 def _gateway(name: str, url: str, *, read: float = 10.0) -> Upstream:
     """It gives up before the mutation does, since it alone knows whether anything was sent."""
-    return Upstream(name, url, read=read, total=ASKING_SECONDS - 1)
+    return Upstream(name, url, timeouts=Timeouts(read=read, total=ASKING_SECONDS - 1))
 
 
 def _paypal(settings: PayPalSettings, opened: Callable[[Upstream], Upstream]) -> PayPal:
@@ -167,7 +167,13 @@ def _paypal(settings: PayPalSettings, opened: Callable[[Upstream], Upstream]) ->
         refused=access.forget,
         webhook_id=settings.webhook_id,
         certificates=Certificates(
-            opened(Upstream("paypal_certificates", f"https://{settings.cert_host}", total=8)),
+            opened(
+                Upstream(
+                    "paypal_certificates",
+                    f"https://{settings.cert_host}",
+                    timeouts=Timeouts(total=8),
+                )
+            ),
             host=settings.cert_host,
             authorities=authorities.read_bytes(),
         ),
@@ -179,9 +185,11 @@ def _internal(name: str, system: InternalSystem) -> Upstream:
         name,
         system.url,
         headers={"X-Api-Key": system.api_key.get_secret_value()} if system.api_key else None,
-        cert=str(system.client_cert) if system.client_cert else None,
-        key=str(system.client_key) if system.client_key else None,
-        ca=str(system.ca) if system.ca else None,
+        tls=Tls(
+            cert=str(system.client_cert) if system.client_cert else None,
+            key=str(system.client_key) if system.client_key else None,
+            ca=str(system.ca) if system.ca else None,
+        ),
     )
 
 
