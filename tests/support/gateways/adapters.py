@@ -51,7 +51,7 @@ class Outside:
         return (await self.control.get("/_sandbox/truth")).json()
 
     async def next_call(self) -> Call:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             seen = await self.knocks.get()
         return Call(
             method=seen.method,
@@ -101,7 +101,7 @@ async def outside(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Out
 
 
 async def _answering(control: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(60):
         while True:
             try:
                 (await control.get("/healthz")).raise_for_status()

@@ -101,3 +101,11 @@ def retried(api: Api) -> None:
         return await api.context.clock() + timedelta(minutes=5)
 
     api.run(webhooks.retry(replace(api.context, clock=later)))
+
+
+def handled_call(api: Api) -> str:
+    """Return the id of a call about a payment that was handled."""
+    qr = api.paid(method="VNPAY_QR")
+    assert call(api, signed(ipn(qr))) == "00"
+    (event,) = events(api, qr["gatewayReference"])
+    return event["id"]

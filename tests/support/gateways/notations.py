@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.api.cases.test_cases import of
-from tests.api.webhooks.test_gateway_calls import introduced, state, word
 from tests.support.gateways.callers import VOICES, Said, Voice, call_with, send
+from tests.support.gateways.webhook_cases import introduced, state, word
+from tests.support.requests.cases import of
 from tests.support.running_api import Api
 
 __all__ = ["introduced", "notice", "payment"]

@@ -1,17 +1,12 @@
 """What the tests of adapters ask for: a counterpart that obeys, and repeats without waiting."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 import stamina
 
 from integrations.http.client import Upstream
 from tests.support.gateways.counterpart import Counterpart
-
-VECTORS: dict[str, Any] = json.loads(Path(__file__).with_name("vectors.json").read_text())
 
 
 @pytest.fixture(autouse=True)

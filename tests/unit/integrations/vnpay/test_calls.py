@@ -13,7 +13,7 @@ from integrations.http.client import Upstream
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways.dialects import NOW, VNPayDialect, told_by, vnpay_ipn
 from tests.support.gateways.table import case
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
 OURS = VNPayDialect()

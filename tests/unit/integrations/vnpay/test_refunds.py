@@ -13,7 +13,7 @@ from integrations.vnpay import protocol
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, VNPayDialect, attempt, reversal, vnpay_hash
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 EXAMPLES = {item["id"]: item for item in VECTORS["vnpay"]}
 REVERSAL = replace(reversal(), requested_by="NV001")

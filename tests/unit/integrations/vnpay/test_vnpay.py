@@ -25,7 +25,7 @@ from tests.support.gateways.dialects import (
     vnpay_hash,
 )
 from tests.support.gateways.table import case
-from tests.unit.integrations.conftest import VECTORS
+from tests.support.gateways.vectors import VECTORS
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
 OURS = VNPayDialect()
