@@ -1,4 +1,4 @@
-"""The gateways that this house can use, by name, by method, and by the address that they call."""
+"""The installed gateways, by name, by method, and by the address that they call."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 
 class Gateways(Mapping[GatewayName, Gateway]):
     """
-    `routes` names, for some methods, the gateways that can take it, in the order of preference.
+    `routes` names the gateways that can take a method, in the order of preference.
 
-    A method without a route has its own gateway alone. The choice is made before anything is sent.
+    A method without a route has only its own gateway. The choice is made before anything is sent.
     """
 
     def __init__(
@@ -40,22 +40,21 @@ class Gateways(Mapping[GatewayName, Gateway]):
         """
         Return the gateway that takes the method now; None for cash, and where none is installed.
 
-        While none of its route works, the first of them is returned, which then says no.
+        If no gateway of the route is ready, the first one is returned: it raises the refusal.
         """
         own = GATEWAY_OF[method]
         route = self._routes.get(method, () if own is None else (own,))
         installed = [self._gateways[name] for name in route if name in self._gateways]
-        return next(
-            (item for item in installed if item.ready()), installed[0] if installed else None
-        )
+        first = installed[0] if installed else None
+        return next((gateway for gateway in installed if gateway.ready()), first)
 
     def refunding(self, name: GatewayName | None) -> Refunds | None:
-        """Return the gateway if it is installed and gives money back."""
+        """Return the gateway if it is installed and can refund."""
         gateway = None if name is None else self._gateways.get(name)
         return gateway if isinstance(gateway, Refunds) else None
 
     def alternatives(self, method: PaymentMethod) -> tuple[PaymentMethod, ...]:
-        """Return the other methods that work now. Cash always does, and comes first."""
+        """Return the other methods that work now. Cash always works and comes first."""
         return tuple(other for other in PaymentMethod if other is not method and self._works(other))
 
     def _works(self, method: PaymentMethod) -> bool:

@@ -1,4 +1,4 @@
-"""The chain's heads, told outside of the database: lines of a file that only grows."""
+"""The append-only file of the audit chain's heads, outside the database."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Heads:
         self.path = path
 
     def add(self, seal: Seal) -> None:
-        """Write the head of *seal* down; it is on the disk when this returns."""
-        told = {
+        """Append the head of *seal*; it is on the disk when this returns."""
+        record = {
             "number": seal.last,
             "head": seal.head.hex(),
             "key_id": seal.key_id,
@@ -26,12 +26,12 @@ class Heads:
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
-            file.write(("\n" if self._is_torn() else "") + json.dumps(told) + "\n")
+            file.write(("\n" if self._has_torn_line() else "") + json.dumps(record) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def read(self) -> Iterator[Head]:
-        """Yield what was told, line by line; a line that a crash tore off tells nothing."""
+        """Yield the head of each line. A line that a crash left incomplete is skipped."""
         if not self.path.exists():
             return
         with self.path.open() as file:
@@ -39,13 +39,13 @@ class Heads:
                 if not line.endswith("\n"):
                     return
                 try:
-                    told = json.loads(line)
+                    record = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                yield Head(number=told["number"], hash=bytes.fromhex(told["head"]))
+                yield Head(number=record["number"], hash=bytes.fromhex(record["head"]))
 
-    def _is_torn(self) -> bool:
-        """Tell whether the last line has no end: whoever wrote it died, or found the disk full."""
+    def _has_torn_line(self) -> bool:
+        """Return whether the last line has no end: its writer died, or the disk was full."""
         if not self.path.exists() or self.path.stat().st_size == 0:
             return False
         with self.path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Keys: Ed25519 to sign, its public half for anyone to check, and a vault for what must stay secret."""
+"""Ed25519 signing keys, and a vault that encrypts secrets."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ ALGORITHM = "Ed25519"
 
 
 class SigningKey:
-    """One Ed25519 key. Its id is the thumbprint of its public half (RFC 7638)."""
+    """One Ed25519 key. Its id is the thumbprint of its public key (RFC 7638)."""
 
     def __init__(self, pem: str) -> None:
-        """Raise ValueError where *pem* holds no Ed25519 private key; the text is never repeated."""
+        """Raise ValueError if *pem* holds no Ed25519 private key. The error never quotes *pem*."""
         private = load_pem_private_key(pem.encode(), password=None)
         if not isinstance(private, Ed25519PrivateKey):
             raise ValueError("the key is not an Ed25519 private key")
@@ -53,47 +53,47 @@ class SigningKey:
 
 class KeyRing:
     """
-    Keys of one use: the first signs, all verify, so that one can follow another.
+    The keys of one use: the first signs, all verify, so that keys can be rotated.
 
-    *again* gives the keys anew where they have changed, else None. It is asked before each use: whoever
-    serves takes up a new key by itself, and knows one that another has begun to sign with.
+    *again* is called before each use and returns the new keys, or None while nothing has changed.
+    So a running process uses a new key, and verifies with a key that another process signs with.
     """
 
     def __init__(
         self, pems: Sequence[str], *, again: Callable[[], Sequence[str] | None] | None = None
     ) -> None:
-        """Raise ValueError where one of *pems* holds no Ed25519 private key."""
+        """Raise ValueError if one of *pems* holds no Ed25519 private key."""
         self._keys = _by_id(pems)
         self._again = again
 
     @property
     def signing(self) -> SigningKey:
-        return next(iter(self._now().values()))
+        return next(iter(self._current().values()))
 
     def find(self, key_id: str) -> SigningKey | None:
-        return self._now().get(key_id)
+        return self._current().get(key_id)
 
     @property
     def jwks(self) -> list[dict[str, str]]:
-        return [key.jwk for key in self._now().values()]
+        return [key.jwk for key in self._current().values()]
 
-    def _now(self) -> dict[str, SigningKey]:
+    def _current(self) -> dict[str, SigningKey]:
         if self._again is not None and (pems := self._again()) is not None:
             self._keys = _by_id(pems)
         return self._keys
 
 
 def _by_id(pems: Sequence[str]) -> dict[str, SigningKey]:
-    assert pems, "a key ring holds a key"
+    assert pems, "a key ring needs at least one key"
     return {key.id: key for key in map(SigningKey, pems)}
 
 
 class VaultError(Exception):
-    """What was sealed can't be opened: another key, another owner, or a changed byte."""
+    """A sealed secret cannot be opened: the key, the owner or a byte differs."""
 
 
 class Vault:
-    """AES-256-GCM. What is sealed for one owner (a session's id, say) opens for no other."""
+    """AES-256-GCM. A secret sealed for one owner, such as a session's id, opens for no other."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:
@@ -112,7 +112,7 @@ class Vault:
 
 
 def derived(secret: bytes, use: str) -> str:
-    """Return the Ed25519 key, as PEM, that *secret* always makes for one use (HKDF, RFC 5869)."""
+    """Return the Ed25519 key, as PEM, derived from *secret* for one use (HKDF, RFC 5869)."""
     seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"mobinet {use}".encode())
     private = Ed25519PrivateKey.from_private_bytes(seed.derive(secret))
     pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -125,7 +125,7 @@ def encode(raw: bytes) -> str:
 
 
 def decode(text: str) -> bytes:
-    """Return what `encode` wrote. Raises ValueError for anything else."""
+    """Decode what `encode` returned. Raises ValueError for anything else."""
     raw = base64.urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
     if encode(raw) != text:
         raise ValueError("not base64url")

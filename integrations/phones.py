@@ -1,4 +1,4 @@
-"""Vietnamese mobile numbers, however they were typed: `0987654321` or nothing."""
+"""Vietnamese mobile numbers in one spelling: `0987654321`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _TYPED = re.compile(r"[0-9+.()\-]{1,24}", re.ASCII)
 
 
 def normalise(text: str) -> str | None:
-    """Return the mobile number as `0987654321`; None if no SMS can reach it."""
+    """Return the mobile number as `0987654321`; None if it is no Vietnamese mobile number."""
     text = phone_number(text)
     if not _TYPED.fullmatch(text):
         return None
@@ -28,5 +28,5 @@ def normalise(text: str) -> str | None:
 
 
 def e164(mobile: str) -> str:
-    """Return `+84987654321` for what `normalise` returned."""
+    """Return `+84987654321` for a number that `normalise` returned."""
     return f"+84{mobile.removeprefix('0')}"

@@ -1,10 +1,13 @@
-"""Redis' publish and subscribe, as a backend of broadcaster that outlives its connection.
-
-One supervised connection reads for the whole process. When it is lost, it is made anew after a jittered
-pause, every channel is subscribed again, and each hears one `RESYNC`: something may have been said
-meanwhile. Publishing is a hint; it never raises and never waits long: what Redis does not take
-still reaches the listeners of this process.
 """
+Redis publish and subscribe, as a backend of broadcaster that survives a lost connection.
+
+One supervised connection reads for the whole process. A lost connection is replaced after a
+jittered pause, every channel is subscribed again, and each receives one `RESYNC`, because messages
+may be lost. Publishing never raises and never waits long. A message that Redis does not take still
+reaches the subscribers of this process.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import math
@@ -21,13 +24,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-_redis: Any = redis  # its annotations are half unknown to a strict checker
-log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+_redis: Any = redis  # pyright knows only half of its annotations
+_log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 RECONNECTS: Final = Counter("mobinet_pubsub_reconnects", "Subscriber connections to Redis lost")
 UNPUBLISHED: Final = Counter("mobinet_pubsub_unpublished", "Messages that Redis did not take")
 
-MOST_IN_ONE_COMMAND: Final = 1_000
+MAX_CHANNELS_PER_COMMAND: Final = 1_000
 
 
 class _Resync(str):
@@ -38,11 +41,11 @@ class _Resync(str):
 
 
 RESYNC: Final[str] = _Resync("RESYNC")
-"""In the place of a message: some may be missing, read the database again. Compare with `is`."""
+"""Stands for lost messages: the subscriber reads the database again. Compare with `is`."""
 
 
 class RedisBroadcast(Broadcast):
-    """Over `redis://`, `rediss://` or `unix://`; `connect()` it, `disconnect()` it."""
+    """A broadcaster over `redis://`, `rediss://` or `unix://`."""
 
     def __init__(self, url: str) -> None:
         self.backend = RedisBackend(url)
@@ -63,16 +66,21 @@ class RedisBackend(BroadcastBackend):
         publish_seconds: float = 0.1,
         longest_pause: float = 2.0,
     ) -> None:
-        """`ping_seconds`: how long Redis may be silent; `publish_seconds`: how long one `publish` takes."""
+        """
+        Set the limits in seconds.
+
+        `ping_seconds` is the longest silence of Redis, `confirm_seconds` bounds one subscription,
+        `publish_seconds` one `publish`, and `longest_pause` the time between two connections.
+        """
         self._ping_seconds = ping_seconds
         self._confirm_seconds = confirm_seconds
         self._publish_seconds = publish_seconds
         self._longest_pause = longest_pause
-        never = Retry(NoBackoff(), 0)
+        no_retry = Retry(NoBackoff(), 0)
         self._readers = _redis.ConnectionPool.from_url(
             url,
             protocol=2,
-            retry=never,
+            retry=no_retry,
             socket_timeout=None,
             socket_connect_timeout=confirm_seconds,
         )
@@ -81,29 +89,27 @@ class RedisBackend(BroadcastBackend):
                 url,
                 max_connections=4,
                 timeout=publish_seconds,
-                retry=never,
+                retry=no_retry,
                 socket_timeout=publish_seconds,
                 socket_connect_timeout=publish_seconds,
             )
         )
-        self._wanted: dict[str, asyncio.Future[None]] = {}
-        self._commands: asyncio.Queue[tuple[str, ...]] | None = None  # None: not connected
+        self._confirmations: dict[str, asyncio.Future[None]] = {}
+        self._commands: asyncio.Queue[tuple[str, ...]] | None = None  # None while not connected
         self._events: asyncio.Queue[Event] = asyncio.Queue(maxsize=10_000)
-        self._heard = 0.0
+        self._last_reply_at = 0.0
         self._connected = asyncio.Event()
         self._publishing_fails = False
-        self._away = False
+        self._unavailable = False
         self._supervisor: asyncio.Task[None] | None = None
-
-    # What broadcaster calls
 
     @property
     def is_connected(self) -> bool:
-        """Whether hints from other processes arrive now."""
+        """Whether messages of other processes arrive now."""
         return self._commands is not None
 
     async def connect(self) -> None:
-        """Returns when Redis answers, or after a moment without it."""
+        """Return when Redis answers, or after `confirm_seconds` without an answer."""
         self._supervisor = asyncio.create_task(self._supervise(), name="pubsub")
         with suppress(TimeoutError):
             async with asyncio.timeout(self._confirm_seconds):
@@ -117,8 +123,8 @@ class RedisBackend(BroadcastBackend):
         await self._publisher.connection_pool.disconnect()
 
     async def subscribe(self, group: str) -> None:
-        """Returns when Redis has confirmed it; when Redis is away, at once: a RESYNC follows then."""
-        confirmed = self._wanted[group] = asyncio.get_running_loop().create_future()
+        """Return when Redis has confirmed. If Redis is unavailable, a RESYNC follows later."""
+        confirmed = self._confirmations[group] = asyncio.get_running_loop().create_future()
         if self._commands is not None:
             self._commands.put_nowait(("SUBSCRIBE", group))
             await asyncio.wait([confirmed], timeout=self._confirm_seconds)
@@ -126,7 +132,7 @@ class RedisBackend(BroadcastBackend):
             confirmed.set_result(None)
 
     async def unsubscribe(self, group: str) -> None:
-        self._wanted.pop(group, None)
+        self._confirmations.pop(group, None)
         if self._commands is not None:
             self._commands.put_nowait(("UNSUBSCRIBE", group))
 
@@ -138,9 +144,9 @@ class RedisBackend(BroadcastBackend):
         except (RedisError, OSError, TimeoutError) as error:
             UNPUBLISHED.inc()
             if not self._publishing_fails:
-                log.warning("Redis takes no messages", why=_why(error))
+                _log.warning("redis_publish_failed", reason=_reason(error))
             self._publishing_fails = True
-            if channel in self._wanted and not self._events.full():
+            if channel in self._confirmations and not self._events.full():
                 self._events.put_nowait(Event(channel, text))
         else:
             self._publishing_fails = False
@@ -148,12 +154,10 @@ class RedisBackend(BroadcastBackend):
     async def next_published(self) -> Event:
         return await self._events.get()
 
-    # The connection
-
     async def _publish(self, channel: str, message: bytes) -> None:
         try:
             await self._publisher.publish(channel, message)
-        except (redis.ConnectionError, OSError):  # a connection of before a restart fails once
+        except (redis.ConnectionError, OSError):  # a pooled connection of before a restart
             await self._publisher.publish(channel, message)
 
     async def _supervise(self) -> None:
@@ -163,25 +167,25 @@ class RedisBackend(BroadcastBackend):
             try:
                 await connection.connect()
                 pause = 0.05
-                if self._away:
-                    log.info("Redis is back")
-                self._away = False
-                await self._converse(connection)
+                if self._unavailable:
+                    _log.info("redis_connected_again")
+                self._unavailable = False
+                await self._run_connection(connection)
             except Exception as error:
-                if not self._away:  # once, however often it is tried
-                    log.warning("Redis is away: its messages are done without", why=_why(error))
-                self._away = True
+                if not self._unavailable:  # one log line for all retries
+                    _log.warning("redis_unavailable", reason=_reason(error))
+                self._unavailable = True
             finally:
                 self._commands = None
-                self._release()
+                self._release_subscribers()
                 await connection.disconnect(nowait=True)
             RECONNECTS.inc()
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, self._longest_pause)
 
-    async def _converse(self, connection: Any) -> None:
+    async def _run_connection(self, connection: Any) -> None:
         self._commands = asyncio.Queue()
-        for names in _chunks(list(self._wanted)):
+        for names in _chunks(list(self._confirmations)):
             self._commands.put_nowait(("SUBSCRIBE", *names))
         self._connected.set()
         async with asyncio.TaskGroup() as group:
@@ -192,20 +196,20 @@ class RedisBackend(BroadcastBackend):
     async def _read(self, connection: Any) -> None:
         while True:
             reply: list[object] | bytes = await connection.read_response(timeout=math.inf)
-            self._heard = asyncio.get_running_loop().time()
+            self._last_reply_at = asyncio.get_running_loop().time()
             match reply:
                 case [b"message", bytes(name), bytes(data)]:
                     await self._events.put(Event(_text(name), _text(data)))
                 case [b"subscribe", bytes(name), _]:
-                    await self._subscribed(_text(name))
+                    await self._confirm(_text(name))
                 case _:
                     pass
 
-    async def _subscribed(self, name: str) -> None:
-        confirmed = self._wanted.get(name)
+    async def _confirm(self, name: str) -> None:
+        confirmed = self._confirmations.get(name)
         if confirmed is None:
             return
-        if confirmed.done():  # again, or too late for its subscriber
+        if confirmed.done():  # a repeated subscription, or one that came too late
             await self._events.put(Event(name, RESYNC))
         else:
             confirmed.set_result(None)
@@ -216,23 +220,23 @@ class RedisBackend(BroadcastBackend):
 
     async def _ping(self, commands: asyncio.Queue[tuple[str, ...]]) -> None:
         while True:
-            asked = asyncio.get_running_loop().time()
+            sent_at = asyncio.get_running_loop().time()
             commands.put_nowait(("PING",))
             await asyncio.sleep(self._ping_seconds)
-            if self._heard < asked:
+            if self._last_reply_at < sent_at:
                 raise ConnectionError("Redis is silent")
 
-    def _release(self) -> None:
-        """Lets go whoever waits for a confirmation: the next connection brings a RESYNC."""
-        for confirmed in self._wanted.values():
+    def _release_subscribers(self) -> None:
+        """Let waiting subscribers continue: the next connection sends them a RESYNC."""
+        for confirmed in self._confirmations.values():
             if not confirmed.done():
                 confirmed.set_result(None)
 
 
-def _why(error: BaseException) -> str:
-    """What went wrong first, in the words of whoever noticed."""
-    together: Sequence[BaseException] = getattr(error, "exceptions", ())
-    return _why(together[0]) if together else f"{type(error).__name__}: {error}"
+def _reason(error: BaseException) -> str:
+    """Return type and text of the first error in a group."""
+    errors: Sequence[BaseException] = getattr(error, "exceptions", ())
+    return _reason(errors[0]) if errors else f"{type(error).__name__}: {error}"
 
 
 def _text(data: bytes) -> str:
@@ -240,5 +244,5 @@ def _text(data: bytes) -> str:
 
 
 def _chunks(names: list[str]) -> Iterator[list[str]]:
-    for start in range(0, len(names), MOST_IN_ONE_COMMAND):
-        yield names[start : start + MOST_IN_ONE_COMMAND]
+    for start in range(0, len(names), MAX_CHANNELS_PER_COMMAND):
+        yield names[start : start + MAX_CHANNELS_PER_COMMAND]

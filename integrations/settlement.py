@@ -1,9 +1,9 @@
 """
-A settlement file, read strictly: one thing that cannot be read makes all of it unreadable.
+Strict reading of a settlement file: one unreadable value makes the whole file unreadable.
 
-CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money that
-moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end it; one in
-the middle is refused, since what stood there may be missing.
+CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money
+that moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end
+the file; an empty line in the middle is refused, because a line may be missing there.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from domain.money import Currency, Money
 from domain.settlement import Line, LineKind
-from integrations.amounts import whole
+from integrations.amounts import whole_number
 
 COLUMNS = ("reference", "gateway_id", "kind", "amount", "currency", "status", "at")
+
+Value = TypeVar("Value")
 
 
 class BadFile(Exception):
@@ -27,20 +29,20 @@ class BadFile(Exception):
 
 
 def digest(path: Path, day: date | None) -> bytes:
-    """Return what tells a file from others: two that are empty differ by the *day* that they are said to be of."""
+    """Return the hash that identifies a file. It includes *day*, because empty files are equal."""
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256")
-    found.update(b"" if day is None else f"\n{day}".encode())
-    return found.digest()
+        sha256 = hashlib.file_digest(file, "sha256")
+    sha256.update(b"" if day is None else f"\n{day}".encode())
+    return sha256.digest()
 
 
 def read(path: Path, *, shared: bool = False) -> Iterator[Line]:
     """
-    Yield each line of the file, without keeping the others. Raises BadFile, OSError.
+    Yield each line of the file without holding the others in memory. Raises BadFile, OSError.
 
-    In the file of a `shared` account another program's line may have no reference: its number is one.
+    In the file of a `shared` account, a line without a reference has its gateway id as reference.
     """
-    # What is no UTF-8 becomes lone surrogates, so that the cell that holds it can be named.
+    # Bytes that are not UTF-8 become lone surrogates, so that the error can name their cell.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
@@ -51,7 +53,7 @@ def read(path: Path, *, shared: bool = False) -> Iterator[Line]:
                     empty = empty or (rows.line_num, row)
                     continue
                 if empty is not None:
-                    _line(*empty)  # It always raises, and names the empty line.
+                    _line(*empty)  # always raises, and names the empty line
                 yield _line(rows.line_num, row, shared=shared)
         except csv.Error as error:
             raise BadFile(f"line {rows.line_num}: {error}") from None
@@ -71,18 +73,18 @@ def _line(number: int, row: Sequence[str], *, shared: bool = False) -> Line:
     if shared and not cells["reference"]:
         cells["reference"] = cells["gateway_id"]
 
-    def cell(column: str, read: Callable[[str], Any]) -> Any:
+    def cell(column: str, read: Callable[[str], Value]) -> Value:
         try:
             return read(cells[column])
-        except ValueError as wrong:
-            raise BadFile(f"line {number}, column {column}: {wrong}") from None
+        except ValueError as error:
+            raise BadFile(f"line {number}, column {column}: {error}") from None
 
     reference = cell("reference", _name)
     gateway_id = cell("gateway_id", lambda text: _name(text) if text else None)
     kind = cell("kind", _kind)
     amount = cell("amount", _amount)
     currency = cell("currency", _currency)
-    cell("status", _status)
+    cell("status", _check_status)
     return Line(
         number=number,
         kind=kind,
@@ -106,7 +108,7 @@ def _kind(text: str) -> LineKind:
 
 
 def _amount(text: str) -> int:
-    amount = whole(text)
+    amount = whole_number(text)
     if not amount:
         raise ValueError(
             "must be digits, or digits with .0 or .00: a positive whole number of the minor unit"
@@ -120,7 +122,7 @@ def _currency(text: str) -> Currency:
     return Currency(text)
 
 
-def _status(text: str) -> None:
+def _check_status(text: str) -> None:
     if text != "success":
         raise ValueError("must be success: a settlement file lists money that moved")
 

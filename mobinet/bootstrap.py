@@ -14,7 +14,7 @@ from integrations.bank.gateway import BankTransfer
 from integrations.fpt_pay.gateway import FPTPay
 from integrations.gateways import Gateways
 from integrations.heads import Heads
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Tls, Upstream
 from integrations.keys import Vault, derived
 from integrations.messaging.hifpt import HiFPT
 from integrations.messaging.sms import Sms
@@ -127,9 +127,11 @@ def _internal(stack: AsyncExitStack, name: str, system: sections.InternalSystem)
         name,
         system.url,
         headers={"X-Api-Key": system.api_key.get_secret_value()} if system.api_key else None,
-        cert=str(system.client_cert) if system.client_cert else None,
-        key=str(system.client_key) if system.client_key else None,
-        ca=str(system.ca) if system.ca else None,
+        tls=Tls(
+            cert=str(system.client_cert) if system.client_cert else None,
+            key=str(system.client_key) if system.client_key else None,
+            ca=str(system.ca) if system.ca else None,
+        ),
     )
     return _opened(stack, upstream)
 
@@ -182,7 +184,9 @@ def _gateway(stack: AsyncExitStack, name: str, url: str, *, read: float = 10.0) 
 
     It times out a second before the mutation, because it alone knows whether anything was sent.
     """
-    return _opened(stack, Upstream(name, url, read=read, total=ASKING_SECONDS - 1))
+    return _opened(
+        stack, Upstream(name, url, timeouts=Timeouts(read=read, total=ASKING_SECONDS - 1))
+    )
 
 
 def _plain(secrets: Iterable[SecretStr]) -> list[str]:
@@ -213,7 +217,9 @@ def _paypal(stack: AsyncExitStack, settings: sections.PayPal) -> PayPal:
         refused=access.forget,
         webhook_id=settings.webhook_id,
         certificates=Certificates(
-            _opened(stack, Upstream("paypal_certificates", certificate_url, total=8)),
+            _opened(
+                stack, Upstream("paypal_certificates", certificate_url, timeouts=Timeouts(total=8))
+            ),
             host=settings.cert_host,
             authorities=authorities.read_bytes(),
         ),

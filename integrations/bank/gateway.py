@@ -1,8 +1,8 @@
 """
-Bank transfer by VietQR: we call nobody, and are told of transfers by who watches our account.
+Bank transfer by VietQR. We call no bank: Casso and SePay report the transfers on our account.
 
-A QR holds our account, the amount and our reference. What then comes is found by the reference in the
-transfer's content, and counts as it is: transfers are never added up, and never guessed.
+A QR holds our account, the amount and our reference. A transfer is matched by the reference in its
+content. Its amount counts as it is: transfers are never added up or guessed.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.amounts import whole, with_sum
+from integrations.amounts import whole_number, with_amount
 from integrations.bank import vietqr
-from integrations.bank.notices import Transfer, casso, sepay
+from integrations.bank.notices import Transfer, read_casso, read_sepay
 from integrations.text import plain
 
-_log = structlog.stdlib.get_logger("integrations.bank.gateway.gateway")
+_log = structlog.stdlib.get_logger("integrations.bank.gateway")
 
 QR = "bank:qr"
 
-# Both services are content with the one answer. What no payment is known for we look for ourselves.
-_NO = {Verdict.BAD_SIGNATURE: 401, Verdict.OUR_ERROR: 500}
+# Both services accept the same answer. We look for the payment of an unknown reference ourselves.
+_REFUSAL_STATUSES = {Verdict.BAD_SIGNATURE: 401, Verdict.OUR_ERROR: 500}
 
 Reader = Callable[[Call, Sequence[str]], tuple[Transfer, ...]]
-_READERS: Mapping[str, Reader] = {"bank/casso": casso, "bank/sepay": sepay}
+_READERS: Mapping[str, Reader] = {"bank/casso": read_casso, "bank/sepay": read_sepay}
 
 
 class BankTransfer:
-    """`casso_secrets` and `sepay_secrets`: any of them signs, two during a rotation."""
+    """Each of `casso_secrets` and `sepay_secrets` verifies: there are two during a rotation."""
 
     name = GatewayName.BANK
     paths = tuple(_READERS)
@@ -55,9 +55,8 @@ class BankTransfer:
     ) -> None:
         assert casso_secrets, "Casso needs a secret"
         assert sepay_secrets, "SePay needs a secret"
-        self._bin = bin
-        self._account = account
-        self._name = plain(account_name, 25).upper()
+        name = plain(account_name, 25).upper()
+        self._beneficiary = vietqr.Beneficiary(bin=bin, account=account, name=name)
         self._secrets = {"bank/casso": tuple(casso_secrets), "bank/sepay": tuple(sepay_secrets)}
 
     def ready(self) -> bool:
@@ -71,62 +70,59 @@ class BankTransfer:
         if not 0 < attempt.money.amount < vietqr.LIMIT:
             failure = Failure(
                 code="AMOUNT",
-                message="Chuyển khoản nhanh nhận dưới 500.000.000 đồng mỗi lần. Hãy dùng cách khác.",
+                message="Chuyển khoản nhanh nhận dưới 500.000.000 đồng mỗi lần."
+                " Hãy dùng cách khác.",
             )
             return Evidence(
                 source=None, origin=QR, result=GatewayResult.NOT_CONNECTED, failure=failure
             )
-        return self._said(attempt, GatewayResult.ACCEPTED)
+        return self._own_evidence(attempt, GatewayResult.ACCEPTED)
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
-        """There is nobody to ask: unpaid so far is what no notice contradicts. A QR that was lost is made again."""
-        return self._said(attempt, GatewayResult.UNPAID)
+        """Return UNPAID with the QR, because no bank can be asked. Notices report the payment."""
+        return self._own_evidence(attempt, GatewayResult.UNPAID)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         if call.path not in _READERS:
-            raise BadCall("nobody who watches our account calls here")
+            raise BadCall("no service that watches our account uses this address")
         transfers = _READERS[call.path](call, self._secrets[call.path])
-        source = call.path.replace("/", ":")
-        return tuple(self._notice(transfer, source) for transfer in transfers)
+        origin = call.path.replace("/", ":")
+        return tuple(self._notice(transfer, origin) for transfer in transfers)
 
     def answer(self, verdict: Verdict) -> Reply:
-        status = _NO.get(verdict, 200)
+        status = _REFUSAL_STATUSES.get(verdict, 200)
         return Reply(status=status, body=orjson.dumps({"success": status == 200}))
 
     def payload(self, attempt: Attempt) -> str:
-        """Return what the customer's banking app reads."""
-        return vietqr.payload(
-            bin=self._bin,
-            account=self._account,
-            amount=attempt.money.amount,
-            purpose=attempt.reference,
-            name=self._name,
-        )
+        """Return the QR's content, which the customer's banking app reads."""
+        amount = attempt.money.amount
+        return vietqr.payload(self._beneficiary, amount=amount, purpose=attempt.reference)
 
-    def _said(self, attempt: Attempt, result: GatewayResult) -> Evidence:
+    def _own_evidence(self, attempt: Attempt, result: GatewayResult) -> Evidence:
         return Evidence(source=None, origin=QR, result=result, qr_payload=self.payload(attempt))
 
-    def _notice(self, transfer: Transfer, source: str) -> Notice:
+    def _notice(self, transfer: Transfer, origin: str) -> Notice:
         """
-        What left the account, or came to another one and names no payment of ours, is nothing to us.
+        Return a transfer as a notice, with evidence where money came that concerns us.
 
-        What came to another account and names one is money for people to look for: no payment has it.
+        A transfer that left the account, or came to another one without our reference, has no
+        evidence. One to another account with our reference becomes a case: no payment has it.
         """
         reference = references.find(transfer.texts)
-        ours = self._account.upper() in transfer.accounts
-        if not transfer.incoming or not (ours or reference):
+        to_us = self._beneficiary.account.upper() in transfer.accounts
+        if not transfer.incoming or not (to_us or reference):
             return Notice(event_id=transfer.id, reference=reference, evidence=None)
-        if not ours:
+        if not to_us:
             _log.warning("transfer_to_another_account", event_id=transfer.id, reference=reference)
         paid = Evidence(
             source=EvidenceSource.WEBHOOK,
-            origin=source,
+            origin=origin,
             result=GatewayResult.PAID,
             gateway_id=transfer.number or transfer.id,
         )
-        written = transfer.amount
+        raw = transfer.amount
         return Notice(
             event_id=transfer.id,
-            reference=reference if ours else None,
-            evidence=with_sum(paid, whole(written), written=written, currency=Currency.VND),
+            reference=reference if to_us else None,
+            evidence=with_amount(paid, whole_number(raw), raw=raw, currency=Currency.VND),
         )

@@ -1,4 +1,4 @@
-"""What two services tell of transfers on our bank account: Casso (v2) and SePay, each signed in its own way."""
+"""The signed notices of transfers on our bank account: Casso (v2) and SePay."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from domain.gateways import BadCall, Call
-from integrations.amounts import text_of, whole
-from integrations.http.json_text import Number, encode
-from integrations.http.parsing import Text, Wire
-from integrations.http.webhooks import event, header, json_object
-
-WINDOW = 300  # seconds that a signature is good for, either way
+from integrations.amounts import raw_text, whole_number
+from integrations.http.json_text import RawNumber, encode
+from integrations.http.parsing import Text, WireModel
+from integrations.http.webhooks import (
+    check_signature,
+    check_signature_age,
+    header,
+    parse_event,
+    parse_json_object,
+    sign_timed,
+)
 
 _CASSO = re.compile(r"t=([0-9]{1,15})((?:,v1=[0-9A-Fa-f]{128}){1,5})", re.ASCII)
 _SEPAY = re.compile(r"sha256=([0-9A-Fa-f]{64})", re.ASCII)
@@ -27,8 +32,10 @@ _SEPAY = re.compile(r"sha256=([0-9A-Fa-f]{64})", re.ASCII)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """
-    One line of an account. `number` is the bank's own, and so the same by whichever service it is
-    told. The amount is judged apart; `texts` are what may hold a reference of ours.
+    One line of a bank account.
+
+    `number` is the bank's own, and so the same from both services. `amount` is as the service wrote
+    it. `texts` are the fields that may hold a reference of ours.
     """
 
     id: str
@@ -39,12 +46,12 @@ class Transfer:
     texts: tuple[str, ...]
 
 
-def _id(written: object) -> object:
-    """Casso's own numbers may be written as 5.0, which JavaScript has as 5."""
-    return whole(written) if isinstance(written, Number) else written
+def _id(raw: object) -> object:
+    """Return Casso's own numbers as integers: 5.0 and 5 are the same in JavaScript."""
+    return whole_number(raw) if isinstance(raw, RawNumber) else raw
 
 
-class _CassoTransfer(Wire):
+class _CassoTransfer(WireModel):
     id: Annotated[int, BeforeValidator(_id)]
     accountNumber: Text
     virtualAccountNumber: str | None = None
@@ -53,14 +60,14 @@ class _CassoTransfer(Wire):
     amount: Any
 
 
-class _Casso(Wire):
-    """`error` is 0, or there is no transfer in it."""
+class _CassoNotice(WireModel):
+    """`error` is 0, or the notice holds no transfer."""
 
     error: Annotated[Literal[0], BeforeValidator(_id)]
     data: _CassoTransfer | list[_CassoTransfer]
 
 
-class _Sepay(Wire):
+class _SepayTransfer(WireModel):
     id: int
     accountNumber: Text
     subAccount: str | None = None
@@ -72,26 +79,30 @@ class _Sepay(Wire):
     referenceCode: str | None = None
 
 
-def casso(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
-    """Verify and read a call of Casso. An outgoing amount is negative; id 0 is a try from its dashboard."""
+def read_casso(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
+    """
+    Verify and parse a call of Casso. Raises BadCall.
+
+    An outgoing amount is negative; id 0 is a test from Casso's dashboard.
+    """
     match = _CASSO.fullmatch(header(call, "X-Casso-Signature"))
     if match is None:
         raise BadCall("the signature is missing or malformed")
-    fields = json_object(call.body)
-    texts = _canonical(fields)
+    fields = parse_json_object(call.body)
+    texts = _signed_texts(fields)
     presented = match[2].lower().split(",v1=")[1:]
-    expected = [_casso_signature(secret, match[1], text) for secret in secrets for text in texts]
-    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
-    if not any(matches):
-        raise BadCall("the signature does not verify")
-    _check_time(call, int(match[1]) / 1000)
-    transfers = event(_Casso, fields).data
+    check_signature(
+        [_casso_signature(secret, match[1], text) for secret in secrets for text in texts],
+        presented,
+    )
+    check_signature_age(call, int(match[1]) / 1000)
+    transfers = parse_event(_CassoNotice, fields).data
     return tuple(
         Transfer(
             id=f"casso:{transfer.id}",
-            number=_known(transfer.reference),
+            number=_bank_number(transfer.reference),
             accounts=_accounts(transfer.accountNumber, transfer.virtualAccountNumber),
-            incoming=transfer.id != 0 and _is_more_than_nothing(transfer.amount),
+            incoming=transfer.id != 0 and _may_be_positive(transfer.amount),
             amount=transfer.amount,
             texts=(transfer.description or "",),
         )
@@ -99,73 +110,62 @@ def casso(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
     )
 
 
-def sepay(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
-    """Verify and read a call of SePay: one transfer, in or out."""
+def read_sepay(call: Call, secrets: Sequence[str]) -> tuple[Transfer, ...]:
+    """Verify and parse a call of SePay, which holds one transfer. Raises BadCall."""
     match = _SEPAY.fullmatch(header(call, "X-SePay-Signature"))
-    moment = header(call, "X-SePay-Timestamp")
-    if match is None or not re.fullmatch(r"[0-9]{1,12}", moment, re.ASCII):
+    sent_at = header(call, "X-SePay-Timestamp")
+    if match is None or not re.fullmatch(r"[0-9]{1,12}", sent_at, re.ASCII):
         raise BadCall("the signature is missing or malformed")
-    signed = moment.encode() + b"." + call.body
-    matches = [
-        hmac.compare_digest(
-            hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest(), match[1].lower()
-        )
-        for secret in secrets
-    ]
-    if not any(matches):
-        raise BadCall("the signature does not verify")
-    _check_time(call, int(moment))
-    line = event(_Sepay, json_object(call.body))
-    transfer = Transfer(
-        id=f"sepay:{line.id}",
-        number=_known(line.referenceCode),
-        accounts=_accounts(line.accountNumber, line.subAccount),
-        incoming=line.transferType == "in" and _is_more_than_nothing(line.transferAmount),
-        amount=line.transferAmount,
-        texts=(line.content or "", line.code or "", line.description or ""),
+    check_signature((sign_timed(secret, sent_at, call.body) for secret in secrets), [match[1]])
+    check_signature_age(call, int(sent_at))
+    transfer = parse_event(_SepayTransfer, parse_json_object(call.body))
+    return (
+        Transfer(
+            id=f"sepay:{transfer.id}",
+            number=_bank_number(transfer.referenceCode),
+            accounts=_accounts(transfer.accountNumber, transfer.subAccount),
+            incoming=transfer.transferType == "in" and _may_be_positive(transfer.transferAmount),
+            amount=transfer.transferAmount,
+            texts=(transfer.content or "", transfer.code or "", transfer.description or ""),
+        ),
     )
-    return (transfer,)
 
 
-def _casso_signature(secret: str, moment: str, text: str) -> str:
-    signed = f"{moment}.{text}".encode()
+def _casso_signature(secret: str, sent_at: str, text: str) -> str:
+    signed = f"{sent_at}.{text}".encode()
     return hmac.new(secret.encode(), signed, hashlib.sha512).hexdigest()
 
 
-def _canonical(fields: dict[str, Any]) -> tuple[str, ...]:
+def _signed_texts(fields: dict[str, Any]) -> tuple[str, ...]:
     """
-    Return the texts that may be signed: the JSON, sorted.
+    Return the texts that Casso may have signed: the JSON with sorted names.
 
-    A number stands as it came or as JavaScript writes it, and what is not ASCII as it is or escaped.
+    A number stands as it came or as JavaScript writes it; other letters than ASCII stand as they
+    are or escaped.
     """
     try:
-        ways = [
+        texts = [
             encode(fields, ascii=ascii, number=number)
             for ascii in (False, True)
             for number in (_in_javascript, str)
         ]
     except RecursionError:
         raise BadCall("the body is nested too deeply") from None
-    return tuple(dict.fromkeys(ways))
+    return tuple(dict.fromkeys(texts))
 
 
-def _in_javascript(number: Number) -> str:
-    """Return a number as JavaScript writes it: 5.0 is 5. Only a signature is checked by it."""
+def _in_javascript(number: RawNumber) -> str:
+    """Return a number as JavaScript writes it: 5.0 is 5. Only the signature depends on it."""
     value = float(number.text)
     return str(int(value)) if value.is_integer() else json.dumps(value)
 
 
-def _check_time(call: Call, signed_at: float) -> None:
-    if abs(call.received_at.timestamp() - signed_at) > WINDOW:
-        raise BadCall("the signature is too old or from the future")
+def _may_be_positive(amount: object) -> bool:
+    """Return whether money may have come. An unreadable amount counts, unless it is negative."""
+    return whole_number(amount) != 0 and not raw_text(amount).startswith("-")
 
 
-def _is_more_than_nothing(amount: object) -> bool:
-    """Return whether money came: a sum that cannot be read may be some, but for one below nothing."""
-    return whole(amount) != 0 and not text_of(amount).startswith("-")
-
-
-def _known(number: str | None) -> str | None:
+def _bank_number(number: str | None) -> str | None:
     return (number or "").strip()[:64] or None
 
 

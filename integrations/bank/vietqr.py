@@ -1,12 +1,12 @@
-"""VietQR: what a customer's banking app reads of a transfer, by the tables of NAPAS (EMVCo, scheme A000000727)."""
+"""VietQR: the QR of a bank transfer, by the tables of NAPAS (EMVCo, scheme A000000727)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-LONGEST_PURPOSE = 25
-# Through NAPAS247 a single transfer stays below this.
-LIMIT = 500_000_000
+MAX_PURPOSE = 25  # characters
+LIMIT = 500_000_000  # VND; a single transfer through NAPAS247 stays below it
 
 # Banks by their BIN, as the State Bank lists them (1589/NHNN-TT, 2024-03-05).
 BANKS: Mapping[str, str] = {
@@ -69,46 +69,40 @@ BANKS: Mapping[str, str] = {
 }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beneficiary:
+    """The account that is paid. `bin` is its bank's number."""
+
+    bin: str
+    account: str
+    name: str = ""
+    city: str = ""
+
+
 def payload(
-    *,
-    bin: str,
-    account: str,
-    amount: int | None = None,
-    purpose: str = "",
-    bill: str = "",
-    name: str = "",
-    city: str = "",
+    beneficiary: Beneficiary, *, amount: int | None = None, purpose: str = "", bill: str = ""
 ) -> str:
-    """Return the QR of a transfer to an account; with an amount it is for one transfer, else for many."""
-    assert len(purpose) <= LONGEST_PURPOSE
-    additional = _tags((("01", bill), ("08", purpose)))
+    """Return the QR of a transfer: with an amount for a single transfer, else for many."""
+    assert len(purpose) <= MAX_PURPOSE
+    account = _tags((("00", beneficiary.bin), ("01", beneficiary.account)))
     body = _tags(
         (
             ("00", "01"),
             ("01", "11" if amount is None else "12"),
-            (
-                "38",
-                _tags(
-                    (
-                        ("00", "A000000727"),
-                        ("01", _tags((("00", bin), ("01", account)))),
-                        ("02", "QRIBFTTA"),
-                    )
-                ),
-            ),
+            ("38", _tags((("00", "A000000727"), ("01", account), ("02", "QRIBFTTA")))),
             ("53", "704"),
             ("54", "" if amount is None else str(amount)),
             ("58", "VN"),
-            ("59", name),
-            ("60", city),
-            ("62", additional),
+            ("59", beneficiary.name),
+            ("60", beneficiary.city),
+            ("62", _tags((("01", bill), ("08", purpose)))),
         )
     )
-    return seal(body)
+    return with_checksum(body)
 
 
-def seal(body: str) -> str:
-    """Return *body* with its checksum, over itself and over the tag that announces it."""
+def with_checksum(body: str) -> str:
+    """Return *body* with its checksum. The checksum covers its own tag and length too."""
     return f"{body}6304{crc(f'{body}6304')}"
 
 
@@ -124,10 +118,10 @@ def crc(text: str) -> str:
 
 
 def _tags(pairs: Iterable[tuple[str, str]]) -> str:
-    """Return tag, length and value of each pair; one without a value is left out."""
-    told = ""
+    """Return tag, length and value of each pair. A pair without a value is left out."""
+    text = ""
     for tag, value in pairs:
         assert len(value) <= 99, f"tag {tag} holds 99 characters at most"
         if value:
-            told += f"{tag}{len(value):02}{value}"
-    return told
+            text += f"{tag}{len(value):02}{value}"
+    return text

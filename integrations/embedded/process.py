@@ -1,4 +1,6 @@
-"""What we ask of the operating system about processes: die with the parent, run as nobody, whose is this pid."""
+"""System calls about processes: death with the parent, the account, the owner of a pid."""
+
+from __future__ import annotations
 
 import contextlib
 import ctypes
@@ -12,12 +14,12 @@ from pathlib import Path
 from typing import TypedDict
 
 _PR_SET_PDEATHSIG = 1
-# Loaded here, not between fork and exec, where importing may deadlock.
+# Loaded here, because an import between fork and exec may deadlock.
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Account(TypedDict, total=False):
-    """The arguments of `Popen` that lay down root; empty for an ordinary user."""
+    """The arguments of `Popen` that give up root; empty for an ordinary user."""
 
     user: int
     group: int
@@ -25,7 +27,7 @@ class Account(TypedDict, total=False):
 
 
 def lesser_account() -> Account:
-    """PostgreSQL refuses root, so its servers run as nobody."""
+    """Return the account nobody for root, because PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
     nobody = pwd.getpwnam("nobody")
@@ -38,22 +40,23 @@ def give_to_lesser_account(folder: Path) -> None:
 
 
 def die_with_parent(with_signal: signal.Signals) -> None:
-    """Linux sends the signal when the thread that forked us ends, so fork from the main thread.
+    """
+    Let Linux send us the signal when the thread that forked us ends: fork from the main thread.
 
-    Elsewhere nothing is sent: who starts next clears away what it finds.
+    Other systems send nothing. There the next start ends what it finds.
     """
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, with_signal, 0, 0, 0)
 
 
 def child_of_this(with_signal: signal.Signals) -> Callable[[], None]:
-    """A `preexec_fn`: the child dies with this process and starts with no signal blocked."""
+    """Return a `preexec_fn`: the child dies with this process, and no signal is blocked in it."""
     parent = os.getpid()
 
     def prepare() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         die_with_parent(with_signal)
-        if os.getppid() != parent:  # it died before we could ask
+        if os.getppid() != parent:  # it died before prctl was called
             os._exit(1)
 
     return prepare
@@ -70,11 +73,11 @@ def is_alive(pid: int) -> bool:
 
 
 def runs_in(pid: int, folder: Path) -> bool:
-    """Is it one of the servers of this folder, and no stranger that was given an old pid?"""
+    """Return whether a process is a server of this folder, and not one that reuses an old pid."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             return Path(f"/proc/{pid}/cwd").samefile(folder)
         return False
     command = ["ps", "-o", "command=", "-p", str(pid)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
-    return str(folder) in shown.stdout
+    output = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+    return str(folder) in output.stdout

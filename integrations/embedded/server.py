@@ -1,4 +1,6 @@
-"""One server as the keeper sees it: a process in a folder of its own that dies with the keeper."""
+"""A server of the keeper: a process with its own folder, which dies with the keeper."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -22,8 +24,8 @@ _SECONDS_TO_STOP = 10.0
 
 class Server(ABC):
     name: str
-    gentle: signal.Signals
-    """The signal that lets it end its work first."""
+    stop_signal: signal.Signals
+    """The signal for an orderly stop."""
 
     def __init__(self, program: Path, folder: Path, sockets: Path, log: Path) -> None:
         self.program = program
@@ -45,20 +47,20 @@ class Server(ABC):
     def command(self) -> list[str]: ...
 
     @abstractmethod
-    def answers(self) -> bool: ...
+    def is_ready(self) -> bool: ...
 
     @abstractmethod
-    def left_behind(self) -> int | None:
-        """The pid that its last run wrote down, if any."""
+    def last_pid(self) -> int | None:
+        """Return the pid that the last run wrote to its pid file; None if there is no file."""
 
     def start(self) -> None:
-        self._clear_away()
+        self._end_last_run()
         self._make_folder(self.folder)
         self._process = self.spawn(self.command())
 
-    def wait_until_it_answers(self) -> None:
+    def wait_until_ready(self) -> None:
         deadline = time.monotonic() + _SECONDS_TO_START
-        while not self.answers():
+        while not self.is_ready():
             if self.has_died():
                 raise EmbeddedError(f"{self.name} ended as it started: see {self.log}.")
             if time.monotonic() > deadline:
@@ -71,8 +73,8 @@ class Server(ABC):
     def stop(self) -> None:
         if self._process is None:
             return
-        for each in (self.gentle, signal.SIGQUIT, signal.SIGKILL):
-            self._process.send_signal(each)
+        for number in (self.stop_signal, signal.SIGQUIT, signal.SIGKILL):
+            self._process.send_signal(number)
             try:
                 self._process.wait(_SECONDS_TO_STOP)
             except subprocess.TimeoutExpired:
@@ -80,8 +82,11 @@ class Server(ABC):
             return
 
     def spawn(self, command: list[str], stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-        """In its folder and as its account. The folder is entered before root is laid down, so that
-        it may lie where the account alone could never come to."""
+        """
+        Start a program in the server's folder, as the lesser account.
+
+        The folder is entered before root is given up, so that it may lie where only root can go.
+        """
         with self.log.open("a") as log:
             return subprocess.Popen(  # noqa: S603
                 command,
@@ -91,27 +96,27 @@ class Server(ABC):
                 stderr=log,
                 text=True,
                 start_new_session=True,
-                preexec_fn=child_of_this(self.gentle),
+                preexec_fn=child_of_this(self.stop_signal),
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", "TZ": "UTC"},
                 **lesser_account(),
             )
 
-    def here(self) -> str:
-        """The folder as its process may name it: root's servers have it as their working directory only."""
+    def folder_argument(self) -> str:
+        """Return the folder's path for the process: root's servers reach it only as their cwd."""
         return "/proc/self/cwd" if os.geteuid() == 0 else str(self.folder)
 
     def _make_folder(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
         give_to_lesser_account(folder)
 
-    def _clear_away(self) -> None:
-        """Ends what a keeper that was killed left behind; on Linux it is ending already."""
-        pid = self.left_behind()
+    def _end_last_run(self) -> None:
+        """End the server of a keeper that was killed. On Linux it ends by itself."""
+        pid = self.last_pid()
         if pid is None or not runs_in(pid, self.folder):
             return
-        for each in (self.gentle, signal.SIGKILL):
+        for number in (self.stop_signal, signal.SIGKILL):
             deadline = time.monotonic() + _SECONDS_TO_STOP
-            os.kill(pid, each)
+            os.kill(pid, number)
             while time.monotonic() < deadline:
                 if not is_alive(pid) or not runs_in(pid, self.folder):
                     return

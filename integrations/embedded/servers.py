@@ -1,12 +1,15 @@
-"""How a process comes by the embedded servers: it holds a shared lock, and sees that a keeper lives.
-
-    users.lock    shared by everyone who uses the servers; the keeper waits for it to be exclusive
-    keeper.lock   exclusive to the keeper for its whole life
-    start.lock    exclusive to the one who is starting a keeper
-    servers.json  written by the keeper once both servers answer, and after each restart of one
-
-Locks are the kernel's: they go with the process that held them, however it died, so no list of pids can be wrong.
 """
+How a process uses the embedded servers: it holds a shared lock and starts a keeper if none runs.
+
+    users.lock    shared by all users of the servers; the keeper waits for an exclusive lock on it
+    keeper.lock   exclusive to the keeper for its whole life
+    start.lock    exclusive to the process that is starting a keeper
+    servers.json  written by the keeper when both servers are ready, and after each restart of one
+
+The kernel releases a lock when its process ends, however it ends, so no list of pids can be wrong.
+"""
+
+from __future__ import annotations
 
 import contextlib
 import fcntl
@@ -36,14 +39,14 @@ class Servers:
 
 @contextlib.contextmanager
 def servers(data_dir: Path) -> Generator[Servers]:
-    """Both servers, kept running until this process leaves the block or dies. Blocks for a second at most."""
+    """Yield both servers, which run until this process leaves the block or dies."""
     folder = _folder(data_dir)
     with _lock(folder / "users.lock", fcntl.LOCK_SH):
         yield attach(data_dir)
 
 
 def attach(data_dir: Path) -> Servers:
-    """What runs now, starting a keeper if none lives. For those who already are inside `servers`."""
+    """Return the running servers; start a keeper if none runs. Only for use inside `servers`."""
     folder = _folder(data_dir)
     with _lock(folder / "start.lock", fcntl.LOCK_EX):
         deadline = time.monotonic() + _SECONDS_TO_START
@@ -52,12 +55,12 @@ def attach(data_dir: Path) -> Servers:
                 _start_keeper(folder)
             with contextlib.suppress(FileNotFoundError):
                 return Servers(**json.loads((folder / "servers.json").read_text()))
-            time.sleep(0.01)  # its starter died, and it is not ready yet
+            time.sleep(0.01)  # the starter of the keeper died before it was ready
     raise EmbeddedError(f"The embedded servers do not answer: see {folder / 'keeper.log'}.")
 
 
 def gone(data_dir: Path) -> None:
-    """Waits until the last keeper has stopped its servers, so that the folder may be deleted."""
+    """Wait until the last keeper has stopped its servers, so that the folder may be deleted."""
     with _lock(_folder(data_dir) / "keeper.lock", fcntl.LOCK_SH):
         pass
 
@@ -74,7 +77,7 @@ def _folder(data_dir: Path) -> Path:
 
 
 def _start_keeper(folder: Path) -> None:
-    """Returns when both servers answer."""
+    """Start a keeper and return when both servers are ready. Raises EmbeddedError."""
     with (folder / "keeper.log").open("a") as log:
         keeper = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "integrations.embedded.keeper", str(folder)],
@@ -83,17 +86,17 @@ def _start_keeper(folder: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,
-            start_new_session=True,  # a Ctrl-C meant for us is not meant for it
+            start_new_session=True,  # Ctrl-C for us must not reach it
         )
     assert keeper.stdout is not None
     with keeper.stdout:
-        said = keeper.stdout.readline().strip()
-    if said != "ready":
+        report = keeper.stdout.readline().strip()
+    if report != "ready":
         keeper.wait()
         raise EmbeddedError(
-            said or f"The embedded servers did not start: see {folder / 'keeper.log'}."
+            report or f"The embedded servers did not start: see {folder / 'keeper.log'}."
         )
-    # It outlives us or we outlive it; either way nobody waits for it, and a later start reaps it.
+    # We do not wait for the keeper: it may outlive us, and a later start reaps it.
 
 
 def _is_free(path: Path) -> bool:

@@ -1,4 +1,6 @@
-"""The embedded Valkey: a socket, no port, and nothing on disk, because nothing that must last is kept there."""
+"""The embedded Valkey: a socket, no port, and nothing on disk, since its data may be lost."""
+
+from __future__ import annotations
 
 import signal
 import socket
@@ -8,7 +10,7 @@ from integrations.embedded.server import Server
 
 class Valkey(Server):
     name = "Valkey"
-    gentle = signal.SIGTERM
+    stop_signal = signal.SIGTERM
 
     @property
     def url(self) -> str:
@@ -26,10 +28,10 @@ class Valkey(Server):
         }
         return [
             str(self.program),
-            *(word for name, value in settings.items() for word in (f"--{name}", value)),
+            *(part for name, value in settings.items() for part in (f"--{name}", value)),
         ]
 
-    def answers(self) -> bool:
+    def is_ready(self) -> bool:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(1)
             try:
@@ -39,7 +41,7 @@ class Valkey(Server):
             except OSError:
                 return False
 
-    def left_behind(self) -> int | None:
+    def last_pid(self) -> int | None:
         try:
             return int((self.folder / "valkey.pid").read_text())
         except (FileNotFoundError, ValueError):

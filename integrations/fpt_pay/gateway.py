@@ -1,8 +1,9 @@
-"""FPT Pay, the staff's wallet: a form to pay by, a question by our reference, a signed notification."""
+"""FPT Pay, the staff's wallet: a payment form, an inquiry by reference, signed notifications."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Collection, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -16,27 +17,34 @@ from domain.methods import GatewayName
 from domain.money import Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.amounts import known_currency, whole, with_sum
-from integrations.http.client import Answer, Unreadable, Unusable, Upstream
-from integrations.http.conversation import asked, begun, is_definite, unknown
+from integrations.amounts import known_currency, whole_number, with_amount
+from integrations.http.client import Upstream
+from integrations.http.conversation import (
+    declined_evidence,
+    is_definite,
+    unpaid_evidence,
+    untrusted_evidence,
+)
+from integrations.http.failures import Unreadable, Unusable
+from integrations.http.gateway import HttpGateway
+from integrations.http.messages import Answer, Request
 from integrations.http.parsing import (
-    Rejected,
     Text,
-    Wire,
-    expect,
-    parse_as_written,
-    rejected,
+    WireModel,
+    parse_success,
+    parse_with_raw_numbers,
+    rejection,
     unusable,
 )
-from integrations.http.webhooks import check_timed_signature, event, json_object
+from integrations.http.webhooks import check_timed_signature, parse_event, parse_json_object
 
-_log = structlog.stdlib.get_logger("integrations.fpt_pay.gateway.gateway")
+_log = structlog.stdlib.get_logger("integrations.fpt_pay.gateway")
 
 INIT, INQUIRY, WEBHOOK = "fpt_pay:init", "fpt_pay:inquiry", "fpt_pay:webhook"
 REFUND = "fpt_pay:refund"
 
-# A repeat is told the first answer. 404 and 401 make it visible at their end which call went astray.
-_ANSWERS = {
+# A repeated call gets the first answer. 404 and 401 show FPT Pay which of its calls went wrong.
+_REPLIES = {
     Verdict.ACCEPTED: (200, "00"),
     Verdict.ALREADY_DONE: (200, "00"),
     Verdict.WRONG_AMOUNT: (200, "04"),
@@ -44,7 +52,7 @@ _ANSWERS = {
     Verdict.BAD_SIGNATURE: (401, "97"),
     Verdict.OUR_ERROR: (500, "99"),
 }
-_FINDINGS = {
+_RESULTS = {
     "pending": GatewayResult.UNPAID,
     "paid": GatewayResult.PAID,
     "declined": GatewayResult.DECLINED,
@@ -58,18 +66,18 @@ _LOG_IN_AGAIN = Failure(
     code="GATEWAY_UNAVAILABLE",
     message="Ví FPT Pay không nhận phiên của bạn. Hãy đăng nhập lại rồi thử lại.",
 )
-_NO_REFUND = frozenset({"NOT_PAID"})  # the 409 that are about what was asked
+_DEFINITE_CONFLICTS = frozenset({"NOT_PAID"})  # the codes of 409 that refuse a refund for good
 
 
-class _Init(Wire):
+class _InitResponse(WireModel):
     payment_id: Text
     payment_url: str = Field(pattern=r"^https?://[!-~]{3,2000}$")
     status: Literal["pending"]
     expires_at: AwareDatetime | None = None
 
 
-class _Told(Wire):
-    """What an inquiry's answer and a notification have in common. The amount is judged apart."""
+class _Payment(WireModel):
+    """The common part of an inquiry's answer and a notification. `amount` is read separately."""
 
     reference: Text
     payment_id: Text
@@ -79,19 +87,19 @@ class _Told(Wire):
     reason: str | None = None
 
 
-class _Refund(Wire):
+class _Refund(WireModel):
     refund_reference: Text
     refund_id: Text
     status: Literal["refunded"]
     amount: Any
 
 
-class _Event(_Told):
+class _Event(_Payment):
     event_id: Text
 
 
-class FPTPay:
-    """The first of `secrets` authenticates us, any of them signs for FPT Pay: two during a rotation."""
+class FPTPay(HttpGateway):
+    """The first of `secrets` authenticates us; each verifies calls: two during a rotation."""
 
     name = GatewayName.FPT_PAY
     paths = ("fpt-pay",)
@@ -101,196 +109,170 @@ class FPTPay:
 
     def __init__(self, http: Upstream, *, secrets: Sequence[str]) -> None:
         assert secrets, "FPT Pay needs a secret"
-        self._http = http
+        super().__init__(http)
         self._secrets = tuple(secrets)
-
-    def ready(self) -> bool:
-        return self._http.ready("start")
-
-    def retry_after_ms(self) -> int | None:
-        return self._http.retry_after_ms("start")
 
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if purchase.staff_token is None:
-            return _declined(_LOG_IN_AGAIN)
+            return declined_evidence(INIT, _LOG_IN_AGAIN)
         customer = {"name": purchase.customer_name}
         if purchase.customer_phone is not None:
             customer["phone"] = purchase.customer_phone
-        return await begun(
-            self.name,
-            INIT,
-            self._http.call(
-                "start",
-                "POST",
-                "/payment/init",
-                body={
-                    "amount": attempt.money.amount,
-                    "description": purchase.description[:255],
-                    "customer_info": customer,
-                    "reference": attempt.reference,
-                    "return_url": purchase.return_url,
-                    "notify_url": purchase.notify_url,
-                },
-                headers={
-                    "Authorization": f"Bearer {purchase.staff_token}",
-                    "Idempotency-Key": attempt.reference,
-                },
-                read=_read_init,
-                repeatable=False,
-                subject=purchase.description,
-            ),
+        request = Request(
+            operation="start",
+            method="POST",
+            path="/payment/init",
+            body={
+                "amount": attempt.money.amount,
+                "description": purchase.description[:255],
+                "customer_info": customer,
+                "reference": attempt.reference,
+                "return_url": purchase.return_url,
+                "notify_url": purchase.notify_url,
+            },
+            headers={
+                "Authorization": f"Bearer {purchase.staff_token}",
+                "Idempotency-Key": attempt.reference,
+            },
+            subject=purchase.description,
         )
+        return await self._charge(INIT, request, _interpret_init)
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
-        def read(answer: Answer) -> Evidence:
-            return _read_inquiry(attempt, answer)
-
-        return await asked(
-            INQUIRY,
-            self._http.call(
-                "inquire",
-                "GET",
-                f"/payment/{attempt.reference}",
-                headers={"Authorization": f"Bearer {self._secrets[0]}"},
-                read=read,
-                repeatable=True,
-                subject=attempt.reference,
-            ),
+        request = Request(
+            operation="inquire",
+            method="GET",
+            path=f"/payment/{attempt.reference}",
+            headers=self._own_headers(),
+            subject=attempt.reference,
+            repeatable=True,
+        )
+        return await self._inquire(
+            INQUIRY, request, lambda answer: _interpret_inquiry(attempt, answer)
         )
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
-        return await begun(self.name, REFUND, self._refund(attempt, reversal, again=False))
+        request = self._refund_request(attempt, reversal)
+        return await self._charge(
+            REFUND, request, lambda answer: _interpret_refund(reversal, answer)
+        )
 
     async def inquire_refund(
         self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
     ) -> Evidence:
-        """Ask by repeating the request: under its key it is carried out once, and answered alike."""
-        return await asked(REFUND, self._refund(attempt, reversal, again=True))
-
-    def _refund(self, attempt: Attempt, reversal: Reversal, *, again: bool) -> Awaitable[Evidence]:
-        def read(answer: Answer) -> Evidence:
-            return _read_refund(reversal, answer)
-
-        return self._http.call(
-            "inquire_refund" if again else "refund",
-            "POST",
-            f"/payment/{attempt.reference}/refund",
-            body={"refund_reference": reversal.id, "amount": reversal.amount},
-            headers={
-                "Authorization": f"Bearer {self._secrets[0]}",
-                "Idempotency-Key": reversal.id,
-            },
-            read=read,
-            repeatable=again,
-            subject=attempt.reference,
+        """Repeat the refund request: FPT Pay refunds once for each key and repeats its answer."""
+        request = replace(
+            self._refund_request(attempt, reversal), operation="inquire_refund", repeatable=True
+        )
+        return await self._inquire(
+            REFUND, request, lambda answer: _interpret_refund(reversal, answer)
         )
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         check_timed_signature(call, "X-FptPay-Signature", self._secrets)
-        notification = event(_Event, json_object(call.body))
+        event = parse_event(_Event, parse_json_object(call.body))
         notice = Notice(
-            event_id=notification.event_id,
-            reference=notification.reference,
-            evidence=_evidence(WEBHOOK, EvidenceSource.WEBHOOK, notification),
+            event_id=event.event_id,
+            reference=event.reference,
+            evidence=_evidence(WEBHOOK, EvidenceSource.WEBHOOK, event),
         )
         return (notice,)
 
     def answer(self, verdict: Verdict) -> Reply:
-        status, code = _ANSWERS[verdict]
+        status, code = _REPLIES[verdict]
         return Reply(status=status, body=orjson.dumps({"code": code}))
 
+    def _refund_request(self, attempt: Attempt, reversal: Reversal) -> Request:
+        return Request(
+            operation="refund",
+            method="POST",
+            path=f"/payment/{attempt.reference}/refund",
+            body={"refund_reference": reversal.id, "amount": reversal.amount},
+            headers=self._own_headers() | {"Idempotency-Key": reversal.id},
+            subject=attempt.reference,
+        )
 
-def _read_init(answer: Answer) -> Evidence:
+    def _own_headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self._secrets[0]}"}
+
+
+def _interpret_init(answer: Answer) -> Evidence:
     if answer.status in {401, 403}:
-        return _declined(_LOG_IN_AGAIN)
+        return declined_evidence(INIT, _LOG_IN_AGAIN)
     if not answer.ok:
-        no = rejected(answer)
-        if not is_definite(no.status):
+        error = rejection(answer)
+        if not is_definite(error.status):
             raise unusable(answer)
-        return _declined(_refusal(no))
-    told = expect(_Init, answer)
+        message = error.text or "Ví FPT Pay từ chối yêu cầu. Hãy dùng phương thức khác."
+        return declined_evidence(INIT, Failure(code=error.code, message=message))
+    response = parse_success(_InitResponse, answer)
     return Evidence(
         source=EvidenceSource.INQUIRY,
         origin=INIT,
         result=GatewayResult.ACCEPTED,
-        gateway_id=told.payment_id,
-        payment_url=told.payment_url,
+        gateway_id=response.payment_id,
+        payment_url=response.payment_url,
     )
 
 
-def _read_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
+def _interpret_inquiry(attempt: Attempt, answer: Answer) -> Evidence:
     if answer.status == 404:
-        no = rejected(answer)
-        if no.code.startswith("HTTP_"):  # not FPT Pay's own words: a proxy, or a wrong address
+        if rejection(answer).code.startswith("HTTP_"):  # a proxy's 404, without FPT Pay's code
             raise Unreadable("status 404")
-        return Evidence(source=EvidenceSource.INQUIRY, origin=INQUIRY, result=GatewayResult.UNPAID)
+        return unpaid_evidence(INQUIRY)
     if not answer.ok:
         raise unusable(answer)
-    told = parse_as_written(_Told, answer.body)
-    if told.reference != attempt.reference:
-        _log.warning(
-            "inquiry_not_believed",
-            gateway="FPT_PAY",
-            reference=attempt.reference,
-            why="it is about another reference",
+    payment = parse_with_raw_numbers(_Payment, answer.body)
+    if payment.reference != attempt.reference:
+        return untrusted_evidence(
+            GatewayName.FPT_PAY, INQUIRY, attempt.reference, reason="another reference"
         )
-        return unknown(INQUIRY)
-    return _evidence(INQUIRY, EvidenceSource.INQUIRY, told)
+    return _evidence(INQUIRY, EvidenceSource.INQUIRY, payment)
 
 
-def _read_refund(reversal: Reversal, answer: Answer) -> Evidence:
+def _interpret_refund(reversal: Reversal, answer: Answer) -> Evidence:
     if not answer.ok:
-        no = rejected(answer)
-        # A refused secret, or a reference that is busy, says nothing of what was asked.
-        if not no.definite or (no.status == 409 and no.code not in _NO_REFUND):
+        error = rejection(answer)
+        # A refused secret, or a busy reference, decides nothing about the refund.
+        if not error.definite or (error.status == 409 and error.code not in _DEFINITE_CONFLICTS):
             raise unusable(answer)
-        failure = Failure(code=no.code, message=no.text or "Ví FPT Pay từ chối hoàn tiền.")
-        return Evidence(
-            source=EvidenceSource.INQUIRY,
-            origin=REFUND,
-            result=GatewayResult.DECLINED,
-            failure=failure,
-        )
-    told = parse_as_written(_Refund, answer.body)
-    if (told.refund_reference, whole(told.amount)) != (reversal.id, reversal.amount):
-        raise Unusable("another refund's answer")
+        message = error.text or "Ví FPT Pay từ chối hoàn tiền."
+        return declined_evidence(REFUND, Failure(code=error.code, message=message))
+    refund = parse_with_raw_numbers(_Refund, answer.body)
+    expected = (reversal.id, reversal.amount)
+    if (refund.refund_reference, whole_number(refund.amount)) != expected:
+        raise Unusable("the answer is about another refund")
     return Evidence(
         source=EvidenceSource.INQUIRY,
         origin=REFUND,
         result=GatewayResult.PAID,
-        gateway_id=told.refund_id,
+        gateway_id=refund.refund_id,
     )
 
 
-def _evidence(source: str, grade: EvidenceSource, told: _Told) -> Evidence:
-    found = _FINDINGS.get(told.status, GatewayResult.UNKNOWN)
-    if found is GatewayResult.UNKNOWN:
-        _log.warning("fpt_pay_status_unknown", status=told.status[:20], reference=told.reference)
-    sentence = _SENTENCES.get(told.status)
+def _evidence(origin: str, source: EvidenceSource, payment: _Payment) -> Evidence:
+    result = _RESULTS.get(payment.status, GatewayResult.UNKNOWN)
+    if result is GatewayResult.UNKNOWN:
+        _log.warning(
+            "fpt_pay_status_unknown", status=payment.status[:20], reference=payment.reference
+        )
+    sentence = _SENTENCES.get(payment.status)
     failure = None
     if sentence is not None:
-        failure = Failure(code=(told.reason or told.status)[:64], message=sentence)
+        failure = Failure(code=(payment.reason or payment.status)[:64], message=sentence)
     evidence = Evidence(
-        source=grade,
-        origin=source,
-        result=found,
-        gateway_id=told.payment_id,
+        source=source,
+        origin=origin,
+        result=result,
+        gateway_id=payment.payment_id,
         failure=failure,
     )
-    amount, currency = whole(told.amount), known_currency(told.currency)
-    return with_sum(evidence, amount, written=told.amount, currency=currency)
-
-
-def _declined(failure: Failure) -> Evidence:
-    return Evidence(
-        source=EvidenceSource.INQUIRY, origin=INIT, result=GatewayResult.DECLINED, failure=failure
-    )
-
-
-def _refusal(no: Rejected) -> Failure:
-    return Failure(
-        code=no.code, message=no.text or "Ví FPT Pay từ chối yêu cầu. Hãy dùng phương thức khác."
+    return with_amount(
+        evidence,
+        whole_number(payment.amount),
+        raw=payment.amount,
+        currency=known_currency(payment.currency),
     )

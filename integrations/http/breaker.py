@@ -1,16 +1,16 @@
 """
-A breaker: it stops asking a counterpart that failed five times in a row, and asks again by one probe.
+The circuit breaker: after five failures in a row it stops the calls, then lets one probe through.
 
     CLOSED ──five failures in a row──▶ OPEN ──its time is over──▶ HALF_OPEN
        ▲     about two subjects          ▲                            │ one probe at a time
        └──────────── success ────────────┼────────────────────────────┤
                                          └─ failure of another subject┘
 
-A subject is what a call is about: a contract, a member of staff, a payment. One that fails by itself
-shuts nobody else out: alone it opens no breaker, and a probe of it that fails again holds off itself only.
-Five failures without a subject open it too: no particular request is the reason then.
+A subject is what a call is about: a contract, a member of staff, a payment. Failures about a single
+subject never open the breaker. A failed probe about the same subject delays only that subject.
+Five failures without a subject open it too, because no particular request can be their reason.
 
-It lives in memory: every process finds out for itself, and none waits for another.
+The state lives in memory: each process has its own breakers.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from enum import StrEnum
 
 from prometheus_client import Gauge
 
+_FAILURES_TO_OPEN = 5
+_DURATIONS_REMEMBERED = 200
+
 
 class BreakerState(StrEnum):
     CLOSED = "CLOSED"
@@ -33,12 +36,16 @@ class BreakerState(StrEnum):
 
 
 _GAUGE = Gauge("mobinet_breaker_state", "0 closed, 1 half open, 2 open", ("system", "operation"))
-_HEIGHT = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
+_GAUGE_VALUES = {BreakerState.CLOSED: 0, BreakerState.HALF_OPEN: 1, BreakerState.OPEN: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
-    """How one operation of one counterpart fares, as this process sees it. `p95_ms` is of the last 200 calls."""
+    """
+    The state of one operation of one counterpart in this process.
+
+    `p95_ms` covers the last 200 calls.
+    """
 
     system: str
     operation: str
@@ -54,35 +61,35 @@ class Health:
 
 
 class Breaker:
+    """A caller that is let in by `enter` must record a success or failure, or release the probe."""
+
     def __init__(
         self,
         system: str,
         operation: str,
         *,
-        threshold: int = 5,
         open_for: float = 15.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.system = system
         self.operation = operation
-        self._threshold = threshold
         self._open_for = open_for
         self._clock = clock
         self._failures = 0
-        self._without_subject = 0  # of the failures in a row
-        self._latest: int | None = None  # the hash of the subject that failed last, never its text
-        self._several = False  # whether the failures in a row are about more than one subject
+        self._failures_without_subject = 0  # of the failures in a row
+        self._last_subject_hash: int | None = None  # a hash, so that no phone number is held
+        self._several_subjects = False  # whether the failures in a row are about more than one
         self._tripped = False
         self._open_until = 0.0
-        self._held_off_until = 0.0  # until when `latest` alone may not probe
+        self._subject_delayed_until = 0.0  # when the last failed subject may probe again
         self._probing = False
         self._calls = 0
         self._errors = 0
-        self._took: deque[float] = deque(maxlen=200)
+        self._durations: deque[float] = deque(maxlen=_DURATIONS_REMEMBERED)
         self._last_success: datetime | None = None
         self._last_failure: datetime | None = None
         self._last_error: str | None = None
-        self._show()
+        self._update_gauge()
 
     @property
     def state(self) -> BreakerState:
@@ -92,7 +99,7 @@ class Breaker:
 
     @property
     def ready(self) -> bool:
-        """Whether a call about what has not failed yet would be let through now."""
+        """Whether a call about a subject that has not failed would be let in now."""
         match self.state:
             case BreakerState.CLOSED:
                 return True
@@ -103,46 +110,46 @@ class Breaker:
 
     @property
     def retry_after(self) -> float:
-        """Seconds until it is worth asking again."""
+        """Seconds until a call makes sense."""
         return max(self._open_until - self._clock(), 1.0 if self._probing else 0.0)
 
-    def wait(self, subject: str | None) -> float:
-        """Return the seconds until it is worth asking again about *subject*."""
-        held_off = self._held_off_until - self._clock() if self._is_held_off(subject) else 0.0
-        return max(self.retry_after, held_off)
+    def seconds_until_ready(self, subject: str | None) -> float:
+        """Return the seconds until a call about *subject* makes sense."""
+        delay = self._subject_delayed_until - self._clock() if self._is_delayed(subject) else 0.0
+        return max(self.retry_after, delay)
 
     def enter(self, subject: str | None = None) -> bool:
-        """Return whether the call may be made. Whoever enters must say how it ended."""
-        if not self.ready or self._is_held_off(subject):
+        """Return whether the call may be made."""
+        if not self.ready or self._is_delayed(subject):
             return False
         self._probing = self.state is BreakerState.HALF_OPEN
-        self._show()
+        self._update_gauge()
         return True
 
-    def succeeded(self, took: float) -> None:
-        self._failures = self._without_subject = 0
-        self._several = self._tripped = False
-        self._latest = None
+    def record_success(self, seconds: float) -> None:
+        self._failures = self._failures_without_subject = 0
+        self._several_subjects = self._tripped = False
+        self._last_subject_hash = None
         self._last_success = datetime.now(UTC)
-        self._ended(took)
+        self._record_end(seconds)
 
-    def failed(self, error: str, took: float, subject: str | None = None) -> None:
-        """Count a failure; no *subject* says that no particular one can be the reason."""
+    def record_failure(self, error: str, seconds: float, subject: str | None = None) -> None:
+        """Count a failure; without *subject* no particular request can be its reason."""
         self._failures += 1
         self._errors += 1
         self._last_failure, self._last_error = datetime.now(UTC), error
-        repeats = self._repeats(subject)
+        repeats = self._record_subject(subject)
         if self._tripped and repeats:
-            self._held_off_until = self._clock() + self._open_for
-        elif self._failures >= self._threshold and (
-            self._several or self._without_subject >= self._threshold
+            self._subject_delayed_until = self._clock() + self._open_for
+        elif self._failures >= _FAILURES_TO_OPEN and (
+            self._several_subjects or self._failures_without_subject >= _FAILURES_TO_OPEN
         ):
             self._tripped = True
             self._open_until = self._clock() + self._open_for
-        self._ended(took)
+        self._record_end(seconds)
 
-    def abandoned(self) -> None:
-        """The caller gave up: nothing was learnt, and another may probe."""
+    def release_probe(self) -> None:
+        """Let another call probe: the caller gave up without a result."""
         self._probing = False
 
     def health(self) -> Health:
@@ -164,36 +171,36 @@ class Breaker:
             else None,
         )
 
-    def _repeats(self, subject: str | None) -> bool:
-        """Note what failed; return whether it is what failed last."""
+    def _record_subject(self, subject: str | None) -> bool:
+        """Remember the subject that failed; return whether it also failed last."""
         if subject is None:
-            self._without_subject += 1
+            self._failures_without_subject += 1
             return False
-        before, self._latest = self._latest, hash(subject)
-        repeats = self._latest == before
-        self._several = self._several or (before is not None and not repeats)
+        previous, self._last_subject_hash = self._last_subject_hash, hash(subject)
+        repeats = self._last_subject_hash == previous
+        self._several_subjects = self._several_subjects or (previous is not None and not repeats)
         return repeats
 
-    def _is_held_off(self, subject: str | None) -> bool:
-        """Return whether a failing subject may not probe again yet."""
+    def _is_delayed(self, subject: str | None) -> bool:
+        """Return whether a subject that failed its probe may not probe again yet."""
         return (
             self._tripped
             and subject is not None
-            and hash(subject) == self._latest
-            and self._clock() < self._held_off_until
+            and hash(subject) == self._last_subject_hash
+            and self._clock() < self._subject_delayed_until
         )
 
-    def _ended(self, took: float) -> None:
+    def _record_end(self, seconds: float) -> None:
         self._probing = False
         self._calls += 1
-        self._took.append(took)
-        self._show()
+        self._durations.append(seconds)
+        self._update_gauge()
 
     def _p95(self) -> float | None:
-        if not self._took:
+        if not self._durations:
             return None
-        ordered = sorted(self._took)
+        ordered = sorted(self._durations)
         return round(ordered[math.ceil(len(ordered) * 0.95) - 1] * 1000, 1)
 
-    def _show(self) -> None:
-        _GAUGE.labels(self.system, self.operation).set(_HEIGHT[self.state])
+    def _update_gauge(self) -> None:
+        _GAUGE.labels(self.system, self.operation).set(_GAUGE_VALUES[self.state])

@@ -1,13 +1,13 @@
 """
-How we speak HTTP to anyone outside: with patience that ends, repeats only where they are safe, and a breaker.
+The HTTP client of every counterpart: timeouts, retries where they are safe, and a circuit breaker.
 
-A call ends in one of four ways, and the difference between the two failures is money:
+A call ends in one of three ways. The difference between the two failures protects money:
 
-    NotSent      no request went out, so the counterpart knows nothing. Stopped: our breaker is open
-    Unanswered   it went out, and then silence, a 5xx, or something that cannot be read
-    an answer    any other status, as `read` understands it, or what `read` raises
+    NotConnected  no request was sent, so the counterpart did nothing (BreakerOpen: our breaker)
+    Unanswered    the request was sent; then silence, a 5xx, or an unreadable answer
+    an answer     any other status, as `read` interprets it, or the exception that `read` raises
 
-No log line, error or repr here carries a body, a header or a query: they hold tokens and phones.
+No log line, error or repr here holds a body, a header or a query: they contain tokens and phones.
 """
 
 from __future__ import annotations
@@ -21,89 +21,67 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TypeVar
-from urllib.parse import urlencode
 
 import httpx
-import orjson
 import stamina
 import structlog
 from prometheus_client import Counter, Histogram
 
 from integrations.http.breaker import Breaker, Health
+from integrations.http.failures import (
+    BreakerOpen,
+    NotConnected,
+    Unanswered,
+    Unreadable,
+    Unusable,
+)
+from integrations.http.messages import Answer, Request
 
-T = TypeVar("T")
-
-_JSON, _FORM = "application/json", "application/x-www-form-urlencoded"
+Result = TypeVar("Result")
 
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 RETRIES = 3
-_LONGEST_WAIT = 1.3  # seconds before a repeat, jitter included
-# Shorter than servers keep idle connections, or a charge would now and then meet a closing one.
-_KEEPALIVE = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
+_MAX_RETRY_WAIT_SECONDS = 1.3  # before a retry, jitter included
+# Shorter than servers keep idle connections, so that a charge does not meet a closing connection.
+_LIMITS = httpx.Limits(max_connections=100, max_keepalive_connections=20, keepalive_expiry=4.0)
 
-_ENDS = Counter("mobinet_upstream_calls", "Calls by how they ended", ("system", "operation", "end"))
+_CALLS = Counter(
+    "mobinet_upstream_calls", "Calls by how they ended", ("system", "operation", "end")
+)
 _SECONDS = Histogram("mobinet_upstream_seconds", "Time of one call", ("system", "operation"))
 
-_log = structlog.stdlib.get_logger("integrations.http.client.client")
+_log = structlog.stdlib.get_logger("integrations.http.client")
 
-# They log whole addresses and headers.
-for _talkative in ("httpx", "httpcore"):
-    logging.getLogger(_talkative).setLevel(logging.WARNING)
-
-
-class _Failure(Exception):
-    retry_after_ms: int | None = None  # where our breaker is open
-
-    def __init__(self, system: str, operation: str, reason: str) -> None:
-        super().__init__(f"{system} {operation}: {reason}")
-        self.system = system
-        self.operation = operation
-        self.reason = reason
+# These libraries log whole addresses and headers at INFO.
+for _library in ("httpx", "httpcore"):
+    logging.getLogger(_library).setLevel(logging.WARNING)
 
 
-class NotSent(_Failure):
-    """No request went out: the counterpart knows nothing of it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """
+    Seconds: `read` is the longest silence within an answer, `total` bounds a call with its retries.
+
+    `total` stays below the 25 seconds of a mutation.
+    """
+
+    connect: float = 3.0
+    read: float = 10.0
+    total: float = 24.0
 
 
-class Stopped(NotSent):
-    """The breaker is open, and nobody was asked."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Paths of our client certificate and its key, and of the authority that signs theirs."""
 
-    def __init__(self, system: str, operation: str, retry_after: float) -> None:
-        super().__init__(system, operation, "the breaker is open")
-        self.retry_after_ms = _milliseconds(retry_after)
-
-
-class Unanswered(_Failure):
-    """The request went out, wholly or in part, and what became of it is not known."""
-
-
-class Unreadable(Exception):
-    """Raised by a reader: this is no answer to what was asked. Reasons quote no values."""
-
-
-class Unusable(Unreadable):
-    """Raised for a well-formed answer that settles nothing here: they are well, and no breaker counts it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """An HTTP answer below 500."""
-
-    status: int
-    body: bytes = field(repr=False)
-
-    @property
-    def ok(self) -> bool:
-        return 200 <= self.status < 300
+    cert: str | None = None
+    key: str | None = None
+    ca: str | None = None
 
 
 class Upstream:
-    """
-    The one client of a counterpart. Seconds everywhere: `read` is the longest silence within an
-    answer, `total` the longest that a call takes with all its repeats; it stays below the 25
-    that a mutation has.
-    """
+    """The HTTP client of one counterpart, with one circuit breaker for each operation."""
 
     def __init__(
         self,
@@ -111,26 +89,22 @@ class Upstream:
         base_url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        cert: str | None = None,
-        key: str | None = None,
-        ca: str | None = None,
-        connect: float = 3.0,
-        read: float = 10.0,
-        total: float = 24.0,
-        threshold: int = 5,
+        tls: Tls | None = None,
+        timeouts: Timeouts | None = None,
         open_for: float = 15.0,
     ) -> None:
+        """Set `open_for`, the seconds that an open breaker stays open."""
         self.name = name
-        self._total = total
-        self._threshold = threshold
+        timeouts = timeouts or Timeouts()
+        self._total = timeouts.total
         self._open_for = open_for
         self._breakers: dict[str, Breaker] = {}
         self._client = httpx.AsyncClient(
             base_url=base_url.rstrip("/"),
             headers=headers,
-            verify=_tls(cert=cert, key=key, ca=ca),
-            timeout=httpx.Timeout(read, connect=connect, pool=connect),
-            limits=_KEEPALIVE,
+            verify=_ssl_context(tls or Tls()),
+            timeout=httpx.Timeout(timeouts.read, connect=timeouts.connect, pool=timeouts.connect),
+            limits=_LIMITS,
             trust_env=False,
         )
 
@@ -145,199 +119,191 @@ class Upstream:
         return self._breaker(operation).ready
 
     def retry_after_ms(self, operation: str) -> int | None:
-        """Return when it is worth asking again; None while the breaker lets calls through."""
+        """Return the milliseconds until a call makes sense; None while the breaker is closed."""
         breaker = self._breaker(operation)
         return None if breaker.ready else _milliseconds(breaker.retry_after)
 
     def snapshot(self) -> tuple[Health, ...]:
         return tuple(breaker.health() for breaker in self._breakers.values())
 
-    async def call(
-        self,
-        operation: str,
-        method: str,
-        path: str,
-        *,
-        read: Callable[[Answer], T],
-        repeatable: bool,
-        subject: str | None = None,
-        query: str | None = None,
-        body: object = None,
-        form: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> T:
+    async def call(self, request: Request, read: Callable[[Answer], Result]) -> Result:
         """
-        Return what *read* makes of the answer. `body` is sent as JSON, or `form` as one; `query` as it is.
+        Send *request*, with retries, and return what *read* makes of the answer.
 
-        `subject` is what the call is about: the failures of one alone open no breaker. None where
-        every call of the operation is the same.
-
-        A request that never went out is repeated in any case; one that did only if it is
-        `repeatable`. Raises NotSent, Unanswered, and whatever *read* raises but Unreadable.
+        A request that was not sent is always retried. One that was sent is retried if it is
+        `repeatable`. Raises NotConnected, Unanswered, and what *read* raises but Unreadable.
         """
-        request = _Request(
-            operation=operation,
-            method=method,
-            path=path if query is None else f"{path}?{query}",
-            content=_content(body, form),
-            headers=_headers(headers, _JSON if body is not None else _FORM if form else None),
+        prepared = _Prepared(
+            request=request,
+            content=request.content(),
+            headers=_headers(request),
             deadline=asyncio.get_running_loop().time() + self._total,
-            subject=subject,
         )
         in_doubt = False
 
-        def again(error: Exception) -> bool:
-            if isinstance(error, Stopped):
+        def is_retryable(error: Exception) -> bool:
+            if isinstance(error, BreakerOpen):
                 return False
-            return isinstance(error, NotSent) or (repeatable and isinstance(error, Unanswered))
+            sent_safely = request.repeatable and isinstance(error, Unanswered)
+            return sent_safely or isinstance(error, NotConnected)
 
         try:
             async for attempt in stamina.retry_context(
-                on=again,
+                on=is_retryable,
                 attempts=1 + RETRIES,
-                timeout=max(self._total - _LONGEST_WAIT, 0.01),
+                timeout=max(self._total - _MAX_RETRY_WAIT_SECONDS, 0.01),
                 wait_initial=0.2,
                 wait_max=1.0,
                 wait_jitter=0.3,
             ):
                 with attempt:
                     try:
-                        return await self._once(request, read)
+                        return await self._try(prepared, read)
                     except Unanswered:
                         in_doubt = True
                         raise
-        except NotSent as last:
-            if in_doubt:  # an earlier try did go out
-                unanswered = Unanswered(self.name, operation, last.reason)
-                unanswered.retry_after_ms = last.retry_after_ms
-                raise unanswered from last
+        except NotConnected as error:
+            if in_doubt:  # an earlier try was sent
+                unanswered = Unanswered(self.name, request.operation, error.reason)
+                unanswered.retry_after_ms = error.retry_after_ms
+                raise unanswered from error
             raise
         raise AssertionError("the last attempt returns or raises")
 
-    async def _once(self, request: _Request, read: Callable[[Answer], T]) -> T:
+    async def _try(self, prepared: _Prepared, read: Callable[[Answer], Result]) -> Result:
+        """Send once; record in breaker, metrics and log how it ended."""
+        request = prepared.request
         breaker = self._breaker(request.operation)
         if not breaker.enter(request.subject):
-            raise Stopped(self.name, request.operation, breaker.wait(request.subject))
-        sent = False
-        status: int | None = None
-        begun = time.perf_counter()
-
-        async def watch(event: str, _: object) -> None:
-            nonlocal sent
-            sent = sent or event.endswith(".send_request_headers.started")
-
+            wait = _milliseconds(breaker.seconds_until_ready(request.subject))
+            raise BreakerOpen(self.name, request.operation, wait)
+        progress = _Progress(started_at=time.perf_counter())
         try:
-            async with asyncio.timeout_at(request.deadline):
-                response = await self._client.request(
-                    request.method,
-                    request.path,
-                    content=request.content,
-                    headers=request.headers,
-                    extensions={"trace": watch},
-                )
-            status = response.status_code
-            if status >= 500:
-                raise Unreadable("server error")
-            understood = read(Answer(status, response.content))
+            result = read(await self._exchange(prepared, progress))
         except (httpx.HTTPError, TimeoutError, Unreadable) as error:
-            took = time.perf_counter() - begun
-            reason = str(error) if isinstance(error, Unreadable) else type(error).__name__
-            if isinstance(error, httpx.PoolTimeout):  # our own connections ran out: not their fault
-                breaker.abandoned()
-            elif isinstance(error, Unusable):
-                breaker.succeeded(took)
-            else:
-                # What never went out cannot have failed for what it is about.
-                subject = request.subject if sent else None
-                breaker.failed(reason if status is None else f"{status} {reason}", took, subject)
-            self._note(request.operation, took, "unanswered" if sent else "not_sent")
-            _log.warning(
-                "upstream_failed",
-                system=self.name,
-                operation=request.operation,
-                status=status,
-                ms=round(took * 1000),
-                reason=reason,
-                sent=sent,
-            )
-            failure = Unanswered if sent else NotSent
-            raise failure(self.name, request.operation, reason) from error
-        except Exception:  # a clear no, in the reader's words
-            took = time.perf_counter() - begun
-            breaker.succeeded(took)
-            self._note(request.operation, took, "refused")
-            _log.info(
-                "upstream_refused",
-                system=self.name,
-                operation=request.operation,
-                status=status,
-                ms=round(took * 1000),
-            )
+            raise self._record_failure(request, breaker, progress, error) from error
+        except Exception:
+            # The reader understood a definite refusal.
+            breaker.record_success(progress.seconds)
+            self._count(request, progress, "refused")
+            _log.info("upstream_refused", **self._log_fields(request, progress))
             raise
         except BaseException:
-            breaker.abandoned()
+            breaker.release_probe()
             raise
-        took = time.perf_counter() - begun
-        breaker.succeeded(took)
-        self._note(request.operation, took, "answered")
-        return understood
+        breaker.record_success(progress.seconds)
+        self._count(request, progress, "answered")
+        return result
+
+    async def _exchange(self, prepared: _Prepared, progress: _Progress) -> Answer:
+        """Return the answer. Raises Unreadable for a 5xx."""
+        async with asyncio.timeout_at(prepared.deadline):
+            response = await self._client.request(
+                prepared.request.method,
+                prepared.request.target,
+                content=prepared.content,
+                headers=prepared.headers,
+                extensions={"trace": progress.trace},
+            )
+        progress.status = response.status_code
+        if response.status_code >= 500:
+            raise Unreadable("server error")
+        return Answer(response.status_code, response.content)
+
+    def _record_failure(
+        self, request: Request, breaker: Breaker, progress: _Progress, error: Exception
+    ) -> NotConnected | Unanswered:
+        """Return the failure for the caller."""
+        sent, status = progress.sent, progress.status
+        reason = str(error) if isinstance(error, Unreadable) else type(error).__name__
+        if isinstance(error, httpx.PoolTimeout):  # our own connections ran out
+            breaker.release_probe()
+        elif isinstance(error, Unusable):
+            breaker.record_success(progress.seconds)
+        else:
+            # A request that was not sent cannot have failed because of its subject.
+            breaker.record_failure(
+                reason if status is None else f"{status} {reason}",
+                progress.seconds,
+                request.subject if sent else None,
+            )
+        self._count(request, progress, "unanswered" if sent else "not_sent")
+        fields = self._log_fields(request, progress)
+        _log.warning("upstream_failed", **fields, reason=reason, sent=sent)
+        failure = Unanswered if sent else NotConnected
+        return failure(self.name, request.operation, reason)
 
     def _breaker(self, operation: str) -> Breaker:
         breaker = self._breakers.get(operation)
         if breaker is None:
-            breaker = Breaker(
-                self.name, operation, threshold=self._threshold, open_for=self._open_for
-            )
+            breaker = Breaker(self.name, operation, open_for=self._open_for)
             self._breakers[operation] = breaker
         return breaker
 
-    def _note(self, operation: str, took: float, end: str) -> None:
-        _ENDS.labels(self.name, operation, end).inc()
-        _SECONDS.labels(self.name, operation).observe(took)
+    def _count(self, request: Request, progress: _Progress, end: str) -> None:
+        _CALLS.labels(self.name, request.operation, end).inc()
+        _SECONDS.labels(self.name, request.operation).observe(progress.seconds)
+
+    def _log_fields(self, request: Request, progress: _Progress) -> dict[str, object]:
+        return {
+            "system": self.name,
+            "operation": request.operation,
+            "status": progress.status,
+            "ms": round(progress.seconds * 1000),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Request:
-    operation: str
-    method: str
-    path: str = field(repr=False)
+class _Prepared:
+    """A request as it is sent, and the event loop's time at which the call ends."""
+
+    request: Request
     content: bytes | None = field(repr=False)
     headers: dict[str, str] = field(repr=False)
     deadline: float
-    subject: str | None = field(repr=False)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Progress:
+    """How far one try has come."""
+
+    started_at: float
+    sent: bool = False
+    status: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self.started_at
+
+    async def trace(self, event: str, _: object) -> None:
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
 
 
 def _milliseconds(seconds: float) -> int:
     return max(round(seconds * 1000), 1)
 
 
-def _content(body: object, form: Mapping[str, str] | None) -> bytes | None:
-    if form is not None:
-        return urlencode(form).encode()
-    return None if body is None else orjson.dumps(body)
+def _headers(request: Request) -> dict[str, str]:
+    current = request_id.get()
+    if current is None or not current.isascii() or not current.isprintable():
+        return request.all_headers()
+    return {"X-Request-Id": current} | request.all_headers()
 
 
-def _headers(given: Mapping[str, str] | None, kind: str | None) -> dict[str, str]:
-    headers = {"Accept": _JSON}
-    if kind is not None:
-        headers["Content-Type"] = kind
-    if (current := request_id.get()) is not None and current.isascii() and current.isprintable():
-        headers["X-Request-Id"] = current
-    return headers | dict(given or {})
-
-
-def _tls(*, cert: str | None, key: str | None, ca: str | None) -> ssl.SSLContext:
-    if ca is None and cert is None:
-        return _public_tls()
-    context = (
-        ssl.create_default_context(cafile=ca) if ca else httpx.create_ssl_context(trust_env=False)
-    )
-    if cert:
-        context.load_cert_chain(cert, key)
+def _ssl_context(tls: Tls) -> ssl.SSLContext:
+    if tls.ca is None and tls.cert is None:
+        return _public_ssl_context()
+    if tls.ca:
+        context = ssl.create_default_context(cafile=tls.ca)
+    else:
+        context = httpx.create_ssl_context(trust_env=False)
+    if tls.cert:
+        context.load_cert_chain(tls.cert, tls.key)
     return context
 
 
 @cache
-def _public_tls() -> ssl.SSLContext:
-    """The public authorities, read once: it takes longer than a call."""
+def _public_ssl_context() -> ssl.SSLContext:
+    """Return the public authorities. They are read once: that takes longer than a call."""
     return httpx.create_ssl_context(trust_env=False)

@@ -1,4 +1,4 @@
-"""JSON in which a number that is no plain whole one keeps the text that it was written with."""
+"""JSON decoding that keeps the text of a number that is not a plain integer."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-_PLAIN = 25  # characters; a longer whole number is kept as text
-_PLACE = re.compile(r'"([0-9a-f]{16})\.([0-9]+)"', re.ASCII)
+_MAX_INTEGER_LENGTH = 25  # characters; the text of a longer integer is kept
+_PLACEHOLDER = re.compile(r'"([0-9a-f]{16})\.([0-9]+)"', re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
-    """A JSON number with a point, an exponent or very many digits, as it was written."""
+class RawNumber:
+    """The text of a JSON number that has a point, an exponent or very many digits."""
 
     text: str
 
@@ -24,7 +24,7 @@ class Number:
 
 
 def _refuse_constant(_: str) -> object:
-    raise ValueError("NaN and Infinity are no JSON")
+    raise ValueError("NaN and Infinity are not JSON")
 
 
 def decode(
@@ -36,15 +36,15 @@ def decode(
     """
     Return the value of a JSON text in UTF-8. Raises ValueError.
 
-    `pairs` makes an object of its members, and `constant` a value of NaN and Infinity.
+    `pairs` builds an object from its members, `constant` a value from NaN and Infinity.
     """
     try:
         value: object = json.loads(
-            body.decode(),  # bytes would be taken for UTF-16, and for halves of letters too
+            body.decode(),  # json.loads would also accept bytes in UTF-16 and lone surrogates
             object_pairs_hook=pairs,
             parse_constant=constant,
-            parse_float=Number,
-            parse_int=_whole,
+            parse_float=RawNumber,
+            parse_int=_integer,
         )
         check_text(value)
     except RecursionError:
@@ -52,30 +52,30 @@ def decode(
     return value
 
 
-def encode(value: object, *, ascii: bool, number: Callable[[Number], str] = str) -> str:
+def encode(value: object, *, ascii: bool, number: Callable[[RawNumber], str] = str) -> str:
     """
-    Return *value* as compact JSON with sorted names, and each Number as *number* writes it.
+    Return *value* as compact JSON with sorted names; *number* writes each RawNumber.
 
     Raises RecursionError.
     """
-    mark = secrets.token_hex(8)  # holds a number's place; no sender can know it
-    numbers: list[Number] = []
+    mark = secrets.token_hex(8)  # unpredictable, so that no sender can write a placeholder
+    numbers: list[RawNumber] = []
 
-    def placed(other: Number) -> str:
-        numbers.append(other)
+    def placeholder(raw: RawNumber) -> str:
+        numbers.append(raw)
         return f"{mark}.{len(numbers) - 1}"
 
-    def written(found: re.Match[str]) -> str:
-        return number(numbers[int(found[2])]) if found[1] == mark else found[0]
+    def replacement(match: re.Match[str]) -> str:
+        return number(numbers[int(match[2])]) if match[1] == mark else match[0]
 
     text = json.dumps(
-        value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii, default=placed
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii, default=placeholder
     )
-    return _PLACE.sub(written, text) if numbers else text
+    return _PLACEHOLDER.sub(replacement, text) if numbers else text
 
 
 def check_text(value: object) -> None:
-    """Raise ValueError if a text in *value* holds NUL or half a letter: neither can be signed or kept."""
+    """Raise ValueError if *value* holds NUL or a lone surrogate: neither can be stored."""
     match value:
         case str():
             value.encode()
@@ -85,12 +85,12 @@ def check_text(value: object) -> None:
             for pair in cast("dict[str, object]", value).items():
                 check_text(pair)
         case list() | tuple():
-            for each in cast("Sequence[Any]", value):
-                check_text(each)
+            for member in cast("Sequence[Any]", value):
+                check_text(member)
         case _:
             pass
 
 
-def _whole(text: str) -> int | Number:
-    plain = len(text) <= _PLAIN and text != "-0"
-    return int(text) if plain else Number(text)
+def _integer(text: str) -> int | RawNumber:
+    plain = len(text) <= _MAX_INTEGER_LENGTH and text != "-0"
+    return int(text) if plain else RawNumber(text)

@@ -1,4 +1,4 @@
-"""The shapes of what others send: strictly what was agreed, or it is unreadable."""
+"""Strict parsing of answers: a body that breaks the agreed shape is unreadable."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.money import LARGEST
 from domain.refusals import NotFound, UpstreamUnavailable
-from domain.reversals import Reversal
-from integrations.http.client import Answer, NotSent, Unanswered, Unreadable, Unusable
-from integrations.http.json_text import Number, decode
+from integrations.http.failures import NotConnected, Unanswered, Unreadable, Unusable
+from integrations.http.json_text import RawNumber, decode
+from integrations.http.messages import Answer
 
-_log = structlog.stdlib.get_logger("integrations.http.client.parsing")
+_log = structlog.stdlib.get_logger("integrations.http.parsing")
 
 Amount = Annotated[int, Field(ge=0, le=LARGEST)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
-def _unless_empty(value: object) -> object:
+def _none_if_empty(value: object) -> object:
     return None if value == "" else value
 
 
-EMPTY_IS_ABSENT = BeforeValidator(_unless_empty)
-"""For what may be left out: an empty text says no more than none."""
+EMPTY_AS_NONE = BeforeValidator(_none_if_empty)
+"""For optional fields: an empty text means the same as an absent field."""
 
 
-class Wire(BaseModel):
-    """A number is a number and no `"5"`, `5.0` or `true`; what we don't know is passed over."""
+class WireModel(BaseModel):
+    """Base of parsed bodies. `"5"`, `5.0` and `true` are no numbers; extra fields are ignored."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
-W = TypeVar("W", bound=Wire)
+Model = TypeVar("Model", bound=WireModel)
 
 
-def parse(model: type[W], body: bytes) -> W:
-    """Return *body* as the model says, or raise Unreadable, naming the place and not the value."""
+def parse(model: type[Model], body: bytes) -> Model:
+    """Return *body* as *model*. Raises Unreadable, which names the field but not its value."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
         raise _unreadable(error) from None
 
 
-def shaped(model: type[W], value: object) -> W:
-    """Return decoded JSON as the model says, or raise Unreadable as `parse` does."""
+def parse_value(model: type[Model], value: object) -> Model:
+    """Return decoded JSON as *model*. Raises Unreadable as `parse` does."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         raise _unreadable(error) from None
 
 
-def parse_as_written(model: type[W], body: bytes) -> W:
-    """Return *body* as the model says, with each sum as its gateway wrote it. Raises Unreadable."""
+def parse_with_raw_numbers(model: type[Model], body: bytes) -> Model:
+    """Return *body* as *model*, with amounts as the gateway wrote them. Raises Unreadable."""
     try:
-        value = decode(body, constant=Number)
+        value = decode(body, constant=RawNumber)
     except ValueError:
         raise Unreadable("body: json_invalid") from None
-    return shaped(model, value)
+    return parse_value(model, value)
 
 
 def _unreadable(error: ValidationError) -> Unreadable:
@@ -72,7 +72,7 @@ def _unreadable(error: ValidationError) -> Unreadable:
 
 
 class Rejected(Exception):
-    """A 4xx: `code` and `text` are the counterpart's own where it gave any."""
+    """A 4xx: `code` and `text` are the counterpart's own where it sent any."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(f"{status} {code}")
@@ -82,81 +82,69 @@ class Rejected(Exception):
 
     @property
     def definite(self) -> bool:
-        """Whether it is about what was asked, so that asking again would change nothing."""
+        """Whether the request itself is the reason, so that a repeat would change nothing."""
         return self.status not in _NOT_ABOUT_THE_REQUEST
 
 
-# Our key, our pace, or an earlier try that is still running.
+# Our key, our rate, or an earlier try that is still running.
 _NOT_ABOUT_THE_REQUEST = frozenset({401, 403, 407, 408, 425, 429})
 
 
-def expect(model: type[W], answer: Answer) -> W:
-    """Return a 2xx answer as the model says; raise Rejected for a 4xx, Unreadable for the rest."""
-    if answer.ok:
-        return parse(model, answer.body)
-    raise rejected(answer)
+def parse_success(model: type[Model], answer: Answer) -> Model:
+    """Return a 2xx answer as *model*. Raises Rejected for a 4xx, Unreadable for the rest."""
+    check_success(answer)
+    return parse(model, answer.body)
 
 
-def accepted(answer: Answer) -> None:
-    """Read the answer to what needs no more than a yes."""
+def check_success(answer: Answer) -> None:
+    """Raise Rejected for a 4xx and Unreadable for any other status that is not 2xx."""
     if not answer.ok:
-        raise rejected(answer)
-
-
-def told_of(reversal: Reversal) -> dict[str, object]:
-    """Return what Revenue and Debt are told of a reversal: the same body to both."""
-    return {
-        "transaction_id": reversal.payment_id,
-        "reversal_id": reversal.id,
-        "kind": reversal.kind.lower(),
-        "amount": reversal.amount,
-        "reason": reversal.reason,
-    }
+        raise rejection(answer)
 
 
 def unusable(answer: Answer) -> Unreadable:
-    """Return that a status settles nothing; a 4xx in JSON is their own word, which no breaker counts."""
-    theirs = 400 <= answer.status < 500 and _is_object(answer.body)
-    return (Unusable if theirs else Unreadable)(f"status {answer.status}")
+    """Return the error for a status that decides nothing. A 4xx in JSON is Unusable."""
+    own_answer = 400 <= answer.status < 500 and _is_object(answer.body)
+    return (Unusable if own_answer else Unreadable)(f"status {answer.status}")
 
 
-def rejected(answer: Answer) -> Rejected:
-    """Return the 4xx as an exception; raise Unreadable for what is neither 2xx nor 4xx."""
+def rejection(answer: Answer) -> Rejected:
+    """Return a 4xx as an exception. Raises Unreadable for what is neither 2xx nor 4xx."""
     if answer.status < 400:
         raise Unreadable(f"status {answer.status}")
-    code, text = _told(answer.body)
+    code, text = _error_of(answer.body)
     return Rejected(answer.status, code or f"HTTP_{answer.status}", text)
 
 
 @contextmanager
-def or_unavailable(system: str, *, keep_rejections: bool = False) -> Generator[None]:
+def raising_unavailable(system: str, *, pass_rejections: bool = False) -> Generator[None]:
     """
-    Turn every failure to ask *system* into UpstreamUnavailable.
+    Turn every failed call to *system* into UpstreamUnavailable.
 
-    With `keep_rejections` a definite no comes through as Rejected: the caller can act on it.
+    With `pass_rejections` a definite refusal is raised as Rejected: the caller can act on it.
     """
     try:
         yield
-    except (NotSent, Unanswered) as failure:
-        raise UpstreamUnavailable(system=system, retry_after_ms=failure.retry_after_ms) from failure
-    except Rejected as no:
-        if keep_rejections and no.definite:
+    except (NotConnected, Unanswered) as error:
+        raise UpstreamUnavailable(system=system, retry_after_ms=error.retry_after_ms) from error
+    except Rejected as error:
+        if pass_rejections and error.definite:
             raise
-        _log.error("upstream_will_not", system=system, status=no.status, code=no.code)
-        raise UpstreamUnavailable(system=system) from no
+        _log.error("upstream_rejection", system=system, status=error.status, code=error.code)
+        raise UpstreamUnavailable(system=system) from error
 
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_SEGMENT = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-def is_segment(id: str) -> bool:
-    """Return whether *id* can stand in a path, as every id of theirs can."""
-    return _NAME.fullmatch(id) is not None
+def is_path_segment(id: str) -> bool:
+    """Return whether *id* can stand in a path, as every id of the internal systems can."""
+    return _SEGMENT.fullmatch(id) is not None
 
 
-def segment(id: str, *, what_vi: str, what_en: str) -> str:
-    """Return *id*, which can stand in a path; anything else exists nowhere: NotFound."""
-    if not is_segment(id):
+def path_segment(id: str, *, what_vi: str, what_en: str) -> str:
+    """Return *id*. Raises NotFound if it cannot stand in a path: no system has such an id."""
+    if not is_path_segment(id):
         raise NotFound(what_vi=what_vi, what_en=what_en, id=id[:64])
     return id
 
@@ -168,19 +156,19 @@ def _is_object(body: bytes) -> bool:
         return False
 
 
-def _told(body: bytes) -> tuple[str, str]:
-    """The code and text of `{"error": {"code", "message"}}` or `{"code", "message"}`."""
+def _error_of(body: bytes) -> tuple[str, str]:
+    """Return code and text of `{"error": {"code", "message"}}` or `{"code", "message"}`."""
     try:
-        told: object = orjson.loads(body)
+        content: object = orjson.loads(body)
     except orjson.JSONDecodeError:
         return "", ""
-    if isinstance(told, dict):
-        fields = cast("dict[str, Any]", told)
-        inner = fields.get("error")
-        fields = cast("dict[str, Any]", inner) if isinstance(inner, dict) else fields
-        return _short(fields.get("code"), 64), _short(fields.get("message"), 200)
-    return "", ""
+    if not isinstance(content, dict):
+        return "", ""
+    fields = cast("dict[str, Any]", content)
+    error = fields.get("error")
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else fields
+    return _shortened(fields.get("code"), 64), _shortened(fields.get("message"), 200)
 
 
-def _short(value: object, length: int) -> str:
+def _shortened(value: object, length: int) -> str:
     return value[:length] if isinstance(value, str) else ""

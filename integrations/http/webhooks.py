@@ -1,52 +1,56 @@
-"""Reading what gateways send us: strictly, for a parser that forgives can be made to see two messages in one."""
+"""
+Strict reading of gateways' calls.
+
+A lenient parser could read a signed message in two ways, so repeated fields are refused.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from domain.gateways import BadCall, Call
-from integrations.http.client import Unreadable
+from integrations.http.failures import Unreadable
 from integrations.http.json_text import check_text, decode
-from integrations.http.parsing import Wire, shaped
+from integrations.http.parsing import WireModel, parse_value
 
-W = TypeVar("W", bound=Wire)
+Model = TypeVar("Model", bound=WireModel)
 
-_MOST_FIELDS = 100
-_WINDOW = 300  # seconds that a timed signature is good for, either way
+_MAX_FIELDS = 100
+MAX_SIGNATURE_AGE = 300  # seconds, into the past and into the future
 _TIMED = re.compile(r"t=([0-9]{1,12})((?:,v[0-9]{1,2}=[0-9A-Za-z]{1,128}){1,10})", re.ASCII)
 
 
 def header(call: Call, name: str) -> str:
-    """Return a header by its name in any case; empty if there is none."""
+    """Return the header of that name in any case; empty if there is none."""
     wanted = name.lower()
     return next((value for key, value in call.headers.items() if key.lower() == wanted), "")
 
 
-def form(text: str) -> dict[str, str]:
-    """Return the fields of a query or form; raise BadCall if it is malformed or repeats one."""
+def parse_form(text: str) -> dict[str, str]:
+    """Return the fields of a query or form. Raises BadCall if one is malformed or repeated."""
     try:
         pairs = parse_qsl(
             text,
             keep_blank_values=True,
             strict_parsing=True,
             errors="strict",
-            max_num_fields=_MOST_FIELDS,
+            max_num_fields=_MAX_FIELDS,
         )
         check_text(pairs)
     except ValueError:
         raise BadCall("the parameters cannot be read") from None
-    return dict(_once(pairs))
+    return _unique(pairs)
 
 
-def json_object(body: bytes) -> dict[str, Any]:
-    """Return a JSON object in UTF-8; raise BadCall if it is anything else, or repeats a member."""
+def parse_json_object(body: bytes) -> dict[str, Any]:
+    """Return a JSON object in UTF-8. Raises BadCall for anything else, or a repeated member."""
     try:
-        value = decode(body, pairs=_once_object)
+        value = decode(body, pairs=_unique)
     except ValueError:
         raise BadCall("the body is not JSON") from None
     if not isinstance(value, dict):
@@ -54,48 +58,68 @@ def json_object(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
-def event(model: type[W], fields: dict[str, Any]) -> W:
-    """Return the *fields* of a call as the model says; raise BadCall where they are otherwise."""
+def parse_event(model: type[Model], fields: dict[str, Any]) -> Model:
+    """Return the *fields* of a call as *model*. Raises BadCall."""
     try:
-        return shaped(model, fields)
+        return parse_value(model, fields)
     except Unreadable as error:
         raise BadCall(str(error)) from None
 
 
-def check_timed_signature(call: Call, name: str, secrets: Sequence[str]) -> None:
-    """
-    Check the header *name*, `t=<unix>,v1=<hex>`: an HMAC-SHA256 over the time, a dot and the raw body.
-
-    There may be several, one for each secret during a rotation: one that verifies is enough, and other
-    schemes than v1 count for nothing. Raises BadCall.
-    """
-    match = _TIMED.fullmatch(header(call, name))
-    if match is None:
-        raise BadCall("the signature is missing or malformed")
-    sent_at, schemes = match[1], (item.split("=") for item in match[2][1:].split(","))
-    presented = [value.lower() for scheme, value in schemes if scheme == "v1"]
-    signed = sent_at.encode() + b"." + call.body
-    expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
-    matches = [hmac.compare_digest(ours, theirs) for ours in expected for theirs in presented]
-    if not any(matches):
-        raise BadCall("the signature does not verify")
-    if abs(call.received_at.timestamp() - int(sent_at)) > _WINDOW:
-        raise BadCall("the signature is too old or from the future")
-
-
-def text_body(call: Call) -> str:
+def ascii_body(call: Call) -> str:
+    """Return the body of a form. Raises BadCall."""
     try:
         return call.body.decode("ascii")
     except UnicodeDecodeError:
         raise BadCall("the form cannot be read") from None
 
 
-def _once_object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    return dict(_once(pairs))
+def any_signature_matches(expected: Iterable[str], presented: Iterable[str]) -> bool:
+    """Return whether a signature is in both. Every pair is compared, in constant time."""
+    signatures = [signature.lower().encode() for signature in presented]
+    matches = [
+        hmac.compare_digest(own.encode(), signature) for own in expected for signature in signatures
+    ]
+    return any(matches)
 
 
-def _once(pairs: list[Any]) -> list[Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
+def check_signature(expected: Iterable[str], presented: Iterable[str]) -> None:
+    """Raise BadCall if no signature of the call is one that our secrets make."""
+    if not any_signature_matches(expected, presented):
+        raise BadCall("the signature does not verify")
+
+
+def check_signature_age(call: Call, signed_at: float) -> None:
+    """Raise BadCall if the call was signed, in seconds since 1970, more than 5 minutes away."""
+    if abs(call.received_at.timestamp() - signed_at) > MAX_SIGNATURE_AGE:
+        raise BadCall("the signature is too old or from the future")
+
+
+def check_timed_signature(call: Call, name: str, secrets: Sequence[str]) -> None:
+    """
+    Check the header *name*, `t=<unix>,v1=<hex>`: an HMAC-SHA256 over the time, a dot and the body.
+
+    There may be several signatures, one for each secret during a rotation: one that verifies is
+    enough. Schemes other than v1 are ignored. Raises BadCall.
+    """
+    match = _TIMED.fullmatch(header(call, name))
+    if match is None:
+        raise BadCall("the signature is missing or malformed")
+    sent_at, schemes = match[1], (scheme.split("=") for scheme in match[2][1:].split(","))
+    presented = [value for scheme, value in schemes if scheme == "v1"]
+    check_signature((sign_timed(secret, sent_at, call.body) for secret in secrets), presented)
+    check_signature_age(call, int(sent_at))
+
+
+def sign_timed(secret: str, sent_at: str, body: bytes) -> str:
+    """Return the HMAC-SHA256 over the time, a dot and the raw body, in hex."""
+    signed = sent_at.encode() + b"." + body
+    return hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return *pairs* as a dictionary. Raises BadCall if a name is repeated."""
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise BadCall("a parameter is repeated")
-    return pairs
+    return fields

@@ -1,4 +1,4 @@
-"""What channels that carry messages have in common: how an answer, or none, becomes a Delivery."""
+"""How the end of a call to a message channel becomes a Delivery."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from collections.abc import Callable, Mapping
 import structlog
 
 from domain.notifications import Delivery, Notification
-from integrations.http.client import Answer, NotSent, Unanswered, Upstream
+from integrations.http.client import Upstream
+from integrations.http.failures import NotConnected, Unanswered
+from integrations.http.messages import Answer, Request
 from integrations.http.parsing import Rejected
 
 _log = structlog.stdlib.get_logger("integrations.messaging.delivery")
 
-_TAKEN = frozenset({"sent", "delivered", "accepted", "queued", "ok", "success"})
+_SENT = frozenset({"sent", "delivered", "accepted", "queued", "ok", "success"})
 _REFUSED = frozenset({"rejected", "refused", "failed", "invalid", "not_found", "unregistered"})
-# The key may be in use by an earlier try that is still running, or the channel asks for patience.
+# An earlier try may still hold the key, or the channel limits our rate.
 _NOT_DEFINITE = frozenset({408, 409, 425, 429})
 
 
@@ -25,34 +27,34 @@ async def deliver(
     body: Mapping[str, object],
     read: Callable[[Answer], Delivery],
 ) -> Delivery:
-    """Send *body* under the notification's id, so that UNKNOWN may be sent again by the same channel."""
+    """Send *body*. The notification's id is the idempotency key, so UNKNOWN may be sent again."""
+    request = Request(
+        operation="send",
+        method="POST",
+        path=path,
+        body=body,
+        headers={"Idempotency-Key": notification.id},
+        subject=notification.phone,
+        repeatable=True,
+    )
     try:
-        return await http.call(
-            "send",
-            "POST",
-            path,
-            body=body,
-            headers={"Idempotency-Key": notification.id},
-            read=read,
-            repeatable=True,
-            subject=notification.phone,
-        )
-    except (NotSent, Unanswered):
+        return await http.call(request, read)
+    except (NotConnected, Unanswered):
         return Delivery.UNKNOWN
-    except Rejected as no:
+    except Rejected as error:
         _log.warning(
             "message_refused",
             system=http.name,
             notification=notification.id,
-            status=no.status,
-            code=no.code,
+            status=error.status,
+            code=error.code,
         )
-        return Delivery.UNKNOWN if no.status in _NOT_DEFINITE else Delivery.REFUSED
+        return Delivery.UNKNOWN if error.status in _NOT_DEFINITE else Delivery.REFUSED
 
 
-def word(status: str) -> Delivery:
-    """Return what a channel's own word means; a word that we don't know is no answer."""
+def delivery_of_status(status: str) -> Delivery:
+    """Return what a channel's status means; UNKNOWN for a status that we do not know."""
     known = status.lower()
-    if known in _TAKEN:
+    if known in _SENT:
         return Delivery.SENT
     return Delivery.REFUSED if known in _REFUSED else Delivery.UNKNOWN

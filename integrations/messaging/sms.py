@@ -1,15 +1,16 @@
-"""SMS: the same confirmation in one part of plain letters, for phones without HiFPT."""
+"""SMS: the confirmation in one part without accents, for phones without HiFPT."""
 
 from __future__ import annotations
 
 from domain.notifications import Delivery, Message, Notification
-from integrations.http.client import Answer, Upstream
-from integrations.http.parsing import Wire, expect
-from integrations.messaging.delivery import deliver, word
+from integrations.http.client import Upstream
+from integrations.http.messages import Answer
+from integrations.http.parsing import WireModel, parse_success
+from integrations.messaging.delivery import deliver, delivery_of_status
 from integrations.text import fold, size
 
 
-class _Sent(Wire):
+class _SendResponse(WireModel):
     message_id: str | None = None
     status: str
 
@@ -20,10 +21,10 @@ class Sms:
         self._sender_id = sender_id
 
     async def send(self, notification: Notification, message: Message) -> Delivery:
-        """Send once: the notification's id is the key, so UNKNOWN may be sent again."""
+        """Send the message. The notification's id is the key, so UNKNOWN may be sent again."""
 
         def read(answer: Answer) -> Delivery:
-            return word(expect(_Sent, answer).status)
+            return delivery_of_status(parse_success(_SendResponse, answer).status)
 
         body = {
             "recipient": notification.phone,
@@ -34,10 +35,10 @@ class Sms:
 
 
 def text(message: Message) -> str:
-    """Return the confirmation in plain letters; what matters less gives way to stay one part."""
+    """Return the confirmation without accents; it loses link or reference to fit in one part."""
     amount = f"{message.amount:,}".replace(",", ".")
     thanks = f"Cảm ơn bạn đã thanh toán {amount}đ cước HĐ {message.contract_number}."
     reference = f" Mã GD {message.transaction_id}."
     link = f" Biên nhận: {message.confirmation_link}"
-    forms = [fold(thanks + rest) for rest in (reference + link, link, reference)]
-    return next((form for form in forms if size(form).parts == 1), forms[1])
+    texts = [fold(thanks + rest) for rest in (reference + link, link, reference)]
+    return next((option for option in texts if size(option).parts == 1), texts[1])

@@ -1,36 +1,40 @@
-"""MoMo, the customer's wallet, AIO v2: create to begin, query to ask, and an IPN that comes once or never."""
+"""MoMo, the customer's wallet, AIO v2: `create` starts, `query` inquires, the IPN is sent once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import orjson
-import structlog
 from pydantic import Field
 
-from domain.attempts import Attempt, Failure
+from domain.attempts import Attempt
 from domain.gateways import BadCall, Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.money import Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.amounts import whole, with_sum
-from integrations.http.client import Answer, Unreadable, Unusable, Upstream
-from integrations.http.conversation import asked, begun, unheard, unknown
-from integrations.http.json_text import Number
-from integrations.http.parsing import Text, Wire, parse, parse_as_written
-from integrations.http.webhooks import event, json_object
+from integrations.amounts import whole_number, with_amount
+from integrations.http.client import Upstream
+from integrations.http.conversation import (
+    declined_evidence,
+    evidence_of_our_fault,
+    untrusted_evidence,
+)
+from integrations.http.failures import Unreadable, Unusable
+from integrations.http.gateway import HttpGateway
+from integrations.http.json_text import RawNumber
+from integrations.http.messages import Answer, Request
+from integrations.http.parsing import Text, WireModel, parse, parse_with_raw_numbers
+from integrations.http.webhooks import parse_event, parse_json_object
 from integrations.momo import protocol, refunds
-
-_log = structlog.stdlib.get_logger("integrations.momo.gateway.gateway")
 
 CREATE, QUERY, IPN = "momo:create", "momo:query", "momo:ipn"
 
-# Understood is 204 and no body. MoMo calls once: what is not understood is seen in its portal only.
-_ANSWERS = {
+# An accepted call gets 204 and no body. MoMo calls once: a refused call shows only in its portal.
+_REPLIES = {
     Verdict.ACCEPTED: (204, None),
     Verdict.ALREADY_DONE: (204, None),
     Verdict.WRONG_AMOUNT: (204, None),
@@ -40,8 +44,8 @@ _ANSWERS = {
 }
 
 
-class _Told(Wire):
-    """What every answer has. A refusal may leave out whose it is; the amount is judged apart."""
+class _Response(WireModel):
+    """The common part of all answers. A refusal may leave out partner and order."""
 
     partnerCode: str | None = None
     orderId: str | None = None
@@ -49,17 +53,19 @@ class _Told(Wire):
     message: str | None = None
 
 
-class _Created(_Told):
+class _CreateResponse(_Response):
     payUrl: str | None = Field(default=None, pattern=r"^https?://[!-~]{3,2000}$")
     qrCodeUrl: str | None = None
 
 
-class _Queried(_Told):
+class _QueryResponse(_Response):
+    """`amount` and `transId` are read separately."""
+
     amount: Any = None
     transId: Any = None
 
 
-class _Event(Wire):
+class _Event(WireModel):
     orderId: Text
     requestId: Text
     partnerCode: Text
@@ -69,8 +75,8 @@ class _Event(Wire):
     transId: Any = None
 
 
-class MoMo:
-    """The first of `secret_keys` signs, any of them verifies: two during a rotation."""
+class MoMo(HttpGateway):
+    """The first of `secret_keys` signs, each verifies: there are two during a rotation."""
 
     name = GatewayName.MOMO
     paths = ("momo",)
@@ -82,227 +88,189 @@ class MoMo:
         self, http: Upstream, *, partner_code: str, access_key: str, secret_keys: Sequence[str]
     ) -> None:
         assert secret_keys, "MoMo needs a secret key"
-        self._http = http
+        super().__init__(http)
         self._partner_code = partner_code
         self._access_key = access_key
         self._secrets = tuple(secret_keys)
 
-    def ready(self) -> bool:
-        return self._http.ready("start")
-
-    def retry_after_ms(self) -> int | None:
-        return self._http.retry_after_ms("start")
-
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
         assert attempt.money.currency is Currency.VND
         if not protocol.SMALLEST_AMOUNT <= attempt.money.amount <= protocol.LARGEST_AMOUNT:
-            return _declined(protocol.failure(22))
-
-        def read(answer: Answer) -> Evidence:
-            return self._read_create(attempt, answer)
-
-        return await begun(
-            self.name,
-            CREATE,
-            self._http.call(
-                "start",
-                "POST",
-                "/v2/gateway/api/create",
-                body=self.create(attempt, purchase),
-                read=read,
-                repeatable=False,
-                subject=purchase.description,
-            ),
+            return declined_evidence(CREATE, protocol.failure(22))
+        request = Request(
+            operation="start",
+            method="POST",
+            path="/v2/gateway/api/create",
+            body=self.create(attempt, purchase),
+            subject=purchase.description,
+        )
+        return await self._charge(
+            CREATE, request, lambda answer: self._interpret_create(attempt, answer)
         )
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
         def read(answer: Answer) -> Evidence:
-            return self._read_query(attempt, answer)
+            return self._interpret_query(attempt, answer)
 
-        return await asked(
-            QUERY,
-            self._http.call(
-                "inquire",
-                "POST",
-                "/v2/gateway/api/query",
-                body=self.query(attempt, now=now),
-                read=read,
-                repeatable=True,
-                subject=attempt.reference,
-            ),
-        )
+        return await self._query(QUERY, attempt, read, now=now)
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
-        def read(answer: Answer) -> Evidence:
-            return refunds.answered(reversal, self._partner_code, answer)
-
-        fields = self._signed(refunds.request(attempt, reversal), protocol.REFUND)
-        return await begun(
-            self.name,
+        fields = refunds.request_fields(attempt, reversal)
+        request = Request(
+            operation="refund",
+            method="POST",
+            path="/v2/gateway/api/refund",
+            body=self._signed(fields, protocol.REFUND_FIELDS) | {"lang": "vi"},
+            subject=attempt.reference,
+        )
+        return await self._charge(
             refunds.REFUND,
-            self._http.call(
-                "refund",
-                "POST",
-                "/v2/gateway/api/refund",
-                body=fields | {"lang": "vi"},
-                read=read,
-                repeatable=False,
-                subject=attempt.reference,
-            ),
+            request,
+            lambda answer: refunds.interpret_refund(reversal, self._partner_code, answer),
         )
 
     async def inquire_refund(
         self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
     ) -> Evidence:
-        """Ask by the order, whose answer lists its refunds."""
+        """Query the order: its answer lists the order's refunds."""
 
         def read(answer: Answer) -> Evidence:
-            return refunds.told(attempt, reversal, self._partner_code, answer, now=now)
+            listed = refunds.listed_refunds(attempt, self._partner_code, answer)
+            return refunds.interpret_refund_query(reversal, listed, now=now)
 
-        return await asked(
-            refunds.REFUND_QUERY,
-            self._http.call(
-                "inquire",
-                "POST",
-                "/v2/gateway/api/query",
-                body=self.query(attempt, now=now),
-                read=read,
-                repeatable=True,
-                subject=attempt.reference,
-            ),
-        )
+        return await self._query(refunds.REFUND_QUERY, attempt, read, now=now)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
-        fields = json_object(call.body)
-        signed = self._signed_by_them(fields)
-        if not protocol.reads_in_one_way(signed, protocol.IPN):
+        fields = parse_json_object(call.body)
+        signed = self._signed_values(fields)
+        if not protocol.is_unambiguous(signed, protocol.IPN_FIELDS):
             raise BadCall("what is signed can be read in two ways")
-        text = protocol.canonical(signed, protocol.IPN)
+        text = protocol.signed_text(signed, protocol.IPN_FIELDS)
         signature = fields.get("signature")
         if not isinstance(signature, str):
             raise BadCall("the signature is missing")
         if not protocol.is_signed(self._secrets, text, signature):
             raise BadCall("the signature does not verify")
-        told = event(_Event, fields)
-        if told.partnerCode != self._partner_code:
+        event = parse_event(_Event, fields)
+        if event.partnerCode != self._partner_code:
             raise BadCall("it is for another partner")
+        id = f"{event.orderId}:{event.transId}:{event.resultCode}:{event.amount}"
         notice = Notice(
-            event_id=f"{told.orderId}:{told.transId}:{told.resultCode}:{told.amount}"[:180],
-            reference=told.orderId,
-            evidence=_evidence(
-                IPN, EvidenceSource.WEBHOOK, told.resultCode, told.amount, told.transId
-            ),
+            event_id=id[:180],
+            reference=event.orderId,
+            evidence=_evidence(IPN, EvidenceSource.WEBHOOK, event),
         )
         return (notice,)
 
     def answer(self, verdict: Verdict) -> Reply:
-        status, code = _ANSWERS[verdict]
+        status, code = _REPLIES[verdict]
         return Reply(
             status=status, body=b"" if code is None else orjson.dumps({"resultCode": code})
         )
 
     def create(self, attempt: Attempt, purchase: Purchase) -> dict[str, Any]:
-        """Return the signed request that asks for a payment in one step."""
+        """Return the signed request for a payment in one step."""
         return self._signed(
             {
                 "requestId": attempt.reference,
                 "amount": attempt.money.amount,
                 "orderId": attempt.reference,
-                "orderInfo": protocol.text(purchase.description) or attempt.reference,
+                "orderInfo": protocol.unambiguous(purchase.description) or attempt.reference,
                 "redirectUrl": purchase.return_url,
                 "ipnUrl": purchase.notify_url,
                 "requestType": "captureWallet",
                 "extraData": "",
             },
-            protocol.CREATE,
+            protocol.CREATE_FIELDS,
         ) | {"autoCapture": True, "lang": "vi"}
 
     def query(self, attempt: Attempt, *, now: datetime) -> dict[str, Any]:
-        """Return the signed question about an attempt; its id is new with every moment."""
-        asked_at = f"{attempt.reference} {now.isoformat()}".encode()
+        """Return the signed inquiry about an attempt. Its id depends on *now*, so it is unique."""
+        seed = f"{attempt.reference} {now.isoformat()}".encode()
         return self._signed(
             {
-                "requestId": hashlib.blake2b(asked_at, digest_size=16).hexdigest(),
+                "requestId": hashlib.blake2b(seed, digest_size=16).hexdigest(),
                 "orderId": attempt.reference,
             },
-            protocol.QUERY,
+            protocol.QUERY_FIELDS,
         ) | {"lang": "vi"}
 
+    async def _query(
+        self, origin: str, attempt: Attempt, read: Callable[[Answer], Evidence], *, now: datetime
+    ) -> Evidence:
+        request = Request(
+            operation="inquire",
+            method="POST",
+            path="/v2/gateway/api/query",
+            body=self.query(attempt, now=now),
+            subject=attempt.reference,
+            repeatable=True,
+        )
+        return await self._inquire(origin, request, read)
+
     def _signed(self, fields: dict[str, Any], order: Sequence[str]) -> dict[str, Any]:
-        """Return *fields* with whose they are and their signature."""
+        """Return *fields* with our partner code and their signature."""
         fields |= {"partnerCode": self._partner_code}
-        text = protocol.canonical(fields | {"accessKey": self._access_key}, order)
+        text = protocol.signed_text(fields | {"accessKey": self._access_key}, order)
         return fields | {"signature": protocol.sign(self._secrets[0], text)}
 
-    def _signed_by_them(self, fields: Mapping[str, Any]) -> dict[str, str]:
+    def _signed_values(self, fields: Mapping[str, Any]) -> dict[str, str]:
+        """Return the signed values of an IPN as text. Raises BadCall if one is missing."""
         signed = dict(fields) | {"accessKey": self._access_key}
-        for name in protocol.IPN:
-            if type(signed.get(name)) not in {str, int, Number}:
+        for name in protocol.IPN_FIELDS:
+            if type(signed.get(name)) not in {str, int, RawNumber}:
                 raise BadCall(f"{name} is missing or malformed")
-        return {name: str(signed[name]) for name in protocol.IPN}
+        return {name: str(signed[name]) for name in protocol.IPN_FIELDS}
 
-    def _read_create(self, attempt: Attempt, answer: Answer) -> Evidence:
+    def _interpret_create(self, attempt: Attempt, answer: Answer) -> Evidence:
         """
-        Only MoMo's own code is a word about this order: no status without one is.
+        Return what MoMo's own code says of the order. A status alone decides nothing.
 
-        422 with 7000 is about a request that is still being worked on, and so unknown like the rest.
+        422 with 7000 is about a request that is still being processed, and so is unknown.
         """
-        told = parse(_Created, answer.body)
-        if protocol.is_refused(told.resultCode) and told.orderId in {None, attempt.reference}:
-            if protocol.is_ours(told.resultCode):
-                return unheard(self.name, CREATE, str(told.resultCode))
-            return _declined(protocol.failure(told.resultCode))
-        if not answer.ok or told.resultCode != 0:
-            raise Unusable(f"status {answer.status}, code {told.resultCode}")
-        if not self._is_about(attempt, told):
-            raise Unusable("it is about another order")
-        if told.payUrl is None:
+        response = parse(_CreateResponse, answer.body)
+        code = response.resultCode
+        if protocol.is_create_refused(code) and response.orderId in {None, attempt.reference}:
+            if protocol.is_our_fault(code):
+                return evidence_of_our_fault(self.name, CREATE, str(code))
+            return declined_evidence(CREATE, protocol.failure(code))
+        if not answer.ok or code != 0:
+            raise Unusable(f"status {answer.status}, code {code}")
+        if not self._is_about(attempt, response):
+            raise Unusable("the answer is about another order")
+        if response.payUrl is None:
             raise Unreadable("payUrl: missing")
         return Evidence(
             source=EvidenceSource.INQUIRY,
             origin=CREATE,
             result=GatewayResult.ACCEPTED,
-            payment_url=told.payUrl,
-            qr_payload=told.qrCodeUrl or None,
+            payment_url=response.payUrl,
+            qr_payload=response.qrCodeUrl or None,
         )
 
-    def _read_query(self, attempt: Attempt, answer: Answer) -> Evidence:
-        told = parse_as_written(_Queried, answer.body)
-        if not self._is_about(attempt, told):
-            _log.warning(
-                "inquiry_not_believed",
-                gateway="MOMO",
-                reference=attempt.reference,
-                code=told.resultCode,
-                why="it is about another order",
-            )
-            return unknown(QUERY)
-        return _evidence(QUERY, EvidenceSource.INQUIRY, told.resultCode, told.amount, told.transId)
+    def _interpret_query(self, attempt: Attempt, answer: Answer) -> Evidence:
+        response = parse_with_raw_numbers(_QueryResponse, answer.body)
+        if not self._is_about(attempt, response):
+            return untrusted_evidence(self.name, QUERY, attempt.reference, reason="another order")
+        return _evidence(QUERY, EvidenceSource.INQUIRY, response)
 
-    def _is_about(self, attempt: Attempt, told: _Told) -> bool:
-        return (told.partnerCode, told.orderId) == (self._partner_code, attempt.reference)
+    def _is_about(self, attempt: Attempt, response: _Response) -> bool:
+        expected = (self._partner_code, attempt.reference)
+        return (response.partnerCode, response.orderId) == expected
 
 
-def _evidence(source: str, grade: EvidenceSource, code: int, amount: Any, number: Any) -> Evidence:
-    found = protocol.result(code)
-    known = str(number) if type(number) in {int, str} else ""
+def _evidence(origin: str, source: EvidenceSource, payment: _QueryResponse | _Event) -> Evidence:
+    code = payment.resultCode
+    result = protocol.payment_result(code)
+    failed = result in {GatewayResult.DECLINED, GatewayResult.EXPIRED}
     evidence = Evidence(
-        source=grade,
-        origin=source,
-        result=found,
-        gateway_id=known if known.strip("0") else None,
-        failure=(
-            protocol.failure(code)
-            if found in {GatewayResult.DECLINED, GatewayResult.EXPIRED}
-            else None
-        ),
+        source=source,
+        origin=origin,
+        result=result,
+        gateway_id=protocol.transaction_number(payment.transId),
+        failure=protocol.failure(code) if failed else None,
     )
-    return with_sum(evidence, whole(amount), written=amount, currency=Currency.VND)
-
-
-def _declined(failure: Failure) -> Evidence:
-    return Evidence(
-        source=EvidenceSource.INQUIRY, origin=CREATE, result=GatewayResult.DECLINED, failure=failure
-    )
+    raw = payment.amount
+    return with_amount(evidence, whole_number(raw), raw=raw, currency=Currency.VND)

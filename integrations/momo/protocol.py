@@ -1,4 +1,4 @@
-"""MoMo's protocol, AIO v2, without any wire: the texts that are signed, the amount, the codes."""
+"""MoMo's protocol, AIO v2, without I/O: signed texts, amount limits and result codes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from domain.attempts import Failure
 from domain.payment_evidence import GatewayResult
+from integrations.http.webhooks import any_signature_matches
 
-# The fields that are signed, in their order. An access key stands in each text and in no body.
-CREATE = (
+# The signed fields, in their order. The access key stands in each signed text but in no body.
+CREATE_FIELDS = (
     "accessKey",
     "amount",
     "extraData",
@@ -24,7 +25,7 @@ CREATE = (
     "requestId",
     "requestType",
 )
-IPN = (
+IPN_FIELDS = (
     "accessKey",
     "amount",
     "extraData",
@@ -39,8 +40,8 @@ IPN = (
     "resultCode",
     "transId",
 )
-QUERY = ("accessKey", "orderId", "partnerCode", "requestId")
-REFUND = (
+QUERY_FIELDS = ("accessKey", "orderId", "partnerCode", "requestId")
+REFUND_FIELDS = (
     "accessKey",
     "amount",
     "description",
@@ -50,21 +51,23 @@ REFUND = (
     "transId",
 )
 
-_MARKS = re.compile(r"[&=]+")
-SMALLEST_AMOUNT, LARGEST_AMOUNT = 1_000, 50_000_000
+_SEPARATORS = re.compile(r"[&=]+")
+SMALLEST_AMOUNT, LARGEST_AMOUNT = 1_000, 50_000_000  # VND
 
-_PAID = frozenset({0, 9000})  # 9000, authorized: of one step, which ours are, that is paid
-_WAITING = frozenset({1000, 42})  # for the customer; 42: nobody ever asked MoMo for this order
+# 9000 is authorized. Our payments have one step, so authorized money is paid.
+_PAID = frozenset({0, 9000})
+_WAITING = frozenset({1000, 42})  # for the customer; 42: MoMo has no such order
 _EXPIRED = 1005
-# What became of the customer's own try. Every other code is about the request that was answered by
-# it, or says that MoMo is not done.
+# How the customer's own try failed. Every other code is about the request that it answers, or says
+# that MoMo is not done.
 _DECLINED = frozenset({1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026, 4001, 4002, 4100})
-# What `create` refuses for good: nothing was begun. 40, 41 and 43 are said while an earlier request
-# of ours is alive, and 98 and 99 say nothing about whether the order can be paid.
-_REFUSED = _DECLINED | {10, 11, 12, 13, 20, 21, 22, 45, 47, 2019}
-# Of these: their maintenance, our account, key or form. No customer can mend it.
-_OURS = frozenset({10, 11, 12, 13, 20, 45, 2019})
-# What `refund` refuses for good. 40 and 41 say that MoMo has our request already, 43, 98 and 99 nothing at all.
+# What `create` refuses for good: nothing was started. 40, 41 and 43 may come while an earlier
+# request of ours is processed; 98 and 99 do not say whether the order can be paid.
+_CREATE_REFUSED = _DECLINED | {10, 11, 12, 13, 20, 21, 22, 45, 47, 2019}
+# Of these: MoMo's maintenance, or our account, key or form. The customer cannot correct it.
+_OUR_FAULT = frozenset({10, 11, 12, 13, 20, 45, 2019})
+# What `refund` refuses for good. With 40 and 41 MoMo already has the request; 43, 98 and 99 decide
+# nothing.
 _REFUND_REFUSED = frozenset({10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088})
 
 _SENTENCES = {
@@ -82,27 +85,28 @@ _SENTENCES = {
     4002: "Khách hàng chưa xác thực tài khoản MoMo.",
     4100: "Khách hàng đăng nhập MoMo không thành công.",
 }
-_OTHER = "MoMo từ chối giao dịch. Hãy tạo lại yêu cầu hoặc dùng phương thức khác."
+_OTHER_SENTENCE = "MoMo từ chối giao dịch. Hãy tạo lại yêu cầu hoặc dùng phương thức khác."
 _REFUND_SENTENCES = {
     1080: "MoMo chưa hoàn được tiền. Hãy yêu cầu lại sau khoảng một giờ.",
     1081: "Giao dịch này đã được hoàn tiền tại MoMo. Hãy đối soát trước khi hoàn theo cách khác.",
     1088: "MoMo không cho hoàn giao dịch này. Hãy hoàn tiền theo cách khác.",
 }
-_REFUND_OTHER = "MoMo từ chối hoàn tiền. Hãy hoàn tiền theo cách khác."
+_OTHER_REFUND_SENTENCE = "MoMo từ chối hoàn tiền. Hãy hoàn tiền theo cách khác."
 
 
-def canonical(fields: Mapping[str, object], order: Sequence[str]) -> str:
-    """Return the text that is signed: raw values in *order*, empty ones kept, nothing encoded."""
+def signed_text(fields: Mapping[str, object], order: Sequence[str]) -> str:
+    """Return the text to sign: raw values in *order*, with empty ones, without any encoding."""
     return "&".join(f"{name}={fields[name]}" for name in order)
 
 
-def text(description: str) -> str:
-    """Return a description as it may be signed: `&` and `=` in it would have what is signed read in two ways."""
-    return " ".join(_MARKS.sub(" ", unicodedata.normalize("NFC", description)).split())[:255]
+def unambiguous(description: str) -> str:
+    """Return a description without `&` and `=`, which would make the signed text ambiguous."""
+    text = _SEPARATORS.sub(" ", unicodedata.normalize("NFC", description))
+    return " ".join(text.split())[:255]
 
 
-def reads_in_one_way(fields: Mapping[str, object], order: Sequence[str]) -> bool:
-    """Return whether the text that is signed could be cut into values at these places alone."""
+def is_unambiguous(fields: Mapping[str, object], order: Sequence[str]) -> bool:
+    """Return whether the signed text can be cut into these values only."""
     return not any("&" in str(fields[name]) for name in order)
 
 
@@ -111,24 +115,28 @@ def sign(secret: str, text: str) -> str:
 
 
 def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
-    """Return whether one of *secrets* made *signature*; every one is tried, in constant time."""
-    presented = signature.lower().encode()
-    matches = [hmac.compare_digest(sign(secret, text).encode(), presented) for secret in secrets]
-    return any(matches)
+    """Return whether one of *secrets* made *signature*."""
+    return any_signature_matches((sign(secret, text) for secret in secrets), [signature])
 
 
-def is_refused(code: int) -> bool:
-    """Return whether `create` says that nothing was begun."""
-    return code in _REFUSED
+def transaction_number(number: object) -> str | None:
+    """Return MoMo's number of a payment or refund; None for an absent number or zero."""
+    text = str(number) if type(number) in {int, str} else ""
+    return text if text.strip("0") else None
 
 
-def is_ours(code: int) -> bool:
-    """Return whether `create` was refused for what is not the customer's to mend."""
-    return code in _OURS
+def is_create_refused(code: int) -> bool:
+    """Return whether `create` says that nothing was started."""
+    return code in _CREATE_REFUSED
 
 
-def result(code: int) -> GatewayResult:
-    """Return what a `resultCode` says of an order. Nobody told us of a code, or MoMo is busy: not known yet."""
+def is_our_fault(code: int) -> bool:
+    """Return whether `create` was refused for a reason that the customer cannot correct."""
+    return code in _OUR_FAULT
+
+
+def payment_result(code: int) -> GatewayResult:
+    """Return what a `resultCode` says of an order; UNKNOWN for busy and undocumented codes."""
     if code in _PAID:
         return GatewayResult.PAID
     if code in _WAITING:
@@ -139,20 +147,20 @@ def result(code: int) -> GatewayResult:
 
 
 def is_refund_refused(code: int) -> bool:
-    """Return whether `refund` says that nothing is, or will be, given back under this request."""
+    """Return whether `refund` says that this request will never refund anything."""
     return code in _REFUND_REFUSED
 
 
 def refund_result(code: int) -> GatewayResult:
-    """Return what the `resultCode` of a refund says, where a query lists it."""
+    """Return what the `resultCode` of a listed refund says."""
     if code == 0:
         return GatewayResult.PAID
     return GatewayResult.DECLINED if code in _REFUND_REFUSED else GatewayResult.UNKNOWN
 
 
 def refund_failure(code: int) -> Failure:
-    return Failure(code=str(code), message=_REFUND_SENTENCES.get(code, _REFUND_OTHER))
+    return Failure(code=str(code), message=_REFUND_SENTENCES.get(code, _OTHER_REFUND_SENTENCE))
 
 
 def failure(code: int) -> Failure:
-    return Failure(code=str(code), message=_SENTENCES.get(code, _OTHER))
+    return Failure(code=str(code), message=_SENTENCES.get(code, _OTHER_SENTENCE))

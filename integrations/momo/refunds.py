@@ -1,25 +1,27 @@
-"""MoMo's refunds: what is asked for, and what its answers say of one."""
+"""MoMo's refunds: the request, and the meaning of its answers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain.attempts import Attempt
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.amounts import whole
-from integrations.http.client import Answer, Unusable
-from integrations.http.parsing import Wire, parse_as_written
+from integrations.amounts import whole_number
+from integrations.http.failures import Unusable
+from integrations.http.messages import Answer
+from integrations.http.parsing import WireModel, parse_with_raw_numbers
 from integrations.momo import protocol
 
 REFUND, REFUND_QUERY = "momo:refund", "momo:refund-query"
 
-# A request that is this old is no longer on its way.
-_ARRIVED = timedelta(minutes=5)
+# After this time a request has either reached MoMo or is lost.
+_ARRIVAL_LIMIT = timedelta(minutes=5)
 
 
-class _Refunded(Wire):
+class _RefundResponse(WireModel):
     partnerCode: str | None = None
     orderId: str | None = None
     amount: Any = None
@@ -27,8 +29,8 @@ class _Refunded(Wire):
     resultCode: int
 
 
-class _Line(Wire):
-    """One refund of an order, under the id that we gave it."""
+class ListedRefund(WireModel):
+    """A refund of an order. `orderId` is the id that we gave the refund."""
 
     orderId: str
     amount: Any
@@ -36,16 +38,16 @@ class _Line(Wire):
     resultCode: int
 
 
-class _Queried(Wire):
+class _Order(WireModel):
     partnerCode: str
     orderId: str
     resultCode: int
-    refundTrans: list[_Line]
+    refundTrans: list[ListedRefund]
 
 
-def request(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
-    """Return the unsigned fields. Our id is the request's and the refund's, which MoMo takes once."""
-    assert attempt.gateway_id is not None, "what MoMo was paid by has its number"
+def request_fields(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
+    """Return the unsigned fields. Our id names request and refund; MoMo accepts it once."""
+    assert attempt.gateway_id is not None, "a payment through MoMo has MoMo's number"
     return {
         "requestId": reversal.id,
         "orderId": reversal.id,
@@ -55,42 +57,53 @@ def request(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
     }
 
 
-def answered(reversal: Reversal, partner: str, answer: Answer) -> Evidence:
-    """Return what the answer to a refund says. Raises Unusable for what is not to be believed."""
-    told = parse_as_written(_Refunded, answer.body)
-    if protocol.is_refund_refused(told.resultCode) and told.orderId in {None, reversal.id}:
-        return _evidence(REFUND, GatewayResult.DECLINED, told.resultCode, None)
-    whose = (told.partnerCode, told.orderId, whole(told.amount))
-    if told.resultCode != 0 or whose != (partner, reversal.id, reversal.amount):
-        raise Unusable(f"status {answer.status}, code {told.resultCode}")
-    return _evidence(REFUND, GatewayResult.PAID, 0, told.transId)
+def interpret_refund(reversal: Reversal, partner: str, answer: Answer) -> Evidence:
+    """Return what the answer to a refund says. Raises Unusable if it is not about this refund."""
+    refund = parse_with_raw_numbers(_RefundResponse, answer.body)
+    code = refund.resultCode
+    if protocol.is_refund_refused(code) and refund.orderId in {None, reversal.id}:
+        return _evidence(REFUND, GatewayResult.DECLINED, code)
+    found = (refund.partnerCode, refund.orderId, whole_number(refund.amount))
+    if code != 0 or found != (partner, reversal.id, reversal.amount):
+        raise Unusable(f"status {answer.status}, code {code}")
+    return _evidence(REFUND, GatewayResult.PAID, code, refund.transId)
 
 
-def told(
-    attempt: Attempt, reversal: Reversal, partner: str, answer: Answer, *, now: datetime
+def listed_refunds(attempt: Attempt, partner: str, answer: Answer) -> Sequence[ListedRefund]:
+    """Return the refunds that MoMo lists for the attempt's order. Raises Unusable."""
+    order = parse_with_raw_numbers(_Order, answer.body)
+    found = (order.partnerCode, order.orderId, order.resultCode)
+    if found != (partner, attempt.reference, 0):
+        raise Unusable(f"status {answer.status}, code {order.resultCode}")
+    return order.refundTrans
+
+
+def interpret_refund_query(
+    reversal: Reversal, listed: Sequence[ListedRefund], *, now: datetime
 ) -> Evidence:
-    """Return what a query of the order says of one of its refunds. Raises Unusable."""
-    said = parse_as_written(_Queried, answer.body)
-    if (said.partnerCode, said.orderId, said.resultCode) != (partner, attempt.reference, 0):
-        raise Unusable(f"status {answer.status}, code {said.resultCode}")
-    ours = [line for line in said.refundTrans if line.orderId == reversal.id]
-    if not ours:
-        arrived = reversal.sent_at is not None and now - reversal.sent_at >= _ARRIVED
-        found = GatewayResult.UNPAID if arrived else GatewayResult.UNKNOWN
-        return _evidence(REFUND_QUERY, found, 0, None)
-    (line,) = ours[:1]
-    if len(ours) > 1 or whole(line.amount) != reversal.amount:
-        raise Unusable("refundTrans: it is another refund")
-    found = protocol.refund_result(line.resultCode)
-    return _evidence(REFUND_QUERY, found, line.resultCode, line.transId)
+    """
+    Return what an order's *listed* refunds say of one refund. Raises Unusable.
+
+    UNPAID means that MoMo lists no such refund, although the request can no longer be on its way.
+    """
+    matching = [refund for refund in listed if refund.orderId == reversal.id]
+    if not matching:
+        arrived = reversal.sent_at is not None and now - reversal.sent_at >= _ARRIVAL_LIMIT
+        result = GatewayResult.UNPAID if arrived else GatewayResult.UNKNOWN
+        return _evidence(REFUND_QUERY, result, 0)
+    refund = matching[0]
+    if len(matching) > 1 or whole_number(refund.amount) != reversal.amount:
+        raise Unusable("refundTrans: another refund")
+    result = protocol.refund_result(refund.resultCode)
+    return _evidence(REFUND_QUERY, result, refund.resultCode, refund.transId)
 
 
-def _evidence(source: str, found: GatewayResult, code: int, number: Any) -> Evidence:
-    known = str(number) if type(number) in {int, str} else ""
+def _evidence(origin: str, result: GatewayResult, code: int, number: object = None) -> Evidence:
+    paid = result is GatewayResult.PAID
     return Evidence(
-        source=None if found is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
-        origin=source,
-        result=found,
-        gateway_id=known if found is GatewayResult.PAID and known.strip("0") else None,
-        failure=protocol.refund_failure(code) if found is GatewayResult.DECLINED else None,
+        source=None if result is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
+        origin=origin,
+        result=result,
+        gateway_id=protocol.transaction_number(number) if paid else None,
+        failure=protocol.refund_failure(code) if result is GatewayResult.DECLINED else None,
     )

@@ -1,4 +1,4 @@
-"""What PayPal's calls tell of: an order that was approved or lapsed, and what became of its money."""
+"""PayPal's events as notices, with evidence if they are about an order's money."""
 
 from __future__ import annotations
 
@@ -6,59 +6,56 @@ from typing import Any, cast
 
 from domain.gateways import Notice
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.http.webhooks import event
+from integrations.http.webhooks import parse_event
 from integrations.paypal.objects import Capture, Event, Order
 
 WEBHOOK = "paypal:webhook"
 
 
-def notice(notification: Event) -> Notice:
-    """Return an event as a notice, with evidence where it is about money of ours. Raises BadCall."""
-    money = _money(notification)
-    if money is None:
-        named = _reference_in(notification.resource)
-        return Notice(event_id=notification.id, reference=None, evidence=None, named=named)
-    reference, evidence = money
+def interpret_event(event: Event) -> Notice:
+    """Return an event as a notice. Raises BadCall."""
+    payment = _payment(event)
+    if payment is None:
+        named = _reference_of(event.resource)
+        return Notice(event_id=event.id, reference=None, evidence=None, named=named)
+    reference, evidence = payment
     if reference is None:
-        return Notice(event_id=notification.id, reference=None, evidence=None, named="")
-    return Notice(event_id=notification.id, reference=reference, evidence=evidence)
+        return Notice(event_id=event.id, reference=None, evidence=None, named="")
+    return Notice(event_id=event.id, reference=reference, evidence=evidence)
 
 
-def _reference_in(about: dict[str, Any]) -> str | None:
-    """Return the reference in a refund, or in the money that a dispute is about."""
-    disputed: object = about.get("disputed_transactions")
-    first: object = (
-        cast("list[object]", disputed)[0] if isinstance(disputed, list) and disputed else None
-    )
+def _reference_of(resource: dict[str, Any]) -> str | None:
+    """Return the reference in a refund, or in a disputed transaction."""
+    disputed: object = resource.get("disputed_transactions")
+    transactions = cast("list[object]", disputed) if isinstance(disputed, list) else []
+    first = transactions[0] if transactions else None
     in_dispute = cast("dict[str, object]", first).get("custom") if isinstance(first, dict) else None
-    named = about.get("custom_id", in_dispute)
-    return named if isinstance(named, str) else None
+    reference = resource.get("custom_id", in_dispute)
+    return reference if isinstance(reference, str) else None
 
 
-def _money(notification: Event) -> tuple[str | None, Evidence] | None:
-    """Return the reference that an event is about, and what it says of its money. Raises BadCall."""
-    about = notification.resource
-    match notification.event_type:
-        case "CHECKOUT.ORDER.APPROVED":  # no money yet: it makes us ask, and so capture
-            evidence = Evidence(
-                source=EvidenceSource.WEBHOOK, origin=WEBHOOK, result=GatewayResult.UNKNOWN
-            )
-            return event(Order, about).reference, evidence
+def _payment(event: Event) -> tuple[str | None, Evidence] | None:
+    """Return an event's reference and evidence; None if it is about no order. Raises BadCall."""
+    resource = event.resource
+    match event.event_type:
+        case "CHECKOUT.ORDER.APPROVED":  # no money yet; UNKNOWN causes an inquiry, which captures
+            return parse_event(Order, resource).reference, _evidence(GatewayResult.UNKNOWN)
         case "CHECKOUT.PAYMENT-APPROVAL.REVERSED":
-            whole = about | {"id": about.get("order_id", notification.id)}
-            order = event(Order, whole).model_copy(update={"status": "VOIDED"})
+            fields = resource | {"id": resource.get("order_id", event.id)}
+            order = parse_event(Order, fields).model_copy(update={"status": "VOIDED"})
             return order.reference, order.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
         case "PAYMENT.CAPTURE.PENDING":
-            evidence = Evidence(
-                source=EvidenceSource.WEBHOOK, origin=WEBHOOK, result=GatewayResult.UNPAID
-            )
-            return event(Capture, about).reference, evidence
+            return parse_event(Capture, resource).reference, _evidence(GatewayResult.UNPAID)
         case (
             "PAYMENT.CAPTURE.COMPLETED" | "PAYMENT.CAPTURE.DENIED" | "PAYMENT.CAPTURE.DECLINED"
         ) as type:
-            capture = event(Capture, about)
+            capture = parse_event(Capture, resource)
             if not type.endswith("COMPLETED"):
                 capture = capture.model_copy(update={"status": "DECLINED"})
             return capture.reference, capture.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
         case _:
             return None
+
+
+def _evidence(result: GatewayResult) -> Evidence:
+    return Evidence(source=EvidenceSource.WEBHOOK, origin=WEBHOOK, result=result)

@@ -1,8 +1,8 @@
 """
-PayPal Orders v2: the customer approves an order on their page, and we then capture its money.
+PayPal Orders v2: the customer approves an order on PayPal's page, and we then capture its money.
 
-Only our own capture takes money. So an order is captured while its payment is open and never after,
-and one whose number never reached us cannot be paid at all.
+Only our capture takes money. An order is captured while its payment is open, and never afterwards.
+An order whose id we never received cannot be paid.
 """
 
 from __future__ import annotations
@@ -13,35 +13,52 @@ from datetime import datetime
 from typing import TypeVar
 
 import orjson
-import structlog
 
 from domain.attempts import Attempt, AttemptStatus, Failure
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.http.client import Answer, Unreadable, Upstream
-from integrations.http.conversation import asked, begun, is_definite, unheard, unknown
-from integrations.http.parsing import Wire, parse, parse_as_written, unusable
-from integrations.http.webhooks import event, json_object
+from integrations.http.client import Upstream
+from integrations.http.conversation import (
+    declined_evidence,
+    evidence_of_charge,
+    evidence_of_inquiry,
+    evidence_of_our_fault,
+    is_definite,
+    unknown_evidence,
+    unpaid_evidence,
+    untrusted_evidence,
+)
+from integrations.http.failures import Unreadable
+from integrations.http.gateway import HttpGateway
+from integrations.http.messages import Answer, Request
+from integrations.http.parsing import WireModel, parse, parse_with_raw_numbers, unusable
+from integrations.http.webhooks import parse_event, parse_json_object
 from integrations.paypal import events, refunds
 from integrations.paypal.certificates import Certificates
-from integrations.paypal.objects import DECLINED, Capture, Event, Order, Problem, Refund, to_wire
-
-_log = structlog.stdlib.get_logger("integrations.paypal.gateway.gateway")
+from integrations.paypal.objects import (
+    DECLINED,
+    Capture,
+    Event,
+    Order,
+    Problem,
+    Refund,
+    format_amount,
+)
 
 CREATE, INQUIRY, CAPTURE = "paypal:create", "paypal:inquiry", "paypal:capture"
 ORDERS = "/v2/checkout/orders"
 CAPTURES, REFUNDS = "/v2/payments/captures", "/v2/payments/refunds"
 
-T = TypeVar("T")
-W = TypeVar("W", bound=Wire)
+Result = TypeVar("Result")
+Model = TypeVar("Model", bound=WireModel)
 
 _OPEN = frozenset({AttemptStatus.SENT, AttemptStatus.ACCEPTED, AttemptStatus.UNKNOWN})
-# Our key, or our pace: what is answered so was not begun, and no payer is at fault.
-_OF_US = frozenset({401, 403, 429})
-# What a capture is refused for that leaves no doubt; with anything else we ask how the order stands.
-_NO_MONEY = frozenset(
+# These refuse our key or our rate: nothing was started, and the payer is not the reason.
+_OUR_FAULT = frozenset({401, 403, 429})
+# The codes that decline a capture for good. After any other code we inquire about the order.
+_CAPTURE_DECLINED = frozenset(
     {
         "INSTRUMENT_DECLINED",
         "PAYER_CANNOT_PAY",
@@ -50,7 +67,7 @@ _NO_MONEY = frozenset(
         "COMPLIANCE_VIOLATION",
     }
 )
-_STATUSES = {
+_REPLY_STATUSES = {
     Verdict.ACCEPTED: 200,
     Verdict.ALREADY_DONE: 200,
     Verdict.WRONG_AMOUNT: 200,
@@ -60,13 +77,18 @@ _STATUSES = {
 }
 
 
-class PayPal:
-    """It takes no VND: an attempt's money is in dollars. `bearer` says who we are, or raises NotSent."""
+class PayPal(HttpGateway):
+    """
+    PayPal takes no VND, so an attempt's money is in dollars.
+
+    `bearer` returns the Authorization header or raises NotConnected. `refused` is called when
+    PayPal refuses that header.
+    """
 
     name = GatewayName.PAYPAL
     paths = ("paypal",)
     methods = frozenset({"POST"})
-    revocable = False  # a capture may be on its way while its payment ends
+    revocable = False  # a capture may be processed while its payment ends
     ask_again_after = 3.0
 
     def __init__(
@@ -78,28 +100,22 @@ class PayPal:
         webhook_id: str,
         certificates: Certificates,
     ) -> None:
-        self._http = http
+        super().__init__(http)
         self._bearer = bearer
         self._refused = refused
         self._webhook_id = webhook_id
         self._certificates = certificates
 
-    def ready(self) -> bool:
-        return self._http.ready("start")
-
-    def retry_after_ms(self) -> int | None:
-        return self._http.retry_after_ms("start")
-
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
-        return await begun(self.name, CREATE, self._start(attempt, purchase))
+        return await evidence_of_charge(self.name, CREATE, self._create(attempt, purchase))
 
-    async def _start(self, attempt: Attempt, purchase: Purchase) -> Evidence:
+    async def _create(self, attempt: Attempt, purchase: Purchase) -> Evidence:
         unit = {
             "reference_id": attempt.reference,
             "custom_id": attempt.reference,
             "invoice_id": attempt.reference,
             "description": purchase.description[:127],
-            "amount": to_wire(attempt.money),
+            "amount": format_amount(attempt.money),
         }
         experience = {
             "return_url": purchase.return_url,
@@ -107,214 +123,199 @@ class PayPal:
             "user_action": "PAY_NOW",
             "shipping_preference": "NO_SHIPPING",
         }
-        return await self._http.call(
-            "start",
-            "POST",
-            ORDERS,
+        request = Request(
+            operation="start",
+            method="POST",
+            path=ORDERS,
             body={
                 "intent": "CAPTURE",
                 "purchase_units": [unit],
                 "payment_source": {"paypal": {"experience_context": experience}},
             },
             headers=await self._headers(attempt.reference),
-            read=self._read_start,
-            repeatable=False,
             subject=purchase.description,
         )
+        return await self._http.call(request, self._interpret_create)
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
-        if attempt.gateway_id is None:
+        id = attempt.gateway_id
+        if id is None:
             return Evidence(source=None, origin=INQUIRY, result=GatewayResult.UNPAID)
-        if attempt.paid_under:  # its number is the capture's by now
-            path = f"{CAPTURES}/{attempt.gateway_id}"
-            return await asked(INQUIRY, self._ask(attempt, path, Capture))
-        order = await asked(INQUIRY, self._ask(attempt, f"{ORDERS}/{attempt.gateway_id}", Order))
-        if order.result is GatewayResult.ACCEPTED and attempt.status in _OPEN:
-            return await asked(CAPTURE, self._capture(attempt))
-        return (
-            replace(order, result=GatewayResult.UNPAID)
-            if order.result is GatewayResult.ACCEPTED
-            else order
-        )
+        if attempt.paid_under:  # its id is the capture's by now
+            return await evidence_of_inquiry(
+                INQUIRY, self._state(attempt, f"{CAPTURES}/{id}", Capture)
+            )
+        order = await evidence_of_inquiry(INQUIRY, self._state(attempt, f"{ORDERS}/{id}", Order))
+        if order.result is not GatewayResult.ACCEPTED:
+            return order
+        if attempt.status in _OPEN:
+            return await evidence_of_inquiry(CAPTURE, self._capture(attempt))
+        return replace(order, result=GatewayResult.UNPAID)
 
-    async def _ask(
+    async def _state(
         self, attempt: Attempt, path: str, model: type[Order] | type[Capture]
     ) -> Evidence:
-        """Return how it stands; ACCEPTED is an order that the customer has approved."""
+        """Return the state of an order or capture; ACCEPTED is an order that is approved."""
 
         def read(answer: Answer) -> Evidence:
             if answer.status == 404 and parse(Problem, answer.body).name == "RESOURCE_NOT_FOUND":
-                return Evidence(
-                    source=EvidenceSource.INQUIRY, origin=INQUIRY, result=GatewayResult.UNPAID
-                )
+                return unpaid_evidence(INQUIRY)
             if not answer.ok:
-                raise self._unreadable(answer)
-            told = parse_as_written(model, answer.body)
-            if told.reference != attempt.reference:
-                _log.warning(
-                    "inquiry_not_believed",
-                    gateway="PAYPAL",
-                    reference=attempt.reference,
-                    why="it is about another reference",
+                raise self._unusable(answer)
+            payment = parse_with_raw_numbers(model, answer.body)
+            if payment.reference != attempt.reference:
+                return untrusted_evidence(
+                    self.name, INQUIRY, attempt.reference, reason="another reference"
                 )
-                return unknown(INQUIRY)
-            said = told.evidence(INQUIRY, EvidenceSource.INQUIRY)
-            approved = isinstance(told, Order) and told.is_approved
-            waits = approved and said.result is GatewayResult.UNPAID
-            return replace(said, result=GatewayResult.ACCEPTED) if waits else said
+            evidence = payment.evidence(INQUIRY, EvidenceSource.INQUIRY)
+            approved = isinstance(payment, Order) and payment.is_approved
+            waits = approved and evidence.result is GatewayResult.UNPAID
+            return replace(evidence, result=GatewayResult.ACCEPTED) if waits else evidence
 
-        return await self._http.call(
-            "inquire",
-            "GET",
-            path,
+        request = Request(
+            operation="inquire",
+            method="GET",
+            path=path,
             headers=await self._headers(),
-            read=read,
-            repeatable=True,
             subject=attempt.reference,
+            repeatable=True,
         )
+        return await self._http.call(request, read)
 
     async def _capture(self, attempt: Attempt) -> Evidence:
-        """Take the money of an approved order. Silence is UNKNOWN: the next question finds what became of it."""
-
-        def read(answer: Answer) -> Evidence:
-            if answer.ok:
-                order = parse_as_written(Order, answer.body)
-                return order.evidence(CAPTURE, EvidenceSource.INQUIRY)
-            issue = parse(Problem, answer.body).issue
-            if answer.status != 422 or issue not in _NO_MONEY:
-                raise self._unreadable(answer)
-            failure = Failure(code=issue, message=DECLINED.message)
-            return Evidence(
-                source=EvidenceSource.INQUIRY,
-                origin=CAPTURE,
-                result=GatewayResult.DECLINED,
-                failure=failure,
-            )
-
-        return await self._http.call(
-            "capture",
-            "POST",
-            f"{ORDERS}/{attempt.gateway_id}/capture",
+        """Take the money of an approved order. Silence is UNKNOWN until the next inquiry."""
+        request = Request(
+            operation="capture",
+            method="POST",
+            path=f"{ORDERS}/{attempt.gateway_id}/capture",
             body={},
             headers=await self._headers(f"{attempt.reference}-capture"),
-            read=read,
-            repeatable=False,
             subject=attempt.reference,
         )
+        return await self._http.call(request, self._interpret_capture)
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
-        if attempt.gateway_id is None:  # two people said that it was paid, and nobody knows by what
+        if attempt.gateway_id is None:  # two people decided that it was paid; no capture is known
             return Evidence(source=None, origin=refunds.REFUND, result=GatewayResult.UNPAID)
-        return await begun(
-            self.name, refunds.REFUND, self._refund("refund", attempt, reversal, again=False)
-        )
+        call = self._refund("refund", attempt, reversal, repeated=False)
+        return await evidence_of_charge(self.name, refunds.REFUND, call)
 
     async def inquire_refund(
         self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
     ) -> Evidence:
         """
-        Ask by its number where we were told it. Else ask for it again: under its id that is the same refund.
+        Inquire by the refund's id if we know it. Else repeat the request: it is the same refund.
 
-        Once they may have forgotten that id, the record of its order is the last word.
+        Once PayPal may have forgotten the request's id, the order's record decides.
         """
-        return await asked(refunds.REFUND, self._inquire_refund(attempt, reversal, now))
+        call = self._refund_state(attempt, reversal, now)
+        return await evidence_of_inquiry(refunds.REFUND, call)
 
-    async def _inquire_refund(
-        self, attempt: Attempt, reversal: Reversal, now: datetime
-    ) -> Evidence:
+    async def _refund_state(self, attempt: Attempt, reversal: Reversal, now: datetime) -> Evidence:
         if reversal.gateway_id is not None:
             path = f"{REFUNDS}/{reversal.gateway_id}"
             return await self._get(
-                reversal, path, Refund, lambda told: refunds.evidence(reversal, told)
+                reversal, path, Refund, lambda refund: refunds.evidence(reversal, refund)
             )
-        if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIVES:
-            return await self._refund("inquire_refund", attempt, reversal, again=True)
+        if now - (reversal.sent_at or reversal.created_at) < refunds.KEY_LIFETIME:
+            return await self._refund("inquire_refund", attempt, reversal, repeated=True)
         path = f"{CAPTURES}/{attempt.gateway_id}"
-        order = await self._get(reversal, path, Capture, lambda told: told.order)
-        if order is None:
-            return unknown(refunds.REFUND)
+        order_id = await self._get(reversal, path, Capture, lambda capture: capture.order_id)
+        if order_id is None:
+            return unknown_evidence(refunds.REFUND)
         return await self._get(
             reversal,
-            f"{ORDERS}/{order}",
+            f"{ORDERS}/{order_id}",
             Order,
-            lambda told: refunds.listed(attempt, reversal, told),
+            lambda order: refunds.interpret_refund_query(attempt, reversal, order),
         )
 
     async def _refund(
-        self, operation: str, attempt: Attempt, reversal: Reversal, *, again: bool
+        self, operation: str, attempt: Attempt, reversal: Reversal, *, repeated: bool
     ) -> Evidence:
         def read(answer: Answer) -> Evidence:
-            if answer.status == 401:
-                self._refused()
-            return refunds.read(reversal, answer, again=again)
+            self._discard_refused_token(answer)
+            return refunds.interpret_refund(reversal, answer, repeated=repeated)
 
-        return await self._http.call(
-            operation,
-            "POST",
-            f"{CAPTURES}/{attempt.gateway_id}/refund",
+        request = Request(
+            operation=operation,
+            method="POST",
+            path=f"{CAPTURES}/{attempt.gateway_id}/refund",
             body=refunds.body(attempt, reversal),
             headers=await self._headers(reversal.id),
-            read=read,
-            repeatable=again,
             subject=reversal.id,
+            repeatable=repeated,
         )
+        return await self._http.call(request, read)
 
-    async def _get(self, reversal: Reversal, path: str, model: type[W], say: Callable[[W], T]) -> T:
-        """Return what one of their records has to say of a refund."""
+    async def _get(
+        self,
+        reversal: Reversal,
+        path: str,
+        model: type[Model],
+        interpret: Callable[[Model], Result],
+    ) -> Result:
+        """Return what *interpret* makes of one of PayPal's records."""
 
-        def read(answer: Answer) -> T:
+        def read(answer: Answer) -> Result:
             if not answer.ok:
-                raise self._unreadable(answer)
-            return say(parse_as_written(model, answer.body))
+                raise self._unusable(answer)
+            return interpret(parse_with_raw_numbers(model, answer.body))
 
-        return await self._http.call(
-            "inquire_refund",
-            "GET",
-            path,
+        request = Request(
+            operation="inquire_refund",
+            method="GET",
+            path=path,
             headers=await self._headers(),
-            read=read,
-            repeatable=True,
             subject=reversal.id,
+            repeatable=True,
         )
+        return await self._http.call(request, read)
 
     async def prepare(self, call: Call) -> None:
         await self._certificates.fetch(call)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         self._certificates.check(call, self._webhook_id)
-        return (events.notice(event(Event, json_object(call.body))),)
+        return (events.interpret_event(parse_event(Event, parse_json_object(call.body))),)
 
     def answer(self, verdict: Verdict) -> Reply:
-        return Reply(status=_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
+        return Reply(status=_REPLY_STATUSES[verdict], body=orjson.dumps({"received": verdict}))
 
     async def _headers(self, request_id: str | None = None) -> dict[str, str]:
         headers = {"Authorization": await self._bearer(), "Prefer": "return=representation"}
         return headers if request_id is None else headers | {"PayPal-Request-Id": request_id}
 
-    def _read_start(self, answer: Answer) -> Evidence:
+    def _interpret_create(self, answer: Answer) -> Evidence:
         if not answer.ok:
             if not is_definite(answer.status):
-                raise self._unreadable(answer)
-            if answer.status in _OF_US:
-                if answer.status == 401:
-                    self._refused()
-                return unheard(self.name, CREATE, f"HTTP_{answer.status}")
+                raise self._unusable(answer)
+            if answer.status in _OUR_FAULT:
+                self._discard_refused_token(answer)
+                return evidence_of_our_fault(self.name, CREATE, f"HTTP_{answer.status}")
             issue = parse(Problem, answer.body).issue
-            failure = Failure(code=issue[:64], message=DECLINED.message)
-            return Evidence(
-                source=EvidenceSource.INQUIRY,
-                origin=CREATE,
-                result=GatewayResult.DECLINED,
-                failure=failure,
-            )
-        told = parse_as_written(Order, answer.body)
-        if told.status not in {"CREATED", "PAYER_ACTION_REQUIRED"} or told.url is None:
-            raise Unreadable("no page to approve it at")
-        return replace(told.evidence(CREATE, EvidenceSource.INQUIRY), result=GatewayResult.ACCEPTED)
+            return declined_evidence(CREATE, Failure(code=issue[:64], message=DECLINED.message))
+        order = parse_with_raw_numbers(Order, answer.body)
+        if order.status not in {"CREATED", "PAYER_ACTION_REQUIRED"} or order.url is None:
+            raise Unreadable("the order cannot be approved, or has no page")
+        evidence = order.evidence(CREATE, EvidenceSource.INQUIRY)
+        return replace(evidence, result=GatewayResult.ACCEPTED)
 
-    def _unreadable(self, answer: Answer) -> Unreadable:
+    def _interpret_capture(self, answer: Answer) -> Evidence:
+        if answer.ok:
+            order = parse_with_raw_numbers(Order, answer.body)
+            return order.evidence(CAPTURE, EvidenceSource.INQUIRY)
+        issue = parse(Problem, answer.body).issue
+        if answer.status != 422 or issue not in _CAPTURE_DECLINED:
+            raise self._unusable(answer)
+        return declined_evidence(CAPTURE, Failure(code=issue, message=DECLINED.message))
+
+    def _unusable(self, answer: Answer) -> Unreadable:
+        self._discard_refused_token(answer)
+        return unusable(answer)
+
+    def _discard_refused_token(self, answer: Answer) -> None:
         if answer.status == 401:
             self._refused()
-        return unusable(answer)

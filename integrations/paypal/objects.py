@@ -1,4 +1,4 @@
-"""PayPal's orders, captures and refunds, as far as we read them, and what each says of the money."""
+"""PayPal's orders, captures and refunds, with the fields that we read, and the evidence in each."""
 
 from __future__ import annotations
 
@@ -10,80 +10,87 @@ from pydantic import Field
 from domain.attempts import Failure
 from domain.money import LARGEST, Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.amounts import text_of, whole, with_sum
-from integrations.http.parsing import EMPTY_IS_ABSENT, Text, Wire
+from integrations.amounts import raw_text, whole_number, with_amount
+from integrations.http.parsing import EMPTY_AS_NONE, Text, WireModel
 
 DECLINED = Failure(
     code="DECLINED",
-    message="PayPal từ chối khoản tiền này. Chưa có khoản tiền nào bị trừ; hãy dùng phương thức khác.",
+    message="PayPal từ chối khoản tiền này. Chưa có khoản tiền nào bị trừ;"
+    " hãy dùng phương thức khác.",
 )
-_LAPSED = Failure(code="VOIDED", message="Đơn PayPal đã hết hạn.")
-_CENTS = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
+_EXPIRED = Failure(code="VOIDED", message="Đơn PayPal đã hết hạn.")
+_DOLLARS_AND_CENTS = re.compile(r"(0|[1-9][0-9]{0,12})\.([0-9]{2})", re.ASCII)
+_CAPTURE_RESULTS = {
+    "COMPLETED": GatewayResult.PAID,
+    "PARTIALLY_REFUNDED": GatewayResult.PAID,
+    "REFUNDED": GatewayResult.PAID,
+    "DECLINED": GatewayResult.DECLINED,
+    "FAILED": GatewayResult.DECLINED,
+}
+_ORDER_RESULTS = {
+    "CREATED": GatewayResult.UNPAID,
+    "SAVED": GatewayResult.UNPAID,
+    "PAYER_ACTION_REQUIRED": GatewayResult.UNPAID,
+    "APPROVED": GatewayResult.UNPAID,
+    "VOIDED": GatewayResult.EXPIRED,
+}
 
 
-class Amount(Wire):
+class Amount(WireModel):
     currency_code: Any = None
     value: Any = None
 
 
-class _Link(Wire):
+class _Link(WireModel):
     href: str
     rel: str
 
 
-class _Ids(Wire):
-    order_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
+class _RelatedIds(WireModel):
+    order_id: Annotated[str | None, EMPTY_AS_NONE] = None
 
 
-class _Related(Wire):
-    related_ids: _Ids | None = None
+class _SupplementaryData(WireModel):
+    related_ids: _RelatedIds | None = None
 
 
-class Capture(Wire):
-    """The money of an order, once it was taken."""
+class Capture(WireModel):
+    """The money that was taken for an order."""
 
     id: Text
     status: str | None = None
     amount: Amount | None = None
-    custom_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
-    supplementary_data: _Related | None = None
+    custom_id: Annotated[str | None, EMPTY_AS_NONE] = None
+    supplementary_data: _SupplementaryData | None = None
 
     @property
     def reference(self) -> str | None:
         return self.custom_id
 
     @property
-    def order(self) -> str | None:
-        """The number of the order that it is of."""
+    def order_id(self) -> str | None:
         related = self.supplementary_data and self.supplementary_data.related_ids
         return related.order_id if related else None
 
-    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
-        result = {
-            "COMPLETED": GatewayResult.PAID,
-            "PARTIALLY_REFUNDED": GatewayResult.PAID,
-            "REFUNDED": GatewayResult.PAID,
-            "DECLINED": GatewayResult.DECLINED,
-            "FAILED": GatewayResult.DECLINED,
-        }.get(
-            self.status or "", GatewayResult.UNKNOWN
-        )  # PENDING above all: it may come, and may not
+    def evidence(self, origin: str, source: EvidenceSource) -> Evidence:
+        """Return PENDING and undocumented statuses as UNKNOWN: the money may still come."""
+        result = _CAPTURE_RESULTS.get(self.status or "", GatewayResult.UNKNOWN)
         paid = result is GatewayResult.PAID
         evidence = Evidence(
-            source=grade,
-            origin=source,
+            source=source,
+            origin=origin,
             result=result,
             gateway_id=self.id if paid else None,
             failure=DECLINED if result is GatewayResult.DECLINED else None,
         )
         if not paid or self.amount is None or self.amount.currency_code != Currency.USD:
             return evidence
-        written = self.amount.value
-        return with_sum(evidence, cents(written), written=written, currency=Currency.USD)
+        raw = self.amount.value
+        return with_amount(evidence, cents(raw), raw=raw, currency=Currency.USD)
 
 
-class Refund(Wire):
-    """Money of a capture that went back."""
+class Refund(WireModel):
+    """Money of a capture that was refunded."""
 
     id: Text
     status: str | None = None
@@ -92,22 +99,22 @@ class Refund(Wire):
     invoice_id: str | None = None
 
     def is_named(self, reference: str) -> bool:
-        """Tell whether we asked for it under *reference*, which they were given as both of its ids."""
+        """Return whether *reference* is the id under which we requested it."""
         return reference in {self.custom_id, self.invoice_id}
 
 
-class _Payments(Wire):
+class _Payments(WireModel):
     captures: list[Capture] = Field(default_factory=list[Capture])
     refunds: list[Refund] = Field(default_factory=list[Refund])
 
 
-class _Unit(Wire):
-    custom_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
+class _Unit(WireModel):
+    custom_id: Annotated[str | None, EMPTY_AS_NONE] = None
     payments: _Payments | None = None
 
 
-class Order(Wire):
-    """What the customer approves. Complete or not, only its capture says that money came."""
+class Order(WireModel):
+    """What the customer approves. Only its capture proves that money came."""
 
     id: Text
     status: str | None = None
@@ -120,7 +127,7 @@ class Order(Wire):
 
     @property
     def refunds(self) -> list[Refund]:
-        """What was given back of it, whoever asked for it."""
+        """All refunds of the order, also those that another program requested."""
         return [
             refund
             for unit in self.purchase_units
@@ -130,59 +137,54 @@ class Order(Wire):
 
     @property
     def url(self) -> str | None:
-        """Where the customer approves it."""
-        found = [link.href for link in self.links if link.rel in {"payer-action", "approve"}]
-        known = found and re.fullmatch(r"https?://[!-~]{3,2000}", found[0], re.ASCII)
-        return found[0] if known else None
+        """The page where the customer approves the order."""
+        links = [link.href for link in self.links if link.rel in {"payer-action", "approve"}]
+        known = links and re.fullmatch(r"https?://[!-~]{3,2000}", links[0], re.ASCII)
+        return links[0] if known else None
 
     @property
     def is_approved(self) -> bool:
         return self.status == "APPROVED"
 
-    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
+    def evidence(self, origin: str, source: EvidenceSource) -> Evidence:
         for unit in self.purchase_units:
             if unit.payments and unit.payments.captures:
-                return unit.payments.captures[-1].evidence(source, grade)
-        result = {
-            "CREATED": GatewayResult.UNPAID,
-            "SAVED": GatewayResult.UNPAID,
-            "PAYER_ACTION_REQUIRED": GatewayResult.UNPAID,
-            "APPROVED": GatewayResult.UNPAID,
-            "VOIDED": GatewayResult.EXPIRED,
-        }.get(self.status or "", GatewayResult.UNKNOWN)
+                return unit.payments.captures[-1].evidence(origin, source)
+        result = _ORDER_RESULTS.get(self.status or "", GatewayResult.UNKNOWN)
         return Evidence(
-            source=grade,
-            origin=source,
+            source=source,
+            origin=origin,
             result=result,
             gateway_id=self.id,
             payment_url=self.url if result is GatewayResult.UNPAID else None,
-            failure=_LAPSED if result is GatewayResult.EXPIRED else None,
+            failure=_EXPIRED if result is GatewayResult.EXPIRED else None,
         )
 
 
-class _Detail(Wire):
+class _Detail(WireModel):
     issue: str | None = None
 
 
-class Problem(Wire):
-    """How PayPal says no: a name, and what it is about."""
+class Problem(WireModel):
+    """PayPal's refusal of a request."""
 
     name: Text
     details: list[_Detail] = Field(default_factory=list[_Detail])
 
     @property
     def issue(self) -> str:
+        """The code of the first detail; the problem's name if it has no details."""
         issues = [detail.issue for detail in self.details if detail.issue]
         return issues[0] if issues else self.name
 
 
-class Event(Wire):
+class Event(WireModel):
     id: Text
     event_type: str = ""
     resource: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
-def to_wire(amount: Money) -> dict[str, str]:
+def format_amount(amount: Money) -> dict[str, str]:
     """Return an amount as PayPal writes it: in dollars, with two digits of cents."""
     assert amount.currency is Currency.USD
     value = f"{amount.amount // 100}.{amount.amount % 100:02}"
@@ -190,17 +192,17 @@ def to_wire(amount: Money) -> dict[str, str]:
 
 
 def money(amount: Amount | None) -> Money | None:
-    """Return an amount in dollars; None where it cannot be read, or is in another currency."""
+    """Return an amount in dollars; None if it cannot be read, or is in another currency."""
     if amount is None or amount.currency_code != Currency.USD:
         return None
-    read = cents(amount.value)
-    return None if read is None else Money(read, Currency.USD)
+    value = cents(amount.value)
+    return None if value is None else Money(value, Currency.USD)
 
 
-def cents(written: object) -> int | None:
-    """Return a sum of dollars in cents: whole dollars, or with two digits of cents; None for any other."""
-    dollars = whole(written)
+def cents(raw: object) -> int | None:
+    """Return an amount of dollars in cents; None if it has other than zero or two decimals."""
+    dollars = whole_number(raw)
     if dollars is None:
-        found = _CENTS.fullmatch(text_of(written))
-        return int(found[1]) * 100 + int(found[2]) if found else None
+        match = _DOLLARS_AND_CENTS.fullmatch(raw_text(raw))
+        return int(match[1]) * 100 + int(match[2]) if match else None
     return dollars * 100 if dollars * 100 <= LARGEST else None

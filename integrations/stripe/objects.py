@@ -1,4 +1,4 @@
-"""Stripe's objects, as far as we read them, and what each says of the money."""
+"""Stripe's objects, with the fields that we read, and the evidence in each."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pydantic import Field
 
 from domain.attempts import Failure
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.amounts import known_currency, whole, with_sum
-from integrations.http.parsing import EMPTY_IS_ABSENT, Text, Wire
+from integrations.amounts import known_currency, whole_number, with_amount
+from integrations.http.parsing import EMPTY_AS_NONE, Text, WireModel
 
-# Their decline codes that one can do something about; the customer's bank gives no reason for the others.
+# The decline codes that people can act on. For the others the customer's bank gives no reason.
 _SENTENCES = {
     "insufficient_funds": "Thẻ không đủ tiền.",
     "expired_card": "Thẻ đã hết hạn.",
@@ -20,14 +20,14 @@ _SENTENCES = {
     "payment_intent_authentication_failure": "Khách chưa xác thực được thẻ.",
     "card_not_supported": "Thẻ không dùng được cho giao dịch này.",
 }
-_OTHERWISE = "Thẻ bị từ chối."
-_WHAT_TO_DO = "Chưa có khoản tiền nào bị trừ; hãy dùng thẻ khác hoặc phương thức khác."
-_LAPSED = Failure(code="expired", message="Đã hết hạn trang thanh toán thẻ.")
+_OTHER_SENTENCE = "Thẻ bị từ chối."
+_ADVICE = "Chưa có khoản tiền nào bị trừ; hãy dùng thẻ khác hoặc phương thức khác."
+_PAGE_EXPIRED = Failure(code="expired", message="Đã hết hạn trang thanh toán thẻ.")
 _CANCELLED = Failure(code="canceled", message="Yêu cầu thanh toán thẻ đã bị huỷ.")
 
 
-class Refusal(Wire):
-    """Why a card was not charged; the code of the bank that refused it is the more precise one."""
+class CardError(WireModel):
+    """Why a card was not charged. The issuing bank's `decline_code` is the most precise code."""
 
     type: str | None = None
     code: str | None = None
@@ -36,31 +36,31 @@ class Refusal(Wire):
     @property
     def failure(self) -> Failure:
         code = self.decline_code or self.code or self.type or "declined"
-        sentence = _SENTENCES.get(code) or _SENTENCES.get(self.code or "") or _OTHERWISE
-        return Failure(code=code[:64], message=f"{sentence} {_WHAT_TO_DO}")
+        sentence = _SENTENCES.get(code) or _SENTENCES.get(self.code or "") or _OTHER_SENTENCE
+        return Failure(code=code[:64], message=f"{sentence} {_ADVICE}")
 
 
-class Refused(Wire):
-    error: Refusal
+class ErrorResponse(WireModel):
+    error: CardError
 
 
-class _Redirect(Wire):
+class _Redirect(WireModel):
     url: str = Field(pattern=r"^https?://[!-~]{3,2000}$")
 
 
-class _NextAction(Wire):
+class _NextAction(WireModel):
     redirect_to_url: _Redirect | None = None
 
 
-class Intent(Wire):
-    """A charge that is tried. One that a page made may be tried again there: its decline is not the last word."""
+class Intent(WireModel):
+    """A charge. A declined charge of a page is not final: the customer may try again there."""
 
     id: Text
     status: str | None = None
     amount_received: Any = None
     currency: Any = None
     metadata: dict[str, str] | None = None
-    last_payment_error: Refusal | None = None
+    last_payment_error: CardError | None = None
     next_action: _NextAction | None = None
 
     @property
@@ -68,7 +68,7 @@ class Intent(Wire):
         return (self.metadata or {}).get("reference") or None
 
     @property
-    def of_a_page(self) -> bool:
+    def is_of_page(self) -> bool:
         return "page" in (self.metadata or {})
 
     @property
@@ -77,49 +77,49 @@ class Intent(Wire):
 
     @property
     def url(self) -> str | None:
-        """Where the customer proves who they are, if their bank wants it."""
-        wanted = self.next_action and self.next_action.redirect_to_url
-        return wanted.url if wanted else None
+        """The page where the customer authenticates; None if the bank wants no authentication."""
+        redirect = self.next_action and self.next_action.redirect_to_url
+        return redirect.url if redirect else None
 
-    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
-        result, failure = self._finding()
+    def evidence(self, origin: str, source: EvidenceSource) -> Evidence:
+        result, failure = self._result()
         evidence = Evidence(
-            source=grade,
-            origin=source,
+            source=source,
+            origin=origin,
             result=result,
             gateway_id=self.id,
             payment_url=self.url if result is GatewayResult.UNPAID else None,
             failure=failure,
         )
-        return _with_sum(evidence, self.amount_received, self.currency)
+        return _with_paid_amount(evidence, self.amount_received, self.currency)
 
-    def _finding(self) -> tuple[GatewayResult, Failure | None]:
+    def _result(self) -> tuple[GatewayResult, Failure | None]:
         match self.status:
             case "succeeded":
                 return GatewayResult.PAID, None
-            case "requires_payment_method" if self.last_payment_error and not self.of_a_page:
+            case "requires_payment_method" if self.last_payment_error and not self.is_of_page:
                 return GatewayResult.DECLINED, self.last_payment_error.failure
             case "requires_payment_method" | "requires_confirmation" | "requires_action":
                 return GatewayResult.UNPAID, None
             case "canceled":
                 return GatewayResult.EXPIRED, _CANCELLED
-            case _:  # processing above all: money may be on its way
+            case _:  # processing above all: the money may still come
                 return GatewayResult.UNKNOWN, None
 
 
-class Session(Wire):
-    """A page to pay at. Its intent is read along where it was asked for, else only its id."""
+class Session(WireModel):
+    """A payment page. `payment_intent` is its id, or the charge itself where it was expanded."""
 
     id: Text
-    client_reference_id: Annotated[str | None, EMPTY_IS_ABSENT] = None
+    client_reference_id: Annotated[str | None, EMPTY_AS_NONE] = None
     status: str | None = None
     payment_status: str | None = None
     amount_total: Any = None
     currency: Any = None
-    url: Annotated[str | None, EMPTY_IS_ABSENT] = Field(
+    url: Annotated[str | None, EMPTY_AS_NONE] = Field(
         default=None, pattern=r"^https?://[!-~]{3,2000}$"
     )
-    payment_intent: Annotated[Intent | str | None, EMPTY_IS_ABSENT] = None
+    payment_intent: Annotated[Intent | str | None, EMPTY_AS_NONE] = None
 
     @property
     def reference(self) -> str | None:
@@ -129,65 +129,63 @@ class Session(Wire):
     def is_closed(self) -> bool:
         return self.status == "expired"
 
-    def evidence(self, source: str, grade: EvidenceSource) -> Evidence:
-        result, failure = self._finding()
+    def evidence(self, origin: str, source: EvidenceSource) -> Evidence:
+        result, failure = self._result()
         paid = result is GatewayResult.PAID
         evidence = Evidence(
-            source=grade,
-            origin=source,
+            source=source,
+            origin=origin,
             result=result,
-            gateway_id=self._number if paid else self.id,
+            gateway_id=self._intent_id if paid else self.id,
             payment_url=self.url if result is GatewayResult.UNPAID else None,
             failure=failure,
         )
-        return _with_sum(evidence, self.amount_total, self.currency)
+        return _with_paid_amount(evidence, self.amount_total, self.currency)
 
     @property
-    def _number(self) -> str | None:
-        """The payment's own number: what refunds and further payments are told apart by."""
+    def _intent_id(self) -> str | None:
+        """The payment's own id, which identifies it in refunds and settlement."""
         intent = self.payment_intent
         return intent.id if isinstance(intent, Intent) else intent
 
-    def _finding(self) -> tuple[GatewayResult, Failure | None]:
+    def _result(self) -> tuple[GatewayResult, Failure | None]:
         match self.status, self.payment_status:
             case _, "paid":
                 return GatewayResult.PAID, None
             case "open", "unpaid":
                 return GatewayResult.UNPAID, None
             case "expired", _:
-                return GatewayResult.EXPIRED, _LAPSED
+                return GatewayResult.EXPIRED, _PAGE_EXPIRED
             case "complete", "unpaid" if isinstance(self.payment_intent, Intent):
-                refused = self.payment_intent.last_payment_error
-                return (
-                    (GatewayResult.DECLINED, refused.failure)
-                    if refused
-                    else (GatewayResult.UNKNOWN, None)
-                )
-            case _:  # complete, by a way whose money comes later
+                error = self.payment_intent.last_payment_error
+                if error:
+                    return GatewayResult.DECLINED, error.failure
+                return GatewayResult.UNKNOWN, None
+            case _:  # complete, with a method whose money comes later
                 return GatewayResult.UNKNOWN, None
 
 
-M = TypeVar("M", Session, Intent)
+Payment = TypeVar("Payment", Session, Intent)
 
 
-class Listed(Wire, Generic[M]):
-    data: list[M]
+class ObjectList(WireModel, Generic[Payment]):
+    data: list[Payment]
     has_more: bool
 
 
-class _About(Wire):
+class _EventData(WireModel):
     object: dict[str, Any]
 
 
-class Event(Wire):
+class Event(WireModel):
     id: Text
     type: str = ""
-    data: _About
+    data: _EventData
 
 
-def _with_sum(evidence: Evidence, amount: Any, currency: Any) -> Evidence:
-    """Return *evidence* with its sum where it says that one was paid. Their currencies are in small letters."""
+def _with_paid_amount(evidence: Evidence, amount: Any, currency: Any) -> Evidence:
+    """Return *evidence* with its amount if it is PAID. Stripe writes currencies in lower case."""
     if evidence.result is not GatewayResult.PAID:
         return evidence
     known = known_currency(currency.upper() if isinstance(currency, str) else None)
-    return with_sum(evidence, whole(amount), written=amount, currency=known)
+    return with_amount(evidence, whole_number(amount), raw=amount, currency=known)

@@ -1,4 +1,4 @@
-"""Money given back through Stripe: what is asked, and what an answer says of it."""
+"""Stripe's refunds: the request, and the meaning of its answers."""
 
 from __future__ import annotations
 
@@ -10,28 +10,35 @@ from pydantic import Field
 from domain.attempts import Attempt, Failure
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.amounts import whole
-from integrations.http.client import Answer, Unusable
-from integrations.http.conversation import is_definite
-from integrations.http.parsing import Text, Wire, parse, parse_as_written, unusable
-from integrations.stripe.objects import Refused
+from integrations.amounts import whole_number
+from integrations.http.conversation import declined_evidence, is_definite
+from integrations.http.failures import Unusable
+from integrations.http.messages import Answer
+from integrations.http.parsing import (
+    Text,
+    WireModel,
+    parse,
+    parse_with_raw_numbers,
+    unusable,
+)
+from integrations.stripe.objects import ErrorResponse
 
 REFUND = "stripe:refund"
 REFUNDS = "/v1/refunds"
-# They know a key for a day at least: until then a repeat under it is the same refund.
-KEY_LIVES = timedelta(hours=23)
-# About us, our pace or an earlier try, and not about what was asked.
-_SAYS_NOTHING = frozenset({401, 403, 429})
+# Stripe remembers an idempotency key for at least a day; until then a repeat is the same refund.
+KEY_LIFETIME = timedelta(hours=23)
+# These refuse our key or our rate, and decide nothing about the refund.
+_NOT_ABOUT_THE_REFUND = frozenset({401, 403, 429})
 
 
-class _Refund(Wire):
+class _Refund(WireModel):
     id: Text
     status: str | None = None
     amount: Any = None
     metadata: dict[str, str] | None = None
 
 
-class _Listed(Wire):
+class _RefundList(WireModel):
     data: list[_Refund] = Field(max_length=100)
     has_more: bool
 
@@ -45,54 +52,50 @@ def form(attempt: Attempt, reversal: Reversal) -> dict[str, str]:
     }
 
 
-def read(reversal: Reversal, answer: Answer) -> Evidence:
+def interpret_refund(reversal: Reversal, answer: Answer) -> Evidence:
+    """Return what the answer to a refund says. Raises Unreadable if it decides nothing."""
     if answer.ok:
-        return _evidence(reversal, parse_as_written(_Refund, answer.body))
-    if not is_definite(answer.status) or answer.status in _SAYS_NOTHING:
+        return _evidence(reversal, parse_with_raw_numbers(_Refund, answer.body))
+    if not is_definite(answer.status) or answer.status in _NOT_ABOUT_THE_REFUND:
         raise unusable(answer)
-    refusal = parse(Refused, answer.body).error
-    if refusal.type == "idempotency_error":
-        raise Unusable("the key was used for something else")
-    return _declined(refusal.code or "declined")
+    error = parse(ErrorResponse, answer.body).error
+    if error.type == "idempotency_error":
+        raise Unusable("the idempotency key belongs to another request")
+    return _declined(error.code or "declined")
 
 
-def read_list(reversal: Reversal, answer: Answer) -> Evidence | None:
-    """Return what is listed of this refund; None where it is not."""
+def interpret_refund_query(reversal: Reversal, answer: Answer) -> Evidence | None:
+    """Return what a payment's list of refunds says of this one; None if it is not listed."""
     if not answer.ok:
         raise unusable(answer)
-    listed = parse_as_written(_Listed, answer.body)
-    for item in listed.data:
-        if (item.metadata or {}).get("reference") == reversal.id:
-            return _evidence(reversal, item)
-    if listed.has_more:
+    page = parse_with_raw_numbers(_RefundList, answer.body)
+    for refund in page.data:
+        if (refund.metadata or {}).get("reference") == reversal.id:
+            return _evidence(reversal, refund)
+    if page.has_more:
         raise Unusable("too many refunds")
     return None
 
 
-def _evidence(reversal: Reversal, told: _Refund) -> Evidence:
-    if whole(told.amount) != reversal.amount:
-        raise Unusable("another refund's answer")
-    match told.status:
+def _evidence(reversal: Reversal, refund: _Refund) -> Evidence:
+    if whole_number(refund.amount) != reversal.amount:
+        raise Unusable("the answer is about another refund")
+    match refund.status:
         case "succeeded":
             return Evidence(
                 source=EvidenceSource.INQUIRY,
                 origin=REFUND,
                 result=GatewayResult.PAID,
-                gateway_id=told.id,
+                gateway_id=refund.id,
             )
         case "failed" | "canceled" as status:
             return _declined(status)
-        case _:  # pending: the card's bank has not taken it yet
+        case _:  # pending: the card's bank has not accepted it yet
             return Evidence(
                 source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.UNKNOWN
             )
 
 
 def _declined(code: str) -> Evidence:
-    failure = Failure(
-        code=code[:64],
-        message="Stripe từ chối hoàn tiền. Hãy hoàn bằng cách khác rồi ghi lại lý do.",
-    )
-    return Evidence(
-        source=EvidenceSource.INQUIRY, origin=REFUND, result=GatewayResult.DECLINED, failure=failure
-    )
+    message = "Stripe từ chối hoàn tiền. Hãy hoàn bằng cách khác rồi ghi lại lý do."
+    return declined_evidence(REFUND, Failure(code=code[:64], message=message))

@@ -1,4 +1,4 @@
-"""Customer Management: who is behind a contract, and on which phones they are reached."""
+"""Customer Management: the customer of a contract, and their phones."""
 
 from __future__ import annotations
 
@@ -8,21 +8,23 @@ from cashews import Cache
 
 from domain import identifiers
 from domain.customers import ContractStatus, Customer, PhoneNumber
-from domain.refusals import NotFound, UpstreamUnavailable
-from integrations.http.client import Answer, Unusable, Upstream
-from integrations.http.parsing import Text, Wire, expect, or_unavailable, segment
+from domain.refusals import UpstreamUnavailable
+from integrations.http.client import Upstream
+from integrations.http.messages import Answer
+from integrations.http.parsing import Text, WireModel, parse_success, path_segment
+from integrations.systems.calls import check_contract, fetch_of_contract
 
 SYSTEM = "Customer Management"
 
 
-class _Phone(Wire):
+class _Phone(WireModel):
     number: Text
     type: str
     has_hifpt: bool
     is_messaging: bool
 
 
-class _Customer(Wire):
+class _Customer(WireModel):
     customer_id: Text
     contract_number: str
     name: Text
@@ -34,8 +36,10 @@ class _Customer(Wire):
 
 class CustomerManagement:
     """
-    `keep` is how many seconds an answer is good for, `stale` how long it may still be shown when
-    Customer Management is down. Only answers are kept: an unknown contract is asked for again.
+    `keep` is the seconds for which an answer is fresh.
+
+    `stale` is the seconds for which an answer is returned while Customer Management is down. Only
+    customers are cached: an unknown contract is fetched again.
     """
 
     def __init__(
@@ -52,68 +56,57 @@ class CustomerManagement:
 
     async def customer(self, contract_number: str, *, fresh: bool = False) -> Customer:
         """
-        Return the customer; raise NotFound or UpstreamUnavailable.
+        Return the customer. Raises NotFound or UpstreamUnavailable.
 
-        `fresh` asks Customer Management itself, for what money depends on. Without it the answer
-        may be five minutes old, and up to an hour while Customer Management is down.
+        `fresh` skips the cache, for decisions about money. Without it the answer may be five
+        minutes old, and up to an hour while Customer Management is down.
         """
-        number = segment(contract_number, what_vi="hợp đồng", what_en="contract")
+        number = path_segment(contract_number, what_vi="hợp đồng", what_en="contract")
         if fresh:
             return await self._fetch(number)
-        if (kept := await self._kept("fresh", number)) is not None:
-            return kept
-        # One asks, the others wait for its answer.
+        if (cached := await self._cached("fresh", number)) is not None:
+            return cached
+        # One caller fetches; the others wait for its answer.
         async with self._cache.lock(f"lock:{number}", expire=30, check_interval=0.01):
-            if (kept := await self._kept("fresh", number)) is not None:
-                return kept
+            if (cached := await self._cached("fresh", number)) is not None:
+                return cached
             try:
                 return await self._fetch(number)
             except UpstreamUnavailable:
-                if (kept := await self._kept("stale", number)) is not None:
-                    return kept
+                if (cached := await self._cached("stale", number)) is not None:
+                    return cached
                 raise
 
-    async def _kept(self, age: str, number: str) -> Customer | None:
+    async def _cached(self, age: str, number: str) -> Customer | None:
         return cast("Customer | None", await self._cache.get(f"{age}:{number}"))
 
     async def _fetch(self, number: str) -> Customer:
-        def read(answer: Answer) -> Customer:
-            if answer.status == 404:
-                raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
-            told = expect(_Customer, answer)
-            if identifiers.contract_number(told.contract_number) != number:
-                raise Unusable("another contract's answer")
-            return _customer(told)
-
-        with or_unavailable(SYSTEM):
-            customer = await self._http.call(
-                "customer",
-                "GET",
-                f"/api/customers/{number}",
-                read=read,
-                repeatable=True,
-                subject=number,
-            )
+        customer = await fetch_of_contract(
+            self._http, SYSTEM, "customers", number, _read_customer, operation="customer"
+        )
         await self._cache.set(f"fresh:{number}", customer, expire=self._keep)
         await self._cache.set(f"stale:{number}", customer, expire=self._stale)
         return customer
 
 
-def _customer(told: _Customer) -> Customer:
+def _read_customer(answer: Answer, number: str) -> Customer:
+    customer = parse_success(_Customer, answer)
+    check_contract(customer.contract_number, number)
+    phones = [
+        PhoneNumber(
+            number=phone.number,
+            type=phone.type,
+            has_hifpt=phone.has_hifpt,
+            is_messaging=phone.is_messaging,
+        )
+        for phone in customer.phone_numbers
+    ]
     return Customer(
-        customer_id=told.customer_id,
-        name=told.name,
-        contract_number=identifiers.contract_number(told.contract_number),
-        contract_status=ContractStatus(told.contract_status.upper()),
-        service_address=told.service_address,
-        phone_numbers=tuple(
-            PhoneNumber(
-                number=phone.number,
-                type=phone.type,
-                has_hifpt=phone.has_hifpt,
-                is_messaging=phone.is_messaging,
-            )
-            for phone in told.phone_numbers
-        ),
-        email=told.email,
+        customer_id=customer.customer_id,
+        name=customer.name,
+        contract_number=identifiers.contract_number(customer.contract_number),
+        contract_status=ContractStatus(customer.contract_status.upper()),
+        service_address=customer.service_address,
+        phone_numbers=tuple(phones),
+        email=customer.email,
     )

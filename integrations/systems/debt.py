@@ -1,27 +1,24 @@
-"""Debt Management: what a contract owes in all, and that it was settled."""
+"""Debt Management: the total debt of a contract, and how payments reduce it."""
 
 from __future__ import annotations
 
-from domain import identifiers
 from domain.customers import Debt
-from domain.refusals import NotFound
 from domain.reversals import Reversal
-from integrations.http.client import Answer, Unusable, Upstream
-from integrations.http.parsing import (
-    Amount,
-    Text,
-    Wire,
-    accepted,
-    expect,
-    or_unavailable,
-    segment,
-    told_of,
+from integrations.http.client import Upstream
+from integrations.http.messages import Answer
+from integrations.http.parsing import Amount, Text, WireModel, parse_success
+from integrations.systems.calls import (
+    check_contract,
+    fetch_of_contract,
+    keyed_post,
+    reversal_post,
+    send,
 )
 
 SYSTEM = "Debt Management"
 
 
-class _Debt(Wire):
+class _Debt(WireModel):
     contract_number: str
     total_debt: Amount
     overdue_months: Amount
@@ -33,54 +30,30 @@ class DebtManagement:
         self._http = http
 
     async def debt(self, contract_number: str) -> Debt:
-        """Raises NotFound or UpstreamUnavailable."""
-        number = segment(contract_number, what_vi="hợp đồng", what_en="contract")
-
-        def read(answer: Answer) -> Debt:
-            if answer.status == 404:
-                raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
-            told = expect(_Debt, answer)
-            if identifiers.contract_number(told.contract_number) != number:
-                raise Unusable("another contract's answer")
-            return Debt(
-                total_debt=told.total_debt,
-                overdue_months=told.overdue_months,
-                status=told.status,
-            )
-
-        with or_unavailable(SYSTEM):
-            return await self._http.call(
-                "debt", "GET", f"/api/debts/{number}", read=read, repeatable=True, subject=number
-            )
+        """Return the debt of a contract. Raises NotFound or UpstreamUnavailable."""
+        return await fetch_of_contract(
+            self._http, SYSTEM, "debts", contract_number, _read_debt, operation="debt"
+        )
 
     async def unsettle(self, reversal: Reversal) -> None:
-        """Owe again what was given back; a repeat is harmless. Raises Rejected for a definite no."""
-        with or_unavailable(SYSTEM, keep_rejections=True):
-            await self._http.call(
-                "unsettle",
-                "POST",
-                "/api/debts/unsettle",
-                body=told_of(reversal),
-                headers={"Idempotency-Key": reversal.id},
-                read=accepted,
-                repeatable=True,
-                subject=reversal.payment_id,
-            )
+        """Add a reversed amount to the debt again, once. Raises Rejected for a definite refusal."""
+        request = reversal_post("unsettle", "/api/debts/unsettle", reversal)
+        await send(self._http, SYSTEM, request)
 
     async def settle(self, *, transaction_id: str, contract_number: str, amount: int) -> None:
-        """Settle *amount* VND; a repeat is harmless. Raises Rejected for a definite no."""
-        with or_unavailable(SYSTEM, keep_rejections=True):
-            await self._http.call(
-                "settle",
-                "POST",
-                "/api/debts/settle",
-                body={
-                    "transaction_id": transaction_id,
-                    "contract_number": contract_number,
-                    "amount": amount,
-                },
-                headers={"Idempotency-Key": transaction_id},
-                read=accepted,
-                repeatable=True,
-                subject=contract_number,
-            )
+        """Settle *amount* VND of the debt, once. Raises Rejected for a definite refusal."""
+        body = {
+            "transaction_id": transaction_id,
+            "contract_number": contract_number,
+            "amount": amount,
+        }
+        request = keyed_post(
+            "settle", "/api/debts/settle", body, key=transaction_id, subject=contract_number
+        )
+        await send(self._http, SYSTEM, request)
+
+
+def _read_debt(answer: Answer, number: str) -> Debt:
+    debt = parse_success(_Debt, answer)
+    check_contract(debt.contract_number, number)
+    return Debt(total_debt=debt.total_debt, overdue_months=debt.overdue_months, status=debt.status)

@@ -1,4 +1,4 @@
-"""Revenue Management: which bills and fees a contract owes, and the record of what was collected."""
+"""Revenue Management: the bills and fees of a contract, and the records of payments."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from pydantic import AwareDatetime
 from domain import identifiers
 from domain.bills import Bill, BillStatus, Fee, Item, PastPayment
 from domain.methods import PaymentMethod
-from domain.refusals import NotFound
 from domain.reversals import Reversal
-from integrations.http.client import Answer, Unusable, Upstream
-from integrations.http.parsing import (
-    Amount,
-    Text,
-    Wire,
-    accepted,
-    expect,
-    or_unavailable,
-    segment,
-    told_of,
+from integrations.http.client import Upstream
+from integrations.http.failures import Unusable
+from integrations.http.messages import Answer
+from integrations.http.parsing import Amount, Text, WireModel, parse_success
+from integrations.systems.calls import (
+    check_contract,
+    fetch_of_contract,
+    keyed_post,
+    reversal_post,
+    send,
 )
 
-T = TypeVar("T")
+Result = TypeVar("Result")
 
 SYSTEM = "Revenue Management"
 
 Status = Literal["unpaid", "paid"]
 
 
-class _Bill(Wire):
+class _Bill(WireModel):
     bill_number: Text
     period_from: date
     period_to: date
@@ -42,74 +41,49 @@ class _Bill(Wire):
     status: Status
 
 
-class _Bills(Wire):
+class _Bills(WireModel):
     contract_number: str
     bills: tuple[_Bill, ...]
 
 
-class _Fee(Wire):
+class _Fee(WireModel):
     fee_id: Text
     content: str
     amount: Amount
     status: Status
 
 
-class _Fees(Wire):
+class _Fees(WireModel):
     contract_number: str
     fees: tuple[_Fee, ...]
 
 
-class _Payment(Wire):
+class _Payment(WireModel):
     transaction_id: Text
     paid_at: AwareDatetime
     amount: Amount
     method: str
 
 
-class _History(Wire):
+class _History(WireModel):
     contract_number: str
     payments: tuple[_Payment, ...]
 
 
 class Revenue:
-    """Every question raises NotFound for an unknown contract, and UpstreamUnavailable for silence."""
+    """The queries raise NotFound for an unknown contract, else UpstreamUnavailable."""
 
     def __init__(self, http: Upstream) -> None:
         self._http = http
 
     async def bills(self, contract_number: str) -> tuple[Bill, ...]:
-        def read(answer: Answer) -> tuple[Bill, ...]:
-            told = expect(_Bills, answer)
-            _check_about(told.contract_number, contract_number)
-            _distinct([bill.bill_number for bill in told.bills])
-            return tuple(_bill(bill) for bill in told.bills)
-
-        return await self._ask("bills", contract_number, read)
+        return await self._fetch("bills", contract_number, _read_bills)
 
     async def fees(self, contract_number: str) -> tuple[Fee, ...]:
-        def read(answer: Answer) -> tuple[Fee, ...]:
-            told = expect(_Fees, answer)
-            _check_about(told.contract_number, contract_number)
-            _distinct([fee.fee_id for fee in told.fees])
-            return tuple(_fee(fee) for fee in told.fees)
-
-        return await self._ask("fees", contract_number, read)
+        return await self._fetch("fees", contract_number, _read_fees)
 
     async def history(self, contract_number: str) -> tuple[PastPayment, ...]:
-        def read(answer: Answer) -> tuple[PastPayment, ...]:
-            told = expect(_History, answer)
-            _check_about(told.contract_number, contract_number)
-            return tuple(
-                PastPayment(
-                    transaction_id=payment.transaction_id,
-                    paid_at=payment.paid_at,
-                    amount=payment.amount,
-                    method=payment.method,
-                )
-                for payment in told.payments
-            )
-
-        return await self._ask("payment-history", contract_number, read)
+        return await self._fetch("payment-history", contract_number, _read_history)
 
     async def record(
         self,
@@ -121,7 +95,7 @@ class Revenue:
         items: Sequence[Item],
         staff_id: str,
     ) -> None:
-        """Record a payment; a repeat is harmless. Raises Rejected for a definite no."""
+        """Record a payment, once. Raises Rejected for a definite refusal."""
         body = {
             "transaction_id": transaction_id,
             "contract_number": contract_number,
@@ -133,78 +107,72 @@ class Revenue:
             ],
             "staff_id": staff_id,
         }
-        with or_unavailable(SYSTEM, keep_rejections=True):
-            await self._http.call(
-                "record",
-                "POST",
-                "/api/payments/record",
-                body=body,
-                headers={"Idempotency-Key": transaction_id},
-                read=accepted,
-                repeatable=True,
-                subject=contract_number,
-            )
+        request = keyed_post(
+            "record", "/api/payments/record", body, key=transaction_id, subject=contract_number
+        )
+        await send(self._http, SYSTEM, request)
 
     async def reverse(self, reversal: Reversal) -> None:
-        """Tell of what was given back; a repeat is harmless. Raises Rejected for a definite no."""
-        with or_unavailable(SYSTEM, keep_rejections=True):
-            await self._http.call(
-                "reverse",
-                "POST",
-                "/api/payments/reverse",
-                body=told_of(reversal),
-                headers={"Idempotency-Key": reversal.id},
-                read=accepted,
-                repeatable=True,
-                subject=reversal.payment_id,
-            )
+        """Record a reversal, once. Raises Rejected for a definite refusal."""
+        request = reversal_post("reverse", "/api/payments/reverse", reversal)
+        await send(self._http, SYSTEM, request)
 
-    async def _ask(self, what: str, contract_number: str, read: Callable[[Answer], T]) -> T:
-        number = segment(contract_number, what_vi="hợp đồng", what_en="contract")
-
-        def known(answer: Answer) -> T:
-            if answer.status == 404:
-                raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
-            return read(answer)
-
-        with or_unavailable(SYSTEM):
-            return await self._http.call(
-                what,
-                "GET",
-                f"/api/{what}/{number}",
-                read=known,
-                repeatable=True,
-                subject=number,
-            )
+    async def _fetch(
+        self, resource: str, contract_number: str, read: Callable[[Answer, str], Result]
+    ) -> Result:
+        return await fetch_of_contract(
+            self._http, SYSTEM, resource, contract_number, read, operation=resource
+        )
 
 
-def _bill(told: _Bill) -> Bill:
-    return Bill(
-        bill_number=told.bill_number,
-        period_from=told.period_from,
-        period_to=told.period_to,
-        amount=told.amount,
-        content=told.content,
-        issue_date=told.issue_date,
-        status=BillStatus(told.status.upper()),
+def _read_bills(answer: Answer, number: str) -> tuple[Bill, ...]:
+    content = parse_success(_Bills, answer)
+    check_contract(content.contract_number, number)
+    _check_unique([bill.bill_number for bill in content.bills])
+    return tuple(
+        Bill(
+            bill_number=bill.bill_number,
+            period_from=bill.period_from,
+            period_to=bill.period_to,
+            amount=bill.amount,
+            content=bill.content,
+            issue_date=bill.issue_date,
+            status=BillStatus(bill.status.upper()),
+        )
+        for bill in content.bills
     )
 
 
-def _fee(told: _Fee) -> Fee:
-    return Fee(
-        fee_id=told.fee_id,
-        content=told.content,
-        amount=told.amount,
-        status=BillStatus(told.status.upper()),
+def _read_fees(answer: Answer, number: str) -> tuple[Fee, ...]:
+    content = parse_success(_Fees, answer)
+    check_contract(content.contract_number, number)
+    _check_unique([fee.fee_id for fee in content.fees])
+    return tuple(
+        Fee(
+            fee_id=fee.fee_id,
+            content=fee.content,
+            amount=fee.amount,
+            status=BillStatus(fee.status.upper()),
+        )
+        for fee in content.fees
     )
 
 
-def _check_about(answered: str, number: str) -> None:
-    """Raise Unusable for an answer about another contract."""
-    if identifiers.contract_number(answered) != number:
-        raise Unusable("another contract's answer")
+def _read_history(answer: Answer, number: str) -> tuple[PastPayment, ...]:
+    history = parse_success(_History, answer)
+    check_contract(history.contract_number, number)
+    return tuple(
+        PastPayment(
+            transaction_id=payment.transaction_id,
+            paid_at=payment.paid_at,
+            amount=payment.amount,
+            method=payment.method,
+        )
+        for payment in history.payments
+    )
 
 
-def _distinct(ids: list[str]) -> None:
+def _check_unique(ids: list[str]) -> None:
+    """Raise Unusable if two items have the same id."""
     if len({identifiers.item_id(id) for id in ids}) != len(ids):
-        raise Unusable("the same item twice")
+        raise Unusable("an item is repeated")

@@ -1,4 +1,4 @@
-"""Staff Management: who somebody is, what they may do, and how much of their own money they may take."""
+"""Staff Management: identity, permissions and payment limits of the staff."""
 
 from __future__ import annotations
 
@@ -11,30 +11,32 @@ from domain.identifiers import staff_number
 from domain.limits import StaffLimits
 from domain.refusals import NotFound
 from domain.staff import InvalidCredentials, Role, Staff
-from integrations.http.client import Answer, Unusable, Upstream
+from integrations.http.client import Upstream
+from integrations.http.failures import Unusable
+from integrations.http.messages import Answer, Request
 from integrations.http.parsing import (
     Amount,
     Text,
-    Wire,
-    expect,
-    is_segment,
-    or_unavailable,
-    segment,
+    WireModel,
+    is_path_segment,
+    parse_success,
+    path_segment,
+    raising_unavailable,
 )
 
 SYSTEM = "Staff Management"
 
 
-class _Limits(Wire):
+class _Limits(WireModel):
     daily_limit: Amount
     per_transaction_limit: Amount
     used_today: Amount
 
 
-class _Staff(Wire):
+class _Staff(WireModel):
     staff_id: Text
     name: Text
-    # Those that it may give; a merchant or a service is never one of the staff.
+    # Roles of staff only: merchants and services are not in Staff Management.
     role: Literal["TIN_PNC", "SUPERVISOR", "CASHIER", "FINANCE", "ADMIN", "AUDITOR"]
     payment_limits: _Limits
     permissions: tuple[str, ...]
@@ -42,7 +44,7 @@ class _Staff(Wire):
 
 
 class _Authenticated(_Staff):
-    # It travels in a header.
+    # The pattern makes the token safe in a header.
     fpt_pay_token: Annotated[str, Field(pattern=r"^[!-~]{1,4096}$")] | None = Field(
         default=None, repr=False
     )
@@ -50,7 +52,7 @@ class _Authenticated(_Staff):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticated:
-    """Somebody who gave the right password. `fpt_pay_token` is their wallet's, and secret."""
+    """A member of staff who sent the right password. `fpt_pay_token` is their wallet's secret."""
 
     staff: Staff
     limits: StaffLimits
@@ -62,66 +64,72 @@ class StaffManagement:
         self._http = http
 
     async def authenticate(self, staff_id: str, password: str) -> Authenticated:
-        """Raises InvalidCredentials, which doesn't tell an unknown name from a wrong password."""
-        if not is_segment(staff_id):  # nobody is called so
+        """Raise InvalidCredentials alike for an unknown name and a wrong password."""
+        if not is_path_segment(staff_id):  # no member of staff has such an id
             raise InvalidCredentials
 
         def read(answer: Answer) -> Authenticated:
             if answer.status == 401:
                 raise InvalidCredentials
-            told = expect(_Authenticated, answer)
-            _check_about(told, staff_id)
+            staff = parse_success(_Authenticated, answer)
+            _check_staff(staff, staff_id)
             return Authenticated(
-                staff=_staff(told), limits=_limits(told), fpt_pay_token=told.fpt_pay_token
+                staff=_staff(staff), limits=_limits(staff), fpt_pay_token=staff.fpt_pay_token
             )
 
-        with or_unavailable(SYSTEM):
-            return await self._http.call(
-                "authenticate",
-                "POST",
-                "/api/staff/authenticate",
-                body={"staff_id": staff_id, "password": password},
-                read=read,
-                repeatable=True,
-                subject=staff_id,
-            )
+        request = Request(
+            operation="authenticate",
+            method="POST",
+            path="/api/staff/authenticate",
+            body={"staff_id": staff_id, "password": password},
+            subject=staff_id,
+            repeatable=True,
+        )
+        with raising_unavailable(SYSTEM):
+            return await self._http.call(request, read)
 
     async def staff(self, staff_id: str) -> tuple[Staff, StaffLimits]:
-        """Raises NotFound."""
-        id = segment(staff_id, what_vi="nhân viên", what_en="member of staff")
+        """Return a member of staff and their limits. Raises NotFound or UpstreamUnavailable."""
+        id = path_segment(staff_id, what_vi="nhân viên", what_en="member of staff")
 
         def read(answer: Answer) -> tuple[Staff, StaffLimits]:
             if answer.status == 404:
                 raise NotFound(what_vi="nhân viên", what_en="member of staff", id=id)
-            told = expect(_Staff, answer)
-            _check_about(told, id)
-            return _staff(told), _limits(told)
+            staff = parse_success(_Staff, answer)
+            _check_staff(staff, id)
+            return _staff(staff), _limits(staff)
 
-        with or_unavailable(SYSTEM):
-            return await self._http.call(
-                "staff", "GET", f"/api/staff/{id}", read=read, repeatable=True, subject=id
-            )
+        request = Request(
+            operation="staff",
+            method="GET",
+            path=f"/api/staff/{id}",
+            subject=id,
+            repeatable=True,
+        )
+        with raising_unavailable(SYSTEM):
+            return await self._http.call(request, read)
 
 
-def _staff(told: _Staff) -> Staff:
+def _staff(staff: _Staff) -> Staff:
     return Staff(
-        staff_id=staff_number(told.staff_id),
-        name=told.name,
-        role=Role(told.role),
-        permissions=told.permissions,
-        team=told.team,
+        staff_id=staff_number(staff.staff_id),
+        name=staff.name,
+        role=Role(staff.role),
+        permissions=staff.permissions,
+        team=staff.team,
     )
 
 
-def _limits(told: _Staff) -> StaffLimits:
+def _limits(staff: _Staff) -> StaffLimits:
+    limits = staff.payment_limits
     return StaffLimits(
-        per_transaction=told.payment_limits.per_transaction_limit,
-        daily=told.payment_limits.daily_limit,
-        used_today=told.payment_limits.used_today,
+        per_transaction=limits.per_transaction_limit,
+        daily=limits.daily_limit,
+        used_today=limits.used_today,
     )
 
 
-def _check_about(answer: _Staff, staff_id: str) -> None:
-    """Raise Unusable for an answer about somebody else."""
-    if staff_number(answer.staff_id) != staff_id:
-        raise Unusable("somebody else's answer")
+def _check_staff(answered: _Staff, staff_id: str) -> None:
+    """Raise Unusable for an answer about another person."""
+    if staff_number(answered.staff_id) != staff_id:
+        raise Unusable("the answer is about another person")

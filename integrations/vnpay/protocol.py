@@ -1,4 +1,4 @@
-"""VNPay 2.1.0 on the wire: what is signed and how, dates, amounts, and its codes in words for people."""
+"""VNPay's protocol 2.1.0: signed texts, dates, amounts and response codes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from domain.attempts import Failure
 from domain.calendar import local
 from domain.money import Money
 from domain.payment_evidence import GatewayResult
-from integrations.amounts import whole
-from integrations.http.client import Unreadable
-from integrations.http.json_text import Number, decode
+from integrations.amounts import whole_number
+from integrations.http.failures import Unreadable
+from integrations.http.json_text import RawNumber, decode
+from integrations.http.webhooks import any_signature_matches
 
 VERSION = "2.1.0"
-NOBODY = "127.0.0.1"  # who asks for a customer that is not there
+NO_CLIENT_IP = "127.0.0.1"  # for requests that no customer makes
 
-QUERY = (
+QUERY_FIELDS = (
     "vnp_RequestId",
     "vnp_Version",
     "vnp_Command",
@@ -31,7 +32,7 @@ QUERY = (
     "vnp_IpAddr",
     "vnp_OrderInfo",
 )
-QUERY_ANSWER = (
+QUERY_ANSWER_FIELDS = (
     "vnp_ResponseId",
     "vnp_Command",
     "vnp_ResponseCode",
@@ -49,7 +50,7 @@ QUERY_ANSWER = (
     "vnp_PromotionAmount",
 )
 
-REFUND = (
+REFUND_FIELDS = (
     "vnp_RequestId",
     "vnp_Version",
     "vnp_Command",
@@ -64,10 +65,10 @@ REFUND = (
     "vnp_IpAddr",
     "vnp_OrderInfo",
 )
-REFUND_ANSWER = QUERY_ANSWER[:-2]
+REFUND_ANSWER_FIELDS = QUERY_ANSWER_FIELDS[:-2]
 
 _UNSIGNED = frozenset({"vnp_SecureHash", "vnp_SecureHashType"})
-LARGEST_AMOUNT = 10**12 // 100 - 1  # VND: twelve digits, × 100
+LARGEST_AMOUNT = 10**12 // 100 - 1  # VND: VNPay takes twelve digits of hundredths
 
 _SENTENCES = {
     "02": "Giao dịch không thành công tại VNPAY.",
@@ -92,12 +93,12 @@ _REFUND_SENTENCES = {
     "93": "VNPAY không nhận số tiền hoàn này.",
     "95": "Giao dịch gốc không thành công tại VNPAY.",
 }
-_NO_REFUND = "VNPAY từ chối hoàn tiền. Hãy liên hệ VNPAY trước khi tạo yêu cầu mới."
-_OTHER = "VNPAY từ chối giao dịch. Hãy tạo lại mã QR hoặc dùng phương thức khác."
+_OTHER_REFUND_SENTENCE = "VNPAY từ chối hoàn tiền. Hãy liên hệ VNPAY trước khi tạo yêu cầu mới."
+_OTHER_SENTENCE = "VNPAY từ chối giao dịch. Hãy tạo lại mã QR hoặc dùng phương thức khác."
 
 
-def canonical(fields: Mapping[str, str]) -> str:
-    """Return the query that is signed: sorted, form-encoded, without empty values and signatures."""
+def signed_query_text(fields: Mapping[str, str]) -> str:
+    """Return the query to sign: sorted, form-encoded, without empty values and signatures."""
     return "&".join(
         f"{_encode(name)}={_encode(value)}"
         for name, value in sorted(fields.items())
@@ -105,13 +106,13 @@ def canonical(fields: Mapping[str, str]) -> str:
     )
 
 
-def piped(fields: Mapping[str, str], order: Sequence[str]) -> str:
-    """Return the raw values in *order*; an absent one counts as empty."""
+def signed_pipe_text(fields: Mapping[str, str], order: Sequence[str]) -> str:
+    """Return the raw values in *order*, joined by pipes. An absent value counts as empty."""
     return "|".join(fields.get(name, "") for name in order)
 
 
-def flat(body: bytes) -> dict[str, str]:
-    """Return the members of an answer as the text that is signed. Raises Unreadable."""
+def parse_fields(body: bytes) -> dict[str, str]:
+    """Return the members of an answer as the texts that are signed. Raises Unreadable."""
     try:
         value = decode(body)
     except ValueError:
@@ -121,7 +122,7 @@ def flat(body: bytes) -> dict[str, str]:
     return {
         name: "" if member is None else str(member)
         for name, member in cast("dict[str, object]", value).items()
-        if member is None or type(member) in {str, int, Number}
+        if member is None or type(member) in {str, int, RawNumber}
     }
 
 
@@ -130,35 +131,40 @@ def sign(secret: str, text: str) -> str:
 
 
 def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
-    """Return whether one of *secrets* made *signature*; every one is tried, in constant time."""
-    presented = signature.lower().encode()
-    matches = [hmac.compare_digest(sign(secret, text).encode(), presented) for secret in secrets]
-    return any(matches)
+    """Return whether one of *secrets* made *signature*."""
+    return any_signature_matches((sign(secret, text) for secret in secrets), [signature])
 
 
-def date14(moment: datetime) -> str:
+def format_date(moment: datetime) -> str:
     """Return `yyyyMMddHHmmss` in Vietnam."""
     return f"{local(moment):%Y%m%d%H%M%S}"
 
 
-def to_wire(money: Money) -> str:
+def format_amount(money: Money) -> str:
+    """Return the amount in hundredths of a đồng, VNPay's unit."""
     return str(money.amount * 100)
 
 
-def from_wire(amount: str) -> int | None:
-    """Return the amount in đồng; None for what is no whole number of them. Only here and above is × 100."""
-    hundredths = whole(amount)
-    if hundredths is None or hundredths % 100 or hundredths // 100 > LARGEST_AMOUNT:
+def parse_amount(hundredths: str) -> int | None:
+    """Return the amount in đồng; None if it is no whole number of them."""
+    number = whole_number(hundredths)
+    if number is None or number % 100 or number // 100 > LARGEST_AMOUNT:
         return None
-    return hundredths // 100
+    return number // 100
 
 
-def result(response: str, status: str) -> GatewayResult:
+def transaction_number(fields: Mapping[str, str]) -> str | None:
+    """Return VNPay's number of a payment or refund; None for an absent number or zero."""
+    number = fields.get("vnp_TransactionNo", "")
+    return number if number.strip("0") else None
+
+
+def event_result(response: str, status: str) -> GatewayResult:
     """
-    Return what `vnp_ResponseCode` and `vnp_TransactionStatus` say together.
+    Return what `vnp_ResponseCode` and `vnp_TransactionStatus` of an IPN say together.
 
-    Both must be 00 to be paid, and VNPay's own state must be "error" (02) to be declined: codes
-    that contradict each other, or that nobody told us of, are not known yet.
+    PAID needs 00 in both, DECLINED needs VNPay's own status 02. Contradicting or undocumented codes
+    are UNKNOWN.
     """
     if {"04", "07"} & {response, status}:
         return GatewayResult.SUSPICIOUS
@@ -177,38 +183,38 @@ def result(response: str, status: str) -> GatewayResult:
             return GatewayResult.UNKNOWN
 
 
-def state(status: str) -> GatewayResult:
-    """Return what `vnp_TransactionStatus` alone says, in an answer to our own question."""
-    match status:
-        case "00":
-            return GatewayResult.PAID
-        case "01":
-            return GatewayResult.UNPAID
-        case "02":
-            return GatewayResult.DECLINED
-        case "04" | "07":
-            return GatewayResult.SUSPICIOUS
-        case _:
-            return GatewayResult.UNKNOWN
+_INQUIRY_RESULTS = {
+    "00": GatewayResult.PAID,
+    "01": GatewayResult.UNPAID,
+    "02": GatewayResult.DECLINED,
+    "04": GatewayResult.SUSPICIOUS,
+    "07": GatewayResult.SUSPICIOUS,
+}
+_REFUND_RESULTS = {
+    "00": GatewayResult.PAID,
+    "05": GatewayResult.PAID,
+    "06": GatewayResult.PAID,
+    "02": GatewayResult.DECLINED,
+    "09": GatewayResult.DECLINED,  # the bank rejected it
+}
 
 
-def refund_state(status: str) -> GatewayResult:
-    """Return what `vnp_TransactionStatus` says of a refund that VNPay has: 09 is rejected."""
-    match status:
-        case "00" | "05" | "06":
-            return GatewayResult.PAID
-        case "02" | "09":
-            return GatewayResult.DECLINED
-        case _:
-            return GatewayResult.UNKNOWN
+def inquiry_result(status: str) -> GatewayResult:
+    """Return what `vnp_TransactionStatus` alone says in an answer to our inquiry."""
+    return _INQUIRY_RESULTS.get(status, GatewayResult.UNKNOWN)
+
+
+def refund_result(status: str) -> GatewayResult:
+    """Return what `vnp_TransactionStatus` says of a refund that VNPay has."""
+    return _REFUND_RESULTS.get(status, GatewayResult.UNKNOWN)
 
 
 def refund_failure(code: str) -> Failure:
-    return Failure(code=code, message=_REFUND_SENTENCES.get(code, _NO_REFUND))
+    return Failure(code=code, message=_REFUND_SENTENCES.get(code, _OTHER_REFUND_SENTENCE))
 
 
 def failure(code: str) -> Failure:
-    return Failure(code=code, message=_SENTENCES.get(code, _OTHER))
+    return Failure(code=code, message=_SENTENCES.get(code, _OTHER_SENTENCE))
 
 
 def _encode(text: str) -> str:

@@ -1,4 +1,4 @@
-"""VNPay's refunds: what is asked for, and what its answers say of one."""
+"""VNPay's refunds: the request, and the meaning of its answers."""
 
 from __future__ import annotations
 
@@ -8,74 +8,80 @@ from datetime import datetime
 from domain.attempts import Attempt
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
+from integrations.http.conversation import unknown_evidence
 from integrations.text import plain
 from integrations.vnpay import protocol
 
 REFUND, REFUND_QUERYDR = "vnpay:refund", "vnpay:refund-querydr"
 
-# What VNPay refuses for good. 94 says that it has our request already, 98 and 99 nothing at all.
+# What VNPay refuses for good. With 94 it already has the request; 98 and 99 decide nothing.
 _REFUSED = frozenset({"02", "03", "04", "13", "16", "91", "93", "95", "97"})
-_WHOLE, _PART = "02", "03"
+_FULL, _PARTIAL = "02", "03"
 
 
-def request(
+def request_fields(
     attempt: Attempt, reversal: Reversal, *, terminal: str, whole: bool, now: datetime
 ) -> dict[str, str]:
-    """Return the unsigned fields. Our id is the request's, which VNPay takes once a day."""
+    """Return the unsigned fields. The request has our refund's id, which VNPay takes once a day."""
     return {
         "vnp_RequestId": reversal.id.replace("_", "")[:32],
         "vnp_Version": protocol.VERSION,
         "vnp_Command": "refund",
         "vnp_TmnCode": terminal,
-        "vnp_TransactionType": _WHOLE if whole else _PART,
+        "vnp_TransactionType": _FULL if whole else _PARTIAL,
         "vnp_TxnRef": attempt.reference,
-        "vnp_Amount": protocol.to_wire(reversal.money),
+        "vnp_Amount": protocol.format_amount(reversal.money),
         "vnp_TransactionNo": attempt.gateway_id or "0",
-        "vnp_TransactionDate": protocol.date14(attempt.sent_at or attempt.created_at),
+        "vnp_TransactionDate": protocol.format_date(attempt.sent_at or attempt.created_at),
         "vnp_CreateBy": plain(reversal.requested_by, 64) or "mobinet",
-        "vnp_CreateDate": protocol.date14(now),
-        "vnp_IpAddr": protocol.NOBODY,
+        "vnp_CreateDate": protocol.format_date(now),
+        "vnp_IpAddr": protocol.NO_CLIENT_IP,
         "vnp_OrderInfo": f"Hoan tien GD {attempt.reference}",
     }
 
 
-def answered(reversal: Reversal, fields: Mapping[str, str]) -> Evidence | None:
-    """Return what the answer to a refund says; None for what is not to be believed."""
+def interpret_refund(reversal: Reversal, fields: Mapping[str, str]) -> Evidence:
+    """Return what the answer to a refund says; UNKNOWN if it decides nothing about it."""
     code = fields.get("vnp_ResponseCode", "")
     if code in _REFUSED:
         return _evidence(REFUND, GatewayResult.DECLINED, fields, code)
-    if code != "00" or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.amount:
-        return None
-    status = fields.get("vnp_TransactionStatus", "")
-    return _evidence(REFUND, protocol.refund_state(status), fields, status)
+    if code != "00" or not _has_amount(reversal, fields):
+        return unknown_evidence(REFUND)
+    return _evidence_of_status(REFUND, fields)
 
 
-def told(
-    reversal: Reversal, fields: Mapping[str, str], *, known: Collection[str], now: datetime
-) -> Evidence | None:
+def interpret_refund_query(
+    reversal: Reversal, fields: Mapping[str, str], *, known: Collection[str]
+) -> Evidence:
     """
-    Return what querydr says of a refund; None for what is not to be believed.
+    Return what querydr says of a refund; UNKNOWN if it decides nothing about it.
 
-    It speaks of the latest transaction of the reference. That is ours unless it is the payment, or a
-    refund that we know as another: we send one at a time. That it knows of none yet proves nothing: to take
-    it for a no could give the money back twice.
+    querydr returns the latest transaction of the reference. We send one refund at a time, so this
+    is ours unless it is the payment or a `known` refund. A missing refund proves nothing: a decline
+    here could refund the money twice.
     """
-    if fields.get("vnp_ResponseCode") != "00":
-        return None
-    number = fields.get("vnp_TransactionNo", "")
-    refund = fields.get("vnp_TransactionType") in {_WHOLE, _PART} and number not in known
-    if not refund or protocol.from_wire(fields.get("vnp_Amount", "")) != reversal.amount:
-        return None
+    is_refund = fields.get("vnp_TransactionType") in {_FULL, _PARTIAL}
+    is_other = fields.get("vnp_TransactionNo", "") in known or not _has_amount(reversal, fields)
+    if fields.get("vnp_ResponseCode") != "00" or not is_refund or is_other:
+        return unknown_evidence(REFUND_QUERYDR)
+    return _evidence_of_status(REFUND_QUERYDR, fields)
+
+
+def _has_amount(reversal: Reversal, fields: Mapping[str, str]) -> bool:
+    return protocol.parse_amount(fields.get("vnp_Amount", "")) == reversal.amount
+
+
+def _evidence_of_status(origin: str, fields: Mapping[str, str]) -> Evidence:
     status = fields.get("vnp_TransactionStatus", "")
-    return _evidence(REFUND_QUERYDR, protocol.refund_state(status), fields, status)
+    return _evidence(origin, protocol.refund_result(status), fields, status)
 
 
-def _evidence(source: str, found: GatewayResult, fields: Mapping[str, str], code: str) -> Evidence:
-    number = fields.get("vnp_TransactionNo", "")
+def _evidence(origin: str, result: GatewayResult, fields: Mapping[str, str], code: str) -> Evidence:
+    paid, declined = result is GatewayResult.PAID, result is GatewayResult.DECLINED
     return Evidence(
-        source=None if found is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
-        origin=source,
-        result=found,
-        gateway_id=number if found is GatewayResult.PAID and number.strip("0") else None,
-        failure=protocol.refund_failure(code) if found is GatewayResult.DECLINED else None,
+        source=None if result is GatewayResult.UNKNOWN else EvidenceSource.INQUIRY,
+        origin=origin,
+        result=result,
+        gateway_id=protocol.transaction_number(fields) if paid else None,
+        failure=protocol.refund_failure(code) if declined else None,
     )
