@@ -92,7 +92,7 @@ def _pay(payment: Payment, case: Case, standing: Standing, now: datetime) -> Dec
     if asserted:
         postings = ledger.collected(payment, payment.money)
     else:
-        postings = ledger.explained(payment, excess=max(0, case.waiting - payment.amount))
+        postings = ledger.from_suspense(payment, excess=max(0, case.waiting - payment.amount))
     attempt = payment.attempt
     if attempt is not None and attempt.status is not AttemptStatus.PAID:
         # Only a suspicion names a payment; else the id may be the gateway's of an order or a page.
@@ -161,12 +161,12 @@ def _by_named_sum(
                 raise _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
             postings = ledger.credited(payment, Account.SUSPENSE, received.amount)
             return replace(
-                _end(payment, case, now), postings=ledger.unexplained(payment, received) + postings
+                _end(payment, case, now), postings=ledger.to_suspense(payment, received) + postings
             )
         case CaseDecision.REFUND:
             return replace(
                 _end(payment, case, now),
-                postings=ledger.unexplained(payment, received),
+                postings=ledger.to_suspense(payment, received),
                 refund=Refund(source=Account.SUSPENSE, money=received),
             )
         case CaseDecision.CLOSE:

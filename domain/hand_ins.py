@@ -19,8 +19,8 @@ from domain.money import Money
 from domain.refusals import InvalidInput, NotPermitted, Refusal, RefusalCode
 from domain.sentences import InputProblem, PermissionReason
 
-LONGEST_NOTE = 500
-MOST_COUNTED = 10**12  # two million notes; more is a typing error
+MAX_NOTE_LENGTH = 500
+MAX_COUNTED_AMOUNT = 10**12  # two million notes; more is a typing error
 
 
 class HandInStatus(StrEnum):
@@ -98,15 +98,15 @@ class HandIn:
 
 def check_counted(amount: int) -> None:
     """Raise InvalidInput for a negative or absurdly large amount."""
-    if not 0 <= amount <= MOST_COUNTED:
+    if not 0 <= amount <= MAX_COUNTED_AMOUNT:
         raise InvalidInput.because(InputProblem.COUNTED_AMOUNT, field="countedAmount")
 
 
 def note_of(text: str | None) -> str | None:
     """Return *text* without outer spaces, None if empty. Raises InvalidInput."""
     note = (text or "").strip()
-    if len(note) > LONGEST_NOTE:
-        raise InvalidInput.because(InputProblem.NOTE_LENGTH, field="note", longest=LONGEST_NOTE)
+    if len(note) > MAX_NOTE_LENGTH:
+        raise InvalidInput.because(InputProblem.NOTE_LENGTH, field="note", longest=MAX_NOTE_LENGTH)
     if not all(line.isprintable() for line in note.splitlines()):
         raise InvalidInput.because(InputProblem.NOTE_CHARACTERS, field="note")
     return note or None

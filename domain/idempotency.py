@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from domain.refusals import InvalidInput, Refusal, RefusalCode
 from domain.sentences import InputProblem
 
-SHORTEST, LONGEST = 16, 128
+MIN_KEY_LENGTH, MAX_KEY_LENGTH = 16, 128
 WAIT_SECONDS = 2.0  # how long a repeat waits for the first request to end
 
 
 def check_key(key: str) -> str:
     """Return *key*. Raises InvalidInput if it is too short, too long or not printable ASCII."""
-    long_enough = len(key.strip()) >= SHORTEST and len(key) <= LONGEST
+    long_enough = len(key.strip()) >= MIN_KEY_LENGTH and len(key) <= MAX_KEY_LENGTH
     if not (long_enough and key.isascii() and key.isprintable()):
         raise InvalidInput.because(
             InputProblem.IDEMPOTENCY_KEY,
             field="idempotencyKey",
-            shortest=SHORTEST,
-            longest=LONGEST,
+            shortest=MIN_KEY_LENGTH,
+            longest=MAX_KEY_LENGTH,
         )
     return key
 

@@ -120,7 +120,7 @@ def collected(payment: Payment, received: Money) -> tuple[Posting, ...]:
     return postings
 
 
-def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]:
+def to_suspense(payment: Payment, received: Money | None) -> tuple[Posting, ...]:
     """Return the postings of money that fits no bill: it waits in suspense for a decision."""
     if received is None or received.amount <= 0:
         return ()
@@ -134,7 +134,7 @@ def unexplained(payment: Payment, received: Money | None) -> tuple[Posting, ...]
     )
 
 
-def explained(payment: Payment, *, excess: int) -> tuple[Posting, ...]:
+def from_suspense(payment: Payment, *, excess: int) -> tuple[Posting, ...]:
     """Return the postings of suspense that pays the bill; *excess* in VND is credited."""
     postings = (
         Posting(

@@ -19,9 +19,9 @@ from domain.money import Currency, Money
 from domain.refusals import InvalidInput, check_amount
 from domain.sentences import InputProblem
 
-LONGEST_REFERENCE, LONGEST_DESCRIPTION, LONGEST_URL = 64, 200, 2000
+MAX_REFERENCE_LENGTH, MAX_DESCRIPTION_LENGTH, MAX_URL_LENGTH = 64, 200, 2000
 # Printable ASCII without a backslash, which browsers read as a slash.
-_ADDRESS = re.compile(rf"[!-\[\]-~]{{1,{LONGEST_URL}}}", re.ASCII)
+_ADDRESS = re.compile(rf"[!-\[\]-~]{{1,{MAX_URL_LENGTH}}}", re.ASCII)
 
 
 class OrderStatus(StrEnum):
@@ -101,7 +101,7 @@ class PayOrder:
 def check_order(command: CreateOrder) -> None:
     """Raise InvalidInput if no order can be created from *command*."""
     _check_reference(command.reference)
-    _check_text("description", command.description, shortest=0, longest=LONGEST_DESCRIPTION)
+    _check_text("description", command.description, shortest=0, longest=MAX_DESCRIPTION_LENGTH)
     check_amount(command.amount)
     if command.currency is not Currency.VND:
         raise InvalidInput.because(InputProblem.ORDER_CURRENCY, field="currency")
@@ -116,7 +116,9 @@ def check_payment(command: PayOrder) -> None:
     if command.method in STAFF_MONEY:
         raise InvalidInput.because(InputProblem.ORDER_METHOD, field="method")
     if command.return_url is not None and not _is_web_address(command.return_url):
-        raise InvalidInput.because(InputProblem.WEB_ADDRESS, field="returnUrl", longest=LONGEST_URL)
+        raise InvalidInput.because(
+            InputProblem.WEB_ADDRESS, field="returnUrl", longest=MAX_URL_LENGTH
+        )
 
 
 def _is_web_address(text: str) -> bool:
@@ -131,7 +133,7 @@ def _is_web_address(text: str) -> bool:
 
 
 def _check_reference(reference: str) -> None:
-    _check_text("reference", reference, shortest=1, longest=LONGEST_REFERENCE)
+    _check_text("reference", reference, shortest=1, longest=MAX_REFERENCE_LENGTH)
 
 
 def _check_text(field: str, text: str, *, shortest: int, longest: int) -> None:

@@ -142,7 +142,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
             attempt,
             HoldReason.CURRENCY_MISMATCH,
             CaseKind.CURRENCY_MISMATCH,
-            ledger.unexplained(payment, received),
+            ledger.to_suspense(payment, received),
             now,
         )
     if received.amount < attempt.money.amount:
@@ -151,7 +151,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
             attempt,
             HoldReason.AMOUNT_MISMATCH,
             CaseKind.AMOUNT_MISMATCH,
-            ledger.unexplained(payment, received),
+            ledger.to_suspense(payment, received),
             now,
         )
     return Decision(
@@ -184,7 +184,7 @@ def _while_held(
     return Decision(
         payment=payment.noted(now),
         attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
-        postings=ledger.unexplained(payment, evidence.money),
+        postings=ledger.to_suspense(payment, evidence.money),
         case=CaseKind.AMOUNT_MISMATCH if case is not None and not known else None,
     )
 
@@ -204,7 +204,7 @@ def _further_payment(
     if not attempt.paid_under:
         named = replace(attempt, gateway_id=number, paid_under=(number,))
         return Decision(payment=payment.noted(now), attempt=named)
-    booked = ledger.unexplained(payment, evidence.money)  # empty for an unreadable sum
+    booked = ledger.to_suspense(payment, evidence.money)  # empty for an unreadable sum
     return Decision(
         payment=payment,
         attempt=replace(attempt, paid_under=(*attempt.paid_under, number)) if booked else attempt,
@@ -246,7 +246,7 @@ def _after_end(
         return Decision(
             payment=payment.noted(now),
             attempt=paid,
-            postings=ledger.unexplained(payment, received),
+            postings=ledger.to_suspense(payment, received),
             case=CaseKind.LATE_MONEY,
         )
     assert received is not None

@@ -13,7 +13,7 @@ from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal, Refused, check_amount
 from domain.sentences import InputProblem, Noun
 
-MOST_ITEMS = 50
+MAX_ITEMS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,8 @@ class ProcessPayment:
 
 def check_items(items: Sequence[Item]) -> None:
     """Raise InvalidInput if the items are invalid whatever the contract owes."""
-    if not 1 <= len(items) <= MOST_ITEMS:
-        raise InvalidInput.because(InputProblem.ITEM_COUNT, field="items", most=MOST_ITEMS)
+    if not 1 <= len(items) <= MAX_ITEMS:
+        raise InvalidInput.because(InputProblem.ITEM_COUNT, field="items", most=MAX_ITEMS)
     seen: set[tuple[ItemType, str]] = set()
     for position, item in enumerate(items):
         check_amount(item.amount, field=f"items.{position}.amount")

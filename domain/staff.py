@@ -51,7 +51,7 @@ class Actor:
 
 
 class Operation(StrEnum):
-    """An operation that needs a permission; MAY says who has it, docs/money-rules.md why."""
+    """An operation that needs a permission; ROLES_FOR says who has it, docs/money-rules.md why."""
 
     READ_CUSTOMER = "read customers and bills"
     READ_PAYMENT = "read payments"
@@ -82,7 +82,7 @@ _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
 _OFFICE = frozenset({Role.FINANCE, Role.ADMIN, Role.AUDITOR})
 _LOOKS_ON = _OFFICE | {Role.SERVICE}
 
-MAY: dict[Operation, frozenset[Role]] = {
+ROLES_FOR: dict[Operation, frozenset[Role]] = {
     Operation.READ_CUSTOMER: _COLLECTS | _OFFICE,
     Operation.READ_PAYMENT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE, Role.MERCHANT},
     Operation.READ_LIMIT: _COLLECTS | _OFFICE | {Role.CASHIER, Role.SERVICE},
@@ -109,7 +109,7 @@ MAY: dict[Operation, frozenset[Role]] = {
 }
 
 # Operations that need a permission of Staff Management besides the role.
-NEEDS: dict[Operation, Permission] = {Operation.COLLECT: Permission.PAYMENT_PROCESSING}
+PERMISSION_FOR: dict[Operation, Permission] = {Operation.COLLECT: Permission.PAYMENT_PROCESSING}
 
 
 class Unauthenticated(Exception):
@@ -130,16 +130,16 @@ class Forbidden(Exception):
 
 def may(actor: Actor | None, operation: Operation) -> bool:
     """Return whether the actor's role covers *operation*; used to omit data without a refusal."""
-    return actor is not None and actor.role in MAY[operation]
+    return actor is not None and actor.role in ROLES_FOR[operation]
 
 
 def check(actor: Actor | None, operation: Operation) -> Actor:
     """Return the actor if it may do *operation*. Raises Unauthenticated or Forbidden."""
     if actor is None:
         raise Unauthenticated
-    if actor.role not in MAY[operation]:
+    if actor.role not in ROLES_FOR[operation]:
         raise Forbidden(operation)
-    needed = NEEDS.get(operation)
+    needed = PERMISSION_FOR.get(operation)
     if needed is not None and needed not in actor.permissions:
         raise Forbidden(operation)
     return actor

@@ -24,7 +24,7 @@ from domain.cases import (
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
 from domain.refusals import InvalidInput, NotPermitted
-from domain.staff import MAY, Operation
+from domain.staff import ROLES_FOR, Operation
 from tests.support.builders import NOW
 
 APPLY, CREDIT, REFUND, CLOSE = CaseDecision
@@ -264,7 +264,7 @@ def test_a_known_outcome_of_a_refund_is_the_only_choice(
 
 
 def test_the_owner_of_a_case_is_the_role_that_may_resolve_it() -> None:
-    assert {a_case(kind).owner for kind in CaseKind} == MAY[Operation.RESOLVE_CASE]
+    assert {a_case(kind).owner for kind in CaseKind} == ROLES_FOR[Operation.RESOLVE_CASE]
 
 
 # ── money ───────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.hand_ins import (
-    MOST_COUNTED,
+    MAX_COUNTED_AMOUNT,
     HandInConfirmed,
     HandInStatus,
     check_counted,
@@ -57,7 +57,7 @@ def test_the_expected_cash_leaves_the_collector_and_the_counted_cash_arrives(
     assert balance[Account.VARIANCE] == expected - banked == -hand_in.variance
 
 
-@pytest.mark.parametrize("amount", [-1, MOST_COUNTED + 1])
+@pytest.mark.parametrize("amount", [-1, MAX_COUNTED_AMOUNT + 1])
 def test_a_counted_amount_is_within_bounds(amount: int) -> None:
     with pytest.raises(InvalidInput):
         check_counted(amount)

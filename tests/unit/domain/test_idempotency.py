@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.bills import ItemType
-from domain.idempotency import LONGEST, SHORTEST, check_key, fingerprint
+from domain.idempotency import MAX_KEY_LENGTH, MIN_KEY_LENGTH, check_key, fingerprint
 from domain.methods import PaymentMethod
 from domain.payment_request import NotifyWish, ProcessPayment
 from domain.refusals import InvalidInput
@@ -67,13 +67,21 @@ def test_the_same_facts_of_another_operation_are_another_request() -> None:
     assert fingerprint("processPayment", facts) != fingerprint("payOrder", facts)
 
 
-@pytest.mark.parametrize("length", [SHORTEST, LONGEST])
+@pytest.mark.parametrize("length", [MIN_KEY_LENGTH, MAX_KEY_LENGTH])
 def test_a_key_within_the_bounds_is_accepted(length: int) -> None:
     assert check_key("k" * length) == "k" * length
 
 
 @pytest.mark.parametrize(
-    "key", ["", "k" * (SHORTEST - 1), "k" * (LONGEST + 1), "khoá" * 5, "k" * 15 + "\n", "\0" * 16]
+    "key",
+    [
+        "",
+        "k" * (MIN_KEY_LENGTH - 1),
+        "k" * (MAX_KEY_LENGTH + 1),
+        "khoá" * 5,
+        "k" * 15 + "\n",
+        "\0" * 16,
+    ],
 )
 def test_a_short_long_or_unprintable_key_is_refused(key: str) -> None:
     with pytest.raises(InvalidInput) as caught:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.ledger import CLEARING, Account, Posting, collected, unexplained
+from domain.ledger import CLEARING, Account, Posting, collected, to_suspense
 from domain.methods import GATEWAY_OF, PaymentMethod
 from domain.money import LARGEST, Currency, Money
 from tests.support.builders import a_payment
@@ -34,7 +34,7 @@ def test_a_success_pays_the_debt_exactly_and_credits_the_excess(
 def test_money_that_fits_no_bill_goes_to_suspense(
     method: PaymentMethod, amount: int, currency: Currency
 ) -> None:
-    postings = unexplained(a_payment(method=method), Money(amount, currency))
+    postings = to_suspense(a_payment(method=method), Money(amount, currency))
     if amount <= 0:
         assert postings == ()
         return
@@ -44,7 +44,7 @@ def test_money_that_fits_no_bill_goes_to_suspense(
 
 
 def test_an_unknown_sum_is_not_booked() -> None:
-    assert unexplained(a_payment(), None) == ()
+    assert to_suspense(a_payment(), None) == ()
 
 
 @pytest.mark.parametrize("amount", [0, -1])

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from domain.bills import AmountMismatch, BillAlreadyPaid, BillStatus, Item, ItemType
 from domain.customers import ContractInactive, ContractStatus
 from domain.money import LARGEST
-from domain.payment_request import MOST_ITEMS, NotifyWish, as_owed, check_items, check_owed, notify
+from domain.payment_request import MAX_ITEMS, NotifyWish, as_owed, check_items, check_owed, notify
 from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal
 from tests.support.builders import (
@@ -29,7 +29,7 @@ from tests.support.builders import (
     ("items", "field"),
     [
         ([], "items"),
-        ([bill_item(f"U{n}") for n in range(MOST_ITEMS + 1)], "items"),
+        ([bill_item(f"U{n}") for n in range(MAX_ITEMS + 1)], "items"),
         ([bill_item(amount=0)], "items.0.amount"),
         ([bill_item(), bill_item("U2", -1)], "items.1.amount"),
         ([bill_item(amount=LARGEST + 1)], "items.0.amount"),
@@ -49,7 +49,7 @@ def test_invalid_items_are_refused_with_their_field(items: list[Item], field: st
 @pytest.mark.parametrize(
     "items",
     [
-        [bill_item(f"U{n}") for n in range(MOST_ITEMS)],
+        [bill_item(f"U{n}") for n in range(MAX_ITEMS)],
         [bill_item("same"), fee_item("same")],
         [bill_item(amount=LARGEST)],
     ],

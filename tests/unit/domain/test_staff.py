@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from domain.staff import (
-    MAY,
-    NEEDS,
+    PERMISSION_FOR,
+    ROLES_FOR,
     Actor,
     Forbidden,
     Operation,
@@ -80,7 +80,7 @@ def test_an_anonymous_actor_is_refused(operation: Operation) -> None:
         check(None, operation)
 
 
-@pytest.mark.parametrize("operation", NEEDS)
+@pytest.mark.parametrize("operation", PERMISSION_FOR)
 @pytest.mark.parametrize("role", Role)
 def test_a_role_is_not_enough_where_a_permission_is_needed(
     role: Role, operation: Operation
@@ -91,7 +91,7 @@ def test_a_role_is_not_enough_where_a_permission_is_needed(
 
 
 def test_every_operation_has_a_role() -> None:
-    assert all(MAY[operation] for operation in Operation)
+    assert all(ROLES_FOR[operation] for operation in Operation)
 
 
 @pytest.mark.parametrize(
