@@ -57,22 +57,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
-        async with open_context() as context:
+        async with open_context() as context, _background_tasks(context):
             app.state.context = context
-            first_check = asyncio.create_task(invariants.check_first(context))
-            await asyncio.wait([first_check], timeout=FIRST_CHECK_SECONDS)
-            tasks = [
-                first_check,
-                asyncio.create_task(payment_watch.sweep(context)),
-                asyncio.create_task(payment_watch.inquire(context)),
-            ]
             gc.freeze()  # objects made at start live on, so the collector may skip them
             yield
             await sockets.close()
             await http.engine.drain()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     return Starlette(
         lifespan=lifespan,
@@ -90,6 +80,22 @@ def create_app(
             Route("/metrics", metrics),
         ],
     )
+
+
+@asynccontextmanager
+async def _background_tasks(context: Context) -> AsyncGenerator[None]:
+    """Run the tasks of an API process; a start waits a while for the first invariant check."""
+    first_check = asyncio.create_task(invariants.check_first(context))
+    await asyncio.wait([first_check], timeout=FIRST_CHECK_SECONDS)
+    tasks = [
+        first_check,
+        asyncio.create_task(payment_watch.sweep(context)),
+        asyncio.create_task(payment_watch.inquire(context)),
+    ]
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def _origin(url: str) -> str:

@@ -1,9 +1,9 @@
-"""The tests. What they share asserts too: pytest is to explain those failures as well."""
+"""The tests. Pytest explains failed assertions in shared helper modules too."""
+
+from __future__ import annotations
 
 from pkgutil import iter_modules
 
 import pytest
 
-pytest.register_assert_rewrite(
-    *(f"tests.{iter_module.name}" for iter_module in iter_modules(__path__))
-)
+pytest.register_assert_rewrite(*(f"tests.{module.name}" for module in iter_modules(__path__)))
