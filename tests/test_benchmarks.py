@@ -1,4 +1,4 @@
-"""What a benchmark guards in every test run: counts of round trips, calls and bytes, and never a time."""
+"""A benchmark guards counts in every test run: round trips, calls and bytes, never a time."""
 
 from __future__ import annotations
 

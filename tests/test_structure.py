@@ -343,33 +343,3 @@ def test_a_logged_fault_has_its_traceback_and_no_variables(env: str) -> None:
 def _fail(*, password: str) -> None:
     local = password
     raise ZeroDivisionError(len(local))
-
-
-# ── tests ────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_no_module_imports_a_test_module() -> None:
-    """What tests share stands in tests/support; pytest alone loads test modules."""
-    paths = {name for name in tracked() if name.startswith("tests/") and name.endswith(".py")}
-    modules = {name.removesuffix(".py").replace("/", "."): name for name in paths}
-    test_modules = {
-        module
-        for module in modules
-        if module.rpartition(".")[2].startswith("test_") or module.endswith(".conftest")
-    }
-    found = {
-        f"{name} imports {imported}"
-        for name in paths
-        for node in ast.walk(ast.parse(text_of(name)))
-        for imported in imported_modules(node) & test_modules
-    }
-    assert found == set()
-
-
-def imported_modules(node: ast.AST) -> set[str]:
-    """Return the dotted names that an import statement may load, and none for other nodes."""
-    if isinstance(node, ast.Import):
-        return {alias.name for alias in node.names}
-    if isinstance(node, ast.ImportFrom) and node.module:
-        return {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return set()

@@ -1,8 +1,7 @@
 """
-Asking the database for what violates an invariant: all of it, or only what changed lately.
+Checks of the invariants: of all rows, or of those that changed lately. Their results are stored.
 
-Each question is one statement, so that it sees one moment; the work is the server's, and what comes
-back is a count and the first rows. What the checks found is kept for whoever looks.
+Each check is one statement, so that it sees one moment. It returns a count and the first rows.
 """
 
 from __future__ import annotations
@@ -22,15 +21,17 @@ from db.invariants.money import CASH_IN_HAND
 from domain.chain import Head, Seal
 from domain.invariants import Invariant, InvariantName, Violation
 
-SHOWN = 10  # of the violations of one invariant, those that are named
+SHOWN = 10  # violations of one invariant that are returned with their rows
 
-QUESTIONS = money.QUESTIONS | proofs.QUESTIONS
-# About the whole of which a part says nothing, or too slow to find by what changed.
+QUERIES = money.QUERIES | proofs.QUERIES
+# Checked whole only: a part proves nothing, or is too slow to find by what changed.
 WHOLE_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
 
+# The payments that changed since $1.
 _CHANGED = """(
     select * from payment where updated_at >= $1
      union select p.* from entry e join payment p on p.id = e.payment where e.created_at >= $1)"""
+# Each placeholder of a query: its text in a whole check, and in one of what changed lately.
 _PARTS = {
     "{payments}": ("payment", _CHANGED),
     "{of_payments}": ("", f"where payment in (select id from {_CHANGED} changed)"),
@@ -42,7 +43,6 @@ _PARTS = {
         "and business_date > (($1::timestamptz - interval '2 days')"
         " at time zone 'Asia/Ho_Chi_Minh')::date",
     ),
-    "{of_hand_ins}": ("", ""),
     "{of_reversals}": ("", "r.updated_at >= $1 and"),
     "{audit_lately}": ("", "and e.txid > {txid}"),
     "{postings_lately}": (
@@ -59,16 +59,16 @@ _PARTS = {
 
 
 class Unanswered(Exception):
-    """The database answered something else than what was asked, or nothing."""
+    """A check was not answered: the statement failed, or the connection was lost."""
 
 
 @asynccontextmanager
 async def examination(url: str | None = None) -> AsyncGenerator[Any]:
     """
-    Yield a connection that may take its time, reads only, and acts as the application does.
+    Yield a read-only connection without a timeout, which acts as the application does.
 
-    It takes one core and little memory, whatever it is asked: the tables are walked side by side in the
-    order of their indexes, and what has to be sorted goes to disk. Raises Unanswered.
+    It uses one core and little memory: tables are joined by merging their indexes, and sorts spill
+    to disk. Raises Unanswered.
     """
     connection = await own_connection(url)
     try:
@@ -87,24 +87,25 @@ async def examination(url: str | None = None) -> AsyncGenerator[Any]:
 async def violations(
     connection: Any, name: InvariantName, since: datetime | None = None
 ) -> tuple[int, tuple[Violation, ...]]:
-    """Return how many rows violate the invariant, and the first of them; *since*: of what changed."""
-    question = QUESTIONS[name]
+    """Return how many rows violate the invariant, and the first of them; *since* limits the rows."""
+    query = QUERIES[name]
     sealed = {} if since is None else await _sealed_before(connection, since)
     for part, (whole, lately) in _PARTS.items():
-        question = question.replace(part, whole if since is None else lately.format(**sealed))
+        query = query.replace(part, whole if since is None else lately.format(**sealed))
     rows = await connection.fetch(
         f'select count(*) over () as n, found."table", found.row, found.why'
-        f" from ({question}) found limit {SHOWN}",
-        *([since] if "$1" in question else []),
+        f" from ({query}) found limit {SHOWN}",
+        *([since] if "$1" in query else []),
     )
-    found = tuple(Violation(table=row["table"], row=row["row"], why=row["why"]) for row in rows)
-    return (rows[0]["n"] if rows else 0), found
+    first = tuple(Violation(table=row["table"], row=row["row"], why=row["why"]) for row in rows)
+    return (rows[0]["n"] if rows else 0), first
 
 
 async def _sealed_before(connection: Any, since: datetime) -> dict[str, int]:
     """
-    Return the last seal before then, its last link, and the transaction of that: all that was written
-    since is of a later one. They are asked for first, so that the plan can count on how little follows.
+    Return the last seal before *since*, its last link, and that link's transaction.
+
+    All later rows are of later transactions. With these numbers as literals the planner expects few.
     """
     row = await connection.fetchrow(
         """
@@ -120,7 +121,7 @@ async def _sealed_before(connection: Any, since: datetime) -> dict[str, int]:
 
 
 async def seals(connection: Any, since: datetime | None = None) -> AsyncGenerator[tuple[int, Seal]]:
-    """Yield the seals with their ids, one batch of them in memory at a time."""
+    """Yield the seals with their ids, in batches."""
     async with connection.transaction():
         where = "where sealed_at >= $1" if since else ""
         cursor = connection.cursor(
@@ -131,7 +132,7 @@ async def seals(connection: Any, since: datetime | None = None) -> AsyncGenerato
 
 
 async def records(connection: Any) -> AsyncGenerator[tuple[int, str, bytes, str]]:
-    """Yield the id, key id, signature and text of every payment record, likewise."""
+    """Yield the id, key id, signature and payload of every payment record, in batches."""
     async with connection.transaction():
         cursor = connection.cursor(
             "select id, key_id, signature, payload from payment_record order by id", prefetch=1000
@@ -141,13 +142,13 @@ async def records(connection: Any) -> AsyncGenerator[tuple[int, str, bytes, str]
 
 
 async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
-    """Return those of *heads* that the chain does not have, or has otherwise."""
+    """Return those of *heads* whose link is missing or has another hash."""
     rows = await connection.fetch(
         """
-        select told.number, told.hash
-          from unnest($1::bigint[], $2::bytea[]) as told (number, hash)
-          left join audit_link l on l.number = told.number and l.hash = told.hash
-         where l.number is null order by told.number
+        select head.number, head.hash
+          from unnest($1::bigint[], $2::bytea[]) as head (number, hash)
+          left join audit_link l on l.number = head.number and l.hash = head.hash
+         where l.number is null order by head.number
         """,
         [head.number for head in heads],
         [head.hash for head in heads],
@@ -155,10 +156,11 @@ async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
     return [Head(number=row["number"], hash=row["hash"]) for row in rows]
 
 
-# ── what the checks found ────────────────────────────────────────────────────────────────────────
+# ── results ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def keep(found: Invariant, *, whole: bool) -> None:
+async def keep(result: Invariant, *, whole: bool) -> None:
+    """Store the latest result of a check; *whole* is true where it looked at all rows."""
     await execute(
         """
         insert into invariant (name, violations, rows, checked_at, fully_checked_at)
@@ -166,25 +168,26 @@ async def keep(found: Invariant, *, whole: bool) -> None:
             on conflict (name) do update
            set violations = excluded.violations, rows = excluded.rows,
                checked_at = excluded.checked_at,
-               fully_checked_at = coalesce(excluded.fully_checked_at, invariant.fully_checked_at)
+               fully_checked_at = coalesce(excluded.fully_checked_at,
+                                       invariant.fully_checked_at)
         """,
-        found.name,
-        found.violations,
-        orjson.dumps(found.rows).decode(),
-        found.checked_at,
+        result.name,
+        result.violations,
+        orjson.dumps(result.rows).decode(),
+        result.checked_at,
         whole,
     )
 
 
 async def latest() -> dict[InvariantName, Invariant]:
-    """Return what was found last, by name."""
+    """Return the latest result of each invariant that this version knows."""
     known = {name.value for name in InvariantName}
     rows = await fetch("select * from invariant where name = any($1)", list(known))
     return {
         InvariantName(row["name"]): Invariant(
             name=InvariantName(row["name"]),
             violations=row["violations"],
-            rows=tuple(Violation(**load) for load in orjson.loads(row["rows"])),
+            rows=tuple(Violation(**fields) for fields in orjson.loads(row["rows"])),
             checked_at=row["checked_at"],
         )
         for row in rows
@@ -192,7 +195,7 @@ async def latest() -> dict[InvariantName, Invariant]:
 
 
 async def whole_at() -> dict[InvariantName, datetime]:
-    """Return when each invariant was last checked whole."""
+    """Return when each invariant was last checked over all rows."""
     rows = await fetch(
         "select name, fully_checked_at from invariant where fully_checked_at is not null"
     )
@@ -200,4 +203,5 @@ async def whole_at() -> dict[InvariantName, datetime]:
 
 
 async def now(connection: Any) -> datetime:
+    """Return the database's time in UTC."""
     return await connection.fetchval("select clock_timestamp()")

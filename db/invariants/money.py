@@ -1,8 +1,8 @@
 """
-What must be true of payments and their money, each as a question for the rows of which it is not.
+The invariants of payments and their money: a query for each, which returns the rows that violate it.
 
-Every question yields (table, row, why). `{payments}` is the payments to look at: all of them, or those
-that changed lately; `{entries}` likewise. What can only be asked of all is in `WHOLE_ONLY`.
+A query returns (table, row, why). `{payments}` and `{entries}` are all rows or those that changed
+lately; `checks.py` fills in the placeholders.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ union all
 select 'entry', e.id::text, 'has no posting'
   from {entries} e where not exists (select from posting t where t.entry = e.id)
 union all
-select 'entry', e.id::text, 'is about nothing'
+select 'entry', e.id::text, 'names no payment, reversal or hand-in'
   from {entries} e where coalesce(e.payment, e.reversal, e.hand_in) is null
 union all
 select 'posting', min(t.id)::text,
@@ -41,27 +41,29 @@ select 'payment' as table, p.id as row,
 having coalesce(sum(t.amount), 0) <> case when p.status = 'SUCCESS' then p.amount else 0 end
 """
 
-# A case moves money only where it is of a kind that is about money, and about no less than there is.
+# Money in suspense needs open cases of kinds that are about money, for at least its amount.
 SUSPENSE_HAS_A_CASE = """
 select 'payment' as table, held.id as row,
-       format('%s %s of it is in suspense, and open cases are about %s', held.rest, held.currency, waiting.amount) as why
+       format('%s %s of it is in suspense, and open cases are about %s',
+              held.balance, held.currency, waiting.amount) as why
   from (select p.id, t.currency,
-               sum(case when t.credit = 'suspense' then t.amount else -t.amount end) as rest
+               sum(case when t.credit = 'suspense' then t.amount else -t.amount end) as balance
           from {payments} p join entry e on e.payment = p.id join posting t on t.entry = e.id
          where 'suspense' in (t.debit, t.credit)
          group by p.id, t.currency) held
  cross join lateral (
        select coalesce(sum(c.amount), 0) as amount,
               bool_or(c.amount is null and c.unreadable is null
-                      or c.kind in ('SUSPICIOUS', 'UNKNOWN_OUTCOME')) as whatever
+                      or c.kind in ('SUSPICIOUS', 'UNKNOWN_OUTCOME')) as any_amount
          from money_case c
         where c.payment = held.id and c.status <> 'RESOLVED' and c.reversal is null
           and c.kind in ('AMOUNT_MISMATCH', 'CURRENCY_MISMATCH', 'LATE_MONEY', 'PAID_TWICE',
                          'SUSPICIOUS', 'UNKNOWN_OUTCOME')) waiting
- where held.rest <> 0 and waiting.whatever is not true
-   and (held.currency <> 'VND' or waiting.amount < held.rest)
+ where held.balance <> 0 and waiting.any_amount is not true
+   and (held.currency <> 'VND' or waiting.amount < held.balance)
 union all
-select 'payment', p.id, format('it is %s and held for %s, and no case is open', p.status, hold_reason)
+select 'payment', p.id,
+       format('it is %s and held for %s, and no case is open', p.status, hold_reason)
   from {payments} p
  where p.hold_reason is not null
    and (p.status <> 'PROCESSING' or not exists (
@@ -90,16 +92,16 @@ select 'payment', p.id, format('order %s is collected by %s too', p.merchant_ord
 LOCKS = """
 select 'payment_item' as table, i.id::text as row,
        format('it is %s, and %s is %s%s', case when i.locked then 'locked' else 'free' end, p.id,
-              p.status, case when undone.payment is null then '' else ', given back' end) as why
+              p.status, case when reversed.payment is null then '' else ', reversed' end) as why
   from {payments} p
   join payment_item i on i.payment = p.id
   left join (
        select r.payment from reversal r join payment p on p.id = r.payment
         where r.status = 'DONE' and r.source = 'customer_receivable'
         group by r.payment, p.amount
-       having sum(r.amount) >= p.amount) undone on undone.payment = p.id
+       having sum(r.amount) >= p.amount) reversed on reversed.payment = p.id
  where i.locked <> (p.status in ('PENDING', 'PROCESSING')
-                    or p.status = 'SUCCESS' and undone.payment is null)
+                    or p.status = 'SUCCESS' and reversed.payment is null)
 union all
 select 'merchant_order', o.id, format('it is %s, and no payment of it succeeded', o.status)
   from merchant_order o
@@ -113,7 +115,7 @@ select 'merchant_order', o.id, format('it is %s, and %s succeeded', o.status, p.
 
 LIMITS = """
 select 'staff_limit' as table, coalesce(l.id::text, staff || ' ' || business_date) as row,
-       format('%s of %s on %s: reserved %s, ours %s, and payments make %s and %s', kind, staff,
+       format('%s of %s on %s: reserved %s, used %s, and payments make %s and %s', kind, staff,
               business_date, l.reserved, l.own_used,
               coalesce(counted.reserved, 0), coalesce(counted.own_used, 0)) as why
   from (select p.staff, p.business_date, 'DAILY' as kind,
@@ -152,8 +154,8 @@ select 'payment' as table, p.id as row,
 
 HAND_INS = """
 select 'hand_in' as table, h.id as row,
-       format('%s: expects %s, its payments are %s; counted %s, posted %s from the staff and %s to the bank',
-              h.status, h.expected, coalesce(held.amount, 0), h.counted,
+       format('%s: expects %s, its payments are %s; counted %s, posted %s from the staff'
+              ' and %s to the bank', h.status, h.expected, coalesce(held.amount, 0), h.counted,
               coalesce(posted.out, 0), coalesce(posted.bank, 0)) as why
   from hand_in h
   left join (select hand_in, sum(amount) as amount from payment
@@ -163,16 +165,16 @@ select 'hand_in' as table, h.id as row,
                     sum(t.amount) filter (where t.debit = 'bank') as bank
                from entry e join posting t on t.entry = e.id
               where e.hand_in is not null group by e.hand_in) posted on posted.hand_in = h.id
- where {of_hand_ins}
-       (coalesce(held.amount, 0) <> h.expected
-        or (h.status = 'CONFIRMED') <> (h.counted is not null)
-        or coalesce(posted.out, 0) <> case when h.status = 'CONFIRMED' then h.expected else 0 end
-        or coalesce(posted.bank, 0) <> case when h.status = 'CONFIRMED' then h.counted else 0 end)
+ where coalesce(held.amount, 0) <> h.expected
+    or (h.status = 'CONFIRMED') <> (h.counted is not null)
+    or coalesce(posted.out, 0) <> case when h.status = 'CONFIRMED' then h.expected else 0 end
+    or coalesce(posted.bank, 0) <> case when h.status = 'CONFIRMED' then h.counted else 0 end
 union all
 select 'staff', coalesce(cash.staff, held.staff),
        format('has %s in the ledger, and payments of %s',
               coalesce(cash.balance, 0), coalesce(held.amount, 0))
-  from (select t.staff, sum(case when t.debit = 'staff_cash' then t.amount else -t.amount end) as balance
+  from (select t.staff,
+               sum(case when t.debit = 'staff_cash' then t.amount else -t.amount end) as balance
           from posting t where 'staff_cash' in (t.debit, t.credit) group by t.staff) cash
   full join (select p.staff, sum(p.amount) as amount from payment p
               where p.custody in ('HELD_BY_STAFF', 'HANDED_IN') group by p.staff) held
@@ -182,14 +184,15 @@ select 'staff', coalesce(cash.staff, held.staff),
 
 REVERSALS = """
 select 'reversal' as table, r.id as row,
-       format('%s %s of %s: %s was taken, %s came back or was paid', r.kind, r.status, r.amount,
+       format('%s %s of %s: %s left its source, %s was paid or returned', r.kind, r.status, r.amount,
               coalesce(posted.taken, 0), coalesce(posted.ended, 0)) as why
   from reversal r
   join payment p on p.id = r.payment
   left join (select e.reversal,
                     coalesce(sum(t.amount) filter (where t.debit = r.source), 0) as taken,
                     coalesce(sum(t.amount) filter (where t.debit = 'refunds_payable'), 0) as ended,
-                    coalesce(sum(t.amount) filter (where t.debit = 'refunds_payable' and t.credit = r.source), 0) as back
+                    coalesce(sum(t.amount) filter (where t.debit = 'refunds_payable'
+                                                     and t.credit = r.source), 0) as back
                from entry e join posting t on t.entry = e.id join reversal r on r.id = e.reversal
               group by e.reversal) posted on posted.reversal = r.id
  where {of_reversals}
@@ -201,26 +204,29 @@ select 'reversal' as table, r.id as row,
            <> case when r.status in ('PENDING', 'UNKNOWN', 'DONE') then r.amount else 0 end
         or coalesce(posted.ended - posted.back, 0)
            <> case when r.status = 'DONE' and r.gateway is not null then r.amount else 0 end
-        or posted.back <> 0 and (posted.back <> r.amount or r.gateway is null or r.status not in ('DONE', 'FAILED')))
+        or posted.back <> 0 and (posted.back <> r.amount or r.gateway is null
+                                 or r.status not in ('DONE', 'FAILED')))
 union all
-select 'reversal', min(r.id), format('payment %s of %s has reversals of %s', p.id, p.amount, sum(r.amount))
+select 'reversal', min(r.id),
+       format('payment %s of %s has reversals of %s', p.id, p.amount, sum(r.amount))
   from {payments} p join reversal r on r.payment = p.id
  where r.status <> 'FAILED' and r.source = 'customer_receivable'
  group by p.id, p.amount having sum(r.amount) > p.amount
 """
 
-# A job of nothing is left out: where one is null, `not in` is true of no payment.
+# Jobs without a subject are left out, because `not in` is never true of a list with a null.
 JOBS = """
 with queued as materialized (
     select entrypoint, convert_from(payload, 'UTF8')::json ->> 'subject' as subject from pgqueuer
      where convert_from(payload, 'UTF8')::json ->> 'subject' is not null)
-select 'payment' as table, p.id as row, 'Revenue does not know of it, and no job will tell' as why
+select 'payment' as table, p.id as row,
+       'Revenue has no record of it, and no job will record it' as why
   from {payments} p
  where p.status = 'SUCCESS' and p.posting_status not in ('DONE', 'FAILED')
    and p.merchant_order is null
    and p.id not in (select subject from queued where entrypoint = 'record_payment')
 union all
-select 'payment', p.id, 'the customer was not told, and no job will'
+select 'payment', p.id, 'the customer was not notified, and no job will do it'
   from {payments} p left join notification n on n.payment = p.id and n.status <> 'PENDING'
  where p.status = 'SUCCESS' and n.id is null
    and p.notify::jsonb ->> 'phone' is not null
@@ -236,14 +242,15 @@ select 'reversal', r.id, format('it is %s, and no job settles it', r.status)
   from reversal r
  where r.status = 'PENDING' and r.id not in (select subject from queued where entrypoint = 'refund')
 union all
-select 'reversal', r.id, 'Revenue does not know of it, and no job will tell'
+select 'reversal', r.id, 'Revenue has no record of it, and no job will record it'
   from reversal r
  where r.status = 'DONE' and r.posting_status = 'PENDING'
    and r.id not in (select subject from queued where entrypoint = 'tell_reversal')
 """
 
 KEYS = """
-select 'idempotency_key' as table, k.id::text as row, format('stands for %s, which is not there', k.subject_id) as why
+select 'idempotency_key' as table, k.id::text as row,
+       format('stands for %s, which does not exist', k.subject_id) as why
   from idempotency_key k
   left join payment p on p.id = k.subject_id
  where p.id is null
@@ -252,7 +259,7 @@ select 'idempotency_key' as table, k.id::text as row, format('stands for %s, whi
    and not exists (select from merchant_order o where o.id = k.subject_id)
 """
 
-QUESTIONS = {
+QUERIES = {
     InvariantName.LEDGER_BALANCED: LEDGER_BALANCED,
     InvariantName.SUCCESS_IS_POSTED: SUCCESS_IS_POSTED,
     InvariantName.SUSPENSE_HAS_A_CASE: SUSPENSE_HAS_A_CASE,

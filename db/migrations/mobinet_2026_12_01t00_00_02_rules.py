@@ -1,5 +1,5 @@
 """
-The rules that no column can express, in the file of SQL beside this one, and the job queue's tables.
+The rules that no column can express, from the SQL file of the same name, and the job queue.
 
 It is never edited: what changes later is a migration of its own.
 """

@@ -65,7 +65,8 @@ create index payment_live on payment (expires_at) where status in ('PENDING', 'P
 create index payment_unverified on payment (created_at) where needs_verification;
 create index payment_held on payment (staff) where custody = 'HELD_BY_STAFF';
 create index payment_of_hand_in on payment (hand_in) where hand_in is not null;
-create index payment_of_order on payment (merchant_order, created_at) where merchant_order is not null;
+create index payment_of_order on payment (merchant_order, created_at)
+    where merchant_order is not null;
 
 -- An order has at most one live or successful payment.
 create unique index one_collection_of_an_order on payment (merchant_order)
@@ -124,8 +125,10 @@ create constraint trigger success_is_posted after insert or update of status on 
 create function protect_custody() returns trigger language plpgsql as $$
 begin
     if (old.custody, new.custody) not in (
-        ('HELD_BY_STAFF', 'HANDED_IN'), ('HELD_BY_STAFF', 'VOIDED'), ('HANDED_IN', 'RECONCILED')) then
-        raise exception 'payment %: cash that is % does not become %', old.id, old.custody, new.custody;
+        ('HELD_BY_STAFF', 'HANDED_IN'), ('HELD_BY_STAFF', 'VOIDED'),
+        ('HANDED_IN', 'RECONCILED')) then
+        raise exception 'payment %: cash that is % does not become %',
+            old.id, old.custody, new.custody;
     end if;
     return new;
 end $$;
@@ -163,21 +166,25 @@ create trigger attempt_is_never_deleted before delete or truncate on attempt
 -- ── reversal ────────────────────────────────────────────────────────────────────────────────────
 
 create index reversal_of_payment on reversal (payment, created_at);
-create index reversal_open on reversal (created_at) where status in ('AWAITING_APPROVAL', 'PENDING', 'UNKNOWN');
-create unique index one_void_of_a_payment on reversal (payment) where kind = 'VOID' and status <> 'FAILED';
+create index reversal_open on reversal (created_at)
+    where status in ('AWAITING_APPROVAL', 'PENDING', 'UNKNOWN');
+create unique index one_void_of_a_payment on reversal (payment)
+    where kind = 'VOID' and status <> 'FAILED';
 
 -- DONE is never left. FAILED is left only where the gateway proves a refund that it was asked for.
 create function protect_reversal() returns trigger language plpgsql as $$
 begin
     if new.id <> old.id or new.payment <> old.payment or new.kind <> old.kind
        or new.amount <> old.amount or new.currency <> old.currency or new.source <> old.source
-       or new.share is distinct from old.share or new.share_currency is distinct from old.share_currency
+       or new.share is distinct from old.share
+       or new.share_currency is distinct from old.share_currency
        or new.requested_by <> old.requested_by or new.created_at <> old.created_at then
         raise exception 'reversal %: what was asked for never changes', old.id;
     end if;
     if new.status <> old.status and (
         old.status = 'DONE' or old.status = 'FAILED' and not (
-            new.status = 'DONE' and old.kind = 'REFUND' and old.gateway is not null and old.sent_at is not null)) then
+            new.status = 'DONE' and old.kind = 'REFUND' and old.gateway is not null
+            and old.sent_at is not null)) then
         raise exception 'reversal %: % is never left', old.id, old.status;
     end if;
     return new;
@@ -187,16 +194,17 @@ create trigger reversal_is_protected before update on reversal
 create trigger reversal_is_never_deleted before delete or truncate on reversal
     for each statement execute function never_changed();
 
--- A payment's shares are in the currency that its gateway was asked for, and never exceed that amount.
+-- Shares are in the currency that the gateway was asked for, and never exceed that amount.
 create function share_is_covered() returns trigger language plpgsql as $$
 declare
-    asked attempt;
+    charged attempt;
 begin
-    perform 1 from payment where id = new.payment for update; -- two that take the rest wait for each other
-    select * into asked from attempt where reference = new.attempt;
-    if asked.currency is distinct from new.share_currency or asked.amount < (
+    perform 1 from payment where id = new.payment for update; -- one reversal at a time
+    select * into charged from attempt where reference = new.attempt;
+    if charged.currency is distinct from new.share_currency or charged.amount < (
         select sum(share) from reversal where attempt = new.attempt and status <> 'FAILED') then
-        raise exception 'reversal %: its share is not of what % was asked for, or of more', new.id, new.attempt;
+        raise exception 'reversal %: its share is not of what % was asked for, or of more',
+            new.id, new.attempt;
     end if;
     return null;
 end $$;
@@ -228,21 +236,21 @@ create trigger posting_is_append_only before update or delete or truncate on pos
 -- refunds are at most what was captured, and a customer's credit is not refunded twice.
 create function posting_is_covered() returns trigger language plpgsql as $$
 declare
-    about varchar;
-    rest bigint;
+    payment_id varchar;
+    balance bigint;
 begin
-    select payment into about from entry where id = new.entry;
-    if about is null then
+    select payment into payment_id from entry where id = new.entry;
+    if payment_id is null then
         return null;
     end if;
-    perform 1 from payment where id = about for update; -- two that take the rest wait for each other
+    perform 1 from payment where id = payment_id for update; -- one posting at a time
     select sum(case when posting.credit = new.debit then posting.amount else 0 end)
          - sum(case when posting.debit = new.debit then posting.amount else 0 end)
-      into rest
+      into balance
       from entry join posting on posting.entry = entry.id
-     where entry.payment = about and posting.currency = new.currency;
-    if rest < 0 then
-        raise exception 'payment %: more leaves % than it brought there', about, new.debit;
+     where entry.payment = payment_id and posting.currency = new.currency;
+    if balance < 0 then
+        raise exception 'payment %: more leaves % than it brought there', payment_id, new.debit;
     end if;
     return null;
 end $$;
@@ -261,19 +269,20 @@ create index money_case_of_payment on money_case (payment) where payment is not 
 -- One person may close what another asked approval for.
 create function protect_case() returns trigger language plpgsql as $$
 declare
-    named bigint;
+    stated_amount bigint;
 begin
     if old.status = 'RESOLVED' then
         raise exception 'case %: it is resolved', old.id;
     end if;
     if new.status = 'RESOLVED' then
-        select amount into named from case_approval
+        select amount into stated_amount from case_approval
          where money_case = new.id and decision = new.decision order by id desc limit 1;
         if (select count(distinct actor) from case_approval
              where money_case = new.id
-               and (decision = new.decision and amount is not distinct from named
+               and (decision = new.decision and amount is not distinct from stated_amount
                     or (new.kind, new.decision) = ('APPROVAL', 'CLOSE'))) < 2 then
-            raise exception 'case %: two people resolve it; one may refuse what another asked for', old.id;
+            raise exception
+                'case %: two people resolve it; one may refuse what another asked for', old.id;
         end if;
     end if;
     return new;
@@ -292,14 +301,15 @@ create trigger case_approval_is_append_only before update or delete or truncate 
 
 -- ── webhook_event ───────────────────────────────────────────────────────────────────────────────
 
-create index webhook_event_open on webhook_event (received_at) where outcome in ('RECEIVED', 'UNMATCHED');
+create index webhook_event_open on webhook_event (received_at)
+    where outcome in ('RECEIVED', 'UNMATCHED');
 create index webhook_event_reference on webhook_event (reference);
 create index webhook_event_outcome on webhook_event (outcome, received_at, id collate "C");
 
 -- ── audit_event ─────────────────────────────────────────────────────────────────────────────────
 
--- The sealer takes rows in the order of their transactions, and skips any that an earlier, still open
--- transaction may precede: each row holds its transaction's id.
+-- The sealer links rows in the order of their transactions, and only those that no open transaction
+-- can still precede. Each row therefore holds its transaction's id.
 alter table audit_event alter column txid set default pg_current_xact_id()::text::bigint;
 create index audit_event_by_transaction on audit_event (txid, id);
 create index audit_event_of_payment on audit_event (payment_id) where payment_id is not null;
@@ -336,7 +346,7 @@ begin
     if not exists (select from pg_roles where rolname = 'mobinet_app') then
         create role mobinet_app nologin;
     end if;
-exception when duplicate_object or unique_violation then null; -- another database of this server made it
+exception when duplicate_object or unique_violation then null; -- it exists by now
 end $$;
 do $$
 begin
