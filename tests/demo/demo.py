@@ -1,8 +1,8 @@
 """
-`make demo`: a payment from login to receipt, told as a story, on a system of its own.
+`make demo`: a payment from login to receipt, step by step, on a system of its own.
 
-Exits 0 only if all of it held; otherwise it says which step failed and what the system said last.
-Whatever happens, Ctrl-C included, nothing is left behind.
+Exits 0 only if every step succeeds; otherwise it names the failed step and shows the end of the logs.
+It leaves no file or process behind, also after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 40.0
 
 
-class Broken(Exception):
-    """Something that the story tells did not hold."""
+class StepFailed(Exception):
+    """A check of a step failed."""
 
 
 def main() -> int:
@@ -48,28 +48,28 @@ def main() -> int:
         system = System(folder)
         try:
             with system.running(story):
-                asyncio.run(tell(story, system))
+                asyncio.run(play(story, system))
         except KeyboardInterrupt:
             say(paint("red", "\nInterrupted; nothing is left behind."))
             return 130
         except Exception as failure:
-            say(f"\n{paint('red', f'✗ failed at: {story.at}')}\n  {_why(failure)}")
+            say(f"\n{paint('red', f'✗ failed at: {story.at}')}\n  {_reason(failure)}")
             say(f"\n{paint('dim', system.log_tail())}")
             return 1
-    say(f"\n{paint('green', '✓')} {paint('bold', 'All of it held.')} {story.took()}")
+    say(f"\n{paint('green', '✓')} {paint('bold', 'All of it held.')} {story.duration()}")
     return 0
 
 
-async def tell(story: Story, system: System) -> None:
-    async with Client(system.api) as phone, Sandbox(system.sandbox) as world:
+async def play(story: Story, system: System) -> None:
+    async with Client(system.api) as phone, Sandbox(system.sandbox) as sandbox:
         await log_in(story, phone)
         bill, fee = await look_up(story, phone)
         cash = await take_cash(story, phone, bill)
         qr = await open_qr(story, phone, fee)
-        paid = await watch_it_being_paid(story, phone, world, qr)
+        paid = await watch_it_being_paid(story, phone, sandbox, qr)
         for payment in (cash, paid):
             await check_receipt(story, phone, payment)
-        await prove(story, system, phone, world, [cash, paid])
+        await compare(story, system, phone, sandbox, [cash, paid])
 
 
 # ── the story ────────────────────────────────────────────────────────────────────────────────────
@@ -80,17 +80,17 @@ async def log_in(story: Story, phone: Client) -> None:
         await phone.log_in(STAFF)
         staff = phone.session["staff"]
         daily = (await phone.limits())["DAILY"]
-        story.tell(f"{staff['name']} ({staff['staffId']}, {staff['role']})")
-        story.tell(f"may take {dong(daily['remaining'])} of {dong(daily['limit'])} today")
+        story.note(f"{staff['name']} ({staff['staffId']}, {staff['role']})")
+        story.note(f"may take {dong(daily['remaining'])} of {dong(daily['limit'])} today")
 
 
 async def look_up(story: Story, phone: Client) -> tuple[Json, Json]:
     with story.step(f"looks up contract {CONTRACT}"):
         customer = await phone.execute("CustomerBills", contractNumber=CONTRACT)
         (bill,), (fee,) = customer["bills"], customer["fees"]
-        story.tell(f"{customer['name']}, {customer['serviceAddress']}")
+        story.note(f"{customer['name']}, {customer['serviceAddress']}")
         for owed in (bill, fee):
-            story.tell(
+            story.note(
                 f"owes {dong(owed['amount'])}  {payment_item(owed)['id']}  {owed['content']}"
             )
         check(
@@ -105,8 +105,8 @@ async def take_cash(story: Story, phone: Client, bill: Json) -> Json:
         before = (await phone.limits())["DAILY"]
         cash = await phone.pay(CONTRACT, "CASH", bill)
         after = (await phone.limits())["DAILY"]
-        story.tell(f"{cash['id']}  {status(cash)}  {cash['custody']}")
-        story.tell(f"the limit fell to {dong(after['remaining'])}")
+        story.note(f"{cash['id']}  {status(cash)}  {cash['custody']}")
+        story.note(f"the limit fell to {dong(after['remaining'])}")
         check(cash["status"] == "SUCCESS", "cash is no success at once")
         check(
             before["remaining"] - after["remaining"] == cash["amount"],
@@ -117,7 +117,7 @@ async def take_cash(story: Story, phone: Client, bill: Json) -> Json:
         check(again["payment"] is None, "the bill was collected twice")
         (refusal,) = again["errors"]
         check(refusal["code"] == "BILL_ALREADY_PAID", f"refused as {refusal['code']}")
-        story.tell(f"{refusal['code']}: {refusal['message']}")
+        story.note(f"{refusal['code']}: {refusal['message']}")
     return cash
 
 
@@ -125,24 +125,24 @@ async def open_qr(story: Story, phone: Client, fee: Json) -> Json:
     with story.step("opens a VNPAY QR for the fee"):
         qr = await phone.pay(CONTRACT, "VNPAY_QR", fee)
         check(qr["status"] == "PROCESSING", f"the QR is {qr['status']}")
-        story.tell(
+        story.note(
             f"{qr['id']}  {status(qr)}  {dong(qr['amount'])}, until {clock(qr['expiresAt'])}"
         )
     say(drawn(qr["qr"]["payload"]))
     return qr
 
 
-async def watch_it_being_paid(story: Story, phone: Client, world: Sandbox, qr: Json) -> Json:
+async def watch_it_being_paid(story: Story, phone: Client, sandbox: Sandbox, qr: Json) -> Json:
     with story.step("watches it live, while the customer pays at the bank"):
         async with phone.watch(qr["id"]) as events:
             seen = [await events.next()]
-            story.tell(f"version {seen[0]['version']}  {status(seen[0])}  the socket is open")
+            story.note(f"version {seen[0]['version']}  {status(seen[0])}  the socket is open")
             scanned = time.perf_counter()
-            await world.pay(qr=qr["qr"]["payload"])
+            await sandbox.pay(qr=qr["qr"]["payload"])
             async for event in events:
                 seen.append(event)
                 after = (time.perf_counter() - scanned) * 1000
-                story.tell(
+                story.note(
                     f"version {event['version']}  {status(event)}  {after:.0f} ms after the scan"
                 )
         versions = [event["version"] for event in seen]
@@ -166,34 +166,35 @@ async def check_receipt(story: Story, phone: Client, payment: Json) -> None:
         check(
             not is_genuine(forged, receipt["value"], key, jwks), "a forged amount verifies as well"
         )
-        story.tell(payment["confirmationLink"])
-        story.tell(f"Ed25519, key {key[:16]}…: genuine; with another amount: refused")
+        story.note(payment["confirmationLink"])
+        story.note(f"Ed25519, key {key[:16]}…: genuine; with another amount: refused")
 
 
-async def prove(
-    story: Story, system: System, phone: Client, world: Sandbox, payments: list[Json]
+async def compare(
+    story: Story, system: System, phone: Client, sandbox: Sandbox, payments: list[Json]
 ) -> None:
     with story.step("The proof: every other system believes the same, once"):
         for payment in payments:
-            told = await eventually(
-                lambda it=payment: world.effects(it["id"]), lambda effects: effects == EFFECTS_ONCE
+            effects = await eventually(
+                lambda id=payment["id"]: sandbox.effects(id),
+                lambda effects: effects == EFFECTS_ONCE,
             )
-            story.tell(
-                f"{payment['id']}  Revenue {told['records']}×, debt {told['debts']}×,"
-                f" message {told['messages']}×"
+            story.note(
+                f"{payment['id']}  Revenue {effects['records']}×, debt {effects['debts']}×,"
+                f" message {effects['messages']}×"
             )
-        truth = await world.truth()
-        ours = {
+        truth = await sandbox.truth()
+        collected = {
             payment["id"]: sorted((item["id"], item["amount"]) for item in payment["items"])
             for payment in payments
         }
-        theirs = {
+        recorded = {
             record["transaction_id"]: sorted(
                 (item["id"], item["amount"]) for item in record["items"]
             )
             for record in truth["records"]
         }
-        check(theirs == ours, f"Revenue has {theirs}, we have {ours}")
+        check(recorded == collected, f"Revenue has {recorded}, we have {collected}")
         items = [item["id"] for record in truth["records"] for item in record["items"]]
         check(len(items) == len(set(items)), "a bill was recorded twice")
         (qr,) = (payment for payment in payments if payment["method"] == "VNPAY_QR")
@@ -205,10 +206,10 @@ async def prove(
         check(truth["conflicts"] == [], f"something was tried twice: {truth['conflicts']}")
         listed = await phone.execute("Transactions", filter={"contractNumber": CONTRACT})
         check(
-            {edge["node"]["id"] for edge in listed["edges"]} == set(ours),
+            {edge["node"]["id"] for edge in listed["edges"]} == set(collected),
             "our own list shows other payments",
         )
-        story.tell(f"{len(charges)} charge at VNPAY, {len(items)} items cleared, none twice")
+        story.note(f"{len(charges)} charge at VNPAY, {len(items)} items cleared, none twice")
     with story.step("and the customer owes nothing"):
 
         async def outstanding() -> int:
@@ -216,18 +217,18 @@ async def prove(
             return customer["totalOutstanding"]
 
         await eventually(outstanding, lambda left: left == 0)
-        story.tell(dong(0))
+        story.note(dong(0))
     with story.step("`mobinet verify` finds nothing that was changed or lost"):
         found = await asyncio.to_thread(system.verified)
-        check(all(each["holds"] for each in found), f"it does not hold: {found}")
-        story.tell(f"{len(found)} invariants hold, the signature of every record among them")
+        check(all(invariant["holds"] for invariant in found), f"it does not hold: {found}")
+        story.note(f"{len(found)} invariants hold, the signature of every record among them")
 
 
 # ── the system ───────────────────────────────────────────────────────────────────────────────────
 
 
 class System:
-    """`mobinet run` with a data folder of its own, on ports that nobody uses."""
+    """`mobinet run` with a data folder of its own, on free ports."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -252,13 +253,13 @@ class System:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us, who then end it
+                start_new_session=True,  # Ctrl-C reaches the demo alone, which then stops it
                 preexec_fn=child_of_this(signal.SIGTERM),
             )
         try:
             with story.step("PostgreSQL, Valkey, the sandbox, the API and a worker start"):
                 self._wait(process)
-                story.tell(f"API {self.api}, sandbox {self.sandbox}")
+                story.note(f"API {self.api}, sandbox {self.sandbox}")
             yield
             with story.step("Everything stops, finishing what is in flight"):
                 process.terminate()
@@ -274,8 +275,8 @@ class System:
                 process.wait()
 
     def verified(self) -> list[Json]:
-        """Return what `mobinet verify` finds, each invariant with whether it holds."""
-        ran = subprocess.run(
+        """Return each invariant of `mobinet verify` with whether it holds."""
+        done = subprocess.run(
             [sys.executable, "-m", "mobinet", "verify", "--json", "--signatures"],
             cwd=ROOT,
             env=CLEAN_ENVIRONMENT | self._env,
@@ -283,8 +284,8 @@ class System:
             check=False,
             timeout=60,
         )
-        check(bool(ran.stdout), ran.stderr.decode()[-2000:])
-        return json.loads(ran.stdout)["invariants"]
+        check(bool(done.stdout), done.stderr.decode()[-2000:])
+        return json.loads(done.stdout)["invariants"]
 
     def _wait(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + SECONDS_TO_START
@@ -309,22 +310,24 @@ def system_folder() -> Iterator[Path]:
         yield folder
     finally:
         if (folder / "embedded").exists():
-            gone(folder)  # the servers have stopped: nobody writes there any more
+            gone(folder)  # the servers have stopped, so no process writes there
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# ── what goes wrong ──────────────────────────────────────────────────────────────────────────────
+# ── failures ────────────────────────────────────────────────────────────────────────────────────
 
 
-def check(holds: bool, otherwise: str) -> None:
+def check(holds: bool, failure: str) -> None:
     if not holds:
-        raise Broken(otherwise)
+        raise StepFailed(failure)
 
 
-def _why(failure: BaseException) -> str:
+def _reason(failure: BaseException) -> str:
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
-    return f"{failure}" if isinstance(failure, Broken) else f"{type(failure).__name__}: {failure}"
+    return (
+        f"{failure}" if isinstance(failure, StepFailed) else f"{type(failure).__name__}: {failure}"
+    )
 
 
 def _interrupted(*_: Any) -> NoReturn:

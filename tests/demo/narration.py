@@ -1,4 +1,4 @@
-"""How the demo is told: steps with a check mark and their milliseconds, in colour on a terminal, or where it is asked for."""
+"""Prints the steps of the demo with a check mark and milliseconds, in colour on a terminal or with FORCE_COLOR."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ COLOURS = {"green": "32", "red": "31", "yellow": "33", "bold": "1", "dim": "2", 
 class Story:
     def __init__(self) -> None:
         self.at = "the beginning"
-        self._began = time.perf_counter()
-        self._told: list[str] = []
+        self._started = time.perf_counter()
+        self._notes: list[str] = []
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        self.at, self._told = title, []
-        began = time.perf_counter()
+        self.at, self._notes = title, []
+        started = time.perf_counter()
         yield
-        took = f"{(time.perf_counter() - began) * 1000:,.0f} ms".replace(",", " ")
-        say(f"{paint('green', '✓')} {title:<62}{paint('dim', took.rjust(10))}")
-        for line in self._told:
+        duration = f"{(time.perf_counter() - started) * 1000:,.0f} ms".replace(",", " ")
+        say(f"{paint('green', '✓')} {title:<62}{paint('dim', duration.rjust(10))}")
+        for line in self._notes:
             say(f"    {line}")
 
-    def tell(self, line: str) -> None:
-        self._told.append(line)
+    def note(self, line: str) -> None:
+        self._notes.append(line)
 
-    def took(self) -> str:
-        return paint("dim", f"{time.perf_counter() - self._began:.1f} s")
+    def duration(self) -> str:
+        return paint("dim", f"{time.perf_counter() - self._started:.1f} s")
 
 
 def say(text: str) -> None:
@@ -64,7 +64,7 @@ def clock(moment: str) -> str:
 
 
 def drawn(payload: str) -> str:
-    """The QR, two rows of it in one line of text."""
+    """Return the QR as text, with two of its rows in each line."""
     rows = [list(row) for row in segno.make(payload, error="l", micro=False).matrix_iter(border=2)]
     if len(rows) % 2:
         rows.append([0] * len(rows[0]))

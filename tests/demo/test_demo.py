@@ -1,4 +1,4 @@
-"""`make demo` ends well only if all of it held, and leaves nothing behind either way."""
+"""`make demo` exits 0 only if every step succeeds, and always leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from tests.support.stack.processes import CLEAN_ENVIRONMENT, ROOT
 
-TELL = "import sys; from tests.demo import demo; {first}; sys.exit(demo.main())"
+RUN_DEMO = "import sys; from tests.demo import demo; {first}; sys.exit(demo.main())"
 
 
-def told(folder: Path, first: str = "pass") -> tuple[int, str]:
-    """Tell the demo, with its temporary files in *folder*, and return its exit code and what it said."""
+def run_demo(folder: Path, first: str = "pass") -> tuple[int, str]:
+    """Run the demo with its temporary files in *folder*; return its exit code and its output."""
     done = subprocess.run(
-        [sys.executable, "-c", TELL.format(first=first)],
+        [sys.executable, "-c", RUN_DEMO.format(first=first)],
         cwd=ROOT,
         env=CLEAN_ENVIRONMENT | {"TMPDIR": str(folder)},
         capture_output=True,
@@ -26,16 +26,16 @@ def told(folder: Path, first: str = "pass") -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def test_the_whole_story_holds(tmp_path: Path) -> None:
-    code, said = told(tmp_path)
-    assert code == 0, said
-    assert "✗" not in said
-    assert "All of it held." in said
+def test_every_step_of_the_demo_succeeds(tmp_path: Path) -> None:
+    code, output = run_demo(tmp_path)
+    assert code == 0, output
+    assert "✗" not in output
+    assert "All of it held." in output
 
 
-def test_a_step_that_does_not_hold_is_named_and_ends_it_badly(tmp_path: Path) -> None:
-    code, said = told(tmp_path, "demo.is_genuine = lambda *_: True")
+def test_a_step_that_fails_is_named_and_fails_the_demo(tmp_path: Path) -> None:
+    code, output = run_demo(tmp_path, "demo.is_genuine = lambda *_: True")
     assert code == 1
-    assert "✗ failed at: The receipt of CASH can be checked by anyone" in said
-    assert "a forged amount verifies as well" in said
-    assert "All of it held" not in said
+    assert "✗ failed at: The receipt of CASH can be checked by anyone" in output
+    assert "a forged amount verifies as well" in output
+    assert "All of it held" not in output

@@ -1,9 +1,9 @@
 """
-Random commands, calls, crashes and days, step by step beside a model of plain Python.
+Random requests, gateway calls, crashes and days, compared step by step with a model in plain Python.
 
-The machine speaks to the API as clients and gateways do. After each step every payment is in a state
-that the model holds possible, and nothing in the database contradicts itself; in the end all come to
-rest, and the outer systems agree. A failing run names its steps; MODEL_RUNS and MODEL_STEPS make it longer.
+The machine calls the API as clients and gateways do. After each step every payment has a status that
+the model allows, and no rule of the judge is broken. At the end nothing is due and the outer systems
+agree. A failing run prints its steps; MODEL_RUNS and MODEL_STEPS make it longer.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from db import engine
 from integrations.vnpay.gateway import VNPay
 from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import broken, violations
-from tests.model.back import GoesBack
-from tests.model.world import OPEN, Paid, World
+from tests.model.expected import OPEN, ExpectedPayment, ExpectedState
+from tests.model.reversal_rules import ReversalRules
 from tests.support.proof import SEED
 from tests.support.requests.hand_ins import CONFIRM, SUBMIT
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
@@ -42,83 +42,87 @@ pytest_plugins = ["tests.support.running_api"]
 RUNS = int(os.environ.get("MODEL_RUNS") or 3)
 STEPS = int(os.environ.get("MODEL_STEPS") or 15)
 
-LONGEST = timedelta(minutes=30)
-SKEW = timedelta(minutes=9)  # VNPay, whose clock does not move, refuses what is dated later
+MAX_AHEAD = timedelta(minutes=30)
+# VNPay's clock does not move, and it refuses requests that are dated further ahead.
+VNPAY_SKEW = timedelta(minutes=9)
 
 
-class Machine(GoesBack):
-    """One collector and their customers. The clock is the API's own, moved by the rules."""
+class Machine(ReversalRules):
+    """One collector and their customers; the rules move the API's clock."""
 
     open_qrs = Bundle("open_qrs")
     hand_ins = Bundle("hand_ins")
 
     def __init__(self, api: Api, sandbox: Sandbox, known: set[str]) -> None:
         super().__init__()
-        self.api, self.sandbox, self.known = api, sandbox, known
-        self.world = World()
+        self.api, self.sandbox, self.known_violations = api, sandbox, known
+        self.expected = ExpectedState()
         self.staff = api.collector()
-        self.real = api.context
+        self.original_context = api.context
         self.ahead = timedelta(0)
 
         async def clock() -> datetime:
-            return await self.real.clock() + self.ahead
+            return await self.original_context.clock() + self.ahead
 
-        api.app.state.context = replace(self.real, clock=clock)
+        api.app.state.context = replace(self.original_context, clock=clock)
 
-    # ── what clients do ──────────────────────────────────────────────────────────────────────────
+    # ── clients ──────────────────────────────────────────────────────────────────────────────────
 
     @initialize()
-    def somebody_logs_in(self) -> None:
+    def staff_log_in(self) -> None:
         self.api._tokens.clear()
 
     @rule()
     def cash_is_taken(self) -> None:
-        payment = self._pays(self.api.contract(), "CASH", key())
+        payment = self._pay(self.api.contract(), "CASH", key())
         assert payment["status"] == "SUCCESS"
 
     @rule(target=open_qrs)
     def a_qr_is_opened(self) -> Any:
-        payment = self._pays(self.api.contract(), "VNPAY_QR", key())
-        if payment["status"] == "FAILED" and self.ahead >= SKEW:
+        payment = self._pay(self.api.contract(), "VNPAY_QR", key())
+        if payment["status"] == "FAILED" and self.ahead >= VNPAY_SKEW:
             return multiple()
         assert payment["status"] in OPEN
         return payment["id"]
 
     @rule()
     def a_request_is_repeated(self) -> None:
-        contract, same = self.api.contract(), key()
+        contract, same_key = self.api.contract(), key()
         items = self.api.owed(contract)[:1]
-        first = self._pays(contract, "CASH", same, items)
-        again = self._pays(contract, "CASH", same, items)
+        first = self._pay(contract, "CASH", same_key, items)
+        again = self._pay(contract, "CASH", same_key, items)
         assert again["id"] == first["id"]
 
     @rule(qr=open_qrs)
-    def cash_is_offered_for_a_bill_that_a_qr_holds(self, qr: str) -> None:
-        held = self.world.payments[qr]
+    def cash_is_offered_for_the_bill_of_an_open_qr(self, qr: str) -> None:
+        held = self.expected.payments[qr]
         items = [
             {"type": row["type"], "id": row["item_id"], "amount": row["amount"]}
             for row in self.api.rows("select * from payment_item where payment = $1", qr)
         ]
         answer = self._process(held.contract, "CASH", key(), items)
         if answer["payment"] is None:
-            assert {no["code"] for no in answer["errors"]} <= {"BILL_LOCKED", "BILL_ALREADY_PAID"}
+            assert {refusal["code"] for refusal in answer["errors"]} <= {
+                "BILL_LOCKED",
+                "BILL_ALREADY_PAID",
+            }
         else:
-            held.ended = True  # or its bill would not have been free
+            held.ended = True  # otherwise its bill would be locked
 
     @rule(qr=open_qrs)
     def a_qr_is_cancelled(self, qr: str) -> None:
-        answer = self._get(CANCEL, {"id": qr, "reason": "left the house"})
+        answer = self._get(CANCEL, {"id": qr, "reason": "customer left"})
         payment = answer["payment"]
         if payment is not None and payment["status"] == "CANCELLED":
-            self.world.payments[qr].ended = True
+            self.expected.payments[qr].ended = True
 
     @rule(qr=open_qrs)
     def a_qr_is_verified(self, qr: str) -> None:
         payment = self._get(VERIFY, {"id": qr})["payment"]
         if payment is not None and payment["status"] == "SUCCESS":
-            self.world.payments[qr].success = True
+            self.expected.payments[qr].success = True
 
-    # ── what customers and gateways do ───────────────────────────────────────────────────────────
+    # ── customers and gateways ───────────────────────────────────────────────────────────────────
 
     @rule(
         qr=open_qrs,
@@ -126,116 +130,116 @@ class Machine(GoesBack):
         off_by=st.sampled_from([0, 0, 0, -1000, 1000]),
     )
     def a_customer_pays(self, qr: str, call: str, off_by: int) -> None:
-        paid = self.world.payments[qr]
-        if paid.taken or self._is_over(qr):
+        payment = self.expected.payments[qr]
+        if payment.taken or self._is_expired(qr):
             return
-        amount = paid.amount + off_by
+        amount = payment.amount + off_by
         self.sandbox.pay(
-            reference=paid.reference,
+            reference=payment.reference,
             amount=amount,
             drop_webhook=call == "lost",
             bad_signature=call == "forged",
             repeat=3 if call == "three times at once" else 1,
         )
-        paid.taken = amount
+        payment.taken = amount
 
     @rule(qr=open_qrs)
     def a_gateway_repeats_itself(self, qr: str) -> None:
-        paid = self.world.payments[qr]
-        if paid.taken:  # what was taken is told again, whatever the customer wants now
-            self.sandbox.pay(reference=paid.reference, repeat=2)
+        payment = self.expected.payments[qr]
+        if payment.taken:  # the gateway repeats its webhook
+            self.sandbox.pay(reference=payment.reference, repeat=2)
 
     @rule(qr=consumes(open_qrs))
-    def a_customer_has_no_money(self, qr: str) -> None:
-        paid = self.world.payments[qr]
-        if not paid.taken and not self._is_over(qr):
-            self.sandbox.pay(reference=paid.reference, outcome="declined")
+    def a_customer_is_declined(self, qr: str) -> None:
+        payment = self.expected.payments[qr]
+        if not payment.taken and not self._is_expired(qr):
+            self.sandbox.pay(reference=payment.reference, outcome="declined")
 
-    # ── what happens to us ───────────────────────────────────────────────────────────────────────
+    # ── our processes ────────────────────────────────────────────────────────────────────────────
 
-    @precondition(lambda self: self.ahead < LONGEST)
+    @precondition(lambda self: self.ahead < MAX_AHEAD)
     @rule(minutes=st.sampled_from([1, 6, 20, 60]))
     def time_passes_and_the_worker_works(self, minutes: int) -> None:
-        passed = self.api.run(run_due_jobs(self.api.context, ahead=timedelta(minutes=minutes)))
-        assert passed.failed == []
+        run = self.api.run(run_due_jobs(self.api.context, ahead=timedelta(minutes=minutes)))
+        assert run.failed == []
         self.ahead += timedelta(minutes=minutes)
-        self.api._tokens.clear()  # they are a quarter of an hour old at most
+        self.api._tokens.clear()  # tokens expire after a quarter of an hour
 
     @rule(target=open_qrs, reached=st.booleans())
-    def the_process_dies_while_it_asks_a_gateway(self, reached: bool) -> Any:
-        """Its client asks again, with the same key."""
-        contract, same = self.api.contract(), key()
+    def the_process_dies_during_a_request_to_the_gateway(self, reached: bool) -> Any:
+        """The client then repeats its request with the same key."""
+        contract, same_key = self.api.contract(), key()
         items = self.api.owed(contract)[:1]
         start = VNPay.start
 
-        async def dies(*args: Any, **more: Any) -> Any:
+        async def die(*args: Any, **more: Any) -> Any:
             if reached:
                 await start(*args, **more)
-            raise RuntimeError("it died")
+            raise RuntimeError("the process died")
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(VNPay, "start", dies)
-            given = {"idempotencyKey": same, "contractNumber": contract, "method": "VNPAY_QR"}
+            patch.setattr(VNPay, "start", die)
+            given = {"idempotencyKey": same_key, "contractNumber": contract, "method": "VNPAY_QR"}
             given |= {"items": items}
             answer = self.api.ask(PROCESS, {"input": given}, token=self._token())
             assert answer["errors"], answer
-        payment = self._pays(contract, "VNPAY_QR", same, items)
-        alive = reached and self.ahead < SKEW and payment["status"] != "FAILED"
+        payment = self._pay(contract, "VNPAY_QR", same_key, items)
+        alive = reached and self.ahead < VNPAY_SKEW and payment["status"] != "FAILED"
         return payment["id"] if alive else multiple()
 
-    # ── cash goes home ───────────────────────────────────────────────────────────────────────────
+    # ── hand-ins ─────────────────────────────────────────────────────────────────────────────────
 
-    @precondition(lambda self: self.world.to_hand_in > 0)
+    @precondition(lambda self: self.expected.to_hand_in > 0)
     @rule(target=hand_ins)
     def cash_is_handed_in(self) -> Any:
-        expected = self.world.to_hand_in
+        expected = self.expected.to_hand_in
         given = {"idempotencyKey": key(), "countedAmount": expected}
         hand_in = self._get(SUBMIT, {"input": given})["handIn"]
         assert hand_in["expectedAmount"] == expected
-        ids = {item.id for item in self.world.held}
-        self.world.handed_in |= ids
+        ids = {payment.id for payment in self.expected.held}
+        self.expected.handed_in |= ids
         return hand_in["id"], frozenset(ids), expected
 
     @rule(hand_in=consumes(hand_ins), lacks=st.sampled_from([0, 0, 5000, -5000]))
     def a_cashier_counts(self, hand_in: Any, lacks: int) -> None:
-        id_, ids, expected = hand_in
-        counted = {"id": id_, "counted": expected - lacks}
+        hand_in_id, ids, expected = hand_in
+        counted = {"id": hand_in_id, "counted": expected - lacks}
         payload = self.api.get(CONFIRM, counted, token=self.api.token("CA001"))
         assert payload["handIn"]["variance"] == -lacks
-        self.world.confirmed |= ids
+        self.expected.confirmed |= ids
 
     # ── what must hold ───────────────────────────────────────────────────────────────────────────
 
     @invariant()
-    def every_payment_is_where_it_may_be(self) -> None:
-        for id_, status in self._statuses().items():
-            assert status in self.world.payments[id_].possible, (id_, status)
+    def every_payment_has_a_possible_status(self) -> None:
+        for payment_id, status in self._statuses().items():
+            assert status in self.expected.payments[payment_id].possible, (payment_id, status)
 
     @invariant()
-    def nothing_contradicts_itself(self) -> None:
+    def no_rule_of_the_judge_is_broken(self) -> None:
         wrong = self.api.run(self._broken())
-        assert set(wrong) <= self.known, set(wrong) - self.known
+        assert set(wrong) <= self.known_violations, set(wrong) - self.known_violations
 
     @invariant()
-    def the_collector_is_told_what_is_in_their_hands(self) -> None:
-        if self.world.payments:
+    def the_collector_sees_their_cash_in_hand(self) -> None:
+        if self.expected.payments:
             limits = self.api.get("query { me { limits { kind used } } }", token=self._token())
             used = {limit["kind"]: limit["used"] for limit in limits["limits"]}
-            assert used["CASH_IN_HAND"] == self.world.in_hand
+            assert used["CASH_IN_HAND"] == self.expected.in_hand
 
     def teardown(self) -> None:
-        """Nothing is left to come: all payments rest, and the outer systems agree."""
+        """Run all jobs; then every payment is at rest, and the outer systems agree."""
         try:
-            passed = self.api.run(run_due_jobs(self.api.context))
-            assert passed.failed == []
-            for id_, status in self._statuses().items():
-                assert status in self.world.payments[id_].in_the_end, (id_, status)
+            run = self.api.run(run_due_jobs(self.api.context))
+            assert run.failed == []
+            for payment_id, status in self._statuses().items():
+                assert status in self.expected.payments[payment_id].in_the_end, (payment_id, status)
             wrong = set(violations(self.api.database, self.sandbox.truth))
-            new = wrong - self.known
-            self.known |= wrong
+            new = wrong - self.known_violations
+            self.known_violations |= wrong
             assert not new, new
         finally:
-            self.api.app.state.context = self.real
+            self.api.app.state.context = self.original_context
             self.api._tokens.clear()
 
     # ── private ──────────────────────────────────────────────────────────────────────────────────
@@ -246,22 +250,22 @@ class Machine(GoesBack):
     def _get(self, document: str, variables: Any) -> Any:
         return self.api.get(document, variables, token=self._token())
 
-    def _process(self, contract: str, method: str, same: str, items: Any) -> Any:
-        given = {"idempotencyKey": same, "contractNumber": contract, "method": method}
+    def _process(self, contract: str, method: str, same_key: str, items: Any) -> Any:
+        given = {"idempotencyKey": same_key, "contractNumber": contract, "method": method}
         answer = self._get(PROCESS, {"input": given | {"items": items}})
         if answer["payment"] is not None:
-            self._learn(answer["payment"])
+            self._add(answer["payment"])
         return answer
 
-    def _pays(self, contract: str, method: str, same: str, items: Any = None) -> Any:
-        answer = self._process(contract, method, same, items or self.api.owed(contract)[:1])
+    def _pay(self, contract: str, method: str, same_key: str, items: Any = None) -> Any:
+        answer = self._process(contract, method, same_key, items or self.api.owed(contract)[:1])
         assert answer["payment"], answer
         return answer["payment"]
 
-    def _learn(self, payment: Any) -> None:
-        if payment["id"] not in self.world.payments:
-            self.world.add(
-                Paid(
+    def _add(self, payment: Any) -> None:
+        if payment["id"] not in self.expected.payments:
+            self.expected.add(
+                ExpectedPayment(
                     id=payment["id"],
                     contract=payment["contractNumber"],
                     amount=payment["amount"],
@@ -270,14 +274,14 @@ class Machine(GoesBack):
                 )
             )
 
-    def _is_over(self, qr: str) -> bool:
-        """Tell whether its time is over: by then the gateway takes no more money for it."""
+    def _is_expired(self, qr: str) -> bool:
+        """Return whether the QR is so old that its gateway takes no more money."""
         (row,) = self.api.rows("select created_at from payment where id = $1", qr)
         return self.api.run(self.api.context.clock()) - row["created_at"] > timedelta(minutes=14)
 
     def _statuses(self) -> dict[str, str]:
         rows = self.api.rows(
-            "select id, status from payment where id = any($1)", list(self.world.payments)
+            "select id, status from payment where id = any($1)", list(self.expected.payments)
         )
         return {row["id"]: row["status"] for row in rows}
 
@@ -289,7 +293,7 @@ class Machine(GoesBack):
             await connection.close()
 
 
-def test_whatever_happens_in_whatever_order_the_money_is_where_the_model_says(
+def test_after_random_requests_calls_and_crashes_the_money_is_where_the_model_says(
     api: Api, sandbox: Sandbox
 ) -> None:
     known: set[str] = set()
@@ -301,7 +305,7 @@ def test_whatever_happens_in_whatever_order_the_money_is_where_the_model_says(
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
-            phases=[hypothesis.Phase.generate],  # the steps of a failing run are few enough to read
+            phases=[hypothesis.Phase.generate],  # runs are short, so they are not shrunk
             suppress_health_check=list(hypothesis.HealthCheck),
         ),
     )

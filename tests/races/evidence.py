@@ -10,22 +10,24 @@ from tests.crash.judge import broken
 from tests.support.backend import Backend
 
 
-async def said(
-    backend: Backend, payment: Payment, result: GatewayResult, grade: EvidenceSource
+async def apply_evidence(
+    backend: Backend, payment: Payment, result: GatewayResult, source: EvidenceSource
 ) -> None:
+    """Apply evidence about the payment's attempt, with its whole amount where it is PAID."""
     assert payment.attempt is not None
     paid = result is GatewayResult.PAID
-    saying = Evidence(
-        source=grade,
-        origin=f"test:{grade.lower()}",
+    evidence = Evidence(
+        source=source,
+        origin=f"test:{source.lower()}",
         result=result,
         money=payment.attempt.money if paid else None,
         gateway_id="G1" if paid else None,
     )
-    await apply(backend.context, payment.attempt.reference, saying)
+    await apply(backend.context, payment.attempt.reference, evidence)
 
 
-async def wrong(backend: Backend) -> list[str]:
+async def violations(backend: Backend) -> list[str]:
+    """Return the broken rules of the judge that must always hold."""
     connection = await engine.own_connection()
     try:
         return await broken(connection, at_rest=False)

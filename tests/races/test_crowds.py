@@ -1,4 +1,4 @@
-"""Many at once, each on a connection of its own: exactly one wins, exactly as many as fit, and no two wait for each other."""
+"""Many requests at once, each on its own connection: one wins, as many as fit succeed, none deadlock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from domain.refusals import Refusal, Refused
 from mobinet.settings import Settings
 from resolvers import hand_ins, payment_inquiry, payments, reversals
 from resolvers.context import Context
-from tests.races.evidence import said, wrong
+from tests.races.evidence import apply_evidence, violations
 from tests.support.backend import Backend
 from tests.support.builders import bill_item
 from tests.support.proof import REPEAT, dice
@@ -33,45 +33,44 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 CROWD = 50
-BACK = ("void", "refund")
-AT_ONCE = (
-    16  # at the outer systems, which are few and slow; before the database they queue by themselves
-)
+REVERSALS = ("void", "refund")
+MAX_CONCURRENT = 16  # requests; the outer systems are slow, and the database queues by itself
 
 
 @pytest.fixture
 async def crowd(backend: Backend, api_settings: Settings) -> Backend:
-    """The house with as many connections as there are people at its door."""
+    """Return a backend with as many database connections as requests."""
     assert api_settings.database_url is not None
     await engine.disconnect()
     await engine.connect(api_settings.database_url.get_secret_value(), pool_size=CROWD)
     return backend
 
 
-async def all_of(work: Iterable[Awaitable[Any]]) -> list[Any]:
-    """Do all of it, so many at once as the outer systems bear; return what each returned or raised."""
-    free = asyncio.Semaphore(AT_ONCE)
+async def all_of(requests: Iterable[Awaitable[Any]]) -> list[Any]:
+    """Await all requests, at most MAX_CONCURRENT at once; return each result or exception."""
+    free = asyncio.Semaphore(MAX_CONCURRENT)
 
-    async def one(each: Awaitable[Any]) -> Any:
+    async def limited(request: Awaitable[Any]) -> Any:
         async with free:
-            return await each
+            return await request
 
-    return await asyncio.gather(*(one(each) for each in work), return_exceptions=True)
+    return await asyncio.gather(*(limited(request) for request in requests), return_exceptions=True)
 
 
-def codes(done: list[Any]) -> set[type]:
+def error_types(results: list[Any]) -> set[type]:
+    """Return the types of all refusals and faults."""
     return {
-        type(no)
-        for item in done
-        if isinstance(item, Exception)
-        for no in (item.refusals if isinstance(item, Refused) else [item])
+        type(error)
+        for result in results
+        if isinstance(result, Exception)
+        for error in (result.refusals if isinstance(result, Refused) else [result])
     }
 
 
-async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: Backend) -> None:
+async def test_of_fifty_members_of_staff_who_take_one_bill_one_succeeds(crowd: Backend) -> None:
     contract = f"SGFDN{next(crowd.contracts)}"
     item = await crowd.owed(contract)
-    people = [await crowd.collector() for _ in range(CROWD)]
+    staff = [await crowd.collector() for _ in range(CROWD)]
     done = await all_of(
         (
             crowd.pays(
@@ -80,25 +79,25 @@ async def test_of_fifty_members_of_staff_at_one_bill_one_wins(crowd: Backend) ->
                 contract_number=contract,
                 items=(item,),
             )
-            for nth, by in enumerate(people)
+            for nth, by in enumerate(staff)
         ),
     )
-    assert len([each for each in done if isinstance(each, Payment)]) == 1
-    assert codes(done) <= {BillLocked, BillAlreadyPaid}
+    assert len([result for result in done if isinstance(result, Payment)]) == 1
+    assert error_types(done) <= {BillLocked, BillAlreadyPaid}
     (row,) = await engine.fetch(
         "select count(*) filter (where locked) as locked, count(*) as all from payment_item"
         " where contract_number = $1",
         contract,
     )
-    assert tuple(row.values()) == (1, 1), "who lost has left nothing"
-    assert await wrong(crowd) == []
+    assert tuple(row.values()) == (1, 1), "refused requests leave no row"
+    assert await violations(crowd) == []
 
 
 def cash_or_qr(nth: int) -> PaymentMethod:
     return PaymentMethod.CASH if nth % 2 else PaymentMethod.VNPAY_QR
 
 
-async def test_of_a_hundred_payments_at_the_edge_of_a_limit_as_many_are_taken_as_fit(
+async def test_of_a_hundred_payments_near_a_limit_as_many_succeed_as_fit(
     crowd: Backend, sandbox: Sandbox
 ) -> None:
     staff_id = f"NV{next(crowd.collectors)}"
@@ -113,104 +112,113 @@ async def test_of_a_hundred_payments_at_the_edge_of_a_limit_as_many_are_taken_as
             for contract, item in zip(contracts, items, strict=True)
         ),
     )
-    taken = [each.amount for each in done if isinstance(each, Payment)]
-    assert codes(done) == {LimitExceeded}
+    taken = [result.amount for result in done if isinstance(result, Payment)]
+    assert error_types(done) == {LimitExceeded}
     assert sum(taken) <= limit
     refused = [
-        item.amount for item, each in zip(items, done, strict=True) if isinstance(each, Exception)
+        item.amount
+        for item, result in zip(items, done, strict=True)
+        if isinstance(result, Exception)
     ]
-    assert min(refused) > limit - sum(taken), "none was refused that would have fitted"
-    assert await wrong(crowd) == []
+    assert min(refused) > limit - sum(taken), "every refused payment exceeds the rest of the limit"
+    assert await violations(crowd) == []
 
 
-async def test_random_mixes_of_many_payments_of_several_bills_wait_for_nobody_who_waits_for_them(
+async def test_random_operations_on_many_payments_at_once_do_not_deadlock(
     crowd: Backend,
 ) -> None:
-    """PostgreSQL ends one of two that wait for each other with an error, which would rise from here."""
-    people = [await crowd.collector() for _ in range(6)]
+    """PostgreSQL ends a deadlock with an error, which fails this test."""
+    staff = [await crowd.collector() for _ in range(6)]
     contracts = [await several_bills(crowd) for _ in range(5)]
 
-    async def somebody(nth: int) -> list[str]:
-        mine = dice("crowd", nth)
-        did: list[str] = []
+    async def operations(nth: int) -> list[str]:
+        random_choice = dice("crowd", nth)
+        names: list[str] = []
         for _ in range(15):
-            by = mine.choice(people)
-            contract, bills = mine.choice(contracts)
+            by = random_choice.choice(staff)
+            contract, bills = random_choice.choice(contracts)
             try:
-                did.append(await something(crowd, mine, by, contract, bills))
-            except (Refusal, Refused) as no:
-                did.append(type(no).__name__)
-        return did
+                names.append(await operation(crowd, random_choice, by, contract, bills))
+            except (Refusal, Refused) as refusal:
+                names.append(type(refusal).__name__)
+        return names
 
-    done = await asyncio.gather(*(somebody(nth) for nth in range(AT_ONCE)))
-    did = [item for several in done for item in several]
-    assert {"paid", "asked", "handed in", "voided", "refunded"} <= set(did), (REPEAT, set(did))
-    assert await wrong(crowd) == [], REPEAT
+    done = await asyncio.gather(*(operations(nth) for nth in range(MAX_CONCURRENT)))
+    names = {name for results in done for name in results}
+    assert {"paid", "opened", "handed in", "voided", "refunded"} <= names, (REPEAT, names)
+    assert await violations(crowd) == [], REPEAT
 
 
-async def something(
-    backend: Backend, mine: random.Random, by: Context, contract: str, bills: list[Any]
+async def operation(
+    backend: Backend, random_choice: random.Random, by: Context, contract: str, bills: list[Any]
 ) -> str:
-    """Do one of the things that lock more than one row."""
+    """Carry out a random operation that locks several rows; return its name."""
     assert by.actor is not None
-    what = mine.choice(["cash", "cash", "qr", "said", "said", "cancel", "hand in", *BACK, *BACK])
-    if what in ("cash", "qr"):
-        asked = ProcessPayment(
+    name = random_choice.choice(
+        ["cash", "cash", "qr", "evidence", "evidence", "cancel", "hand in", *REVERSALS, *REVERSALS]
+    )
+    if name in ("cash", "qr"):
+        command = ProcessPayment(
             idempotency_key=key(),
             contract_number=contract,
-            method=PaymentMethod.CASH if what == "cash" else PaymentMethod.VNPAY_QR,
-            items=tuple(mine.sample(bills, mine.randint(1, len(bills)))),
+            method=PaymentMethod.CASH if name == "cash" else PaymentMethod.VNPAY_QR,
+            items=tuple(random_choice.sample(bills, random_choice.randint(1, len(bills)))),
             customer_phone=None,
             notify=NotifyWish(),
         )
-        await payments.process(by, asked)
-        return "paid" if what == "cash" else "asked"
-    if what == "hand in":
+        await payments.process(by, command)
+        return "paid" if name == "cash" else "opened"
+    if name == "hand in":
         await hand_ins.submit(by, SubmitHandIn(idempotency_key=key(), counted_amount=1, note=None))
         return "handed in"
-    if what in BACK:
-        return await money_goes_back(backend, mine, what)
-    payment = await an_open_one(backend, mine)
+    if name in REVERSALS:
+        return await reverse(backend, random_choice, name)
+    payment = await open_payment(backend, random_choice)
     if payment is None:
         return "nothing open"
-    if what == "cancel":
+    if name == "cancel":
         await payment_inquiry.cancel(
-            await backend.by(payment.staff_id), payment.id, reason="left the house"
+            await backend.by(payment.staff_id), payment.id, reason="customer left"
         )
         return "cancelled"
-    result = mine.choice([GatewayResult.PAID, GatewayResult.DECLINED, GatewayResult.DECLINED])
-    await said(
-        backend, payment, result, mine.choice([EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY])
+    result = random_choice.choice(
+        [GatewayResult.PAID, GatewayResult.DECLINED, GatewayResult.DECLINED]
     )
-    return "said"
+    await apply_evidence(
+        backend,
+        payment,
+        result,
+        random_choice.choice([EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY]),
+    )
+    return "evidence applied"
 
 
-async def money_goes_back(backend: Backend, mine: random.Random, what: str) -> str:
+async def reverse(backend: Backend, random_choice: random.Random, name: str) -> str:
     rows = await engine.fetch(
         """
         select id, staff, amount from payment
          where status = 'SUCCESS' and coalesce(custody, 'HANDED_IN') = $1 order by id desc limit 5
         """,
-        "HELD_BY_STAFF" if what == "void" else "HANDED_IN",
+        "HELD_BY_STAFF" if name == "void" else "HANDED_IN",
     )
     if not rows:
-        return "nothing to give back"
+        return "nothing to reverse"
     given: dict[str, Any] = {"reason": "paid by mistake", "idempotency_key": key()}
-    one = mine.choice(rows)
-    if what == "void":
-        await reversals.void(await backend.by(one["staff"]), one["id"], **given)
+    row = random_choice.choice(rows)
+    if name == "void":
+        await reversals.void(await backend.by(row["staff"]), row["id"], **given)
         return "voided"
-    part = mine.choice([one["amount"], one["amount"] // 2])
-    await reversals.refund(await backend.by("FI001"), one["id"], amount=part, **given)
+    part = random_choice.choice([row["amount"], row["amount"] // 2])
+    await reversals.refund(await backend.by("FI001"), row["id"], amount=part, **given)
     return "refunded"
 
 
-async def an_open_one(backend: Backend, mine: random.Random) -> Payment | None:
+async def open_payment(backend: Backend, random_choice: random.Random) -> Payment | None:
     rows = await engine.fetch(
         "select payment from attempt where status = any($1) order by payment desc limit 5",
         [AttemptStatus.SENT, AttemptStatus.ACCEPTED],
     )
-    return await payments_db.by_id(mine.choice(rows)["payment"]) if rows else None
+    return await payments_db.by_id(random_choice.choice(rows)["payment"]) if rows else None
 
 
 async def several_bills(backend: Backend) -> tuple[str, list[Any]]:

@@ -1,8 +1,8 @@
 """
-Everything that can happen to a payment, each two at once, in both orders: the money is right, and once.
+Each two events of a payment at the same time, in both orders: the money is right and booked once.
 
-Both stand before the payment's row before either may go on. Which of them is refused depends on the
-order; what must hold does not. `make test` draws some of the pairs, `make crash` has them all.
+Both wait for the payment's row before either continues. Which of them is refused depends on the order;
+the rules hold in both. `make test` draws some pairs, `make crash` runs all.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from integrations.gateways import Gateways
 from resolvers import hand_ins, jobs, payment_inquiry, reversals
 from resolvers.context import Context
 from tests.crash.due_jobs import run_due_jobs
-from tests.races.evidence import said, wrong
-from tests.races.holding import one_after_the_other
+from tests.races.evidence import apply_evidence, violations
+from tests.races.row_lock import one_after_the_other
 from tests.support.backend import Backend
 from tests.support.proof import share
 from tests.support.running_api import key
@@ -34,39 +34,39 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 Act = Callable[[Backend, Payment], Awaitable[Any]]
-SHARE = 8  # pairs of each kind, where not all are asked for
+DRAWN_PAIRS = 8  # of each kind, unless all run
 
 
-# ── what happens to an open payment ──────────────────────────────────────────────────────────────
+# ── events of an open payment ────────────────────────────────────────────────────────────────────
 
 
 async def paid_by_webhook(backend: Backend, payment: Payment) -> None:
-    await said(backend, payment, GatewayResult.PAID, EvidenceSource.WEBHOOK)
+    await apply_evidence(backend, payment, GatewayResult.PAID, EvidenceSource.WEBHOOK)
 
 
 async def found_paid(backend: Backend, payment: Payment) -> None:
-    await said(backend, payment, GatewayResult.PAID, EvidenceSource.INQUIRY)
+    await apply_evidence(backend, payment, GatewayResult.PAID, EvidenceSource.INQUIRY)
 
 
 async def declined_by_webhook(backend: Backend, payment: Payment) -> None:
-    await said(backend, payment, GatewayResult.DECLINED, EvidenceSource.WEBHOOK)
+    await apply_evidence(backend, payment, GatewayResult.DECLINED, EvidenceSource.WEBHOOK)
 
 
 async def suspected(backend: Backend, payment: Payment) -> None:
-    await said(backend, payment, GatewayResult.SUSPICIOUS, EvidenceSource.WEBHOOK)
+    await apply_evidence(backend, payment, GatewayResult.SUSPICIOUS, EvidenceSource.WEBHOOK)
 
 
 async def cancelled(backend: Backend, payment: Payment) -> None:
     await payment_inquiry.cancel(
-        await backend.by(payment.staff_id), payment.id, reason="left the house"
+        await backend.by(payment.staff_id), payment.id, reason="customer left"
     )
 
 
 async def expired(backend: Backend, payment: Payment) -> None:
-    async def late() -> Any:
+    async def clock() -> Any:
         return payment.expires_at
 
-    await jobs.follow_up(replace(backend.context, clock=late), payment.id)
+    await jobs.follow_up(replace(backend.context, clock=clock), payment.id)
 
 
 OPEN: tuple[Act, ...] = (
@@ -77,15 +77,15 @@ OPEN: tuple[Act, ...] = (
     cancelled,
     expired,
 )
-PAYS = {paid_by_webhook, found_paid}
+PAYING = {paid_by_webhook, found_paid}
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    share(list(itertools.product(OPEN, OPEN)), SHARE, "open"),
+    share(list(itertools.product(OPEN, OPEN)), DRAWN_PAIRS, "open"),
     ids=lambda act: act.__name__,
 )
-async def test_two_things_at_once_happen_to_an_open_payment(
+async def test_two_events_of_an_open_payment_at_once(
     backend: Backend, first: Act, second: Act
 ) -> None:
     payment = await backend.pays(await backend.collector())
@@ -93,22 +93,22 @@ async def test_two_things_at_once_happen_to_an_open_payment(
         payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
-    backend.gateway.says = GatewayResult.PAID if {first, second} & PAYS else GatewayResult.UNPAID
-    await at_rest(backend, payment)
+    backend.gateway.says = GatewayResult.PAID if {first, second} & PAYING else GatewayResult.UNPAID
+    await run_jobs_of(backend, payment)
     after = await backend.again(payment)
     booked = await received(payment)
-    if {first, second} & PAYS:
-        assert booked == payment.amount, "what was paid is booked, once"
+    if {first, second} & PAYING:
+        assert booked == payment.amount, "the payment is booked once"
         held = after.hold_reason is not None
         assert after.status is (PaymentStatus.PROCESSING if held else PaymentStatus.SUCCESS)
         assert held == (suspected in (first, second) and after.status is not PaymentStatus.SUCCESS)
     else:
         assert booked == 0
         assert after.status is not PaymentStatus.SUCCESS
-    assert await wrong(backend) == []
+    assert await violations(backend) == []
 
 
-# ── what happens to cash ─────────────────────────────────────────────────────────────────────────
+# ── events of cash ───────────────────────────────────────────────────────────────────────────────
 
 
 async def voided(backend: Backend, payment: Payment) -> None:
@@ -117,8 +117,8 @@ async def voided(backend: Backend, payment: Payment) -> None:
 
 
 async def handed_in(backend: Backend, payment: Payment) -> None:
-    asked = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
-    await hand_ins.submit(await backend.by(payment.staff_id), asked)
+    command = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
+    await hand_ins.submit(await backend.by(payment.staff_id), command)
 
 
 async def refunded(backend: Backend, payment: Payment) -> None:
@@ -136,40 +136,42 @@ CASH: tuple[Act, ...] = (voided, handed_in, refunded, cancelled)
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    share(list(itertools.product(CASH, CASH)), SHARE, "cash"),
+    share(list(itertools.product(CASH, CASH)), DRAWN_PAIRS, "cash"),
     ids=lambda act: act.__name__,
 )
-async def test_two_things_at_once_happen_to_cash(backend: Backend, first: Act, second: Act) -> None:
+async def test_two_events_of_a_cash_payment_at_once(
+    backend: Backend, first: Act, second: Act
+) -> None:
     payment = await backend.pays(await backend.collector(), PaymentMethod.CASH)
     done = await one_after_the_other(
         payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
-    await at_rest(backend, payment)
+    await run_jobs_of(backend, payment)
     after = await backend.again(payment)
-    won = {act for act, item in zip((first, second), done, strict=True) if item is None}
+    succeeded = {act for act, result in zip((first, second), done, strict=True) if result is None}
     assert after.status is PaymentStatus.SUCCESS
     assert after.custody is (
         Custody.VOIDED
-        if voided in won
+        if voided in succeeded
         else Custody.HANDED_IN
-        if handed_in in won
+        if handed_in in succeeded
         else Custody.HELD_BY_STAFF
     )
-    assert not {voided, handed_in} <= won, "it is in one place"
-    assert await received(payment) == (0 if voided in won else payment.amount)
-    assert await backend.is_free(payment) == bool({voided, refunded} & won)
-    assert await wrong(backend) == []
+    assert not {voided, handed_in} <= succeeded, "cash is in one place"
+    assert await received(payment) == (0 if voided in succeeded else payment.amount)
+    assert await backend.is_free(payment) == bool({voided, refunded} & succeeded)
+    assert await violations(backend) == []
 
 
-# ── what happens to a success by a gateway ───────────────────────────────────────────────────────
+# ── events of a success by a gateway ─────────────────────────────────────────────────────────────
 
 SUCCESS: tuple[Act, ...] = (refunded, found_paid, paid_by_webhook, declined_by_webhook, cancelled)
 
 
 @pytest.mark.parametrize("second", share(SUCCESS, 3, "success"), ids=lambda act: act.__name__)
 @pytest.mark.parametrize("refund_is_first", [True, False], ids=["refund first", "refund second"])
-async def test_a_refund_and_something_else_happen_at_once(
+async def test_a_refund_and_another_event_at_once(
     backend: Backend, second: Act, refund_is_first: bool
 ) -> None:
     payment = await backend.pays(await backend.collector())
@@ -177,25 +179,26 @@ async def test_a_refund_and_something_else_happen_at_once(
     acts = [lambda: refunded(backend, payment), lambda: second(backend, payment)]
     done = await one_after_the_other(payment.id, acts if refund_is_first else acts[::-1])
     only_refusals(done)
-    await at_rest(backend, payment)
+    await run_jobs_of(backend, payment)
     assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
-    assert len(backend.gateway.refunded) == 1, "never more than was captured"
+    assert len(backend.gateway.refunded) == 1, "never more than was paid"
     assert await received(payment) == 0
     assert await backend.is_free(payment)
-    assert await wrong(backend) == []
+    assert await violations(backend) == []
 
 
-# ── what is the same for all ─────────────────────────────────────────────────────────────────────
+# ── shared steps and checks ────────────────────────────────────────────────────────────────────────
 
 
-def only_refusals(done: list[Any]) -> None:
-    faults = [item for item in done if isinstance(item, Exception)]
-    assert all(isinstance(fault, Refusal | Refused) for fault in faults), faults
+def only_refusals(results: list[Any]) -> None:
+    """Check that no act ended with a fault."""
+    errors = [result for result in results if isinstance(result, Exception)]
+    assert all(isinstance(error, Refusal | Refused) for error in errors), errors
 
 
-async def at_rest(backend: Backend, payment: Payment) -> None:
-    passed = await run_due_jobs(system(backend), only=payment.id)
-    assert passed.failed == []
+async def run_jobs_of(backend: Backend, payment: Payment) -> None:
+    run = await run_due_jobs(system(backend), only=payment.id)
+    assert run.failed == []
 
 
 def system(backend: Backend) -> Context:
@@ -203,7 +206,7 @@ def system(backend: Backend) -> Context:
 
 
 async def received(payment: Payment) -> int:
-    """What the ledger says has arrived for the payment and has not left again."""
+    """Return what the ledger has received for the payment, less what was refunded."""
     return int(
         await engine.fetchval(
             """

@@ -1,10 +1,10 @@
 """
-`make soak`: ten minutes of mixed load on a stack of its own, with faults in every outer system and a worker that dies.
+`make soak`: mixed load on a stack of its own, with faults in the outer systems and a worker that is killed.
 
     python -m tests.soak [SECONDS]
 
-Then the faults end, whatever is still due is done, and the database and the outer systems are
-compared. Prints counts, latencies and violations; exits 0 only if there is none.
+Then the faults end, all due jobs run, and the database is compared with the outer systems. It prints
+counts, latencies and violations, and exits 0 only without violations.
 """
 
 from __future__ import annotations
@@ -40,26 +40,28 @@ from tests.support.stack.sandbox import Sandbox
 SEED = int(os.environ.get("SOAK_SEED") or secrets.randbelow(10**6))
 COLLECTORS = 6
 QR_LIFETIME = 30  # seconds
-BREAKABLE = ("vnpay", "fpt_pay", "revenue", "debt", "hifpt", "sms")
-WORKER_LIVES = 20.0  # seconds, until it is killed
+FAULTY_SYSTEMS = ("vnpay", "fpt_pay", "revenue", "debt", "hifpt", "sms")
+WORKER_LIFETIME = 20.0  # seconds, until it is killed
 
 
 @dataclass
 class Report:
-    did: Counter[str] = field(default_factory=Counter)
-    took: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    odd: list[str] = field(default_factory=list)
+    """What happened, how often and how fast; `faults` are answers that no client may get."""
 
-    def tell(self) -> None:
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    faults: list[str] = field(default_factory=list)
+
+    def show(self) -> None:
         print(f"{'what':<24}{'times':>7}{'p50 ms':>9}{'p95 ms':>9}{'max ms':>9}")
-        for name, times in sorted(self.did.items()):
-            took = sorted(self.took.get(name, []))
-            shown = (
-                [f"{1000 * took[int(part * (len(took) - 1))]:9.0f}" for part in (0.5, 0.95, 1)]
-                if took
+        for name, times in sorted(self.counts.items()):
+            seconds = sorted(self.seconds.get(name, []))
+            columns = (
+                [f"{1000 * seconds[int(q * (len(seconds) - 1))]:9.0f}" for q in (0.5, 0.95, 1)]
+                if seconds
                 else []
             )
-            print(f"{name:<24}{times:>7}{''.join(shown)}")
+            print(f"{name:<24}{times:>7}{''.join(columns)}")
 
 
 def main() -> int:
@@ -94,39 +96,39 @@ async def _soak(stack: Stack, seconds: float) -> int:
     api = stack._process("api", "-m", "mobinet", "serve", url=stack.url, ready_url="/readyz")
     with started(sandbox):
         with started(api):
-            async with Sandbox(stack.sandbox_url) as outside:
-                await _load(stack, outside, seconds, report)
-                await outside.mends()
-        await _rest(stack, report)
+            async with Sandbox(stack.sandbox_url) as outer_systems:
+                await _load(stack, outer_systems, seconds, report)
+                await outer_systems.reset()
+        await _run_due_jobs(stack, report)
         truth = httpx.get(f"{stack.sandbox_url}/_sandbox/truth", trust_env=False, timeout=60).json()
-    wrong = await asyncio.to_thread(violations, stack.env["MOBINET_DATABASE_URL"], truth)
-    report.tell()
-    for item in (*report.odd[:20], *wrong[:50]):
-        print(f"✗ {item}")
-    print(f"{len(wrong)} violations, {len(report.odd)} answers that no client should get")
-    return 1 if wrong or report.odd else 0
+    found = await asyncio.to_thread(violations, stack.env["MOBINET_DATABASE_URL"], truth)
+    report.show()
+    for problem in (*report.faults[:20], *found[:50]):
+        print(f"✗ {problem}")
+    print(f"{len(found)} violations, {len(report.faults)} answers that no client may get")
+    return 1 if found or report.faults else 0
 
 
-async def _load(stack: Stack, outside: Sandbox, seconds: float, report: Report) -> None:
+async def _load(stack: Stack, sandbox: Sandbox, seconds: float, report: Report) -> None:
     end = time.monotonic() + seconds
     worker = stack._process("worker", "-m", "mobinet", "work")
     contracts = iter(number for number in range(2000, 12000) if (number - 2000) % 40 != 39)
     try:
         await asyncio.gather(
-            _dying(worker, end, report),
-            _breaking(outside, end, report),
-            *(_collector(stack, outside, nth, contracts, end, report) for nth in range(COLLECTORS)),
+            _kill_worker(worker, end, report),
+            _order_faults(sandbox, end, report),
+            *(_collect(stack, sandbox, nth, contracts, end, report) for nth in range(COLLECTORS)),
         )
     finally:
         worker.kill()
 
 
-async def _collector(
-    stack: Stack, outside: Sandbox, nth: int, contracts: Any, end: float, report: Report
+async def _collect(
+    stack: Stack, sandbox: Sandbox, nth: int, contracts: Any, end: float, report: Report
 ) -> None:
-    """One member of staff at work, one customer after the other."""
+    """Let a member of staff collect from one customer after the other."""
     dice = random.Random(f"{SEED} {nth}")
-    make_customer: set[asyncio.Task[None]] = set()
+    payers: set[asyncio.Task[None]] = set()
     async with Client(stack.url) as client:
         await client.log_in(f"NV{1000 + nth}")
         renew = time.monotonic() + 600
@@ -135,41 +137,45 @@ async def _collector(
                 await client.log_in(f"NV{1000 + nth}")
                 renew = time.monotonic() + 600
             what = dice.choices(["CASH", "VNPAY_QR", "FPT_PAY", "hand in"], weights=[5, 6, 3, 1])[0]
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
                 if what == "hand in":
                     given = {"idempotencyKey": new_key(), "countedAmount": 1, "note": None}
-                    told = await client.execute("SubmitHandIn", input=given)
-                    said = [no["code"] for no in told["errors"]]
+                    payload = await client.execute("SubmitHandIn", input=given)
+                    codes = [refusal["code"] for refusal in payload["errors"]]
                 else:
-                    said = await _visit(client, outside, what, next(contracts), dice, make_customer)
-            except TopLevelErrors as no:
-                said = [str(code) for code in no.codes]
-                if set(no.codes) - {"UPSTREAM_UNAVAILABLE", "GATEWAY_UNAVAILABLE"}:
-                    report.odd.append(str(no))
-            report.did[" ".join([what, *said])] += 1
-            report.took[" ".join([what, *said])].append(time.monotonic() - begun)
-        await asyncio.gather(*make_customer)
+                    codes = await _visit(client, sandbox, what, next(contracts), dice, payers)
+            except TopLevelErrors as error:
+                codes = [str(code) for code in error.codes]
+                if set(error.codes) - {"UPSTREAM_UNAVAILABLE", "GATEWAY_UNAVAILABLE"}:
+                    report.faults.append(str(error))
+            report.counts[" ".join([what, *codes])] += 1
+            report.seconds[" ".join([what, *codes])].append(time.monotonic() - started)
+        await asyncio.gather(*payers)
 
 
 async def _visit(
     client: Client,
-    outside: Sandbox,
+    sandbox: Sandbox,
     method: str,
     number: int,
     dice: random.Random,
-    make_customer: set[asyncio.Task[None]],
+    payers: set[asyncio.Task[None]],
 ) -> list[str]:
-    """Collect a bill; its customer pays, too little, twice, or not at all, and sometimes it is cancelled."""
+    """
+    Collect a bill; return the codes of its refusals.
+
+    The customer pays the amount, another amount, repeatedly or not at all; some payments are cancelled.
+    """
     contract = f"SGFDN{number}"
-    told = await client.execute("CustomerBills", contractNumber=contract)
+    customer = await client.execute("CustomerBills", contractNumber=contract)
     key = new_key()
-    payload = await client.process(contract, method, told["bills"][0], key=key)
+    payload = await client.process(contract, method, customer["bills"][0], key=key)
     if dice.random() < 0.1:
-        payload = await client.process(contract, method, told["bills"][0], key=key)
+        payload = await client.process(contract, method, customer["bills"][0], key=key)
     payment = payload["payment"]
     if payment is None:
-        return [no["code"] for no in payload["errors"]]
+        return [refusal["code"] for refusal in payload["errors"]]
     if method == "CASH" or payment["status"] not in ("PENDING", "PROCESSING"):
         return []
     amount = payment["amount"] + dice.choice([0, 0, 0, 0, 0, -1000, 1000])
@@ -182,60 +188,60 @@ async def _visit(
         "wait": False,
     }
     if dice.random() < 0.7 and (payment["qr"] or payment["paymentUrl"]):
-        road = (
+        target = (
             {"qr": payment["qr"]["payload"]}
             if payment["qr"]
             else {"payment_url": payment["paymentUrl"]}
         )
-        task = asyncio.ensure_future(_pays(outside, act | road))
-        make_customer.add(task)
-        task.add_done_callback(make_customer.discard)
+        task = asyncio.ensure_future(_pay(sandbox, act | target))
+        payers.add(task)
+        task.add_done_callback(payers.discard)
     if dice.random() < 0.2:
-        await client.execute("CancelPayment", id=payment["id"], reason="left the house")
+        await client.execute("CancelPayment", id=payment["id"], reason="customer left")
     return []
 
 
-async def _pays(outside: Sandbox, act: dict[str, Any]) -> None:
-    await outside.pays(**act)
+async def _pay(sandbox: Sandbox, act: dict[str, Any]) -> None:
+    await sandbox.pay(**act)
 
 
-async def _dying(worker: Process, end: float, report: Report) -> None:
-    """A worker that is killed every now and then, and started anew by its supervisor."""
+async def _kill_worker(worker: Process, end: float, report: Report) -> None:
+    """Kill the worker every WORKER_LIFETIME seconds and start it again."""
     while time.monotonic() < end:
         worker.start()
-        await asyncio.sleep(min(WORKER_LIVES, max(0.0, end - time.monotonic())))
+        await asyncio.sleep(min(WORKER_LIFETIME, max(0.0, end - time.monotonic())))
         worker.kill()
-        report.did["the worker was killed"] += 1
+        report.counts["the worker was killed"] += 1
 
 
-async def _breaking(outside: Sandbox, end: float, report: Report) -> None:
-    """Faults for a while, then none for a while."""
+async def _order_faults(sandbox: Sandbox, end: float, report: Report) -> None:
+    """Order faults for 15 seconds, then none for 5 seconds, repeatedly."""
     dice = random.Random(SEED)
     while time.monotonic() < end:
-        for system in BREAKABLE:
+        for system in FAULTY_SYSTEMS:
             fault = dice.choice(["reset", "500", "truncated", "slow"])
-            await outside.breaks(
+            await sandbox.order_fault(
                 system,
                 fault,
                 probability=0.15,
                 after_processing=dice.random() < 0.5,
                 seconds=1.0 if fault == "slow" else None,
             )
-        report.did["faults were ordered"] += 1
+        report.counts["faults were ordered"] += 1
         await asyncio.sleep(min(15.0, max(0.0, end - time.monotonic())))
-        await outside.mends()
+        await sandbox.reset()
         await asyncio.sleep(min(5.0, max(0.0, end - time.monotonic())))
 
 
-async def _rest(stack: Stack, report: Report) -> None:
-    """Do all that is still due, by a clock that does not wait."""
+async def _run_due_jobs(stack: Stack, report: Report) -> None:
+    """Run all jobs that are still due, with a clock that moves instead of waiting."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.env.items():
             patch.setenv(name, value)
         async with running(load()) as context:
-            passed = await run_due_jobs(context)
-    report.did["jobs after the load"] += passed.ran
-    report.odd += passed.failed
+            run = await run_due_jobs(context)
+    report.counts["jobs after the load"] += run.ran
+    report.faults += run.failed
 
 
 if __name__ == "__main__":

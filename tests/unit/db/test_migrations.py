@@ -11,13 +11,13 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
-from mobinet.parts import CannotRun, plan
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from db.migrate import MadeEarlier, MigrationFailed, check, migrate
 from mobinet.cli import app
 from mobinet.doctor import examine
+from mobinet.services import CannotRun, start_plan
 from mobinet.settings import Settings
 
 pytestmark = pytest.mark.anyio
@@ -145,7 +145,7 @@ async def test_a_run_ends_where_the_database_is_an_earlier_one(
     settings: Settings, earlier_database: str
 ) -> None:
     with pytest.raises(CannotRun, match=MADE_EARLIER):
-        await plan(settings).prepare(earlier_database)
+        await start_plan(settings).prepare(earlier_database)
 
 
 async def test_the_doctor_recognises_an_earlier_database(settings: Settings) -> None:

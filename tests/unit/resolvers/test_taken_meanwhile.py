@@ -22,8 +22,8 @@ from resolvers import case_decisions, jobs, payment_inquiry, webhooks
 from resolvers import orders as order_commands
 from resolvers.case_decisions import ResolveCase
 from resolvers.payment_evidence import apply
+from tests.support.backend import Backend, Obedient
 from tests.support.running_api import key
-from tests.unit.resolvers.conftest import Backend, Obedient
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio

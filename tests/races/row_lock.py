@@ -1,4 +1,4 @@
-"""A row that is held until everyone who is to race stands before it, in the order in which they came."""
+"""A payment's row that stays locked until every racing task waits for it, in a known order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from db import engine
 
-WAITING = """
+WAITING_SESSIONS = """
     select count(*) from pg_stat_activity
      where datname = current_database() and wait_event_type = 'Lock' and pid <> pg_backend_pid()
 """
@@ -18,10 +18,10 @@ async def one_after_the_other(
     payment_id: str, acts: Sequence[Callable[[], Awaitable[Any]]]
 ) -> list[Any]:
     """
-    Start all acts while the payment's row is held; each begins when the one before waits, or is done.
+    Start all acts while the payment's row is locked; each starts when the last one waits or is done.
 
-    PostgreSQL lets those who wait for a row through in the order in which they came. What an act
-    raises is returned in its place.
+    PostgreSQL serves the waiting sessions in the order in which they came. An act's exception is
+    returned in place of its result.
     """
     holder, watcher = await engine.own_connection(), await engine.own_connection()
     tasks: list[asyncio.Task[Any]] = []
@@ -29,12 +29,14 @@ async def one_after_the_other(
         async with holder.transaction():
             await holder.execute("select 1 from payment where id = $1 for update", payment_id)
             for act in acts:
-                before = await watcher.fetchval(WAITING)
+                before = await watcher.fetchval(WAITING_SESSIONS)
                 tasks.append(asyncio.ensure_future(act()))
-                while not tasks[-1].done() and await watcher.fetchval(WAITING) == before:
+                while not tasks[-1].done() and await watcher.fetchval(WAITING_SESSIONS) == before:
                     pass
-            standing = [task for task in tasks if not task.done()]
-            assert await watcher.fetchval(WAITING) == len(standing), "each of them waits for a row"
+            waiting = [task for task in tasks if not task.done()]
+            assert await watcher.fetchval(WAITING_SESSIONS) == len(waiting), (
+                "each unfinished act waits for a row"
+            )
         return await asyncio.gather(*tasks, return_exceptions=True)
     finally:
         await holder.close()

@@ -1,8 +1,7 @@
 """
-What a payment must have become, in plain Python: the simplest thing that could be true.
+The states in which each payment may be, by a model in plain Python.
 
-It knows nothing of tables, attempts and jobs: who holds a bill, what a customer has paid, and which
-outcomes are possible after that.
+It has no tables, attempts or jobs: only what was paid, and the outcomes that are then possible.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ ENDED = frozenset({"FAILED", "EXPIRED", "CANCELLED"})
 
 
 @dataclass
-class Paid:
-    """One payment: what was asked, and what its gateway has taken by now (0: nothing)."""
+class ExpectedPayment:
+    """One payment; `taken` is what its gateway has taken so far, in đồng."""
 
     id: str
     contract: str
@@ -23,20 +22,20 @@ class Paid:
     cash: bool
     reference: str = ""
     taken: int = 0
-    ended: bool = False  # somebody was told that it came to nothing
-    success: bool = False  # somebody was told that it succeeded
+    ended: bool = False  # a client was answered that it ended without success
+    success: bool = False  # a client was answered that it succeeded
     voided: bool = False
     refunded: int = 0
-    decided: bool = False  # two people have said what becomes of its money
+    decided: bool = False  # two people have decided about its money
 
     @property
     def left(self) -> int:
-        """What can still be given back of it."""
+        """Return what can still be refunded."""
         return self.amount - self.refunded
 
     @property
     def possible(self) -> frozenset[str]:
-        """The states in which it may be now."""
+        """Return the statuses that it may have now."""
         if self.cash or self.success:
             return frozenset({"SUCCESS"})
         if self.taken == 0:
@@ -47,28 +46,28 @@ class Paid:
 
     @property
     def in_the_end(self) -> frozenset[str]:
-        """The states in which it rests once nothing is due."""
+        """Return the statuses that it may have once nothing is due."""
         if self.cash:
             return frozenset({"SUCCESS"})
         if self.taken == 0:
             return ENDED
-        if self.taken < self.amount:  # held for people, or money after the end
+        if self.taken < self.amount:  # on hold, or money after the end
             return ENDED | {"PROCESSING"}
         return ENDED | {"SUCCESS"} if self.ended else frozenset({"SUCCESS"})
 
 
 @dataclass
-class World:
-    payments: dict[str, Paid] = field(default_factory=dict)
+class ExpectedState:
+    payments: dict[str, ExpectedPayment] = field(default_factory=dict)
     handed_in: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
 
-    def add(self, payment: Paid) -> None:
+    def add(self, payment: ExpectedPayment) -> None:
         self.payments[payment.id] = payment
 
     @property
     def in_hand(self) -> int:
-        """What the collector holds in cash, handed in or not, until a cashier has counted it."""
+        """Return the collector's cash that no cashier has counted yet."""
         return sum(
             payment.amount
             for payment in self.payments.values()
@@ -76,8 +75,8 @@ class World:
         )
 
     @property
-    def held(self) -> list[Paid]:
-        """Cash with its collector that is not on its way to the office."""
+    def held(self) -> list[ExpectedPayment]:
+        """Return the cash payments that were neither handed in nor voided."""
         return [
             payment
             for payment in self.payments.values()
@@ -86,11 +85,11 @@ class World:
 
     @property
     def to_hand_in(self) -> int:
-        return sum(item.amount for item in self.held)
+        return sum(payment.amount for payment in self.held)
 
     @property
-    def refundable(self) -> list[Paid]:
-        """What is known to have succeeded by a gateway, and whose money nobody else has decided about."""
+    def refundable(self) -> list[ExpectedPayment]:
+        """Return the known successes by a gateway about which no case was decided."""
         return [
             payment
             for payment in self.payments.values()
