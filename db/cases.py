@@ -6,65 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
-from db.engine import Row, execute, fetch, fetchrow, fetchval
+from db.case_rows import SELECT, case_of_row
+from db.engine import execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
 from domain.cases import (
-    CLAIMS_ITS_SUM,
     SETTLED_BY_A_SUM,
     Approval,
     Case,
-    CaseDecision,
     CaseKind,
     CaseStatus,
-    Standing,
 )
-from domain.methods import GatewayName
-from domain.money import Currency, Money
-from domain.payments import PaymentStatus
-from domain.reversals import ReversalStatus
 from domain.staff import Scope
-
-# One row for each case. What its payment has in suspense is read from the ledger, not stored again.
-_SELECT = f"""
-select c.*, p.status as p_status, p.amount as p_amount,
-       p.posting_status = 'FAILED' as refused, books.*, r.status as r_status,
-       (select json_agg(json_build_array(a.actor, a.decision, a.reason, a.at, a.amount)
-                        order by a.id)
-          from case_approval a where a.money_case = c.id)::text as approvals,
-       (select coalesce(sum(other.amount), 0)::bigint from money_case other
-         where other.payment = c.payment and other.id <> c.id and other.status <> 'RESOLVED'
-           and other.kind = any('{{{",".join(sorted(CLAIMS_ITS_SUM))}}}')) as claimed,
-       (select coalesce(sum(r.amount), 0)::bigint from reversal r
-         where r.payment = c.payment and r.status = 'AWAITING_APPROVAL'
-           and r.source = 'customer_receivable') as refund_requested,
-       not exists (select from payment_item item
-                     join payment_item other using (contract_number, type, item_id)
-                    where item.payment = c.payment and other.payment <> c.payment
-                      and other.locked)
-       and not exists (select from payment other
-                        where other.merchant_order = p.merchant_order and other.id <> p.id
-                          and other.status in ('PENDING', 'PROCESSING', 'SUCCESS')) as bills_open
-  from money_case c
-  left join payment p on p.id = c.payment
-  left join hand_in h on h.id = c.hand_in
-  left join reversal r on r.id = c.reversal
- cross join lateral (
-      select coalesce(sum(moved) filter (where account = 'suspense' and currency = 'VND'),
-                      0)::bigint as suspense,
-             coalesce(sum(moved) filter (where account = 'customer_receivable'), 0)::bigint
-                 as receivable,
-             max(currency) filter (where account = 'suspense' and currency <> 'VND')
-                 as foreign_currency,
-             coalesce(sum(moved) filter (where account = 'suspense' and currency <> 'VND'),
-                      0)::bigint as foreign_amount
-        from entry join posting on posting.entry = entry.id
-       cross join lateral (values (credit, posting.amount), (debit, -posting.amount))
-                  as side (account, moved)
-       where entry.payment = c.payment)
-       as books (suspense, receivable, foreign_currency, foreign_amount)
-"""
 
 
 async def open_case(case: Case) -> None:
@@ -174,7 +126,7 @@ async def joined(case: Case, *, number: str | None) -> str | None:
 async def unread(payment_id: str, number: str | None, now: datetime) -> Case | None:
     """Return an open case about an unreadable amount, preferably one with *number*."""
     row = await fetchrow(
-        f"""{_SELECT}
+        f"""{SELECT}
          where c.payment = $1 and c.status <> 'RESOLVED' and c.unreadable is not null
            and c.kind = any($3)
          order by {_PERHAPS_UNDER} desc, about = unreadable, c.opened_at limit 1
@@ -183,7 +135,7 @@ async def unread(payment_id: str, number: str | None, now: datetime) -> Case | N
         number,
         list(SETTLED_BY_A_SUM),
     )
-    return None if row is None else _case(row, now)
+    return None if row is None else case_of_row(row, now)
 
 
 async def note_sum(
@@ -212,8 +164,8 @@ async def note_sum(
 
 
 async def by_id(case_id: str, now: datetime) -> Case | None:
-    row = await fetchrow(_SELECT + " where c.id = $1", case_id)
-    return None if row is None else _case(row, now)
+    row = await fetchrow(SELECT + " where c.id = $1", case_id)
+    return None if row is None else case_of_row(row, now)
 
 
 async def get(case_id: str, now: datetime) -> Case:
@@ -271,7 +223,7 @@ async def page(
     # Written as a literal, so that the planner uses the partial index of open cases.
     waiting = status is not None and status is not CaseStatus.RESOLVED
     rows = await fetch(
-        _SELECT
+        SELECT
         + ("where c.status <> 'RESOLVED' and" if waiting else "where")
         + """
                ($1::text is null or c.status = $1)
@@ -286,7 +238,7 @@ async def page(
         case_id,
         most,
     )
-    return [_case(row, now) for row in rows]
+    return [case_of_row(row, now) for row in rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,58 +258,3 @@ async def waiting() -> list[Waiting]:
     return [
         Waiting(kind=CaseKind(row["kind"]), count=row["count"], since=row["since"]) for row in rows
     ]
-
-
-def _case(row: Row, now: datetime) -> Case:
-    return Case(
-        id=row["id"],
-        kind=CaseKind(row["kind"]),
-        status=CaseStatus(row["status"]),
-        opened_at=row["opened_at"],
-        amount=row["amount"],
-        payment_id=row["payment"],
-        gateway=GatewayName(row["gateway"]) if row["gateway"] else None,
-        reversal_id=row["reversal"],
-        hand_in_id=row["hand_in"],
-        about=row["about"],
-        decision=CaseDecision(row["decision"]) if row["decision"] else None,
-        resolved_at=row["resolved_at"],
-        approvals=tuple(
-            Approval(
-                actor=actor,
-                decision=CaseDecision(decision),
-                reason=reason,
-                at=datetime.fromisoformat(at),
-                amount=amount,
-            )
-            for actor, decision, reason, at, amount in orjson.loads(row["approvals"] or "[]")
-        ),
-        standing=_standing(row),
-        outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.REFUND_UNKNOWN else None,
-        seen_at=now,
-        unreadable=row["unreadable"],
-    )
-
-
-# The decision that a reversal's final status amounts to.
-_OUTCOMES = {
-    ReversalStatus.DONE.value: CaseDecision.APPLY,
-    ReversalStatus.FAILED.value: CaseDecision.CLOSE,
-}
-
-
-def _standing(row: Row) -> Standing | None:
-    if row["p_status"] is None:
-        return None
-    foreign = row["foreign_amount"]
-    return Standing(
-        status=PaymentStatus(row["p_status"]),
-        owed=row["p_amount"],
-        suspense=row["suspense"],
-        claimed=row["claimed"],
-        receivable=row["receivable"],
-        asked_back=row["refund_requested"],
-        refused=row["refused"],
-        bills_open=row["bills_open"],
-        foreign=Money(foreign, Currency(row["foreign_currency"])) if foreign else None,
-    )

@@ -145,13 +145,13 @@ async def test_a_run_ends_where_the_database_is_an_earlier_one(
     settings: Settings, earlier_database: str
 ) -> None:
     with pytest.raises(CannotRun, match=MADE_EARLIER):
-        await start_plan(settings).prepare(earlier_database)
+        await start_plan(settings).prepare_database(earlier_database)
 
 
 async def test_the_doctor_recognises_an_earlier_database(settings: Settings) -> None:
-    (finding,) = [item for item in await examine(settings) if "migrations" in item.what]
-    assert not finding.well
-    assert finding.mend.startswith(MADE_EARLIER)
+    (finding,) = [item for item in await examine(settings) if "migrations" in item.text]
+    assert not finding.ok
+    assert finding.remedy.startswith(MADE_EARLIER)
 
 
 @pytest.fixture

@@ -10,12 +10,9 @@ import pytest
 
 from domain.attempts import AttemptStatus
 from domain.cases import CaseKind
-from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
 from domain.reconciliation import (
-    Reconciliation,
-    ReconciliationCounts,
     ReconciliationLine,
     beside,
     in_question,
@@ -327,7 +324,7 @@ def test_a_line_is_evidence_about_a_paid_attempt_only_with_a_second_number(
     assert tells_of_money(a_line(gateway_id=number), paid, earlier_numbers) is expected
 
 
-# ── cases and days ─────────────────────────────────────────────────────────────────────────────
+# ── cases ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_case_is_about_the_difference_or_the_whole_sum() -> None:
@@ -335,27 +332,3 @@ def test_a_case_is_about_the_difference_or_the_whole_sum() -> None:
     assert in_question(compared(a_line(amount=5))) == 5
     usd = a_line(money=Money(8, Currency.USD))
     assert in_question(compared(usd, payment=a_payment_of_ours())) is None
-
-
-@pytest.mark.parametrize(
-    ("imported", "open_cases", "counts", "status"),
-    [
-        (False, 0, {}, "NOT_IMPORTED"),
-        (True, 0, {}, "MATCHED"),
-        (True, 0, {"matched": 3}, "MATCHED"),
-        (True, 1, {"matched": 3}, "DIFFERENCES"),
-        (True, 1, {"theirs_only": 1}, "DIFFERENCES"),
-        (True, 0, {"matched": 3, "duplicate": 1}, "RESOLVED"),
-    ],
-)
-def test_a_day_is_done_once_all_lines_match_or_every_case_is_resolved(
-    imported: bool, open_cases: int, counts: dict[str, int], status: str
-) -> None:
-    day = Reconciliation(
-        gateway=GatewayName.VNPAY,
-        date=date(2026, 3, 5),
-        imported=imported,
-        open_cases=open_cases,
-        counts=ReconciliationCounts(**counts),
-    )
-    assert day.status == status
