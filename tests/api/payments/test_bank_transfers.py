@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 from collections.abc import Iterator
@@ -16,11 +14,12 @@ import httpx
 import pytest
 
 from resolvers import payment_inquiry, webhooks
+from tests.support.gateways.signing import casso_signature, casso_text, sepay_signature
 from tests.support.running_api import CANCEL, VERIFY, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 
-CASSO, SEPAY = b"sandbox-bank-casso-secret", b"sandbox-bank-sepay-secret"
+CASSO, SEPAY = "sandbox-bank-casso-secret", "sandbox-bank-sepay-secret"
 
 
 @pytest.fixture
@@ -76,9 +75,8 @@ def transfer(payment: dict[str, Any], **but: Any) -> dict[str, Any]:
 
 def casso(api: Api, *transfers: dict[str, Any]) -> httpx.Response:
     body = {"error": 0, "data": transfers[0] if len(transfers) == 1 else list(transfers)}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"))
-    moment = round(time.time() * 1000)
-    seal = hmac.new(CASSO, f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
+    moment = str(round(time.time() * 1000))
+    seal = casso_signature(CASSO, moment, casso_text(body, ascii=True))
     headers = {"X-Casso-Signature": f"t={moment},v1={seal}"}
     return api.http.post("/webhooks/bank/casso", content=json.dumps(body), headers=headers)
 
@@ -129,7 +127,7 @@ def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
         }
     )
     moment = str(int(time.time()))
-    seal = hmac.new(SEPAY, f"{moment}.{body}".encode(), hashlib.sha256).hexdigest()
+    seal = sepay_signature(SEPAY, moment, body.encode())
     headers = {"X-SePay-Timestamp": moment, "X-SePay-Signature": f"sha256={seal}"}
 
     def sepay() -> httpx.Response:
@@ -284,7 +282,7 @@ def forged(api: Api, payment: dict[str, Any]) -> Iterator[httpx.Response]:
         {},
         {"X-Casso-Signature": "t=1,v1=" + "0" * 128},
         {"X-SePay-Timestamp": "1", "X-SePay-Signature": "sha256=" + "0" * 64},
-        {"Authorization": f"Apikey {SEPAY.decode()}"},
+        {"Authorization": f"Apikey {SEPAY}"},
     ):
         for path in ("casso", "sepay"):
             yield api.http.post(f"/webhooks/bank/{path}", json=body, headers=headers)

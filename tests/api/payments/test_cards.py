@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
 import json
 import time
 from dataclasses import replace
@@ -17,12 +15,13 @@ from domain.attempts import Attempt
 from domain.methods import GatewayName
 from domain.payment_evidence import Evidence
 from resolvers import payment_inquiry, refund_execution
+from tests.support.gateways.signing import stripe_signature
 from tests.support.requests.reversals import look, refund, truth
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]
 
-SECRET = b"whsec_sandbox-stripe-secret"
+SECRET = "whsec_sandbox-stripe-secret"
 CHARGED, REFUSED = "pm_card_visa", "pm_card_visa_chargeDeclinedInsufficientFunds"
 
 
@@ -188,7 +187,7 @@ def test_a_wrong_amount_is_held(api: Api, sandbox: Sandbox) -> None:
 def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) -> None:
     body = json.dumps({"id": f"evt_{key()}", "type": "customer.created", "data": {"object": {}}})
     stamp = str(int(time.time()))
-    proof = hmac.new(SECRET, f"{stamp}.{body}".encode(), hashlib.sha256).hexdigest()
+    proof = stripe_signature(SECRET, stamp, body.encode())
     for signature, status in ((proof, 200), ("0" * 64, 400)):
         headers = {"Stripe-Signature": f"t={stamp},v1={signature}"}
         answer = api.http.post("/webhooks/stripe", content=body, headers=headers)

@@ -1,4 +1,6 @@
-"""Our adapters in conversation with the sandbox, at whose door its gateways knock."""
+"""Our adapters against the sandbox, whose gateways call a merchant of the tests."""
+
+from __future__ import annotations
 
 import asyncio
 import os
@@ -19,31 +21,32 @@ from domain.methods import GatewayName
 from domain.money import Money
 from domain.payment_evidence import Evidence
 from integrations.fpt_pay.gateway import FPTPay
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Upstream
 from integrations.stripe.gateway import Stripe
 from integrations.systems.staff import StaffManagement
 from integrations.vnpay.gateway import VNPay
-from tests.support.gateways.counterpart import Counterpart, Line, Seen
+from tests.support.gateways.counterpart import Connection, Counterpart, Seen
 
 CONTRACT = "SGFDN1015"
 GATEWAYS = (GatewayName.VNPAY, GatewayName.FPT_PAY, GatewayName.STRIPE)
 
 
 @dataclass
-class Outside:
-    """The sandbox, and our own door, at which its gateways knock."""
+class RunningSandbox:
+    """The sandbox's process, and the merchant that its gateways call."""
 
     url: str
-    door: Counterpart
-    knocks: asyncio.Queue[Seen]
+    merchant: Counterpart
+    calls: asyncio.Queue[Seen]
     control: httpx.AsyncClient
 
-    def upstream(self, system: str, **other: Any) -> Upstream:
+    def upstream(self, system: str, *, total: float = 24) -> Upstream:
+        timeouts = Timeouts(read=3, total=total)
         headers = {"X-Api-Key": f"sandbox-{system}-key"}
-        return Upstream(system, f"{self.url}/{system}", headers=headers, read=3, **other)
+        return Upstream(system, f"{self.url}/{system}", headers=headers, timeouts=timeouts)
 
-    async def order(self, what: str, **body: Any) -> Any:
-        answer = await self.control.post(f"/_sandbox/{what}", json=body)
+    async def command(self, name: str, **body: Any) -> Any:
+        answer = await self.control.post(f"/_sandbox/{name}", json=body)
         assert answer.is_success, answer.text
         return answer.json()
 
@@ -52,7 +55,7 @@ class Outside:
 
     async def next_call(self) -> Call:
         async with asyncio.timeout(20):
-            seen = await self.knocks.get()
+            seen = await self.calls.get()
         return Call(
             method=seen.method,
             query=seen.query,
@@ -63,18 +66,20 @@ class Outside:
 
 
 @pytest.fixture(scope="module")
-async def outside(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outside]:
-    door, knocks = Counterpart(), asyncio.Queue[Seen]()
+async def running_sandbox(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[RunningSandbox]:
+    merchant, calls = Counterpart(), asyncio.Queue[Seen]()
 
-    async def record_vote(seen: Seen, line: Line) -> None:
-        await knocks.put(seen)
-        gateway = VNPAY_WORDS if seen.path.endswith("vnpay") else FPT_PAY_WORDS
+    async def accept(seen: Seen, connection: Connection) -> None:
+        await calls.put(seen)
+        gateway = VNPAY_REPLIES if seen.path.endswith("vnpay") else FPT_PAY_REPLIES
         body = gateway.answer(Verdict.ACCEPTED).body
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        await line.write(head.encode() + body)
+        await connection.write(head.encode() + body)
 
-    door.always(record_vote)
-    await door.open()
+    merchant.always(accept)
+    await merchant.open()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     folder = tmp_path_factory.mktemp("sandbox")
@@ -87,20 +92,20 @@ async def outside(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Out
         | {
             "MOBINET_SANDBOX_PORT": str(port),
             "MOBINET_DATA_DIR": str(folder),
-            "MOBINET_PUBLIC_URL": door.url,
+            "MOBINET_PUBLIC_URL": merchant.url,
             "MOBINET_SANDBOX__TIME_SCALE": "3000",  # five minutes are a tenth of a second
         },
     )
     url = f"http://127.0.0.1:{port}"
     async with httpx.AsyncClient(base_url=url) as control:
-        await _answering(control)
-        yield Outside(url, door, knocks, control)
+        await _wait_until_ready(control)
+        yield RunningSandbox(url, merchant, calls, control)
     sandbox.terminate()
     await sandbox.wait()
-    await door.close()
+    await merchant.close()
 
 
-async def _answering(control: httpx.AsyncClient) -> None:
+async def _wait_until_ready(control: httpx.AsyncClient) -> None:
     async with asyncio.timeout(60):
         while True:
             try:
@@ -125,19 +130,19 @@ def stripe(http: Upstream) -> Stripe:
 
 
 def gateway_of(name: GatewayName, http: Upstream) -> Gateway:
-    makers = {GatewayName.VNPAY: vnpay, GatewayName.FPT_PAY: fpt_pay, GatewayName.STRIPE: stripe}
-    return makers[name](http)
+    adapters = {GatewayName.VNPAY: vnpay, GatewayName.FPT_PAY: fpt_pay, GatewayName.STRIPE: stripe}
+    return adapters[name](http)
 
 
-VNPAY_WORDS = vnpay(Upstream("nobody", "http://127.0.0.1"))
-FPT_PAY_WORDS = fpt_pay(Upstream("nobody", "http://127.0.0.1"))
+VNPAY_REPLIES = vnpay(Upstream("nobody", "http://127.0.0.1"))
+FPT_PAY_REPLIES = fpt_pay(Upstream("nobody", "http://127.0.0.1"))
 
 
 @dataclass
-class Talk:
-    """A conversation with one gateway about one attempt."""
+class SandboxPayment:
+    """One attempt at one gateway of the sandbox."""
 
-    outside: Outside
+    sandbox: RunningSandbox
     gateway: Gateway
     attempt: Attempt
     wallet: str
@@ -148,8 +153,8 @@ class Talk:
             customer_name="Nguyen Van A",
             customer_phone="0987654321",
             client_ip="203.0.113.10",
-            return_url=f"{self.outside.door.url}/pay/token",
-            notify_url=f"{self.outside.door.url}/webhooks/fpt-pay",
+            return_url=f"{self.sandbox.merchant.url}/pay/token",
+            notify_url=f"{self.sandbox.merchant.url}/webhooks/fpt-pay",
             staff_token=self.wallet,
         )
         return await self.gateway.start(self.attempt, purchase, now=datetime.now(UTC))
@@ -158,19 +163,24 @@ class Talk:
         return await self.gateway.inquire(self.attempt, now=datetime.now(UTC))
 
     async def customer(self, outcome: str, **other: Any) -> None:
-        await self.outside.order("pay", reference=self.attempt.reference, outcome=outcome, **other)
+        await self.sandbox.command(
+            "pay", reference=self.attempt.reference, outcome=outcome, **other
+        )
 
-    async def told(self) -> Notice:
-        (notice,) = self.gateway.read_webhook(await self.outside.next_call())
+    async def next_notice(self) -> Notice:
+        (notice,) = self.gateway.read_webhook(await self.sandbox.next_call())
         return notice
 
 
 @pytest.fixture(params=GATEWAYS)
-async def talk(request: pytest.FixtureRequest, outside: Outside) -> AsyncIterator[Talk]:
+async def payment(
+    request: pytest.FixtureRequest, running_sandbox: RunningSandbox
+) -> AsyncIterator[SandboxPayment]:
     name: GatewayName = request.param
-    staff, http = outside.upstream("staff"), outside.upstream(name.value.lower())
-    who = await StaffManagement(staff).authenticate("NV001", "mobinetNV001")
-    assert who.fpt_pay_token
+    staff = running_sandbox.upstream("staff")
+    http = running_sandbox.upstream(name.value.lower())
+    member = await StaffManagement(staff).authenticate("NV001", "mobinetNV001")
+    assert member.fpt_pay_token
     now = datetime.now(UTC)
     attempt = Attempt(
         reference=f"MB{now:%y%m%d%H%M%S%f}",
@@ -182,6 +192,6 @@ async def talk(request: pytest.FixtureRequest, outside: Outside) -> AsyncIterato
         sent_at=now,
         expires_at=now + timedelta(minutes=15),
     )
-    yield Talk(outside, gateway_of(name, http), attempt, who.fpt_pay_token)
+    yield SandboxPayment(running_sandbox, gateway_of(name, http), attempt, member.fpt_pay_token)
     await staff.aclose()
     await http.aclose()

@@ -1,7 +1,9 @@
-"""Every gateway that the shared suites run over, by its dialect."""
+"""All gateways that the shared suites run over."""
+
+from __future__ import annotations
 
 from tests.support.gateways.bank import CassoDialect, SepayDialect
-from tests.support.gateways.dialects import Dialect, FPTPayDialect, Teller, VNPayDialect
+from tests.support.gateways.dialects import Caller, Dialect, FPTPayDialect, VNPayDialect
 from tests.support.gateways.momo import MoMoDialect
 from tests.support.gateways.paypal import PayPalDialect
 from tests.support.gateways.stripe import StripeDialect
@@ -13,5 +15,5 @@ DIALECTS: tuple[Dialect, ...] = (
     StripeDialect(),
     PayPalDialect(),
 )
-# Who calls us: each gateway that is asked, and who watches the bank account, which nobody can ask.
-TELLERS: tuple[Teller, ...] = (*DIALECTS, CassoDialect(), SepayDialect())
+# All that call us: the gateways, and the services that watch the bank account.
+CALLERS: tuple[Caller, ...] = (*DIALECTS, CassoDialect(), SepayDialect())

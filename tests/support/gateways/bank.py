@@ -1,7 +1,7 @@
-"""How those speak who tell of transfers, Casso and SePay, spelled a second time."""
+"""The notices of transfers by Casso and SePay, as the tests write them."""
 
-import hashlib
-import hmac
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +12,7 @@ from domain.methods import GatewayName
 from integrations.bank.gateway import BankTransfer
 from integrations.http.client import Upstream
 from tests.support.gateways.dialects import NOW
+from tests.support.gateways.signing import casso_signature, casso_text, sepay_signature
 
 ACCOUNT = "0123499999"
 BANK_REFERENCE = "MB01K1ABCDEFGH23456J"
@@ -29,16 +30,24 @@ def bank() -> BankTransfer:
 
 
 def casso_call(
-    told: Any, *, at: datetime = NOW, secret: str = CASSO_SECRET, ascii: bool = False
+    notice: Any, *, at: datetime = NOW, secret: str = CASSO_SECRET, ascii: bool = False
 ) -> Call:
-    moment = int(at.timestamp() * 1000)
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=ascii)
-    digest = hmac.new(secret.encode(), f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
+    """Return a signed call with *notice*, in another notation than the signed one."""
+    body = json.dumps(notice, ensure_ascii=False, indent=1).encode()
+    return casso_call_of(body, casso_text(notice, ascii=ascii), at=at, secret=secret)
+
+
+def casso_call_of(
+    body: bytes, text: str, *, at: datetime = NOW, secret: str = CASSO_SECRET
+) -> Call:
+    """Return a call with *body*, in which *text* is signed."""
+    sent_at = str(int(at.timestamp() * 1000))
+    signature = casso_signature(secret, sent_at, text)
     return Call(
         method="POST",
         query="",
-        headers={"x-casso-signature": f"t={moment},v1={digest}"},
-        body=json.dumps(told, ensure_ascii=False, indent=1).encode(),
+        headers={"x-casso-signature": f"t={sent_at},v1={signature}"},
+        body=body,
         received_at=NOW,
         path="bank/casso",
     )
@@ -65,9 +74,9 @@ def casso_transfer(**other: Any) -> dict[str, Any]:
 
 
 def sepay_call(body: bytes, *, at: datetime = NOW, secret: str = SEPAY_SECRET) -> Call:
-    moment = str(int(at.timestamp()))
-    digest = hmac.new(secret.encode(), moment.encode() + b"." + body, hashlib.sha256).hexdigest()
-    headers = {"x-sepay-timestamp": moment, "x-sepay-signature": f"sha256={digest}"}
+    sent_at = str(int(at.timestamp()))
+    signature = sepay_signature(secret, sent_at, body)
+    headers = {"x-sepay-timestamp": sent_at, "x-sepay-signature": f"sha256={signature}"}
     return Call(
         method="POST", query="", headers=headers, body=body, received_at=NOW, path="bank/sepay"
     )
@@ -100,24 +109,24 @@ class CassoDialect:
     def gateway(self, http: Upstream) -> BankTransfer:
         return bank()
 
-    def calls(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
         named = {"description": f"CT tu 0011 {reference}"} if reference else {}
         return casso_call({"error": 0, "data": casso_transfer(amount=amount, **named)})
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
 
-    def unsigns(self, call: Call) -> Call:
+    def remove_signature(self, call: Call) -> Call:
         return replace(call, headers={})
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"{", b'{"error": 0, ', 1))
 
 
 class SepayDialect(CassoDialect):
-    def calls(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = "", amount: int = 200_000) -> Call:
         named = {"content": f"{reference} chuyen tien"} if reference else {}
         return sepay_call(json.dumps(sepay_transfer(transferAmount=amount, **named)).encode())
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return sepay_call(call.body.replace(b"{", b'{"id": 1, ', 1))

@@ -1,4 +1,4 @@
-"""Who calls the API and how: each gateway's true calls, signed with the sandbox's secrets by the dialects of the tests."""
+"""Each gateway's calls to the API, signed with the sandbox's secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _numbers = itertools.count(time.time_ns() % 10**12)
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """What a call tells: `amount` is in the smallest unit of what was asked for, `number` the gateway's own."""
+    """What a call reports: `amount` is in minor units, `number` is the gateway's own."""
 
     reference: str
     amount: int
@@ -42,13 +42,17 @@ class Said:
 
 
 def said(reference: str, amount: int, outcome: str = "paid", **but: Any) -> Said:
-    """Return a new word, of now."""
+    """Return a new report with the present time."""
     given: dict[str, Any] = {"number": next(_numbers), "at": datetime.now(UTC)}
     return Said(reference=reference, amount=amount, outcome=outcome, **given | but)
 
 
 class Voice(Protocol):
-    """`fields` is what is told, and `sign` makes a call of whatever is told; the sum stands `amount_at`."""
+    """
+    A gateway or service that calls us.
+
+    `fields` returns a call's body, `sign` a signed call; `amount_at` is the amount's path in it.
+    """
 
     method: str
     path: str
@@ -63,13 +67,13 @@ def call_of(voice: Voice, said: Said) -> Call:
 
 
 def call_with(voice: Voice, said: Said, amount: Any) -> Call:
-    """Return a call whose sum is written as *amount*, and signed so."""
+    """Return a signed call whose amount is written as *amount*."""
     fields = voice.fields(said)
-    *above, name = voice.amount_at
-    holder = fields
-    for part in above:
-        holder = holder[part]
-    holder[name] = amount
+    *parents, name = voice.amount_at
+    parent = fields
+    for key in parents:
+        parent = parent[key]
+    parent[name] = amount
     return voice.sign(fields, said.at)
 
 
@@ -147,14 +151,14 @@ class Stripe:
 
     def fields(self, said: Said) -> dict[str, Any]:
         kind = {"paid": "completed", "declined": "async_payment_failed"}[said.outcome]
-        about = stripe.session(
+        session = stripe.session(
             said.outcome,
             said.reference,
             amount_total=said.amount,
             currency=said.currency or "vnd",
             payment_intent=f"pi_{said.number}",
         )
-        return json.loads(stripe.event(f"checkout.session.{kind}", about, said.event))
+        return json.loads(stripe.event(f"checkout.session.{kind}", session, said.event))
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
         body = json.dumps(fields).encode()
@@ -171,10 +175,10 @@ class PayPal:
 
     def fields(self, said: Said) -> dict[str, Any]:
         kind = {"paid": "COMPLETED", "declined": "DENIED"}[said.outcome]
-        about = paypal.capture(kind, said.reference, said.amount) | {"id": str(said.number)}
+        capture = paypal.capture(kind, said.reference, said.amount) | {"id": str(said.number)}
         if said.currency:
-            about["amount"] = {"currency_code": said.currency, "value": about["amount"]["value"]}
-        return json.loads(paypal.event(f"PAYMENT.CAPTURE.{kind}", about, said.event))
+            capture["amount"]["currency_code"] = said.currency
+        return json.loads(paypal.event(f"PAYMENT.CAPTURE.{kind}", capture, said.event))
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
         body, id = json.dumps(fields).encode(), "071f7d20-1584-11e7-abf0-6b62a8a99ac4"
@@ -231,15 +235,15 @@ VOICES: tuple[Voice, ...] = (VNPay(), FPTPay(), MoMo(), Stripe(), PayPal(), Cass
 
 
 def introduce(api: Api) -> None:
-    """Have the API know the certificate that signs PayPal's calls here; its authority is the sandbox's."""
+    """Give the API the certificate of PayPal's signer; the sandbox's authority signed it."""
     PayPal.cert_url = f"http://127.0.0.1:{api.settings.sandbox_port}/v1/notifications/certs/OURS"
     gateway = cast("OurPayPal", api.context.gateways[GatewayName.PAYPAL])
     chain = tuple(x509.load_pem_x509_certificates(_signer.pem))
-    gateway._certificates._kept[PayPal.cert_url] = chain
+    gateway._certificates.add(PayPal.cert_url, chain)
 
 
 def changed(call: Call, old: str, new: str) -> Call:
-    """Return a call in which a text stands for another wherever it stood, with the signature it had."""
+    """Return a call with one text replaced by another, under the signature of the original."""
     headers = {name: value.replace(old, new) for name, value in call.headers.items()}
     body = call.body.replace(old.encode(), new.encode())
     return replace(call, query=call.query.replace(old, new), headers=headers, body=body)

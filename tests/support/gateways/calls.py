@@ -1,20 +1,18 @@
-"""How VNPay and FPT Pay call, spelt here once more and signed by the tests themselves, and what became of it."""
+"""Calls of VNPay and FPT Pay about a payment of the API, and their effects."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import quote_plus
 
 import httpx
 import pytest
 
 from resolvers import webhooks
+from tests.support.gateways.signing import fpt_pay_signature, vnpay_signed_query
 from tests.support.running_api import Api
 
 VNPAY_SECRET = b"sandbox-vnpay-hash-secret"
@@ -37,8 +35,8 @@ def ipn(payment: dict[str, Any], **but: str) -> dict[str, str]:
 
 
 def signed(fields: dict[str, str], secret: bytes = VNPAY_SECRET) -> str:
-    text = "&".join(f"{quote_plus(name)}={quote_plus(fields[name])}" for name in sorted(fields))
-    return f"{text}&vnp_SecureHash={hmac.new(secret, text.encode(), hashlib.sha512).hexdigest()}"
+    """Return the query of an IPN with its signature."""
+    return vnpay_signed_query(fields, secret.decode())
 
 
 def call(api: Api, query: str) -> str:
@@ -79,10 +77,10 @@ def notice(payment: dict[str, Any], **but: Any) -> bytes:
 def notify(
     api: Api, body: bytes, *, at: int | None = None, secret: bytes = FPT_SECRET, **headers: str
 ) -> httpx.Response:
-    moment = int(time.time()) if at is None else at
-    seal = hmac.new(secret, f"{moment}.".encode() + body, hashlib.sha256).hexdigest()
-    given = {"X-FptPay-Signature": f"t={moment},v1={seal}", "Content-Type": "application/json"}
-    return api.http.post("/webhooks/fpt-pay", content=body, headers=given | headers)
+    sent_at = str(int(time.time()) if at is None else at)
+    signature = f"t={sent_at},v1={fpt_pay_signature(secret.decode(), sent_at, body)}"
+    signed = {"X-FptPay-Signature": signature, "Content-Type": "application/json"}
+    return api.http.post("/webhooks/fpt-pay", content=body, headers=signed | headers)
 
 
 @pytest.fixture
@@ -95,7 +93,7 @@ def answer_of(response: httpx.Response) -> tuple[int, str]:
 
 
 def retried(api: Api) -> None:
-    """Run the worker's minute: for it, every kept event is old enough."""
+    """Retry the stored events as the worker does, five minutes later."""
 
     async def later() -> Any:
         return await api.context.clock() + timedelta(minutes=5)
@@ -104,7 +102,7 @@ def retried(api: Api) -> None:
 
 
 def handled_call(api: Api) -> str:
-    """Return the id of a call about a payment that was handled."""
+    """Return the id of a handled call."""
     qr = api.paid(method="VNPAY_QR")
     assert call(api, signed(ipn(qr))) == "00"
     (event,) = events(api, qr["gatewayReference"])

@@ -1,4 +1,6 @@
-"""A counterpart of our own on a real socket, which answers, keeps silent or breaks off as a test orders."""
+"""A counterpart on a real socket: it answers, stays silent or breaks off as a test sets it."""
+
+from __future__ import annotations
 
 import asyncio
 import json
@@ -14,6 +16,8 @@ from urllib.parse import parse_qsl
 
 @dataclass(frozen=True)
 class Seen:
+    """A request that the counterpart has received."""
+
     method: str
     path: str
     query: str
@@ -30,51 +34,53 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Line:
-    """The open connection, and the moment at which the test is over."""
+class Connection:
+    """The open connection, and an event that is set when the test ends."""
 
     writer: asyncio.StreamWriter
-    over: asyncio.Event
+    test_ended: asyncio.Event
 
     async def write(self, data: bytes) -> None:
-        if self.writer.transport.is_closing():  # uvloop calls this a mistake of ours
+        if self.writer.transport.is_closing():  # uvloop would log this write as an error
             raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
 
-Act = Callable[[Seen, Line], Awaitable[None]]
+Act = Callable[[Seen, Connection], Awaitable[None]]
 
 
 def says(body: object, status: int = 200) -> Act:
-    async def act(seen: Seen, line: Line) -> None:
-        told = body(seen) if callable(body) else body
-        data = told if isinstance(told, bytes) else json.dumps(told).encode()
-        await line.write(_head(status, len(data)) + data)
+    """Answer with *body*: bytes, a value to send as JSON, or a function of the request."""
+
+    async def act(seen: Seen, connection: Connection) -> None:
+        content = body(seen) if callable(body) else body
+        data = content if isinstance(content, bytes) else json.dumps(content).encode()
+        await connection.write(_head(status, len(data)) + data)
 
     return act
 
 
-async def silence(seen: Seen, line: Line) -> None:
-    """The request was read and worked on; the answer never comes."""
-    await line.over.wait()
+async def silence(seen: Seen, connection: Connection) -> None:
+    """Read the request and never answer."""
+    await connection.test_ended.wait()
 
 
-async def reset(seen: Seen, line: Line) -> None:
-    sock = line.writer.get_extra_info("socket")
+async def reset(seen: Seen, connection: Connection) -> None:
+    sock = connection.writer.get_extra_info("socket")
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    line.writer.transport.abort()
+    connection.writer.transport.abort()
 
 
-async def truncated(seen: Seen, line: Line) -> None:
-    await line.write(_head(200, 1000) + b'{"code": "00", "message": "Succ')
+async def truncated(seen: Seen, connection: Connection) -> None:
+    await connection.write(_head(200, 1000) + b'{"code": "00", "message": "Succ')
 
 
-async def drips(seen: Seen, line: Line) -> None:
-    """Never silent for long, and never done."""
-    await line.write(_head(200, 100_000))
-    while not line.over.is_set():
-        await line.write(b" ")
+async def endless_answer(seen: Seen, connection: Connection) -> None:
+    """Send one byte after the other, without end."""
+    await connection.write(_head(200, 100_000))
+    while not connection.test_ended.is_set():
+        await connection.write(b" ")
         await asyncio.sleep(0.02)
 
 
@@ -88,10 +94,10 @@ class Counterpart:
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
-        self.deaf = False  # accepts connections and reads nothing
+        self.reads_nothing = False  # it accepts connections only
         self._acts: deque[Act] = deque()
         self._always: Act = says({})
-        self._over = asyncio.Event()
+        self._test_ended = asyncio.Event()
         self._server: asyncio.Server | None = None
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -108,25 +114,25 @@ class Counterpart:
         self.url = self.url.replace("http://127.0.0.1", "https://localhost") if tls else self.url
 
     async def close(self) -> None:
-        """Hang up; afterwards nobody listens at the address."""
-        self._over.set()
+        """End all connections; afterwards the address refuses new ones."""
+        self._test_ended.set()
         assert self._server
         self._server.close()
-        self.hang_up()
+        self.close_socket()
 
-    def hang_up(self) -> None:
+    def close_socket(self) -> None:
         self._socket.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        line = Line(writer, self._over)
+        connection = Connection(writer, self._test_ended)
         try:
-            if self.deaf:
-                await self._over.wait()
+            if self.reads_nothing:
+                await self._test_ended.wait()
                 return
             seen = await _read(reader)
             self.seen.append(seen)
             act = self._acts.popleft() if self._acts else self._always
-            await act(seen, line)
+            await act(seen, connection)
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
@@ -137,7 +143,8 @@ async def _read(reader: asyncio.StreamReader) -> Seen:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     first, *lines = head.strip().split("\r\n")
     method, target, _ = first.split(" ")
-    headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
+    parts = [line.partition(":") for line in lines]
+    headers = {name.lower(): value.strip() for name, _, value in parts}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
     path, _, query = target.partition("?")
     return Seen(method, path, query, headers, body)

@@ -1,12 +1,12 @@
-"""How each gateway speaks, spelled here a second time: what it answers, and what it calls."""
+"""How each gateway answers and calls, as the tests write it; here VNPay and FPT Pay."""
 
-import hashlib
-import hmac
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import parse_qsl
 
 from domain.attempts import Attempt, AttemptStatus
 from domain.gateways import Call, Gateway, Purchase
@@ -19,6 +19,12 @@ from integrations.fpt_pay.gateway import FPTPay
 from integrations.http.client import Upstream
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways.counterpart import Act, Seen, says
+from tests.support.gateways.signing import (
+    fpt_pay_signature,
+    vnpay_pipe_text,
+    vnpay_signature,
+    vnpay_signed_query,
+)
 
 NOW = datetime(2025, 7, 29, 3, 20, tzinfo=UTC)
 SENT = datetime(2025, 7, 29, 3, 15, tzinfo=UTC)
@@ -35,8 +41,8 @@ ORDER = Purchase(
 )
 
 
-def asked_in(gateway: GatewayName, amount: int = 200_000) -> Money:
-    """Return an amount as this gateway is asked for it: PayPal takes dollars."""
+def requested_money(gateway: GatewayName, amount: int = 200_000) -> Money:
+    """Return an amount in the currency of the gateway: PayPal takes dollars."""
     return Money(amount, Currency.USD if gateway is GatewayName.PAYPAL else Currency.VND)
 
 
@@ -46,7 +52,7 @@ def attempt(gateway: GatewayName = GatewayName.VNPAY, amount: int = 200_000) -> 
         payment_id="TXN_1",
         gateway=gateway,
         status=AttemptStatus.SENT,
-        money=asked_in(gateway, amount),
+        money=requested_money(gateway, amount),
         created_at=SENT,
         sent_at=SENT,
         expires_at=SENT + timedelta(minutes=15),
@@ -68,25 +74,25 @@ def reversal(gateway: GatewayName = GatewayName.VNPAY) -> Reversal:
     )  # fmt: skip
 
 
-async def fail_at_two_orders(gateway: Gateway) -> None:
-    """Ask five times for a payment, of two orders: what fails for one alone opens no breaker."""
+async def start_five_payments(gateway: Gateway) -> None:
+    """Start five payments of two orders: their failures open the breaker."""
     other = replace(ORDER, description="Thanh toan hop dong SGFDN2001")
     for purchase in (other, ORDER, ORDER, ORDER, ORDER):
         await gateway.start(attempt(gateway.name), purchase, now=NOW)
 
 
-def told_by(gateway: Gateway, call: Call) -> Evidence:
-    """Return what a call says that tells of one event."""
+def evidence_of_call(gateway: Gateway, call: Call) -> Evidence:
+    """Return the evidence of a call that reports one event."""
     (notice,) = gateway.read_webhook(call)
     assert notice.evidence
     return notice.evidence
 
 
-ALL = ("paid", "pending", "declined", "expired")
+ALL_OUTCOMES = ("paid", "pending", "declined", "expired")
 
 
-class Teller(Protocol):
-    """Who calls us: about `reference`, of each of its `outcomes`."""
+class Caller(Protocol):
+    """A gateway or service that calls us about `reference`, with each of its `outcomes`."""
 
     name: GatewayName
     gateway_id: str
@@ -94,43 +100,35 @@ class Teller(Protocol):
     outcomes: tuple[str, ...]
 
     def gateway(self, http: Upstream) -> Gateway: ...
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call: ...
-    def forges(self, call: Call) -> Call: ...
-    def unsigns(self, call: Call) -> Call: ...
-    def repeats_a_parameter(self, call: Call) -> Call: ...
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call: ...
+    def forge(self, call: Call) -> Call: ...
+    def remove_signature(self, call: Call) -> Call: ...
+    def repeat_parameter(self, call: Call) -> Call: ...
 
 
-class Dialect(Teller, Protocol):
-    """Who is also asked."""
+class Dialect(Caller, Protocol):
+    """A gateway that also answers our requests."""
 
-    def accepts(self) -> Act: ...
-    def declines(self) -> Act: ...
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act: ...
-    def knows_nothing(self) -> Act: ...
-    def gives_back(self, amount: int) -> Act:
-        """The refund REFUND was made, of so much of the currency that it was asked for in."""
+    def acceptance(self) -> Act: ...
+    def decline(self) -> Act: ...
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act: ...
+    def unknown_reference(self) -> Act: ...
+    def refund_answer(self, amount: int) -> Act:
+        """Answer that the refund REFUND was made, in the currency that was requested."""
         ...
 
-    def gives_nothing_back(self) -> Act: ...
+    def refund_decline(self) -> Act: ...
 
 
 SECRET = "SIMVNPAYSECRET0123456789ABCDEFGH"
 TERMINAL = "SIMTMN01"
 
 
-def vnpay_hash(text: str, secret: str = SECRET) -> str:
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha512).hexdigest()
-
-
-def vnpay_query(fields: dict[str, str], secret: str = SECRET) -> str:
-    text = "&".join(f"{k}={quote_plus(v)}" for k, v in sorted(fields.items()) if v)
-    return f"{text}&vnp_SecureHash={vnpay_hash(text, secret)}"
-
-
 def vnpay_ipn(fields: dict[str, str], secret: str = SECRET) -> Call:
-    return Call(
-        method="GET", query=vnpay_query(fields, secret), headers={}, body=b"", received_at=NOW
-    )
+    query = vnpay_signed_query(fields, secret)
+    return Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
 
 
 VNPAY_CODES = {
@@ -139,6 +137,11 @@ VNPAY_CODES = {
     "expired": ("11", "02"),
     "pending": ("00", "01"),
 }
+VNPAY_ANSWER = (
+    "ResponseId", "Command", "ResponseCode", "Message", "TmnCode", "TxnRef", "Amount", "BankCode",
+    "PayDate", "TransactionNo", "TransactionType", "TransactionStatus", "OrderInfo",
+)  # fmt: skip
+VNPAY_PROMOTION = ("PromotionCode", "PromotionAmount")
 
 
 @dataclass
@@ -146,24 +149,28 @@ class VNPayDialect:
     name = GatewayName.VNPAY
     gateway_id = "15099001"
     reference = REFERENCE
-    outcomes = ALL
+    outcomes = ALL_OUTCOMES
 
     def gateway(self, http: Upstream) -> VNPay:
         return VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET, "the-old-one"])
 
-    def accepts(self) -> Act:
+    def acceptance(self) -> Act:
         return says({"code": "00", "message": "Success", "qrcontent": "00020101021226…"})
 
-    def declines(self) -> Act:
+    def decline(self) -> Act:
         return says({"code": "02", "message": "Merchant khong hop le", "qrcontent": ""})
 
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
-        return says(self.inquiry(outcome, reference=reference, amount=amount))
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act:
+        return says(self.inquiry_fields(outcome, reference=reference, amount=amount))
 
-    def knows_nothing(self) -> Act:
+    def unknown_reference(self) -> Act:
         return says(self.signed(self.heading("91", "Not found", REFERENCE)))
 
-    def inquiry(self, outcome: str, *, reference: str, amount: int, **other: str) -> dict[str, str]:
+    def inquiry_fields(
+        self, outcome: str, *, reference: str, amount: int, **other: str
+    ) -> dict[str, str]:
         status = VNPAY_CODES[outcome][1]
         fields = self.heading("00", "QueryDR Success", reference) | {
             "vnp_Amount": f"{amount}00",
@@ -189,17 +196,12 @@ class VNPayDialect:
         }
 
     def signed(self, fields: dict[str, str]) -> dict[str, str]:
-        names = (
-            "ResponseId Command ResponseCode Message TmnCode TxnRef Amount BankCode PayDate"
-            " TransactionNo TransactionType TransactionStatus OrderInfo"
-        )
-        if fields["vnp_Command"] == "querydr":
-            names += " PromotionCode PromotionAmount"
-        text = "|".join(fields.get(f"vnp_{name}", "") for name in names.split())
-        return fields | {"vnp_SecureHash": vnpay_hash(text)}
+        promotion = VNPAY_PROMOTION if fields["vnp_Command"] == "querydr" else ()
+        text = vnpay_pipe_text(fields, VNPAY_ANSWER + promotion)
+        return fields | {"vnp_SecureHash": vnpay_signature(SECRET, text)}
 
-    def gives_back(self, amount: int) -> Act:
-        told = {
+    def refund_answer(self, amount: int) -> Act:
+        refund = {
             "vnp_Command": "refund",
             "vnp_Amount": f"{amount}00",
             "vnp_BankCode": "NCB",
@@ -209,13 +211,13 @@ class VNPayDialect:
             "vnp_TransactionStatus": "05",
             "vnp_OrderInfo": "Hoan tien",
         }
-        return says(self.signed(self.heading("00", "Refund success", REFERENCE) | told))
+        return says(self.signed(self.heading("00", "Refund success", REFERENCE) | refund))
 
-    def gives_nothing_back(self) -> Act:
-        told = self.heading("95", "Giao dich khong thanh cong", REFERENCE)
-        return says(self.signed(told | {"vnp_Command": "refund"}))
+    def refund_decline(self) -> Act:
+        fields = self.heading("95", "Giao dich khong thanh cong", REFERENCE)
+        return says(self.signed(fields | {"vnp_Command": "refund"}))
 
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         response, status = VNPAY_CODES[outcome]
         return vnpay_ipn(
             {
@@ -230,13 +232,13 @@ class VNPayDialect:
             }
         )
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, query=call.query.replace("vnp_TmnCode=", "vnp_TmnCode=X"))
 
-    def unsigns(self, call: Call) -> Call:
+    def remove_signature(self, call: Call) -> Call:
         return replace(call, query=call.query.partition("&vnp_SecureHash")[0])
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return replace(call, query=f"{call.query}&vnp_Amount=20000000")
 
 
@@ -244,9 +246,12 @@ WALLET_SECRET = "wallet-secret"
 
 
 def fpt_pay_call(body: bytes, *, at: datetime = NOW, secret: str = WALLET_SECRET) -> Call:
-    stamp = str(int(at.timestamp()))
-    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    headers = {"x-fptpay-signature": f"t={stamp},v1={digest}", "content-type": "application/json"}
+    sent_at = str(int(at.timestamp()))
+    signature = fpt_pay_signature(secret, sent_at, body)
+    headers = {
+        "x-fptpay-signature": f"t={sent_at},v1={signature}",
+        "content-type": "application/json",
+    }
     return Call(method="POST", query="", headers=headers, body=body, received_at=NOW)
 
 
@@ -255,24 +260,25 @@ class FPTPayDialect:
     name = GatewayName.FPT_PAY
     gateway_id = "FP77"
     reference = REFERENCE
-    outcomes = ALL
+    outcomes = ALL_OUTCOMES
 
     def gateway(self, http: Upstream) -> FPTPay:
         return FPTPay(http, secrets=[WALLET_SECRET, "the-old-one"])
 
-    def accepts(self) -> Act:
-        told = {
+    def acceptance(self) -> Act:
+        response = {
             "payment_id": self.gateway_id,
             "payment_url": "https://pay.fptpay.vn/form/abc",
             "status": "pending",
             "expires_at": "2025-07-29T03:30:00.000Z",
         }
-        return says(told, 201)
+        return says(response, 201)
 
-    def declines(self) -> Act:
+    def decline(self) -> Act:
         return says({"error": {"code": "WALLET_LOCKED", "message": "Ví bị khoá"}}, 422)
 
-    def told(self, outcome: str, reference: str, amount: Any, **other: Any) -> dict[str, Any]:
+    def payment(self, outcome: str, reference: str, amount: Any, **other: Any) -> dict[str, Any]:
+        """Return the body of an inquiry's answer or a notification."""
         return {
             "reference": reference,
             "payment_id": self.gateway_id,
@@ -283,40 +289,41 @@ class FPTPayDialect:
             "reason": "NO_FUNDS" if outcome == "declined" else None,
         } | other
 
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
-        return says(self.told(outcome, reference, amount))
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act:
+        return says(self.payment(outcome, reference, amount))
 
-    def knows_nothing(self) -> Act:
+    def unknown_reference(self) -> Act:
         return says({"error": {"code": "NOT_FOUND", "message": "no such payment"}}, 404)
 
-    def gives_back(self, amount: int) -> Act:
-        told = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded"}
-        return says(told | {"amount": amount}, 201)
+    def refund_answer(self, amount: int) -> Act:
+        refund = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded"}
+        return says(refund | {"amount": amount}, 201)
 
-    def gives_nothing_back(self) -> Act:
+    def refund_decline(self) -> Act:
         return says({"error": {"code": "REFUND_EXCEEDS_PAYMENT", "message": "Vượt quá"}}, 422)
 
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
-        return fpt_pay_call(
-            json.dumps(self.told(outcome, reference, amount, event_id="evt_1")).encode()
-        )
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+        payment = self.payment(outcome, reference, amount, event_id="evt_1")
+        return fpt_pay_call(json.dumps(payment).encode())
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
 
-    def unsigns(self, call: Call) -> Call:
+    def remove_signature(self, call: Call) -> Call:
         return replace(call, headers={})
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return fpt_pay_call(call.body.replace(b"{", b'{"amount": 1, ', 1))
 
 
 def seen_reference(seen: Seen) -> str:
+    """Return our reference in a request of any gateway."""
     if "vnp_TxnRef" in seen.fields:
         return seen.fields["vnp_TxnRef"]
     if "urlencoded" in seen.headers.get("content-type", ""):
         return dict(parse_qsl(seen.body.decode()))["client_reference_id"]
     if "purchase_units" in seen.json:
         return seen.json["purchase_units"][0]["custom_id"]
-    names = ("reference", "orderId")
-    return next(seen.json[it] for it in names if it in seen.json)
+    return next(seen.json[name] for name in ("reference", "orderId") if name in seen.json)

@@ -1,15 +1,18 @@
-"""How a merchant speaks to VNPay and FPT Pay, spelled once more, by hand."""
+"""A merchant's requests to VNPay and FPT Pay, for the tests of the sandbox."""
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import Any
-from urllib.parse import quote_plus
 
 import httpx
+
+from tests.support.gateways.signing import (
+    vnpay_pipe_text,
+    vnpay_signature,
+    vnpay_signed_query,
+)
 
 SECRET = "sandbox-vnpay-hash-secret"
 FPT_SECRET = "sandbox-fpt-pay-secret"
@@ -63,18 +66,6 @@ def digits(after: timedelta = timedelta()) -> str:
     return (datetime.now(GMT7) + after).strftime("%Y%m%d%H%M%S")
 
 
-def sha512(secret: str, text: str) -> str:
-    return hmac.new(secret.encode(), text.encode(), hashlib.sha512).hexdigest()
-
-
-def query_of(fields: dict[str, str]) -> str:
-    return "&".join(f"{k}={quote_plus(v)}" for k, v in sorted(fields.items()) if v)
-
-
-def piped(fields: dict[str, Any], names: list[str]) -> str:
-    return "|".join(str(fields.get(f"vnp_{name}", "")) for name in names)
-
-
 def payment(reference: str, **changes: str) -> dict[str, str]:
     fields = {
         "vnp_Version": "2.1.0",
@@ -95,8 +86,7 @@ def payment(reference: str, **changes: str) -> dict[str, str]:
 
 
 def signed_query(fields: dict[str, str], secret: str = SECRET) -> str:
-    text = query_of(fields)
-    return f"{text}&vnp_SecureHash={sha512(secret, text)}"
+    return vnpay_signed_query(fields, secret)
 
 
 class VNPay:
@@ -110,11 +100,13 @@ class VNPay:
         return self.send(signed_query(payment(reference, **changes))).json()
 
     def api(self, fields: dict[str, Any], names: list[str], secret: str = SECRET) -> Any:
-        fields = fields | {"vnp_SecureHash": sha512(secret, piped(fields, names))}
+        fields = fields | {
+            "vnp_SecureHash": vnpay_signature(secret, vnpay_pipe_text(fields, names))
+        }
         response = self.client.post("/vnpay/merchant_webapi/api/transaction", json=fields)
         answer = response.json()
         order = ANSWER if answer["vnp_Command"] == "refund" else ANSWER + PROMOTION
-        assert answer["vnp_SecureHash"] == sha512(SECRET, piped(answer, order))
+        assert answer["vnp_SecureHash"] == vnpay_signature(SECRET, vnpay_pipe_text(answer, order))
         return answer
 
     def querydr(self, reference: str, created: str, secret: str = SECRET, **changes: Any) -> Any:

@@ -1,7 +1,7 @@
-"""How MoMo speaks, spelled a second time."""
+"""How MoMo answers and calls, as the tests write it."""
 
-import hashlib
-import hmac
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,8 +10,9 @@ from domain.gateways import Call
 from domain.methods import GatewayName
 from integrations.http.client import Upstream
 from integrations.momo.gateway import MoMo
+from tests.support.gateways import signing
 from tests.support.gateways.counterpart import Act, says
-from tests.support.gateways.dialects import ALL, NOW, REFERENCE, REFUND
+from tests.support.gateways.dialects import ALL_OUTCOMES, NOW, REFERENCE, REFUND
 
 PARTNER, ACCESS_KEY, SECRET_KEY = "MOMOTEST", "an-access-key", "a-momo-key"
 CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
@@ -20,10 +21,9 @@ CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
 def momo_signature(
     fields: dict[str, Any], key: str = SECRET_KEY, access_key: str = ACCESS_KEY
 ) -> str:
+    """Return the signature of a request or call; unsigned fields are left out."""
     signed = {name: value for name, value in fields.items() if name not in {"signature", "lang"}}
-    signed["accessKey"] = access_key
-    text = "&".join(f"{name}={signed[name]}" for name in sorted(signed))
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return signing.momo_signature(key, signed, access_key)
 
 
 def momo_ipn(fields: dict[str, Any], key: str = SECRET_KEY, access_key: str = ACCESS_KEY) -> Call:
@@ -38,7 +38,7 @@ class MoMoDialect:
     name = GatewayName.MOMO
     gateway_id = "4088878653"
     reference = REFERENCE
-    outcomes = ALL
+    outcomes = ALL_OUTCOMES
 
     def gateway(self, http: Upstream) -> MoMo:
         return MoMo(
@@ -58,27 +58,29 @@ class MoMoDialect:
             "message": "Successful." if code == 0 else "Something else.",
         }
 
-    def accepts(self) -> Act:
-        told = {"payUrl": "https://test-payment.momo.vn/v2/pay?t=abc", "qrCodeUrl": "momo://app?1"}
-        return says(self.heading(0) | {"amount": 200_000} | told)
+    def acceptance(self) -> Act:
+        page = {"payUrl": "https://test-payment.momo.vn/v2/pay?t=abc", "qrCodeUrl": "momo://app?1"}
+        return says(self.heading(0) | {"amount": 200_000} | page)
 
-    def declines(self) -> Act:
+    def decline(self) -> Act:
         return says(self.heading(22), 400)
 
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
-        return self.tells_code(CODES[outcome], reference=reference, amount=amount)
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act:
+        return self.code_answer(CODES[outcome], reference=reference, amount=amount)
 
-    def tells_code(self, code: int, *, reference: str = REFERENCE, amount: Any = 200_000) -> Act:
-        told = {"amount": amount, "transId": int(self.gateway_id), "refundTrans": []}
-        return says(self.heading(code, reference) | told)
+    def code_answer(self, code: int, *, reference: str = REFERENCE, amount: Any = 200_000) -> Act:
+        payment = {"amount": amount, "transId": int(self.gateway_id), "refundTrans": []}
+        return says(self.heading(code, reference) | payment)
 
-    def knows_nothing(self) -> Act:
+    def unknown_reference(self) -> Act:
         return says(self.heading(42), 400)
 
-    def gives_back(self, amount: int) -> Act:
+    def refund_answer(self, amount: int) -> Act:
         return says(self.heading(0, REFUND) | {"amount": amount, "transId": 4088878699})
 
-    def gives_nothing_back(self) -> Act:
+    def refund_decline(self) -> Act:
         return says(self.heading(1088, REFUND), 400)
 
     def event(self, code: int, **other: Any) -> dict[str, Any]:
@@ -97,16 +99,16 @@ class MoMoDialect:
             "extraData": "",
         } | other
 
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         return momo_ipn(self.event(CODES[outcome], orderId=reference, amount=amount))
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
 
-    def unsigns(self, call: Call) -> Call:
-        told = json.loads(call.body)
-        del told["signature"]
-        return replace(call, body=json.dumps(told).encode())
+    def remove_signature(self, call: Call) -> Call:
+        fields = json.loads(call.body)
+        del fields["signature"]
+        return replace(call, body=json.dumps(fields).encode())
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"{", b'{"amount": 1, ', 1))

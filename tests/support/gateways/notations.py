@@ -1,4 +1,4 @@
-"""How gateways write a sum otherwise than agreed: what is that sum all the same, and what nobody can read."""
+"""Notations of amounts in gateways' calls: the readable and the unreadable ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BANKS = [voice for voice in VOICES if voice.path.startswith("bank")]
 
 
 def readable(voice: Voice, amount: int) -> list[Any]:
-    """Return other ways to write *amount*; of dollars the next whole one, which pays for it too."""
+    """Return other notations of *amount*; for dollars, of the next whole amount."""
     match voice.path:
         case "vnpay":
             return [f"{amount}00.0", f"{amount}00.00"]
@@ -47,12 +47,12 @@ def payment(api: Api, voice: Voice) -> dict[str, Any]:
 
 @pytest.fixture
 def notice(api: Api, payment: dict[str, Any]) -> Said:
-    """What was asked for has come."""
+    """Return the report that the requested amount was paid."""
     return word(api, payment)
 
 
 def write(api: Api, voice: Voice, notice: Said, amount: Any) -> int:
-    """Send *notice* with its sum written as *amount*; return the status of the answer."""
+    """Send *notice* with its amount written as *amount*; return the status of the answer."""
     return send(api, voice, call_with(voice, notice, amount)).status_code
 
 
@@ -63,7 +63,7 @@ def write_unreadably(api: Api, voice: Voice, notice: Said) -> str:
 
 
 def hold(api: Api, voice: Voice, payment: dict[str, Any], notice: Said) -> dict[str, Any]:
-    """Have the payment held for a sum that nobody can read; return its case."""
+    """Let the payment be held for an unreadable amount; return its case."""
     write_unreadably(api, voice, notice)
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
     return of(api, payment)

@@ -1,8 +1,8 @@
-"""How PayPal speaks: orders and captures, spelled here a second time, and calls signed by an authority of the test's."""
+"""How PayPal answers and calls, as the tests write it; a test authority certifies the signer."""
 
-import base64
+from __future__ import annotations
+
 import json
-import zlib
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -10,7 +10,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from domain.gateways import Call
@@ -19,7 +19,8 @@ from integrations.http.client import Upstream
 from integrations.paypal.certificates import Certificates
 from integrations.paypal.gateway import PayPal
 from tests.support.gateways.counterpart import Act, says
-from tests.support.gateways.dialects import ALL, NOW, REFERENCE, REFUND
+from tests.support.gateways.dialects import ALL_OUTCOMES, NOW, REFERENCE, REFUND
+from tests.support.gateways.signing import paypal_signature
 
 WEBHOOK_ID = "96605875FF6516633"
 CERT_URL = "https://api.paypal.com/v1/notifications/certs/CERT-1"
@@ -31,39 +32,39 @@ PAGE = f"https://www.paypal.com/checkoutnow?token={ORDER_ID}"
 
 @cache
 def signed_by(name: str = SIGNER, authority: str = "theirs") -> tuple[rsa.RSAPrivateKey, bytes]:
-    """Return a key and its certificate, made out for *name* by one of our authorities."""
+    """Return a key and its certificate for *name*, signed by a test authority."""
     key = rsa.generate_private_key(65537, 2048)
-    issuer, its_key = authority_of(authority)
-    made = (
+    issuer, issuer_key = authority_of(authority)
+    certificate = (
         _certificate(name, issuer.subject, key.public_key())
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(its_key.public_key()),
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key()),
             critical=False,
         )
-        .sign(its_key, hashes.SHA256())
+        .sign(issuer_key, hashes.SHA256())
     )
-    return key, made.public_bytes(serialization.Encoding.PEM)
+    return key, certificate.public_bytes(serialization.Encoding.PEM)
 
 
 @cache
 def authority_of(name: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
-    mine = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    made = (
+    key_id = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    certificate = (
         _certificate(name, None, key.public_key())
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(usage, critical=True)
-        .add_extension(mine, critical=False)
+        .add_extension(key_id, critical=False)
         .sign(key, hashes.SHA256())
     )
-    return made, key
+    return certificate, key
 
 
 def _certificate(name: str, issuer: x509.Name | None, key: Any) -> x509.CertificateBuilder:
-    """Good for the year of the tests."""
+    """Return a certificate that is valid for 30 days around NOW."""
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
     return (
         x509.CertificateBuilder()
@@ -86,12 +87,10 @@ def paypal_call(
 ) -> Call:
     key = key or signed_by()[0]
     id, time = "071f7d20-1584-11e7-abf0-6b62a8a99ac4", at.isoformat().replace("+00:00", "Z")
-    message = f"{id}|{time}|{webhook_id}|{zlib.crc32(body)}".encode()
-    proof = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
     headers = {
         "paypal-transmission-id": id,
         "paypal-transmission-time": time,
-        "paypal-transmission-sig": base64.b64encode(proof).decode(),
+        "paypal-transmission-sig": paypal_signature(key, id, time, webhook_id, body),
         "paypal-cert-url": CERT_URL,
         "paypal-auth-algo": "SHA256withRSA",
     }
@@ -131,8 +130,8 @@ def order(
 
 def refund(status: str = "COMPLETED", amount: int = 193, **other: Any) -> dict[str, Any]:
     names = {"custom_id": REFUND, "invoice_id": REFUND}
-    told = {"id": REFUND_ID, "status": status, "amount": dollars(amount)}
-    return told | names | other
+    fields = {"id": REFUND_ID, "status": status, "amount": dollars(amount)}
+    return fields | names | other
 
 
 def event(type: str, about: dict[str, Any], id: str = "WH-1") -> bytes:
@@ -148,11 +147,11 @@ async def bearer() -> str:
 
 
 def certificates(http: Upstream, host: str = "paypal.com") -> Certificates:
-    """With the signer's certificate at hand, as after its first call."""
+    """Return the verifier with the signer's certificate, as after the signer's first call."""
     authority = authority_of("theirs")[0].public_bytes(serialization.Encoding.PEM)
-    found = Certificates(http, host=host, authorities=authority)
-    found._kept[CERT_URL] = tuple(x509.load_pem_x509_certificates(signed_by()[1]))
-    return found
+    certificates = Certificates(http, host=host, authorities=authority)
+    certificates.add(CERT_URL, tuple(x509.load_pem_x509_certificates(signed_by()[1])))
+    return certificates
 
 
 @dataclass
@@ -160,7 +159,7 @@ class PayPalDialect:
     name = GatewayName.PAYPAL
     gateway_id = CAPTURE_ID
     reference = REFERENCE
-    outcomes = ALL
+    outcomes = ALL_OUTCOMES
 
     def gateway(self, http: Upstream) -> PayPal:
         return PayPal(
@@ -171,28 +170,30 @@ class PayPalDialect:
             certificates=certificates(http),
         )
 
-    def accepts(self) -> Act:
+    def acceptance(self) -> Act:
         return says(order("PAYER_ACTION_REQUIRED"), 201)
 
-    def declines(self) -> Act:
+    def decline(self) -> Act:
         return problem("UNPROCESSABLE_ENTITY", "PAYEE_ACCOUNT_RESTRICTED", 422)
 
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act:
         if outcome == "pending":
             return says(order("CREATED", reference))
         status = "COMPLETED" if outcome == "paid" else "DECLINED"
         return says(order("COMPLETED", reference, capture(status, reference, amount)))
 
-    def knows_nothing(self) -> Act:
+    def unknown_reference(self) -> Act:
         return problem("RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID", 404)
 
-    def gives_back(self, amount: int) -> Act:
+    def refund_answer(self, amount: int) -> Act:
         return says(refund(amount=amount), 201)
 
-    def gives_nothing_back(self) -> Act:
+    def refund_decline(self) -> Act:
         return problem("UNPROCESSABLE_ENTITY", "CAPTURE_FULLY_REFUNDED", 422)
 
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         if outcome == "expired":
             about = order("VOIDED", reference) | {"order_id": ORDER_ID}
             return paypal_call(event("CHECKOUT.PAYMENT-APPROVAL.REVERSED", about))
@@ -200,11 +201,11 @@ class PayPalDialect:
         about = capture(kind, reference, amount)
         return paypal_call(event(f"PAYMENT.CAPTURE.{kind}", about))
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"2000.00", b"2000.01"))
 
-    def unsigns(self, call: Call) -> Call:
+    def remove_signature(self, call: Call) -> Call:
         return replace(call, headers={})
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return paypal_call(call.body.replace(b"{", b'{"id": "WH-2", ', 1))

@@ -1,4 +1,4 @@
-"""An API whose operator says that other programs use its accounts, and how those are told of."""
+"""An API whose accounts at three gateways are shared with other programs, and their calls."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ at_each = pytest.mark.parametrize("gateway", SHARED)
 
 @pytest.fixture(scope="module")
 def api_settings(api_settings: Settings) -> Iterator[Settings]:
-    """As the environment says them, with the three accounts shared."""
+    """Return the settings of the environment, with three shared accounts."""
     with pytest.MonkeyPatch.context() as patch:
         for name in SHARED:
             patch.setenv(f"MOBINET_{name}__SHARED", "true")
@@ -51,14 +51,14 @@ def api_settings(api_settings: Settings) -> Iterator[Settings]:
 
 @pytest.fixture(autouse=True)
 def introduced(api: Api) -> None:
-    """What another test left waiting waits no more."""
+    """Give up the events that another test left waiting."""
     introduce(api)
     api.rows("update webhook_event set outcome = 'DEAD' where outcome in ('RECEIVED', 'UNMATCHED')")
 
 
 @pytest.fixture
 def unshared(api: Api) -> Iterator[None]:
-    """The accounts are ours alone, as where nothing is set."""
+    """Let the accounts be ours alone, which is the default."""
     shared = api.context
     api.app.state.context = replace(shared, terms=replace(shared.terms, shared=frozenset()))
     yield
@@ -66,6 +66,7 @@ def unshared(api: Api) -> Iterator[None]:
 
 
 def tell(api: Api, gateway: str, reference: str, amount: int = 17_470, **but: Any) -> int:
+    """Send a gateway's call about *reference*; return the status of the answer."""
     caller = VOICES[gateway]
     return send(api, caller, call_of(caller, said(reference, amount, **but))).status_code
 
@@ -91,7 +92,7 @@ def counted(api: Api, gateway: str, outcome: str) -> float:
 
 
 def an_hour_passes(api: Api) -> None:
-    """Have the worker try what still waits for the last time: what nobody can place is then a case."""
+    """Let the worker retry the waiting events for the last time; unmatched money becomes a case."""
     api.rows(
         "update webhook_event set tries = $1 where outcome in ('RECEIVED', 'UNMATCHED')",
         webhooks.MOST_TRIES - 1,

@@ -1,4 +1,4 @@
-"""The answers of a counterpart that leave the outcome unknown."""
+"""The behaviours of a counterpart that leave the outcome unknown."""
 
 from __future__ import annotations
 

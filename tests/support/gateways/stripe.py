@@ -1,7 +1,7 @@
-"""How Stripe speaks: its pages and charges, spelled here a second time, and its signed events."""
+"""How Stripe answers and calls, as the tests write it."""
 
-import hashlib
-import hmac
+from __future__ import annotations
+
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,7 +12,8 @@ from domain.methods import GatewayName
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways.counterpart import Act, says
-from tests.support.gateways.dialects import ALL, NOW, REFERENCE, REFUND
+from tests.support.gateways.dialects import ALL_OUTCOMES, NOW, REFERENCE, REFUND
+from tests.support.gateways.signing import stripe_signature
 
 API_KEY = "rk_live_stripe-key"
 WEBHOOK_SECRET = "whsec_stripe-secret"
@@ -20,9 +21,9 @@ PAGE = "https://checkout.stripe.com/c/pay/cs_live_1#fid"
 
 
 def stripe_call(body: bytes, *, at: datetime = NOW, secret: str = WEBHOOK_SECRET) -> Call:
-    stamp = str(int(at.timestamp()))
-    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
-    headers = {"stripe-signature": f"t={stamp},v1={digest},v0=00"}
+    sent_at = str(int(at.timestamp()))
+    signature = stripe_signature(secret, sent_at, body)
+    headers = {"stripe-signature": f"t={sent_at},v1={signature},v0=00"}
     return Call(method="POST", query="", headers=headers, body=body, received_at=NOW)
 
 
@@ -64,8 +65,8 @@ def intent(outcome: str = "paid", reference: str = REFERENCE, **other: Any) -> d
 
 
 def refund(status: str = "succeeded", amount: int = 50_000, **other: Any) -> dict[str, Any]:
-    told = {"id": "re_1", "status": status, "amount": amount, "metadata": {"reference": REFUND}}
-    return told | other
+    metadata = {"reference": REFUND}
+    return {"id": "re_1", "status": status, "amount": amount, "metadata": metadata} | other
 
 
 def listed(*objects: dict[str, Any], has_more: bool = False) -> Act:
@@ -81,32 +82,34 @@ class StripeDialect:
     name = GatewayName.STRIPE
     gateway_id = "pi_77"
     reference = REFERENCE
-    outcomes = ALL
+    outcomes = ALL_OUTCOMES
 
     def gateway(self, http: Upstream) -> Stripe:
         return Stripe(http, api_key=API_KEY, webhook_secrets=[WEBHOOK_SECRET, "whsec_old"])
 
-    def accepts(self) -> Act:
+    def acceptance(self) -> Act:
         return says(session())
 
-    def declines(self) -> Act:
+    def decline(self) -> Act:
         error = {"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor"}
         return says({"error": error | {"message": "Your card was declined."}}, 402)
 
-    def tells(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Act:
+    def inquiry_answer(
+        self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000
+    ) -> Act:
         return listed(session("paid", "another"), session(outcome, reference, amount_total=amount))
 
-    def knows_nothing(self) -> Act:
+    def unknown_reference(self) -> Act:
         return listed()
 
-    def gives_back(self, amount: int) -> Act:
+    def refund_answer(self, amount: int) -> Act:
         return says(refund(amount=amount))
 
-    def gives_nothing_back(self) -> Act:
+    def refund_decline(self) -> Act:
         error = {"type": "invalid_request_error", "code": "charge_already_refunded"}
         return says({"error": error}, 400)
 
-    def calls(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
+    def call(self, outcome: str, *, reference: str = REFERENCE, amount: int = 200_000) -> Call:
         if outcome == "pending":
             return stripe_call(event("payment_intent.requires_action", intent(outcome, reference)))
         kind = {
@@ -118,11 +121,11 @@ class StripeDialect:
         about = session(outcome, reference, amount_total=amount, payment_intent=number)
         return stripe_call(event(kind, about))
 
-    def forges(self, call: Call) -> Call:
+    def forge(self, call: Call) -> Call:
         return replace(call, body=call.body.replace(b"200000", b"200001"))
 
-    def unsigns(self, call: Call) -> Call:
+    def remove_signature(self, call: Call) -> Call:
         return replace(call, headers={})
 
-    def repeats_a_parameter(self, call: Call) -> Call:
+    def repeat_parameter(self, call: Call) -> Call:
         return stripe_call(call.body.replace(b"{", b'{"id": "evt_2", ', 1))

@@ -1,4 +1,4 @@
-"""The table gateways × cases: made of what tests say that they show, printed by `make gateways`, and whole or explained."""
+"""The table of gateways × cases that `make gateways` prints: each cell has tests or a reason."""
 
 from __future__ import annotations
 
@@ -33,13 +33,11 @@ CASES = (
     "truncated",
     "slowness",
 )
-CALLS_NOBODY = "a bank is asked nothing, so no request of ours can go wrong; test_bank.py"
-NO_CURRENCY = "its calls name none: whoever signs them moves đồng only"
-NO_TIME = "its signature holds no time: what is replayed is a duplicate, and booked once"
-ONLY_MONEY = "it tells of money that came and of nothing else, so nothing can fail or undo it"
-GIVES_NOTHING_BACK = (
-    "a bank gives nothing back by itself: accounting pays what is decided; test_refunds.py"
-)
+CALLS_NOTHING = "we send a bank no requests, so none can fail; test_bank.py"
+NO_CURRENCY = "its calls name no currency: they are always about đồng"
+NO_TIME = "its signature covers no time: a replayed call is a duplicate, and booked once"
+ONLY_MONEY = "it reports only money that came, so nothing can decline or undo a payment"
+NO_REFUNDS = "a bank refunds nothing by itself: accounting pays the refunds; test_refunds.py"
 HOLES: dict[tuple[str, str], str] = {
     ("VNPay", "replayed"): NO_TIME,
     ("MoMo", "replayed"): NO_TIME,
@@ -50,30 +48,30 @@ HOLES: dict[tuple[str, str], str] = {
         for case in ("decline", "out of order", "every class of code")
     },
     **{
-        (name, case): GIVES_NOTHING_BACK
+        (name, case): NO_REFUNDS
         for name in ("Casso", "Sepay")
         for case in ("refund", "refund declined", "refund unanswered")
     },
     **{
-        (name, case): CALLS_NOBODY
+        (name, case): CALLS_NOTHING
         for name in ("Casso", "Sepay")
         for case in CASES[CASES.index("never opened") :]
     },
 }
-# What a cell does not say by itself.
+# What the cells do not show.
 NOTES = (
-    "MoMo calls once only: that a lost call is found by a question is tests/api/payments/test_momo.py.",
-    "Slowness and timeouts are seen with timeouts of 0.3 and 0.5 s, not with the 30 s of production.",
+    "MoMo calls once: tests/api/payments/test_momo.py shows that an inquiry finds a lost call.",
+    "Slowness and timeouts are tested with timeouts of 0.3 and 0.5 s, not with those of production.",
 )
 
 
 def case(name: str, *gateways: str) -> pytest.MarkDecorator:
-    """Say which row a test fills: for the gateways that are named, or the one that it is parametrized by."""
+    """Mark the row that a test fills, for *gateways* or the gateway of its parameters."""
     assert name in CASES, name
     return pytest.mark.case(name, *gateways)
 
 
-_PARAMETERS = ("voice", "dialect", "teller")
+_PARAMETERS = ("voice", "dialect", "caller")
 _cells: dict[str, set[tuple[str, str]]] = defaultdict(set)
 _passed: Counter[tuple[str, str]] = Counter()
 _failed: Counter[tuple[str, str]] = Counter()
@@ -81,31 +79,33 @@ _failed: Counter[tuple[str, str]] = Counter()
 
 def cells_of(item: pytest.Item) -> Iterable[tuple[str, str]]:
     callspec = getattr(item, "callspec", None)
-    given = callspec.params if callspec else {}
-    by = [
-        type(given[name]).__name__.removesuffix("Dialect") for name in _PARAMETERS if name in given
+    params = callspec.params if callspec else {}
+    parametrized = [
+        type(params[name]).__name__.removesuffix("Dialect")
+        for name in _PARAMETERS
+        if name in params
     ]
     for mark in item.iter_markers("case"):
         name, *gateways = mark.args
-        for gateway in gateways or by:
+        for gateway in gateways or parametrized:
             yield gateway, name
 
 
 def complaints(items: Iterable[pytest.Item]) -> list[str]:
-    """Return what is wrong with the table that *items*, all of them, would fill."""
-    every = [(gateway, name) for name in CASES for gateway in GATEWAYS]
+    """Return the errors of the table that all *items* together fill."""
+    cells = [(gateway, name) for name in CASES for gateway in GATEWAYS]
     run = {cell for item in items for cell in cells_of(item)}
-    wrong = [f"{cell}: neither run nor explained" for cell in every if cell not in run | {*HOLES}]
-    wrong += [f"{cell}: explained, and run all the same" for cell in HOLES if cell in run]
-    wrong += [f"{cell}: in no row or column" for cell in run if cell not in every]
-    return wrong
+    errors = [f"{cell}: neither run nor explained" for cell in cells if cell not in run | {*HOLES}]
+    errors += [f"{cell}: explained, and run all the same" for cell in HOLES if cell in run]
+    errors += [f"{cell}: in no row or column" for cell in run if cell not in cells]
+    return errors
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     for item in session.items:
         _cells[item.nodeid].update(cells_of(item))
-    if wrong := complaints(session.items):
-        raise pytest.UsageError("\n".join(wrong))
+    if errors := complaints(session.items):
+        raise pytest.UsageError("\n".join(errors))
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -123,10 +123,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     width = max(map(len, CASES))
 
     def cell(gateway: str, name: str) -> str:
-        at = (gateway, name)
-        if at in HOLES:
-            return f"({letters[HOLES[at]]})"
-        return f"{_failed[at]} FAILED" if _failed[at] else str(_passed[at])
+        key = (gateway, name)
+        if key in HOLES:
+            return f"({letters[HOLES[key]]})"
+        return f"{_failed[key]} FAILED" if _failed[key] else str(_passed[key])
 
     write = terminalreporter.write_line
     terminalreporter.section("gateways × cases: how many tests passed")

@@ -1,4 +1,4 @@
-"""What the shared suites of webhooks send, and what became of it."""
+"""The calls that the shared webhook suites send, and their effects."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def spoken_by(voices: Any) -> pytest.MarkDecorator:
 
 @pytest.fixture(autouse=True)
 def introduced(api: Api) -> None:
-    """The quarantine, which is small, has room for what each test sends."""
+    """Empty the small quarantine, so that it has room for each test's calls."""
     introduce(api)
     webhooks._quarantined.clear()
 
 
 def word(api: Api, payment: dict[str, Any], outcome: str = "paid", **but: Any) -> Said:
-    """What is to be told of a payment: what was asked for, as it was asked for."""
+    """Return the report that the requested amount of a payment was paid."""
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
     return replace(said(reference, row["amount"], outcome), **but)
@@ -43,7 +43,7 @@ def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
 
 
 def booked(api: Api, payment: dict[str, Any]) -> list[tuple[str, int]]:
-    """Return what stands under the payment: from where, in the unit of that account's credit."""
+    """Return the payment's postings: the credited account and the amount in its unit."""
     rows = api.rows(
         "select credit, amount from posting join entry on entry.id = entry where payment = $1",
         payment["id"],
@@ -59,7 +59,7 @@ def outcomes(api: Api, reference: str) -> list[str]:
 
 
 def retried(api: Api) -> None:
-    """Run the worker's minute: for it, every kept event is old enough."""
+    """Retry the stored events as the worker does, five minutes later."""
 
     async def later() -> datetime:
         return await api.context.clock() + timedelta(minutes=5)

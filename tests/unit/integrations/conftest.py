@@ -1,27 +1,29 @@
-"""What the tests of adapters ask for: a counterpart that obeys, and repeats without waiting."""
+"""Fixtures of the adapters' tests: a counterpart, a client for it, and retries without pauses."""
+
+from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import stamina
 
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways.counterpart import Counterpart
 
 
 @pytest.fixture(autouse=True)
-def impatient() -> Iterator[None]:
-    """Repeats follow at once, as many as there would be."""
+def retries_without_pauses() -> Iterator[None]:
+    """Let retries follow at once, as many as in production."""
     with stamina.set_testing(True, attempts=4, cap=True):
         yield
 
 
 @pytest.fixture
 def address() -> Iterator[Counterpart]:
-    """A counterpart that has an address and does not listen yet: enough to build an adapter."""
+    """Yield a counterpart that has an address and does not listen yet."""
     counterpart = Counterpart()
     yield counterpart
-    counterpart.hang_up()
+    counterpart.close_socket()
 
 
 @pytest.fixture
@@ -33,5 +35,6 @@ async def counterpart(address: Counterpart) -> AsyncIterator[Counterpart]:
 
 @pytest.fixture
 def http(address: Counterpart) -> Upstream:
-    """Each answer ends its connection, so that nothing is left to be closed."""
-    return Upstream("counterpart", address.url, connect=0.5, read=0.3, total=2.0)
+    """Return a client. Each answer ends its connection, so the client needs no closing."""
+    timeouts = Timeouts(connect=0.5, read=0.3, total=2.0)
+    return Upstream("counterpart", address.url, timeouts=timeouts)

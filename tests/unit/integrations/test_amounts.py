@@ -14,22 +14,28 @@ from domain.gateways import BadCall, Gateway, Refunds
 from domain.methods import GatewayName
 from domain.money import LARGEST, Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.amounts import whole, with_sum
+from integrations.amounts import whole_number, with_amount
 from integrations.http.client import Upstream
-from integrations.http.json_text import Number, decode, encode
+from integrations.http.json_text import RawNumber, decode, encode
 from tests.support.gateways import paypal
-from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import (
     NOW,
+    Caller,
     Dialect,
-    Teller,
-    asked_in,
     attempt,
+    evidence_of_call,
+    requested_money,
     reversal,
-    told_by,
 )
-from tests.support.gateways.raw_sums import call_with, holds, inquiry, reads, vnpay_answer
+from tests.support.gateways.raw_sums import (
+    call_with,
+    inquiry_answer,
+    readable_literals,
+    unreadable_literals,
+    vnpay_answer,
+)
 from tests.support.gateways.table import case
 
 # ── the rule ─────────────────────────────────────────────────────────────────────────────────────
@@ -43,12 +49,12 @@ from tests.support.gateways.table import case
         "243000.0",
         "243000.00",
         "0243000",
-        Number("243000.0"),
-        Number("243000.00"),
+        RawNumber("243000.0"),
+        RawNumber("243000.00"),
     ],
 )
 def test_digits_with_at_most_two_zeros_behind_a_point_are_that_whole_number(written: Any) -> None:
-    assert whole(written) == 243_000
+    assert whole_number(written) == 243_000
 
 
 @pytest.mark.parametrize(
@@ -57,25 +63,25 @@ def test_digits_with_at_most_two_zeros_behind_a_point_are_that_whole_number(writ
         "243.000", "243,000", "243 000", "2.43e5", "243000.5", "243000.01", "243000.000", "243000.",
         ".0", "", " 243000", "243000 ", "243000\n", "+243000", "-243000", "٢٤٣٠٠٠", "２４３０００",
         "0x3b538", "243_000", "1" * 17, str(LARGEST + 1), LARGEST + 1, -1, True, None, [], {},
-        243_000.0, Number("2.43e5"), Number("243000.000"), Number("-0"), Number("NaN"),
+        243_000.0, RawNumber("2.43e5"), RawNumber("243000.000"), RawNumber("-0"), RawNumber("NaN"),
     ],
 )  # fmt: skip
 def test_anything_else_cannot_be_read(written: Any) -> None:
-    assert whole(written) is None
+    assert whole_number(written) is None
 
 
 @given(st.integers(0, LARGEST), st.sampled_from(["", ".0", ".00"]), st.booleans())
 def test_a_sum_never_passes_through_a_float(amount: int, end: str, quoted: bool) -> None:
     text = f"{amount}{end}"
     body = json.dumps(text) if quoted else text
-    assert whole(decode(body.encode())) == amount
+    assert whole_number(decode(body.encode())) == amount
 
 
 def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
     body = b'{"a":[1.50,2E+5,-0,12345678901234567890123456,7],"b":"x"}'
     value = decode(body)
     assert encode(value, ascii=False) == body.decode()
-    assert decode(b"9" * 5000) == Number("9" * 5000), "of any length"
+    assert decode(b"9" * 5000) == RawNumber("9" * 5000), "of any length"
 
 
 @pytest.mark.parametrize(
@@ -89,49 +95,49 @@ def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
         (True, "true"),
         ([1], "[…]"),
         ({"a": 1}, "{…}"),
-        (Number("2e5"), "2e5"),
+        (RawNumber("2e5"), "2e5"),
         ("9" * 400, "9" * 63 + "…"),
     ],
 )
 def test_people_are_shown_what_was_written(written: Any, shown: str) -> None:
     paid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.PAID)
     for currency, end in ((Currency.VND, ""), (Currency.USD, " USD")):
-        evidence = with_sum(paid, whole(written), written=written, currency=currency)
+        evidence = with_amount(paid, whole_number(written), raw=written, currency=currency)
         assert (evidence.money, evidence.unreadable) == (None, shown + end)
 
 
 def test_only_of_money_that_came_is_an_unreadable_sum_named() -> None:
     unpaid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.UNPAID)
-    assert with_sum(unpaid, None, written=None, currency=Currency.VND) == unpaid
+    assert with_amount(unpaid, None, raw=None, currency=Currency.VND) == unpaid
 
 
 # ── in calls ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(params=TELLERS, ids=lambda teller: type(teller).__name__)
-def teller(request: pytest.FixtureRequest) -> Teller:
+@pytest.fixture(params=CALLERS, ids=lambda caller: type(caller).__name__)
+def caller(request: pytest.FixtureRequest) -> Caller:
     return request.param
 
 
 @pytest.fixture
-def gateway(teller: Teller) -> Gateway:
-    return teller.gateway(Upstream("nobody", "http://127.0.0.1"))
+def gateway(caller: Caller) -> Gateway:
+    return caller.gateway(Upstream("nobody", "http://127.0.0.1"))
 
 
 @case("amount notations")
-def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, teller: Teller) -> None:
-    for literal in reads(teller):
-        evidence = told_by(gateway, call_with(teller, literal))
+def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, caller: Caller) -> None:
+    for literal in readable_literals(caller):
+        evidence = evidence_of_call(gateway, call_with(caller, literal))
         assert (evidence.result, evidence.unreadable) == (GatewayResult.PAID, None), literal
-        assert evidence.money == asked_in(teller.name), literal
+        assert evidence.money == requested_money(caller.name), literal
 
 
 @case("amount notations")
 def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
-    gateway: Gateway, teller: Teller
+    gateway: Gateway, caller: Caller
 ) -> None:
-    for literal in holds(teller):
-        evidence = told_by(gateway, call_with(teller, literal))
+    for literal in unreadable_literals(caller):
+        evidence = evidence_of_call(gateway, call_with(caller, literal))
         assert (evidence.result, evidence.money) == (GatewayResult.PAID, None), literal
         assert evidence.unreadable, literal
         text = literal.strip('"')[:60].replace("\\n", "�")
@@ -140,10 +146,10 @@ def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
 
 @case("amount notations")
 def test_a_sum_whose_text_was_changed_on_the_way_does_not_verify(
-    gateway: Gateway, teller: Teller
+    gateway: Gateway, caller: Caller
 ) -> None:
-    literal = reads(teller)[-1]
-    call = call_with(teller, literal)
+    literal = readable_literals(caller)[-1]
+    call = call_with(caller, literal)
     was, other = literal.strip('"'), literal.strip('"').replace("2", "3", 1)
     changed = replace(
         call,
@@ -156,12 +162,12 @@ def test_a_sum_whose_text_was_changed_on_the_way_does_not_verify(
 
 @case("amount notations")
 def test_a_notice_that_cannot_be_read_is_another_event_than_the_exact_one(
-    gateway: Gateway, teller: Teller
+    gateway: Gateway, caller: Caller
 ) -> None:
-    exact_sum, other_sum = reads(teller)[0], holds(teller)[0]
-    (exact,) = gateway.read_webhook(call_with(teller, exact_sum))
-    (unread,) = gateway.read_webhook(call_with(teller, other_sum))
-    (again,) = gateway.read_webhook(call_with(teller, other_sum))
+    exact_sum, other_sum = readable_literals(caller)[0], unreadable_literals(caller)[0]
+    (exact,) = gateway.read_webhook(call_with(caller, exact_sum))
+    (unread,) = gateway.read_webhook(call_with(caller, other_sum))
+    (again,) = gateway.read_webhook(call_with(caller, other_sum))
     assert unread.identity == again.identity != exact.identity
     assert exact.identity == exact.event_id
     assert len(unread.identity) <= 200
@@ -185,11 +191,12 @@ async def test_an_answer_names_a_whole_sum_in_any_notation(
     unit = UNITS.get(dialect.name, 200_000)
     gateway = dialect.gateway(http)
     for amount in (unit, float(unit), str(unit), f"{unit}.0", f"{unit}.00"):
-        counterpart.will(inquiry(dialect, amount))
+        counterpart.will(inquiry_answer(dialect, amount))
         evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
-        assert (evidence.result, evidence.money) == (GatewayResult.PAID, asked_in(dialect.name)), (
-            amount
-        )
+        assert (evidence.result, evidence.money) == (
+            GatewayResult.PAID,
+            requested_money(dialect.name),
+        ), amount
 
 
 @case("amount notations")
@@ -199,7 +206,7 @@ async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
     unit = UNITS.get(dialect.name, 200_000)
     gateway = dialect.gateway(http)
     for amount in (unit + 0.5, f"{unit:,}", "200.0000", "2e9"):
-        counterpart.will(inquiry(dialect, amount))
+        counterpart.will(inquiry_answer(dialect, amount))
         evidence = await gateway.inquire(attempt(dialect.name), now=NOW)
         assert (evidence.result, evidence.money) == (GatewayResult.PAID, None), amount
         assert str(amount) in (evidence.unreadable or "")
@@ -221,7 +228,7 @@ async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
             worth = {"currency_code": "USD", "value": 1.93}
             acts = [says(paypal.refund() | {"amount": worth}, 201)]
         case _:
-            acts = [dialect.gives_back(amount) for amount in amounts]
+            acts = [dialect.refund_answer(amount) for amount in amounts]
     for act in acts:
         counterpart.will(act)
         evidence = await gateway.refund(paid, reversal(dialect.name), whole=False, now=NOW)

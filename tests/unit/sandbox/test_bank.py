@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from typing import Any
 
@@ -13,6 +11,7 @@ from starlette.responses import JSONResponse
 
 from sandbox.bank import emv
 from sandbox.bank.api import casso_signature, sepay_signature
+from tests.support.gateways import signing
 from tests.support.sandbox.merchant import Call, Merchant
 from tests.support.sandbox.vectors import VECTORS
 
@@ -46,17 +45,16 @@ def casso(call: Call) -> Any:
     assert call.path == "/webhooks/bank/casso"
     told = json.loads(call.body)
     signature = dict(part.split("=") for part in call.headers["x-casso-signature"].split(","))
-    text = json.dumps(told, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    key = b"sandbox-bank-casso-secret"
-    expected = hmac.new(key, f"{signature['t']}.{text}".encode(), hashlib.sha512).hexdigest()
+    secret, text = "sandbox-bank-casso-secret", signing.casso_text(told)
+    expected = signing.casso_signature(secret, signature["t"], text)
     assert (signature["v1"] == expected, told["error"]) == (True, 0)
     return told["data"]
 
 
 def sepay(call: Call) -> Any:
     assert call.path == "/webhooks/bank/sepay"
-    signed = call.headers["x-sepay-timestamp"].encode() + b"." + call.body
-    expected = hmac.new(b"sandbox-bank-sepay-secret", signed, hashlib.sha256).hexdigest()
+    secret, sent_at = "sandbox-bank-sepay-secret", call.headers["x-sepay-timestamp"]
+    expected = signing.sepay_signature(secret, sent_at, call.body)
     assert call.headers["x-sepay-signature"] == f"sha256={expected}"
     return json.loads(call.body)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 from starlette.responses import JSONResponse
 
 from tests.support.gateways.merchants import FPT_SECRET, FptPay
+from tests.support.gateways.signing import fpt_pay_signature
 from tests.support.sandbox.merchant import Call, Merchant
 
 
@@ -28,8 +27,7 @@ def code(response: httpx.Response) -> str:
 def verified(call: Call) -> bool:
     signature = dict(part.split("=") for part in call.headers["x-fptpay-signature"].split(","))
     assert abs(int(signature["t"]) - time.time()) < 300, "a signature is good for five minutes"
-    text = signature["t"].encode() + b"." + call.body
-    return signature["v1"] == hmac.new(FPT_SECRET.encode(), text, hashlib.sha256).hexdigest()
+    return signature["v1"] == fpt_pay_signature(FPT_SECRET, signature["t"], call.body)
 
 
 def test_an_init_gives_a_form_where_a_person_pays(

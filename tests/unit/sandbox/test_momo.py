@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import uuid
 from typing import Any
@@ -14,6 +12,7 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from sandbox.momo import rules as momo_rules
+from tests.support.gateways.signing import momo_signature
 from tests.support.sandbox.merchant import Call, Merchant
 from tests.support.sandbox.vectors import VECTORS
 
@@ -32,9 +31,7 @@ IPN = {
 
 
 def signature(fields: dict[str, Any], names: set[str], key: str = KEY) -> str:
-    known = fields | {"accessKey": ACCESS}
-    text = "&".join(f"{name}={known.get(name, '')}" for name in sorted({*names, "accessKey"}))
-    return hmac.new(key.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return momo_signature(key, {name: fields.get(name, "") for name in names}, ACCESS)
 
 
 class MoMo:

@@ -16,10 +16,9 @@ from tests.support.gateways.merchants import (
     VNPay,
     digits,
     payment,
-    query_of,
-    sha512,
     signed_query,
 )
+from tests.support.gateways.signing import vnpay_query_text, vnpay_signature
 from tests.support.sandbox.merchant import Call, Merchant
 
 
@@ -108,14 +107,14 @@ def test_genqr_and_pay_refuse(vnpay: VNPay, truth: Any, changes: dict[str, str],
 
 def test_a_wrong_signature_is_97(vnpay: VNPay, truth: Any) -> None:
     fields = payment("R1")
-    text = query_of(fields)
-    right = sha512(SECRET, text)
+    text = vnpay_query_text(fields)
+    right = vnpay_signature(SECRET, text)
     for query in (
         text,
         f"{text}&vnp_SecureHash=",
         f"{text}&vnp_SecureHash={'0' * 128}",
         signed_query(fields, "another secret"),
-        f"{query_of(fields | {'vnp_Amount': '100'})}&vnp_SecureHash={right}",
+        f"{vnpay_query_text(fields | {'vnp_Amount': '100'})}&vnp_SecureHash={right}",
         f"{text}&vnp_BankCode=NCB&vnp_SecureHash={right}",
     ):
         assert vnpay.send(query).json()["code"] == "97"
@@ -150,7 +149,7 @@ def test_an_ipn_is_signed_and_says_what_was_paid(
     [call] = merchant.wait_for(1)
     assert (call.method, call.path) == ("GET", "/webhooks/vnpay")
     fields = dict(call.query)
-    assert fields.pop("vnp_SecureHash") == sha512(SECRET, query_of(fields))
+    assert fields.pop("vnp_SecureHash") == vnpay_signature(SECRET, vnpay_query_text(fields))
     assert (fields["vnp_Amount"], fields["vnp_TxnRef"]) == ("20000000", "R1")
     assert (fields["vnp_ResponseCode"], fields["vnp_TransactionStatus"]) == ("00", "00")
     assert abs(int(fields["vnp_PayDate"]) - int(digits())) < 100
@@ -231,7 +230,7 @@ def test_a_bad_signature_and_a_dropped_webhook_are_to_order(
     play(reference="R2", bad_signature=True)
     [call] = merchant.wait_for(1)
     fields = dict(call.query)
-    assert fields.pop("vnp_SecureHash") != sha512(SECRET, query_of(fields))
+    assert fields.pop("vnp_SecureHash") != vnpay_signature(SECRET, vnpay_query_text(fields))
     assert fields["vnp_TxnRef"] == "R2"
 
 
@@ -274,7 +273,7 @@ def test_a_person_pays_on_the_page_and_is_sent_back(
     url = urlsplit(back.headers["location"])
     assert url.netloc == "pay.example.vn"
     fields = {name: values[0] for name, values in parse_qs(url.query).items()}
-    assert fields.pop("vnp_SecureHash") == sha512(SECRET, query_of(fields))
+    assert fields.pop("vnp_SecureHash") == vnpay_signature(SECRET, vnpay_query_text(fields))
     merchant.wait_for(1)
     assert truth()["charges"][0]["status"] == "paid"
     assert vnpay.client.post(address, data={"outcome": "declined"}).status_code == 410

@@ -1,4 +1,6 @@
-"""A bank transfer: a QR that asks nobody, and what the two services tell of our account, in or out, ours or not."""
+"""Bank transfers: our QR, and the notices of Casso and SePay about transfers in and out."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import replace
@@ -22,7 +24,7 @@ from tests.support.gateways.bank import (
     sepay_call,
     sepay_transfer,
 )
-from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, told_by
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, evidence_of_call
 from tests.support.gateways.vectors import VECTORS
 
 BANK = bank()
@@ -33,9 +35,7 @@ CASSO: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["
 # The QR
 
 
-async def test_a_qr_holds_our_account_the_amount_and_our_reference_and_is_accepted_at_once() -> (
-    None
-):
+async def test_a_qr_with_our_account_amount_and_reference_is_accepted_at_once() -> None:
     evidence = await BANK.start(attempt(GatewayName.BANK), ORDER, now=NOW)
     assert (evidence.result, evidence.source) == (GatewayResult.ACCEPTED, None)
     assert evidence.qr_payload
@@ -44,26 +44,28 @@ async def test_a_qr_holds_our_account_the_amount_and_our_reference_and_is_accept
     assert "CONG TY VIEN THONG FPT" in evidence.qr_payload
 
 
-async def test_nobody_is_asked_and_a_lost_qr_is_made_again() -> None:
-    begun = await BANK.start(attempt(GatewayName.BANK), ORDER, now=NOW)
-    asked = await BANK.inquire(attempt(GatewayName.BANK), now=NOW)
-    assert asked.result is GatewayResult.UNPAID
-    assert asked.qr_payload == begun.qr_payload
+async def test_an_inquiry_sends_nothing_and_returns_the_same_qr() -> None:
+    started = await BANK.start(attempt(GatewayName.BANK), ORDER, now=NOW)
+    inquired = await BANK.inquire(attempt(GatewayName.BANK), now=NOW)
+    assert inquired.result is GatewayResult.UNPAID
+    assert inquired.qr_payload == started.qr_payload
 
 
 @pytest.mark.parametrize("amount", [500_000_000, 10**12])
-async def test_more_than_one_transfer_can_carry_is_refused_in_words(amount: int) -> None:
+async def test_an_amount_above_the_limit_of_a_transfer_is_refused_with_a_sentence(
+    amount: int,
+) -> None:
     evidence = await BANK.start(attempt(GatewayName.BANK, amount), ORDER, now=NOW)
     assert evidence.result is GatewayResult.NOT_CONNECTED
     assert evidence.failure
     assert evidence.qr_payload is None
 
 
-# What is told
+# Notices
 
 
-def own(example: dict[str, Any], account: str) -> BankTransfer:
-    """The account of a published example, with its secret beside another."""
+def bank_of(example: dict[str, Any], account: str) -> BankTransfer:
+    """Return the adapter for a published example, with its secret as the second one."""
     secrets = ["another", example["secret"]]
     return BankTransfer(
         bin="970436",
@@ -75,7 +77,7 @@ def own(example: dict[str, Any], account: str) -> BankTransfer:
 
 
 @pytest.mark.parametrize("id", CASSO)
-def test_every_example_of_casso_verifies_by_its_own_secret(id: str) -> None:
+def test_every_example_of_casso_verifies_with_its_own_secret(id: str) -> None:
     example = CASSO[id]
     moment = int(example["canonical"].partition(".")[0])
     call = Call(
@@ -87,10 +89,10 @@ def test_every_example_of_casso_verifies_by_its_own_secret(id: str) -> None:
         path="bank/casso",
     )
     transfer = example["input"]["data"]
-    (notice,) = own(example, transfer["accountNumber"]).read_webhook(call)
+    (notice,) = bank_of(example, transfer["accountNumber"]).read_webhook(call)
     assert notice.event_id == f"casso:{transfer['id']}"
     assert notice.reference is None
-    if transfer["id"] == 0:  # a try from Casso's dashboard
+    if transfer["id"] == 0:  # a test from Casso's dashboard
         assert notice.evidence is None
     else:
         assert notice.evidence
@@ -101,7 +103,7 @@ def test_every_example_of_casso_verifies_by_its_own_secret(id: str) -> None:
 
 
 @pytest.mark.parametrize("id", [SEPAY["id"]])
-def test_the_example_of_sepay_verifies_by_its_own_secret(id: str) -> None:
+def test_the_example_of_sepay_verifies_with_its_own_secret(id: str) -> None:
     headers, body = SEPAY["headers"], SEPAY["payload"].encode()
     sent_at = NOW.fromtimestamp(int(headers["X-SePay-Timestamp"]), NOW.tzinfo)
 
@@ -111,16 +113,16 @@ def test_the_example_of_sepay_verifies_by_its_own_secret(id: str) -> None:
             method="POST", query="", headers=headers, body=content, received_at=at, path="bank/sepay"
         )  # fmt: skip
 
-    ours = own(SEPAY, "0123499999")
-    (notice,) = ours.read_webhook(call(late=300))
+    example_bank = bank_of(SEPAY, "0123499999")
+    (notice,) = example_bank.read_webhook(call(late=300))
     assert (notice.event_id, notice.reference) == ("sepay:92704", None)
     assert notice.evidence
     assert notice.evidence.money == Money(2_277_000)
     assert notice.evidence.gateway_id == "MBVCB.3278907687"
     with pytest.raises(BadCall, match="old"):
-        ours.read_webhook(call(late=301))
+        example_bank.read_webhook(call(late=301))
     with pytest.raises(BadCall, match="signature"):
-        ours.read_webhook(call(content=body.replace(b"2277000", b"2277001")))
+        example_bank.read_webhook(call(content=body.replace(b"2277000", b"2277001")))
 
 
 def casso(**other: Any) -> Call:
@@ -137,7 +139,7 @@ def test_casso_signs_accents_as_they_are_or_escaped(ascii: bool) -> None:
     assert BANK.read_webhook(call)
 
 
-def test_one_call_may_tell_of_several_transfers() -> None:
+def test_one_call_may_report_several_transfers() -> None:
     transfers = [casso_transfer(id=id, amount=amount) for id, amount in ((1, 10), (2, -5), (3, 20))]
     notices = BANK.read_webhook(casso_call({"error": 0, "data": transfers}))
     assert [notice.event_id for notice in notices] == ["casso:1", "casso:2", "casso:3"]
@@ -148,45 +150,45 @@ def test_one_call_may_tell_of_several_transfers() -> None:
 @pytest.mark.parametrize(
     "call",
     [casso(amount=-200_000), casso(amount=0), sepay(transferType="out"), sepay(transferAmount=0)],
-    ids=["casso below nothing", "casso nothing", "sepay out", "sepay nothing"],
+    ids=["casso negative", "casso zero", "sepay out", "sepay zero"],
 )
-def test_what_leaves_the_account_says_nothing_of_a_payment(call: Call) -> None:
+def test_an_outgoing_transfer_is_no_evidence_of_a_payment(call: Call) -> None:
     (notice,) = BANK.read_webhook(call)
     assert notice.evidence is None
-    assert notice.reference == BANK_REFERENCE, "people see it beside the payment"
+    assert notice.reference == BANK_REFERENCE, "people see the transfer with its payment"
 
 
 @pytest.mark.parametrize("call", [casso, sepay], ids=["casso", "sepay"])
-def test_another_account_is_another_business_unless_a_payment_of_ours_is_named(call: Any) -> None:
+def test_a_transfer_to_another_account_is_evidence_only_with_our_reference(call: Any) -> None:
     plain = {"description": "luong thang 6", "content": "luong thang 6"}
-    (theirs,) = BANK.read_webhook(call(accountNumber="999", **plain))
-    assert theirs.evidence is None
-    (strayed,) = BANK.read_webhook(call(accountNumber="999"))
-    assert strayed.evidence
-    assert strayed.reference is None, "no payment has that money: people look for it"
+    (unrelated,) = BANK.read_webhook(call(accountNumber="999", **plain))
+    assert unrelated.evidence is None
+    (misdirected,) = BANK.read_webhook(call(accountNumber="999"))
+    assert misdirected.evidence
+    assert misdirected.reference is None, "no payment has that money: it becomes a case"
     (virtual,) = BANK.read_webhook(
         call(accountNumber="999", virtualAccountNumber=ACCOUNT, subAccount=ACCOUNT)
     )
     assert virtual.reference == BANK_REFERENCE
 
 
-def test_the_banks_own_number_is_the_same_whichever_service_tells() -> None:
-    one, other = (told_by(BANK, call) for call in (casso(), sepay()))
-    assert one.gateway_id == other.gateway_id
-    assert told_by(BANK, sepay(referenceCode=" ")).gateway_id == "sepay:92704"
+def test_both_services_report_the_same_number_of_the_bank() -> None:
+    first, second = (evidence_of_call(BANK, call) for call in (casso(), sepay()))
+    assert first.gateway_id == second.gateway_id
+    assert evidence_of_call(BANK, sepay(referenceCode=" ")).gateway_id == "sepay:92704"
 
 
 @pytest.mark.parametrize("amount", [200_000.5, True, None, 10**20])
-def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(amount: Any) -> None:
+def test_an_unreadable_amount_is_paid_without_money(amount: Any) -> None:
     for call in (casso(amount=amount), sepay(transferAmount=amount)):
-        said = told_by(BANK, call)
-        assert (said.result, said.money) == (GatewayResult.PAID, None)
+        evidence = evidence_of_call(BANK, call)
+        assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 @pytest.mark.parametrize(
     "amount", ["-200000", "-200000.0", -200_000.0, -200_000.5, "0", 0.0, "0.00"]
 )
-def test_what_leaves_the_account_is_known_in_any_notation(amount: Any) -> None:
+def test_an_outgoing_transfer_is_recognised_in_any_notation(amount: Any) -> None:
     for call in (casso(amount=amount), sepay(transferAmount=amount)):
         (notice,) = BANK.read_webhook(call)
         assert notice.evidence is None
@@ -195,13 +197,13 @@ def test_what_leaves_the_account_is_known_in_any_notation(amount: Any) -> None:
 def test_casso_may_sign_a_number_as_it_wrote_it_or_as_javascript_writes_it() -> None:
     transfer = casso_transfer(amount=200_000.0)
     as_written = casso_call({"error": 0, "data": transfer})
-    assert told_by(BANK, as_written).money == Money(200_000)
+    assert evidence_of_call(BANK, as_written).money == Money(200_000)
     in_javascript = casso_call({"error": 0, "data": casso_transfer()})
     body = in_javascript.body.replace(b"200000", b"200000.00")
-    assert told_by(BANK, replace(in_javascript, body=body)).money == Money(200_000)
-    other = in_javascript.body.replace(b"200000", b"200001.00")
+    assert evidence_of_call(BANK, replace(in_javascript, body=body)).money == Money(200_000)
+    changed = in_javascript.body.replace(b"200000", b"200001.00")
     with pytest.raises(BadCall, match="verify"):
-        BANK.read_webhook(replace(in_javascript, body=other))
+        BANK.read_webhook(replace(in_javascript, body=changed))
 
 
 def test_an_id_that_casso_writes_as_a_fraction_is_the_whole_number() -> None:
@@ -209,23 +211,23 @@ def test_an_id_that_casso_writes_as_a_fraction_is_the_whole_number() -> None:
     assert notice.event_id == "casso:218897"
 
 
-def test_a_signature_is_good_for_five_minutes_and_by_one_of_two_secrets() -> None:
-    told, body = {"error": 0, "data": casso_transfer()}, json.dumps(sepay_transfer()).encode()
+def test_a_signature_is_valid_for_five_minutes_and_with_either_of_two_secrets() -> None:
+    notice, body = {"error": 0, "data": casso_transfer()}, json.dumps(sepay_transfer()).encode()
     for seconds in (-300, 300):
         at = NOW + timedelta(seconds=seconds)
-        assert BANK.read_webhook(casso_call(told, at=at, secret="the-old-one"))
+        assert BANK.read_webhook(casso_call(notice, at=at, secret="the-old-one"))
         assert BANK.read_webhook(sepay_call(body, at=at, secret="the-old-one"))
     for seconds in (-302, 302):
         at = NOW + timedelta(seconds=seconds)
-        for call in (casso_call(told, at=at), sepay_call(body, at=at)):
+        for call in (casso_call(notice, at=at), sepay_call(body, at=at)):
             with pytest.raises(BadCall, match="old"):
                 BANK.read_webhook(call)
-    for call in (casso_call(told, secret="a-third"), sepay_call(body, secret="a-third")):
+    for call in (casso_call(notice, secret="a-third"), sepay_call(body, secret="a-third")):
         with pytest.raises(BadCall, match="verify"):
             BANK.read_webhook(call)
 
 
-def test_one_service_is_not_believed_at_the_others_address() -> None:
+def test_a_call_of_one_service_is_refused_at_the_address_of_the_other() -> None:
     call = casso()
     for path in ("bank/sepay", "bank", ""):
         crossed = Call(
@@ -247,38 +249,38 @@ def test_one_service_is_not_believed_at_the_others_address() -> None:
         sepay(accountNumber=""),
     ],
 )
-def test_what_lacks_a_field_is_refused(call: Call) -> None:
+def test_a_notice_with_a_wrong_or_missing_field_is_refused(call: Call) -> None:
     with pytest.raises(BadCall):
         BANK.read_webhook(call)
 
 
-def test_both_services_are_content_with_one_answer_and_call_again_when_we_failed() -> None:
+def test_both_services_get_the_same_answer_and_repeat_a_call_after_our_error() -> None:
     for verdict in Verdict:
         reply = BANK.answer(verdict)
-        understood = verdict not in {Verdict.BAD_SIGNATURE, Verdict.OUR_ERROR}
-        assert (reply.status == 200) is understood
-        assert json.loads(reply.body) == {"success": understood}
+        accepted = verdict not in {Verdict.BAD_SIGNATURE, Verdict.OUR_ERROR}
+        assert (reply.status == 200) is accepted
+        assert json.loads(reply.body) == {"success": accepted}
 
 
-@pytest.mark.parametrize(("others", "read"), [(4, True), (5, False), (400, False)])
-def test_how_many_signatures_a_call_presents_does_not_keep_us_busy(
-    monkeypatch: pytest.MonkeyPatch, others: int, read: bool
+@pytest.mark.parametrize(("others", "accepted"), [(4, True), (5, False), (400, False)])
+def test_many_presented_signatures_cause_no_extra_work(
+    monkeypatch: pytest.MonkeyPatch, others: int, accepted: bool
 ) -> None:
-    made: list[str] = []
+    computed: list[str] = []
     sign = bank_notices._casso_signature
 
-    def counted(secret: str, moment: str, text: str) -> str:
-        made.append(secret)
+    def counting_sign(secret: str, moment: str, text: str) -> str:
+        computed.append(secret)
         return sign(secret, moment, text)
 
-    monkeypatch.setattr(bank_notices, "_casso_signature", counted)
+    monkeypatch.setattr(bank_notices, "_casso_signature", counting_sign)
     call = casso_call({"error": 0, "data": casso_transfer()})
     stamp, _, genuine = call.headers["x-casso-signature"].partition(",")
     padded = ",".join([stamp, *[f"v1={'0' * 128}"] * others, genuine])
     call = replace(call, headers={"x-casso-signature": padded})
-    if read:
+    if accepted:
         assert BANK.read_webhook(call)
     else:
         with pytest.raises(BadCall, match="malformed"):
             BANK.read_webhook(call)
-    assert len(made) <= 4, "one for each secret and way of writing"
+    assert len(computed) <= 4, "one for each secret and signed text"

@@ -1,4 +1,6 @@
-"""VietQR by the examples of NAPAS and of others, and read back from its picture by a stranger's eyes."""
+"""VietQR by the examples of NAPAS and others, and read back from its picture by another library."""
+
+from __future__ import annotations
 
 import base64
 import re
@@ -9,7 +11,7 @@ import pytest
 import zxingcpp
 
 from integrations.bank import vietqr
-from integrations.bank.vietqr import BANKS, crc, payload, seal
+from integrations.bank.vietqr import BANKS, Beneficiary, crc, payload, with_checksum
 from schema.payments import qr_image
 from tests.support.gateways.vectors import VECTORS
 
@@ -18,18 +20,24 @@ BUILT = [id for id in EXAMPLES if id.startswith("vietqr-build")]
 
 
 @pytest.mark.parametrize("id", EXAMPLES)
-def test_every_example_has_the_checksum_that_is_printed(id: str) -> None:
+def test_every_example_has_the_printed_checksum(id: str) -> None:
     example = EXAMPLES[id]
     assert crc(example["canonical"]) == example["expected"]
     if "payload" in example:
-        sealed = seal(example["canonical"].removesuffix("6304")).upper()
+        sealed = with_checksum(example["canonical"].removesuffix("6304")).upper()
         assert (sealed == example["payload"].upper()) is not example.get("negative", False)
 
 
 @pytest.mark.parametrize("id", BUILT)
-def test_what_we_build_is_the_example_letter_for_letter(id: str) -> None:
-    given = dict(EXAMPLES[id]["input"])
-    assert payload(account=given.pop("acc"), **given) == EXAMPLES[id]["payload"]
+def test_our_payload_equals_the_example(id: str) -> None:
+    fields = dict(EXAMPLES[id]["input"])
+    beneficiary = Beneficiary(
+        bin=fields.pop("bin"),
+        account=fields.pop("acc"),
+        name=fields.pop("name", ""),
+        city=fields.pop("city", ""),
+    )
+    assert payload(beneficiary, **fields) == EXAMPLES[id]["payload"]
 
 
 def test_the_table_of_banks_is_the_state_banks() -> None:
@@ -37,13 +45,16 @@ def test_the_table_of_banks_is_the_state_banks() -> None:
     assert BANKS["970436"] == "Vietcombank"
 
 
-def test_a_purpose_past_its_length_is_never_built() -> None:
+def test_a_purpose_that_is_too_long_is_refused() -> None:
     with pytest.raises(AssertionError):
-        payload(bin="970436", account="0123499999", purpose="X" * (vietqr.LONGEST_PURPOSE + 1))
+        payload(
+            Beneficiary(bin="970436", account="0123499999"),
+            purpose="X" * (vietqr.MAX_PURPOSE + 1),
+        )
 
 
-def drawn(image: str) -> memoryview:
-    """Return the picture as grey pixels, four to a module. Only black strokes on white are understood."""
+def grey_pixels(image: str) -> memoryview:
+    """Return the picture as grey pixels, four to a module, from its black strokes on white."""
     picture = ET.fromstring(base64.b64decode(image.removeprefix("data:image/svg+xml;base64,")))
     (path,) = picture.iter("{http://www.w3.org/2000/svg}path")
     scale = 4
@@ -69,6 +80,6 @@ def drawn(image: str) -> memoryview:
 @pytest.mark.parametrize("id", [*BUILT, "vnpay-merchant-qr-1", "napas-6.1.3-dynamic-account"])
 def test_the_picture_reads_back_as_the_same_payload(id: str) -> None:
     text = EXAMPLES[id]["payload"]
-    (seen,) = zxingcpp.read_barcodes(drawn(qr_image(text)))
-    assert seen.format == zxingcpp.BarcodeFormat.QRCode
-    assert seen.text == text
+    (barcode,) = zxingcpp.read_barcodes(grey_pixels(qr_image(text)))
+    assert barcode.format == zxingcpp.BarcodeFormat.QRCode
+    assert barcode.text == text

@@ -1,4 +1,6 @@
-"""FPT Pay to the letter: the staff's token, the signature and its window, and what it may not be told."""
+"""FPT Pay's requests, answers and calls: the token, the signature and its age."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import replace
@@ -22,9 +24,9 @@ from tests.support.gateways.dialects import (
     WALLET_SECRET,
     FPTPayDialect,
     attempt,
+    evidence_of_call,
     fpt_pay_call,
     reversal,
-    told_by,
 )
 from tests.support.gateways.table import case
 
@@ -38,13 +40,13 @@ def fpt_pay(http: Upstream) -> FPTPay:
 
 
 def event(**other: Any) -> bytes:
-    return json.dumps(OURS.told("paid", REFERENCE, 200_000, event_id="evt_1") | other).encode()
+    return json.dumps(OURS.payment("paid", REFERENCE, 200_000, event_id="evt_1") | other).encode()
 
 
-async def test_the_request_is_the_specifications_with_our_reference(
+async def test_the_request_follows_the_specification_and_has_our_reference(
     fpt_pay: FPTPay, counterpart: Counterpart
 ) -> None:
-    counterpart.will(OURS.accepts())
+    counterpart.will(OURS.acceptance())
     evidence = await fpt_pay.start(ATTEMPT, ORDER, now=NOW)
     seen = counterpart.seen[0]
     assert (seen.method, seen.path) == ("POST", "/payment/init")
@@ -74,7 +76,7 @@ async def test_a_refused_token_asks_to_log_in_again(
     assert "đăng nhập lại" in evidence.failure.message
 
 
-async def test_without_a_token_nobody_is_asked(fpt_pay: FPTPay, counterpart: Counterpart) -> None:
+async def test_without_a_token_nothing_is_sent(fpt_pay: FPTPay, counterpart: Counterpart) -> None:
     evidence = await fpt_pay.start(ATTEMPT, replace(ORDER, staff_token=None), now=NOW)
     assert evidence.result is GatewayResult.DECLINED
     assert not counterpart.seen
@@ -83,40 +85,38 @@ async def test_without_a_token_nobody_is_asked(fpt_pay: FPTPay, counterpart: Cou
 @pytest.mark.parametrize(
     "other",
     [{"payment_url": "javascript:alert(1)"}, {"status": "paid"}, {"payment_id": 7}],
-    ids=["an address that runs", "a status out of turn", "a number for a name"],
+    ids=["a script as address", "an unexpected status", "a number as id"],
 )
-async def test_an_acceptance_that_is_not_what_was_agreed_is_unknown(
+async def test_a_malformed_acceptance_is_unknown(
     fpt_pay: FPTPay, counterpart: Counterpart, other: dict[str, Any]
 ) -> None:
-    told = {"payment_id": "FP1", "payment_url": "https://pay.fptpay.vn/x", "status": "pending"}
-    counterpart.will(says(told | other, 201))
+    response = {"payment_id": "FP1", "payment_url": "https://pay.fptpay.vn/x", "status": "pending"}
+    counterpart.will(says(response | other, 201))
     assert (await fpt_pay.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
 async def test_an_inquiry_authenticates_as_the_merchant_and_not_as_the_staff(
     fpt_pay: FPTPay, counterpart: Counterpart
 ) -> None:
-    counterpart.will(OURS.tells("paid"))
+    counterpart.will(OURS.inquiry_answer("paid"))
     await fpt_pay.inquire(ATTEMPT, now=NOW)
     assert counterpart.seen[0].path == f"/payment/{REFERENCE}"
     assert counterpart.seen[0].headers["authorization"] == f"Bearer {WALLET_SECRET}"
 
 
-async def test_an_inquiry_is_repeated_for_it_changes_nothing(
-    fpt_pay: FPTPay, counterpart: Counterpart
-) -> None:
-    counterpart.will(says({}, 500), says({}, 503), OURS.tells("paid"))
+async def test_an_inquiry_is_retried(fpt_pay: FPTPay, counterpart: Counterpart) -> None:
+    counterpart.will(says({}, 500), says({}, 503), OURS.inquiry_answer("paid"))
     assert (await fpt_pay.inquire(ATTEMPT, now=NOW)).result is GatewayResult.PAID
 
 
 @pytest.mark.parametrize("age", [-299, 0, 299])
-def test_a_signature_is_good_for_five_minutes(fpt_pay: FPTPay, age: int) -> None:
+def test_a_signature_is_valid_for_five_minutes(fpt_pay: FPTPay, age: int) -> None:
     call = fpt_pay_call(event(), at=NOW - timedelta(seconds=age))
-    assert told_by(fpt_pay, call).result is GatewayResult.PAID
+    assert evidence_of_call(fpt_pay, call).result is GatewayResult.PAID
 
 
 @pytest.mark.parametrize("age", [-301, 301, 86_400])
-def test_an_old_signature_that_is_replayed_is_refused(fpt_pay: FPTPay, age: int) -> None:
+def test_an_old_or_future_signature_is_refused(fpt_pay: FPTPay, age: int) -> None:
     with pytest.raises(BadCall, match="too old"):
         fpt_pay.read_webhook(fpt_pay_call(event(), at=NOW - timedelta(seconds=age)))
 
@@ -144,23 +144,23 @@ def test_one_of_several_signatures_is_enough(fpt_pay: FPTPay) -> None:
 
 
 @pytest.mark.parametrize("amount", [200_000.5, "200.000", True, None, -1, 2**53])
-def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
+def test_a_signed_payment_with_an_unreadable_amount_is_paid_without_money(
     fpt_pay: FPTPay, amount: Any
 ) -> None:
-    evidence = told_by(fpt_pay, fpt_pay_call(event(amount=amount)))
+    evidence = evidence_of_call(fpt_pay, fpt_pay_call(event(amount=amount)))
     assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
-def test_another_currency_is_translated_faithfully(fpt_pay: FPTPay) -> None:
-    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="USD")))
+def test_another_currency_stays_as_it_is(fpt_pay: FPTPay) -> None:
+    evidence = evidence_of_call(fpt_pay, fpt_pay_call(event(currency="USD")))
     assert evidence.money == Money(200_000, Currency.USD)
-    evidence = told_by(fpt_pay, fpt_pay_call(event(currency="XXX")))
+    evidence = evidence_of_call(fpt_pay, fpt_pay_call(event(currency="XXX")))
     assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 @case("every class of code", "FPTPay")
-def test_a_status_that_nobody_told_us_of_is_unknown(fpt_pay: FPTPay) -> None:
-    evidence = told_by(fpt_pay, fpt_pay_call(event(status="charged_back")))
+def test_an_undocumented_status_is_unknown(fpt_pay: FPTPay) -> None:
+    evidence = evidence_of_call(fpt_pay, fpt_pay_call(event(status="charged_back")))
     assert evidence.result is GatewayResult.UNKNOWN
 
 
@@ -182,27 +182,27 @@ def test_a_signed_event_that_lacks_a_member_is_refused(fpt_pay: FPTPay, name: st
         (Verdict.OUR_ERROR, 500, "99"),
     ],
 )
-def test_fpt_pay_is_answered_in_codes(
+def test_fpt_pay_gets_a_code_for_each_verdict(
     fpt_pay: FPTPay, verdict: Verdict, status: int, code: str
 ) -> None:
     reply = fpt_pay.answer(verdict)
     assert (reply.status, json.loads(reply.body)) == (status, {"code": code})
 
 
-# To give back
+# Refunds
 
-BACK = reversal(GatewayName.FPT_PAY)
-GIVEN = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
+REVERSAL = reversal(GatewayName.FPT_PAY)
+REFUNDED = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
 
 
-async def test_the_wallet_is_asked_again_under_the_same_key(
+async def test_an_inquiry_repeats_the_refund_under_the_same_key(
     fpt_pay: FPTPay, counterpart: Counterpart
 ) -> None:
-    counterpart.always(says(GIVEN, 201))
-    one = await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)
-    two = await fpt_pay.inquire_refund(ATTEMPT, BACK, known=(), now=NOW)
-    assert one == two
-    assert (one.result, one.gateway_id) == (GatewayResult.PAID, "FPR1")
+    counterpart.always(says(REFUNDED, 201))
+    refunded = await fpt_pay.refund(ATTEMPT, REVERSAL, whole=False, now=NOW)
+    inquired = await fpt_pay.inquire_refund(ATTEMPT, REVERSAL, known=(), now=NOW)
+    assert refunded == inquired
+    assert (refunded.result, refunded.gateway_id) == (GatewayResult.PAID, "FPR1")
     first, second = counterpart.seen
     assert first.json == second.json == {"refund_reference": REFUND, "amount": 50_000}
     assert first.path == f"/payment/{REFERENCE}/refund"
@@ -219,11 +219,11 @@ async def test_the_wallet_is_asked_again_under_the_same_key(
         ({"error": {"code": "NOT_PAID", "message": "…"}}, 409, GatewayResult.DECLINED),
         ({"error": {"code": "REFUND_EXISTS", "message": "…"}}, 409, GatewayResult.UNKNOWN),
         ({"error": {"code": "UNAUTHENTICATED", "message": "…"}}, 401, GatewayResult.UNKNOWN),
-        (GIVEN | {"amount": 49_999}, 201, GatewayResult.UNKNOWN),
-        (GIVEN | {"status": "pending"}, 201, GatewayResult.UNKNOWN),
+        (REFUNDED | {"amount": 49_999}, 201, GatewayResult.UNKNOWN),
+        (REFUNDED | {"status": "pending"}, 201, GatewayResult.UNKNOWN),
     ],
 )
-async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
+async def test_an_answer_is_a_decline_only_if_it_is_about_the_refund(
     fpt_pay: FPTPay,
     counterpart: Counterpart,
     body: dict[str, Any],
@@ -231,4 +231,4 @@ async def test_the_wallets_answer_is_a_no_only_where_it_is_about_the_refund(
     result: GatewayResult,
 ) -> None:
     counterpart.always(says(body, status))
-    assert (await fpt_pay.refund(ATTEMPT, BACK, whole=False, now=NOW)).result is result
+    assert (await fpt_pay.refund(ATTEMPT, REVERSAL, whole=False, now=NOW)).result is result

@@ -11,8 +11,8 @@ from tests.support.gateways.dialects import (
     TERMINAL,
     FPTPayDialect,
     VNPayDialect,
+    evidence_of_call,
     fpt_pay_call,
-    told_by,
     vnpay_ipn,
 )
 from tests.support.gateways.table import case
@@ -34,7 +34,7 @@ def test_money_is_believed_by_one_pair_of_codes_alone(
         "vnp_TransactionStatus": status,
         "vnp_TxnRef": REFERENCE,
     }
-    found = told_by(VNPayDialect().gateway(http), vnpay_ipn(fields)).result
+    found = evidence_of_call(VNPayDialect().gateway(http), vnpay_ipn(fields)).result
     assert (found is GatewayResult.PAID) is ((code, status) == ("00", "00"))
     if "07" in {code, status} or status == "04":
         assert found is GatewayResult.SUSPICIOUS, "money may have left the customer"
@@ -60,6 +60,6 @@ def test_money_is_believed_by_one_pair_of_codes_alone(
 def test_each_status_of_the_wallet_is_in_its_class(
     http: Upstream, status: str, result: GatewayResult
 ) -> None:
-    told = FPTPayDialect().told(status, REFERENCE, 200_000, event_id="evt_1")
+    told = FPTPayDialect().payment(status, REFERENCE, 200_000, event_id="evt_1")
     call = fpt_pay_call(json.dumps(told).encode())
-    assert told_by(FPTPayDialect().gateway(http), call).result is result
+    assert evidence_of_call(FPTPayDialect().gateway(http), call).result is result

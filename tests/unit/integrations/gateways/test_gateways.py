@@ -13,17 +13,17 @@ from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from tests.support.gateways import counterpart as they
-from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart
 from tests.support.gateways.dialects import (
     NOW,
     ORDER,
     REFERENCE,
     Dialect,
-    asked_in,
     attempt,
-    fail_at_two_orders,
+    requested_money,
     seen_reference,
+    start_five_payments,
 )
 from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
@@ -63,7 +63,7 @@ async def inquire(gateway: Gateway):
 async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.accepts())
+    counterpart.will(dialect.acceptance())
     evidence = await start(gateway)
     assert evidence.result is GatewayResult.ACCEPTED
     assert evidence.qr_payload or evidence.payment_url
@@ -74,7 +74,7 @@ async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
 async def test_a_decline_carries_their_code_and_a_sentence(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.declines())
+    counterpart.will(dialect.decline())
     evidence = await start(gateway)
     assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
@@ -98,7 +98,7 @@ async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
 async def test_a_request_that_was_never_read_is_unknown_all_the_same(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
-    counterpart.deaf = True
+    counterpart.reads_nothing = True
     assert (await start(gateway)).result is GatewayResult.UNKNOWN
 
 
@@ -107,8 +107,10 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
 async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
     dialect: Dialect, counterpart: Counterpart, ask: Callable[[Gateway], Awaitable[Evidence]]
 ) -> None:
-    counterpart.always(they.drips)
-    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    counterpart.always(they.endless_answer)
+    impatient = Upstream(
+        "slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5)
+    )
     async with asyncio.timeout(60):  # the answer never ends: the client gives up after 0.5 s
         assert (await ask(dialect.gateway(impatient))).result is GatewayResult.UNKNOWN
     await impatient.aclose()
@@ -135,8 +137,8 @@ async def test_a_status_that_says_nothing_of_this_request_is_unknown(
 async def test_five_silences_stop_new_payments_and_inquiries_go_on(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(*[they.server_error] * 5, dialect.tells("paid"))
-    await fail_at_two_orders(gateway)
+    counterpart.will(*[they.server_error] * 5, dialect.inquiry_answer("paid"))
+    await start_five_payments(gateway)
     assert not gateway.ready()
     with pytest.raises(GatewayUnavailable) as refusal:
         await start(gateway)
@@ -148,7 +150,7 @@ async def test_five_silences_stop_new_payments_and_inquiries_go_on(
 async def test_declines_never_stop_new_payments(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.always(dialect.declines())
+    counterpart.always(dialect.decline())
     for _ in range(6):
         assert (await start(gateway)).result is GatewayResult.DECLINED
 
@@ -172,11 +174,11 @@ async def test_an_inquiry_says_what_became_of_the_reference(
     outcome: str,
     result: GatewayResult,
 ) -> None:
-    counterpart.will(dialect.tells(outcome))
+    counterpart.will(dialect.inquiry_answer(outcome))
     evidence = await inquire(gateway)
     assert (evidence.result, evidence.source) == (result, EvidenceSource.INQUIRY)
     if result is GatewayResult.PAID:
-        assert evidence.money == asked_in(gateway.name)
+        assert evidence.money == requested_money(gateway.name)
         assert evidence.gateway_id == dialect.gateway_id
 
 
@@ -184,22 +186,22 @@ async def test_an_inquiry_says_what_became_of_the_reference(
 async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_asked(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.tells("paid", amount=150_000))
-    assert (await inquire(gateway)).money == asked_in(gateway.name, 150_000)
+    counterpart.will(dialect.inquiry_answer("paid", amount=150_000))
+    assert (await inquire(gateway)).money == requested_money(gateway.name, 150_000)
 
 
 @case("unknown reference")
 async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.always(dialect.knows_nothing())
+    counterpart.always(dialect.unknown_reference())
     assert (await inquire(gateway)).result is GatewayResult.UNPAID
 
 
 async def test_an_answer_about_another_reference_is_not_believed(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.tells("paid", reference="TXN20250729000002"))
+    counterpart.will(dialect.inquiry_answer("paid", reference="TXN20250729000002"))
     assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
@@ -232,7 +234,7 @@ async def test_a_proxy_that_finds_nothing_does_not_speak_for_them(
 
 @pytest.fixture
 def gateways(http: Upstream) -> Gateways:
-    return Gateways([dialect.gateway(http) for dialect in TELLERS])
+    return Gateways([dialect.gateway(http) for dialect in CALLERS])
 
 
 def test_a_gateway_is_found_by_the_address_that_it_calls(gateways: Gateways) -> None:
@@ -255,7 +257,7 @@ async def test_a_route_takes_the_first_gateway_that_works(
     http: Upstream, address: Counterpart, counterpart: Counterpart
 ) -> None:
     """Off by default; and the choice is made before anything is sent."""
-    other = Upstream("other", address.url, connect=0.5, read=0.3, total=2.0)
+    other = Upstream("other", address.url, timeouts=Timeouts(connect=0.5, read=0.3, total=2.0))
     own = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
     momo = next(item for item in DIALECTS if item.name is GatewayName.MOMO).gateway(other)
     route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
@@ -268,9 +270,9 @@ async def test_a_route_takes_the_first_gateway_that_works(
 
     assert taken() is GatewayName.VNPAY
     counterpart.always(they.server_error)
-    await fail_at_two_orders(routed[GatewayName.VNPAY])
+    await start_five_payments(routed[GatewayName.VNPAY])
     assert taken() is GatewayName.MOMO
-    await fail_at_two_orders(routed[GatewayName.MOMO])
+    await start_five_payments(routed[GatewayName.MOMO])
     assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
     await other.aclose()
 
@@ -283,13 +285,13 @@ async def test_alternatives_are_what_works_now_and_cash_comes_first(
     others.remove(PaymentMethod.VNPAY_QR)
     assert gateways.alternatives(PaymentMethod.VNPAY_QR) == (cash, *others)
     counterpart.always(they.server_error)
-    await fail_at_two_orders(gateways[GatewayName.VNPAY])
+    await start_five_payments(gateways[GatewayName.VNPAY])
     assert gateways.alternatives(PaymentMethod.CASH) == (transfer,), "it calls nobody"
     assert gateways.alternatives(PaymentMethod.FPT_PAY) == (cash, transfer)
 
 
 def test_every_adapter_of_the_house_is_in_this_suite() -> None:
-    here = {dialect.name for dialect in TELLERS}
+    here = {dialect.name for dialect in CALLERS}
     packages = {
         path.parent.name for path in (Path(__file__).parents[4] / "integrations").glob("*/*.py")
     }

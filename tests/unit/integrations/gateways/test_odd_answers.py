@@ -18,7 +18,7 @@ from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Answer, Unanswered, Unreadable, Upstream
 from integrations.http.conversation import is_kept
 from tests.support.gateways.all_dialects import DIALECTS
-from tests.support.gateways.counterpart import Act, Line
+from tests.support.gateways.counterpart import Act, Connection
 from tests.support.gateways.dialects import NOW, ORDER, Dialect, VNPayDialect, attempt, reversal
 
 Odd = (
@@ -54,7 +54,7 @@ def written(act: Act) -> tuple[int, Any]:
         async def write(self, data: bytes) -> None:
             sent.extend(data)
 
-    asyncio.run(cast("Any", act)(None, cast("Line", Paper())))
+    asyncio.run(cast("Any", act)(None, cast("Connection", Paper())))
     head, _, body = bytes(sent).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
@@ -100,12 +100,12 @@ async def inquire_refund(gateway: Gateway, dialect: Dialect) -> Evidence:
 
 
 ASKED: dict[str, tuple[Any, Callable[[Dialect], Act]]] = {
-    "start": (start, lambda dialect: dialect.accepts()),
-    "decline": (start, lambda dialect: dialect.declines()),
-    "inquire": (inquire, lambda dialect: dialect.tells("paid")),
-    "unknown": (inquire, lambda dialect: dialect.knows_nothing()),
-    "refund": (refund, lambda dialect: dialect.gives_back(50_000)),
-    "inquire refund": (inquire_refund, lambda dialect: dialect.tells("paid")),
+    "start": (start, lambda dialect: dialect.acceptance()),
+    "decline": (start, lambda dialect: dialect.decline()),
+    "inquire": (inquire, lambda dialect: dialect.inquiry_answer("paid")),
+    "unknown": (inquire, lambda dialect: dialect.unknown_reference()),
+    "refund": (refund, lambda dialect: dialect.refund_answer(50_000)),
+    "inquire refund": (inquire_refund, lambda dialect: dialect.inquiry_answer("paid")),
 }
 
 

@@ -14,7 +14,7 @@ from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from tests.support.gateways import counterpart as they
-from tests.support.gateways.all_dialects import DIALECTS, TELLERS
+from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart, Seen
 from tests.support.gateways.dialects import NOW, REFUND, Dialect, attempt, reversal
 from tests.support.gateways.silences import SILENCES
@@ -59,7 +59,7 @@ def says_who(seen: Seen) -> bool:
 async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount))
+    counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount))
     evidence = await refund(gateway, dialect)
     assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert evidence.gateway_id
@@ -72,7 +72,7 @@ async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
 async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.gives_back(reversal(gateway.name).asked.amount - 1))
+    counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount - 1))
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
@@ -80,7 +80,7 @@ async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
 async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.always(dialect.gives_nothing_back())
+    counterpart.always(dialect.refund_decline())
     for _ in range(6):
         evidence = await refund(gateway, dialect)
         assert evidence.result is GatewayResult.DECLINED
@@ -112,7 +112,7 @@ async def test_a_question_without_an_answer_is_unknown(
 async def test_a_request_that_was_never_read_is_unknown_all_the_same(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.deaf = True
+    counterpart.reads_nothing = True
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
@@ -121,8 +121,10 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
 async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
     dialect: Dialect, counterpart: Counterpart, ask: Any
 ) -> None:
-    counterpart.always(they.drips)
-    impatient = Upstream("slow", counterpart.url, connect=0.5, read=0.3, total=0.5)
+    counterpart.always(they.endless_answer)
+    impatient = Upstream(
+        "slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5)
+    )
     async with asyncio.timeout(60):  # the answer never ends: the client gives up after 0.5 s
         assert (await ask(paying(dialect, impatient), dialect)).result is GatewayResult.UNKNOWN
     await impatient.aclose()
@@ -164,6 +166,6 @@ async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
 
 
 def test_a_bank_alone_gives_nothing_back(http: Upstream) -> None:
-    gateways = Gateways([dialect.gateway(http) for dialect in TELLERS])
+    gateways = Gateways([dialect.gateway(http) for dialect in CALLERS])
     paying_nothing = {name for name in GatewayName if gateways.refunding(name) is None}
     assert paying_nothing == {GatewayName.BANK}

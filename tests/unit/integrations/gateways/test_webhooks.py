@@ -11,20 +11,20 @@ from domain.gateways import BadCall, Call, Gateway, Verdict
 from domain.methods import GatewayName
 from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
-from integrations.http.webhooks import json_object
-from tests.support.gateways.all_dialects import TELLERS
-from tests.support.gateways.dialects import NOW, Teller, asked_in, told_by
+from integrations.http.webhooks import parse_json_object
+from tests.support.gateways.all_dialects import CALLERS
+from tests.support.gateways.dialects import NOW, Caller, evidence_of_call, requested_money
 from tests.support.gateways.table import case
 
 
-@pytest.fixture(params=TELLERS, ids=lambda teller: type(teller).__name__)
-def teller(request: pytest.FixtureRequest) -> Teller:
+@pytest.fixture(params=CALLERS, ids=lambda caller: type(caller).__name__)
+def caller(request: pytest.FixtureRequest) -> Caller:
     return request.param
 
 
 @pytest.fixture
-def told(teller: Teller) -> Gateway:
-    return teller.gateway(Upstream("nobody", "http://127.0.0.1"))
+def told(caller: Caller) -> Gateway:
+    return caller.gateway(Upstream("nobody", "http://127.0.0.1"))
 
 
 OUTCOMES = {
@@ -35,38 +35,40 @@ OUTCOMES = {
 }
 
 
-def test_a_webhook_says_what_became_of_the_reference(told: Gateway, teller: Teller) -> None:
-    for outcome in teller.outcomes:
-        (notice,) = told.read_webhook(teller.calls(outcome))
+def test_a_webhook_says_what_became_of_the_reference(told: Gateway, caller: Caller) -> None:
+    for outcome in caller.outcomes:
+        (notice,) = told.read_webhook(caller.call(outcome))
         assert notice.evidence
         assert (notice.evidence.result, notice.evidence.source) == (
             OUTCOMES[outcome],
             EvidenceSource.WEBHOOK,
         )
-        assert notice.reference == teller.reference
+        assert notice.reference == caller.reference
         assert notice.event_id
         if outcome == "paid":
-            assert notice.evidence.money == asked_in(teller.name)
-            assert notice.evidence.gateway_id == teller.gateway_id
+            assert notice.evidence.money == requested_money(caller.name)
+            assert notice.evidence.gateway_id == caller.gateway_id
 
 
 @case("duplicate")
-def test_the_same_event_has_the_same_identity(told: Gateway, teller: Teller) -> None:
-    one, two = (told.read_webhook(teller.calls("paid")) for _ in range(2))
+def test_the_same_event_has_the_same_identity(told: Gateway, caller: Caller) -> None:
+    one, two = (told.read_webhook(caller.call("paid")) for _ in range(2))
     assert one == two
 
 
 @case("wrong amount")
-def test_a_wrong_amount_is_translated_faithfully(told: Gateway, teller: Teller) -> None:
-    assert told_by(told, teller.calls("paid", amount=1)).money == asked_in(teller.name, 1)
+def test_a_wrong_amount_is_translated_faithfully(told: Gateway, caller: Caller) -> None:
+    assert evidence_of_call(told, caller.call("paid", amount=1)).money == requested_money(
+        caller.name, 1
+    )
 
 
 @case("foreign reference")
 def test_a_name_that_is_not_of_our_form_is_handed_on_as_it_is(
-    told: Gateway, teller: Teller
+    told: Gateway, caller: Caller
 ) -> None:
-    for outcome in teller.outcomes:
-        (notice,) = told.read_webhook(teller.calls(outcome, reference="ORDER-778"))
+    for outcome in caller.outcomes:
+        (notice,) = told.read_webhook(caller.call(outcome, reference="ORDER-778"))
         # In a bank's text only our own form is looked for.
         assert notice.reference == (None if told.name is GatewayName.BANK else "ORDER-778")
         assert notice.evidence
@@ -74,21 +76,21 @@ def test_a_name_that_is_not_of_our_form_is_handed_on_as_it_is(
 
 
 @case("forged")
-def test_a_forged_webhook_is_refused(told: Gateway, teller: Teller) -> None:
+def test_a_forged_webhook_is_refused(told: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall):
-        told.read_webhook(teller.forges(teller.calls("paid")))
+        told.read_webhook(caller.forge(caller.call("paid")))
 
 
 @case("forged")
-def test_an_unsigned_webhook_is_refused(told: Gateway, teller: Teller) -> None:
+def test_an_unsigned_webhook_is_refused(told: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall, match="signature"):
-        told.read_webhook(teller.unsigns(teller.calls("paid")))
+        told.read_webhook(caller.remove_signature(caller.call("paid")))
 
 
 @case("forged")
-def test_a_repeated_parameter_is_refused(told: Gateway, teller: Teller) -> None:
+def test_a_repeated_parameter_is_refused(told: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall, match="repeated"):
-        told.read_webhook(teller.repeats_a_parameter(teller.calls("paid")))
+        told.read_webhook(caller.repeat_parameter(caller.call("paid")))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
@@ -108,10 +110,10 @@ def test_no_gateway_shows_its_secrets(told: Gateway) -> None:
 def test_what_no_text_can_hold_is_no_json_of_theirs(body: bytes) -> None:
     """Half a letter, NUL, and another alphabet than UTF-8: who forgives them reads another message."""
     with pytest.raises(BadCall, match="not JSON"):
-        json_object(body)
+        parse_json_object(body)
 
 
-READERS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in TELLERS]
+READERS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in CALLERS]
 
 
 @given(query=st.text(), body=st.binary(), name=st.text(), value=st.text(), post=st.booleans())

@@ -14,17 +14,17 @@ class Clock:
 
 
 def broken(clock: Clock) -> Breaker:
-    breaker = Breaker("them", "start", threshold=5, open_for=15, clock=clock)
+    breaker = Breaker("them", "start", open_for=15, clock=clock)
     for _ in range(5):
         assert breaker.enter()
-        breaker.failed("silence", 0.1)
+        breaker.record_failure("silence", 0.1)
     return breaker
 
 
 def test_four_failures_in_a_row_leave_it_closed() -> None:
     breaker = Breaker("them", "start")
     for _ in range(4):
-        breaker.failed("silence", 0.1)
+        breaker.record_failure("silence", 0.1)
     assert breaker.state is BreakerState.CLOSED
     assert breaker.enter()
 
@@ -32,10 +32,10 @@ def test_four_failures_in_a_row_leave_it_closed() -> None:
 def test_a_success_between_failures_starts_the_count_anew() -> None:
     breaker = Breaker("them", "start")
     for _ in range(4):
-        breaker.failed("silence", 0.1)
-    breaker.succeeded(0.1)
+        breaker.record_failure("silence", 0.1)
+    breaker.record_success(0.1)
     for _ in range(4):
-        breaker.failed("silence", 0.1)
+        breaker.record_failure("silence", 0.1)
     assert breaker.state is BreakerState.CLOSED
 
 
@@ -62,7 +62,7 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     breaker = broken(clock)
     clock.now += 15
     breaker.enter()
-    breaker.succeeded(0.1)
+    breaker.record_success(0.1)
     assert breaker.state is BreakerState.CLOSED
     assert breaker.enter()
     assert breaker.enter()
@@ -73,7 +73,7 @@ def test_a_probe_that_fails_opens_it_for_the_whole_time_again() -> None:
     breaker = broken(clock)
     clock.now += 15
     breaker.enter()
-    breaker.failed("silence", 0.1)
+    breaker.record_failure("silence", 0.1)
     assert breaker.state is BreakerState.OPEN
     clock.now += 14.9
     assert not breaker.enter()
@@ -86,7 +86,7 @@ def test_a_probe_whose_caller_gave_up_makes_room_for_another() -> None:
     breaker = broken(clock)
     clock.now += 15
     breaker.enter()
-    breaker.abandoned()
+    breaker.release_probe()
     assert breaker.enter()
 
 
@@ -95,7 +95,7 @@ def test_its_health_can_be_shown() -> None:
     breaker = broken(clock)
     clock.now += 15
     breaker.enter()
-    breaker.succeeded(0.5)
+    breaker.record_success(0.5)
     health = breaker.health()
     assert (health.system, health.operation, health.state) == ("them", "start", "CLOSED")
     assert (health.calls, health.errors, health.failures_in_a_row) == (6, 5, 0)
@@ -118,7 +118,7 @@ def test_prometheus_sees_it_open() -> None:
 
 def fails(breaker: Breaker, *subjects: str | None) -> None:
     for subject in subjects:
-        breaker.failed("silence", 0.1, subject)
+        breaker.record_failure("silence", 0.1, subject)
 
 
 @pytest.mark.parametrize("times", [5, 6, 500])
@@ -150,7 +150,7 @@ def test_four_failures_about_four_subjects_leave_it_closed() -> None:
 def test_a_success_forgets_whose_failures_there_were() -> None:
     breaker = Breaker("them", "start")
     fails(breaker, *"AB")
-    breaker.succeeded(0.1)
+    breaker.record_success(0.1)
     fails(breaker, *"AAAAA")
     assert breaker.state is BreakerState.CLOSED
 
@@ -165,7 +165,7 @@ def test_failures_without_a_subject_do_not_make_one_subject_two() -> None:
 
 def half_open(clock: Clock) -> Breaker:
     """Return a breaker that B, last of all, has failed, and whose time is over."""
-    breaker = Breaker("them", "start", threshold=5, open_for=15, clock=clock)
+    breaker = Breaker("them", "start", open_for=15, clock=clock)
     fails(breaker, *"AAAAB")
     clock.now += 15
     assert breaker.state is BreakerState.HALF_OPEN
@@ -180,10 +180,10 @@ def test_a_probe_that_fails_again_about_the_same_holds_off_that_alone() -> None:
     assert breaker.state is BreakerState.HALF_OPEN
     assert breaker.ready
     assert not breaker.enter("B")
-    assert breaker.wait("B") == 15
-    assert breaker.wait("C") == 0
+    assert breaker.seconds_until_ready("B") == 15
+    assert breaker.seconds_until_ready("C") == 0
     assert breaker.enter("C")
-    breaker.succeeded(0.1)
+    breaker.record_success(0.1)
     assert breaker.state is BreakerState.CLOSED
     assert breaker.enter("B")
 
@@ -206,7 +206,7 @@ def test_a_probe_about_another_subject_that_fails_opens_it_again() -> None:
     fails(breaker, "C")
     assert breaker.state is BreakerState.OPEN
     assert not breaker.enter("D")
-    assert breaker.wait("D") == 15
+    assert breaker.seconds_until_ready("D") == 15
 
 
 def test_a_probe_without_a_subject_that_fails_opens_it_again() -> None:
@@ -219,7 +219,7 @@ def test_a_probe_without_a_subject_that_fails_opens_it_again() -> None:
 
 def test_what_fails_late_while_it_is_open_does_not_keep_it_open_alone() -> None:
     clock = Clock()
-    breaker = Breaker("them", "start", threshold=5, open_for=15, clock=clock)
+    breaker = Breaker("them", "start", open_for=15, clock=clock)
     fails(breaker, *"AAAAB")
     clock.now += 10
     fails(breaker, "B")

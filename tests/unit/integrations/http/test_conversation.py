@@ -11,7 +11,7 @@ from domain.attempts import Failure
 from domain.methods import GatewayName
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
-from integrations.http.conversation import asked, begun
+from integrations.http.conversation import evidence_of_charge, evidence_of_inquiry
 from schema.payments import qr_image
 from tests.support.gateways.counterpart import Act, Counterpart, says
 from tests.support.gateways.dialects import (
@@ -53,8 +53,8 @@ async def _said(evidence: Evidence) -> Evidence:
 
 
 async def test_what_can_be_kept_is_passed_on_as_it_was_said() -> None:
-    assert await begun(GatewayName.MOMO, "it", _said(SAID)) == SAID
-    assert await asked("it", _said(SAID)) == SAID
+    assert await evidence_of_charge(GatewayName.MOMO, "it", _said(SAID)) == SAID
+    assert await evidence_of_inquiry("it", _said(SAID)) == SAID
     assert SAID.qr_payload
     assert qr_image(SAID.qr_payload)
 
@@ -63,8 +63,8 @@ async def test_what_can_be_kept_is_passed_on_as_it_was_said() -> None:
 async def test_what_cannot_be_kept_was_not_said(but: dict[str, Any]) -> None:
     evidence = replace(SAID, **but)
     for told in (
-        await begun(GatewayName.MOMO, "it", _said(evidence)),
-        await asked("it", _said(evidence)),
+        await evidence_of_charge(GatewayName.MOMO, "it", _said(evidence)),
+        await evidence_of_inquiry("it", _said(evidence)),
     ):
         assert (told.result, told.source, told.gateway_id) == (GatewayResult.UNKNOWN, None, None)
 

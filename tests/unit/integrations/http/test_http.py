@@ -12,7 +12,14 @@ from structlog.testing import capture_logs
 
 from integrations.http import client as module
 from integrations.http.breaker import BreakerState
-from integrations.http.client import Answer, NotSent, Stopped, Unanswered, Unreadable, Upstream
+from integrations.http.client import (
+    Answer,
+    BreakerOpen,
+    NotConnected,
+    Unanswered,
+    Unreadable,
+    Upstream,
+)
 from tests.support.gateways import counterpart as they
 from tests.support.gateways.counterpart import Act, Counterpart, says
 
@@ -20,7 +27,7 @@ BREAKS = {
     "silence": they.silence,
     "reset": they.reset,
     "truncated": they.truncated,
-    "drips": they.drips,
+    "drips": they.endless_answer,
     "500": they.server_error,
     "unreadable": they.not_json,
 }
@@ -51,7 +58,7 @@ async def test_a_request_that_went_out_and_got_no_answer_is_unanswered(
 async def test_a_counterpart_that_takes_the_connection_and_never_reads_is_unanswered(
     counterpart: Counterpart, http: Upstream
 ) -> None:
-    counterpart.deaf = True
+    counterpart.reads_nothing = True
     with pytest.raises(Unanswered):
         await ask(http)
 
@@ -60,7 +67,7 @@ async def test_where_nobody_listens_nothing_was_sent(
     counterpart: Counterpart, http: Upstream
 ) -> None:
     await counterpart.close()
-    with pytest.raises(NotSent):
+    with pytest.raises(NotConnected):
         await ask(http)
     assert http.snapshot()[0].calls == 4  # which is repeated, for nobody heard it
 
@@ -69,7 +76,7 @@ async def test_a_call_that_waits_for_a_connection_until_its_time_is_over_was_not
     listener = await asyncio.start_server(lambda r, w: None, "127.0.0.1", 0)
     port = listener.sockets[0].getsockname()[1]
     http = Upstream("them", f"https://127.0.0.1:{port}", connect=0.2, total=0.2)
-    with pytest.raises(NotSent):  # the TLS handshake never ends
+    with pytest.raises(NotConnected):  # the TLS handshake never ends
         await ask(http)
     await http.aclose()
     listener.close()
@@ -94,7 +101,7 @@ async def test_after_three_repeats_it_gives_up(counterpart: Counterpart, http: U
 async def test_a_doubt_is_not_forgotten_when_the_repeat_finds_nobody(
     counterpart: Counterpart, http: Upstream
 ) -> None:
-    async def last_words(seen: they.Seen, line: they.Line) -> None:
+    async def last_words(seen: they.Seen, line: they.Connection) -> None:
         await counterpart.close()
         await they.reset(seen, line)
 
@@ -127,7 +134,7 @@ async def test_after_five_failures_in_a_row_nobody_is_asked(
     for _ in range(5):
         with pytest.raises(Unanswered):
             await ask(http)
-    with pytest.raises(Stopped) as stopped:
+    with pytest.raises(BreakerOpen) as stopped:
         await ask(http)
     assert 0 < stopped.value.retry_after_ms <= 15_000
     assert len(counterpart.seen) == 5
@@ -155,7 +162,7 @@ async def test_one_probe_finds_out_whether_they_are_back(counterpart: Counterpar
     await asyncio.sleep(0.06)
     calls = await asyncio.gather(*[ask(http) for _ in range(20)], return_exceptions=True)
     assert sum(isinstance(call, Answer) for call in calls) == 1
-    assert sum(isinstance(call, Stopped) for call in calls) == 19
+    assert sum(isinstance(call, BreakerOpen) for call in calls) == 19
     assert (await ask(http)).ok
     await http.aclose()
 
@@ -226,10 +233,10 @@ async def test_both_sides_show_their_certificates(tmp_path: Path) -> None:
     known = Upstream("them", counterpart.url, **files)
     assert (await ask(known)).ok
     unknown = Upstream("them", counterpart.url, ca=files["ca"])
-    with pytest.raises((NotSent, Unanswered)):
+    with pytest.raises((NotConnected, Unanswered)):
         await ask(unknown)
     distrustful = Upstream("them", counterpart.url, cert=files["cert"], key=files["key"])
-    with pytest.raises(NotSent):
+    with pytest.raises(NotConnected):
         await ask(distrustful)
     for http in (known, unknown, distrustful):
         await http.aclose()
@@ -246,7 +253,7 @@ async def test_running_out_of_our_own_connections_says_nothing_about_the_counter
     while not counterpart.seen:
         await asyncio.sleep(0)
     for _ in range(6):
-        with pytest.raises(NotSent):
+        with pytest.raises(NotConnected):
             await ask(http)
     (health,) = http.snapshot()
     assert (health.state, health.failures_in_a_row) == (BreakerState.CLOSED, 0)

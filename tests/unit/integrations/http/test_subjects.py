@@ -202,7 +202,7 @@ async def test_a_bill_that_a_gateway_fails_at_leaves_the_gateway_to_others(
         assert await start(gateway, "SGFDN2000", f"MB{number}") is GatewayResult.UNKNOWN
         assert gateway.ready()
         assert gateway.retry_after_ms() is None
-    counterpart.always(dialect.declines())
+    counterpart.always(dialect.decline())
     assert await start(gateway, "SGFDN2001") is GatewayResult.DECLINED
 
 
@@ -245,11 +245,11 @@ async def test_answers_about_others_and_clear_refusals_stop_no_questions(
     gateway: Refunds, dialect: Dialect, http: Upstream, counterpart: Counterpart
 ) -> None:
     for number in range(6):
-        counterpart.always(dialect.tells("paid", reference="MB_ANOTHER"))
+        counterpart.always(dialect.inquiry_answer("paid", reference="MB_ANOTHER"))
         await inquire(gateway, number)
-        counterpart.always(dialect.gives_back(reversal(gateway.name).asked.amount))  # of REFUND
+        counterpart.always(dialect.refund_answer(reversal(gateway.name).asked.amount))  # of REFUND
         await refund(gateway, dialect, number)
-        counterpart.always(dialect.declines())
+        counterpart.always(dialect.decline())
         await start(gateway, MANY[number], f"MB{number}")
     assert {health.state for health in http.snapshot()} == {BreakerState.CLOSED}
     for status in (400, 401, 403, 404, 409, 422, 429):

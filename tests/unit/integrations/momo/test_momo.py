@@ -1,4 +1,6 @@
-"""MoMo to the letter: its computed examples, every code of its table, and one step in which money moves."""
+"""MoMo's requests, answers and calls: the computed examples, and every documented code."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
@@ -11,15 +13,15 @@ from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.momo import protocol
 from integrations.momo.gateway import MoMo
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import (
     NOW,
     ORDER,
     REFERENCE,
     attempt,
-    fail_at_two_orders,
-    told_by,
+    evidence_of_call,
+    start_five_payments,
 )
 from tests.support.gateways.momo import PARTNER, SECRET_KEY, MoMoDialect, momo_ipn, momo_signature
 from tests.support.gateways.table import case
@@ -36,9 +38,9 @@ def momo(http: Upstream) -> MoMo:
 
 
 @pytest.mark.parametrize("id", EXAMPLES)
-def test_every_example_is_spelled_and_signed_as_computed(id: str) -> None:
+def test_every_example_has_the_computed_text_and_signature(id: str) -> None:
     example = EXAMPLES[id]
-    text = protocol.canonical(example["input"], example["field_order"])
+    text = protocol.signed_text(example["input"], example["field_order"])
     assert text == example["canonical"]
     assert protocol.sign(example["secret"], text) == example["expected"]
     assert protocol.is_signed(["another", example["secret"]], text, example["expected"].upper())
@@ -49,10 +51,10 @@ def test_every_example_is_spelled_and_signed_as_computed(id: str) -> None:
 @pytest.mark.parametrize(
     ("order", "id"),
     [
-        (protocol.CREATE, "momo-create"),
-        (protocol.IPN, "momo-ipn-success"),
-        (protocol.QUERY, "momo-query"),
-        (protocol.REFUND, "momo-refund"),
+        (protocol.CREATE_FIELDS, "momo-create"),
+        (protocol.IPN_FIELDS, "momo-ipn-success"),
+        (protocol.QUERY_FIELDS, "momo-query"),
+        (protocol.REFUND_FIELDS, "momo-refund"),
     ],
 )
 def test_the_orders_of_the_signed_fields_are_those_of_the_document(
@@ -61,7 +63,7 @@ def test_the_orders_of_the_signed_fields_are_those_of_the_document(
     assert list(order) == EXAMPLES[id]["field_order"] == sorted(order)
 
 
-def published(http: Upstream) -> MoMo:
+def example_momo(http: Upstream) -> MoMo:
     example = EXAMPLES["momo-ipn-success"]
     return MoMo(
         http,
@@ -71,8 +73,8 @@ def published(http: Upstream) -> MoMo:
     )
 
 
-def as_called(id: str, **other: Any) -> Call:
-    """The body of an example; the access key is known to both and stands in none."""
+def example_call(id: str, **other: Any) -> Call:
+    """Return a call with an example's body, which never holds the access key."""
     example = EXAMPLES[id]
     fields = example["input"] | {"signature": example["expected"]} | other
     del fields["accessKey"]
@@ -86,9 +88,9 @@ def as_called(id: str, **other: Any) -> Call:
     )
 
 
-def test_the_example_of_a_paid_ipn_is_believed_and_answered_204(http: Upstream) -> None:
-    momo = published(http)
-    (notice,) = momo.read_webhook(as_called("momo-ipn-success"))
+def test_the_example_of_a_paid_ipn_is_trusted_and_answered_204(http: Upstream) -> None:
+    momo = example_momo(http)
+    (notice,) = momo.read_webhook(example_call("momo-ipn-success"))
     assert notice.reference == "TXN20250729000001"
     assert notice.event_id == "TXN20250729000001:4088878653:0:200000"
     assert notice.evidence
@@ -97,28 +99,26 @@ def test_the_example_of_a_paid_ipn_is_believed_and_answered_204(http: Upstream) 
     assert (reply.status, reply.body) == (EXAMPLES["momo-ipn-success"]["answer"], b"")
 
 
-def test_the_example_of_a_denied_ipn_is_a_decline_in_words(http: Upstream) -> None:
-    said = told_by(published(http), as_called("momo-ipn-user-denied"))
-    assert said.result is GatewayResult.DECLINED
-    assert said.failure
-    assert said.failure.code == "1006"
+def test_the_example_of_a_denied_ipn_is_a_decline_with_a_sentence(http: Upstream) -> None:
+    evidence = evidence_of_call(example_momo(http), example_call("momo-ipn-user-denied"))
+    assert evidence.result is GatewayResult.DECLINED
+    assert evidence.failure
+    assert evidence.failure.code == "1006"
 
 
 @pytest.mark.parametrize(
     "other",
     [{"amount": 200_001}, {"resultCode": 1006}, {"orderId": "TXN2"}, {"message": "Successful"}],
 )
-def test_an_example_that_was_changed_on_the_way_is_refused(
-    http: Upstream, other: dict[str, Any]
-) -> None:
+def test_a_changed_example_is_refused(http: Upstream, other: dict[str, Any]) -> None:
     with pytest.raises(BadCall, match="signature"):
-        published(http).read_webhook(as_called("momo-ipn-success", **other))
+        example_momo(http).read_webhook(example_call("momo-ipn-success", **other))
 
 
-async def test_a_request_holds_what_the_document_asks_for_and_is_signed(
+async def test_a_request_has_the_documented_fields_and_a_signature(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
-    counterpart.will(OURS.accepts())
+    counterpart.will(OURS.acceptance())
     evidence = await momo.start(attempt(), ORDER, now=NOW)
     (seen,) = counterpart.seen
     assert (seen.method, seen.path) == ("POST", "/v2/gateway/api/create")
@@ -133,8 +133,8 @@ async def test_a_request_holds_what_the_document_asks_for_and_is_signed(
         "requestType": "captureWallet",
         "extraData": "",
     }
-    told = signed | {"signature": momo_signature(signed), "autoCapture": True, "lang": "vi"}
-    assert seen.json == told
+    body = signed | {"signature": momo_signature(signed), "autoCapture": True, "lang": "vi"}
+    assert seen.json == body
     assert "accessKey" not in seen.json
     assert evidence.payment_url == "https://test-payment.momo.vn/v2/pay?t=abc"
     assert evidence.qr_payload == "momo://app?1"
@@ -149,23 +149,23 @@ async def test_a_request_holds_what_the_document_asks_for_and_is_signed(
         ("đ" * 300, "đ" * 255),
     ],
 )
-async def test_a_description_can_not_be_taken_for_another_field_of_what_is_signed(
+async def test_a_description_cannot_pass_for_another_signed_field(
     momo: MoMo, counterpart: Counterpart, description: str, sent: str
 ) -> None:
-    counterpart.will(OURS.accepts())
+    counterpart.will(OURS.acceptance())
     await momo.start(attempt(), replace(ORDER, description=description), now=NOW)
     assert counterpart.seen[0].json["orderInfo"] == sent
 
 
-def test_a_call_that_could_be_read_in_two_ways_is_refused_though_it_is_signed(momo: MoMo) -> None:
-    """The same signed text, cut elsewhere, would be about another order."""
-    told = OURS.event(0, orderInfo="a&orderId=MB1&orderInfo=b")
+def test_a_signed_call_that_can_be_read_in_two_ways_is_refused(momo: MoMo) -> None:
+    """Cut elsewhere, the same signed text would be about another order."""
+    fields = OURS.event(0, orderInfo="a&orderId=MB1&orderInfo=b")
     with pytest.raises(BadCall, match="two ways"):
-        momo.read_webhook(momo_ipn(told))
+        momo.read_webhook(momo_ipn(fields))
 
 
 @pytest.mark.parametrize("amount", [999, 50_000_001])
-async def test_an_amount_that_momo_does_not_take_is_declined_unsent(
+async def test_an_amount_outside_the_limits_is_declined_unsent(
     momo: MoMo, counterpart: Counterpart, amount: int
 ) -> None:
     evidence = await momo.start(attempt(amount=amount), ORDER, now=NOW)
@@ -175,18 +175,18 @@ async def test_an_amount_that_momo_does_not_take_is_declined_unsent(
 
 @case("every class of code", "MoMo")
 @pytest.mark.parametrize("code", MOMO_RESULT_CODES)
-async def test_only_a_refusal_of_what_was_asked_declines_a_request(
+async def test_only_a_refusal_of_the_request_declines_it(
     momo: MoMo, counterpart: Counterpart, code: int
 ) -> None:
     counterpart.will(says(OURS.heading(code), 200 if code == 0 else 400))
-    found = (await momo.start(attempt(), ORDER, now=NOW)).result
-    # Accepted without an address to pay by is not known. Said while an earlier request of ours may be
-    # alive (40–43), of a failed QR or of nothing (98, 99), of a refund, or while MoMo is not done.
-    unsure = {0, 40, 41, 42, 43, 98, 99, 1000, 1005, 1080, 1081, 1088, 7000, 7002, 8000, 9000}
-    assert found is (GatewayResult.UNKNOWN if code in unsure else GatewayResult.DECLINED)
+    result = (await momo.start(attempt(), ORDER, now=NOW)).result
+    # UNKNOWN: an acceptance without a page; codes that may come while an earlier request is processed
+    # (40–43); a failed QR or nothing definite (98, 99); codes of refunds; and MoMo is not done.
+    uncertain = {0, 40, 41, 42, 43, 98, 99, 1000, 1005, 1080, 1081, 1088, 7000, 7002, 8000, 9000}
+    assert result is (GatewayResult.UNKNOWN if code in uncertain else GatewayResult.DECLINED)
 
 
-async def test_a_repeat_that_meets_the_first_one_in_flight_is_unknown(
+async def test_a_repeat_of_a_request_in_process_is_unknown(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(OURS.heading(7000), 422))
@@ -202,7 +202,13 @@ async def test_a_repeat_that_meets_the_first_one_in_flight_is_unknown(
         OURS.heading(0) | {"payUrl": "https://momo.vn/pay", "partnerCode": "ANOTHER"},
         {"error": {"code": "WALLET_LOCKED"}},
     ],
-    ids=["another order", "another order's no", "no web address", "another partner", "not MoMo"],
+    ids=[
+        "another order",
+        "another order's refusal",
+        "no web address",
+        "another partner",
+        "not MoMo",
+    ],
 )
 async def test_an_answer_that_is_not_about_this_request_is_unknown(
     momo: MoMo, counterpart: Counterpart, answer: dict[str, Any]
@@ -211,15 +217,15 @@ async def test_an_answer_that_is_not_about_this_request_is_unknown(
     assert (await momo.start(attempt(), ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
-async def test_a_wrong_access_is_no_word_about_a_payment_that_is_asked_for(
+async def test_an_error_about_our_access_decides_nothing_about_a_payment(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
     for code in (10, 11, 13, 20, 40, 99):
-        counterpart.will(OURS.tells_code(code))
+        counterpart.will(OURS.code_answer(code))
         assert (await momo.inquire(attempt(), now=NOW)).result is GatewayResult.UNKNOWN
 
 
-FINDINGS = {
+RESULTS = {
     **dict.fromkeys(MOMO_RESULT_CODES, GatewayResult.UNKNOWN),
     **dict.fromkeys([1001, 1002, 1003, 1004, 1006, 1007, 1017, 1026], GatewayResult.DECLINED),
     **dict.fromkeys([4001, 4002, 4100], GatewayResult.DECLINED),
@@ -230,45 +236,45 @@ FINDINGS = {
 
 
 @case("every class of code", "MoMo")
-@pytest.mark.parametrize(("code", "result"), FINDINGS.items())
-async def test_every_code_says_the_same_in_an_answer_and_in_a_call(
+@pytest.mark.parametrize(("code", "result"), RESULTS.items())
+async def test_every_code_means_the_same_in_an_answer_and_in_a_call(
     momo: MoMo, counterpart: Counterpart, code: int, result: GatewayResult
 ) -> None:
-    counterpart.will(OURS.tells_code(code))
-    asked = await momo.inquire(attempt(), now=NOW)
-    assert asked.result is result
-    assert told_by(momo, momo_ipn(OURS.event(code))).result is result
+    counterpart.will(OURS.code_answer(code))
+    evidence = await momo.inquire(attempt(), now=NOW)
+    assert evidence.result is result
+    assert evidence_of_call(momo, momo_ipn(OURS.event(code))).result is result
 
 
-async def test_a_question_is_signed_and_never_the_same_twice(
+async def test_an_inquiry_is_signed_and_has_a_new_id_each_time(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
-    counterpart.always(OURS.tells("paid"))
+    counterpart.always(OURS.inquiry_answer("paid"))
     await momo.inquire(attempt(), now=NOW)
     await momo.inquire(attempt(), now=NOW.replace(microsecond=1))
-    one, two = (seen.json for seen in counterpart.seen)
-    assert one["requestId"] != two["requestId"]
-    assert len(one["requestId"]) <= 50
-    assert one["signature"] == momo_signature(one)
+    first, second = (seen.json for seen in counterpart.seen)
+    assert first["requestId"] != second["requestId"]
+    assert len(first["requestId"]) <= 50
+    assert first["signature"] == momo_signature(first)
     assert counterpart.seen[0].path == "/v2/gateway/api/query"
 
 
 @pytest.mark.parametrize("amount", [200_000.5, "2e5", "200.000", True, None, -1])
-async def test_an_amount_that_is_no_whole_number_is_paid_with_no_money(
+async def test_an_unreadable_amount_in_an_answer_is_paid_without_money(
     momo: MoMo, counterpart: Counterpart, amount: Any
 ) -> None:
-    counterpart.will(OURS.tells_code(0, amount=amount))
-    asked = await momo.inquire(attempt(), now=NOW)
-    assert (asked.result, asked.money) == (GatewayResult.PAID, None)
+    counterpart.will(OURS.code_answer(0, amount=amount))
+    evidence = await momo.inquire(attempt(), now=NOW)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 @pytest.mark.parametrize("amount", [200_000.5, "200.000", -1])
-def test_a_call_with_such_an_amount_is_believed_and_has_no_money(momo: MoMo, amount: Any) -> None:
-    said = told_by(momo, momo_ipn(OURS.event(0, amount=amount)))
-    assert (said.result, said.money) == (GatewayResult.PAID, None)
+def test_an_unreadable_amount_in_a_call_is_paid_without_money(momo: MoMo, amount: Any) -> None:
+    evidence = evidence_of_call(momo, momo_ipn(OURS.event(0, amount=amount)))
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
-def test_two_keys_verify_while_one_is_being_changed(momo: MoMo) -> None:
+def test_both_keys_verify_during_a_rotation(momo: MoMo) -> None:
     for key in (SECRET_KEY, "the-old-one"):
         assert momo.read_webhook(momo_ipn(OURS.event(0), key))
     with pytest.raises(BadCall, match="signature"):
@@ -282,14 +288,12 @@ def test_a_call_for_another_partner_is_refused(momo: MoMo) -> None:
 
 @pytest.mark.parametrize("name", ["amount", "orderId", "resultCode", "transId", "message"])
 @pytest.mark.parametrize("value", [None, True, [], {}])
-def test_a_field_of_another_kind_is_refused(momo: MoMo, name: str, value: object) -> None:
+def test_a_field_of_another_type_is_refused(momo: MoMo, name: str, value: object) -> None:
     with pytest.raises(BadCall, match=name):
         momo.read_webhook(momo_ipn(OURS.event(0, **{name: value})))
 
 
-async def test_a_server_error_of_momo_counts_against_it(
-    momo: MoMo, counterpart: Counterpart
-) -> None:
-    counterpart.always(they.server_error)
-    await fail_at_two_orders(momo)
+async def test_server_errors_open_the_breaker(momo: MoMo, counterpart: Counterpart) -> None:
+    counterpart.always(acts.server_error)
+    await start_five_payments(momo)
     assert not momo.ready()

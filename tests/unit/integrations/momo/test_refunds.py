@@ -1,4 +1,6 @@
-"""Giving money back by MoMo: what is sent, and what an answer is worth."""
+"""Refunds through MoMo: the request, and the meaning of each answer."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
@@ -11,7 +13,7 @@ from domain.payment_evidence import GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Upstream
 from integrations.momo.gateway import MoMo
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, REFERENCE, attempt, reversal
 from tests.support.gateways.momo import PARTNER, MoMoDialect, momo_signature
@@ -33,11 +35,11 @@ async def refund(momo: MoMo) -> Any:
     return await momo.refund(PAID, REVERSAL, whole=False, now=NOW)
 
 
-def test_momo_is_one_of_those_that_pay_out(momo: MoMo) -> None:
+def test_momo_can_refund(momo: MoMo) -> None:
     assert Gateways([momo]).refunding(GatewayName.MOMO) is momo
 
 
-async def test_a_refund_names_the_payment_by_momos_number_and_itself_by_ours(
+async def test_a_refund_has_momos_number_of_the_payment_and_our_own_id(
     momo: MoMo, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(DONE))
@@ -57,27 +59,27 @@ async def test_a_refund_names_the_payment_by_momos_number_and_itself_by_ours(
 
 
 @pytest.mark.parametrize("code", [code for code in MOMO_RESULT_CODES if code])
-async def test_a_code_is_a_no_only_where_nothing_is_given_back(
+async def test_a_code_is_a_decline_only_where_nothing_is_refunded(
     momo: MoMo, counterpart: Counterpart, code: int
 ) -> None:
     counterpart.will(says(OURS.heading(code, REVERSAL.id), 400))
     evidence = await refund(momo)
-    no = code in {10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088}
-    assert evidence.result is (GatewayResult.DECLINED if no else GatewayResult.UNKNOWN)
-    assert (evidence.failure is not None) is no
+    declined = code in {10, 11, 12, 13, 20, 21, 22, 42, 45, 47, 1080, 1081, 1088}
+    assert evidence.result is (GatewayResult.DECLINED if declined else GatewayResult.UNKNOWN)
+    assert (evidence.failure is not None) is declined
 
 
 @pytest.mark.parametrize(
     "wrong", [{"amount": 1}, {"orderId": "REV_2"}, {"partnerCode": "ANOTHER"}, {"resultCode": 7000}]
 )
-async def test_an_answer_about_something_else_says_nothing(
+async def test_an_answer_about_another_refund_is_unknown(
     momo: MoMo, counterpart: Counterpart, wrong: dict[str, Any]
 ) -> None:
     counterpart.will(says(DONE | wrong))
     assert (await refund(momo)).result is GatewayResult.UNKNOWN
 
 
-@pytest.mark.parametrize("silence", [they.silence, they.reset, they.server_error, they.half_json])
+@pytest.mark.parametrize("silence", [acts.silence, acts.reset, acts.server_error, acts.half_json])
 async def test_silence_is_unknown_and_a_refund_is_sent_once(
     momo: MoMo, counterpart: Counterpart, silence: Any
 ) -> None:
@@ -102,7 +104,7 @@ async def test_silence_is_unknown_and_a_refund_is_sent_once(
         ([{"orderId": REVERSAL.id}], 60, GatewayResult.UNKNOWN),
     ],
 )
-async def test_a_question_finds_our_refund_among_those_of_the_order(
+async def test_an_inquiry_finds_our_refund_among_those_of_the_order(
     momo: MoMo, counterpart: Counterpart, lines: Any, minutes: int, result: GatewayResult
 ) -> None:
     counterpart.will(says(OURS.heading(0) | {"refundTrans": lines}))
@@ -112,10 +114,8 @@ async def test_a_question_finds_our_refund_among_those_of_the_order(
     assert evidence.result is result
 
 
-async def test_a_question_that_did_not_work_says_nothing(
-    momo: MoMo, counterpart: Counterpart
-) -> None:
-    for told in (OURS.heading(13), OURS.heading(0, "TXN2"), OURS.heading(42)):
-        counterpart.will(says(told | {"refundTrans": [LINE]}))
+async def test_an_inquiry_that_failed_is_unknown(momo: MoMo, counterpart: Counterpart) -> None:
+    for answer in (OURS.heading(13), OURS.heading(0, "TXN2"), OURS.heading(42)):
+        counterpart.will(says(answer | {"refundTrans": [LINE]}))
         evidence = await momo.inquire_refund(PAID, REVERSAL, known=(), now=NOW + timedelta(hours=1))
         assert evidence.result is GatewayResult.UNKNOWN

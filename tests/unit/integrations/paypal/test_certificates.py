@@ -16,7 +16,7 @@ from integrations.paypal import certificates
 from integrations.paypal.certificates import Certificates, Unreachable
 from integrations.paypal.gateway import PayPal
 from tests.support.gateways.counterpart import Counterpart, says
-from tests.support.gateways.dialects import NOW, told_by
+from tests.support.gateways.dialects import NOW, evidence_of_call
 from tests.support.gateways.paypal import (
     WEBHOOK_ID,
     PayPalDialect,
@@ -63,7 +63,9 @@ def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upst
     vector = next(item for item in VECTORS if "certificate_pem" in item)
     url = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-2"
     known = believed(http)
-    known._kept[url] = (x509.load_pem_x509_certificate(vector["certificate_pem"].encode()),)
+    known.KEPT(
+        x509.load_pem_x509_certificate(vector["certificate_pem"].encode()),
+    )
     call = Call(
         method="POST",
         query="",
@@ -102,7 +104,7 @@ def test_a_call_that_is_not_theirs_or_not_for_us_is_refused(
 
 
 def test_a_call_that_had_to_be_repeated_for_days_is_believed(paypal: PayPal) -> None:
-    assert told_by(paypal, paypal_call(paid(), at=NOW - timedelta(days=3)))
+    assert evidence_of_call(paypal, paypal_call(paid(), at=NOW - timedelta(days=3)))
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,12 @@ from domain.attempts import AttemptStatus
 from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payment_evidence import EvidenceSource, GatewayResult
-from integrations.http.client import NotSent, Upstream
+from integrations.http.client import NotConnected, Upstream
 from integrations.paypal.access import Access
 from integrations.paypal.gateway import PayPal
 from tests.support.gateways import counterpart as they
 from tests.support.gateways.counterpart import Counterpart, says
-from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, told_by
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, evidence_of_call
 from tests.support.gateways.paypal import (
     CAPTURE_ID,
     ORDER_ID,
@@ -45,7 +45,7 @@ def paypal(http: Upstream) -> PayPal:
 async def test_an_order_is_asked_for_in_dollars_with_our_reference(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
-    counterpart.will(OURS.accepts())
+    counterpart.will(OURS.acceptance())
     evidence = await paypal.start(ATTEMPT, ORDER, now=NOW)
     (seen,) = counterpart.seen
     assert (seen.method, seen.path) == ("POST", "/v2/checkout/orders")
@@ -84,7 +84,7 @@ async def test_a_token_is_fetched_once_and_again_when_it_was_refused(
     assert len(counterpart.seen) == 2
     counterpart.always(says({"error": "invalid_client"}, 401))
     access.forget()
-    with pytest.raises(NotSent):
+    with pytest.raises(NotConnected):
         await access()
 
 
@@ -189,20 +189,25 @@ def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
     paypal: PayPal, value: Any
 ) -> None:
     about = capture() | {"amount": {"currency_code": "USD", "value": value}}
-    said = told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+    said = evidence_of_call(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
     assert (said.result, said.money) == (GatewayResult.PAID, None)
 
 
 def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
     about = capture() | {"amount": {"currency_code": "EUR", "value": "2000.00"}}
-    assert told_by(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about))).money is None
+    assert (
+        evidence_of_call(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about))).money
+        is None
+    )
 
 
 # To be told
 
 
 def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
-    said = told_by(paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED"))))
+    said = evidence_of_call(
+        paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED")))
+    )
     assert (said.result, said.source) == (GatewayResult.UNKNOWN, EvidenceSource.WEBHOOK)
 
 

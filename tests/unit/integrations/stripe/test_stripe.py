@@ -16,7 +16,7 @@ from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
 from tests.support.gateways.counterpart import Counterpart, says
-from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, SENT, attempt, told_by
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, SENT, attempt, evidence_of_call
 from tests.support.gateways.stripe import (
     API_KEY,
     PAGE,
@@ -52,7 +52,7 @@ def form(seen: Any) -> dict[str, str]:
 async def test_a_page_is_asked_for_with_our_reference_everywhere_it_can_stand(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
-    counterpart.will(OURS.accepts())
+    counterpart.will(OURS.acceptance())
     evidence = await stripe.start(ATTEMPT, ORDER, now=NOW)
     (seen,) = counterpart.seen
     assert (seen.method, seen.path) == ("POST", "/v1/checkout/sessions")
@@ -70,7 +70,7 @@ async def test_a_page_is_asked_for_with_our_reference_everywhere_it_can_stand(
 async def test_a_page_lives_as_long_as_they_let_it_at_least(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
-    counterpart.always(OURS.accepts())
+    counterpart.always(OURS.acceptance())
     later = replace(ATTEMPT, expires_at=SENT + timedelta(hours=2))
     for item in (ATTEMPT, later):
         await stripe.start(item, ORDER, now=NOW)
@@ -229,7 +229,7 @@ async def test_a_card_that_was_refused_on_a_page_may_be_tried_again_there(
     tags = {"reference": REFERENCE, "page": "yes"}
     about = intent("declined", metadata=tags)
     call = stripe_call(event("payment_intent.payment_failed", about))
-    assert told_by(stripe, call).result is GatewayResult.UNPAID
+    assert evidence_of_call(stripe, call).result is GatewayResult.UNPAID
     counterpart.will(says(session(payment_intent=about)))
     page = replace(ATTEMPT, gateway_id="cs_live_1")
     assert (await stripe.inquire(page, now=NOW)).result is GatewayResult.UNPAID
@@ -266,7 +266,7 @@ def paid(**other: Any) -> bytes:
 
 @pytest.mark.parametrize("age", [-300, 0, 300])
 def test_a_signature_is_good_for_five_minutes(stripe: Stripe, age: int) -> None:
-    assert told_by(stripe, stripe_call(paid(), at=NOW - timedelta(seconds=age)))
+    assert evidence_of_call(stripe, stripe_call(paid(), at=NOW - timedelta(seconds=age)))
 
 
 @pytest.mark.parametrize("age", [-301, 301, 86_400])
@@ -276,7 +276,7 @@ def test_an_old_signature_or_one_from_the_future_is_refused(stripe: Stripe, age:
 
 
 def test_either_secret_signs_during_a_rotation(stripe: Stripe) -> None:
-    assert told_by(stripe, stripe_call(paid(), secret="whsec_old"))
+    assert evidence_of_call(stripe, stripe_call(paid(), secret="whsec_old"))
     with pytest.raises(BadCall):
         stripe.read_webhook(stripe_call(paid(), secret="whsec_third"))
 
@@ -298,19 +298,21 @@ def test_a_payment_of_somebody_elses_in_the_same_account_is_not_ours(stripe: Str
 def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
     stripe: Stripe, amount: Any
 ) -> None:
-    evidence = told_by(stripe, stripe_call(paid(amount_total=amount)))
+    evidence = evidence_of_call(stripe, stripe_call(paid(amount_total=amount)))
     assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 def test_another_currency_is_translated_faithfully(stripe: Stripe) -> None:
-    assert told_by(stripe, stripe_call(paid(currency="usd"))).money == Money(200_000, Currency.USD)
-    assert told_by(stripe, stripe_call(paid(currency="xxx"))).money is None
+    assert evidence_of_call(stripe, stripe_call(paid(currency="usd"))).money == Money(
+        200_000, Currency.USD
+    )
+    assert evidence_of_call(stripe, stripe_call(paid(currency="xxx"))).money is None
 
 
 def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -> None:
     about = session("declined", payment_intent="pi_77")
     call = stripe_call(event("checkout.session.completed", about))
-    assert told_by(stripe, call).result is GatewayResult.UNKNOWN
+    assert evidence_of_call(stripe, call).result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""VNPay's calls to the letter: what is believed, what is refused, and how each is answered."""
+"""VNPay's calls: which are trusted, which are refused, and how each is answered."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import replace
@@ -11,7 +13,7 @@ from domain.gateways import BadCall, Call, Verdict
 from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay.gateway import VNPay
-from tests.support.gateways.dialects import NOW, VNPayDialect, told_by, vnpay_ipn
+from tests.support.gateways.dialects import NOW, VNPayDialect, evidence_of_call, vnpay_ipn
 from tests.support.gateways.table import case
 from tests.support.gateways.vectors import VECTORS
 
@@ -28,11 +30,11 @@ def ipn(**other: str) -> Call:
     return vnpay_ipn(EXAMPLES["vnpay-ipn-success"]["input"] | other)
 
 
-def said(vnpay: VNPay, **other: str) -> Evidence:
-    return told_by(vnpay, ipn(**other))
+def evidence_of_ipn(vnpay: VNPay, **other: str) -> Evidence:
+    return evidence_of_call(vnpay, ipn(**other))
 
 
-def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
+def test_the_example_of_a_paid_ipn_is_trusted(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-ipn-success"]
     query = f"{example['canonical']}&vnp_SecureHash={example['expected']}"
     call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
@@ -44,15 +46,15 @@ def test_the_example_of_a_paid_ipn_is_believed(vnpay: VNPay) -> None:
 
 def test_the_published_ipns_are_read_with_their_own_secret(http: Upstream) -> None:
     vnpay = VNPay(http, tmn_code="TEST_TMN_CODE", hash_secrets=["new", "test_secret"])
-    findings = {
+    results = {
         "vnpay-ipn-lib-success": GatewayResult.PAID,
         "vnpay-ipn-lib-code99": GatewayResult.UNKNOWN,
     }
-    for id, result in findings.items():
+    for id, result in results.items():
         example = EXAMPLES[id]
         query = f"vnp_SecureHash={example['expected']}&{example['canonical']}"
         call = Call(method="GET", query=query, headers={}, body=b"", received_at=NOW)
-        assert told_by(vnpay, call).result is result
+        assert evidence_of_call(vnpay, call).result is result
 
 
 def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
@@ -63,9 +65,9 @@ def test_the_example_of_a_tampered_ipn_is_refused(vnpay: VNPay) -> None:
     assert json.loads(vnpay.answer(Verdict.BAD_SIGNATURE).body)["RspCode"] == "97"
 
 
-def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> None:
+def test_the_example_of_a_cancelled_ipn_is_a_decline_with_a_sentence(vnpay: VNPay) -> None:
     example = EXAMPLES["vnpay-ipn-cancelled"]
-    evidence = told_by(vnpay, vnpay_ipn(example["input"]))
+    evidence = evidence_of_call(vnpay, vnpay_ipn(example["input"]))
     assert evidence.result is GatewayResult.DECLINED
     assert evidence.gateway_id is None
     assert evidence.failure
@@ -98,18 +100,18 @@ def test_the_example_of_a_cancelled_ipn_is_a_decline_in_words(vnpay: VNPay) -> N
 def test_both_codes_must_agree(
     vnpay: VNPay, response: str, status: str, result: GatewayResult
 ) -> None:
-    told = said(vnpay, vnp_ResponseCode=response, vnp_TransactionStatus=status)
-    assert told.result is result
+    evidence = evidence_of_ipn(vnpay, vnp_ResponseCode=response, vnp_TransactionStatus=status)
+    assert evidence.result is result
 
 
 @pytest.mark.parametrize(
     "amount", ["20000050", "-20000000", "2e7", "20000000.5", "９００", "1" * 13, "1" + "0" * 12]
 )
-def test_a_signed_payment_of_no_whole_dong_is_paid_without_money_and_so_held(
+def test_a_signed_payment_with_an_unreadable_amount_is_paid_without_money(
     vnpay: VNPay, amount: str
 ) -> None:
-    told = said(vnpay, vnp_Amount=amount)
-    assert (told.result, told.money) == (GatewayResult.PAID, None)
+    evidence = evidence_of_ipn(vnpay, vnp_Amount=amount)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
 def test_the_old_secret_still_verifies_and_a_third_does_not(vnpay: VNPay) -> None:
@@ -148,13 +150,13 @@ def test_a_signature_of_any_other_shape_is_refused(vnpay: VNPay, signature: str)
 
 
 def test_an_ipn_may_also_come_as_a_posted_form_or_json(vnpay: VNPay) -> None:
-    got = ipn()
-    fields = dict(parse_qsl(got.query))
+    get = ipn()
+    fields = dict(parse_qsl(get.query))
     form = Call(
         method="POST",
         query="",
         headers={"Content-Type": "application/x-www-form-urlencoded"},
-        body=got.query.encode(),
+        body=get.query.encode(),
         received_at=NOW,
     )
     as_json = replace(
@@ -162,10 +164,10 @@ def test_an_ipn_may_also_come_as_a_posted_form_or_json(vnpay: VNPay) -> None:
         headers={"content-type": "application/json; charset=utf-8"},
         body=json.dumps(fields).encode(),
     )
-    assert vnpay.read_webhook(got) == vnpay.read_webhook(form) == vnpay.read_webhook(as_json)
+    assert vnpay.read_webhook(get) == vnpay.read_webhook(form) == vnpay.read_webhook(as_json)
 
 
-def test_a_posted_number_is_not_taken_for_text(vnpay: VNPay) -> None:
+def test_a_posted_number_is_refused(vnpay: VNPay) -> None:
     fields: dict[str, Any] = dict(parse_qsl(ipn().query))
     call = Call(
         method="POST",
@@ -189,7 +191,7 @@ def test_a_posted_number_is_not_taken_for_text(vnpay: VNPay) -> None:
         (Verdict.OUR_ERROR, "99"),
     ],
 )
-def test_vnpay_is_answered_in_its_codes_and_always_with_200(
+def test_vnpay_gets_its_codes_and_always_status_200(
     vnpay: VNPay, verdict: Verdict, code: str
 ) -> None:
     reply = vnpay.answer(verdict)

@@ -1,4 +1,4 @@
-"""VNPay as somebody else spelled it, npm's `vnpay`: what we sign it would sign, and each believes the other."""
+"""VNPay's protocol in npm's package `vnpay`: both sides sign alike and trust each other."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from tests.support.gateways.dialects import (
     attempt,
     reversal,
     vnpay_ipn,
-    vnpay_query,
 )
+from tests.support.gateways.signing import vnpay_signed_query
 
 FOLDER = Path(__file__).parents[3] / "peers" / "vnpay"
 pytestmark = [
@@ -43,8 +43,8 @@ pytestmark = [
 
 ATTEMPT = attempt()
 PAID = replace(ATTEMPT, gateway_id="15099001")
-# As the peer wants them: it writes the terminal, the version and × 100 by itself.
-ITS_OWN = {"vnp_TmnCode", "vnp_SecureHash"}
+# The peer adds terminal and signature, multiplies amounts by 100, and wants these as numbers.
+ADDED_BY_PEER = {"vnp_TmnCode", "vnp_SecureHash"}
 NUMBERS = {"vnp_CreateDate", "vnp_ExpireDate", "vnp_TransactionDate", "vnp_TransactionNo"}
 
 
@@ -53,7 +53,7 @@ class Peer:
     process: asyncio.subprocess.Process
     host: str
 
-    async def ask(self, call: str, given: dict[str, Any]) -> Any:
+    async def run(self, call: str, given: dict[str, Any]) -> Any:
         hosts = {"vnpayHost": self.host, "queryDrAndRefundHost": self.host}
         config = hosts | {"tmnCode": TERMINAL, "secureSecret": SECRET}
         line = json.dumps({"config": config, "call": call, "given": given})
@@ -79,7 +79,7 @@ async def process() -> AsyncIterator[asyncio.subprocess.Process]:
 
 @pytest.fixture
 def peer(process: asyncio.subprocess.Process, address: Counterpart) -> Peer:
-    """It calls the counterpart where it thinks that it calls VNPay."""
+    """Return the peer with the counterpart's address as VNPay's."""
     return Peer(process, address.url)
 
 
@@ -88,13 +88,16 @@ def vnpay(http: Upstream) -> VNPay:
     return VNPayDialect().gateway(http)
 
 
-def given(fields: dict[str, str]) -> dict[str, Any]:
+def peer_fields(fields: dict[str, str]) -> dict[str, Any]:
     """Return our fields as the peer takes them."""
-    told: dict[str, Any] = {name: value for name, value in fields.items() if name not in ITS_OWN}
-    told |= {name: int(told[name]) for name in NUMBERS & told.keys()}
-    if "vnp_Amount" in told:
-        told["vnp_Amount"] = int(told["vnp_Amount"]) // 100
-    return told
+    given: dict[str, Any] = {
+        name: int(value) if name in NUMBERS else value
+        for name, value in fields.items()
+        if name not in ADDED_BY_PEER
+    }
+    if "vnp_Amount" in given:
+        given["vnp_Amount"] = int(given["vnp_Amount"]) // 100
+    return given
 
 
 def sent(seen: Seen) -> dict[str, str]:
@@ -104,68 +107,70 @@ def sent(seen: Seen) -> dict[str, str]:
 # A payment
 
 
-async def test_the_page_that_a_customer_is_sent_to_has_the_same_address(
-    http: Upstream, peer: Peer
-) -> None:
+async def test_the_page_of_a_payment_has_the_same_address(http: Upstream, peer: Peer) -> None:
     page = f"{peer.host}{PAGE}"
-    ours = VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET], page=page)
-    address = (await ours.start(ATTEMPT, ORDER, now=NOW)).payment_url
+    vnpay = VNPay(http, tmn_code=TERMINAL, hash_secrets=[SECRET], page=page)
+    address = (await vnpay.start(ATTEMPT, ORDER, now=NOW)).payment_url
     assert address
     fields = dict(parse_qsl(address.partition("?")[2]))
-    assert await peer.ask("buildPaymentUrl", given(fields)) == address
+    assert await peer.run("buildPaymentUrl", peer_fields(fields)) == address
 
 
-async def test_a_qr_is_asked_for_in_the_same_words(
+async def test_the_request_for_a_qr_is_the_same(
     vnpay: VNPay, peer: Peer, counterpart: Counterpart
 ) -> None:
-    counterpart.always(VNPayDialect().accepts())
+    counterpart.always(VNPayDialect().acceptance())
     await vnpay.start(ATTEMPT, ORDER, now=NOW)
-    told = await peer.ask("generateQr", given(counterpart.seen[0].fields))
+    response = await peer.run("generateQr", peer_fields(counterpart.seen[0].fields))
     ours, theirs = counterpart.seen
     assert (theirs.path, theirs.query) == (ours.path, ours.query)
-    assert told["code"] == "00"
+    assert response["code"] == "00"
 
 
-async def test_whatever_is_written_is_signed_alike(peer: Peer) -> None:
-    """But for the asterisk, which browsers do not encode: nothing of ours holds one."""
+async def test_every_text_is_signed_alike(peer: Peer) -> None:
+    """The asterisk is left out: browsers do not encode it, and no text of ours holds one."""
     written = string.printable.strip().replace("*", "") + " and + more"
-    fields = given(dict(parse_qsl(VNPayDialect().calls("paid").query)))
-    address = await peer.ask("buildPaymentUrl", fields | {"vnp_OrderInfo": written})
+    fields = peer_fields(dict(parse_qsl(VNPayDialect().call("paid").query)))
+    address = await peer.run("buildPaymentUrl", fields | {"vnp_OrderInfo": written})
     query = address.partition("?")[2]
-    told = dict(parse_qsl(query, keep_blank_values=True))
-    assert told["vnp_OrderInfo"] == written
-    assert f"{protocol.canonical(told)}&vnp_SecureHash={told['vnp_SecureHash']}" == query
-    assert protocol.is_signed([SECRET], protocol.canonical(told), told["vnp_SecureHash"])
+    signed = dict(parse_qsl(query, keep_blank_values=True))
+    assert signed["vnp_OrderInfo"] == written
+    assert (
+        f"{protocol.signed_query_text(signed)}&vnp_SecureHash={signed['vnp_SecureHash']}" == query
+    )
+    assert protocol.is_signed(
+        [SECRET], protocol.signed_query_text(signed), signed["vnp_SecureHash"]
+    )
 
 
 # VNPay's call
 
 
 @pytest.mark.parametrize("outcome", ["paid", "declined", "expired", "pending"])
-async def test_a_call_that_we_believe_the_peer_believes_and_a_changed_one_neither(
+async def test_both_trust_a_genuine_call_and_neither_a_changed_one(
     vnpay: VNPay, peer: Peer, outcome: str
 ) -> None:
-    call = VNPayDialect().calls(outcome)
+    call = VNPayDialect().call(outcome)
     fields = dict(parse_qsl(call.query))
     (notice,) = vnpay.read_webhook(call)
-    said = await peer.ask("verifyIpnCall", fields)
-    assert said["isVerified"] is True
+    answer = await peer.run("verifyIpnCall", fields)
+    assert answer["isVerified"] is True
     assert notice.evidence
     assert notice.evidence.money
-    assert (said["vnp_TxnRef"], said["vnp_Amount"]) == (
+    assert (answer["vnp_TxnRef"], answer["vnp_Amount"]) == (
         notice.reference,
         notice.evidence.money.amount,
     )
     changed = fields | {"vnp_Amount": "20000100"}
-    assert (await peer.ask("verifyIpnCall", changed))["isVerified"] is False
+    assert (await peer.run("verifyIpnCall", changed))["isVerified"] is False
     query = "&".join(f"{name}={value}" for name, value in changed.items())
     with pytest.raises(BadCall, match="does not verify"):
         vnpay.read_webhook(replace(call, query=query))
 
 
-async def test_a_call_that_the_peer_signed_is_believed(vnpay: VNPay, peer: Peer) -> None:
-    fields = given(dict(parse_qsl(VNPayDialect().calls("paid").query)))
-    address = await peer.ask("buildPaymentUrl", fields)
+async def test_a_call_that_the_peer_signed_is_trusted(vnpay: VNPay, peer: Peer) -> None:
+    fields = peer_fields(dict(parse_qsl(VNPayDialect().call("paid").query)))
+    address = await peer.run("buildPaymentUrl", fields)
     call = Call(
         method="GET", query=address.partition("?")[2], headers={}, body=b"", received_at=NOW
     )
@@ -174,59 +179,59 @@ async def test_a_call_that_the_peer_signed_is_believed(vnpay: VNPay, peer: Peer)
     assert (notice.evidence.result, notice.evidence.money) == (GatewayResult.PAID, ATTEMPT.money)
 
 
-async def test_another_secret_convinces_neither(vnpay: VNPay, peer: Peer) -> None:
-    fields = dict(parse_qsl(VNPayDialect().calls("paid").query))
+async def test_neither_trusts_a_call_with_another_secret(vnpay: VNPay, peer: Peer) -> None:
+    fields = dict(parse_qsl(VNPayDialect().call("paid").query))
     del fields["vnp_SecureHash"]
-    forged = dict(parse_qsl(vnpay_query(fields, "another")))
-    assert (await peer.ask("verifyIpnCall", forged))["isVerified"] is False
+    forged = dict(parse_qsl(vnpay_signed_query(fields, "another")))
+    assert (await peer.run("verifyIpnCall", forged))["isVerified"] is False
     with pytest.raises(BadCall):
         vnpay.read_webhook(vnpay_ipn(fields, "another"))
 
 
-# To ask, and to give back
+# Inquiries and refunds
 
 
 @pytest.mark.parametrize("outcome", ["paid", "pending", "declined"])
-async def test_an_inquiry_is_sent_alike_and_its_answer_believed_by_both(
+async def test_both_send_the_same_inquiry_and_trust_its_answer(
     vnpay: VNPay, peer: Peer, counterpart: Counterpart, outcome: str
 ) -> None:
-    counterpart.always(VNPayDialect().tells(outcome))
-    found = await vnpay.inquire(ATTEMPT, now=NOW)
-    said = await peer.ask("queryDr", given(sent(counterpart.seen[0])))
+    counterpart.always(VNPayDialect().inquiry_answer(outcome))
+    evidence = await vnpay.inquire(ATTEMPT, now=NOW)
+    answer = await peer.run("queryDr", peer_fields(sent(counterpart.seen[0])))
     ours, theirs = counterpart.seen
     assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
-    assert said["isVerified"] is True
-    assert found.result is not GatewayResult.UNKNOWN
+    assert answer["isVerified"] is True
+    assert evidence.result is not GatewayResult.UNKNOWN
 
 
-async def test_an_answer_that_was_changed_convinces_neither(
+async def test_neither_trusts_a_changed_answer(
     vnpay: VNPay, peer: Peer, counterpart: Counterpart
 ) -> None:
-    told = VNPayDialect().inquiry("paid", reference=ATTEMPT.reference, amount=200_000)
-    counterpart.always(says(told | {"vnp_TransactionStatus": "02"}))
+    fields = VNPayDialect().inquiry_fields("paid", reference=ATTEMPT.reference, amount=200_000)
+    counterpart.always(says(fields | {"vnp_TransactionStatus": "02"}))
     assert (await vnpay.inquire(ATTEMPT, now=NOW)).result is GatewayResult.UNKNOWN
-    said = await peer.ask("queryDr", given(sent(counterpart.seen[0])))
-    assert said["isVerified"] is False
+    answer = await peer.run("queryDr", peer_fields(sent(counterpart.seen[0])))
+    assert answer["isVerified"] is False
 
 
 @pytest.mark.parametrize("whole", [True, False])
-async def test_a_refund_is_asked_for_alike(
+async def test_both_send_the_same_refund(
     vnpay: VNPay, peer: Peer, counterpart: Counterpart, whole: bool
 ) -> None:
-    counterpart.always(VNPayDialect().gives_nothing_back())
-    no = await vnpay.refund(PAID, reversal(), whole=whole, now=NOW)
-    said = await peer.ask("refund", given(sent(counterpart.seen[0])))
+    counterpart.always(VNPayDialect().refund_decline())
+    evidence = await vnpay.refund(PAID, reversal(), whole=whole, now=NOW)
+    answer = await peer.run("refund", peer_fields(sent(counterpart.seen[0])))
     ours, theirs = counterpart.seen
     assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
-    assert no.result is GatewayResult.DECLINED
-    assert said["isVerified"] is True
+    assert evidence.result is GatewayResult.DECLINED
+    assert answer["isVerified"] is True
 
 
-async def test_the_answer_of_a_refund_is_where_the_peer_is_wrong(
+async def test_the_peer_distrusts_the_answer_to_a_refund(
     vnpay: VNPay, peer: Peer, counterpart: Counterpart
 ) -> None:
-    """It checks the signature over an amount that it has divided by 100 before. When this fails, it no longer does."""
-    counterpart.always(VNPayDialect().gives_back(50_000))
+    """The peer has a bug: it divides the amount by 100 before it checks the signature."""
+    counterpart.always(VNPayDialect().refund_answer(50_000))
     assert (await vnpay.refund(PAID, reversal(), whole=False, now=NOW)).result is GatewayResult.PAID
-    said = await peer.ask("refund", given(sent(counterpart.seen[0])))
-    assert (said["isVerified"], said["vnp_Amount"]) == (False, 50_000)
+    answer = await peer.run("refund", peer_fields(sent(counterpart.seen[0])))
+    assert (answer["isVerified"], answer["vnp_Amount"]) == (False, 50_000)
