@@ -60,7 +60,7 @@ async def test_a_share_is_read_as_it_was_added() -> None:
         assert (found.share, found.asked) == (share, share or Money(1000))
 
 
-async def test_shares_never_exceed_what_the_gateway_was_asked_for() -> None:
+async def test_shares_never_exceed_what_the_gateway_charged() -> None:
     payment = await add_dollar_payment()
     await add_refund(payment, a_refund(payment, 100_000, Money(385, Currency.USD)))
     too_much = a_refund(payment, 100_000, Money(386, Currency.USD))
