@@ -1,4 +1,4 @@
-"""Filling a database with true payments: rows by SQL, records signed as the API signs them, on all cores."""
+"""Fill a database with valid payments: rows by SQL, records signed as by the API, on all cores."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from domain.receipts import payload
 from integrations.keys import SigningKey
 
 CHUNK = 5000
-# Foreign keys and triggers look at one row at a time; `mobinet verify` then says whether all is true.
-_IN_BULK = (
+# Foreign keys and triggers, which check row by row, are off; `mobinet verify` checks the result.
+_BULK_SETTINGS = (
     "set session_replication_role = replica; set synchronous_commit = off; set work_mem = '64MB'"
 )
-_RECORD = ["payment", "version", "payload", "key_id", "signature", "signed_at"]
+_RECORD_COLUMNS = ["payment", "version", "payload", "key_id", "signature", "signed_at"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Payments *first* to *last* of *count*, all before *until*, sworn to with the key of *pem*."""
+    """Payments *first* to *last* of *count*, all before *until*, signed with the key in *pem*."""
 
     url: str
     pem: str
@@ -36,7 +36,7 @@ class Chunk:
 
 
 def fill(url: str, pem: str, count: int, now: datetime) -> None:
-    """Add *count* payments, all before the day of *now*, to a migrated database that has none."""
+    """Add *count* payments, all before the day of *now*, to a migrated database without payments."""
     until = day_end(business_date(now) - timedelta(days=1))
     chunks = [
         Chunk(
@@ -49,32 +49,32 @@ def fill(url: str, pem: str, count: int, now: datetime) -> None:
         )
         for first in range(1, count + 1, CHUNK)
     ]
-    asyncio.run(_run(url, rows.PEOPLE, now))
-    # Spawned: a driver's connections do not survive a fork.
+    asyncio.run(_run(url, rows.STAFF, now))
+    # Spawned processes, because a driver's connections do not survive a fork.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
-        list(pool.map(_add, chunks))
-    for statement in (*rows.TOGETHER, "vacuum (analyze, freeze)", "checkpoint"):
+        list(pool.map(_add_in_process, chunks))
+    for statement in (*rows.AFTER_ALL_CHUNKS, "vacuum (analyze, freeze)", "checkpoint"):
         asyncio.run(_run(url, statement))
 
 
 async def _run(url: str, statement: str, *args: object) -> None:
     connection = await engine.own_connection(url)
     try:
-        await connection.execute(_IN_BULK)
+        await connection.execute(_BULK_SETTINGS)
         await connection.execute(statement, *args)
     finally:
         await connection.close()
 
 
-def _add(chunk: Chunk) -> None:
-    asyncio.run(_added(chunk))
+def _add_in_process(chunk: Chunk) -> None:
+    asyncio.run(_add(chunk))
 
 
-async def _added(chunk: Chunk) -> None:
+async def _add(chunk: Chunk) -> None:
     await engine.connect(chunk.url, pool_size=1, role=None)
     connection = await engine.own_connection(chunk.url)
     try:
-        await connection.execute(_IN_BULK)
+        await connection.execute(_BULK_SETTINGS)
         await connection.execute(
             rows.FACTS.format(
                 first=chunk.first, last=chunk.last, count=chunk.count, until=chunk.until
@@ -84,7 +84,7 @@ async def _added(chunk: Chunk) -> None:
             for statement in rows.BEFORE_RECORDS:
                 await connection.execute(statement)
         async with connection.transaction():
-            await _swear(connection, SigningKey(chunk.pem))
+            await _sign_records(connection, SigningKey(chunk.pem))
             for statement in rows.AFTER_RECORDS:
                 await connection.execute(statement)
     finally:
@@ -92,15 +92,17 @@ async def _added(chunk: Chunk) -> None:
         await engine.disconnect()
 
 
-async def _swear(connection: Any, key: SigningKey) -> None:
-    """Sign what the API would have signed: its own text, of the payments as they are kept."""
+async def _sign_records(connection: Any, key: SigningKey) -> None:
+    """Add the signed records of the payments, made as the API makes them."""
     ids = [row["id"] for row in await connection.fetch("select id from facts order by n")]
     for first in range(0, len(ids), 1000):
-        sworn: list[tuple[object, ...]] = []
+        records: list[tuple[object, ...]] = []
         for payment in await payments.by_ids(ids[first : first + 1000]):
             text = payload(payment)
             signature = key.sign(text.encode())
-            sworn.append(
+            records.append(
                 (payment.id, payment.version, text, key.id, signature, payment.completed_at)
             )
-        await connection.copy_records_to_table("payment_record", records=sworn, columns=_RECORD)
+        await connection.copy_records_to_table(
+            "payment_record", records=records, columns=_RECORD_COLUMNS
+        )

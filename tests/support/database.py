@@ -1,4 +1,4 @@
-"""Puts what a test is about into the database, by the same modules that the house uses."""
+"""Add rows that a test needs to the database, through the modules of db/."""
 
 from __future__ import annotations
 
@@ -21,33 +21,35 @@ _numbers = itertools.count(1)
 
 
 def unique(prefix: str) -> str:
+    """Return an id that no other test has."""
     return f"{prefix}{next(_numbers)}{secrets.token_hex(4)}".upper()
 
 
-async def a_collector(staff_id: str | None = None, *, team: str | None = "HCM1") -> Staff:
-    somebody = Staff(
+async def add_collector(staff_id: str | None = None, *, team: str | None = "HCM1") -> Staff:
+    """Add a collector and return them."""
+    collector = Staff(
         staff_id=staff_id or unique("NV"), name="Le Van Cuong", role=Role.TIN_PNC, team=team
     )
-    await staff.learn(somebody, NOW)
-    return somebody
+    await staff.learn(collector, NOW)
+    return collector
 
 
-async def a_kept_payment(
+async def add_payment(
     status: PaymentStatus = PaymentStatus.PROCESSING,
     *,
     method: PaymentMethod = PaymentMethod.VNPAY_QR,
     collector: Staff | None = None,
     items: tuple[Item, ...] | None = None,
     attempt: AttemptStatus = AttemptStatus.ACCEPTED,
-    **but: Any,
+    **fields: Any,
 ) -> Payment:
-    """Keep a payment whole: its collector, items, attempt, and the postings of a success."""
-    by = collector or await a_collector()
+    """Add a payment with its collector, items and attempt, and with the postings of a success."""
+    collector = collector or await add_collector()
     payment_id = unique("TXN_")
     gateway = GATEWAY_OF[method]
-    conversation: Attempt | None = None
+    payment_attempt: Attempt | None = None
     if gateway is not None:
-        conversation = an_attempt(
+        payment_attempt = an_attempt(
             attempt, reference=unique("MB"), payment_id=payment_id, gateway=gateway
         )
     payment = a_payment(
@@ -58,19 +60,19 @@ async def a_kept_payment(
             "contract_number": unique("C"),
             "receipt_token": secrets.token_urlsafe(20),
             "items": (bill_item(unique("U")),) if items is None else items,
-            "staff_id": by.staff_id,
-            "staff_name": by.name,
-            "team": by.team,
-            "attempt": conversation,
+            "staff_id": collector.staff_id,
+            "staff_name": collector.name,
+            "team": collector.team,
+            "attempt": payment_attempt,
         }
-        | but,
+        | fields,
     )
     async with transaction():
         await payments.add(payment)
         assert await bills.lock(payment)
-        if conversation is not None:
-            await attempts.add(conversation)
-            await attempts.save(conversation)
+        if payment_attempt is not None:
+            await attempts.add(payment_attempt)
+            await attempts.save(payment_attempt)
         if status is PaymentStatus.SUCCESS:
             await ledger.post(
                 "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
@@ -80,7 +82,7 @@ async def a_kept_payment(
     return payment
 
 
-async def save(payment: Payment, **changes: Any) -> None:
-    """Write the payment with *changes*, as a decision would: one version on."""
+async def save_payment(payment: Payment, **changes: Any) -> None:
+    """Write the payment with *changes* and the next version."""
     async with transaction():
         await payments.save(replace(payment, version=payment.version + 1, **changes))

@@ -1,4 +1,4 @@
-"""Cases as they are kept: those that wait are found at once, however many were decided before them."""
+"""Open cases are found by an index, however many resolved cases there are."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ from tests.support.builders import NOW
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
-DECIDED = 20_000
+RESOLVED_CASES = 20_000
 
 
 @pytest.fixture
 async def waiting(owner: asyncpg.Connection) -> list[str]:
-    """Many cases that were decided, and the ids of the few that wait, which are the oldest."""
+    """Add many resolved cases and six older open ones; return the ids of the open ones."""
     await owner.execute(
         """
         insert into money_case (id, kind, status, opened_at, decision)
         select format('CASE_%s', n), 'UNMATCHED',
-               case when n > $2 then 'RESOLVED' when n % 2 = 0 then 'OPEN' else 'AWAITING_SECOND' end,
+               case when n > $2 then 'RESOLVED' when n % 2 = 0 then 'OPEN'
+                    else 'AWAITING_SECOND' end,
                $1::timestamptz + n * interval '1 minute', 'CLOSE'
           from generate_series(1, $3) as n
         """,
         NOW,
         6,
-        DECIDED,
+        RESOLVED_CASES,
     )
     await owner.execute(
         """
@@ -45,29 +46,29 @@ async def waiting(owner: asyncpg.Connection) -> list[str]:
     return [f"CASE_{n}" for n in range(6, 0, -1)]
 
 
-async def test_what_waits_is_found_by_an_index_of_its_own(
+async def test_open_cases_are_found_by_their_own_index(
     waiting: list[str], owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the plan that PostgreSQL keeps for a statement that is run often, whatever it is asked for."""
-    sent: list[str] = []
+    """The plan is the generic one, which PostgreSQL uses for a statement that runs often."""
+    statements: list[str] = []
     fetch = engine.fetch
 
-    async def heard(sql: str, *args: object) -> Any:
-        sent.append(sql)
+    async def recording_fetch(sql: str, *args: object) -> Any:
+        statements.append(sql)
         return await fetch(sql, *args)
 
-    monkeypatch.setattr(cases, "fetch", heard)
+    monkeypatch.setattr(cases, "fetch", recording_fetch)
     now = NOW + timedelta(days=30)
     found: dict[CaseStatus | None, list[str]] = {}
     for status in (None, *CaseStatus):
         page = await cases.page(Scope(), status, after=None, most=50, now=now)
-        found[status] = [item.id for item in page]
+        found[status] = [case.id for case in page]
     assert found[CaseStatus.OPEN] == waiting[::2]
     assert found[CaseStatus.AWAITING_SECOND] == waiting[1::2]
     assert len(found[CaseStatus.RESOLVED]) == len(found[None]) == 50
     indexes = ["money_case_by_time", "money_case_open", "money_case_open", "money_case_by_time"]
     await owner.execute("set plan_cache_mode = force_generic_plan")
-    for sql, index in zip(sent, indexes, strict=True):
+    for sql, index in zip(statements, indexes, strict=True):
         await owner.execute(f"prepare page as {sql}")
         rows = await owner.fetch("explain execute page(null, null, null, null, 50)")
         await owner.execute("deallocate page")

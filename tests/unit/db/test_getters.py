@@ -11,7 +11,7 @@ from db import cases, hand_ins, orders, payments, reversals, webhooks
 from db.errors import RowMissing
 from db.transaction import transaction
 from tests.support.builders import NOW
-from tests.support.database import a_kept_payment
+from tests.support.database import add_payment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
@@ -44,7 +44,7 @@ async def test_a_getter_raises_where_the_row_is_missing(getter: Getter) -> None:
 
 
 async def test_a_getter_returns_the_row() -> None:
-    payment = await a_kept_payment()
+    payment = await add_payment()
     assert await payments.get(payment.id) == await payments.by_id(payment.id)
     async with transaction():
         assert await payments.locked(payment.id) == await payments.by_id(payment.id)

@@ -1,4 +1,4 @@
-"""Each cash payment is in exactly one place, however hand-ins, voids and counts race for it."""
+"""Each cash payment has one custody, however hand-ins and voids race for it."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.staff import Staff
 from tests.support.builders import NOW, a_hand_in
-from tests.support.database import a_collector, a_kept_payment, unique
+from tests.support.database import add_collector, add_payment, unique
 
 T = TypeVar("T")
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 
-async def held_cash(by: Staff) -> Payment:
-    return await a_kept_payment(
+async def add_held_cash(collector: Staff) -> Payment:
+    return await add_payment(
         PaymentStatus.SUCCESS,
         method=PaymentMethod.CASH,
-        collector=by,
+        collector=collector,
         custody=Custody.HELD_BY_STAFF,
         completed_at=NOW,
     )
 
 
-async def hand_in(by: Staff) -> list[str]:
-    """Hand in what *by* holds, as the house does; return the payments that went along."""
+async def hand_in(collector: Staff) -> list[str]:
+    """Hand in all cash that the collector holds; return the ids of its payments."""
     async with transaction():
-        held = await hand_ins.lock_held(by.staff_id)
+        held = await hand_ins.lock_held(collector.staff_id)
         if not held:
             return []
-        new = a_hand_in(id=unique("HIN_"), staff_id=by.staff_id)
+        new = a_hand_in(id=unique("HIN_"), staff_id=collector.staff_id)
         await hand_ins.add(new)
         moved = await hand_ins.move(
             [payment.id for payment in held], Custody.HANDED_IN, new.id, NOW
@@ -46,13 +46,14 @@ async def hand_in(by: Staff) -> list[str]:
     return [payment.id for payment in moved]
 
 
-async def ask_for_void(payment: Payment, status: str) -> None:
-    """In the caller's transaction, which has locked the payment."""
+async def add_void(payment: Payment, status: str) -> None:
+    """Add a void in the caller's transaction, which has locked the payment."""
     await engine.execute(
         """
         insert into reversal (id, payment, kind, status, amount, currency, source, reason,
                               requested_by, created_at, updated_at, inquiries, posting_status)
-        values ($1, $2, 'VOID', $3, $4, 'VND', 'customer_receivable', 'mistake', 'SV001', $5, $5, 0, 'NONE')
+        values ($1, $2, 'VOID', $3, $4, 'VND', 'customer_receivable', 'mistake', 'SV001',
+                $5, $5, 0, 'NONE')
         """,
         unique("REV_"),
         payment.id,
@@ -62,70 +63,70 @@ async def ask_for_void(payment: Payment, status: str) -> None:
     )
 
 
-async def test_a_version_grows_with_each_place_that_cash_is_in() -> None:
-    by = await a_collector()
-    held = await held_cash(by)
-    assert await hand_in(by) == [held.id]
+async def test_a_change_of_custody_grows_the_version() -> None:
+    collector = await add_collector()
+    held = await add_held_cash(collector)
+    assert await hand_in(collector) == [held.id]
     moved = await payments.by_id(held.id)
     assert moved is not None
     assert (moved.custody, moved.version) == (Custody.HANDED_IN, held.version + 1)
 
 
-async def test_what_waits_for_its_void_to_be_decided_stays_with_its_collector() -> None:
-    by = await a_collector()
-    waiting, plain = await held_cash(by), await held_cash(by)
+async def test_a_payment_whose_void_awaits_approval_is_not_handed_in() -> None:
+    collector = await add_collector()
+    waiting, plain = await add_held_cash(collector), await add_held_cash(collector)
     async with transaction():
-        await ask_for_void(waiting, "AWAITING_APPROVAL")
-    assert await hand_in(by) == [plain.id]
-    assert await hand_in(by) == []
+        await add_void(waiting, "AWAITING_APPROVAL")
+    assert await hand_in(collector) == [plain.id]
+    assert await hand_in(collector) == []
 
 
-async def test_a_void_that_was_rejected_keeps_nothing_back() -> None:
-    by = await a_collector()
-    held = await held_cash(by)
+async def test_a_payment_whose_void_was_rejected_is_handed_in() -> None:
+    collector = await add_collector()
+    held = await add_held_cash(collector)
     async with transaction():
-        await ask_for_void(held, "FAILED")
-    assert await hand_in(by) == [held.id]
+        await add_void(held, "FAILED")
+    assert await hand_in(collector) == [held.id]
 
 
 async def test_a_hand_in_that_waited_for_a_voids_request_leaves_that_payment_out(
     owner: asyncpg.Connection,
 ) -> None:
-    by = await a_collector()
-    waiting, plain = await held_cash(by), await held_cash(by)
+    collector = await add_collector()
+    waiting, plain = await add_held_cash(collector), await add_held_cash(collector)
     async with transaction():
         await payments.lock(waiting.id)
-        beside = await blocked(hand_in(by), owner)
-        await ask_for_void(waiting, "AWAITING_APPROVAL")
-    assert await beside == [plain.id]
+        handing_in = await start_blocked(hand_in(collector), owner)
+        await add_void(waiting, "AWAITING_APPROVAL")
+    assert await handing_in == [plain.id]
 
 
 async def test_a_hand_in_that_waited_for_a_void_leaves_that_payment_out(
     owner: asyncpg.Connection,
 ) -> None:
-    by = await a_collector()
-    voided, plain = await held_cash(by), await held_cash(by)
+    collector = await add_collector()
+    voided, plain = await add_held_cash(collector), await add_held_cash(collector)
     async with transaction():
         await payments.lock(voided.id)
-        beside = await blocked(hand_in(by), owner)
+        handing_in = await start_blocked(hand_in(collector), owner)
         await engine.execute(
             "update payment set custody = 'VOIDED', version = version + 1 where id = $1", voided.id
         )
-    assert await beside == [plain.id]
+    assert await handing_in == [plain.id]
 
 
 async def test_cash_that_was_handed_in_is_not_voided_even_by_the_owner(
     owner: asyncpg.Connection,
 ) -> None:
-    by = await a_collector()
-    held = await held_cash(by)
-    await hand_in(by)
+    collector = await add_collector()
+    held = await add_held_cash(collector)
+    await hand_in(collector)
     with pytest.raises(asyncpg.RaiseError, match="does not become VOIDED"):
         await owner.execute("update payment set custody = 'VOIDED' where id = $1", held.id)
 
 
-async def blocked(work: Coroutine[Any, Any, T], owner: asyncpg.Connection) -> asyncio.Task[T]:
-    """Begin *work* outside of the present transaction, and wait until it waits for a row."""
+async def start_blocked(work: Coroutine[Any, Any, T], owner: asyncpg.Connection) -> asyncio.Task[T]:
+    """Start *work* outside the present transaction, and return when it waits for a lock."""
     task = asyncio.create_task(work, context=contextvars.Context())
     async with asyncio.timeout(10):
         while not await owner.fetchval(

@@ -1,4 +1,4 @@
-"""A key is taken once, by a transaction; whoever comes second waits for it and finds what it stands for."""
+"""A key is claimed by one transaction; a second claim waits for it and finds its subject."""
 
 from __future__ import annotations
 
@@ -14,16 +14,18 @@ from tests.support.database import unique
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
-PRINT = b"\1" * 32
-DEAD = 999_999_999
+FINGERPRINT = b"\1" * 32
+DEAD_PROCESS = 999_999_999
 
 
-async def claim(key: str, subject: str, *, process: int = DEAD, answered: bool = False) -> bool:
+async def claim(
+    key: str, subject: str, *, process: int = DEAD_PROCESS, answered: bool = False
+) -> bool:
     return await idempotency.claim(
         "NV001",
         "processPayment",
         key,
-        fingerprint=PRINT,
+        fingerprint=FINGERPRINT,
         subject_id=subject,
         process=process,
         now=NOW,
@@ -31,25 +33,25 @@ async def claim(key: str, subject: str, *, process: int = DEAD, answered: bool =
     )
 
 
-async def found(key: str) -> idempotency.Claim | None:
+async def find(key: str) -> idempotency.Claim | None:
     return await idempotency.find("NV001", "processPayment", key, NOW)
 
 
-async def test_of_many_with_one_key_one_opens_something_and_the_rest_find_it() -> None:
+async def test_one_of_many_concurrent_claims_takes_the_key_and_the_others_find_it() -> None:
     key = unique("key")
 
-    async def take(subject: str) -> bool:
+    async def claim_in_transaction(subject: str) -> bool:
         async with transaction():
             return await claim(key, subject)
 
-    taken = await asyncio.gather(*(take(f"TXN_{n}") for n in range(30)))
-    assert taken.count(True) == 1
-    kept = await found(key)
-    assert kept is not None
-    assert (kept.fingerprint, kept.subject_id) == (PRINT, f"TXN_{taken.index(True)}")
+    claims = await asyncio.gather(*(claim_in_transaction(f"TXN_{n}") for n in range(30)))
+    assert claims.count(True) == 1
+    stored = await find(key)
+    assert stored is not None
+    assert (stored.fingerprint, stored.subject_id) == (FINGERPRINT, f"TXN_{claims.index(True)}")
 
 
-async def test_the_second_waits_for_the_first_and_takes_the_key_when_it_rolls_back() -> None:
+async def test_a_second_claim_waits_for_the_first_and_takes_the_key_when_it_rolls_back() -> None:
     key = unique("key")
     claimed, release = asyncio.Event(), asyncio.Event()
 
@@ -65,20 +67,20 @@ async def test_the_second_waits_for_the_first_and_takes_the_key_when_it_rolls_ba
         async with transaction():
             return await claim(key, "TXN_2")
 
-    one, two = asyncio.create_task(first()), asyncio.create_task(second())
+    first_task, second_task = asyncio.create_task(first()), asyncio.create_task(second())
     await claimed.wait()
-    await _someone_waits_for_a_lock()
-    assert not two.done()
+    await _wait_for_a_blocked_transaction()
+    assert not second_task.done()
     release.set()
     with pytest.raises(ZeroDivisionError):
-        await one
-    assert await two
-    kept = await found(key)
-    assert kept is not None
-    assert kept.subject_id == "TXN_2"
+        await first_task
+    assert await second_task
+    stored = await find(key)
+    assert stored is not None
+    assert stored.subject_id == "TXN_2"
 
 
-async def test_a_key_means_something_else_for_another_actor_or_operation() -> None:
+async def test_another_actor_or_operation_has_its_own_keys() -> None:
     key = unique("key")
     assert await claim(key, "TXN_1")
     assert await idempotency.find("NV002", "processPayment", key, NOW) is None
@@ -101,7 +103,7 @@ async def test_a_request_is_in_flight_until_it_is_answered_or_its_process_dies()
     assert not await in_flight(orphan)
 
 
-async def test_without_an_answer_a_request_is_in_flight_for_half_a_minute() -> None:
+async def test_an_unanswered_request_is_in_flight_for_half_a_minute() -> None:
     key = unique("key")
     async with processes.presence() as alive:
         assert await claim(key, "TXN_1", process=alive)
@@ -109,18 +111,18 @@ async def test_without_an_answer_a_request_is_in_flight_for_half_a_minute() -> N
         assert await in_flight(key, almost)
         assert not await in_flight(key, NOW + timedelta(seconds=30))
         assert await processes.is_alive(alive)
-        kept = await idempotency.find("NV001", "processPayment", key, NOW + timedelta(days=1))
-        assert kept is not None
-        assert (kept.subject_id, kept.fingerprint) == ("TXN_1", PRINT), "it stands for the same"
+        stored = await idempotency.find("NV001", "processPayment", key, NOW + timedelta(days=1))
+        assert stored is not None
+        assert (stored.subject_id, stored.fingerprint) == ("TXN_1", FINGERPRINT)
 
 
 async def in_flight(key: str, now: datetime = NOW) -> bool:
-    kept = await idempotency.find("NV001", "processPayment", key, now)
-    assert kept is not None
-    return kept.in_flight
+    stored = await idempotency.find("NV001", "processPayment", key, now)
+    assert stored is not None
+    return stored.in_flight
 
 
-async def _someone_waits_for_a_lock() -> None:
+async def _wait_for_a_blocked_transaction() -> None:
     async with asyncio.timeout(20):
         while not await engine.fetchval(
             "select exists (select from pg_locks where not granted and locktype = 'transactionid')"

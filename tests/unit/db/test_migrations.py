@@ -38,7 +38,8 @@ async def owned(empty_database: str) -> AsyncIterator[tuple[asyncpg.Connection, 
     name, password = f"mobinet_test_{secrets.token_hex(6)}", secrets.token_hex(12)
     await administrator.execute(
         f"""
-        do $$ begin create role mobinet_app nologin; exception when duplicate_object then null; end $$;
+        do $$ begin create role mobinet_app nologin;
+        exception when duplicate_object then null; end $$;
         create role {name} login password '{password}';
         grant mobinet_app to {name};
         alter database {database} owner to {name};

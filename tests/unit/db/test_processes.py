@@ -1,4 +1,4 @@
-"""A process is alive as long as its connection is."""
+"""A process is alive while its connection lives."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from db import processes
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 
-async def test_a_process_is_alive_while_it_runs_and_dead_when_it_left() -> None:
-    async with processes.presence() as one, processes.presence() as other:
-        assert one != other
-        assert await processes.is_alive(one)
-        assert await processes.is_alive(other)
-    assert not await processes.is_alive(one)
+async def test_a_process_is_alive_while_it_runs_and_dead_when_it_ended() -> None:
+    async with processes.presence() as first, processes.presence() as second:
+        assert first != second
+        assert await processes.is_alive(first)
+        assert await processes.is_alive(second)
+    assert not await processes.is_alive(first)
 
 
 async def test_a_process_that_is_killed_is_dead_at_once(owner: asyncpg.Connection) -> None:
@@ -29,6 +29,6 @@ async def test_a_process_that_is_killed_is_dead_at_once(owner: asyncpg.Connectio
         assert not await processes.is_alive(number)
 
 
-async def test_a_lock_of_another_kind_is_no_process(owner: asyncpg.Connection) -> None:
+async def test_another_advisory_lock_is_not_a_process(owner: asyncpg.Connection) -> None:
     await owner.execute("select pg_advisory_lock(777000111)")
     assert not await processes.is_alive(777_000_111)

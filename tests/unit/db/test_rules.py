@@ -1,4 +1,4 @@
-"""What no code of ours can get past: outcomes that stay, money that is posted, rows that are never changed."""
+"""The database's own rules: permanent outcomes, posted money, rows that never change."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from domain.ledger import Account, Posting, collected
 from domain.money import Money
 from domain.payments import TRANSITIONS, Payment, PaymentStatus
 from tests.support.builders import NOW
-from tests.support.database import a_kept_payment, save
+from tests.support.database import add_payment, save_payment
 
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 SUCCESS = PaymentStatus.SUCCESS
-ENDS = [PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED]
+ENDED_STATUSES = [PaymentStatus.FAILED, PaymentStatus.EXPIRED, PaymentStatus.CANCELLED]
 
 
-async def moved(payment: Payment, to: PaymentStatus, *, late: bool = False) -> bool:
-    """Try to write the move, with its postings where it is a success."""
+async def can_move(payment: Payment, to: PaymentStatus, *, late: bool = False) -> bool:
+    """Return whether the move can be written, with its postings where it is a success."""
     try:
         async with transaction():
             if to is SUCCESS and payment.status is not SUCCESS:
@@ -43,30 +43,30 @@ async def moved(payment: Payment, to: PaymentStatus, *, late: bool = False) -> b
 @pytest.mark.parametrize(
     ("start", "end"), [pair for pair in product(PaymentStatus, repeat=2) if pair[0] is not pair[1]]
 )
-async def test_the_database_knows_the_same_moves_as_the_domain_or_fewer_ends(
+async def test_the_database_allows_the_domains_moves_and_refuses_to_leave_a_final_status(
     start: PaymentStatus, end: PaymentStatus
 ) -> None:
-    payment = await a_kept_payment(start)
-    allowed = await moved(payment, end)
+    payment = await add_payment(start)
+    allowed = await can_move(payment, end)
     if end in TRANSITIONS[start]:
         assert allowed
     elif payment.is_final or (start, end) == (PaymentStatus.PROCESSING, PaymentStatus.PENDING):
         assert not allowed
 
 
-@pytest.mark.parametrize("start", ENDS)
-async def test_an_end_is_corrected_only_by_late_success(start: PaymentStatus) -> None:
-    assert await moved(await a_kept_payment(start), SUCCESS, late=True)
-    assert not await moved(await a_kept_payment(start), SUCCESS)
-    assert not await moved(await a_kept_payment(start), PaymentStatus.PROCESSING, late=True)
+@pytest.mark.parametrize("start", ENDED_STATUSES)
+async def test_a_final_status_is_left_only_by_late_success(start: PaymentStatus) -> None:
+    assert await can_move(await add_payment(start), SUCCESS, late=True)
+    assert not await can_move(await add_payment(start), SUCCESS)
+    assert not await can_move(await add_payment(start), PaymentStatus.PROCESSING, late=True)
 
 
-@pytest.mark.parametrize("end", [item for item in PaymentStatus if item is not SUCCESS])
+@pytest.mark.parametrize("end", [status for status in PaymentStatus if status is not SUCCESS])
 @pytest.mark.parametrize("late", [True, False])
 async def test_success_is_never_left_even_by_the_owner(
     end: PaymentStatus, late: bool, owner: asyncpg.Connection
 ) -> None:
-    payment = await a_kept_payment(SUCCESS)
+    payment = await add_payment(SUCCESS)
     with pytest.raises(asyncpg.RaiseError, match="SUCCESS is never left"):
         await owner.execute(
             "update payment set status = $2, late = $3, version = version + 1 where id = $1",
@@ -89,9 +89,9 @@ async def test_success_is_never_left_even_by_the_owner(
         "created_at = created_at + interval '1 second'",
     ],
 )
-async def test_what_was_asked_for_never_changes(change: str, owner: asyncpg.Connection) -> None:
-    await a_kept_payment()
-    payment = await a_kept_payment()
+async def test_what_a_payment_is_for_never_changes(change: str, owner: asyncpg.Connection) -> None:
+    await add_payment()
+    payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="what was asked for never changes"):
         await owner.execute(
             f"update payment set {change}, version = version + 1 where id = $1", payment.id
@@ -99,7 +99,7 @@ async def test_what_was_asked_for_never_changes(change: str, owner: asyncpg.Conn
 
 
 async def test_a_version_only_grows() -> None:
-    payment = await a_kept_payment()
+    payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="its version only grows"):
         await engine.execute("update payment set version = version - 1 where id = $1", payment.id)
     with pytest.raises(asyncpg.RaiseError, match="its version only grows"):
@@ -107,12 +107,12 @@ async def test_a_version_only_grows() -> None:
 
 
 async def test_a_success_without_its_postings_is_refused_when_it_is_committed() -> None:
-    payment = await a_kept_payment()
+    payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="posted to the ledger, once and whole"):
-        await save(payment, status=SUCCESS)
-    again = await payments.by_id(payment.id)
-    assert again is not None
-    assert again.status is PaymentStatus.PROCESSING
+        await save_payment(payment, status=SUCCESS)
+    stored = await payments.by_id(payment.id)
+    assert stored is not None
+    assert stored.status is PaymentStatus.PROCESSING
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,10 @@ async def test_a_success_without_its_postings_is_refused_when_it_is_committed() 
         (200_000, Account.SUSPENSE),
     ],
 )
-async def test_a_success_is_worth_exactly_what_was_asked(posted: int, credit: Account) -> None:
-    payment = await a_kept_payment()
+async def test_the_postings_of_a_success_are_exactly_its_amount(
+    posted: int, credit: Account
+) -> None:
+    payment = await add_payment()
     posting = Posting(
         debit=Account.VNPAY_CLEARING, credit=credit, money=Money(posted), staff_id=payment.staff_id
     )
@@ -151,9 +153,9 @@ async def test_a_success_is_worth_exactly_what_was_asked(posted: int, credit: Ac
         "contract_number = 'C2'",
     ],
 )
-async def test_of_an_item_only_its_lock_changes(change: str, owner: asyncpg.Connection) -> None:
-    await a_kept_payment()
-    payment = await a_kept_payment()
+async def test_only_the_lock_of_an_item_changes(change: str, owner: asyncpg.Connection) -> None:
+    await add_payment()
+    payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="only its lock changes"):
         await owner.execute(f"update payment_item set {change} where payment = $1", payment.id)
 
@@ -167,7 +169,7 @@ NEVER_DELETED = ["payment", "payment_item", "attempt", *NEVER_CHANGED]
 
 
 @pytest.mark.parametrize("table", NEVER_CHANGED)
-async def test_what_was_written_is_not_changed_even_by_the_owner(
+async def test_rows_are_not_changed_even_by_the_owner(
     table: str, owner: asyncpg.Connection
 ) -> None:
     with pytest.raises(asyncpg.RaiseError, match="never changed or deleted"):
@@ -176,7 +178,7 @@ async def test_what_was_written_is_not_changed_even_by_the_owner(
 
 @pytest.mark.parametrize("table", NEVER_DELETED)
 @pytest.mark.parametrize("how", ["delete from {}", "truncate {} cascade"])
-async def test_what_was_written_is_not_deleted_even_by_the_owner(
+async def test_rows_are_not_deleted_even_by_the_owner(
     table: str, how: str, owner: asyncpg.Connection
 ) -> None:
     with pytest.raises(asyncpg.RaiseError, match="never changed or deleted"):
@@ -197,10 +199,10 @@ async def test_the_application_lacks_the_privilege_to_change_what_must_not_chang
         " and c.relname not like 'pgqueuer%'"
         " and has_table_privilege('mobinet_app', c.oid, r.privilege)"
     )
-    may = {(row["table"], row["privilege"]) for row in rows}
-    assert {table for table, privilege in may if privilege == "DELETE"} == DELETABLE
-    assert not [table for table, privilege in may if privilege in {"TRUNCATE", "TRIGGER"}]
-    assert not {table for table, privilege in may if privilege == "UPDATE"} & {
+    granted = {(row["table"], row["privilege"]) for row in rows}
+    assert {table for table, privilege in granted if privilege == "DELETE"} == DELETABLE
+    assert not [table for table, privilege in granted if privilege in {"TRUNCATE", "TRIGGER"}]
+    assert not {table for table, privilege in granted if privilege == "UPDATE"} & {
         *APPENDED,
         "migration",
     }
@@ -219,6 +221,6 @@ async def test_the_application_lacks_the_privilege_to_change_what_must_not_chang
         "set session_replication_role = replica",
     ],
 )
-async def test_the_application_is_told_so(statement: str) -> None:
+async def test_the_application_is_refused_such_statements(statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await engine.execute(statement)

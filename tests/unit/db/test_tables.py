@@ -1,4 +1,4 @@
-"""What tables.py says is what the migrated database has, and the other way round."""
+"""The migrated database has exactly the tables and columns that db/tables/ declares."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ from db.piccolo_app import APP_CONFIG
 pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 TABLES: list[type[Table]] = APP_CONFIG.table_classes
-OTHERS = {"migration", "pgqueuer", "pgqueuer_log", "pgqueuer_statistics", "pgqueuer_schedules"}
+OTHER_TABLES = {
+    "migration",
+    "pgqueuer",
+    "pgqueuer_log",
+    "pgqueuer_statistics",
+    "pgqueuer_schedules",
+}
 
 
 def declared(column: Column) -> tuple[str, bool]:
@@ -37,7 +43,8 @@ def declared(column: Column) -> tuple[str, bool]:
     return name, column._meta.null
 
 
-def with_width_of_what_it_points_at(column: Column) -> tuple[str, bool]:
+def declared_or_referenced(column: Column) -> tuple[str, bool]:
+    """Return the same, with the type of the referenced column for a foreign key."""
     if column._meta.params.get("references") is None:
         return declared(column)
     target: Any = column._foreign_key_meta.resolved_references  # type: ignore[attr-defined]
@@ -53,26 +60,26 @@ async def test_a_table_is_as_it_is_declared(table: type[Table], owner: asyncpg.C
     )
     found = {row["attname"]: (row["type"], row["nullable"]) for row in rows}
     assert found == {
-        column._meta.db_column_name: with_width_of_what_it_points_at(column)
+        column._meta.db_column_name: declared_or_referenced(column)
         for column in table._meta.columns
     }
 
 
 async def test_no_table_is_undeclared(owner: asyncpg.Connection) -> None:
     rows = await owner.fetch("select tablename from pg_tables where schemaname = 'public'")
-    assert {row["tablename"] for row in rows} - OTHERS == {
+    assert {row["tablename"] for row in rows} - OTHER_TABLES == {
         table._meta.tablename for table in TABLES
     }
 
 
-async def test_every_migration_ran_and_a_new_one_would_be_empty() -> None:
+async def test_every_migration_has_run_and_a_new_one_would_be_empty() -> None:
     assert await pending() == []
     managers: list[MigrationManager] = []
     for path in sorted(FOLDER.glob("mobinet_*.py")):
         module = __import__(f"db.migrations.{path.stem}", fromlist=["forwards"])
         managers.append(await module.forwards())
-    before = SchemaSnapshot(managers).get_snapshot()
-    now = [
+    migrated = SchemaSnapshot(managers).get_snapshot()
+    present = [
         DiffableTable(
             class_name=table.__name__,
             tablename=table._meta.tablename,
@@ -82,7 +89,7 @@ async def test_every_migration_ran_and_a_new_one_would_be_empty() -> None:
         )
         for table in TABLES
     ]
-    differ = SchemaDiffer(schema=now, schema_snapshot=before, auto_input="y")
+    differ = SchemaDiffer(schema=present, schema_snapshot=migrated, auto_input="y")
     statements = [
         line
         for get_alter_statement in differ.get_alter_statements()

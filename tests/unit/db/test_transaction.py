@@ -1,4 +1,4 @@
-"""All of it or none of it, jobs too; and a connection is always given back."""
+"""A transaction commits all or nothing, jobs too, and always returns its connection."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from db import engine, jobs
 from db.jobs import Job
 from db.transaction import transaction
 from domain.payments import PaymentStatus
-from tests.support.database import a_kept_payment, unique
+from tests.support.database import add_payment, unique
 
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_commit_that_fails_gives_its_connection_back(kept: str) -> None:
-    await engine.connect(kept, pool_size=2)
+async def test_a_failed_commit_returns_its_connection(module_database: str) -> None:
+    await engine.connect(module_database, pool_size=2)
     try:
-        payment = await a_kept_payment()
+        payment = await add_payment()
         for _ in range(3):
             with pytest.raises(asyncpg.RaiseError, match="posted to the ledger"):
                 async with transaction():
@@ -29,16 +29,16 @@ async def test_a_commit_that_fails_gives_its_connection_back(kept: str) -> None:
                         PaymentStatus.SUCCESS,
                     )
         async with asyncio.timeout(20):
-            answers = await asyncio.gather(*(engine.fetchval("select 1") for _ in range(4)))
+            results = await asyncio.gather(*(engine.fetchval("select 1") for _ in range(4)))
             async with transaction():
-                answers.append(await engine.fetchval("select 1"))
-        assert answers == [1] * 5
+                results.append(await engine.fetchval("select 1"))
+        assert results == [1] * 5
     finally:
         await engine.disconnect()
 
 
-async def test_a_task_that_is_cancelled_gives_its_connection_back(kept: str) -> None:
-    await engine.connect(kept, pool_size=2)
+async def test_a_cancelled_task_returns_its_connection(module_database: str) -> None:
+    await engine.connect(module_database, pool_size=2)
     try:
         for _ in range(3):
             inside = asyncio.Event()
@@ -62,19 +62,19 @@ async def test_a_task_that_is_cancelled_gives_its_connection_back(kept: str) -> 
         await engine.disconnect()
 
 
-@pytest.mark.parametrize("give_up", ["during BEGIN", "at any moment"])
-async def test_whoever_gives_up_before_the_transaction_began_gives_the_connection_back(
-    kept: str, give_up: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("cancel", ["during BEGIN", "at any moment"])
+async def test_a_task_that_is_cancelled_before_the_transaction_began_returns_its_connection(
+    module_database: str, cancel: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await engine.connect(kept, pool_size=2)
+    await engine.connect(module_database, pool_size=2)
     begin = engine.Transaction.begin
     beginning = asyncio.Event()
 
-    async def seen(self: engine.Transaction) -> None:
+    async def recording_begin(self: engine.Transaction) -> None:
         beginning.set()
         await begin(self)
 
-    monkeypatch.setattr(engine.Transaction, "begin", seen)
+    monkeypatch.setattr(engine.Transaction, "begin", recording_begin)
 
     async def work() -> None:
         async with transaction():
@@ -84,7 +84,7 @@ async def test_whoever_gives_up_before_the_transaction_began_gives_the_connectio
         for turn in range(50):
             beginning.clear()
             task = asyncio.create_task(work())
-            if give_up == "during BEGIN":
+            if cancel == "during BEGIN":
                 async with asyncio.timeout(20):
                     await beginning.wait()
             else:
@@ -92,25 +92,25 @@ async def test_whoever_gives_up_before_the_transaction_began_gives_the_connectio
                     await asyncio.sleep(0)
             task.cancel()
             await asyncio.wait([task])
-        both = asyncio.Barrier(2)
+        both_begun = asyncio.Barrier(2)
 
-        async def together() -> int:
+        async def begin_and_wait() -> int:
             async with transaction():
-                await both.wait()
+                await both_begun.wait()
                 return await engine.fetchval("select 1")
 
         async with asyncio.timeout(20):
-            assert await asyncio.gather(together(), together()) == [1, 1]
-            assert await engine.fetchval("select 1") == 1, "nothing is left of a lost transaction"
+            assert await asyncio.gather(begin_and_wait(), begin_and_wait()) == [1, 1]
+            assert await engine.fetchval("select 1") == 1, "no lost transaction is current"
     finally:
         async with asyncio.timeout(20):
             await engine.disconnect()
 
 
-async def test_a_begin_that_fails_gives_its_connection_back(
-    kept: str, monkeypatch: pytest.MonkeyPatch
+async def test_a_failed_begin_returns_its_connection(
+    module_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await engine.connect(kept, pool_size=2)
+    await engine.connect(module_database, pool_size=2)
 
     async def fails(_: object) -> None:
         raise asyncpg.ConnectionDoesNotExistError
@@ -129,8 +129,8 @@ async def test_a_begin_that_fails_gives_its_connection_back(
 
 
 @pytest.mark.usefixtures("connected")
-async def test_a_job_of_what_was_rolled_back_does_not_exist(owner: asyncpg.Connection) -> None:
-    lost, kept = unique("TXN_"), unique("TXN_")
+async def test_a_job_is_rolled_back_with_its_transaction(owner: asyncpg.Connection) -> None:
+    lost, committed = unique("TXN_"), unique("TXN_")
 
     async def fail() -> None:
         async with transaction():
@@ -140,10 +140,10 @@ async def test_a_job_of_what_was_rolled_back_does_not_exist(owner: asyncpg.Conne
     with pytest.raises(ZeroDivisionError):
         await fail()
     async with transaction():
-        await jobs.enqueue([Job(name="follow_up", subject=kept)])
+        await jobs.enqueue([Job(name="follow_up", subject=committed)])
         await jobs.enqueue([])
     rows = await owner.fetch("select payload from pgqueuer")
-    assert {jobs.subject(row["payload"]) for row in rows} >= {kept}
+    assert {jobs.subject(row["payload"]) for row in rows} >= {committed}
     assert lost not in {jobs.subject(row["payload"]) for row in rows}
 
 
@@ -154,7 +154,7 @@ async def test_a_job_cannot_be_enqueued_outside_a_transaction() -> None:
 
 
 @pytest.mark.usefixtures("connected")
-async def test_the_application_acts_as_the_lesser_role_in_utc() -> None:
+async def test_the_application_acts_as_its_own_role_in_utc() -> None:
     row = await engine.fetchrow("select current_user as who, current_setting('timezone') as zone")
     assert row is not None
     assert (row["who"], row["zone"]) == (engine.APPLICATION_ROLE, "UTC")

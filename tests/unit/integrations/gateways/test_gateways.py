@@ -11,7 +11,7 @@ from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways import counterpart as they
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart

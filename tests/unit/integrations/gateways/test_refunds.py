@@ -12,7 +12,7 @@ from domain.gateways import GatewayUnavailable, Refunds
 from domain.methods import GatewayName
 from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways import counterpart as they
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart, Seen
