@@ -1,4 +1,4 @@
-"""What tests ask the API, as its clients write it."""
+"""The GraphQL documents that tests send."""
 
 from __future__ import annotations
 
