@@ -8,8 +8,9 @@ The fixtures of every test: databases and a Redis.
     redis_url       an empty logical database of a Redis, of the pytest worker
     shared_folder   a folder that all pytest workers of the session share
 
-Both servers are embedded in a temporary folder and shared by all workers, unless MOBINET_DATABASE_URL
-or MOBINET_REDIS_URL name others; there only databases called `mobinet_test_…` are made and dropped.
+Both servers are embedded in a temporary folder and shared by all workers, unless
+MOBINET_DATABASE_URL or MOBINET_REDIS_URL name others; there only databases called `mobinet_test_…`
+are made and dropped.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[s
                     client.flushdb()
                     return
     pytest.fail(
-        "MOBINET_REDIS_URL: no logical database from 1 to 15 is empty; each pytest worker needs one."
+        "MOBINET_REDIS_URL: no logical database from 1 to 15 is empty; each worker needs one."
     )
 
 

@@ -93,8 +93,12 @@ class Api:
     def service_token(self) -> str:
         answer = self.http.post(
             "/oauth/token",
-            data={"grant_type": "client_credentials", "client_id": "dashboard", "client_secret": "dashboard-secret"},
-        )  # fmt: skip
+            data={
+                "grant_type": "client_credentials",
+                "client_id": "dashboard",
+                "client_secret": "dashboard-secret",
+            },
+        )
         return answer.json()["access_token"]
 
     def contract(self) -> str:

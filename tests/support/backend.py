@@ -48,8 +48,8 @@ class Obedient:
     """
     A gateway whose results the test sets, and which remembers its calls.
 
-    `starts`, `says`, `refunds` and `says_of_refunds` are the results of a start, an inquiry, a refund
-    and a refund's inquiry; `asked` has the time of each inquiry.
+    `starts`, `says`, `refunds` and `says_of_refunds` are the results of a start, an inquiry, a
+    refund and a refund's inquiry; `asked` has the time of each inquiry.
     """
 
     name: GatewayName = GatewayName.VNPAY

@@ -37,7 +37,10 @@ CANCEL = f"""
 mutation ($id: ID!, $reason: String!) {{ cancelPayment(id: $id, reason: $reason) {{
   payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}
 """
-VERIFY = f"mutation ($id: ID!) {{ verifyPayment(id: $id) {{ payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}"  # fmt: skip
+VERIFY = f"""
+mutation ($id: ID!) {{ verifyPayment(id: $id) {{
+  payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}
+"""
 
 
 def key() -> str:

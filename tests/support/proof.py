@@ -1,8 +1,8 @@
 """
 The seed of the randomised tests, and the share of their cases that a run draws.
 
-`make test` draws a share, `make crash` runs all. A session has one seed, which its first lines show;
-PROOF_SEED repeats it.
+`make test` draws a share, `make crash` runs all. A session has one seed, which its first lines
+show; PROOF_SEED repeats it.
 """
 
 from __future__ import annotations

@@ -7,11 +7,12 @@ from typing import Any
 from tests.support.running_api import Api
 
 CASE = """
-id kind status amount unreadable paymentId gateway about owner openedAt ageSeconds suggestion decision
-reversalId handInId resolvedAt approvals { actor decision amount reason at }
+id kind status amount unreadable paymentId gateway about owner openedAt ageSeconds
+suggestion decision reversalId handInId resolvedAt approvals { actor decision amount reason at }
 """
 CASES = f"""
-query ($status: CaseStatus, $first: Int, $after: String) {{ cases(status: $status, first: $first, after: $after) {{
+query ($status: CaseStatus, $first: Int, $after: String) {{
+  cases(status: $status, first: $first, after: $after) {{
   edges {{ cursor node {{ {CASE} }} }} pageInfo {{ hasNextPage endCursor }} }} }}
 """
 

@@ -40,7 +40,8 @@ def books(api: Api, payment: Payment) -> dict[str, int]:
     """Return the balance of each account for the payment, in đồng, without zeros."""
     rows = api.rows(
         "select account, sum(moved)::bigint as holds from posting p join entry e on e.id = p.entry"
-        " cross join lateral (values (p.credit, p.amount), (p.debit, -p.amount)) as s (account, moved)"
+        " cross join lateral"
+        " (values (p.credit, p.amount), (p.debit, -p.amount)) as s (account, moved)"
         " where e.payment = $1 group by account having sum(moved) <> 0",
         payment["id"],
     )

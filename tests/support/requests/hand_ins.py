@@ -28,7 +28,14 @@ def submit(api: Api, by: str, counted: int, **but: Any) -> Any:
     return api.get(SUBMIT, {"input": given}, token=api.token(by), language=language)
 
 
-def confirm(api: Api, hand_in: dict[str, Any] | str, counted: int, *, by: str = "CA001", language: str = "vi") -> Any:  # fmt: skip
+def confirm(
+    api: Api,
+    hand_in: dict[str, Any] | str,
+    counted: int,
+    *,
+    by: str = "CA001",
+    language: str = "vi",
+) -> Any:
     """Send confirmHandIn; return its payload."""
     hand_in_id = hand_in if isinstance(hand_in, str) else hand_in["id"]
     given = {"id": hand_in_id, "counted": counted}

@@ -10,7 +10,8 @@ from tests.support.running_api import PAYMENT, REFUSAL, Api, key
 
 CREATE = f"""
 mutation ($input: CreateOrderInput!) {{ createOrder(input: $input) {{
-  order {{ id reference amount currency status payments {{ id }} }} replayed errors {{ {REFUSAL} }} }} }}
+  order {{ id reference amount currency status payments {{ id }} }} replayed
+  errors {{ {REFUSAL} }} }} }}
 """
 PAY = f"""
 mutation ($input: PayOrderInput!) {{ payOrder(input: $input) {{
@@ -48,4 +49,8 @@ def paying(api: Api, shop: str, order: dict[str, Any], **but: Any) -> dict[str, 
 
 def effects(api: Api) -> dict[str, Any]:
     """Return every row as a hash, but for the audit log."""
-    return {name: rows for name, rows in api.dump().items() if name not in {"audit_event", "audit_link", "seal"}}  # fmt: skip
+    return {
+        name: rows
+        for name, rows in api.dump().items()
+        if name not in {"audit_event", "audit_link", "seal"}
+    }

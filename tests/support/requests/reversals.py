@@ -10,8 +10,14 @@ from tests.support.running_api import PAYMENT, REFUSAL, Api, Sandbox, key
 REVERSAL = (
     "id kind status amount reason createdAt completedAt requestedBy approvedBy failureMessage"
 )
-PAYLOAD = f"payment {{ {PAYMENT} reversals {{ {REVERSAL} }} }} reversal {{ {REVERSAL} }} replayed errors {{ {REFUSAL} }}"
-VOID = f"mutation ($id: ID!, $reason: String!, $key: String!) {{ voidCashPayment(id: $id, reason: $reason, idempotencyKey: $key) {{ {PAYLOAD} }} }}"
+PAYLOAD = f"""
+payment {{ {PAYMENT} reversals {{ {REVERSAL} }} }} reversal {{ {REVERSAL} }}
+replayed errors {{ {REFUSAL} }}
+"""
+VOID = f"""
+mutation ($id: ID!, $reason: String!, $key: String!) {{
+  voidCashPayment(id: $id, reason: $reason, idempotencyKey: $key) {{ {PAYLOAD} }} }}
+"""
 REFUND = f"mutation ($input: RefundInput!) {{ refundPayment(input: $input) {{ {PAYLOAD} }} }}"
 SUBMIT = "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } } }"
 HISTORY = f"query ($id: ID!) {{ payment(id: $id) {{ {PAYMENT} reversals {{ {REVERSAL} }} }} }}"

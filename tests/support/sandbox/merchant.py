@@ -27,7 +27,7 @@ class Served:
     """An application on uvicorn, in a thread, on a free port."""
 
     def __init__(self, app: Any) -> None:
-        # Without the protocol's name asyncio leaves Nagle's algorithm on, which costs 40 ms per answer.
+        # Without the protocol's name asyncio leaves Nagle's algorithm on: 40 ms per answer.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
