@@ -1,15 +1,19 @@
-"""What tests ask for: a database, migrated and theirs alone, and a Redis.
-
-    database        a migrated scratch database: the worker's own, for the whole session
-    fresh_database  the same for one test: a copy of the migrated template
-    empty_database  one without tables
-    database_url    the server on which they are made
-    redis_url       a logical database of a Redis, empty at first: the worker's own
-    shared_folder   a folder that all workers of the session see
-
-Both servers are embedded in a temporary folder and shared by all workers, unless MOBINET_DATABASE_URL or
-MOBINET_REDIS_URL name others. There, only databases called `mobinet_test_…` are made and dropped.
 """
+The fixtures of every test: databases and a Redis.
+
+    database        a migrated scratch database of the pytest worker, for the whole session
+    fresh_database  a migrated scratch database of one test, copied from the template
+    empty_database  a database without tables
+    database_url    the server of these databases
+    redis_url       an empty logical database of a Redis, of the pytest worker
+    shared_folder   a folder that all pytest workers of the session share
+
+Both servers are embedded in a temporary folder and shared by all workers, unless
+MOBINET_DATABASE_URL or MOBINET_REDIS_URL name others; there only databases called `mobinet_test_…`
+are made and dropped.
+"""
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -40,12 +44,12 @@ _FOLDER = "MOBINET_TEST_FOLDER"
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # the process that starts the workers
+    if not hasattr(config, "workerinput"):  # only the process that starts the workers
         os.environ[_FOLDER] = tempfile.mkdtemp(prefix="mobinet-test-")
 
 
 def pytest_report_header() -> str:
-    return f"what tests/crash, tests/races and tests/model do is drawn: {REPEAT}"
+    return f"tests/crash, tests/races and tests/model draw random cases: {REPEAT}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -87,7 +91,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="session")
 def template(database_url: str, shared_folder: Path) -> str:
-    """The name of a migrated database, made once per session, to be copied and never entered."""
+    """Return the name of a migrated database, which is made once per session and only copied."""
     note = shared_folder / "template"
     with (shared_folder / "template.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -128,7 +132,7 @@ def redis_url(request: pytest.FixtureRequest, shared_folder: Path) -> Iterator[s
                     client.flushdb()
                     return
     pytest.fail(
-        "MOBINET_REDIS_URL: no logical database from 1 to 15 is empty; the tests need one per worker."
+        "MOBINET_REDIS_URL: no logical database from 1 to 15 is empty; each worker needs one."
     )
 
 

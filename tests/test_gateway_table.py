@@ -44,7 +44,9 @@ def test_a_cell_without_a_test_is_reported() -> None:
     assert len(missing) == cells - len(table.HOLES)
 
 
-@pytest.mark.parametrize("file", ["unit/integrations/vectors", "unit/integrations/card_vectors", "unit/sandbox/vectors"])  # fmt: skip
+@pytest.mark.parametrize(
+    "file", ["unit/integrations/vectors", "unit/integrations/card_vectors", "unit/sandbox/vectors"]
+)
 def test_every_published_example_is_a_test_by_its_name(items: list[pytest.Item], file: str) -> None:
     folder = (HERE / file).parent
     test_names = [item.name for item in items if item.path.is_relative_to(folder)]

@@ -1,8 +1,8 @@
 """
 Runs the worker's due jobs until none is due, with a clock that moves instead of waiting.
 
-The handlers, the queue's rows and the retry of webhooks each minute are the real ones. Where nothing
-is due, the clock moves to the next due time.
+The handlers, the queue's rows and the retry of webhooks each minute are the real ones. Where
+nothing is due, the clock moves to the next due time.
 """
 
 from __future__ import annotations

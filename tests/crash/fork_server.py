@@ -3,8 +3,8 @@ A process that has loaded everything and forks a child for each order.
 
     python -m tests.crash.fork_server
 
-It reads one order per line and answers with one line. Each child has its own loop and connections, so
-that it dies as a real process does. Loading takes seconds, a fork milliseconds.
+It reads one order per line and answers with one line. Each child has its own loop and connections,
+so that it dies as a real process does. Loading takes seconds, a fork milliseconds.
 """
 
 from __future__ import annotations

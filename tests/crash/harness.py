@@ -1,9 +1,9 @@
 """
 Kills a flow at each of its steps, lets a new process recover, and checks the rules of the judge.
 
-Each flow runs once to record its steps, and then once per kill, on a preparation of its own. Afterwards
-some customers pay, some clients and gateways repeat their calls, and the worker runs until nothing is
-due. The seed draws which of them do so.
+Each flow runs once to record its steps, and then once per kill, on a preparation of its own.
+Afterwards some customers pay, some clients and gateways repeat their calls, and the worker runs
+until nothing is due. The seed draws which of them do so.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class Harness:
         return Killed(kill, prepared, answer["killed"])
 
     def _distribute(self, work: list[T], do: Callable[[ForkServer, list[T]], list[R]]) -> list[R]:
-        """Distribute the work over the fork servers; return the results in the order of the work."""
+        """Distribute the work over the fork servers; return the results in its order."""
         count = len(self.fork_servers)
         shares = [work[nth::count] for nth in range(count)]
         with ThreadPoolExecutor(count) as pool:

@@ -1,8 +1,8 @@
 """
 The rules that hold when nothing is due, checked in the database and against the outer systems.
 
-It imports nothing of the product. Each rule is written here a second time, as a statement that returns
-the violations, or as a comparison of two sides.
+It imports nothing of the product. Each rule is written here a second time, as a statement that
+returns the violations, or as a comparison of two sides.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ RULES = {
          where hold_reason is not null and status = 'PROCESSING'
            and not exists (select from money_case where payment = p.id and status <> 'RESOLVED')""",
     "a success is posted once, in full": """
-        select p.id, 'posted ' || coalesce(sum(g.amount), 0) || ' of ' || p.amount || ' in ' || count(g)
+        select p.id,
+               'posted ' || coalesce(sum(g.amount), 0) || ' of ' || p.amount || ' in ' || count(g)
           from payment p left join entry e on e.payment = p.id and e.reversal is null
           left join posting g on g.entry = e.id and g.credit = 'customer_receivable'
          where p.status = 'SUCCESS' group by p.id, p.amount
@@ -35,7 +36,8 @@ RULES = {
     "suspense has a case": """
         select p.id, 'suspense without a case' from payment p
           join entry e on e.payment = p.id join posting g on g.entry = e.id
-         where g.credit = 'suspense' and not exists (select from money_case where payment = p.id)""",
+         where g.credit = 'suspense'
+           and not exists (select from money_case where payment = p.id)""",
     "a bill is locked while it is live or paid, and only then": """
         select p.id, i.item_id || case when i.locked then ' is' else ' is not' end || ' locked'
           from payment p join payment_item i on i.payment = p.id
@@ -48,7 +50,8 @@ RULES = {
         select min(payment), item_id || ' is collected twice' from payment_item
          where locked group by contract_number, type, item_id having count(*) > 1""",
     "a limit's reservations are its open payments": """
-        select l.staff, l.kind || ' reserves ' || l.reserved || ' for ' || coalesce(sum(p.amount), 0)
+        select l.staff,
+               l.kind || ' reserves ' || l.reserved || ' for ' || coalesce(sum(p.amount), 0)
           from staff_limit l
           left join payment p on p.staff = l.staff and p.status in ('PENDING', 'PROCESSING')
            and p.method = 'FPT_PAY' and p.business_date = l.business_date
@@ -65,13 +68,16 @@ RULES = {
     "cash in hand is the ledger's": """
         select l.staff, l.own_used || ' counted, ' || coalesce(b.amount, 0) || ' in the ledger'
           from staff_limit l
-          left join (select staff, sum(case when debit = 'staff_cash' then amount else -amount end) as amount
+          left join (select staff,
+                            sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                        from posting where 'staff_cash' in (debit, credit) group by staff) b
             on b.staff = l.staff
          where l.kind = 'CASH_IN_HAND' and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
     "the ledger's cash is that of its payments": """
-        select p.staff, coalesce(sum(p.amount), 0) || ' held, ' || coalesce(b.amount, 0) || ' in the ledger'
-          from (select staff, sum(case when debit = 'staff_cash' then amount else -amount end) as amount
+        select p.staff,
+               coalesce(sum(p.amount), 0) || ' held, ' || coalesce(b.amount, 0) || ' in the ledger'
+          from (select staff,
+                       sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                   from posting where 'staff_cash' in (debit, credit) group by staff) b
           left join payment p on p.staff = b.staff and p.custody in ('HELD_BY_STAFF', 'HANDED_IN')
          group by p.staff, b.amount having coalesce(sum(p.amount), 0) <> coalesce(b.amount, 0)""",
@@ -81,7 +87,8 @@ RULES = {
            and merchant_order is null""",
     "an order is paid by one payment, and only then": """
         select min(p.id), o.id || ' is ' || o.status || ' by ' || count(p) || ' payments'
-          from merchant_order o left join payment p on p.merchant_order = o.id and p.status = 'SUCCESS'
+          from merchant_order o
+          left join payment p on p.merchant_order = o.id and p.status = 'SUCCESS'
          group by o.id having count(p) <> case when o.status = 'PAID' then 1 else 0 end""",
     "no reversal is left open or unrecorded": """
         select payment, id || ' is ' || status || ', posting ' || posting_status from reversal
@@ -90,7 +97,8 @@ RULES = {
         select payment, id || ' is ' || status || ', posting ' || posting_status from reversal r
          where status = 'UNKNOWN' and gateway = 'VNPAY'
            and exists (select from money_case where reversal = r.id and status <> 'RESOLVED')""",
-    "no job is left": "select null, entrypoint || ' ' || convert_from(payload, 'utf8') from pgqueuer",
+    "no job is left": """
+        select null, entrypoint || ' ' || convert_from(payload, 'utf8') from pgqueuer""",
     "every webhook event is handled": """
         select reference, outcome from webhook_event where outcome in ('RECEIVED', 'UNMATCHED')""",
     "a key names an existing subject": """
@@ -154,7 +162,8 @@ async def _compare_outer_systems(connection: Any, truth: Any) -> list[str]:
             """
             select p.*, s.reversed from payment p left join lateral (
                 select bool_or(kind = 'VOID') or sum(amount) >= p.amount as reversed from reversal
-                 where payment = p.id and status = 'DONE' and source = 'customer_receivable') s on true
+                 where payment = p.id and status = 'DONE'
+                   and source = 'customer_receivable') s on true
             """
         )
     }
@@ -178,14 +187,15 @@ async def _compare_outer_systems(connection: Any, truth: Any) -> list[str]:
 
 
 async def _gateways(connection: Any, truth: Any) -> list[str]:
-    """Compare what each gateway took, less its refunds, with the ledger's clearing and bank accounts."""
+    """Compare what each gateway took, less refunds, with the clearing and bank accounts."""
     gateway_amounts: dict[str, int] = defaultdict(int)
     for charge in truth["charges"]:
         taken = charge["amount"] if charge["status"] == "paid" else 0
         gateway_amounts[charge["reference"]] += taken - charge["refunded"]
     rows = await connection.fetch(
         """
-        select a.reference, a.amount as requested, p.amount as whole, p.status || ', ' || a.status as state,
+        select a.reference, a.amount as requested, p.amount as whole,
+               p.status || ', ' || a.status as state,
                coalesce(sum(case when g.debit like '%clearing%' or g.debit = 'bank' then g.amount
                                  when g.credit like '%clearing%' or g.credit = 'bank' then -g.amount
                             end), 0) as amount

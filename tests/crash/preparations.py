@@ -1,7 +1,8 @@
 """
 What is in the database before a flow begins: a contract of its own, its collector, and a payment.
 
-Everything prepared is committed and named by a `Prepared`, so that any process can act on it, repeatedly.
+Everything prepared is committed and named by a `Prepared`, so that any process can act on it,
+repeatedly.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ SANDBOX = "CRASH_SANDBOX"  # the environment variable with the sandbox's URL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A contract of one flow's own, its collector, and what is prepared for it; empty where nothing is."""
+    """A contract of one flow's own, its collector, and what was prepared for it, if anything."""
 
     flow: str
     contract: str

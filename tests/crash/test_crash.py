@@ -60,12 +60,12 @@ def test_a_kill_at_any_step_loses_no_money(harness: Harness, flows: list[str]) -
         f" {time.monotonic() - started:.1f} s, {REPEAT}"
     )
     assert wrong == [], REPEAT
-    # A sealer takes more steps where it meets rows of others; then a recorded step is not reached.
+    # A sealer that meets rows of others takes more steps, which a later one does not reach.
     missed = [str(kill) for kill in kills if kill not in reached]
     assert len(missed) <= (2 if "sealing" in flows else 0), missed
 
 
-# ── planted faults are found ───────────────────────────────────────────────────────────────────────
+# ── planted faults are found ─────────────────────────────────────────────────────────────────────
 
 
 def commit_of(steps: list[str], nth: int) -> int:

@@ -1,8 +1,8 @@
 """
 `make demo`: a payment from login to receipt, step by step, on a system of its own.
 
-Exits 0 only if every step succeeds; otherwise it names the failed step and shows the end of the logs.
-It leaves no file or process behind, also after Ctrl-C.
+Exits 0 only if every step succeeds; otherwise it names the failed step and shows the end of the
+logs. It leaves no file or process behind, also after Ctrl-C.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Prints the steps of the demo with a check mark and milliseconds, in colour on a terminal or with FORCE_COLOR."""
+"""Prints the steps of the demo with their milliseconds, in colour on a terminal or FORCE_COLOR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards and PayPal over the whole stack: opened, paid at the sandbox, seen on the socket, recorded in Revenue."""
+"""Cards and PayPal: opened, paid at the sandbox, seen on the socket, recorded in Revenue."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class ExpiredPayment:
 
 @pytest.fixture(scope="module")
 async def expired(stack: Stack, short_lived_api: Process) -> AsyncIterator[list[ExpiredPayment]]:
-    """Return three payments that were watched until they expired: one QR, two forms of the wallet."""
+    """Return three payments, watched until they expired: one QR, two forms of the wallet."""
 
     async def open_and_watch(method: str) -> ExpiredPayment:
         collector = await new_collector(stack)

@@ -20,7 +20,7 @@ USED_TODAY = 1_000_000
 
 
 async def similar_bills(make_customer, count: int) -> list[tuple[str, Json]]:
-    """Return *count* bills so alike that any half of them fits where the largest half does, and no more."""
+    """Return bills so alike that any half of them fits where the largest half fits, and no more."""
     found: list[tuple[str, Json]] = []
     while True:
         customer: Customer = await make_customer(3)

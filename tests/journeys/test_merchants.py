@@ -1,4 +1,4 @@
-"""A merchant's order: paid while the shop watches, its payer sent back to the shop, hidden from other shops."""
+"""A merchant's order: paid while the shop watches, and hidden from other shops."""
 
 from __future__ import annotations
 
@@ -36,7 +36,8 @@ async def other_shop(stack: Stack) -> AsyncIterator[Client]:
     connection = await asyncpg.connect(stack.env["MOBINET_DATABASE_URL"])
     await connection.execute(
         "insert into api_client (client_id, name, role, secret_hash, created_at)"
-        " values ('kiosk', 'Kiosk', 'MERCHANT', sha256('kiosk-secret'), now()) on conflict do nothing"
+        " values ('kiosk', 'Kiosk', 'MERCHANT', sha256('kiosk-secret'), now())"
+        " on conflict do nothing"
     )
     await connection.close()
     async with Client(stack.url) as client:
@@ -81,7 +82,7 @@ async def pay_order(shop: Client, sandbox: Sandbox, order: Json, method: str = "
 
 
 def redirect_query(page: httpx.Response) -> dict[str, str]:
-    """Return the query with which the page sends its reader to the shop; empty where it does not."""
+    """Return the query with which the page redirects to the shop; empty where it does not."""
     found = re.search(r'http-equiv="refresh" content="\d+;url=([^"]+)"', page.text)
     if found is None:
         return {}

@@ -1,4 +1,4 @@
-"""MoMo, the customer's wallet: paid by page or QR, and found paid by inquiry when its call is lost."""
+"""MoMo, the customer's wallet: paid by page or QR, found by inquiry where its call is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway that does not answer or is not reachable, and an API that dies: nothing is sent twice."""
+"""A gateway that does not answer, and an API that dies: nothing is sent twice."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CrashedPayment:
 
 @pytest.fixture(scope="module")
 async def crashed(stack: Stack) -> AsyncIterator[CrashedPayment]:
-    """Kill an API between its request to the gateway and the answer; the client repeats its request."""
+    """Kill an API between its request to the gateway and the answer; the client repeats."""
     collector = await new_collector(stack)
     customer = await new_customer(collector, bills=1)
     send = partial(send_qr_request, customer, key=new_key())

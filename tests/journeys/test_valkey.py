@@ -1,4 +1,4 @@
-"""Redis is killed while a client watches: the client still sees the payment, and the API still answers."""
+"""Redis is killed while a client watches: the API answers, and the client sees the payment."""
 
 from __future__ import annotations
 

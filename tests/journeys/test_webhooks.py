@@ -1,4 +1,4 @@
-"""Webhooks that come twice, too early, forged, with a wrong amount, or about an unknown reference."""
+"""Webhooks that come twice, too early, forged, or with a wrong amount or reference."""
 
 from __future__ import annotations
 

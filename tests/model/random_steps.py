@@ -1,8 +1,9 @@
 """
 Random operations in a random order, while gateways report random results.
 
-They call the resolvers, past the adapters' checks: zero amounts, changing gateway numbers, suspicions
-after the end, settlement lines of failed payments. Refusals are allowed; `log` lists every step.
+They call the resolvers, past the adapters' checks: zero amounts, changing gateway numbers,
+suspicions after the end, settlement lines of failed payments. Refusals are allowed; `log` lists
+every step.
 """
 
 from __future__ import annotations
@@ -42,25 +43,19 @@ from resolvers import (
     settlement,
 )
 from resolvers.context import Context
+from tests.model.choices import (
+    EVIDENCE_RESULTS,
+    INQUIRY_RESULTS,
+    METHODS,
+    REFUND_EVIDENCE,
+    REFUND_RESULTS,
+    SOURCES,
+    START_RESULTS,
+    UNREADABLE_SUMS,
+)
 from tests.support.backend import Backend, Obedient
 from tests.support.running_api import key
 
-METHODS = [PaymentMethod.CASH, PaymentMethod.VNPAY_QR, PaymentMethod.MOMO, PaymentMethod.BANK_TRANSFER]  # fmt: skip
-INQUIRY_RESULTS = [
-    GatewayResult.UNPAID,
-    GatewayResult.PAID,
-    GatewayResult.UNKNOWN,
-    GatewayResult.DECLINED,
-    GatewayResult.EXPIRED,
-]
-REFUND_RESULTS = [
-    GatewayResult.PAID,
-    GatewayResult.UNKNOWN,
-    GatewayResult.DECLINED,
-    GatewayResult.NOT_CONNECTED,
-]
-EVIDENCE_RESULTS = [*[GatewayResult.PAID] * 6, *[GatewayResult.SUSPICIOUS] * 2, GatewayResult.UNPAID, GatewayResult.DECLINED, GatewayResult.EXPIRED, GatewayResult.GAVE_UP]  # fmt: skip
-UNREADABLE_SUMS = [None, None, None, "100.000", "1e5"]
 EvidenceSums = dict[tuple[str | None, Currency], int]
 
 
@@ -74,7 +69,10 @@ class RandomSteps:
         # Payments of which two people may have decided that money came.
         self.asserted: set[str] = set()
         self.order: str | None = None
-        self.gateways = [Obedient(), Obedient(name=GatewayName.MOMO, paths=("momo",), revocable=True)]  # fmt: skip
+        self.gateways = [
+            Obedient(),
+            Obedient(name=GatewayName.MOMO, paths=("momo",), revocable=True),
+        ]
 
     async def begin(self) -> None:
         backend = self.backend
@@ -102,7 +100,7 @@ class RandomSteps:
     # ── payments ─────────────────────────────────────────────────────────────────────────────────
 
     async def pay_bill(self) -> None:
-        starts = self.dice.choice([*[GatewayResult.ACCEPTED] * 4, GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED, GatewayResult.DECLINED])  # fmt: skip
+        starts = self.dice.choice(START_RESULTS)
         for gateway in self.gateways:
             gateway.starts = starts
         contract, bill = self.dice.choice(self.bills)
@@ -123,18 +121,7 @@ class RandomSteps:
     async def apply_evidence(self) -> None:
         payment, attempt = await self._payment_with_attempt()
         result = self.dice.choice(EVIDENCE_RESULTS)
-        source = (
-            None
-            if result is GatewayResult.GAVE_UP
-            else self.dice.choice(
-                [
-                    EvidenceSource.CLIENT,
-                    EvidenceSource.WEBHOOK,
-                    EvidenceSource.INQUIRY,
-                    EvidenceSource.SETTLEMENT,
-                ]
-            )
-        )
+        source = None if result is GatewayResult.GAVE_UP else self.dice.choice(SOURCES)
         number = self.dice.choice(["G1", "G1", "G2", None])
         due = attempt.money.amount
         sums = [due, due, due, due - 1000, due + 777, 0]
@@ -145,9 +132,14 @@ class RandomSteps:
         if unreadable or not names_a_sum:
             money = None
         evidence = Evidence(
-            source=source, origin="random steps", result=result, money=money, unreadable=unreadable,
-            gateway_id=number, failure=Failure(code=code, message="?") if result is GatewayResult.SUSPICIOUS else None,
-        )  # fmt: skip
+            source=source,
+            origin="random steps",
+            result=result,
+            money=money,
+            unreadable=unreadable,
+            gateway_id=number,
+            failure=Failure(code=code, message="?") if result is GatewayResult.SUSPICIOUS else None,
+        )
         if result is GatewayResult.PAID:
             self._remember_sum(payment, number, money)
         closing = self.dice.choice([None, None, Closing.EXPIRED, Closing.CANCELLED])
@@ -193,13 +185,19 @@ class RandomSteps:
         )
 
     async def report_refund(self) -> None:
-        rows = await self._rows("select id from reversal where payment = any($1) and gateway is not null")  # fmt: skip
+        rows = await self._rows(
+            "select id from reversal where payment = any($1) and gateway is not null"
+        )
         reversal_id = self.dice.choice(rows)["id"]
         if self.dice.random() < 0.5:
             await jobs.refund(self.backend.context, reversal_id)
             return
-        result = self.dice.choice([GatewayResult.PAID, GatewayResult.UNPAID, GatewayResult.DECLINED, GatewayResult.GAVE_UP])  # fmt: skip
-        source = None if result is GatewayResult.GAVE_UP else self.dice.choice([EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT])  # fmt: skip
+        result = self.dice.choice(REFUND_EVIDENCE)
+        source = (
+            None
+            if result is GatewayResult.GAVE_UP
+            else self.dice.choice([EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT])
+        )
         self._log(f"{reversal_id}: {result} {source}")
         evidence = Evidence(source=source, origin="random steps", result=result)
         await refund_execution.settle(self.backend.context, reversal_id, evidence)
@@ -207,7 +205,9 @@ class RandomSteps:
     # ── people and internal systems ────────────────────────────────────────────────────────────
 
     async def decide_case(self) -> None:
-        rows = await self._rows("select * from money_case where payment = any($1) and status <> 'RESOLVED'")  # fmt: skip
+        rows = await self._rows(
+            "select * from money_case where payment = any($1) and status <> 'RESOLVED'"
+        )
         case, decision = self.dice.choice(rows), self.dice.choice(list(CaseDecision))
         sums = [None, 777, 100_000, 300_000] if case["unreadable"] else [None, None, None, 777]
         amount = self.dice.choice(sums)
@@ -236,7 +236,9 @@ class RandomSteps:
     async def record_in_revenue(self) -> None:
         payment = await self.backend.again(await self._payment())
         await jobs.record_payment(self.backend.context, payment.id)
-        for row in await self._rows("select id from reversal where payment = any($1) and posting_status = 'PENDING'"):  # fmt: skip
+        for row in await self._rows(
+            "select id from reversal where payment = any($1) and posting_status = 'PENDING'"
+        ):
             await jobs.tell_reversal(self.backend.context, row["id"])
 
     async def import_settlement(self) -> None:
@@ -250,7 +252,9 @@ class RandomSteps:
             amount += self.dice.choice([0, 0, 0, -500, 500])
             lines.append(f"{attempt.reference},{number},payment,{amount},VND,success,{at}")
             self._remember_sum(payment, number, Money(amount))
-        for row in await self._rows("select * from reversal where payment = any($1) and gateway = 'VNPAY'"):  # fmt: skip
+        for row in await self._rows(
+            "select * from reversal where payment = any($1) and gateway = 'VNPAY'"
+        ):
             number = row["gateway_id"] or f"R{row['id'][-4:]}"
             lines.append(f"{row['attempt']},{number},refund,{row['amount']},VND,success,{at}")
         drawn = [line for line in lines if self.dice.random() < 0.6]
@@ -274,7 +278,7 @@ class RandomSteps:
         self._log(f"{payment.id} {payment.method} {payment.status}")
 
     def _remember_sum(self, payment: Payment, number: str | None, money: Money | None) -> None:
-        """Remember what may be booked at most: per gateway number, or each time where there is none."""
+        """Remember the most that may be booked under a gateway number, or each time without one."""
         if money is not None and money.amount > 0:
             known = self.evidence_sums[payment.id]
             name = number or f"none {len(known)}"

@@ -1,9 +1,10 @@
 """
-Random requests, gateway calls, crashes and days, compared step by step with a model in plain Python.
+Random requests, gateway calls, crashes and days, compared step by step with a model in plain
+Python.
 
-The machine calls the API as clients and gateways do. After each step every payment has a status that
-the model allows, and no rule of the judge is broken. At the end nothing is due and the outer systems
-agree. A failing run prints its steps; MODEL_RUNS and MODEL_STEPS make it longer.
+The machine calls the API as clients and gateways do. After each step every payment has a status
+that the model allows, and no rule of the judge is broken. At the end nothing is due and the outer
+systems agree. A failing run prints its steps; MODEL_RUNS and MODEL_STEPS make it longer.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """
-After each of many random operations every invariant holds, and a case can move all money in suspense.
+After each of many random operations every invariant holds, and a case can move all money in
+suspense.
 
 A failing run prints its steps; PROOF_SEED repeats it, WALKS and WALK_STEPS make it longer.
 """
@@ -34,14 +35,17 @@ CHECKED = [
     if name not in {InvariantName.CHAIN, InvariantName.SEALS, InvariantName.SIGNATURES}
 ]
 SUSPENSE = """
-select e.payment, t.currency, sum(case when t.credit = 'suspense' then t.amount else -t.amount end)::bigint as amount
+select e.payment, t.currency,
+       sum(case when t.credit = 'suspense' then t.amount else -t.amount end)::bigint as amount
   from entry e join posting t on t.entry = e.id
  where e.payment = any($1) and 'suspense' in (t.debit, t.credit) group by 1, 2
 having sum(case when t.credit = 'suspense' then t.amount else -t.amount end) <> 0
 """
 ARRIVED = """
-select e.payment, t.currency, sum(t.amount)::bigint as amount from entry e join posting t on t.entry = e.id
- where e.payment = any($1) and e.reversal is null and (t.debit = 'bank' or t.debit like 'gateway_clearing:%')
+select e.payment, t.currency, sum(t.amount)::bigint as amount
+  from entry e join posting t on t.entry = e.id
+ where e.payment = any($1) and e.reversal is null
+   and (t.debit = 'bank' or t.debit like 'gateway_clearing:%')
  group by 1, 2
 """
 

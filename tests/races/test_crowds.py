@@ -1,4 +1,4 @@
-"""Many requests at once, each on its own connection: one wins, as many as fit succeed, none deadlock."""
+"""Many requests at once, each on its own connection: as many succeed as fit, and none deadlock."""
 
 from __future__ import annotations
 

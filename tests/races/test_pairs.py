@@ -1,8 +1,8 @@
 """
 Each two events of a payment at the same time, in both orders: the money is right and booked once.
 
-Both wait for the payment's row before either continues. Which of them is refused depends on the order;
-the rules hold in both. `make test` draws some pairs, `make crash` runs all.
+Both wait for the payment's row before either continues. Which of them is refused depends on the
+order; the rules hold in both. `make test` draws some pairs, `make crash` runs all.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ async def test_a_refund_and_another_event_at_once(
     assert await violations(backend) == []
 
 
-# ── shared steps and checks ────────────────────────────────────────────────────────────────────────
+# ── shared steps and checks ──────────────────────────────────────────────────────────────────────
 
 
 def only_refusals(results: list[Any]) -> None:
@@ -210,9 +210,9 @@ async def received(payment: Payment) -> int:
     return int(
         await engine.fetchval(
             """
-            select coalesce(sum(case when debit like '%clearing%' or debit = 'staff_cash' then amount
-                                     when credit like '%clearing%' or credit = 'staff_cash' then -amount
-                                end), 0)
+            select coalesce(sum(case
+                     when debit like '%clearing%' or debit = 'staff_cash' then amount
+                     when credit like '%clearing%' or credit = 'staff_cash' then -amount end), 0)
               from posting join entry on entry.id = entry where payment = $1
             """,
             payment.id,

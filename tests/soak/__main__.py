@@ -1,10 +1,11 @@
 """
-`make soak`: mixed load on a stack of its own, with faults in the outer systems and a worker that is killed.
+`make soak`: mixed load on a stack of its own, with faults in the outer systems and a worker that is
+killed.
 
     python -m tests.soak [SECONDS]
 
-Then the faults end, all due jobs run, and the database is compared with the outer systems. It prints
-counts, latencies and violations, and exits 0 only without violations.
+Then the faults end, all due jobs run, and the database is compared with the outer systems. It
+prints counts, latencies and violations, and exits 0 only without violations.
 """
 
 from __future__ import annotations
@@ -165,7 +166,8 @@ async def _visit(
     """
     Collect a bill; return the codes of its refusals.
 
-    The customer pays the amount, another amount, repeatedly or not at all; some payments are cancelled.
+    The customer pays the amount, another amount, repeatedly or not at all; some payments are
+    cancelled.
     """
     contract = f"SGFDN{number}"
     customer = await client.execute("CustomerBills", contractNumber=contract)

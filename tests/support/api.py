@@ -1,4 +1,4 @@
-"""The running API, asked as its clients ask it; its insides are at hand too."""
+"""The running API: requests over HTTP, and access to its context and database."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 class Api:
-    """A running API, asked over HTTP as its clients ask it; its insides are at hand too."""
+    """A running API that tests call over HTTP, and whose context and database they can read."""
 
     def __init__(self, app: Starlette, settings: Settings, database: str) -> None:
         self.app = app
@@ -47,13 +47,13 @@ class Api:
         return self.app.state.context
 
     def run(self, work: Awaitable[T]) -> T:
-        """Run *work* where the API runs: with its connections, on its loop."""
+        """Run *work* on the API's loop, with its connections; return its result."""
         assert self._loop is not None
 
-        async def done() -> T:
+        async def awaited() -> T:
             return await work
 
-        return asyncio.run_coroutine_threadsafe(done(), self._loop).result(40)
+        return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(40)
 
     def ask(
         self,
@@ -63,7 +63,7 @@ class Api:
         token: str | None = None,
         language: str = "vi",
     ) -> dict[str, Any]:
-        """Send one operation; return the whole answer, errors too."""
+        """Send one operation; return the whole answer with its errors."""
         headers = {"accept-language": language}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
@@ -79,7 +79,7 @@ class Api:
         return next(iter(answer["data"].values()))
 
     def token(self, staff_id: str) -> str:
-        """Return a token of this member of staff; each logs in once a module."""
+        """Return a token of this member of staff, who logs in once per module."""
         if staff_id not in self._tokens:
             self._tokens[staff_id] = self.login(staff_id)["accessToken"]
         return self._tokens[staff_id]
@@ -93,27 +93,31 @@ class Api:
     def service_token(self) -> str:
         answer = self.http.post(
             "/oauth/token",
-            data={"grant_type": "client_credentials", "client_id": "dashboard", "client_secret": "dashboard-secret"},
-        )  # fmt: skip
+            data={
+                "grant_type": "client_credentials",
+                "client_id": "dashboard",
+                "client_secret": "dashboard-secret",
+            },
+        )
         return answer.json()["access_token"]
 
     def contract(self) -> str:
-        """Return a contract that no other test of the module touches."""
+        """Return a contract that no other test of the module uses."""
         number = next(self._numbers)
         if (number - 2000) % 40 == 39:  # terminated
             number = next(self._numbers)
         return f"SGFDN{number}"
 
     def collector(self) -> str:
-        """Return a collector that no other test of the module is."""
+        """Return the id of a collector that no other test of the module uses."""
         return f"NV{next(self._collectors)}"
 
     def owed(self, contract: str) -> list[dict[str, Any]]:
-        """Return what the contract owes, as the items of a payment."""
-        found = self.get(OWED, {"contract": contract}, token=self.token("SV001"))
+        """Return the contract's unpaid bills as items of a payment."""
+        customer = self.get(OWED, {"contract": contract}, token=self.token("SV001"))
         return [
             {"type": "BILL", "id": bill["billNumber"], "amount": bill["amount"]}
-            for bill in found["bills"]
+            for bill in customer["bills"]
         ]
 
     def pay(
@@ -127,12 +131,13 @@ class Api:
         return self.get(PROCESS, {"input": given}, token=self.token(staff_id), language=language)
 
     def paid(self, staff_id: str = "NV002", **but: Any) -> dict[str, Any]:
+        """Send processPayment, which must succeed; return the payment."""
         payload = self.pay(staff_id, **but)
         assert payload["payment"], payload
         return payload["payment"]
 
     def rows(self, sql: str, *args: object) -> list[asyncpg.Record]:
-        """Ask the database as its owner."""
+        """Run a statement as the owner of the database; return its rows."""
         return asyncio.run(_rows(self.database, sql, *args))
 
     def dump(self) -> dict[str, Counter[str]]:
@@ -159,7 +164,7 @@ def api_settings(
     ports: tuple[int, int],
     data_dir: Path,
 ) -> Settings:
-    """As the environment says them: the real way in. The sandbox begins anew, as the database does."""
+    """Return the settings, read from the environment as in production; reset the sandbox."""
     sandbox.reset(data=True)
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("MOBINET_")]:
@@ -188,8 +193,8 @@ def api(api_settings: Settings, module_database: str) -> Iterator[Api]:
     def serve() -> None:
         async def main() -> None:
             running._loop = asyncio.get_running_loop()
-            with listening(api_settings.port) as door:
-                await server.serve([door])
+            with listening(api_settings.port) as listener:
+                await server.serve([listener])
 
         asyncio.run(main())
 
@@ -219,11 +224,11 @@ async def _dump(url: str) -> dict[str, Counter[str]]:
         tables = await connection.fetch(
             "select tablename from pg_tables where schemaname = 'public'"
         )
-        every = " union all ".join(
+        statement = " union all ".join(
             f"select '{name}' as name, md5(t::text) as row from \"{name}\" t" for (name,) in tables
         )
         found: dict[str, Counter[str]] = {name: Counter() for (name,) in tables}
-        for name, row in await connection.fetch(every):
+        for name, row in await connection.fetch(statement):
             found[name][row] += 1
         return found
     finally:

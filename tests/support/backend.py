@@ -32,6 +32,8 @@ from tests.support.running_api import Sandbox, key
 
 @dataclass
 class Clock:
+    """A clock that stands still until the test moves it."""
+
     at: datetime
 
     async def __call__(self) -> datetime:
@@ -43,7 +45,12 @@ class Clock:
 
 @dataclass
 class Obedient:
-    """A gateway that answers as the test says, and remembers when it was asked."""
+    """
+    A gateway whose results the test sets, and which remembers its calls.
+
+    `starts`, `says`, `refunds` and `says_of_refunds` are the results of a start, an inquiry, a
+    refund and a refund's inquiry; `asked` has the time of each inquiry.
+    """
 
     name: GatewayName = GatewayName.VNPAY
     paths: tuple[str, ...] = ("vnpay",)
@@ -89,9 +96,9 @@ class Obedient:
         raise NotImplementedError
 
     def _evidence(self, result: GatewayResult, attempt: Attempt) -> Evidence:
-        ours = result in {GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED}
+        is_our_own = result in {GatewayResult.UNKNOWN, GatewayResult.NOT_CONNECTED}
         return Evidence(
-            source=None if ours else EvidenceSource.INQUIRY,
+            source=None if is_our_own else EvidenceSource.INQUIRY,
             origin="test",
             result=result,
             money=attempt.money if result is GatewayResult.PAID else None,
@@ -101,6 +108,12 @@ class Obedient:
 
 @dataclass
 class Backend:
+    """
+    The resolvers over a real database, Redis and sandbox, in the loop of the test.
+
+    `context` has the test's clock and gateway; `real` are the configured gateways.
+    """
+
     context: Context
     clock: Clock
     gateway: Obedient
@@ -112,29 +125,32 @@ class Backend:
     async def by(self, staff_id: str) -> Context:
         """Return the context of this member of staff, logged in."""
         login = await sessions.login(self.context, staff_id=staff_id, password=f"mobinet{staff_id}")
-        known = login.staff
+        staff = login.staff
         return self.context.for_actor(
             Actor(
-                id=known.staff_id,
-                name=known.name,
-                role=known.role,
-                permissions=known.permissions,
-                team=known.team,
+                id=staff.staff_id,
+                name=staff.name,
+                role=staff.role,
+                permissions=staff.permissions,
+                team=staff.team,
             )
         )
 
     async def collector(self) -> Context:
+        """Return the context of a collector that no other test uses."""
         return await self.by(f"NV{next(self.collectors)}")
 
     async def owed(self, contract: str) -> Item:
+        """Return the contract's first unpaid bill as an item of a payment."""
         first = (await self.context.revenue.bills(contract))[0]
         return bill_item(first.bill_number, first.amount)
 
     async def pays(
         self, by: Context, method: PaymentMethod = PaymentMethod.VNPAY_QR, **but: Any
     ) -> Payment:
+        """Process a payment of a new contract's first bill, changed as *but* says."""
         contract = but.pop("contract_number", None) or f"SGFDN{next(self.contracts)}"
-        asked = ProcessPayment(
+        command = ProcessPayment(
             idempotency_key=key(),
             contract_number=contract,
             method=method,
@@ -142,28 +158,31 @@ class Backend:
             customer_phone=but.pop("customer_phone", None),
             notify=but.pop("notify", None) or NotifyWish(),
         )
-        return (await payments.process(by, asked)).payment
+        return (await payments.process(by, command)).payment
 
     async def again(self, payment: Payment) -> Payment:
+        """Return the payment as it is now."""
         return await payments.read(await self.by("AD001"), payment.id)
 
     async def is_free(self, payment: Payment) -> bool:
+        """Return whether no payment holds or has paid the payment's bills."""
         return not await bills.collections(payment.contract_number, payment.items)
 
     async def cases(self, payment: Payment) -> list[str]:
+        """Return the kinds of the payment's cases."""
         rows = await engine.fetch("select kind from money_case where payment = $1", payment.id)
         return [row["kind"] for row in rows]
 
 
-# Whoever is asked for is new: contracts and collectors of one module's database.
-_USED: dict[str, tuple[Any, Any]] = {}
+# The contracts and collectors that tests of a module's database have not used yet.
+_UNUSED: dict[str, tuple[Any, Any]] = {}
 
 
 @pytest.fixture
 async def backend(
     api_settings: Settings, sandbox: Sandbox, module_database: str
 ) -> AsyncIterator[Backend]:
-    contracts, collectors = _USED.setdefault(
+    contracts, collectors = _UNUSED.setdefault(
         module_database,
         (iter([n for n in range(3000, 9000) if (n - 2000) % 40 != 39]), iter(range(1300, 2000))),
     )

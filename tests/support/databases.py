@@ -67,7 +67,8 @@ async def other_tests_are_done() -> None:
     """
     Wait until the server's other databases end the transactions older than our last audit row.
 
-    A snapshot sees the open transactions of all databases, so tests running in parallel delay the sealer.
+    A snapshot sees the open transactions of all databases, so tests running in parallel delay the
+    sealer.
     """
     async with writer(engine.DB.config["dsn"]) as owner, asyncio.timeout(60):
         while await owner.fetchval(

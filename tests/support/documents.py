@@ -1,4 +1,4 @@
-"""What tests ask the API, as its clients write it."""
+"""The GraphQL documents that tests send."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ CANCEL = f"""
 mutation ($id: ID!, $reason: String!) {{ cancelPayment(id: $id, reason: $reason) {{
   payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}
 """
-VERIFY = f"mutation ($id: ID!) {{ verifyPayment(id: $id) {{ payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}"  # fmt: skip
+VERIFY = f"""
+mutation ($id: ID!) {{ verifyPayment(id: $id) {{
+  payment {{ {PAYMENT} }} errors {{ {REFUSAL} }} }} }}
+"""
 
 
 def key() -> str:

@@ -1,8 +1,8 @@
 """
-What proofs by force have in common: the seed that they draw by, and how much of all they do.
+The seed of the randomised tests, and the share of their cases that a run draws.
 
-`make test` draws a share; `make crash` does all of it. The seed is one for the whole session, shown at its
-beginning; PROOF_SEED repeats it.
+`make test` draws a share, `make crash` runs all. A session has one seed, which its first lines
+show; PROOF_SEED repeats it.
 """
 
 from __future__ import annotations
@@ -16,18 +16,19 @@ from typing import TypeVar
 T = TypeVar("T")
 
 ALL = os.environ.get("PROOF") == "all"
-# Set for the processes that pytest starts as well: they must draw the same tests.
+# In the environment, so that the worker processes of pytest draw the same cases.
 SEED = int(os.environ.setdefault("PROOF_SEED", str(secrets.randbelow(10**6))))
 REPEAT = f"PROOF_SEED={SEED} repeats it"
 
 
 def dice(*about: object) -> random.Random:
+    """Return a generator that depends on the seed and on *about*."""
     return random.Random(" ".join(map(str, (SEED, *about))))
 
 
-def share(several: Sequence[T], most: int, *about: object) -> list[T]:
-    """Return *most* of them, drawn; in the order in which they stand. All, where all is asked for."""
-    if ALL or most >= len(several):
-        return list(several)
-    drawn = sorted(dice(*about).sample(range(len(several)), most))
-    return [several[nth] for nth in drawn]
+def share(cases: Sequence[T], count: int, *about: object) -> list[T]:
+    """Return *count* of the cases, drawn, in their order; all of them where PROOF is "all"."""
+    if ALL or count >= len(cases):
+        return list(cases)
+    drawn = sorted(dice(*about).sample(range(len(cases)), count))
+    return [cases[index] for index in drawn]

@@ -1,4 +1,4 @@
-"""What every refusal must be: said in both languages, and without effect."""
+"""What every refusal must be: written in both languages, and without effect."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ both_languages = pytest.mark.parametrize("language", ["vi", "en"])
 
 
 def warm(api: Api) -> None:
-    """Make those who ask known, with today's limits: what is read on the way is written before."""
+    """Log in the staff of the tests, so that their rows and limits exist before the check."""
     for staff_id in ("NV001", "NV002", "SV001"):
         api.get("query { me { limits { kind } } }", token=api.token(staff_id))
 
 
 @contextmanager
 def without_effect(api: Api, sandbox: Sandbox, *, audit: int) -> Iterator[None]:
-    """Check that nothing changed in any table but *audit* more audit rows, and no gateway was asked."""
-    before, heard = api.dump(), sandbox.last_request
+    """Check that only *audit* audit rows were added and that no gateway was called."""
+    before, last_request = api.dump(), sandbox.last_request
     yield
     after = api.dump()
     changed = {name for name in before | after if before.get(name) != after.get(name)}
     assert changed <= {"audit_event"}, {name: _diff(before, after, name) for name in changed}
     assert (after["audit_event"] - before["audit_event"]).total() == audit
     assert before["audit_event"] <= after["audit_event"]
-    asked = [
+    gateway_requests = [
         request
-        for request in sandbox.requests(since=heard)
+        for request in sandbox.requests(since=last_request)
         if request["system"] in {"vnpay", "fpt_pay"}
     ]
-    assert asked == []
+    assert gateway_requests == []
 
 
 def _diff(
@@ -49,6 +49,7 @@ def _diff(
 
 
 def check_sentence(message: str, language: str) -> None:
+    """Check that the message is a sentence of this language without placeholders."""
     assert message[0].isupper() or message.split(":")[0].isidentifier() or "." in message
     assert "{" not in message
     assert "None" not in message
@@ -57,6 +58,7 @@ def check_sentence(message: str, language: str) -> None:
 
 
 def check_top(answer: dict[str, Any], code: str, language: str = "vi") -> None:
+    """Check that the answer has top-level errors with this code alone."""
     codes = [error["extensions"]["code"] for error in answer["errors"]]
     assert codes, answer
     assert set(codes) == {code}, answer

@@ -1,10 +1,13 @@
-"""The whole API on a real socket, in this process, over a real database, Redis and sandbox.
-
-    sandbox     every outer system, in a process of its own: one for the session
-    api         the API, in a thread, with a database of its own: one for each module of tests
-
-A module of tests asks for them by `pytest_plugins = ["tests.support.running_api"]`.
 """
+The API on a real socket in this process, over a real database, Redis and sandbox.
+
+    sandbox     every outer system, in a process of its own: one per session
+    api         the API, in a thread, with a database of its own: one per test module
+
+A test module loads the fixtures by `pytest_plugins = ["tests.support.running_api"]`.
+"""
+
+from __future__ import annotations
 
 from tests.support import ROOT
 from tests.support.api import Api, api, api_settings, data_dir, module_database

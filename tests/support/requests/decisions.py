@@ -1,4 +1,4 @@
-"""What tests of two people's decisions share: saying them, and looking at what came of it."""
+"""Votes of two people about a case, and what they have changed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ Payment = dict[str, Any]
 
 
 def say(api: Api, case: dict[str, Any], decision: str, by: str = "FI001", **but: Any) -> Any:
+    """Send resolveCase as *by*; return its payload."""
     language = but.pop("language", "vi")
     given = {"caseId": case["id"], "decision": decision, "reason": "đã đối chiếu sao kê"} | but
     return api.get(RESOLVE, {"input": given}, token=api.token(by), language=language)
 
 
 def decide(api: Api, payment: Payment, decision: str, **but: Any) -> dict[str, Any]:
-    """Have two people say it; return the case as it is then."""
+    """Let two people decide the payment's case; return the resolved case."""
     case = of(api, payment)
     first = say(api, case, decision, "FI001", **but)
     assert first["errors"] == []
@@ -36,10 +37,11 @@ def decide(api: Api, payment: Payment, decision: str, **but: Any) -> dict[str, A
 
 
 def books(api: Api, payment: Payment) -> dict[str, int]:
-    """Return what each account holds on the payment's behalf, in đồng, where it is not nothing."""
+    """Return the balance of each account for the payment, in đồng, without zeros."""
     rows = api.rows(
         "select account, sum(moved)::bigint as holds from posting p join entry e on e.id = p.entry"
-        " cross join lateral (values (p.credit, p.amount), (p.debit, -p.amount)) as s (account, moved)"
+        " cross join lateral"
+        " (values (p.credit, p.amount), (p.debit, -p.amount)) as s (account, moved)"
         " where e.payment = $1 group by account having sum(moved) <> 0",
         payment["id"],
     )
@@ -47,21 +49,26 @@ def books(api: Api, payment: Payment) -> dict[str, int]:
 
 
 def refused(payload: Any, code: str, language: str = "vi") -> dict[str, Any]:
+    """Check that the decision was refused with this code; return the refusal."""
     assert payload["case"] is None
-    (no,) = payload["errors"]
-    assert no["code"] == code, no
-    check_sentence(no["message"], language)
-    return no
+    (refusal,) = payload["errors"]
+    assert refusal["code"] == code, refusal
+    check_sentence(refusal["message"], language)
+    return refusal
 
 
 def is_free(api: Api, payment: Payment) -> bool:
-    again = api.pay(contractNumber=payment["contractNumber"], items=payment["items"])
-    return again["errors"] == []
+    """Return whether the payment's bills can be paid; it pays them in cash."""
+    payload = api.pay(contractNumber=payment["contractNumber"], items=payment["items"])
+    return payload["errors"] == []
 
 
 def refunds(api: Api, sandbox: Sandbox, payment: Payment) -> list[int]:
-    """Run the refund's job; return what the gateway gave back of the payment."""
+    """Run the payment's refund jobs; return the amounts that the gateway refunded."""
     for row in api.rows("select id from reversal where payment = $1", payment["id"]):
         api.run(jobs.refund(api.context, row["id"]))
-    found = sandbox.truth["refunds"]
-    return [item["amount"] for item in found if item["reference"] == payment["gatewayReference"]]
+    return [
+        refund["amount"]
+        for refund in sandbox.truth["refunds"]
+        if refund["reference"] == payment["gatewayReference"]
+    ]

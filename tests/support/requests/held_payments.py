@@ -9,7 +9,7 @@ from tests.support.running_api import Api, Sandbox
 
 
 def paid_little(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 9."""
+    """Return a QR for which too little was paid (hard case 9)."""
     qr = api.paid(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, vnp_Amount=str((qr["amount"] - 1000) * 100)))) == "04"
     assert state(api, qr) == ("PROCESSING", "AMOUNT_MISMATCH")
@@ -17,14 +17,14 @@ def paid_little(api: Api, sandbox: Sandbox) -> Payment:
 
 
 def suspected(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 16; nothing is booked."""
+    """Return a QR whose payment VNPay suspects, with no money booked (hard case 16)."""
     qr = api.paid(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
     return qr
 
 
 def suspected_and_paid(api: Api, sandbox: Sandbox) -> Payment:
-    """Hard case 16, with the money in suspense."""
+    """Return a suspected QR whose money is in suspense (hard case 16)."""
     qr = suspected(api, sandbox)
     sandbox.pay(reference=qr["gatewayReference"])
     assert books(api, qr)["suspense"] == qr["amount"]

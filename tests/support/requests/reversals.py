@@ -1,4 +1,4 @@
-"""What tests of voids and refunds share: sending them, and looking at what came of it."""
+"""Requests about voids and refunds, and what they have changed."""
 
 from __future__ import annotations
 
@@ -10,20 +10,28 @@ from tests.support.running_api import PAYMENT, REFUSAL, Api, Sandbox, key
 REVERSAL = (
     "id kind status amount reason createdAt completedAt requestedBy approvedBy failureMessage"
 )
-ANSWER = f"payment {{ {PAYMENT} reversals {{ {REVERSAL} }} }} reversal {{ {REVERSAL} }} replayed errors {{ {REFUSAL} }}"
-VOID = f"mutation ($id: ID!, $reason: String!, $key: String!) {{ voidCashPayment(id: $id, reason: $reason, idempotencyKey: $key) {{ {ANSWER} }} }}"
-REFUND = f"mutation ($input: RefundInput!) {{ refundPayment(input: $input) {{ {ANSWER} }} }}"
+PAYLOAD = f"""
+payment {{ {PAYMENT} reversals {{ {REVERSAL} }} }} reversal {{ {REVERSAL} }}
+replayed errors {{ {REFUSAL} }}
+"""
+VOID = f"""
+mutation ($id: ID!, $reason: String!, $key: String!) {{
+  voidCashPayment(id: $id, reason: $reason, idempotencyKey: $key) {{ {PAYLOAD} }} }}
+"""
+REFUND = f"mutation ($input: RefundInput!) {{ refundPayment(input: $input) {{ {PAYLOAD} }} }}"
 SUBMIT = "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } } }"
 HISTORY = f"query ($id: ID!) {{ payment(id: $id) {{ {PAYMENT} reversals {{ {REVERSAL} }} }} }}"
 
 
 def void(api: Api, payment: dict[str, Any], by: str, **but: Any) -> Any:
+    """Send voidCashPayment as *by*; return its payload."""
     language = but.pop("language", "vi")
     given = {"id": payment["id"], "reason": "thu nhầm", "key": key()} | but
     return api.get(VOID, given, token=api.token(by), language=language)
 
 
 def refund(api: Api, payment: dict[str, Any], amount: int | None = None, **but: Any) -> Any:
+    """Send refundPayment of the amount, or of the whole payment; return its payload."""
     language = but.pop("language", "vi")
     by = but.pop("by", "FI001")
     given = {
@@ -36,16 +44,16 @@ def refund(api: Api, payment: dict[str, Any], amount: int | None = None, **but: 
 
 
 def by_gateway(api: Api, sandbox: Sandbox, method: str = "VNPAY_QR") -> dict[str, Any]:
-    """Return a success by a gateway."""
-    open_ = api.paid(method=method)
-    sandbox.pay(reference=open_["gatewayReference"])
-    paid = look(api, open_)
+    """Return a payment that a gateway has completed."""
+    payment = api.paid(method=method)
+    sandbox.pay(reference=payment["gatewayReference"])
+    paid = look(api, payment)
     assert paid["status"] == "SUCCESS"
     return paid
 
 
 def handed_in(api: Api) -> dict[str, Any]:
-    """Return a cash success whose money has left its collector."""
+    """Return a cash payment whose money was handed in."""
     by = api.collector()
     paid = api.paid(by)
     given = {"idempotencyKey": key(), "countedAmount": paid["amount"]}
@@ -54,11 +62,12 @@ def handed_in(api: Api) -> dict[str, Any]:
 
 
 def look(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
+    """Return the payment with its reversals, as it is now."""
     return api.get(HISTORY, {"id": payment["id"]}, token=api.token("AD001"))
 
 
 def postings(api: Api, payment: dict[str, Any]) -> list[tuple[str, str, int]]:
-    """Return what reversals booked for the payment, in order."""
+    """Return the postings of the payment's reversals, oldest first."""
     rows = api.rows(
         "select debit, credit, amount from posting p join entry e on e.id = p.entry"
         " where e.payment = $1 and e.reversal is not null order by p.id",
@@ -68,11 +77,13 @@ def postings(api: Api, payment: dict[str, Any]) -> list[tuple[str, str, int]]:
 
 
 def used(api: Api, by: str) -> dict[str, int]:
+    """Return what the collector has used of each limit, in đồng."""
     limits = api.get("query { me { limits { kind used } } }", token=api.token(by))["limits"]
     return {limit["kind"]: limit["used"] for limit in limits}
 
 
 def refusal(payload: Any, language: str = "vi") -> dict[str, Any]:
+    """Check that the reversal was refused; return its one refusal."""
     assert payload["payment"] is payload["reversal"] is None
     (refused,) = payload["errors"]
     check_sentence(refused["message"], language)
@@ -80,7 +91,7 @@ def refusal(payload: Any, language: str = "vi") -> dict[str, Any]:
 
 
 def truth(sandbox: Sandbox, payment: dict[str, Any]) -> list[int]:
-    """Return what the gateway gave back of the payment."""
+    """Return the amounts that the gateway has refunded of the payment."""
     refunds = sandbox.truth["refunds"]
     return [
         refund["amount"] for refund in refunds if refund["reference"] == payment["gatewayReference"]

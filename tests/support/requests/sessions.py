@@ -10,11 +10,12 @@ LOGOUT = "mutation { logout { ok } }"
 
 
 def codes(answer: dict[str, Any]) -> list[str]:
-    """Return the codes on top of an answer."""
-    return [item["extensions"]["code"] for item in answer.get("errors", [])]
+    """Return the codes of an answer's top-level errors."""
+    return [error["extensions"]["code"] for error in answer.get("errors", [])]
 
 
 def cash(api: Api) -> dict[str, Any]:
+    """Return the variables of a cash payment of a new contract."""
     contract = api.contract()
     return {
         "input": {

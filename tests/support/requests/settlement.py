@@ -1,4 +1,4 @@
-"""A desk at which a gateway's files are settled: for tests over the running API and sandbox."""
+"""Imports of a gateway's settlement files, over the running API and sandbox."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HEADER = "reference,gateway_id,kind,amount,currency,status,at"
 
 
 class Desk:
-    """Whoever settles: fetches the day's file of a gateway, changes it, imports it, looks at the day."""
+    """Fetches a gateway's file of the day, changes it, imports it, and reads the reconciliation."""
 
     def __init__(self, api: Api, sandbox: Sandbox, folder: Path) -> None:
         self.api, self.sandbox, self.folder = api, sandbox, folder
         self.files = 0
 
     def pays(self, **act: Any) -> dict[str, Any]:
-        """Return a QR that its customer has paid and whose webhook came, unless *act* says otherwise."""
+        """Return a QR that its customer has paid with a webhook, unless *act* says otherwise."""
         qr = self.api.paid(method="VNPAY_QR")
         if act.get("outcome") != "nothing":
             self.sandbox.pay(reference=qr["gatewayReference"], **({"outcome": "paid"} | act))
@@ -47,7 +47,7 @@ class Desk:
 
     def line(self, payment: dict[str, Any], **but: Any) -> str:
         """Return the file's line of *payment*, changed as *but* says."""
-        (found,) = [item for item in self.file() if item.startswith(payment["gatewayReference"])]
+        (found,) = [line for line in self.file() if line.startswith(payment["gatewayReference"])]
         return changed(found, **but)
 
     def imports(self, *lines: str, gateway: str = "vnpay", **how: Any) -> Settled:
@@ -66,7 +66,7 @@ class Desk:
         return self.api.get(RECONCILIATION, given, token=self.api.token("FI001"))
 
     def of(self, payment: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what the day has of *payment*."""
+        """Return the reconciliation's lines of *payment*."""
         lines = self.day(gateway=payment["gateway"])["lines"]
         return [line for line in lines if line["reference"] == payment["gatewayReference"]]
 
@@ -77,11 +77,14 @@ class Desk:
         return [row["kind"] for row in rows]
 
     def status(self, payment: dict[str, Any]) -> str:
-        asked = "query ($id: ID!) { payment(id: $id) { status } }"
-        return self.api.get(asked, {"id": payment["id"]}, token=self.api.token("FI001"))["status"]
+        document = "query ($id: ID!) { payment(id: $id) { status } }"
+        return self.api.get(document, {"id": payment["id"]}, token=self.api.token("FI001"))[
+            "status"
+        ]
 
 
 def changed(line: str, **but: Any) -> str:
+    """Return a line of a settlement file with other cells."""
     cells = dict(zip(HEADER.split(","), line.split(","), strict=True)) | but
     return ",".join(str(cells[name]) for name in HEADER.split(","))
 
@@ -93,6 +96,6 @@ def desk(api: Api, sandbox: Sandbox, tmp_path: Path) -> Desk:
 
 @pytest.fixture
 def alone(desk: Desk) -> Desk:
-    """A desk whose day is clean: what earlier tests took is settled."""
+    """Return a desk after importing what earlier tests have paid."""
     desk.imports(*desk.file())
     return desk

@@ -1,4 +1,4 @@
-"""How people spell a number, and what the office finds by it."""
+"""The ways in which people type a number, and the search by it."""
 
 from __future__ import annotations
 
@@ -33,5 +33,6 @@ spelled = pytest.mark.parametrize("spell", SPELLINGS.values(), ids=SPELLINGS)
 
 
 def found(api: Api, **filter: Any) -> list[str]:
+    """Return the ids of the payments that the filter finds."""
     page = api.get(FOUND, {"filter": filter}, token=api.token("FI001"))
     return [edge["node"]["id"] for edge in page["edges"]]

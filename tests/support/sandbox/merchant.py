@@ -18,18 +18,16 @@ from sandbox.settings import Settings
 
 # VNPay's five minutes last 0.2 seconds.
 TIME_SCALE = 1500
-
-
 KEYS = {
     name: f"sandbox-{name}-key" for name in ("revenue", "customer", "staff", "debt", "hifpt", "sms")
 }
 
 
 class Served:
-    """An application on uvicorn, in a thread, on a port that the system chose."""
+    """An application on uvicorn, in a thread, on a free port."""
 
     def __init__(self, app: Any) -> None:
-        # Without the protocol's name asyncio leaves Nagle's algorithm on: 40 ms an answer.
+        # Without the protocol's name asyncio leaves Nagle's algorithm on: 40 ms per answer.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.bind(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
@@ -52,6 +50,8 @@ class Served:
 
 @dataclass
 class Call:
+    """A webhook as the merchant received it."""
+
     method: str
     path: str
     query: dict[str, str]
@@ -61,7 +61,7 @@ class Call:
 
 @dataclass
 class Merchant:
-    """Takes every webhook, keeps it, and answers as the test says."""
+    """Receives and stores every webhook, and answers as the test says."""
 
     answer: Callable[[Call], Response | Awaitable[Response]]
     calls: list[Call] = field(default_factory=list)
@@ -85,12 +85,12 @@ class Merchant:
     def wait_for(self, calls: int, timeout: float = 20) -> list[Call]:
         with self._changed:
             arrived = self._changed.wait_for(lambda: len(self.calls) >= calls, timeout)
-        assert arrived, f"{len(self.calls)} of {calls} webhooks came"
+        assert arrived, f"{len(self.calls)} of {calls} webhooks arrived"
         return self.calls
 
 
 def content(_: Call) -> Response:
-    """Understood, in every gateway's dialect."""
+    """Accept the webhook in every gateway's format."""
     return JSONResponse({"RspCode": "00", "Message": "Confirm Success", "code": "00"})
 
 
@@ -106,7 +106,7 @@ def settings(merchant: Merchant, data_dir: Path, **more: Any) -> Settings:
 
 
 class System:
-    """One upstream system, asked as its API's users ask it."""
+    """A client of one internal system of the sandbox."""
 
     def __init__(self, client: httpx.Client, name: str) -> None:
         self.client = client

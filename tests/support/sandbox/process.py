@@ -1,4 +1,4 @@
-"""The outer systems, played in a process of their own, and what tests may do to them."""
+"""The sandbox in a process of its own, and the orders that tests give it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIME_SCALE = "3000"
 
 
 class Sandbox:
-    """The outer systems, and what tests may do to them."""
+    """Orders what the outer systems do, and reads what they have recorded."""
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -45,8 +45,8 @@ class Sandbox:
         return self.http.get("/_sandbox/truth").json()
 
     def requests(self, system: str | None = None, *, since: int = 0) -> list[dict[str, Any]]:
-        wanted = {"since": since} | ({"system": system} if system else {})
-        return self.http.get("/_sandbox/requests", params=wanted).json()["requests"]
+        query = {"since": since} | ({"system": system} if system else {})
+        return self.http.get("/_sandbox/requests", params=query).json()["requests"]
 
     @property
     def last_request(self) -> int:
@@ -54,14 +54,15 @@ class Sandbox:
 
     @contextmanager
     def broken(self, system: str, fault: str, **more: Any) -> Iterator[None]:
+        """Order a fault of the system; end all faults afterwards."""
         self._order("faults", {"system": system, "fault": fault} | more)
         try:
             yield
         finally:
             self.reset()
 
-    def _order(self, what: str, body: Any) -> Any:
-        answer = self.http.post(f"/_sandbox/{what}", json=body)
+    def _order(self, control: str, body: Any) -> Any:
+        answer = self.http.post(f"/_sandbox/{control}", json=body)
         assert answer.is_success, answer.text
         return answer.json()
 
