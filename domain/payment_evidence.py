@@ -8,7 +8,7 @@ and writes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from domain.attempts import Attempt, Failure
@@ -16,6 +16,7 @@ from domain.cases import CaseDecision, CaseKind
 from domain.ledger import Account, Posting
 from domain.money import Money
 from domain.payments import Payment
+from domain.verdicts import Verdict
 
 
 class EvidenceSource(StrEnum):
@@ -116,7 +117,8 @@ class Decision:
     """
     What to write. `changed` is False for a duplicate or stale saying: it is counted, no more.
 
-    `attempt` is None for cash, which no gateway says anything about.
+    `attempt` is None for cash, which no gateway says anything about. `verdict` is the answer to the
+    gateway whose webhook carried the evidence.
     """
 
     payment: Payment
@@ -127,6 +129,7 @@ class Decision:
     case: CaseKind | None = None
     refund: Refund | None = None
     ask: bool = False
+    verdict: Verdict = field(default=Verdict.ACCEPTED, compare=False)
 
     @property
     def after(self) -> Payment:
