@@ -9,7 +9,6 @@ import strawberry
 from domain import orders
 from domain.methods import PaymentMethod
 from domain.money import Currency
-from resolvers import gateways
 from resolvers import orders as resolve
 from schema.common import Amount, Info, Refusal, attempted, given, said
 from schema.payments import Order, Payment
@@ -96,5 +95,5 @@ class OrderMutation:
         return PayOrderPayload(
             payment=cast("Payment", done.payment),
             replayed=done.replayed,
-            errors=said(await gateways.why_unavailable(info.context, done.payment)),
+            errors=said(done.refusals),
         )

@@ -16,7 +16,7 @@ import strawberry
 from domain import bills, orders, payment_request, payments, receipts, reversals
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
-from resolvers import gateways, payment_inquiry, payment_watch
+from resolvers import payment_inquiry, payment_watch
 from resolvers import payments as resolve
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
@@ -232,11 +232,10 @@ class PaymentMutation:
         done, errors = await attempted(resolve.process(info.context, input.to_domain()))
         if done is None:
             return ProcessPaymentPayload(errors=errors)
-        why = await gateways.why_unavailable(info.context, done.payment)
         return ProcessPaymentPayload(
             payment=cast("Payment", done.payment),
             replayed=done.replayed,
-            errors=said(why),
+            errors=said(done.refusals),
         )
 
     @strawberry.mutation(description="Ask the gateway now.")

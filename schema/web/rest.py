@@ -18,7 +18,7 @@ from domain.orders import PayOrder
 from domain.refusals import InvalidInput, Refusal, Refused
 from domain.staff import Operation, check
 from resolvers import orders
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.context import Context
 from schema.authorization import bearer_challenge
 from schema.common import translate
@@ -99,7 +99,7 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
     }
 
 
-@command(orders.PAY)
+@audited(orders.PAY)
 async def _asked(context: Context, body: dict[str, Any], key: str) -> PayOrder:
     """Return what a merchant asks for. What is refused here already is written down too."""
     check(context.actor, Operation.SELL)

@@ -222,7 +222,7 @@ async def _second_word(context: Context, subject: Subject) -> object:
 
 @flow("settlement", filed)
 async def _settlement(context: Context, subject: Subject) -> object:
-    return await settlement.settle(nobody(context), GatewayName.VNPAY, Path(subject.file))
+    return await settlement.import_file(nobody(context), GatewayName.VNPAY, Path(subject.file))
 
 
 @flow("sealing", owing)
@@ -231,7 +231,7 @@ async def _sealing(context: Context, subject: Subject) -> object:
     system, links = nobody(context), 0
     while links == 0:
         said = AuditEvent(at=await context.clock(), actor=subject.staff, action="look")
-        await audit.record(said)
+        await audit.append(said)
         links = await sealing.seal(system)
     return links
 

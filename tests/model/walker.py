@@ -197,7 +197,7 @@ class Walker:
         grade = None if result is GatewayResult.GAVE_UP else self.chance.choice([EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT])  # fmt: skip
         self._tell(f"{reversal_id}: {result} {grade}")
         said = Evidence(source=grade, origin="walker", result=result)
-        await refund_execution.settle(self.backend.context, reversal_id, said)
+        await refund_execution.apply_evidence(self.backend.context, reversal_id, said)
 
     # ── people, and the systems beside us ────────────────────────────────────────────────────────
 
@@ -256,7 +256,7 @@ class Walker:
             )
             self._tell(" | ".join(some))
             context = self.backend.context.for_actor(OPERATOR)
-            await settlement.settle(context, GatewayName.VNPAY, path)
+            await settlement.import_file(context, GatewayName.VNPAY, path)
 
     # ── private ──────────────────────────────────────────────────────────────────────────────────
 

@@ -72,7 +72,7 @@ async def a_kept_payment(
             await attempts.add(conversation)
             await attempts.save(conversation)
         if status is PaymentStatus.SUCCESS:
-            await ledger.post(
+            await ledger.post_and_audit(
                 "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
             )
         elif payment.is_final:

@@ -26,7 +26,7 @@ async def moved(payment: Payment, to: PaymentStatus, *, late: bool = False) -> b
     try:
         async with transaction():
             if to is SUCCESS and payment.status is not SUCCESS:
-                await ledger.post(
+                await ledger.post_and_audit(
                     "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
                 )
             await engine.execute(
@@ -131,7 +131,7 @@ async def test_a_success_is_worth_exactly_what_was_asked(posted: int, credit: Ac
 
     async def succeed() -> None:
         async with transaction():
-            await ledger.post("SUCCESS", [posting], NOW, payment_id=payment.id)
+            await ledger.post_and_audit("SUCCESS", [posting], NOW, payment_id=payment.id)
             await engine.execute(
                 "update payment set status = 'SUCCESS', version = version + 1 where id = $1",
                 payment.id,
