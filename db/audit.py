@@ -38,7 +38,7 @@ class AuditEvent:
     details: dict[str, object] = field(default_factory=dict[str, object])
 
 
-async def record(event: AuditEvent) -> None:
+async def append(event: AuditEvent) -> None:
     await execute(
         """
         insert into audit_event (at, actor, action, outcome, payment_id, from_status, to_status,

@@ -11,7 +11,7 @@ from domain.ledger import AccountBalance, Entry, Line, Posting
 from domain.money import Currency
 
 
-async def post(
+async def post_and_audit(
     event: str,
     postings: Sequence[Posting],
     now: datetime,

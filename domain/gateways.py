@@ -14,6 +14,7 @@ from domain.methods import GatewayName, PaymentMethod
 from domain.payment_evidence import Evidence
 from domain.refusals import Refusal, RefusalCode
 from domain.reversals import Reversal
+from domain.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +50,6 @@ class WebhookOutcome(StrEnum):
     FOREIGN = "FOREIGN"  # another program's, on an account that it shares with us
     BAD_SIGNATURE = "BAD_SIGNATURE"
     DEAD = "DEAD"
-
-
-class Verdict(StrEnum):
-    """Our answer to a gateway's call; each adapter writes it as that gateway expects it."""
-
-    ACCEPTED = "ACCEPTED"
-    ALREADY_DONE = "ALREADY_DONE"
-    UNKNOWN_REFERENCE = "UNKNOWN_REFERENCE"
-    WRONG_AMOUNT = "WRONG_AMOUNT"
-    BAD_SIGNATURE = "BAD_SIGNATURE"
-    OUR_ERROR = "OUR_ERROR"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from domain.payment_evidence import (
     GatewayResult,
 )
 from domain.payments import HoldReason, Payment, PaymentStatus
+from domain.verdicts import Verdict
 
 
 def decide(
@@ -42,6 +43,38 @@ def decide(
     evidence `case` is the payment's open case about an unreadable sum, which only the exact sum
     settles.
     """
+    decision = _decide(
+        payment,
+        attempt,
+        evidence,
+        now=now,
+        closing=closing,
+        bills_open=bills_open,
+        case=case,
+    )
+    return replace(decision, verdict=_verdict(decision, evidence))
+
+
+def _verdict(decision: Decision, evidence: Evidence) -> Verdict:
+    """Return what the gateway is answered whose webhook carried the evidence."""
+    if decision.case in {CaseKind.AMOUNT_MISMATCH, CaseKind.CURRENCY_MISMATCH}:
+        return Verdict.WRONG_AMOUNT
+    if decision.changed or decision.ask:
+        return Verdict.ACCEPTED
+    is_over = evidence.result is GatewayResult.PAID or decision.payment.is_final
+    return Verdict.ALREADY_DONE if is_over else Verdict.ACCEPTED
+
+
+def _decide(
+    payment: Payment,
+    attempt: Attempt | None,
+    evidence: Evidence,
+    *,
+    now: datetime,
+    closing: Closing | None,
+    bills_open: bool,
+    case: Case | None,
+) -> Decision:
     if evidence.decided is not None:
         assert case is not None, "a decision names its case"
         return rule(payment, case, evidence.decided, now, named=evidence.money)

@@ -8,7 +8,7 @@ the rows and writes the decision.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from domain.attempts import Attempt, Failure
@@ -16,6 +16,7 @@ from domain.cases import CaseDecision, CaseKind
 from domain.ledger import Account, Posting
 from domain.money import Money
 from domain.payments import Payment
+from domain.verdicts import Verdict
 
 
 class EvidenceSource(StrEnum):
@@ -120,7 +121,8 @@ class Decision:
     """
     What to write. `changed` is False for duplicate or stale evidence, which is only counted.
 
-    `attempt` is None for cash. `ask` starts an inquiry.
+    `attempt` is None for cash. `ask` starts an inquiry. `verdict` is the answer to the gateway whose
+    webhook carried the evidence.
     """
 
     payment: Payment
@@ -131,6 +133,7 @@ class Decision:
     case: CaseKind | None = None
     refund: Refund | None = None
     ask: bool = False
+    verdict: Verdict = field(default=Verdict.ACCEPTED, compare=False)
 
     @property
     def after(self) -> Payment:

@@ -20,7 +20,7 @@ async def settle(settings: Settings, gateway: GatewayName, path: Path, day: date
     """Import the file. Raises BadFile, OSError."""
     logs.configure(settings.env)
     async with running(settings, pool_size=2) as context:
-        return await settlement.settle(context.for_actor(OPERATOR), gateway, path, day=day)
+        return await settlement.import_file(context.for_actor(OPERATOR), gateway, path, day=day)
 
 
 def format_summary(summary: Settled) -> str:

@@ -1,4 +1,4 @@
-"""Two people decide about a case: the first word is kept, the second carries it out, in one transaction."""
+"""Two people decide about a case: the first vote waits, the second one takes effect."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from db import audit, cases, orders, payments
-from db import reversals as kept
+from db import reversals as stored_reversals
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.case_decisions import check_named, rule
@@ -18,16 +18,22 @@ from domain.refusals import NotFound, check_amount, check_reason
 from domain.reversals import ReversalKind
 from domain.staff import Operation, check
 from resolvers import refund_execution, reversals
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
-from resolvers.payment_evidence import conclude
+from resolvers.payment_evidence import Ending, conclude
 from resolvers.retries import retry_when_taken
+from resolvers.reversals import NewReversal, open_reversal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolveCase:
-    """`amount` is what came, in the minor unit that the gateway was asked in, where its own sum cannot be read."""
+    """
+    One person's vote on a case.
+
+    `amount` is what arrived, where the gateway's own sum is unreadable; it is in the minor unit of
+    the currency that the gateway was asked for.
+    """
 
     case_id: str
     decision: CaseDecision
@@ -35,141 +41,152 @@ class ResolveCase:
     amount: int | None = None
 
 
-@command("resolveCase")
-async def resolve(context: Context, asked: ResolveCase) -> Case:
+@audited("resolveCase")
+async def resolve(context: Context, request: ResolveCase) -> Case:
     """
-    Say what is to become of a case; the second person who says the same carries it out.
+    Record a vote on a case; the second person's equal vote takes effect, in one transaction.
 
-    Saying it again is no effect. What could not be carried out is refused to the first person already.
-    Raises NotFound, InvalidInput, NotPermitted, AlreadyResolved, NotCovered, DecisionRefused, and what
-    a reversal is refused by.
+    Repeating a vote has no effect. A decision that is impossible is refused to the first person
+    already. Raises NotFound, InvalidInput, NotPermitted, AlreadyResolved, NotCovered,
+    DecisionRefused, the refusals of a reversal, and TakenMeanwhile past the bound of tries.
     """
     actor = check(context.actor, Operation.RESOLVE_CASE)
-    reason = check_reason(asked.reason)
-    if asked.amount is not None:
-        check_amount(asked.amount)
+    reason = check_reason(request.reason)
+    if request.amount is not None:
+        check_amount(request.amount)
     now = await context.clock()
-    found = await cases.by_id(asked.case_id, now)
+    found = await cases.by_id(request.case_id, now)
     if found is None:
-        raise NotFound(what_vi="hồ sơ", what_en="case", id=asked.case_id)
-    word = Approval(
-        actor=actor.id, decision=asked.decision, reason=reason, at=now, amount=asked.amount
+        raise NotFound(what_vi="hồ sơ", what_en="case", id=request.case_id)
+    vote = Approval(
+        actor=actor.id, decision=request.decision, reason=reason, at=now, amount=request.amount
     )
 
     async def vote_once() -> tuple[Case, bool]:
         async with transaction():
-            return await _record_vote(context, found, word, now)
+            return await _record_vote(context, found, vote, now)
 
-    case, changed = await retry_when_taken(vote_once)
-    if changed and case.payment_id is not None:
-        payment = await payments.by_id(case.payment_id)
-        assert payment is not None
-        await announce(context, payment)
+    case, is_payment_changed = await retry_when_taken(vote_once)
+    if is_payment_changed and case.payment_id is not None:
+        await announce(context, await payments.get(case.payment_id))
     return case
 
 
 async def _record_vote(
-    context: Context, found: Case, word: Approval, now: datetime
+    context: Context, found: Case, vote: Approval, now: datetime
 ) -> tuple[Case, bool]:
-    """Return the case after *word*, and whether its payment has changed; in the caller's transaction."""
-    before = await payments.lock(found.payment_id) if found.payment_id else None
-    if before is not None and before.order is not None:
-        await orders.lock(before.order.id)  # whether another payment holds it stays as we find it
-    case = await cases.lock(found.id, now)
-    assert case is not None
-    step = case.record_vote(word.actor, word.decision, word.amount)
+    """
+    Return the case after *vote*, and whether its payment has changed.
+
+    It runs in the caller's transaction, and locks the payment before its order and the case.
+    """
+    payment = await payments.lock(found.payment_id) if found.payment_id else None
+    if payment is not None and payment.order is not None:
+        await orders.lock(payment.order.id)  # no other payment can take the order meanwhile
+    case = await cases.locked(found.id, now)
+    step = case.record_vote(vote.actor, vote.decision, vote.amount)
     if step is Step.REPEAT:
         return case, False
-    check_named(case, word.decision, word.amount)
-    await cases.approve(case.id, word)
+    check_named(case, vote.decision, vote.amount)
+    await cases.approve(case.id, vote)
     if step is Step.FIRST:
-        if before is not None and case.effect(word.decision) in PAYMENT_EFFECTS:
-            # What can't be carried out is refused now.
-            rule(before, case, word.decision, now, named=_named(before, word))
-        after = replace(case, status=CaseStatus.AWAITING_SECOND, decision=word.decision)
+        _check_possible(case, payment, vote, now)
+        changed = replace(case, status=CaseStatus.AWAITING_SECOND, decision=vote.decision)
     else:
-        await _carry_out(context, case, before, word, now)
-        after = replace(case, status=CaseStatus.RESOLVED, decision=word.decision, resolved_at=now)
-    await cases.save(after)
-    heard = await cases.by_id(case.id, now)
-    assert heard is not None
-    await _record(context, heard, before, step, now)
-    return heard, step is Step.SECOND and before is not None
+        await _apply_decision(context, case, payment, vote, now)
+        changed = replace(case, status=CaseStatus.RESOLVED, decision=vote.decision, resolved_at=now)
+    await cases.save(changed)
+    after = await cases.get(case.id, now)
+    await _audit(context, after, payment, step, now)
+    return after, step is Step.SECOND and payment is not None
 
 
-async def _carry_out(
-    context: Context, case: Case, payment: Payment | None, word: Approval, now: datetime
+def _check_possible(case: Case, payment: Payment | None, vote: Approval, now: datetime) -> None:
+    """Raise the refusal that the decision would meet at the second vote."""
+    if payment is not None and case.effect(vote.decision) in PAYMENT_EFFECTS:
+        rule(payment, case, vote.decision, now, named=_named_sum(payment, vote))
+
+
+async def _apply_decision(
+    context: Context, case: Case, payment: Payment | None, vote: Approval, now: datetime
 ) -> None:
-    effect = case.effect(word.decision)
+    """Do what two people have decided: to the case's reversal, or to its payment."""
+    effect = case.effect(vote.decision)
     match effect:
         case CaseEffect.APPROVE:
-            assert case.reversal_id is not None
-            await reversals.approve(context, case.reversal_id, approved_by=word.actor, now=now)
+            reversal_id = _reversal_id(case)
+            await reversals.approve(context, reversal_id, approved_by=vote.actor, now=now)
         case CaseEffect.REJECT:
-            assert case.reversal_id is not None
-            await reversals.reject(context, case.reversal_id, now=now)
-        case CaseEffect.REFUND_DONE | CaseEffect.REFUND_FAILED:
-            assert payment is not None
-            assert case.reversal_id is not None
-            paid_out = effect is CaseEffect.REFUND_DONE
-            said = Evidence(
-                source=EvidenceSource.FOUR_EYES,
-                origin=f"case:{case.id}",
-                result=GatewayResult.PAID if paid_out else GatewayResult.UNPAID,
-            )
-            reversal = await kept.lock(case.reversal_id)
-            assert reversal is not None
-            await refund_execution.concluded(context, payment, reversal, said, now)
+            await reversals.reject(context, _reversal_id(case), now=now)
+        case CaseEffect.REFUND_DONE:
+            await _conclude_refund(context, case, payment, GatewayResult.PAID, now)
+        case CaseEffect.REFUND_FAILED:
+            await _conclude_refund(context, case, payment, GatewayResult.UNPAID, now)
         case CaseEffect.ACKNOWLEDGE:
             pass
         case _:
-            assert payment is not None
-            await _rule(context, case, payment, word, now)
+            await _rule_on_payment(context, case, payment, vote, now)
 
 
-async def _rule(
-    context: Context, case: Case, payment: Payment, word: Approval, now: datetime
+async def _conclude_refund(
+    context: Context, case: Case, payment: Payment | None, result: GatewayResult, now: datetime
 ) -> None:
-    said = Evidence(
+    """Apply what two people know of a refund's outcome."""
+    assert payment is not None, "a case about a refund names its payment"
+    reversal = await stored_reversals.locked(_reversal_id(case))
+    evidence = Evidence(source=EvidenceSource.FOUR_EYES, origin=f"case:{case.id}", result=result)
+    await refund_execution.conclude(context, payment, reversal, evidence, now)
+
+
+async def _rule_on_payment(
+    context: Context, case: Case, payment: Payment | None, vote: Approval, now: datetime
+) -> None:
+    """Apply the decision as evidence about the payment, and open the refund that it calls for."""
+    assert payment is not None, "a decision that moves a payment's money names the payment"
+    evidence = Evidence(
         source=EvidenceSource.FOUR_EYES,
         origin=f"case:{case.id}",
         result=GatewayResult.DECIDED,
-        decided=word.decision,
-        money=_named(payment, word),
+        decided=vote.decision,
+        money=_named_sum(payment, vote),
     )
-    applied = await conclude(context, payment, said, now, reason=word.reason, case=case)
+    ending = Ending(reason=vote.reason)
+    applied = await conclude(context, payment, evidence, now, ending=ending, case=case)
     refund = applied.decision.refund
     if refund is None:
         return
     first = case.first
-    assert first is not None, "the second word follows on it"
-    await reversals.opened(
-        context,
-        applied.payment,
+    assert first is not None, "the second vote follows a first one"
+    new = NewReversal(
         kind=ReversalKind.REFUND,
         amount=refund.money.amount,
         currency=refund.money.currency,
         reason=first.reason,
         source=refund.source,
         requested_by=first.actor,
-        approved_by=word.actor,
-        now=now,
+        approved_by=vote.actor,
     )
+    await open_reversal(context, applied.payment, new, now)
 
 
-def _named(payment: Payment, word: Approval) -> Money | None:
-    """Return the sum that *word* names, in the currency that the gateway was asked in."""
-    if word.amount is None or payment.attempt is None:
+def _named_sum(payment: Payment, vote: Approval) -> Money | None:
+    """Return the sum that *vote* names, in the currency that the gateway was asked for."""
+    if vote.amount is None or payment.attempt is None:
         return None
-    return Money(word.amount, payment.attempt.money.currency)
+    return Money(vote.amount, payment.attempt.money.currency)
 
 
-async def _record(
+def _reversal_id(case: Case) -> str:
+    assert case.reversal_id is not None, "a case of this kind names its reversal"
+    return case.reversal_id
+
+
+async def _audit(
     context: Context, case: Case, before: Payment | None, step: Step, now: datetime
 ) -> None:
-    """Write down each word with those before it; the second one is evidence."""
-    after = await payments.by_id(before.id) if before else None
-    await audit.record(
+    """Write each vote with those before it; the second one is evidence."""
+    after = await payments.get(before.id) if before else None
+    await audit.append(
         AuditEvent(
             at=now,
             actor=context.actor_id,
@@ -185,11 +202,16 @@ async def _record(
                 "kind": case.kind,
                 "status": case.status,
                 "decision": case.decision,
-                "approvals": [
-                    {"actor": word.actor, "decision": word.decision, "reason": word.reason}
-                    | ({} if word.amount is None else {"amount": word.amount})
-                    for word in case.approvals
-                ],
+                "approvals": [_vote_details(vote) for vote in case.approvals],
             },
         )
     )
+
+
+def _vote_details(vote: Approval) -> dict[str, object]:
+    details: dict[str, object] = {
+        "actor": vote.actor,
+        "decision": vote.decision,
+        "reason": vote.reason,
+    }
+    return details if vote.amount is None else details | {"amount": vote.amount}

@@ -1,7 +1,8 @@
-"""Cases: opened in the transaction that found money that does not fit, and read by who may decide."""
+"""Cases: opened in the transaction that finds money that does not fit, read by those who decide."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from prometheus_client import Gauge
@@ -14,67 +15,78 @@ from domain.staff import Operation, check, scope
 from resolvers import pages
 from resolvers.context import Context
 
-MOST = 100
+MAX_PAGE_SIZE = 100
 
 OPEN = Gauge("mobinet_cases_open", "Cases that wait for people", ["kind"])
 OLDEST = Gauge("mobinet_cases_oldest_seconds", "How long the oldest of them has waited", ["kind"])
 
 
-async def open_case(
-    context: Context,
-    kind: CaseKind,
-    now: datetime,
-    *,
-    payment: Payment | None = None,
-    gateway: GatewayName | None = None,
-    amount: int | None = None,
-    reversal_id: str | None = None,
-    hand_in_id: str | None = None,
-    about: str | None = None,
-    number: str | None = None,
-    unreadable: str | None = None,
-    asked: Approval | None = None,
-) -> Case:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCase:
     """
-    Open a case about *payment*, or about a *gateway* or a hand-in where no payment is known.
+    What a case is about: a payment, or a gateway or hand-in where no payment is known.
 
-    `amount` is in VND, `unreadable` what the gateway wrote in its place, and `number` the gateway's own
-    of the money. `asked` is the first of the two words: who asks for a reversal has said APPLY.
-    A claim about money that an open case is about joins it. The caller has locked the payment.
+    `amount` is in VND, `number` the gateway's own of the money, and `unreadable` its sum as the
+    gateway wrote it. `about` says what no other field names. `first_vote` is of whoever asked for
+    the reversal that the case is about.
     """
-    case = Case(
-        id=context.ids.record("CASE"),
-        kind=kind,
-        status=CaseStatus.AWAITING_SECOND if asked else CaseStatus.OPEN,
-        opened_at=now,
-        amount=amount,
-        payment_id=payment.id if payment else None,
-        gateway=payment.gateway if payment else gateway,
-        reversal_id=reversal_id,
-        hand_in_id=hand_in_id,
-        about=about or about_money(number, unreadable),
-        unreadable=unreadable,
-        decision=asked.decision if asked else None,
-        approvals=(asked,) if asked else (),
-    )
-    if payment is not None and (earlier := await cases.joined(case, number=number)) is not None:
-        known = await cases.by_id(earlier, now)
-        assert known is not None
-        return known
+
+    kind: CaseKind
+    payment: Payment | None = None
+    gateway: GatewayName | None = None
+    amount: int | None = None
+    number: str | None = None
+    unreadable: str | None = None
+    reversal_id: str | None = None
+    hand_in_id: str | None = None
+    about: str | None = None
+    first_vote: Approval | None = None
+
+
+async def open_case(context: Context, new: NewCase, now: datetime) -> Case:
+    """
+    Open a case, or return the open case that the same claim joins.
+
+    The caller's transaction has locked the payment, where there is one.
+    """
+    case = _case(context, new, now)
+    if new.payment is not None:
+        joined_id = await cases.joined(case, number=new.number)
+        if joined_id is not None:
+            return await cases.get(joined_id, now)
     await cases.open_case(case)
     return case
+
+
+def _case(context: Context, new: NewCase, now: datetime) -> Case:
+    vote = new.first_vote
+    return Case(
+        id=context.ids.record("CASE"),
+        kind=new.kind,
+        status=CaseStatus.AWAITING_SECOND if vote else CaseStatus.OPEN,
+        opened_at=now,
+        amount=new.amount,
+        payment_id=new.payment.id if new.payment else None,
+        gateway=new.payment.gateway if new.payment else new.gateway,
+        reversal_id=new.reversal_id,
+        hand_in_id=new.hand_in_id,
+        about=new.about or about_money(new.number, new.unreadable),
+        unreadable=new.unreadable,
+        decision=vote.decision if vote else None,
+        approvals=(vote,) if vote else (),
+    )
 
 
 async def page(
     context: Context, status: CaseStatus | None, *, first: int, after: str | None
 ) -> pages.Page[Case]:
     """
-    Return up to *first* of the cases that the asker may see, newest first, behind the cursor *after*.
+    Return up to *first* of the cases that the actor may see, newest first, after a cursor.
 
-    A team's supervisor sees those of its payments and hand-ins. Raises InvalidInput.
+    A supervisor sees the cases of their team's payments and hand-ins. Raises InvalidInput.
     """
     actor = check(context.actor, Operation.READ_CASES)
-    pages.check_first(first, most=MOST)
+    pages.check_first(first, most=MAX_PAGE_SIZE)
     key = None if after is None else pages.read(after, pages.by_time)
     now = await context.clock()
     found = await cases.page(scope(actor), status, after=key, most=first + 1, now=now)
@@ -82,10 +94,10 @@ async def page(
 
 
 async def measure(context: Context) -> None:
-    """Tell the metrics how many cases wait, and how long the oldest of each kind has."""
+    """Set the metrics to the number of open cases of each kind and the age of the oldest."""
     now = await context.clock()
-    found = {item.kind: item for item in await cases.waiting()}
+    waiting = {group.kind: group for group in await cases.waiting()}
     for kind in CaseKind:
-        known = found.get(kind)
-        OPEN.labels(kind).set(known.count if known else 0)
-        OLDEST.labels(kind).set((now - known.since).total_seconds() if known else 0)
+        group = waiting.get(kind)
+        OPEN.labels(kind).set(group.count if group else 0)
+        OLDEST.labels(kind).set((now - group.since).total_seconds() if group else 0)

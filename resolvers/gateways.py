@@ -1,10 +1,9 @@
-"""Which gateway takes a payment, and what to use when it can't."""
+"""Which gateway takes a payment, and which methods to use instead when it cannot."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import cast
 
 import structlog
 
@@ -14,20 +13,20 @@ from domain.gateways import Gateway, GatewayUnavailable
 from domain.methods import GATEWAY_OF, STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Money, Rate
 from domain.payments import Payment
+from resolvers.attempts import attempt_of
 from resolvers.context import Context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
-# A FAILED payment with this code was never taken by its gateway: another method may work.
+# The failure code of a payment that its gateway never took: another method may work.
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
-_STOPPED = "stopped by the breaker"
 
 
 async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
     """
-    Return the gateway that *method* goes through, None for cash. Raises GatewayUnavailable.
+    Return the gateway of *method*, None for cash. Raises GatewayUnavailable.
 
-    `order` tells whether a merchant's order is to be paid: it takes no staff money.
+    `order` is true where a merchant's order is to be paid, which takes no staff money.
     """
     name = GATEWAY_OF[method]
     if name is None:
@@ -50,49 +49,55 @@ def charged(
     order: bool,
 ) -> Money:
     """
-    Return what the gateway is to be asked for: PayPal takes no đồng, and is asked for dollars.
+    Return what to ask the gateway for: PayPal takes no đồng and is asked for dollars.
 
-    Raises GatewayUnavailable where the rate is too old to charge by.
+    Raises GatewayUnavailable where the exchange rate is too old.
     """
     if gateway.name is not GatewayName.PAYPAL:
         return money
     rate = _rate(context, now)
     if rate is None:
         known = context.terms.usd_rate
-        log.error("dollar rate too old", day=known and known.day.isoformat())
+        log.error("dollar_rate_too_old", day=known and known.day.isoformat())
         raise _unavailable(context, method, gateway.name, now, order=order)
     return rate.dollars(money)
 
 
-async def unavailable(context: Context, payment: Payment) -> GatewayUnavailable:
-    """Return that the gateway of a payment can't be used now, and what can instead."""
-    assert payment.gateway is not None, "cash goes through none"
-    now, order = await context.clock(), payment.order is not None
-    return _unavailable(context, payment.method, payment.gateway, now, order=order)
-
-
-async def not_sent(context: Context, payment: Payment, stopped: GatewayUnavailable) -> Failure:
-    """Return why a payment failed that no gateway ever heard of; this request's answer says when to retry."""
-    context.memo[f"{_STOPPED}:{payment.id}"] = stopped.retry_after_ms
-    refusal = await unavailable(context, payment)
+async def not_sent(context: Context, payment: Payment) -> Failure:
+    """Return the failure of a payment that was never sent, because the breaker was open."""
+    refusal = await _unavailable_for(context, payment)
     return Failure(code=UNAVAILABLE, message=refusal.say("vi"))
 
 
-def notify_url(context: Context, name: GatewayName) -> str:
-    """Return where the gateway is to call us."""
-    return f"{context.terms.public_url}/webhooks/{context.gateways[name].paths[0]}"
+async def start_refusals(
+    context: Context, payment: Payment, *, retry_after_ms: int | None = None
+) -> tuple[GatewayUnavailable, ...]:
+    """
+    Return why the gateway never took *payment* and what to use instead; empty where it took it.
 
-
-async def why_unavailable(context: Context, payment: Payment) -> list[GatewayUnavailable]:
-    """Return, beside a payment that its gateway never took, what to use instead."""
-    failed = payment.failure
-    if failed is None or failed.code != UNAVAILABLE or payment.gateway is None:
-        return []
-    retry_after_ms = cast("int | None", context.memo.get(f"{_STOPPED}:{payment.id}"))
+    `retry_after_ms` is when the breaker lets a call through, as this request learned it; where it
+    is None the breaker is read now.
+    """
+    failure = payment.failure
+    if failure is None or failure.code != UNAVAILABLE or payment.gateway is None:
+        return ()
     gateway = context.gateways.get(payment.gateway)
     if retry_after_ms is None and gateway is not None:
         retry_after_ms = gateway.retry_after_ms()
-    return [replace(await unavailable(context, payment), retry_after_ms=retry_after_ms)]
+    refusal = await _unavailable_for(context, payment)
+    return (replace(refusal, retry_after_ms=retry_after_ms),)
+
+
+def notify_url(context: Context, name: GatewayName) -> str:
+    """Return the address that the gateway is to call."""
+    return f"{context.terms.public_url}/webhooks/{context.gateways[name].paths[0]}"
+
+
+async def _unavailable_for(context: Context, payment: Payment) -> GatewayUnavailable:
+    """Return the refusal of the payment's gateway, which cannot be used now."""
+    now, is_order = await context.clock(), payment.order is not None
+    gateway = attempt_of(payment).gateway
+    return _unavailable(context, payment.method, gateway, now, order=is_order)
 
 
 def _unavailable(
@@ -103,17 +108,17 @@ def _unavailable(
     *,
     order: bool,
 ) -> GatewayUnavailable:
-    useless = set(STAFF_MONEY) if order else set[PaymentMethod]()
+    excluded = set(STAFF_MONEY) if order else set[PaymentMethod]()
     if _rate(context, now) is None:
-        useless.add(PaymentMethod.PAYPAL)
-    working = context.gateways.alternatives(method)
+        excluded.add(PaymentMethod.PAYPAL)
+    alternatives = context.gateways.alternatives(method)
     return GatewayUnavailable(
         gateway=name,
-        alternatives=tuple(item for item in working if item not in useless),
+        alternatives=tuple(other for other in alternatives if other not in excluded),
     )
 
 
 def _rate(context: Context, now: datetime) -> Rate | None:
-    """Return what a dollar costs; None where what we know is too old to charge by."""
+    """Return the price of a dollar, None where what we know is too old to charge by."""
     rate = context.terms.usd_rate
     return rate if rate is not None and rate.is_good(business_date(now)) else None

@@ -1,4 +1,4 @@
-"""Cash on its way from the hands of a member of staff to the office: submitted, then counted."""
+"""Hand-ins: the cash that a collector submits to the office, and that a cashier counts."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from domain.payments import Custody, Payment
 from domain.refusals import NotFound
 from domain.staff import Actor, Operation, check, scope
 from resolvers import pages
-from resolvers.audit import command
-from resolvers.cases import open_case
+from resolvers.audit import audited
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
@@ -46,7 +46,7 @@ class _Submitted:
     moved: Sequence[Payment]
 
 
-@command(OPERATION)
+@audited(OPERATION)
 async def submit(context: Context, request: SubmitHandIn) -> HandIn:
     """
     Hand in all the cash that the actor holds; from now on none of it can be voided.
@@ -71,13 +71,14 @@ async def submit(context: Context, request: SubmitHandIn) -> HandIn:
     return await run_once(context, key, open_new=open_new, finish=finish, replay=hand_ins.get)
 
 
-@command("confirmHandIn")
+@audited("confirmHandIn")
 async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> HandIn:
     """
-    Take over the cash as a cashier has counted it: from now on it is the bank's.
+    Confirm a hand-in as a cashier has counted it; its cash then belongs to the bank account.
 
-    The collector's cash in hand falls by all that was expected; a variance is a case of its own.
-    Confirming again with the same figure is no effect. Raises NotFound, NotPermitted, HandInConfirmed.
+    The collector's cash in hand falls by the expected amount, and a variance opens a case.
+    Repeating it with the same figure has no effect. Raises NotFound, NotPermitted,
+    HandInConfirmed.
     """
     actor = check(context.actor, Operation.CONFIRM_HAND_IN)
     check_counted(counted_amount)
@@ -90,17 +91,16 @@ async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> 
         await hand_ins.confirm(hand_in)
         ids = await hand_ins.lock_payments(hand_in.id)
         moved = await hand_ins.move(ids, Custody.RECONCILED, hand_in.id, now)
-        await ledger.post("HAND_IN", counted(hand_in), now, hand_in_id=hand_in.id)
+        await ledger.post_and_audit("HAND_IN", counted(hand_in), now, hand_in_id=hand_in.id)
         if hand_in.variance:
-            await open_case(
-                context,
-                CaseKind.VARIANCE,
-                now,
+            new_case = NewCase(
+                kind=CaseKind.VARIANCE,
                 amount=hand_in.variance,
                 hand_in_id=hand_in.id,
                 about=hand_in.staff_id,
             )
-        await _record(context, "confirmHandIn", hand_in, moved, now)
+            await open_case(context, new_case, now)
+        await _audit(context, "confirmHandIn", hand_in, moved, now)
         await limits.give_back(
             hand_in.staff_id,
             [LimitKind.CASH_IN_HAND],
@@ -119,13 +119,13 @@ async def page(
     first: int,
     after: str | None,
 ) -> pages.Page[HandIn]:
-    """Return up to *first* of the hand-ins that the asker may see, newest first, behind *after*."""
+    """Return up to *first* hand-ins that the actor may see, newest first, after a cursor."""
     actor = check(context.actor, Operation.READ_HAND_INS)
     pages.check_first(first, most=MAX_PAGE_SIZE)
     key = None if after is None else pages.read(after, pages.by_time)
-    wanted = None if staff_id is None else await id_of(staff_id)
+    collector_id = None if staff_id is None else await id_of(staff_id)
     found = await hand_ins.page(
-        scope(actor), status=status, staff_id=wanted, after=key, most=first + 1
+        scope(actor), status=status, staff_id=collector_id, after=key, most=first + 1
     )
     return pages.cut(found, first, hand_ins.key)
 
@@ -156,7 +156,7 @@ async def _submit(
         await hand_ins.add(hand_in)
         ids = [payment.id for payment in held]
         moved = await hand_ins.move(ids, Custody.HANDED_IN, hand_in_id, now)
-        await _record(context, OPERATION, hand_in, moved, now)
+        await _audit(context, OPERATION, hand_in, moved, now)
     return _Submitted(hand_in=hand_in, moved=moved)
 
 
@@ -166,10 +166,10 @@ def _visible(hand_in: HandIn | None, actor: Actor, hand_in_id: str) -> HandIn:
     return hand_in
 
 
-async def _record(
+async def _audit(
     context: Context, action: str, hand_in: HandIn, moved: Sequence[Payment], now: datetime
 ) -> None:
-    """Write down the hand-in, and that each of its payments went along."""
+    """Write an audit row for the hand-in, and one for each payment that it moves."""
     row = AuditEvent(
         at=now,
         actor=context.actor_id,
@@ -182,22 +182,20 @@ async def _record(
             "counted": hand_in.cashier_amount,
         },
     )
-    await audit.record(row)
+    await audit.append(row)
     for payment in moved:
-        details = {
-            "hand_in": hand_in.id,
-            "version": payment.version,
-            "custody": payment.custody,
-        }
-        await audit.record(
-            replace(
-                row,
-                payment_id=payment.id,
-                from_status=payment.status,
-                to_status=payment.status,
-                details=details,
-            )
+        payment_row = replace(
+            row,
+            payment_id=payment.id,
+            from_status=payment.status,
+            to_status=payment.status,
+            details={
+                "hand_in": hand_in.id,
+                "version": payment.version,
+                "custody": payment.custody,
+            },
         )
+        await audit.append(payment_row)
 
 
 async def _announce(context: Context, moved: Sequence[Payment]) -> None:

@@ -1,15 +1,15 @@
 """
-What happens after a commit, by the worker: each job at least once, so each does nothing twice.
+The worker's jobs: each runs at least once after its commit, so each is idempotent.
 
-A handler returns when it is done, or says when to come again; what it raises is tried again with
-backoff, and held for people after the last try.
+A handler returns None when it is done, or how long to wait before it runs again. When it raises,
+it is tried again with backoff; after the last try it is a dead letter, for people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -32,79 +32,92 @@ from domain.payment_inquiry import CONFIRMING
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from integrations.http.parsing import Rejected
 from resolvers import payment_inquiry, refund_execution
-from resolvers.cases import open_case
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
-from resolvers.refund_reporting import look_again, tell_reversal, unsettle_debt
+from resolvers.refund_reporting import tell_reversal, unsettle_debt, wait_after
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 Handler = Callable[[Context, str], Awaitable[timedelta | None]]
 
-SOON = timedelta(seconds=1)
-ASK_AGAIN = timedelta(minutes=1)
-# About these `follow_up` goes on asking by itself: two askers would wear out the gateway's patience.
-LEFT_TO_THE_TABLE = frozenset({AttemptStatus.SENT, AttemptStatus.UNKNOWN})
+SHORTEST_WAIT = timedelta(seconds=1)
+
+
+# ── inquiries ────────────────────────────────────────────────────────────────────────────────────
 
 
 async def follow_up(context: Context, payment_id: str) -> timedelta | None:
-    """Settle what no webhook settled; comes again by the table of domain/payment_inquiry.py."""
-    due = await payment_inquiry.follow_up(context, payment_id)
-    return None if due is None else max(SOON, due - await context.clock())
+    """Inquire about a payment by the table in domain/payment_inquiry.py."""
+    return await _wait_until(context, await payment_inquiry.follow_up(context, payment_id))
+
+
+async def refund(context: Context, reversal_id: str) -> timedelta | None:
+    """Send a refund, or inquire about it, by the table in domain/refund_schedule.py."""
+    return await _wait_until(context, await refund_execution.follow_up(context, reversal_id))
+
+
+async def _wait_until(context: Context, due: datetime | None) -> timedelta | None:
+    return None if due is None else max(SHORTEST_WAIT, due - await context.clock())
 
 
 async def inquire(context: Context, payment_id: str) -> timedelta | None:
     """
-    Ask now: something was said that only the gateway itself can confirm.
+    Inquire now, because of evidence that only the gateway's own answer can confirm.
 
-    A claim that an ended payment was paid after all is put to the gateway until it says so too, for
-    a day: then it is a case. A gateway that is slow to know its own payment does not lose it.
+    A claim that an ended payment was paid is inquired about for a day; then it is a case. A gateway
+    that learns of its payment late does not lose it.
     """
-    payment = await _payment(payment_id)
+    payment = await payments.get(payment_id)
     attempt = payment.attempt
     if attempt is None or payment.status is PaymentStatus.SUCCESS:
         return None
-    gateway = context.gateways[attempt.gateway]
-    quota = timedelta(seconds=gateway.ask_again_after)
-    evidence = await payment_inquiry.ask(context, payment)
-    payment = await _payment(payment_id)
-    now = await context.clock()
-    claimed = payment.attempt.claimed_at if payment.attempt else None
-    if payment.is_final and claimed is not None:
-        if payment.attempt is None or payment.attempt.status is AttemptStatus.PAID:
-            return None
-        if now - claimed < CONFIRMING:
-            return max(quota, (now - claimed) / 2)
-        await _unconfirmed(context, payment, attempt.reference)
-        return None
-    # Inside the quota what was said waits for it; silence is left to the table of inquiries.
+    quota = timedelta(seconds=context.gateways[attempt.gateway].ask_again_after)
+    evidence = await payment_inquiry.inquire(context, payment)
+    payment = await payments.get(payment_id)
+    claimed_at = payment.attempt.claimed_at if payment.attempt else None
+    if payment.is_final and claimed_at is not None:
+        return await _confirm_claim(context, payment, claimed_at, quota)
+    # Inside the quota the evidence waits for it; a missing answer is left to `follow_up`.
     return quota if evidence is None and payment.status is not PaymentStatus.SUCCESS else None
 
 
-async def _unconfirmed(context: Context, payment: Payment, reference: str) -> None:
-    """Give to people a claim of money that its gateway never confirmed."""
+async def _confirm_claim(
+    context: Context, payment: Payment, claimed_at: datetime, quota: timedelta
+) -> timedelta | None:
+    """Return when to inquire again about a claim of late money; open a case after CONFIRMING."""
+    attempt = payment.attempt
+    if attempt is None or attempt.status is AttemptStatus.PAID:
+        return None
     now = await context.clock()
+    if now - claimed_at < CONFIRMING:
+        return max(quota, (now - claimed_at) / 2)
     async with transaction():
         await payments.lock(payment.id)
-        if await attempts.drop_claim(reference):
-            await open_case(context, CaseKind.LATE_MONEY, now, payment=payment, about=reference)
+        if await attempts.drop_claim(attempt.reference):
+            new_case = NewCase(kind=CaseKind.LATE_MONEY, payment=payment, about=attempt.reference)
+            await open_case(context, new_case, now)
+    return None
+
+
+# ── the internal systems ─────────────────────────────────────────────────────────────────────────
 
 
 async def record_payment(context: Context, payment_id: str) -> timedelta | None:
     """
-    Clear the bill in Revenue Management, under our transaction id.
+    Record the payment in Revenue Management, which clears its bills, under our transaction id.
 
-    A definite no is people's: only their decision asks again, so that what they credited or gave back
-    is never recorded after all.
+    A definite refusal goes to people; only their decision sends the record again, so that money
+    which they credited or refunded is never recorded after all.
     """
-    payment = await _payment(payment_id)
+    payment = await payments.get(payment_id)
     if payment.posting_status is not PostingStatus.PENDING:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
     assert payment.contract_number is not None, "Revenue knows no orders"
     if await reversals.untold_before(payment.id):
-        # Revenue holds a bill of it as paid by another, and is about to hear of its reversal.
-        return look_again(payment.completed_at, await context.clock())
+        # Revenue holds one of its bills as paid by another payment, whose reversal comes first.
+        return wait_after(payment.completed_at, await context.clock())
     try:
         await context.revenue.record(
             transaction_id=payment.id,
@@ -114,19 +127,44 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
             items=payment.items,
             staff_id=payment.staff_id,
         )
-    except Rejected as no:
-        log.warning("not recorded", payment=payment.id, why=str(no))
-        await _posted(context, payment, PostingStatus.FAILED)
+    except Rejected as error:
+        log.warning("record_refused", payment=payment.id, why=str(error))
+        await _save_posting(context, payment, PostingStatus.FAILED)
     else:
-        await _posted(context, payment, PostingStatus.DONE)
+        await _save_posting(context, payment, PostingStatus.DONE)
     return None
 
 
+async def _save_posting(context: Context, payment: Payment, status: PostingStatus) -> None:
+    """Store Revenue's answer once; enqueue the debt's job, or open a case where it refuses."""
+    now = await context.clock()
+    is_done = status is PostingStatus.DONE
+    async with transaction():
+        if not await payments.posting_status(payment.id, status, now):
+            return
+        if is_done:
+            await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
+        else:  # we have money that Revenue does not count as owed
+            new_case = NewCase(kind=CaseKind.RECORD_REFUSED, payment=payment, amount=payment.amount)
+            await open_case(context, new_case, now)
+        await audit.append(
+            AuditEvent(
+                at=now,
+                actor=context.actor_id,
+                action="record",
+                outcome=AuditOutcome.DONE if is_done else AuditOutcome.FAILED,
+                payment_id=payment.id,
+                source="revenue",
+            )
+        )
+    await announce(context, await payments.get(payment.id))
+
+
 async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
-    """Tell the debt system; the job is made by the transaction that notes Revenue's record."""
-    payment = await _payment(payment_id)
+    """Report the payment to Debt Management, once Revenue has recorded it."""
+    payment = await payments.get(payment_id)
     assert payment.posting_status is PostingStatus.DONE, "enqueued with Revenue's record"
-    assert payment.contract_number is not None
+    assert payment.contract_number is not None, "Debt knows no orders"
     await context.debts.settle(
         transaction_id=payment.id,
         contract_number=payment.contract_number,
@@ -135,22 +173,29 @@ async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
     return None
 
 
+# ── the customer ─────────────────────────────────────────────────────────────────────────────────
+
+
+class NotDelivered(Exception):
+    """The channel did not answer whether it took the message; the same channel is tried again."""
+
+
 async def notify_customer(context: Context, payment_id: str) -> timedelta | None:
     """
-    Tell the customer once, by the first channel that takes the message.
+    Send the customer one message, through the first channel that takes it.
 
-    The next channel is tried only after a definite no; a timeout repeats the same one, under the
-    same key.
+    The next channel is tried only after a definite refusal. A timeout repeats the same channel
+    with the same key. Raises NotDelivered.
     """
-    payment = await _payment(payment_id)
-    roads = channels(payment.notify)
-    if payment.notify.phone is None or not roads:
+    payment = await payments.get(payment_id)
+    possible = channels(payment.notify)
+    if payment.notify.phone is None or not possible:
         return None
-    notification = await _notification(context, payment, payment.notify.phone, roads[0])
+    notification = await _notification(context, payment, payment.notify.phone, possible[0])
     if notification.status is not NotificationStatus.PENDING:
         return None
     text = message(payment, context.confirmation_link(payment.receipt_token))
-    for channel in roads[roads.index(notification.channel) :]:
+    for channel in possible[possible.index(notification.channel) :]:
         tried = replace(notification, channel=channel, attempts=notification.attempts + 1)
         await notifications.save(tried)
         send = context.hifpt.send if channel is Channel.HIFPT else context.sms.send
@@ -167,14 +212,24 @@ async def notify_customer(context: Context, payment_id: str) -> timedelta | None
     return None
 
 
-class NotDelivered(Exception):
-    """The channel did not say whether it took the message: the same one is tried again."""
-
-
-async def refund(context: Context, reversal_id: str) -> timedelta | None:
-    """Send a refund, or ask what became of it; comes again by the table of domain/refund_schedule.py."""
-    due = await refund_execution.follow_up(context, reversal_id)
-    return None if due is None else max(SOON, due - await context.clock())
+async def _notification(
+    context: Context, payment: Payment, phone: str, channel: Channel
+) -> Notification:
+    """Return the one message of this payment to this phone, created at the first try."""
+    now = await context.clock()
+    new = Notification(
+        id=context.ids.record("MSG"),
+        payment_id=payment.id,
+        phone=phone,
+        template=Template.PAYMENT_CONFIRMATION,
+        channel=channel,
+        status=NotificationStatus.PENDING,
+    )
+    if await notifications.add(new, now):
+        return new
+    stored = await notifications.of_phone(payment.id, phone, new.template)
+    assert stored is not None, "a notification that was not added is there already"
+    return stored
 
 
 HANDLERS: dict[str, Handler] = {
@@ -187,53 +242,3 @@ HANDLERS: dict[str, Handler] = {
     "settle_debt": settle_debt,
     "notify_customer": notify_customer,
 }
-
-
-async def _payment(payment_id: str) -> Payment:
-    payment = await payments.by_id(payment_id)
-    assert payment is not None, "a job is kept in the transaction of its payment"
-    return payment
-
-
-async def _posted(context: Context, payment: Payment, status: PostingStatus) -> None:
-    now = await context.clock()
-    done = status is PostingStatus.DONE
-    async with transaction():
-        if not await payments.posting_status(payment.id, status, now):
-            return
-        if done:
-            await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
-        else:  # the money is ours, and Revenue says that it is not owed: people decide
-            kind, amount = CaseKind.RECORD_REFUSED, payment.amount
-            await open_case(context, kind, now, payment=payment, amount=amount)
-        await audit.record(
-            AuditEvent(
-                at=now,
-                actor=context.actor_id,
-                action="record",
-                outcome=AuditOutcome.DONE if done else AuditOutcome.FAILED,
-                payment_id=payment.id,
-                source="revenue",
-            )
-        )
-    await announce(context, await _payment(payment.id))
-
-
-async def _notification(
-    context: Context, payment: Payment, phone: str, channel: Channel
-) -> Notification:
-    """Return the one message of this payment to this phone, made at the first try."""
-    now = await context.clock()
-    new = Notification(
-        id=context.ids.record("MSG"),
-        payment_id=payment.id,
-        phone=phone,
-        template=Template.PAYMENT_CONFIRMATION,
-        channel=channel,
-        status=NotificationStatus.PENDING,
-    )
-    if await notifications.add(new, now):
-        return new
-    kept = await notifications.of_phone(payment.id, phone, new.template)
-    assert kept is not None
-    return kept

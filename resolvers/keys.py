@@ -7,16 +7,16 @@ from collections.abc import Callable
 from db import audit
 from db.audit import AuditEvent
 from db.transaction import transaction
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.context import Context
 
 
-@command("rotateKey")
+@audited("rotateKey")
 async def rotate(context: Context, *, name: str, key_id: str, put: Callable[[], None]) -> None:
     """Have *put* place the key *key_id*, which signs from now on; what it raises leaves no change but its audit row."""
     now = await context.clock()
     async with transaction():
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now,
                 actor=context.actor_id,

@@ -107,7 +107,7 @@ async def learn(context: Context, staff_id: str, theirs: StaffLimits, now: datet
         DRIFTS.inc()
         figures: dict[str, object] = {"staff": staff_id, **asdict(reading)}
         log.error("limit drifts", **figures)
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now,
                 actor="system",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import audit as audit_log
-from db import orders, payments, staff
+from db import audit, orders, payments, staff
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.bills import AmountMismatch
@@ -26,11 +25,11 @@ from domain.orders import (
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import NotFound
 from domain.staff import Actor, Operation, Staff, check, scope
-from resolvers import audit, gateways
-from resolvers.audit import command
+from resolvers import gateways
+from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
-from resolvers.payment_opening import add_attempt, new_payment, with_attempt
+from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
 from resolvers.retries import retry_when_taken
 
@@ -45,7 +44,7 @@ class Created:
     replayed: bool = False
 
 
-@command(CREATE)
+@audited(CREATE)
 async def create(context: Context, request: CreateOrder) -> Created:
     """
     Store a new order under the merchant's own reference.
@@ -70,7 +69,7 @@ async def create(context: Context, request: CreateOrder) -> Created:
     return await run_once(context, key, open_new=open_new, finish=finish, replay=replay)
 
 
-@command(PAY)
+@audited(PAY)
 async def pay(context: Context, request: PayOrder) -> Processed:
     """
     Open a payment of the whole order; an unknown reference is created in the same transaction.
@@ -93,7 +92,10 @@ async def pay(context: Context, request: PayOrder) -> Processed:
     async def finish(start: Start) -> Processed:
         return await start_at_gateway(context, key, start)
 
-    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay_payment)
+    async def replay(payment_id: str) -> Processed:
+        return await replay_payment(context, payment_id)
+
+    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay)
 
 
 async def read(context: Context, order_id: str) -> Order:
@@ -151,7 +153,7 @@ async def _add(context: Context, actor: Actor, order: Order, now: datetime) -> N
     # Whoever opens a payment needs a row among the staff: a merchant's program too.
     await staff.learn(Staff(staff_id=actor.id, name=actor.name, role=actor.role), now)
     await orders.add(order)
-    await audit_log.record(
+    await audit.append(
         AuditEvent(
             at=now,
             actor=context.actor_id,
@@ -187,7 +189,7 @@ async def _open(
         )
         payment = with_attempt(context, pending, gateway.name, charge, now)
         await payments.add(payment)
-        await audit.record(context, "create", None, payment, now)
+        await record_creation(context, payment, now)
         await add_attempt(payment)
     return payment
 

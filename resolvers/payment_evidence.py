@@ -1,8 +1,8 @@
 """
-Evidence: whatever is said about money from outside, by whichever road, enters here, and only here.
+Evidence: everything that a source outside says about a payment enters through `apply` alone.
 
-The gateway's answer, its webhook, our inquiry, a settlement line, two people: `apply` locks the
-payment, lets the domain decide, and writes what was decided, all in one transaction.
+The source may be a gateway's answer, its webhook, our inquiry, a settlement line or two people.
+One transaction locks the payment, lets the domain decide, and writes the decision.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ from domain.money import Currency, Money
 from domain.payment_decisions import decide
 from domain.payment_evidence import Closing, Decision, Effect, Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
-from resolvers import audit
-from resolvers.cases import open_case
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
+from resolvers.payment_transitions import Transition, finalise, record_transition
 from resolvers.retries import retry_when_taken
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
+
+INQUIRE_AFTER = timedelta(seconds=1)
 
 
 class UnknownReference(Exception):
@@ -42,6 +44,17 @@ class Applied:
     decision: Decision
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How an unpaid payment is to end, and why somebody ends it, for the audit log."""
+
+    closing: Closing | None = None
+    reason: str | None = None
+
+
+_NO_ENDING = Ending()
+
+
 async def apply(
     context: Context,
     reference: str,
@@ -49,26 +62,25 @@ async def apply(
     *,
     closing: Closing | None = None,
     reason: str | None = None,
-    told_by: GatewayName | None = None,
+    gateway: GatewayName | None = None,
 ) -> Applied:
     """
-    Let *evidence* about one of our references do to its payment what the domain decides.
+    Do with the payment of *reference* what the domain decides from *evidence*.
 
-    `reason` is why somebody wants it to end, for the audit trail. A reference that `told_by` was never
-    given is unknown: money that came elsewhere is not booked as this gateway's.
-
-    Repeats, latecomers and parallel deliveries wait for the payment's row, find it changed, and
-    change nothing. Raises UnknownReference, and TakenMeanwhile past the bound of tries.
+    `closing` and `reason` are those of `Ending`. With `gateway`, a reference that was given to
+    another gateway is unknown. Repeats and late or parallel deliveries wait for the payment's row
+    and change nothing. Raises UnknownReference, and TakenMeanwhile past the bound of tries.
     """
-    payment_id = await attempts.payment_of(reference, told_by)
+    payment_id = await attempts.payment_of(reference, gateway)
     if payment_id is None:
         raise UnknownReference(reference)
     now = await context.clock()
+    ending = Ending(closing=closing, reason=reason)
 
     async def apply_once() -> Applied:
         async with transaction():
             payment = await payments.locked(payment_id)
-            return await conclude(context, payment, evidence, now, closing=closing, reason=reason)
+            return await conclude(context, payment, evidence, now, ending=ending)
 
     applied = await retry_when_taken(apply_once)
     if applied.decision.changed:
@@ -82,26 +94,28 @@ async def conclude(
     evidence: Evidence,
     now: datetime,
     *,
-    closing: Closing | None = None,
-    reason: str | None = None,
+    ending: Ending = _NO_ENDING,
     case: Case | None = None,
 ) -> Applied:
     """
-    Do what the domain decides, in the caller's transaction, which has locked *payment*.
+    Decide and write, in the caller's transaction, which has locked *payment*.
 
-    `case` is what two people decided. The caller announces what changed, after its commit. Raises
-    TakenMeanwhile.
+    `case` is the case that two people decide. The caller announces a change after its commit.
+    Raises TakenMeanwhile.
     """
     decision = decide(
         payment,
         payment.attempt,
         evidence,
         now=now,
-        closing=closing,
-        bills_open=await _bills_open(payment, evidence),
-        case=case or await _unread(payment, evidence, now),
+        closing=ending.closing,
+        bills_open=await _are_bills_open(payment, evidence),
+        case=case or await _unreadable_case(payment, evidence, now),
     )
-    await _write(context, payment, decision, evidence, now, reason)
+    if decision.ask:
+        await _request_inquiry(decision, evidence, now)
+    if decision.changed:
+        await _write(context, payment, decision, evidence, now, ending.reason)
     log.info(
         "evidence",
         payment=payment.id,
@@ -115,8 +129,15 @@ async def conclude(
     return Applied(payment=decision.after, decision=decision)
 
 
-async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
-    """Tell whether what a payment that has ended was for can still be paid by it."""
+# ── what the domain must know ────────────────────────────────────────────────────────────────────
+
+
+async def _are_bills_open(payment: Payment, evidence: Evidence) -> bool:
+    """
+    Return whether the bills or order of an ended payment are still unpaid and unlocked.
+
+    Only the evidence of a late success needs to know; the answer is True for any other.
+    """
     if not (payment.is_final and evidence.result is GatewayResult.PAID):
         return True
     if payment.order is None:
@@ -125,17 +146,29 @@ async def _bills_open(payment: Payment, evidence: Evidence) -> bool:
     return await orders.collection(payment.order.id, but=payment.id) is None
 
 
-async def _unread(payment: Payment, evidence: Evidence, now: datetime) -> Case | None:
-    """Return the open case about a sum of *payment* that cannot be read, where *evidence* tells of money."""
-    over = payment.status is PaymentStatus.SUCCESS
-    if evidence.result is not GatewayResult.PAID or over or not _may_wait(payment):
+async def _unreadable_case(payment: Payment, evidence: Evidence, now: datetime) -> Case | None:
+    """Return the payment's open case about an unreadable sum, where the evidence is about money."""
+    if evidence.result is not GatewayResult.PAID or payment.status is PaymentStatus.SUCCESS:
+        return None
+    if not _may_have_case(payment):
         return None
     return await cases.unread(payment.id, evidence.gateway_id, now)
 
 
-def _may_wait(payment: Payment) -> bool:
-    """Return whether people may have a case about money of *payment*: of none that is simply open."""
+def _may_have_case(payment: Payment) -> bool:
+    """Return whether a case can be about the payment's money: none is while it is simply open."""
     return payment.is_final or payment.hold_reason is not None
+
+
+# ── what is written ──────────────────────────────────────────────────────────────────────────────
+
+
+async def _request_inquiry(decision: Decision, evidence: Evidence, now: datetime) -> None:
+    """Enqueue an inquiry, and note the claim where the evidence says that money arrived."""
+    if evidence.result is GatewayResult.PAID and decision.attempt is not None:
+        await attempts.note_claim(decision.attempt.reference, now)
+    job = Job(name="inquire", subject=decision.payment.id, after=INQUIRE_AFTER)
+    await jobs.enqueue([job])
 
 
 async def _write(
@@ -146,46 +179,34 @@ async def _write(
     now: datetime,
     reason: str | None,
 ) -> None:
-    """Write what was decided; in the caller's transaction, under its lock."""
+    """Write a decision that changes the payment: money first, then cases, audit and jobs."""
     after = decision.after
-    attempt = decision.attempt
-    if decision.ask:
-        if evidence.result is GatewayResult.PAID and attempt is not None:
-            await attempts.note_claim(attempt.reference, now)
-        await jobs.enqueue([Job(name="inquire", subject=after.id, after=timedelta(seconds=1))])
-    if not decision.changed:
-        return
-    if attempt is not None:
-        await attempts.save(attempt)
+    if decision.attempt is not None:
+        await attempts.save(decision.attempt)
     await payments.save(after)
     event = evidence.decided or evidence.result
-    await ledger.post(event, decision.postings, now, payment_id=after.id)
-    await _carry_out(decision.effect, after, evidence)
-    amount, number = _in_dong(evidence.money), evidence.gateway_id
-    case_id = None
-    if decision.case is not None:
-        case = await open_case(
-            context,
-            decision.case,
-            now,
-            payment=after,
-            amount=amount,
-            number=number,
-            unreadable=evidence.unreadable,
-        )
-        case_id = case.id
-    came = evidence.money is not None and evidence.money.amount > 0
-    if came and evidence.result is GatewayResult.PAID and _may_wait(before):
-        await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
-    action = "LATE_SUCCESS" if decision.effect is Effect.COLLECT_LATE else "apply"
-    await audit.record(context, action, before.status, after, now, evidence, reason)
+    await ledger.post_and_audit(event, decision.postings, now, payment_id=after.id)
+    await _apply_effect(decision.effect, after, evidence)
+    await _write_case(context, before, decision, evidence, now)
+    transition = Transition(
+        action="LATE_SUCCESS" if decision.effect is Effect.COLLECT_LATE else "apply",
+        before=before.status,
+        after=after,
+        at=now,
+        evidence=evidence,
+        reason=reason,
+    )
+    if transition.makes_final:
+        await finalise(context, transition)
+    else:
+        await record_transition(context, transition)
     if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
-        await jobs.enqueue(after_success(after))
+        await jobs.enqueue(jobs_after_success(after))
 
 
-async def _carry_out(effect: Effect, payment: Payment, evidence: Evidence) -> None:
-    kinds = kinds_of(payment.method)
-    counted = (payment.staff_id, kinds, payment.amount)
+async def _apply_effect(effect: Effect, payment: Payment, evidence: Evidence) -> None:
+    """Apply the decision's effect to the payment's bills, order, limits and jobs."""
+    counted = (payment.staff_id, kinds_of(payment.method), payment.amount)
     match effect:
         case Effect.NONE:
             pass
@@ -199,24 +220,45 @@ async def _carry_out(effect: Effect, payment: Payment, evidence: Evidence) -> No
         case Effect.RELEASE:
             await bills.release(payment)
             await limits.release(*counted, today=payment.business_date)
-            if evidence.decided is not None:  # what was held was not asked about meanwhile
+            if evidence.decided is not None:  # a held payment was not followed up meanwhile
                 await jobs.enqueue([Job(name="follow_up", subject=payment.id)])
         case Effect.RECORD:
             await jobs.enqueue([Job(name="record_payment", subject=payment.id)])
 
 
-def _in_dong(money: Money | None) -> int | None:
-    """Return what a case says of an amount: nothing, where it is another currency's, or is none that is booked."""
+async def _write_case(
+    context: Context, before: Payment, decision: Decision, evidence: Evidence, now: datetime
+) -> None:
+    """Open the case that the decision calls for, and note a sum that an open case waits for."""
+    after, number = decision.after, evidence.gateway_id
+    amount = _vnd_amount(evidence.money)
+    case_id = None
+    if decision.case is not None:
+        new_case = NewCase(
+            kind=decision.case,
+            payment=after,
+            amount=amount,
+            number=number,
+            unreadable=evidence.unreadable,
+        )
+        case_id = (await open_case(context, new_case, now)).id
+    has_sum = evidence.money is not None and evidence.money.amount > 0
+    if has_sum and evidence.result is GatewayResult.PAID and _may_have_case(before):
+        await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
+
+
+def _vnd_amount(money: Money | None) -> int | None:
+    """Return the amount that a case shows, None where it is not VND or not booked."""
     if money is None or money.currency is not Currency.VND or money.amount <= 0:
         return None
     return money.amount
 
 
-def after_success(payment: Payment) -> Sequence[Job]:
+def jobs_after_success(payment: Payment) -> Sequence[Job]:
     """
-    Return what a success sets going, enqueued with it; Debt is told once Revenue has recorded it.
+    Return the jobs that a success enqueues: Revenue's record and the customer's notification.
 
-    Neither knows a merchant's orders, and the merchant tells its own customer.
+    An order has none: Revenue knows no orders, and the merchant notifies its own customer.
     """
     if payment.order is not None:
         return []

@@ -1,4 +1,4 @@
-"""Asking a gateway what became of a payment: when staff ask, cancel, or the clock says so."""
+"""Inquiring at a gateway about a payment: for staff, before a cancellation, and when it is due."""
 
 from __future__ import annotations
 
@@ -14,41 +14,47 @@ from domain.payment_inquiry import Question, next_question
 from domain.payments import MoveRefused, Payment, PaymentStatus
 from domain.refusals import check_reason
 from domain.staff import Operation, check
-from resolvers.audit import command
+from resolvers.attempts import attempt_of
+from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.payment_evidence import apply
 from resolvers.payments import visible
 
-CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the question that comes first
+CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the inquiry that comes first
+RETRY_AFTER_MS = 5000
+
+NEVER_SENT = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
+NO_ANSWER = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
+GAVE_UP = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
 
 
-@command("verifyPayment")
+@audited("verifyPayment")
 async def verify(context: Context, payment_id: str) -> Payment:
     """
-    Ask the gateway now, and return the payment as it is then.
+    Inquire now, and return the payment as it is then.
 
-    Inside the gateway's own quota its last answer stands. Raises NotFound, and GatewaySilent
-    when it does not answer; a payment with nothing to ask is returned as it is.
+    Inside the gateway's quota its last answer counts. A payment without an open question is
+    returned as it is. Raises NotFound, and GatewaySilent where the gateway does not answer.
     """
     actor = check(context.actor, Operation.FOLLOW_UP)
     payment = visible(await payments.by_id(payment_id), actor, payment_id)
     if payment.attempt is None or payment.status is PaymentStatus.SUCCESS:
         return payment
-    asked = await ask(context, payment)
-    if asked is None:
+    evidence = await inquire(context, payment)
+    if evidence is None:
         return payment
-    if asked.result is GatewayResult.UNKNOWN or asked.result is GatewayResult.NOT_CONNECTED:
-        raise GatewaySilent(gateway=payment.attempt.gateway, retry_after_ms=5000)
-    return await _afresh(payment)
+    if evidence.result is GatewayResult.UNKNOWN or evidence.result is GatewayResult.NOT_CONNECTED:
+        raise GatewaySilent(gateway=payment.attempt.gateway, retry_after_ms=RETRY_AFTER_MS)
+    return await payments.get(payment_id)
 
 
-@command("cancelPayment")
+@audited("cancelPayment")
 async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     """
-    End an unpaid payment: never sent, or unpaid by the gateway's own word.
+    End a payment that was never sent, or that the gateway says is unpaid.
 
-    Cancelling twice is once. Raises NotFound, TransitionRefused (paid meanwhile, or held), and
-    GatewaySilent when the gateway can't say whether it was paid: nothing has changed then.
+    Repeating it has no effect. Raises NotFound, TransitionRefused (paid meanwhile, or held), and
+    GatewaySilent where the gateway does not say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
     reason = check_reason(reason)
@@ -59,27 +65,27 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     if payment.is_final or attempt is None or payment.hold_reason is not None:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
-        unsent = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
-        await apply(context, attempt.reference, unsent, closing=Closing.CANCELLED, reason=reason)
+        closing = Closing.CANCELLED
+        await apply(context, attempt.reference, NEVER_SENT, closing=closing, reason=reason)
     else:
-        await ask(context, payment, closing=Closing.CANCELLED, reason=reason)
-    after = await _afresh(payment)
-    if after.status in {PaymentStatus.CANCELLED, PaymentStatus.EXPIRED}:  # it may tell of it first
+        await inquire(context, payment, closing=Closing.CANCELLED, reason=reason)
+    after = await payments.get(payment_id)
+    # The gateway's answer may be that the payment has expired.
+    if after.status in {PaymentStatus.CANCELLED, PaymentStatus.EXPIRED}:
         return after
     if after.is_final or after.hold_reason is not None:
         raise _cannot_cancel(after)
-    raise GatewaySilent(gateway=attempt.gateway, retry_after_ms=5000)
+    raise GatewaySilent(gateway=attempt.gateway, retry_after_ms=RETRY_AFTER_MS)
 
 
 async def follow_up(context: Context, payment_id: str) -> datetime | None:
     """
-    Ask about a payment if it is time to; return when to come again, None when nothing is left.
+    Inquire about a payment if it is due; return when to come again, None when nothing is left.
 
-    The road by which a lost webhook, a silent gateway, a crash after sending and a QR's end are
-    all settled. Called as often as one likes: it asks only when it is due.
+    This concludes a payment after a lost webhook, a missing answer, a crash after sending, and at
+    a QR's end. It may be called at any time: it inquires only when it is due.
     """
-    payment = await payments.by_id(payment_id)
-    assert payment is not None
+    payment = await payments.get(payment_id)
     question = _question(context, payment)
     now = await context.clock()
     if question is None:
@@ -87,16 +93,8 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
         return None
     if question.at > now:
         return question.at
-    assert payment.attempt is not None
-    if payment.status is PaymentStatus.PENDING:
-        lost = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
-        await apply(context, payment.attempt.reference, lost)
-    else:
-        if payment.attempt.status is AttemptStatus.SENT:  # whoever sent it has died since
-            silence = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
-            await apply(context, payment.attempt.reference, silence)
-        await ask(context, payment, closing=question.closing or _overdue(payment, now))
-    after = await _afresh(payment)
+    await _answer(context, payment, question, now)
+    after = await payments.get(payment_id)
     following = _question(context, after)
     if following is None:
         await _give_up(context, after)
@@ -104,43 +102,48 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
     return following.at
 
 
+async def _answer(context: Context, payment: Payment, question: Question, now: datetime) -> None:
+    """Apply what we know of a payment that is due, and inquire where the gateway may know more."""
+    attempt = attempt_of(payment)
+    if payment.status is PaymentStatus.PENDING:
+        await apply(context, attempt.reference, NEVER_SENT)
+        return
+    if attempt.status is AttemptStatus.SENT:  # the process that sent it has died
+        await apply(context, attempt.reference, NO_ANSWER)
+    await inquire(context, payment, closing=question.closing or _overdue(payment, now))
+
+
 async def _give_up(context: Context, payment: Payment) -> None:
-    """Leave to people what the table has no more questions for, where the outcome is still unknown."""
+    """Leave an unknown outcome to people once the table has no further inquiry."""
     if payment.attempt is None or payment.is_final or payment.hold_reason is not None:
         return
-    silence = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
-    await apply(context, payment.attempt.reference, silence)
+    await apply(context, payment.attempt.reference, GAVE_UP)
 
 
-async def ask(
+async def inquire(
     context: Context,
     payment: Payment,
     *,
     closing: Closing | None = None,
     reason: str | None = None,
-    first: bool = False,
+    skip_if_inquired: bool = False,
 ) -> Evidence | None:
     """
-    Inquire, and apply the answer. One asker at a time, within the gateway's quota.
+    Inquire and apply the answer: one inquiry at a time, within the gateway's quota.
 
-    Inside the quota the last answer counts: "unpaid" still closes what was to be closed. With
-    `first` nobody is asked when somebody has asked since *payment* was read. Returns None where
-    that says nothing.
+    Inside the quota the last answer counts: UNPAID still allows `closing`. `skip_if_inquired` does
+    nothing where another inquiry began since *payment* was read. Returns None without evidence.
     """
-    attempt = payment.attempt
-    assert attempt is not None
+    attempt = attempt_of(payment)
     gateway = context.gateways[attempt.gateway]
     now = await context.clock()
     not_after = now - timedelta(seconds=gateway.ask_again_after)
-    if first:
+    if skip_if_inquired:
         not_after = min(not_after, attempt.inquired_at or attempt.created_at)
     if await attempts.claim_inquiry(attempt.reference, now=now, not_after=not_after):
         evidence = await gateway.inquire(attempt, now=now)
         await attempts.record_result(attempt.reference, evidence.result)
-    elif (
-        closing is not None
-        and await attempts.last_finding(attempt.reference) is GatewayResult.UNPAID
-    ):
+    elif closing is not None and await _was_unpaid(attempt):
         evidence = Evidence(
             source=EvidenceSource.INQUIRY,
             origin=f"{attempt.gateway.lower()}:last",
@@ -149,25 +152,30 @@ async def ask(
     else:
         return None
     if closing is not None and evidence.result is GatewayResult.UNPAID:
-        evidence = await _closed(gateway, attempt, evidence, now)
+        evidence = await _close(gateway, attempt, evidence, now)
     await apply(context, attempt.reference, evidence, closing=closing, reason=reason)
     return evidence
 
 
-async def _closed(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: datetime) -> Evidence:
-    """Have the gateway close what is unpaid, where it can; without its word *unpaid* stands."""
+async def _was_unpaid(attempt: Attempt) -> bool:
+    return await attempts.last_finding(attempt.reference) is GatewayResult.UNPAID
+
+
+async def _close(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: datetime) -> Evidence:
+    """Close an unpaid payment at a gateway that can; *unpaid* stands where it does not answer."""
     known = replace(attempt, gateway_id=unpaid.gateway_id or attempt.gateway_id)
     if not isinstance(gateway, Closes) or known.gateway_id is None:
         return unpaid
     try:
         async with asyncio.timeout(CLOSING_SECONDS):
-            said = await gateway.close(known, now=now)
+            evidence = await gateway.close(known, now=now)
     except TimeoutError:
         return unpaid
-    return unpaid if said.result is GatewayResult.UNKNOWN else said
+    return unpaid if evidence.result is GatewayResult.UNKNOWN else evidence
 
 
 def _question(context: Context, payment: Payment) -> Question | None:
+    """Return the next inquiry that the table names, None where there is none."""
     if payment.attempt is None:
         return None
     gateway = context.gateways[payment.attempt.gateway]
@@ -179,16 +187,9 @@ def _question(context: Context, payment: Payment) -> Question | None:
 
 
 def _overdue(payment: Payment, now: datetime) -> Closing | None:
-    """Return EXPIRED when a question that fell due before the QR's end is only put after it."""
-    attempt = payment.attempt
-    late = attempt is not None and not payment.is_final and now >= attempt.expires_at
-    return Closing.EXPIRED if late else None
-
-
-async def _afresh(payment: Payment) -> Payment:
-    after = await payments.by_id(payment.id)
-    assert after is not None
-    return after
+    """Return EXPIRED where an inquiry that was due before the QR's end runs after it."""
+    is_late = not payment.is_final and now >= attempt_of(payment).expires_at
+    return Closing.EXPIRED if is_late else None
 
 
 def _cannot_cancel(payment: Payment) -> MoveRefused:

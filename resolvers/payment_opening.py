@@ -15,6 +15,7 @@ from domain.payments import Notify, Payment, PaymentStatus
 from domain.staff import Actor
 from resolvers.attempts import attempt_of
 from resolvers.context import Context
+from resolvers.payment_transitions import Transition, record_transition
 
 FOLLOW_UP = timedelta(seconds=5)  # until the first look at a payment or refund that was opened
 
@@ -59,6 +60,12 @@ def with_attempt(
         expires_at=expires_at,
     )
     return replace(payment, expires_at=expires_at, attempt=attempt)
+
+
+async def record_creation(context: Context, payment: Payment, now: datetime) -> None:
+    """Write the audit row of a new payment, in the transaction that stores it."""
+    creation = Transition(action="create", before=None, after=payment, at=now)
+    await record_transition(context, creation)
 
 
 async def add_attempt(payment: Payment) -> None:

@@ -1,8 +1,8 @@
 """
-A payment, watched: as it is now, then after each change, until it can change no more.
+Watching a payment: as it is now, then after each change, until it is final.
 
-Beside the watchers, two things run once in a process for all of them: `sweep` finds changes whose hint was
-lost, `inquire` asks the gateways about what is watched. A watcher has no task of its own, so none is left.
+Two loops of the process serve all watchers: `sweep` finds changes whose hint was lost, `inquire`
+inquires at the gateways. A watcher has no task of its own, so a disconnect leaves none behind.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from resolvers.payments import read
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 SWEEP_SECONDS = 5.0
-LOOK_AGAIN_SECONDS = 60.0  # should even the sweep have stopped
+LOOK_AGAIN_SECONDS = 60.0  # in case the sweep has stopped too
 TURN_SECONDS = 0.5
-NOT_NOW = timedelta(
-    seconds=5
-)  # until a payment that there is nothing to ask about is looked at again
-AT_ONCE = 16  # questions of this process that wait for a gateway's answer
+RECHECK_AFTER = timedelta(seconds=5)  # for a payment that has no inquiry due
+MAX_INQUIRIES = 16  # of this process that wait for a gateway's answer
+
+CHANNEL_PREFIX = "payment:"
 
 
 async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
     """
     Yield the payment now, and each newer version; complete on a final state. Raises NotFound.
 
-    The order is what makes it sure: listen first, then read. A hint only says "look again": the
-    payment is always read from the database, so one lost, repeated or late does no harm.
+    It subscribes first and reads then, and always reads from the database: a hint that is lost,
+    repeated or late does no harm.
     """
-    async with context.hub.watch(f"payment:{payment_id}") as wakes:
+    async with context.hub.watch(f"{CHANNEL_PREFIX}{payment_id}") as wakes:
         current = await read(context, payment_id)
         sent = 0
         while True:
@@ -48,16 +48,14 @@ async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
             if current.is_final:
                 return
             await wakes.next(timeout=LOOK_AGAIN_SECONDS)
-            again = await payments.by_id(payment_id)
-            assert again is not None, "a payment is never deleted"
-            current = again
+            current = await payments.get(payment_id)
 
 
 async def sweep(context: Context) -> None:
     """
-    Wake, for as long as the process lives, the watchers of payments whose hint was lost.
+    Wake the watchers of payments whose hint was lost, for as long as the process lives.
 
-    One query for all of them, however many watch. A payment seen for the first time counts as
+    It takes one query for all watched payments. A payment that is seen for the first time counts as
     changed: its watcher may have read it before the change, and missed the hint.
     """
     versions: dict[str, int] = {}
@@ -65,71 +63,81 @@ async def sweep(context: Context) -> None:
         await asyncio.sleep(SWEEP_SECONDS)
         try:
             versions = await _sweep(context, versions)
-        except Exception:  # the database is away: the next turn finds what this one missed
-            log.exception("sweep failed")
+        except Exception:  # without a database: the next turn finds what this one missed
+            log.exception("sweep_failed")
             versions = {}
 
 
 async def _sweep(context: Context, before: dict[str, int]) -> dict[str, int]:
-    watched = _watched(context)
-    now = await payments.versions(watched) if watched else {}
-    for payment_id, version in now.items():
+    """Wake the watchers of each payment whose version differs; return the versions now."""
+    watched = _watched_ids(context)
+    versions = await payments.versions(watched) if watched else {}
+    for payment_id, version in versions.items():
         if before.get(payment_id) != version:
-            context.hub.wake(f"payment:{payment_id}", f"{payment_id} {version}")
-    return now
+            context.hub.wake(f"{CHANNEL_PREFIX}{payment_id}", f"{payment_id} {version}")
+    return versions
 
 
 async def inquire(context: Context) -> None:
     """
-    Ask the gateways, for as long as the process lives, about the payments that its clients watch.
+    Inquire about the payments that clients watch, for as long as the process lives.
 
-    A customer who has paid should not wait for a webhook that was lost. However many watch a
-    payment, in however many processes, it is asked about once at each moment of the table in
-    domain/payment_inquiry.py; nobody watches, nobody asks.
+    It replaces a lost webhook while the customer waits. All watchers in all processes share one
+    inquiry at each moment of the table in domain/payment_inquiry.py.
     """
     due: dict[str, datetime] = {}
-    asking: dict[str, asyncio.Task[None]] = {}
+    running: dict[str, asyncio.Task[None]] = {}
     try:
         while True:
             await asyncio.sleep(TURN_SECONDS)
             try:
-                due = await _turn(context, due, asking)
-            except Exception:  # the database is away: the next turn looks at all of them again
-                log.exception("asking failed")
+                due = await _turn(context, due, running)
+            except Exception:  # without a database: the next turn looks at all of them again
+                log.exception("watched_inquiry_failed")
                 due = {}
     finally:
-        for task in asking.values():
+        for task in running.values():
             task.cancel()
-        if asking:
-            await asyncio.wait(asking.values())
+        if running:
+            await asyncio.wait(running.values())
 
 
 async def _turn(
-    context: Context, due: dict[str, datetime], asking: dict[str, asyncio.Task[None]]
+    context: Context, due: dict[str, datetime], running: dict[str, asyncio.Task[None]]
 ) -> dict[str, datetime]:
-    """Ask about what is due; return when to look again at each payment that is watched."""
-    watched = _watched(context)
+    """Begin the inquiries that are due; return when to look at each watched payment again."""
+    watched = _watched_ids(context)
     if not watched:
         return {}
     now = await context.clock()
-    look = [item for item in watched if item not in asking and due.get(item, now) <= now]
-    for payment in await payments.by_ids(look) if look else []:
-        gateway = context.gateways.get(payment.gateway) if payment.gateway else None
-        quota = timedelta(seconds=gateway.ask_again_after if gateway else 0)
-        at = next_while_watched(payment, quota=quota, now=now) if gateway else None
-        due[payment.id] = now + NOT_NOW if at is None else at
-        if at == now and len(asking) < AT_ONCE:
-            task = asking[payment.id] = asyncio.create_task(_ask(context, payment))
-            task.add_done_callback(lambda _, item=payment.id: asking.pop(item))
-    return {item: due[item] for item in watched if item in due}
+    to_check = [
+        payment_id
+        for payment_id in watched
+        if payment_id not in running and due.get(payment_id, now) <= now
+    ]
+    for payment in await payments.by_ids(to_check) if to_check else []:
+        at = _next_inquiry(context, payment, now)
+        due[payment.id] = now + RECHECK_AFTER if at is None else at
+        if at == now and len(running) < MAX_INQUIRIES:
+            task = running[payment.id] = asyncio.create_task(_inquire(context, payment))
+            task.add_done_callback(lambda _, payment_id=payment.id: running.pop(payment_id))
+    return {payment_id: due[payment_id] for payment_id in watched if payment_id in due}
 
 
-async def _ask(context: Context, payment: Payment) -> None:
+def _next_inquiry(context: Context, payment: Payment, now: datetime) -> datetime | None:
+    gateway = context.gateways.get(payment.gateway) if payment.gateway else None
+    if gateway is None:
+        return None
+    quota = timedelta(seconds=gateway.ask_again_after)
+    return next_while_watched(payment, quota=quota, now=now)
+
+
+async def _inquire(context: Context, payment: Payment) -> None:
     try:
-        await payment_inquiry.ask(context, payment, first=True)
+        await payment_inquiry.inquire(context, payment, skip_if_inquired=True)
     except Exception:
-        log.exception("asking failed", payment=payment.id)
+        log.exception("watched_inquiry_failed", payment=payment.id)
 
 
-def _watched(context: Context) -> list[str]:
-    return [item.removeprefix("payment:") for item in context.hub.watched("payment:")]
+def _watched_ids(context: Context) -> list[str]:
+    return [name.removeprefix(CHANNEL_PREFIX) for name in context.hub.watched(CHANNEL_PREFIX)]

@@ -29,16 +29,17 @@ from domain.refusals import InvalidInput, NotFound, Refused, UpstreamUnavailable
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
-from resolvers import audit, gateways
+from resolvers import gateways
 from resolvers import limits as limit_operations
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.bills import dated, held
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
-from resolvers.payment_evidence import after_success
-from resolvers.payment_opening import add_attempt, new_payment, with_attempt
+from resolvers.payment_evidence import jobs_after_success
+from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
+from resolvers.payment_transitions import Transition, finalise
 from resolvers.retries import retry_when_taken
 
 OPERATION = "processPayment"
@@ -54,7 +55,7 @@ class _Opened:
     start: Start | None
 
 
-@command(OPERATION)
+@audited(OPERATION)
 async def process(context: Context, request: ProcessPayment) -> Processed:
     """
     Take the money for bills and fees: at once in cash, or by a QR or a payment form.
@@ -75,7 +76,10 @@ async def process(context: Context, request: ProcessPayment) -> Processed:
         await announce(context, opened.payment)
         return Processed(payment=opened.payment)
 
-    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay_payment)
+    async def replay(payment_id: str) -> Processed:
+        return await replay_payment(context, payment_id)
+
+    return await run_once(context, key, open_new=open_new, finish=finish, replay=replay)
 
 
 async def read(context: Context, payment_id: str) -> Payment:
@@ -212,7 +216,7 @@ async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
             today=payment.business_date,
             reserve=not is_cash,
         )
-        await audit.record(context, "create", None, payment, now)
+        await record_creation(context, payment, now)
         if is_cash:
             await _collect_cash(context, payment, opened, now)
         else:
@@ -233,9 +237,12 @@ async def _collect_cash(
     context: Context, pending: Payment, success: Payment, now: datetime
 ) -> None:
     """Post the cash, and enqueue what follows a success; in the caller's transaction."""
-    await ledger.post("SUCCESS", collected(success, success.money), now, payment_id=success.id)
-    await audit.record(context, "confirmCash", pending.status, success, now)
-    await jobs.enqueue(after_success(success))
+    await ledger.post_and_audit(
+        "SUCCESS", collected(success, success.money), now, payment_id=success.id
+    )
+    confirmed = Transition(action="confirmCash", before=pending.status, after=success, at=now)
+    await finalise(context, confirmed)
+    await jobs.enqueue(jobs_after_success(success))
 
 
 def _new(

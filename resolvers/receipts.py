@@ -1,4 +1,4 @@
-"""Receipts: what we swear to about a payment, signed once when it is final, for anyone who has its address."""
+"""Receipts: the signed record of a payment, for anyone who has the receipt's address."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from db import payments, reversals
-from db import receipts as kept
-from domain import receipts
+from db import payments, receipts, reversals
 from domain.ledger import Account
 from domain.payments import Payment
-from domain.receipts import Record, Signature
+from domain.receipts import Record, Signature, payload
 from domain.refusals import NotFound
 from integrations.keys import ALGORITHM, encode
 from resolvers.context import Context
@@ -20,7 +18,7 @@ from resolvers.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """`given_back` is what has been reversed since: what was sworn to stays, and is not all the truth."""
+    """A payment with its signature. `given_back` is what was reversed since it was signed, in VND."""
 
     payment: Payment
     signature: Signature
@@ -28,7 +26,7 @@ class Receipt:
 
 
 async def receipt(context: Context, token: str) -> Receipt:
-    """Return the receipt behind a token that can't be guessed. Raises NotFound."""
+    """Return the receipt that an unguessable *token* opens. Raises NotFound."""
     payment = await payments.by_receipt(token) if token.isprintable() else None
     if payment is None:
         raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
@@ -37,37 +35,37 @@ async def receipt(context: Context, token: str) -> Receipt:
     return Receipt(payment=payment, signature=signature, given_back=given_back)
 
 
-async def signatures(context: Context, asked: Sequence[Payment]) -> list[Signature]:
+async def signatures(context: Context, shown: Sequence[Payment]) -> list[Signature]:
     """
-    Return our signature over each payment: of a final one the kept, made when it became final.
+    Return our signature over each payment, in their order.
 
-    What is still open is signed as it is now, and says so in its text.
+    A final payment has the one that was made when it became final. An open payment is signed as
+    it is now; its text says that it is open.
     """
-    final = [payment.id for payment in asked if payment.is_final]
-    records = await kept.latest(final) if final else {}
+    final_ids = [payment.id for payment in shown if payment.is_final]
+    records = await receipts.latest(final_ids) if final_ids else {}
     return [
-        _shown(records[payment.id])
+        _signature(records[payment.id])
         if payment.is_final and payment.id in records
-        else _shown(_signed(context, payment, payment.updated_at))
-        for payment in asked
+        else _signature(_record(context, payment, payment.updated_at))
+        for payment in shown
     ]
 
 
-async def keep(context: Context, payment: Payment, now: datetime) -> str:
+async def sign_record(context: Context, payment: Payment, now: datetime) -> str:
     """
-    Swear to a payment that has just become final; return the SHA-256 of the signed text, as hex.
+    Sign and store the record of a payment that becomes final, in the transaction that moves it.
 
-    In the transaction that moves it: the audit row of the move carries the hash, so that the record
-    stands in the sealed chain.
+    Returns the SHA-256 of the signed text, as hex.
     """
-    record = _signed(context, payment, now)
-    await kept.add(record)
+    record = _record(context, payment, now)
+    await receipts.add(record)
     return hashlib.sha256(record.payload.encode()).hexdigest()
 
 
-def _signed(context: Context, payment: Payment, at: datetime) -> Record:
+def _record(context: Context, payment: Payment, at: datetime) -> Record:
     key = context.keys.receipts.signing
-    text = receipts.payload(payment)
+    text = payload(payment)
     return Record(
         payment_id=payment.id,
         version=payment.version,
@@ -78,7 +76,7 @@ def _signed(context: Context, payment: Payment, at: datetime) -> Record:
     )
 
 
-def _shown(record: Record) -> Signature:
+def _signature(record: Record) -> Signature:
     return Signature(
         algorithm=ALGORITHM,
         key_id=record.key_id,

@@ -1,8 +1,8 @@
 """
-Reversals: voiding cash, giving money back; above a sum only by two people.
+Reversals: voiding cash and refunding money; above a sum only with two people's approval.
 
-`void` and `refund` are what clients ask for. `opened`, `approve` and `reject` are the same for whoever
-has decided it already, inside a transaction of theirs.
+`void` and `refund` are the clients' commands. `open_reversal`, `approve` and `reject` are for a
+decision that people have made already, inside its transaction.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from datetime import datetime
 from db import payments, reversals
 from db.transaction import transaction
 from domain.cases import Approval, CaseDecision, CaseKind
+from domain.gateways import Refunds
 from domain.idempotency import check_key
 from domain.ledger import Account
-from domain.money import Currency
+from domain.money import Currency, Money
 from domain.payments import Payment
 from domain.refund_fx import share_of
 from domain.refusals import check_amount, check_reason
@@ -34,13 +35,13 @@ from domain.reversals import (
 )
 from domain.staff import Actor, Operation, Role, check
 from resolvers import refund_execution
-from resolvers.audit import command
-from resolvers.cases import open_case
+from resolvers.audit import audited
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, mark_answered, run_once
 from resolvers.payment_announcement import announce
 from resolvers.payments import visible
-from resolvers.refund_execution import carry_out
+from resolvers.reversal_effects import Move, apply_effects
 
 VOID, REFUND = "voidCashPayment", "refundPayment"
 PAID = Account.CUSTOMER_RECEIVABLE  # where the money of a success stands
@@ -48,19 +49,19 @@ PAID = Account.CUSTOMER_RECEIVABLE  # where the money of a success stands
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reversed:
-    """`replayed` says that the key was used before: this is what became of the first request."""
+    """A reversal as a command leaves it. `replayed` is true where the key was used before."""
 
     payment: Payment
     reversal: Reversal
     replayed: bool = False
 
 
-@command(VOID)
+@audited(VOID)
 async def void(context: Context, payment_id: str, *, reason: str, idempotency_key: str) -> Reversed:
     """
-    Undo a cash payment whose money is still with its collector; its bills are open again.
+    Void a cash payment whose cash is still with its collector; its bills are open again.
 
-    Above the sum for two it waits for a second person, and nothing changes before. Raises NotFound,
+    Above the four-eyes sum it awaits a second person, and nothing changes before. Raises NotFound,
     NotReversible, NotPermitted, InvalidInput.
     """
     actor = check(context.actor, Operation.VOID)
@@ -70,7 +71,7 @@ async def void(context: Context, payment_id: str, *, reason: str, idempotency_ke
     return await _reverse(context, actor, request, key)
 
 
-@command(REFUND)
+@audited(REFUND)
 async def refund(
     context: Context,
     payment_id: str,
@@ -81,11 +82,11 @@ async def refund(
     of: RefundOf = RefundOf.PAID,
 ) -> Reversed:
     """
-    Give back a success, or a part of it, by the way it came; or what the customer was credited with it.
+    Refund a success, or a part of it, by the way it came in; or the credit that came with it.
 
-    Cash that was handed in and bank transfers are DONE when it is decided: accounting pays them out. A
-    gateway that stays silent leaves the reversal UNKNOWN, and is asked. Raises NotFound, NotReversible,
-    TooMuchToRefund, TooSmallToShare, InvalidInput.
+    Cash that was handed in and bank transfers are DONE at once: accounting pays them out. A gateway
+    that does not answer leaves the reversal UNKNOWN until an inquiry. Raises NotFound,
+    NotReversible, TooMuchToRefund, TooSmallToShare, InvalidInput.
     """
     actor = check(context.actor, Operation.REFUND)
     check_key(idempotency_key)
@@ -99,86 +100,63 @@ async def refund(
 
 async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list[Reversal]]:
     """
-    Return the reversals of each payment, which the asker was shown, the oldest first.
+    Return the reversals of each payment, which the actor may see, the oldest first.
 
-    A merchant is told that the office did it, not who of us.
+    A merchant sees the office in place of the member of staff.
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
     found = await reversals.of_payments(payment_ids)
-    stranger = actor.role is Role.MERCHANT
+    anonymous = actor.role is Role.MERCHANT
     return [
-        [item.by_the_office() if stranger else item for item in found.get(payment_id, [])]
+        [
+            reversal.by_the_office() if anonymous else reversal
+            for reversal in found.get(payment_id, [])
+        ]
         for payment_id in payment_ids
     ]
 
 
-# ── for whoever decides, inside their transaction ────────────────────────────────────────────────
+# ── inside the transaction of whoever decides ────────────────────────────────────────────────────
 
 
-async def opened(
-    context: Context,
-    payment: Payment,
-    *,
-    kind: ReversalKind,
-    amount: int,
-    reason: str,
-    source: Account,
-    requested_by: str,
-    approved_by: str | None = None,
-    awaiting: bool = False,
-    now: datetime,
-    reversal_id: str | None = None,
-    currency: Currency | None = None,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewReversal:
+    """
+    What is to be reversed. `awaits_approval` leaves it to two people.
+
+    `currency` is the payment's where it is None. Accounting pays out a currency that neither the
+    payment nor its gateway has. `id` is set where the id is known before.
+    """
+
+    kind: ReversalKind
+    amount: int
+    reason: str
+    source: Account
+    requested_by: str
+    approved_by: str | None = None
+    awaits_approval: bool = False
+    currency: Currency | None = None
+    id: str | None = None
+
+
+async def open_reversal(
+    context: Context, payment: Payment, new: NewReversal, now: datetime
 ) -> Reversal:
     """
-    Open a reversal in the transaction that locked *payment*, and carry it out unless it is `awaiting`.
+    Open a reversal in the transaction that locked *payment*, and begin it unless it awaits approval.
 
-    A void, and what no gateway pays out, is DONE with it; else it is PENDING, and a job sends it. It
-    saves the next version of *payment*: read it again, and announce it after the commit. That there
-    is as much in *source* the caller has checked; the database refuses the commit otherwise. Of money in
-    a `currency` that neither the payment nor its gateway was asked in, accounting pays out. Raises
-    TooSmallToShare.
+    A void, and a refund that no gateway pays, is DONE with it; else it is PENDING and a job sends
+    it. It saves the payment's next version: the caller reads it again, and announces it after the
+    commit. The caller has checked that *source* holds as much; otherwise the database refuses the
+    commit. Raises TooSmallToShare.
     """
-    currency = currency or payment.currency
-    captured = payment.attempt.money if payment.attempt else payment.money
-    by_gateway = kind is ReversalKind.REFUND and currency in {payment.currency, captured.currency}
-    pays = context.gateways.refunding(payment.gateway) if by_gateway else None
-    share = None
-    if pays is not None and currency is not captured.currency:
-        earlier_ones = await reversals.of_payment(payment.id)
-        share = share_of(payment, amount, captured=captured, earlier=earlier_ones)
-    reversal = Reversal(
-        id=reversal_id or context.ids.record("REV"),
-        payment_id=payment.id,
-        kind=kind,
-        status=ReversalStatus.AWAITING_APPROVAL,
-        amount=amount,
-        currency=currency,
-        source=source,
-        reason=reason,
-        requested_by=requested_by,
-        reference=payment.gateway_reference,
-        gateway=None if pays is None else pays.name,
-        created_at=now,
-        updated_at=now,
-        share=share,
-    )
-    if not awaiting:
-        reversal = reversal.begun(now, approved_by=approved_by)
+    reversal = await _new_reversal(context, payment, new, now)
+    if not new.awaits_approval:
+        reversal = reversal.begun(now, approved_by=new.approved_by)
     await reversals.add(reversal)
-    await carry_out(context, payment, None, reversal, now)
-    if awaiting:
-        asked = Approval(actor=requested_by, decision=CaseDecision.APPLY, reason=reason, at=now)
-        await open_case(
-            context,
-            CaseKind.APPROVAL,
-            now,
-            payment=payment,
-            amount=amount,
-            reversal_id=reversal.id,
-            about=f"{kind.lower()} {reversal.id}",
-            asked=asked,
-        )
+    await apply_effects(context, payment, Move(before=None, after=reversal, at=now))
+    if new.awaits_approval:
+        await _open_approval(context, payment, reversal, now)
     return reversal
 
 
@@ -186,11 +164,11 @@ async def approve(
     context: Context, reversal_id: str, *, approved_by: str, now: datetime
 ) -> Reversal:
     """
-    Carry out what awaits approval, in a transaction that locked its payment; the rest as `opened`.
+    Begin a reversal that awaits approval, in a transaction that locked its payment.
 
-    Once more is once. Raises NotReversible where the payment has moved on meanwhile.
+    Repeating it has no effect. Raises NotReversible where the payment has changed meanwhile.
     """
-    reversal, payment = await _waiting(reversal_id)
+    reversal, payment = await _locked_with_payment(reversal_id)
     if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
         return reversal
     left = await reversals.left(payment.id, reversal.source, reversal.currency) + reversal.amount
@@ -198,29 +176,84 @@ async def approve(
         check_voidable(payment, (), left=left)
     else:
         check_refund(payment, reversal.amount, source=reversal.source, left=left)
-    after = reversal.begun(now, approved_by=approved_by)
-    await reversals.save(after)
-    await carry_out(context, payment, reversal.status, after, now)
-    return after
+    begun = reversal.begun(now, approved_by=approved_by)
+    return await _save_move(context, payment, Move(before=reversal.status, after=begun, at=now))
 
 
 async def reject(context: Context, reversal_id: str, *, now: datetime) -> Reversal:
-    """Let what awaits approval come to nothing, in a transaction that locked its payment."""
-    reversal, payment = await _waiting(reversal_id)
+    """End a reversal that awaits approval as FAILED, in a transaction that locked its payment."""
+    reversal, payment = await _locked_with_payment(reversal_id)
     if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
         return reversal
-    after = reversal.rejected(now)
-    await reversals.save(after)
-    await carry_out(context, payment, reversal.status, after, now)
-    return after
+    rejected = reversal.rejected(now)
+    return await _save_move(context, payment, Move(before=reversal.status, after=rejected, at=now))
 
 
-async def _waiting(reversal_id: str) -> tuple[Reversal, Payment]:
-    reversal = await reversals.lock(reversal_id)
-    assert reversal is not None, "a case names it"
-    payment = await payments.by_id(reversal.payment_id)
-    assert payment is not None
-    return reversal, payment
+async def _save_move(context: Context, payment: Payment, move: Move) -> Reversal:
+    await reversals.save(move.after)
+    await apply_effects(context, payment, move)
+    return move.after
+
+
+async def _locked_with_payment(reversal_id: str) -> tuple[Reversal, Payment]:
+    reversal = await reversals.locked(reversal_id)
+    return reversal, await payments.get(reversal.payment_id)
+
+
+async def _new_reversal(
+    context: Context, payment: Payment, new: NewReversal, now: datetime
+) -> Reversal:
+    currency = new.currency or payment.currency
+    captured = payment.attempt.money if payment.attempt else payment.money
+    gateway = _paying_gateway(context, payment, new.kind, currency, captured)
+    share = None
+    if gateway is not None and currency is not captured.currency:
+        earlier = await reversals.of_payment(payment.id)
+        share = share_of(payment, new.amount, captured=captured, earlier=earlier)
+    return Reversal(
+        id=new.id or context.ids.record("REV"),
+        payment_id=payment.id,
+        kind=new.kind,
+        status=ReversalStatus.AWAITING_APPROVAL,
+        amount=new.amount,
+        currency=currency,
+        source=new.source,
+        reason=new.reason,
+        requested_by=new.requested_by,
+        reference=payment.gateway_reference,
+        gateway=None if gateway is None else gateway.name,
+        created_at=now,
+        updated_at=now,
+        share=share,
+    )
+
+
+def _paying_gateway(
+    context: Context, payment: Payment, kind: ReversalKind, currency: Currency, captured: Money
+) -> Refunds | None:
+    """Return the gateway that pays the refund, None where accounting does."""
+    is_known_currency = currency in {payment.currency, captured.currency}
+    if kind is not ReversalKind.REFUND or not is_known_currency:
+        return None
+    return context.gateways.refunding(payment.gateway)
+
+
+async def _open_approval(
+    context: Context, payment: Payment, reversal: Reversal, now: datetime
+) -> None:
+    """Open the case in which a second person decides; the requester has voted APPLY."""
+    vote = Approval(
+        actor=reversal.requested_by, decision=CaseDecision.APPLY, reason=reversal.reason, at=now
+    )
+    new_case = NewCase(
+        kind=CaseKind.APPROVAL,
+        payment=payment,
+        amount=reversal.amount,
+        reversal_id=reversal.id,
+        about=f"{reversal.kind.lower()} {reversal.id}",
+        first_vote=vote,
+    )
+    await open_case(context, new_case, now)
 
 
 # ── the idempotent command ───────────────────────────────────────────────────────────────────────
@@ -228,7 +261,7 @@ async def _waiting(reversal_id: str) -> tuple[Reversal, Payment]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What a client wants reversed: a part to refund, or the whole to void where *amount* is None."""
+    """What a client wants reversed: *amount* to refund, or None to void the whole payment."""
 
     payment_id: str
     amount: int | None
@@ -272,30 +305,34 @@ async def _open(context: Context, actor: Actor, request: _Request, key: CommandK
     async with transaction():
         await claim(context, key, reversal_id, now, answered=False)
         payment = await payments.locked(request.payment_id)
-        earlier_ones = await reversals.of_payment(payment.id)
-        left = await reversals.left(payment.id, request.source, payment.currency)
-        if request.amount is None:
-            kind, amount = ReversalKind.VOID, payment.amount
-            check_voidable(payment, earlier_ones, left=left)
-            check_voider(payment, actor, now=now)
-        else:
-            kind, amount = ReversalKind.REFUND, request.amount
-            check_refund(payment, amount, source=request.source, left=left)
-        reversal = await opened(
-            context,
-            payment,
-            kind=kind,
-            amount=amount,
-            reason=request.reason,
-            source=request.source,
-            requested_by=actor.id,
-            awaiting=amount + decided_alone(earlier_ones) > context.terms.four_eyes_above,
-            now=now,
-            reversal_id=reversal_id,
-        )
+        new = await _checked(context, actor, payment, request, now)
+        reversal = await open_reversal(context, payment, replace(new, id=reversal_id), now)
         if reversal.status is not ReversalStatus.PENDING:  # the commit is the answer
             await mark_answered(key, now)
     return reversal
+
+
+async def _checked(
+    context: Context, actor: Actor, payment: Payment, request: _Request, now: datetime
+) -> NewReversal:
+    """Return the reversal to open. Raises the refusals of `void` and `refund`."""
+    earlier = await reversals.of_payment(payment.id)
+    left = await reversals.left(payment.id, request.source, payment.currency)
+    if request.amount is None:
+        kind, amount = ReversalKind.VOID, payment.amount
+        check_voidable(payment, earlier, left=left)
+        check_voider(payment, actor, now=now)
+    else:
+        kind, amount = ReversalKind.REFUND, request.amount
+        check_refund(payment, amount, source=request.source, left=left)
+    return NewReversal(
+        kind=kind,
+        amount=amount,
+        reason=request.reason,
+        source=request.source,
+        requested_by=actor.id,
+        awaits_approval=amount + decided_alone(earlier) > context.terms.four_eyes_above,
+    )
 
 
 async def _send(context: Context, key: CommandKey, reversal: Reversal) -> None:

@@ -14,7 +14,7 @@ from domain.identifiers import staff_number
 from domain.refusals import NotFound
 from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.limits import learn
 
@@ -38,7 +38,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     return await _login_as(context, staff_id=staff_number(staff_id), password=password)
 
 
-@command("login", who="staff_id")
+@audited("login", requester="staff_id")
 async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
     now = await context.clock()
     async with context.login_throttle.guess(context.client_ip, staff_id, now):
@@ -63,7 +63,7 @@ async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
             ),
             now=now,
         )
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now,
                 actor=known.staff.staff_id,
@@ -74,7 +74,7 @@ async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
     return _login(context, session, refresh_token, now)
 
 
-@command("refreshSession")
+@audited("refreshSession")
 async def refresh(context: Context, *, refresh_token: str) -> Login:
     """
     Replace both tokens; the role and limits are read afresh from Staff Management.
@@ -106,7 +106,7 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
             raise InvalidCredentials
         await staff.learn(known, now)
         await learn(context, known.staff_id, known_limits, now)
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now,
                 actor=known.staff_id,
@@ -120,7 +120,7 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
 async def _end(context: Context, session: Session, why: str, now: datetime) -> None:
     async with transaction():
         await sessions.end(session.id, now)
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now,
                 actor=session.staff.staff_id,
@@ -131,7 +131,7 @@ async def _end(context: Context, session: Session, why: str, now: datetime) -> N
         )
 
 
-@command("logout")
+@audited("logout")
 async def logout(context: Context) -> None:
     """End the session: its tokens are refused from now on. Raises Unauthenticated."""
     if context.actor is None:
@@ -140,7 +140,7 @@ async def logout(context: Context) -> None:
     async with transaction():
         if context.actor.session is not None:
             await sessions.end(context.actor.session, now)
-        await audit.record(
+        await audit.append(
             AuditEvent(
                 at=now, actor=context.actor.id, action="logout", request_id=context.request_id
             )
@@ -173,7 +173,7 @@ async def is_open(context: Context) -> bool:
     return session is None or await sessions.is_open(session, await context.clock())
 
 
-@command("token", who="client_id")
+@audited("token", requester="client_id")
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
     """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
     now = await context.clock()

@@ -1,21 +1,19 @@
 """
-Settlement: a gateway's file is evidence of money, and then a mirror of our books. Imported whole, or not at all.
+Importing a gateway's settlement file: evidence of money first, then a comparison with our books.
 
-First all of it is read, so that a bad file changes nothing. Then what it says and we do not know goes in
-by the one door (resolvers/payment_evidence.py; of refunds resolvers/refund_execution.py), each in its own transaction; doing
-that twice is doing it once, so a crash meanwhile costs a second run. Last, in one transaction, each line is compared with what
-we have by then, kept, and each difference is given to people.
+The whole file is read before anything changes, so a bad file has no effect. Then each line that we
+do not know is applied as evidence, in its own transaction; repeating that has no effect, so after a
+crash the import is run again. Last, one transaction compares every line with our books, stores it,
+and opens a case for each difference.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from itertools import islice
 from pathlib import Path
-from typing import TypeVar
 
 from db import audit, payments, settlement
 from db.audit import AuditEvent
@@ -24,62 +22,42 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, beside, in_question, repeated_by
+from domain.reconciliation import ReconciliationLine, beside, in_question
 from domain.settlement import (
     NO_CASE,
     Line,
     LineKind,
+    OurPayment,
     OurRefund,
     Settled,
     SettlementResult,
-    refund_of,
-    tells_of_money,
-    tells_of_refund,
 )
 from integrations.settlement import BadFile, digest, read
-from resolvers import payment_evidence, refund_execution
-from resolvers.audit import command
-from resolvers.cases import open_case
+from resolvers.audit import audited
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
+from resolvers.settlement_evidence import apply_evidence
+from resolvers.settlement_lines import batches, earlier_lines, repeats, take_refund
 
-T = TypeVar("T")
-
-AT_ONCE = 1000  # lines in hand
-MOST_DAYS = 31  # a wrong year in one line would make a difference of all that we ever took
-
-
-@dataclass(slots=True, kw_only=True)
-class _Survey:
-    """What is known of a file once all of it could be read."""
-
-    digest: bytes
-    lines: int = 0
-    first_day: date | None = None
-    last_day: date | None = None
-
-    def covers(self, day: date) -> None:
-        self.first_day = min(self.first_day or day, day)
-        self.last_day = max(self.last_day or day, day)
+MAX_DAYS = 31  # a wrong year in one line would make a difference of every payment since
 
 
-@command("settle")
-async def settle(
+@audited("settle")
+async def import_file(
     context: Context, gateway: GatewayName, path: Path, *, day: date | None = None
 ) -> Settled:
     """
-    Import the file at *path* of what *gateway* settled; it covers the days of its lines, and *day*.
+    Import the settlement file at *path*; it covers the days of its lines, and *day*.
 
-    The same file again changes nothing. A line that an earlier file had is neither counted nor a case
-    again; one that names what only we knew of completes that line. Raises BadFile, OSError.
+    The same file again changes nothing. A line that an earlier file had is neither counted nor a
+    case again; one that names what only we had completes that line. Raises BadFile, OSError.
     """
     now = await context.clock()
-    shared = gateway in context.terms.shared
-    survey = _survey(path, business_date(now), day, shared=shared)
+    is_shared = gateway in context.terms.shared
+    survey = _survey(path, business_date(now), day, shared=is_shared)
     if (since := await settlement.imported_at(gateway, survey.digest)) is not None:
-        return _nothing(path, survey, since)
-    await _tell(context, gateway, path)
-    assert survey.first_day is not None
-    assert survey.last_day is not None
+        return _nothing_new(path, survey, since)
+    await apply_evidence(context, gateway, path)
     imported = Settlement(
         id=context.ids.record("SET"),
         gateway=gateway,
@@ -92,110 +70,64 @@ async def settle(
     )
     async with transaction():
         if await settlement.add(imported):
-            done = await _kept(context, imported, path, survey)
+            result = await _compare(context, imported, path, survey)
             if digest(path, day) != survey.digest:
                 raise BadFile("it was changed while it was read")
-            return done
+            return result
     since = await settlement.imported_at(gateway, survey.digest)
     assert since is not None, "another import of the same file came first"
-    return _nothing(path, survey, since)
+    return _nothing_new(path, survey, since)
 
 
-def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
-    """Read all of the file and keep none of it. Raises BadFile."""
-    survey = _Survey(digest=digest(path, day))
-    if day is not None:
-        survey.covers(day)
-    for line in read(path, shared=shared):
-        if line.day > today:
-            raise BadFile(f"line {line.number}, column at: {line.day} has not come yet")
-        survey.lines += 1
-        survey.covers(line.day)
-    if survey.first_day is None or survey.last_day is None:
-        raise BadFile("it has no lines: say by --date which day it is of")
-    if (survey.last_day - survey.first_day).days >= MOST_DAYS:
-        raise BadFile(
-            f"it reaches from {survey.first_day} to {survey.last_day}, more than {MOST_DAYS} days:"
-            " look at its dates, or split it"
-        )
-    return survey
-
-
-def _nothing(path: Path, survey: _Survey, since: datetime) -> Settled:
+def _nothing_new(path: Path, survey: _Survey, since: datetime) -> Settled:
     return Settled(
         file=path.name, lines=survey.lines, known=survey.lines, results={}, cases=0, since=since
     )
 
 
-# ── what it says of money ────────────────────────────────────────────────────────────────────────
+# ── reading the whole file ───────────────────────────────────────────────────────────────────────
 
 
-async def _tell(context: Context, gateway: GatewayName, path: Path) -> None:
-    """Apply what the file says of money and we do not know."""
-    numbers: dict[tuple[LineKind, str], list[str | None]] = defaultdict(list)
-    claimed: set[int] = set()
-    for lines in _chunks(read(path, shared=gateway in context.terms.shared)):
-        references = list({line.reference for line in lines})
-        owners = await settlement.attempts_of(gateway, references)
-        found = {by_id.id: by_id for by_id in await payments.by_ids(list(set(owners.values())))}
-        refunds = await settlement.refunds_of(gateway, references)
-        earlier = await _earlier(gateway, references)
-        for about, before in earlier.items():
-            numbers[about] += [line.gateway_id for line in before]
-        for line in lines:
-            about = (line.kind, line.reference)
-            said = line.evidence(gateway, path.name)
-            payment = found.get(owners.get(line.reference, ""))
-            if line.kind is LineKind.REFUND:
-                repeats = _repeats(line, earlier[about], claimed)
-                again = line.gateway_id in numbers[about] if line.gateway_id else repeats
-                refund = _taken(line, refunds, again=again)
-                if refund is not None and tells_of_refund(line, refund):
-                    await refund_execution.settle(context, refund.reversal_id, said)
-            elif (
-                payment is not None
-                and payment.attempt is not None
-                and tells_of_money(line, payment.attempt, numbers[about])
-            ):
-                applied = await payment_evidence.apply(context, line.reference, said)
-                found[payment.id] = applied.payment
-            numbers[about].append(line.gateway_id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Survey:
+    """What is known of a file once all of it was readable."""
+
+    digest: bytes
+    lines: int
+    first_day: date
+    last_day: date
 
 
-async def _earlier(
-    gateway: GatewayName, references: Sequence[str]
-) -> dict[tuple[LineKind, str], list[ReconciliationLine]]:
-    """Return what is kept so far about these references, by its kind and reference."""
-    found: dict[tuple[LineKind, str], list[ReconciliationLine]] = defaultdict(list)
-    for line in await settlement.lines_of(gateway, references):
-        found[line.kind, line.reference].append(line)
-    return found
+def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
+    """Read all of the file and keep no line of it. Raises BadFile."""
+    file_digest = digest(path, day)
+    lines, days = 0, set[date]() if day is None else {day}
+    for line in read(path, shared=shared):
+        if line.day > today:
+            raise BadFile(f"line {line.number}, column at: {line.day} has not come yet")
+        lines += 1
+        days.add(line.day)
+    if not days:
+        raise BadFile("it has no lines: say by --date which day it is of")
+    first_day, last_day = min(days), max(days)
+    if (last_day - first_day).days >= MAX_DAYS:
+        raise BadFile(
+            f"it reaches from {first_day} to {last_day}, more than {MAX_DAYS} days:"
+            " look at its dates, or split it"
+        )
+    return _Survey(digest=file_digest, lines=lines, first_day=first_day, last_day=last_day)
 
 
-def _repeats(line: Line, earlier: Iterable[ReconciliationLine], claimed: set[int]) -> bool:
-    """Return whether an earlier file had *line*, and claim the line that it repeats."""
-    repeated = repeated_by(line, earlier, claimed)
-    if repeated is None or repeated.id is None:
-        return False
-    claimed.add(repeated.id)
-    return True
-
-
-def _taken(line: Line, refunds: dict[str, list[OurRefund]], *, again: bool) -> OurRefund | None:
-    """Return the refund that *line* is about, and let no later line take it for its own."""
-    ours = refunds.get(line.reference, [])
-    refund = refund_of(line, ours, again=again)
-    if refund is not None:
-        ours[ours.index(refund)] = replace(refund, settled=True)
-    return refund
-
-
-# ── what we have beside it ───────────────────────────────────────────────────────────────────────
+# ── comparison ───────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(slots=True, kw_only=True)
-class _Book:
-    """An import under way, in its transaction. `claimed` are the lines of earlier files that it repeats."""
+class _Comparison:
+    """
+    The second pass over the file, in its transaction, with its counts so far.
+
+    `claimed` are the lines of earlier files that it repeats.
+    """
 
     context: Context
     settlement: Settlement
@@ -204,32 +136,109 @@ class _Book:
     results: Counter[SettlementResult] = field(default_factory=Counter[SettlementResult])
     cases: int = 0
 
-    def repeats(self, line: Line, before: Iterable[ReconciliationLine]) -> bool:
+    def repeats(self, line: Line, earlier: Iterable[ReconciliationLine]) -> bool:
         """Return whether an earlier file had *line*, as often as it had it."""
-        files = [other for other in before if other.settlement_id != self.settlement.id]
-        return _repeats(line, files, self.claimed)
+        of_other_files = [other for other in earlier if other.settlement_id != self.settlement.id]
+        return repeats(line, of_other_files, self.claimed)
 
 
-async def _kept(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
-    """Keep each line beside what we have, and what only we have; in the caller's transaction."""
-    book = _Book(context=context, settlement=imported)
-    shared = imported.gateway in context.terms.shared
-    for lines in _chunks(read(path, shared=shared)):
-        await _keep(book, lines)
-    only = await settlement.ours_only(
-        imported.gateway, imported.first_day, imported.last_day, imported.id
-    )
-    for some in _chunks(iter(only)):
-        counted = [await _counted(book, item, where=f"not in {imported.name}") for item in some]
-        await settlement.add_lines(imported.gateway, counted)
-    done = Settled(
+async def _compare(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
+    """Store each line with what we have, and what only we have; in the caller's transaction."""
+    comparison = _Comparison(context=context, settlement=imported)
+    is_shared = imported.gateway in context.terms.shared
+    for lines in batches(read(path, shared=is_shared)):
+        await _compare_batch(comparison, lines)
+    await _add_ours_only(comparison)
+    result = Settled(
         file=path.name,
         lines=survey.lines,
-        known=book.known,
-        results=dict(book.results),
-        cases=book.cases,
+        known=comparison.known,
+        results=dict(comparison.results),
+        cases=comparison.cases,
     )
-    await audit.record(
+    await _audit(context, imported, result)
+    return result
+
+
+async def _add_ours_only(comparison: _Comparison) -> None:
+    """Store the payments and refunds of the file's days that the file does not have."""
+    imported = comparison.settlement
+    ours_only = await settlement.ours_only(
+        imported.gateway, imported.first_day, imported.last_day, imported.id
+    )
+    for lines in batches(iter(ours_only)):
+        where = f"not in {imported.name}"
+        counted = [await _count(comparison, line, where=where) for line in lines]
+        await settlement.add_lines(imported.gateway, counted)
+
+
+async def _compare_batch(comparison: _Comparison, lines: Sequence[Line]) -> None:
+    gateway = comparison.settlement.gateway
+    references = list({line.reference for line in lines})
+    ours = await settlement.payments_of(gateway, references)
+    refunds = await settlement.refunds_of(gateway, references)
+    earlier = await earlier_lines(gateway, references)
+    new_lines: list[ReconciliationLine] = []
+    for line in lines:
+        stored_lines = earlier[line.kind, line.reference]
+        payment = ours.get(line.reference)
+        compared = await _compare_line(comparison, line, payment, refunds, stored_lines)
+        if compared is None:
+            continue
+        if compared.id is None:
+            new_lines.append(compared)
+        else:
+            await settlement.complete(compared)
+            stored_lines[:] = [other for other in stored_lines if other.id != compared.id]
+        stored_lines.append(compared)
+    await settlement.add_lines(gateway, new_lines)
+
+
+async def _compare_line(
+    comparison: _Comparison,
+    line: Line,
+    payment: OurPayment | None,
+    refunds: dict[str, list[OurRefund]],
+    earlier: Sequence[ReconciliationLine],
+) -> ReconciliationLine | None:
+    """Return the compared line, None for one that an earlier file had."""
+    imported, terms = comparison.settlement, comparison.context.terms
+    is_foreign = payment is None and terms.is_foreign(imported.gateway, line.reference)
+    is_repeated = comparison.repeats(line, earlier)
+    if is_repeated and (is_foreign or line.gateway_id):
+        comparison.known += 1
+        return None
+    numbers = {other.gateway_id for other in earlier}
+    is_again = line.gateway_id in numbers if line.gateway_id else is_repeated
+    is_refund = line.kind is LineKind.REFUND
+    refund = take_refund(line, refunds, again=is_again) if is_refund else None
+    compared = beside(line, payment, refund, earlier, settlement_id=imported.id, foreign=is_foreign)
+    return await _count(comparison, compared, where=f"line {line.number} of {imported.name}")
+
+
+async def _count(
+    comparison: _Comparison, line: ReconciliationLine, *, where: str
+) -> ReconciliationLine:
+    """Count a line by its result, and open a case for a difference that has none yet."""
+    comparison.results[line.result] += 1
+    if line.result in NO_CASE or line.case_id is not None:
+        return line
+    number = "" if line.gateway_id is None else f" ({line.gateway_id})"
+    new_case = NewCase(
+        kind=CaseKind.SETTLEMENT,
+        payment=await payments.by_id(line.payment_id) if line.payment_id else None,
+        gateway=comparison.settlement.gateway,
+        amount=in_question(line),
+        reversal_id=line.reversal_id,
+        about=f"{line.result}: {line.kind.lower()} {line.reference}{number}, {where}",
+    )
+    case = await open_case(comparison.context, new_case, comparison.settlement.imported_at)
+    comparison.cases += 1
+    return replace(line, case_id=case.id)
+
+
+async def _audit(context: Context, imported: Settlement, result: Settled) -> None:
+    await audit.append(
         AuditEvent(
             at=imported.imported_at,
             actor=context.actor_id,
@@ -240,75 +249,10 @@ async def _kept(context: Context, imported: Settlement, path: Path, survey: _Sur
             details={
                 "file": imported.name,
                 "digest": imported.digest.hex(),
-                "lines": done.lines,
-                "known": done.known,
-                "results": {str(item): many for item, many in done.results.items()},
-                "cases": done.cases,
+                "lines": result.lines,
+                "known": result.known,
+                "results": {str(kind): count for kind, count in result.results.items()},
+                "cases": result.cases,
             },
         )
     )
-    return done
-
-
-async def _keep(book: _Book, lines: Sequence[Line]) -> None:
-    gateway = book.settlement.gateway
-    references = list({line.reference for line in lines})
-    ours = await settlement.payments_of(gateway, references)
-    refunds = await settlement.refunds_of(gateway, references)
-    kept = await _earlier(gateway, references)
-    added: list[ReconciliationLine] = []
-    for line in lines:
-        earlier = kept[line.kind, line.reference]
-        payment = ours.get(line.reference)
-        foreign = payment is None and book.context.terms.is_foreign(gateway, line.reference)
-        repeats = book.repeats(line, earlier)
-        if repeats and (foreign or line.gateway_id):
-            book.known += 1
-            continue
-        numbers = {other.gateway_id for other in earlier}
-        again = line.gateway_id in numbers if line.gateway_id else repeats
-        refund = _taken(line, refunds, again=again) if line.kind is LineKind.REFUND else None
-        compared = await _counted(
-            book,
-            beside(
-                line,
-                payment,
-                refund,
-                earlier,
-                settlement_id=book.settlement.id,
-                foreign=foreign,
-            ),
-            where=f"line {line.number} of {book.settlement.name}",
-        )
-        if compared.id is None:
-            added.append(compared)
-        else:
-            await settlement.complete(compared)
-            earlier[:] = [item for item in earlier if item.id != compared.id]
-        earlier.append(compared)
-    await settlement.add_lines(gateway, added)
-
-
-async def _counted(book: _Book, line: ReconciliationLine, *, where: str) -> ReconciliationLine:
-    """Count a line by its result, and give people a difference that they do not have yet."""
-    book.results[line.result] += 1
-    if line.result in NO_CASE or line.case_id is not None:
-        return line
-    number = "" if line.gateway_id is None else f" ({line.gateway_id})"
-    case = await open_case(
-        book.context,
-        CaseKind.SETTLEMENT,
-        book.settlement.imported_at,
-        payment=await payments.by_id(line.payment_id) if line.payment_id else None,
-        gateway=book.settlement.gateway,
-        amount=in_question(line),
-        reversal_id=line.reversal_id,
-        about=f"{line.result}: {line.kind.lower()} {line.reference}{number}, {where}",
-    )
-    book.cases += 1
-    return replace(line, case_id=case.id)
-
-
-def _chunks(items: Iterator[T]) -> Iterator[list[T]]:
-    while some := list(islice(items, AT_ONCE)):
-        yield some

@@ -1,8 +1,7 @@
-"""A gateway calls: verify, keep, apply, answer. The same event twice does once."""
+"""A gateway's webhook: verify, store, apply, answer. The same event twice has one effect."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -13,30 +12,22 @@ from prometheus_client import Counter, Histogram
 from db import attempts, audit, webhooks
 from db.audit import AuditEvent
 from db.transaction import transaction
-from domain.cards import masked
 from domain.cases import CaseKind, about_money
-from domain.gateways import (
-    BadCall,
-    Call,
-    Gateway,
-    Notice,
-    Prepares,
-    Reply,
-    Verdict,
-    WebhookOutcome,
-)
+from domain.gateways import BadCall, Call, Gateway, Notice, Prepares, Reply, WebhookOutcome
 from domain.methods import GatewayName
 from domain.money import Currency
-from domain.payment_evidence import GatewayResult
+from domain.payment_evidence import Decision, Evidence, GatewayResult
 from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
+from domain.verdicts import Verdict
 from domain.webhooks import WebhookEvent
 from integrations.http.conversation import is_kept
 from resolvers import pages
-from resolvers.audit import command
-from resolvers.cases import open_case
+from resolvers.audit import audited
+from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.payment_evidence import UnknownReference, apply
+from resolvers.webhook_storage import store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -52,8 +43,6 @@ LAG = Histogram(
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600),
 )
 
-# By their names: a signature is no secret, and is needed to verify the call again.
-SECRET_HEADER = re.compile(r"authorization|cookie|key|token|secret|password", re.IGNORECASE)
 FINISHED = frozenset(
     {
         WebhookOutcome.HANDLED,
@@ -63,13 +52,13 @@ FINISHED = frozenset(
     }
 )
 RETRY_AFTER = timedelta(seconds=60)
-RETRIES_AT_ONCE = 200
-MOST_AT_ONCE = 100  # on a page
-MOST_TRIES = 60  # an hour: a payment is committed before its gateway hears of it
-LONGEST_NAME, LONGEST_REFERENCE = 200, 128  # as the columns have them
+RETRY_BATCH = 200
+MAX_PAGE_SIZE = 100
+MOST_TRIES = 60  # an hour: a payment is committed before its gateway learns of it
+MAX_NAME_LENGTH, MAX_REFERENCE_LENGTH = 200, 128  # as the columns have them
 QUARANTINE_A_MINUTE = 60  # for each gateway and process
 
-# Of several events in one call the first of these is the answer to all: whoever calls again repeats the whole.
+# A call with several events is answered with the first of these: a repeat brings all of them again.
 GRAVEST_FIRST = (
     Verdict.OUR_ERROR,
     Verdict.UNKNOWN_REFERENCE,
@@ -81,43 +70,41 @@ GRAVEST_FIRST = (
 
 async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
     """
-    Take a gateway's call and return the answer in its dialect.
+    Handle a gateway's call and return the answer in its dialect.
 
-    A call that can't be verified goes to quarantine and touches nothing else. Each event that a
-    verified one tells of is kept and handled by itself; a fault of ours leaves it to the worker,
-    and asks the gateway to call again.
+    A call that does not verify goes to quarantine and changes nothing else. Each event of a
+    verified call is stored and handled by itself; after a fault of ours the worker handles it
+    again, and the answer asks the gateway to repeat the call.
     """
     try:
         notices = await _read(context, gateway, call)
-    except BadCall as bad:
+    except BadCall as error:
         if _quarantine_has_room(gateway, call):
-            await _keep(context, gateway, call, None)
+            await store(context, gateway, call, None)
         _count(gateway, WebhookOutcome.BAD_SIGNATURE)
-        log.warning("webhook refused", gateway=gateway.name, reason=bad.reason)
+        log.warning("webhook_refused", gateway=gateway.name, reason=error.reason)
         return gateway.answer(Verdict.BAD_SIGNATURE)
-    except (
-        Exception
-    ):  # what verifying it takes is not to be had: it is neither believed nor refused
-        log.exception("webhook not read", gateway=gateway.name)
+    except Exception:  # what verifying needs could not be fetched: neither accepted nor refused
+        log.exception("webhook_not_verified", gateway=gateway.name)
         return gateway.answer(Verdict.OUR_ERROR)
     for _ in notices:
         _count(gateway, WebhookOutcome.RECEIVED)
-    verdicts = [await _take(context, gateway, call, notice) for notice in notices]
+    verdicts = [await _store_and_handle(context, gateway, call, notice) for notice in notices]
     return gateway.answer(min(verdicts, key=GRAVEST_FIRST.index, default=Verdict.ACCEPTED))
 
 
 async def retry(context: Context) -> int:
-    """Handle again the events that no one finished with, or that came before their payment."""
+    """Handle again the events that are not finished, or that came before their payment."""
     before = await context.clock() - RETRY_AFTER
-    events = await webhooks.waiting(before, most=RETRIES_AT_ONCE)
+    events = await webhooks.waiting(before, most=RETRY_BATCH)
     for event in events:
         notice = None
         try:
             gateway = context.gateways[event.gateway]
             notice = await _read_again(context, gateway, event)
             await _handle(context, gateway, event, notice)
-        except Exception:  # it stays, and keeps no other from its turn
-            log.exception("webhook not handled", gateway=event.gateway, event_id=event.id)
+        except Exception:  # the event stays stored, and the next one has its turn
+            log.exception("webhook_not_handled", gateway=event.gateway, event_id=event.id)
             await webhooks.tried(event.id)
         if event.tries + 1 >= MOST_TRIES:
             await _bury(context, event, notice)
@@ -132,21 +119,25 @@ async def page(
     first: int,
     after: str | None,
 ) -> pages.Page[WebhookEvent]:
-    """Return up to *first* calls that this became of, newest first, behind the cursor *after*. Raises InvalidInput."""
+    """
+    Return up to *first* events with this outcome, newest first, after a cursor.
+
+    Raises InvalidInput.
+    """
     check(context.actor, Operation.READ_WEBHOOKS)
-    pages.check_first(first, most=MOST_AT_ONCE)
+    pages.check_first(first, most=MAX_PAGE_SIZE)
     key = None if after is None else pages.read(after, pages.by_time)
     found = await webhooks.page(outcome, gateway, after=key, most=first + 1)
     return pages.cut(found, first, webhooks.key)
 
 
-@command("replayWebhook")
+@audited("replayWebhook")
 async def replay(context: Context, event_id: str) -> WebhookEvent:
     """
-    Handle a kept call again: a dead one, or one from quarantine whose secret has been mended since.
+    Handle a stored call again: a dead letter, or one from quarantine whose secret was corrected.
 
-    What was finished with stays as it is. Raises NotFound, and NotPermitted where the call still does
-    not verify, or never will because a card number was masked in it.
+    A finished event stays as it is. Raises NotFound, and NotPermitted where the call still does
+    not verify, or never will because a card number in it was masked.
     """
     check(context.actor, Operation.REPLAY_WEBHOOK)
     event = await webhooks.by_id(event_id)
@@ -154,152 +145,158 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
         raise NotFound(what_vi="cuộc gọi", what_en="call", id=event_id)
     if event.outcome in FINISHED:
         return event
+    gateway = context.gateways[event.gateway]
+    notices = await _verified_again(context, gateway, event)
+    await _audit_replay(context, event)
+    for notice in notices:
+        if event.event_id is None:
+            stored = await store(context, gateway, event.call, notice)
+        elif event.event_id == notice.identity:
+            stored = event
+        else:
+            continue
+        await _handle(context, gateway, stored, notice)
+        event_id = stored.id
+    return await webhooks.get(event_id)
+
+
+async def _verified_again(
+    context: Context, gateway: Gateway, event: WebhookEvent
+) -> tuple[Notice, ...]:
+    """Return the events of a stored call. Raises NotPermitted where it does not verify."""
     if event.masked:
         raise NotPermitted(
-            why_vi="cuộc gọi này có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng gửi lại.",
-            why_en="the call held a card number, was masked and cannot be verified again. Have the gateway send it again.",
+            why_vi="cuộc gọi này có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa."
+            " Hãy yêu cầu cổng gửi lại.",
+            why_en="the call held a card number, was masked and cannot be verified again."
+            " Have the gateway send it again.",
         )
-    gateway = context.gateways[event.gateway]
     try:
-        notices = await _read(context, gateway, event.call)
-    except BadCall as bad:
+        return await _read(context, gateway, event.call)
+    except BadCall as error:
         raise NotPermitted(
-            why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính. Hãy kiểm tra khoá của cổng.",
-            why_en="the call's signature still does not verify, so it counts for nothing. Check the gateway's secret.",
-        ) from bad
-    now = await context.clock()
-    await audit.record(
+            why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính."
+            " Hãy kiểm tra khoá của cổng.",
+            why_en="the call's signature still does not verify, so it counts for nothing."
+            " Check the gateway's secret.",
+        ) from error
+
+
+async def _audit_replay(context: Context, event: WebhookEvent) -> None:
+    await audit.append(
         AuditEvent(
-            at=now,
+            at=await context.clock(),
             actor=context.actor_id,
             action="replayWebhook",
             event_id=event.id,
             request_id=context.request_id,
         )
     )
-    for notice in notices:
-        if event.event_id in {None, notice.identity}:
-            known = event if event.event_id else await _keep(context, gateway, event.call, notice)
-            await _handle(context, gateway, known, notice)
-            event_id = known.id
-    after = await webhooks.by_id(event_id)
-    assert after is not None
-    return after
+
+
+# ── reading a call ───────────────────────────────────────────────────────────────────────────────
 
 
 async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice, ...]:
-    """Return what a call tells of, verified with what must be fetched for it. Raises BadCall."""
+    """Return the events of a call, after fetching what verifying it needs. Raises BadCall."""
     if isinstance(gateway, Prepares):
         await gateway.prepare(call)
-    shared = gateway.name in context.terms.shared
-    notices = tuple(_cut(notice, shared=shared) for notice in gateway.read_webhook(call))
+    is_shared = gateway.name in context.terms.shared
+    notices = tuple(_cut(notice, shared=is_shared) for notice in gateway.read_webhook(call))
     for notice in notices:
-        short = (
-            len(notice.identity) <= LONGEST_NAME
-            and len(notice.reference or "") <= LONGEST_REFERENCE
+        fits = (
+            len(notice.identity) <= MAX_NAME_LENGTH
+            and len(notice.reference or "") <= MAX_REFERENCE_LENGTH
         )
-        if not short or (notice.evidence and not is_kept(notice.evidence)):
+        if not fits or (notice.evidence and not is_kept(notice.evidence)):
             raise BadCall("a name in it is longer than any of theirs")
     return notices
 
 
 def _cut(notice: Notice, *, shared: bool) -> Notice:
-    """Return the notice with a reference that fits its column: one that is longer is not ours."""
+    """Return the notice with a reference that fits its column: a longer one is not ours."""
     if notice.reference is None or not shared:
         return notice
-    return replace(notice, reference=notice.reference[:LONGEST_REFERENCE])
+    return replace(notice, reference=notice.reference[:MAX_REFERENCE_LENGTH])
 
 
 async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:
-    """Return what a kept call told of this one event."""
+    """Return what a stored call says of this one event."""
     notices = {notice.identity: notice for notice in await _read(context, gateway, event.call)}
-    assert event.event_id is not None, "only verified events wait"
+    assert event.event_id is not None, "only a verified event is retried"
     return notices[event.event_id]
 
 
-async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) -> None:
-    """Give an event that nobody can place to people: money may have come that no payment knows."""
-    now = await context.clock()
-    said = notice.evidence if notice else None
-    money = said.money if said else None
-    named = about_money(said.gateway_id, said.unreadable) if said else None
-    async with transaction():
-        if await webhooks.bury(event.id, now):
-            await open_case(
-                context,
-                CaseKind.UNMATCHED,
-                now,
-                gateway=event.gateway,
-                amount=money.amount if money and money.currency is Currency.VND else None,
-                about=" · ".join(name for name in (event.reference, named, event.id) if name),
-            )
+# ── the quarantine ──────────────────────────────────────────────────────────────────────────────────
 
 
 _quarantined: dict[str, deque[datetime]] = {}
 
 
 def _quarantine_has_room(gateway: Gateway, call: Call) -> bool:
-    """Tell whether one more bad call is kept: a flood of them is counted and answered, no more."""
-    kept = _quarantined.setdefault(gateway.name, deque(maxlen=QUARANTINE_A_MINUTE))
-    full = len(kept) == QUARANTINE_A_MINUTE
-    if full and call.received_at - kept[0] < timedelta(minutes=1):
+    """Return whether one more bad call is stored; a flood of them is only counted and answered."""
+    stored = _quarantined.setdefault(gateway.name, deque(maxlen=QUARANTINE_A_MINUTE))
+    is_full = len(stored) == QUARANTINE_A_MINUTE
+    if is_full and call.received_at - stored[0] < timedelta(minutes=1):
         return False
-    kept.append(call.received_at)
+    stored.append(call.received_at)
     return True
 
 
-async def _take(context: Context, gateway: Gateway, call: Call, notice: Notice) -> Verdict:
+# ── handling an event ────────────────────────────────────────────────────────────────────────────
+
+
+async def _store_and_handle(
+    context: Context, gateway: Gateway, call: Call, notice: Notice
+) -> Verdict:
     try:
-        event = await _keep(context, gateway, call, notice)
+        event = await store(context, gateway, call, notice)
         return await _handle(context, gateway, event, notice)
-    except Exception:
-        log.exception("webhook not handled", gateway=gateway.name, reference=notice.reference)
+    except Exception:  # a stored event stays RECEIVED, and the worker handles it again
+        log.exception("webhook_not_handled", gateway=gateway.name, reference=notice.reference)
         return Verdict.OUR_ERROR
 
 
 async def _handle(
     context: Context, gateway: Gateway, event: WebhookEvent, notice: Notice
 ) -> Verdict:
+    """Apply an event unless it is finished, and store its outcome."""
     if event.outcome in FINISHED:
         _count(gateway, WebhookOutcome.DUPLICATE)
         return Verdict.ALREADY_DONE
-    outcome, verdict = await _outcome(context, event, notice)
+    outcome, verdict = await _apply(context, event, notice)
     now = await context.clock()
     await webhooks.conclude(event.id, outcome, now)
-    if outcome is not event.outcome:  # one that still waits has been counted
+    if outcome is not event.outcome:  # an event that still waits was counted before
         _count(gateway, outcome)
     if outcome in FINISHED:
         LAG.labels(gateway.name.lower()).observe((now - event.received_at).total_seconds())
     return verdict
 
 
-async def _outcome(
+async def _apply(
     context: Context, event: WebhookEvent, notice: Notice
 ) -> tuple[WebhookOutcome, Verdict]:
-    """Apply what an event says, and return what became of it, for us and for who told it."""
+    """Apply the event's evidence; return its outcome and the verdict for its gateway."""
     if await _is_foreign(context, event.gateway, notice):
         return WebhookOutcome.FOREIGN, Verdict.ACCEPTED
-    said = notice.evidence
-    if said is None:
+    if notice.evidence is None:
         return WebhookOutcome.STALE, Verdict.ACCEPTED
     if notice.reference is None:
         return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
+    evidence = replace(notice.evidence, event_id=event.id)
     try:
-        said = replace(said, event_id=event.id)
-        applied = await apply(context, notice.reference, said, told_by=event.gateway)
+        applied = await apply(context, notice.reference, evidence, gateway=event.gateway)
     except UnknownReference:
         return WebhookOutcome.UNMATCHED, Verdict.UNKNOWN_REFERENCE
-    decision = applied.decision
-    if decision.case in {CaseKind.AMOUNT_MISMATCH, CaseKind.CURRENCY_MISMATCH}:
-        return WebhookOutcome.HANDLED, Verdict.WRONG_AMOUNT
+    return _outcome(applied.decision, evidence), applied.decision.verdict
+
+
+def _outcome(decision: Decision, evidence: Evidence) -> WebhookOutcome:
     if decision.changed or decision.ask:
-        return WebhookOutcome.HANDLED, Verdict.ACCEPTED
-    repeated = said.result is GatewayResult.PAID
-    over = repeated or applied.payment.is_final
-    return (
-        WebhookOutcome.DUPLICATE if repeated else WebhookOutcome.STALE,
-        Verdict.ALREADY_DONE if over else Verdict.ACCEPTED,
-    )
+        return WebhookOutcome.HANDLED
+    is_repeated = evidence.result is GatewayResult.PAID
+    return WebhookOutcome.DUPLICATE if is_repeated else WebhookOutcome.STALE
 
 
 async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) -> bool:
@@ -310,32 +307,21 @@ async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) ->
     return await attempts.payment_of(reference, gateway) is None
 
 
-async def _keep(
-    context: Context, gateway: Gateway, call: Call, notice: Notice | None
-) -> WebhookEvent:
-    headers = {name: masked(value) for name, value in call.headers.items()}
-    clean = replace(call, headers=headers)
-    if notice is None:  # a verified call keeps its text, so that it verifies again
-        body = masked(call.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
-        clean = replace(clean, query=masked(call.query), body=body)
-    without_secrets = {
-        name.lower(): "…" if SECRET_HEADER.search(name) else value
-        for name, value in headers.items()
-    }
-    return await webhooks.keep(
-        WebhookEvent(
-            id=context.ids.record("EVT"),
-            gateway=gateway.name,
-            event_id=notice.identity if notice else None,
-            reference=notice.reference if notice else None,
-            outcome=WebhookOutcome.RECEIVED if notice else WebhookOutcome.BAD_SIGNATURE,
-            received_at=call.received_at,
-            deliveries=1,
-            tries=0,
-            call=replace(clean, headers=without_secrets),
-            masked=notice is None and clean != call,
-        )
+async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) -> None:
+    """Make an event a dead letter and a case: money may have arrived for no payment of ours."""
+    now = await context.clock()
+    evidence = notice.evidence if notice else None
+    money = evidence.money if evidence else None
+    named = about_money(evidence.gateway_id, evidence.unreadable) if evidence else None
+    new_case = NewCase(
+        kind=CaseKind.UNMATCHED,
+        gateway=event.gateway,
+        amount=money.amount if money and money.currency is Currency.VND else None,
+        about=" · ".join(name for name in (event.reference, named, event.id) if name),
     )
+    async with transaction():
+        if await webhooks.bury(event.id, now):
+            await open_case(context, new_case, now)
 
 
 def _count(gateway: Gateway, outcome: WebhookOutcome) -> None:

@@ -9,7 +9,6 @@ import strawberry
 from domain import orders
 from domain.methods import PaymentMethod
 from domain.money import Currency
-from resolvers import gateways
 from resolvers import orders as resolve
 from schema.common import Amount, Info, Refusal, non_empty, refusal_values, with_refusals
 from schema.payments import Order, Payment
@@ -95,9 +94,8 @@ class OrderMutation:
         result, errors = await with_refusals(resolve.pay(info.context, input.to_domain()))
         if result is None:
             return PayOrderPayload(errors=errors)
-        unavailable = await gateways.why_unavailable(info.context, result.payment)
         return PayOrderPayload(
             payment=cast("Payment", result.payment),
             replayed=result.replayed,
-            errors=refusal_values(unavailable),
+            errors=refusal_values(result.refusals),
         )

@@ -16,7 +16,7 @@ import strawberry
 from domain import bills, orders, payment_request, payments, receipts, reversals
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import Currency
-from resolvers import gateways, payment_inquiry, payment_watch
+from resolvers import payment_inquiry, payment_watch
 from resolvers import payments as resolve
 from resolvers.orders import payments_of
 from resolvers.receipts import signatures
@@ -241,11 +241,10 @@ class PaymentMutation:
         result, errors = await with_refusals(resolve.process(info.context, input.to_domain()))
         if result is None:
             return ProcessPaymentPayload(errors=errors)
-        unavailable = await gateways.why_unavailable(info.context, result.payment)
         return ProcessPaymentPayload(
             payment=cast("Payment", result.payment),
             replayed=result.replayed,
-            errors=refusal_values(unavailable),
+            errors=refusal_values(result.refusals),
         )
 
     @strawberry.mutation(description="Ask the gateway now for the payment's outcome.")

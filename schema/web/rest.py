@@ -18,7 +18,7 @@ from domain.orders import PayOrder
 from domain.refusals import InvalidInput, Refusal, Refused
 from domain.staff import Operation, check
 from resolvers import orders
-from resolvers.audit import command
+from resolvers.audit import audited
 from resolvers.context import Context
 from schema.authorization import bearer_challenge
 from schema.common import translate
@@ -97,7 +97,7 @@ async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[i
     }
 
 
-@command(orders.PAY)
+@audited(orders.PAY)
 async def _pay_order_command(context: Context, body: dict[str, Any], key: str) -> PayOrder:
     """Return the merchant's command; a refusal here is audited like one of the resolver."""
     check(context.actor, Operation.SELL)

@@ -227,7 +227,9 @@ async def _second_vote(context: Context, prepared: Prepared) -> object:
 
 @flow("settlement", settlement_file)
 async def _settlement(context: Context, prepared: Prepared) -> object:
-    return await settlement.settle(system_context(context), GatewayName.VNPAY, Path(prepared.file))
+    return await settlement.import_file(
+        system_context(context), GatewayName.VNPAY, Path(prepared.file)
+    )
 
 
 @flow("sealing", unpaid_bill)
@@ -236,7 +238,7 @@ async def _sealing(context: Context, prepared: Prepared) -> object:
     system, sealed = system_context(context), 0
     while sealed == 0:
         event = AuditEvent(at=await context.clock(), actor=prepared.staff, action="look")
-        await audit.record(event)
+        await audit.append(event)
         sealed = await sealing.seal(system)
     return sealed
 

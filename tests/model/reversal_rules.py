@@ -77,7 +77,7 @@ class ReversalRules(RuleBasedStateMachine):
             file.write(answer.text)
             file.flush()
             for _ in range(2 if twice else 1):
-                settled = settlement.settle(context, GatewayName.VNPAY, Path(file.name))
+                settled = settlement.import_file(context, GatewayName.VNPAY, Path(file.name))
                 done = self.api.run(settled)
         assert not twice or done.since is not None
 

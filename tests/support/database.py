@@ -74,7 +74,7 @@ async def add_payment(
             await attempts.add(payment_attempt)
             await attempts.save(payment_attempt)
         if status is PaymentStatus.SUCCESS:
-            await ledger.post(
+            await ledger.post_and_audit(
                 "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
             )
         elif payment.is_final:

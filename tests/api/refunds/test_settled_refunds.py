@@ -73,7 +73,7 @@ def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
     with desk.sandbox.broken("vnpay", "reset", after_processing=made):
         reversal = refund(desk.api, paid)["reversal"]
     said = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
-    after = desk.api.run(refund_execution.settle(desk.api.context, reversal["id"], said))
+    after = desk.api.run(refund_execution.apply_evidence(desk.api.context, reversal["id"], said))
     assert after.status is ReversalStatus.FAILED
     assert not is_free(desk.api, paid)
     return reversal["id"]

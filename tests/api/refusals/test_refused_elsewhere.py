@@ -33,7 +33,7 @@ def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
         reversal = refund(api, paid)["reversal"]
     assert reversal["status"] == "UNKNOWN"
     silence = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
-    api.run(refund_execution.settle(api.context, reversal["id"], silence))
+    api.run(refund_execution.apply_evidence(api.context, reversal["id"], silence))
     return paid, reversal["id"]
 
 
@@ -69,7 +69,7 @@ def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
     case = of(api, paid)
     assert say(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
     said = Evidence(source=EvidenceSource.SETTLEMENT, origin="vnpay:settlement", result=result)
-    after = api.run(refund_execution.settle(api.context, reversal_id, said))
+    after = api.run(refund_execution.apply_evidence(api.context, reversal_id, said))
     before = books(api, paid)
     api.token("FI002")
     with without_effect(api, sandbox, audit=1):
@@ -203,7 +203,7 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
     no = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
     (row,) = api.rows("select id from reversal where payment = $1", payment["id"])
     for _ in range(2):
-        api.run(refund_execution.settle(api.context, row["id"], no))
+        api.run(refund_execution.apply_evidence(api.context, row["id"], no))
     open_ = api.rows(
         "select kind from money_case where payment = $1 and status <> 'RESOLVED'",
         payment["id"],

@@ -17,7 +17,7 @@ from domain.methods import GatewayName
 from domain.settlement import Settled
 from integrations.settlement import BadFile
 from mobinet.settle import OPERATOR
-from resolvers import settlement
+from resolvers import settlement, settlement_lines
 from tests.support.requests.settlement import HEADER, Desk, changed
 from tests.support.running_api import Api
 
@@ -166,7 +166,7 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
     async def both() -> list[Settled]:
         return list(
             await asyncio.gather(
-                *(settlement.settle(context, GatewayName.VNPAY, path) for _ in range(2))
+                *(settlement.import_file(context, GatewayName.VNPAY, path) for _ in range(2))
             )
         )
 
@@ -184,7 +184,7 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
 
     async def both() -> None:
         await asyncio.gather(
-            *(settlement.settle(context, GatewayName.VNPAY, path) for path in paths)
+            *(settlement.import_file(context, GatewayName.VNPAY, path) for path in paths)
         )
 
     alone.api.run(both())
@@ -193,7 +193,7 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
 
 
 def test_a_long_file_lands_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(settlement, "AT_ONCE", 2)
+    monkeypatch.setattr(settlement_lines, "BATCH", 2)
     paid = [alone.pays() for _ in range(5)]
     lines = [alone.line(item) for item in paid]
     done = alone.imports(*lines, lines[0])

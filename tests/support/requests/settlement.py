@@ -58,7 +58,9 @@ class Desk:
 
     def imports_file(self, path: Path, *, gateway: str = "vnpay", **how: Any) -> Settled:
         context = self.api.context.for_actor(OPERATOR)
-        return self.api.run(settlement.settle(context, GatewayName(gateway.upper()), path, **how))
+        return self.api.run(
+            settlement.import_file(context, GatewayName(gateway.upper()), path, **how)
+        )
 
     def day(self, date: str | None = None, *, gateway: str = "VNPAY") -> dict[str, Any]:
         date = date or str(business_date(datetime.now(UTC)))

@@ -26,7 +26,7 @@ async def can_move(payment: Payment, to: PaymentStatus, *, late: bool = False) -
     try:
         async with transaction():
             if to is SUCCESS and payment.status is not SUCCESS:
-                await ledger.post(
+                await ledger.post_and_audit(
                     "SUCCESS", collected(payment, payment.money), NOW, payment_id=payment.id
                 )
             await engine.execute(
@@ -133,7 +133,7 @@ async def test_the_postings_of_a_success_are_exactly_its_amount(
 
     async def succeed() -> None:
         async with transaction():
-            await ledger.post("SUCCESS", [posting], NOW, payment_id=payment.id)
+            await ledger.post_and_audit("SUCCESS", [posting], NOW, payment_id=payment.id)
             await engine.execute(
                 "update payment set status = 'SUCCESS', version = version + 1 where id = $1",
                 payment.id,

@@ -47,7 +47,9 @@ async def add_refund(payment: Payment, reversal: Reversal) -> None:
         await payments.lock(payment.id)
         await reversals.add(reversal)
         postings = booked(payment, None, reversal)
-        await ledger.post("REFUND", postings, NOW, payment_id=payment.id, reversal_id=reversal.id)
+        await ledger.post_and_audit(
+            "REFUND", postings, NOW, payment_id=payment.id, reversal_id=reversal.id
+        )
 
 
 async def test_a_share_is_read_as_it_was_added() -> None:

@@ -172,9 +172,9 @@ async def test_who_asked_meanwhile_is_not_asked_again(backend: Backend, turns: T
     by = await backend.collector()
     qr = await backend.pays(by)
     backend.clock.move(seconds=10)
-    assert await payment_inquiry.ask(by, qr, first=True) is not None
+    assert await payment_inquiry.inquire(by, qr, skip_if_inquired=True) is not None
     backend.clock.move(seconds=4)
-    assert await payment_inquiry.ask(by, qr, first=True) is None
+    assert await payment_inquiry.inquire(by, qr, skip_if_inquired=True) is None
     assert len(backend.gateway.asked) == 1
 
 

@@ -131,7 +131,7 @@ async def said(
     backend: Backend, reversal: Reversal, grade: EvidenceSource, result: GatewayResult
 ) -> ReversalStatus:
     evidence = Evidence(source=grade, origin="test", result=result)
-    return (await refund_execution.settle(backend.context, reversal.id, evidence)).status
+    return (await refund_execution.apply_evidence(backend.context, reversal.id, evidence)).status
 
 
 async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_file(
@@ -220,12 +220,15 @@ async def test_the_database_refuses_to_give_back_more_than_came(backend: Backend
     async def take(amount: int) -> bool:
         try:
             async with transaction():
-                locked = await payments.lock(payment.id)
-                assert locked is not None
-                await resolve.opened(
-                    backend.context, locked, kind=ReversalKind.REFUND, amount=amount,
-                    reason="unchecked", source=resolve.PAID, requested_by="FI001", now=backend.clock.at,
-                )  # fmt: skip
+                new = resolve.NewReversal(
+                    kind=ReversalKind.REFUND,
+                    amount=amount,
+                    reason="unchecked",
+                    source=resolve.PAID,
+                    requested_by="FI001",
+                )
+                locked = await payments.locked(payment.id)
+                await resolve.open_reversal(backend.context, locked, new, backend.clock.at)
         except Exception:
             return False
         return True
