@@ -24,7 +24,6 @@ class Role(StrEnum):
 
 class Permission(StrEnum):
     PAYMENT_PROCESSING = "payment_processing"
-    REASON_MANAGEMENT = "reason_management"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Who holds a bill that someone else wants to take."""
+"""Refusals for bills and fees that another payment holds or has paid."""
 
 from __future__ import annotations
 
@@ -13,32 +13,37 @@ from domain.refusals import Refusal, Refused
 async def held(
     contract_number: str, items: Sequence[Item], *, but: str | None = None
 ) -> tuple[BillLocked | BillAlreadyPaid, ...]:
-    """Return, for each item that a payment holds or has paid (*but* that one), who and when."""
-    found = await bills.collections(contract_number, items)
+    """Return a refusal for each item that a payment other than *but* holds or has paid."""
+    collections = await bills.collections(contract_number, items)
     return tuple(
-        _refusal(item, found[item.type, item.id])
+        _refusal(item, collection)
         for item in items
-        if (item.type, item.id) in found and found[item.type, item.id].payment_id != but
+        if (collection := collections.get((item.type, item.id))) is not None
+        and collection.payment_id != but
     )
 
 
-async def dated(asked: ProcessPayment, refusals: Sequence[Refusal]) -> Refused:
-    """Return the refusals, those about a bill that was paid through us with when it was."""
-    ours = {no.bill_number: no for no in await held(asked.contract_number, asked.items)}
+async def dated(request: ProcessPayment, refusals: Sequence[Refusal]) -> Refused:
+    """Return the refusals, with the time of payment for each bill that a payment of ours paid."""
+    ours = {
+        refusal.bill_number: refusal
+        for refusal in await held(request.contract_number, request.items)
+    }
     known = [
-        ours.get(no.bill_number, no) if isinstance(no, BillAlreadyPaid) else no for no in refusals
+        ours.get(refusal.bill_number, refusal) if isinstance(refusal, BillAlreadyPaid) else refusal
+        for refusal in refusals
     ]
-    others = [no for no in ours.values() if no not in known]
+    others = [refusal for refusal in ours.values() if refusal not in known]
     return Refused((*known, *others))
 
 
-def _refusal(item: Item, held: bills.Collection) -> BillLocked | BillAlreadyPaid:
-    if held.paid_at is not None:
-        return BillAlreadyPaid(bill_number=item.id, paid_at=held.paid_at)
+def _refusal(item: Item, collection: bills.Collection) -> BillLocked | BillAlreadyPaid:
+    if collection.paid_at is not None:
+        return BillAlreadyPaid(bill_number=item.id, paid_at=collection.paid_at)
     return BillLocked(
         bill_number=item.id,
-        payment_id=held.payment_id,
-        held_by=held.staff_name,
-        method=held.method,
-        until=held.until,
+        payment_id=collection.payment_id,
+        held_by=collection.staff_name,
+        method=collection.method,
+        until=collection.until,
     )

@@ -1,4 +1,4 @@
-"""What every operation may reach: who asks, the clock, ids, the outer systems, the hub, the keys."""
+"""The context of an operation: its actor, the clock, ids, keys, the hub and the outer systems."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from resolvers.login_throttle import LoginThrottle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What the operator decided. Money in VND. Other programs use our account at the `shared` gateways."""
+    """The operator's settings, sums in VND. Other programs share our account at `shared` gateways."""
 
     public_url: str
     qr_lifetime: timedelta
@@ -39,13 +39,13 @@ class Terms:
     shared: frozenset[GatewayName] = frozenset()
 
     def is_foreign(self, gateway: GatewayName, reference: str) -> bool:
-        """Return whether a reference that no attempt has is another program's."""
+        """Return whether a reference that no attempt has belongs to another program."""
         return gateway in self.shared and not is_ours(reference)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """The receipts' keys are not the tokens': who can make a token cannot make a receipt."""
+    """Receipts have keys of their own: whoever can sign tokens cannot sign receipts."""
 
     tokens: KeyRing
     receipts: KeyRing
@@ -93,7 +93,7 @@ class Context:
         client_ip: str = "127.0.0.1",
         expires_at: datetime | None = None,
     ) -> Context:
-        """Return the context of one request."""
+        """Return a context for one request, with an empty memo."""
         return replace(
             self,
             actor=actor,
@@ -106,7 +106,7 @@ class Context:
 
     @property
     def actor_id(self) -> str:
-        """Who the audit trail names: an actor, or the system itself."""
+        """The actor that audit rows name: the request's, or the system itself."""
         return self.actor.id if self.actor else "system"
 
     def confirmation_link(self, receipt_token: str) -> str:

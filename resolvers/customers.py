@@ -1,4 +1,4 @@
-"""A customer at the door: who they are, what they owe, and who is collecting it."""
+"""A customer with their contract: what they owe, and which payment holds it now."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ async def customer(context: Context, contract_number: str, also: Collection[str]
     """
     Return the customer of a contract. Raises NotFound, UpstreamUnavailable.
 
-    *also* names what will be asked next (`bills`, `fees`, `history`, `debt`): it is read side by
-    side with the customer, so that a page costs its slowest system and not the sum of them.
+    *also* names what the same request needs next (`bills`, `fees`, `history`, `debt`, `held`). It
+    is read in parallel, so that a page costs its slowest system and not their sum.
     """
     check(context.actor, Operation.READ_CUSTOMER)
     number = identifiers.contract_number(contract_number)
@@ -35,71 +35,73 @@ async def customer(context: Context, contract_number: str, also: Collection[str]
 
 
 async def all_bills(context: Context, contract_number: str) -> tuple[Bill, ...]:
-    """Return the contract's bills, ours that are paid or being collected marked so."""
+    """Return the contract's bills, each with the state that our payments give it."""
     check(context.actor, Operation.READ_CUSTOMER)
     number = identifiers.contract_number(contract_number)
     found, held = await asyncio.gather(_bills(context, number), _held(context, number))
-    return tuple(_seen(item, held.get((ItemType.BILL, item.bill_number))) for item in found)
+    return tuple(_as_held(bill, held.get((ItemType.BILL, bill.bill_number))) for bill in found)
 
 
 async def bill(context: Context, contract_number: str, bill_number: str) -> Bill:
     """Return one bill of the contract. Raises NotFound for another contract's."""
     number = identifiers.item_id(bill_number)
-    for all_bill in await all_bills(context, contract_number):
-        if identifiers.item_id(all_bill.bill_number) == number:
-            return all_bill
+    for bill in await all_bills(context, contract_number):
+        if identifiers.item_id(bill.bill_number) == number:
+            return bill
     raise NotFound(what_vi="hoá đơn", what_en="bill", id=number)
 
 
 async def fees(context: Context, contract_number: str) -> tuple[Fee, ...]:
+    """Return the contract's fees, each with the state that our payments give it."""
     check(context.actor, Operation.READ_CUSTOMER)
     number = identifiers.contract_number(contract_number)
     found, held = await asyncio.gather(_fees(context, number), _held(context, number))
-    return tuple(_seen(item, held.get((ItemType.FEE, item.fee_id))) for item in found)
+    return tuple(_as_held(fee, held.get((ItemType.FEE, fee.fee_id))) for fee in found)
 
 
 async def history(context: Context, contract_number: str) -> tuple[PastPayment, ...]:
-    """Return what Revenue Management recorded of the contract, newest first."""
+    """Return the payments that Revenue Management has recorded for the contract, newest first."""
     check(context.actor, Operation.READ_CUSTOMER)
     found = await _history(context, identifiers.contract_number(contract_number))
     return tuple(sorted(found, key=lambda past: past.paid_at, reverse=True))
 
 
 async def debt(context: Context, contract_number: str) -> Debt:
+    """Return what Debt Management holds about the contract."""
     check(context.actor, Operation.READ_CUSTOMER)
     return await _debt(context, identifiers.contract_number(contract_number))
 
 
 async def total_outstanding(context: Context, contract_number: str) -> int:
-    """Return what is unpaid, in VND: bills and fees, whoever is collecting them now."""
+    """Return the sum of unpaid bills and fees, in VND, locked ones included."""
     owed = await asyncio.gather(all_bills(context, contract_number), fees(context, contract_number))
     return sum(item.amount for group in owed for item in group if item.status is BillStatus.UNPAID)
 
 
-def _seen(owed: Owed, held: bills.Collection | None) -> Owed:
-    """Revenue learns of our payments a little later: until then ours decide what is shown."""
-    if held is None:
+def _as_held(owed: Owed, collection: bills.Collection | None) -> Owed:
+    """Return *owed* with the state that our payment gives it; Revenue learns of it later."""
+    if collection is None:
         return owed
-    if held.paid_at is not None:
+    if collection.paid_at is not None:
         return replace(owed, status=BillStatus.PAID)
-    return replace(owed, lock=held.lock)
+    return replace(owed, lock=collection.lock)
 
 
 def _once(
-    context: Context, what: str, contract_number: str, read: Callable[[str], Awaitable[T]]
+    context: Context, name: str, contract_number: str, read: Callable[[str], Awaitable[T]]
 ) -> asyncio.Future[T]:
-    """Start a reading once a request, whoever asks for it first; everyone awaits the same one."""
-    key = f"{what}:{contract_number}"
+    """Start a read once a request; every caller awaits the same one."""
+    key = f"{name}:{contract_number}"
     started = context.memo.get(key)
     if started is None:
         started = asyncio.ensure_future(read(contract_number))
-        started.add_done_callback(_noticed)
+        started.add_done_callback(_ignore_error)
         context.memo[key] = started
     return cast("asyncio.Future[T]", started)
 
 
-def _noticed(done: asyncio.Future[T]) -> None:
-    """A reading that no one came to await has failed for no one."""
+def _ignore_error(done: asyncio.Future[T]) -> None:
+    """Retrieve the error of a read that nobody awaits, so that asyncio does not log it."""
     if not done.cancelled():
         done.exception()
 

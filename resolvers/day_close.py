@@ -16,9 +16,10 @@ from resolvers.staff import id_of
 
 async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
     """
-    Return the close of one Vietnamese day of a member of staff whom the asker sees; today's until now.
+    Return the close of a Vietnamese day of a member of staff whom the actor may see.
 
-    Raises NotFound, InvalidInput, UpstreamUnavailable for one who never logged in here.
+    Today's close counts up to now. Raises NotFound, InvalidInput, and UpstreamUnavailable for a
+    member of staff who never logged in here.
     """
     actor = check(context.actor, Operation.READ_DAY_CLOSE)
     try:
@@ -29,7 +30,7 @@ async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
             problem_vi="nằm ngoài lịch.",
             problem_en="lies outside of the calendar.",
         ) from None
-    wanted = await id_of(staff_id)
-    if wanted != actor.id:
-        wanted = (await visible(context, actor, wanted)).staff_id
-    return await day_close.of_staff(wanted, day, begins=begins, ends=ends)
+    collector_id = await id_of(staff_id)
+    if collector_id != actor.id:
+        collector_id = (await visible(context, actor, collector_id)).staff_id
+    return await day_close.of_staff(collector_id, day, begins=begins, ends=ends)

@@ -1,9 +1,12 @@
-"""The hub: whoever watches a channel in this process is woken from here.
-
-One Redis subscription per channel and process, kept for a moment after its last watcher. What wakes is
-a hint: the database is the truth. A watcher of a *state* keeps the latest message only; a watcher
-of a *feed* keeps a bounded queue. Where something may be missing, there is one `RESYNC`.
 """
+The hub: it passes hints from Redis channels to the watchers of this process.
+
+Each channel has one Redis subscription per process, which lingers after its last watcher. A hint
+only says that the database is to be read again. A watcher of a *state* holds the latest hint; a
+watcher of a *feed* holds a bounded queue. Where hints may be lost, a watcher gets one `RESYNC`.
+"""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -15,7 +18,7 @@ from prometheus_client import Gauge
 
 from integrations.pubsub import RESYNC, RedisBroadcast
 
-__all__ = ["RESYNC", "Hub", "HubClosed", "Wakes"]
+__all__ = ["RESYNC", "Hub", "HubClosed", "Watcher"]
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -24,11 +27,11 @@ WATCHERS: Final = Gauge("mobinet_hub_watchers", "Watchers in this process")
 
 
 class HubClosed(Exception):
-    """The process is going down; nothing wakes any more."""
+    """The process is going down; nothing watcher any more."""
 
 
-class Wakes:
-    """What wakes one watcher. Read by one task: `await wakes.next(timeout=…)` or `async for`."""
+class Watcher:
+    """The hints for one watcher, which one task reads by `next` or by `async for`."""
 
     __slots__ = ("_closed", "_feed", "_pending", "_waiter")
 
@@ -39,7 +42,7 @@ class Wakes:
         self._closed = False
 
     async def next(self, timeout: float | None = None) -> str | None:  # noqa: ASYNC109
-        """A message, or RESYNC, or None after `timeout` seconds. Raises `HubClosed`."""
+        """Return a hint or RESYNC, or None after `timeout` seconds. Raises HubClosed."""
         if not self._pending and not self._closed:
             self._waiter = asyncio.get_running_loop().create_future()
             try:
@@ -67,6 +70,7 @@ class Wakes:
         return message
 
     def push(self, message: str) -> None:
+        """Add a hint: it replaces the one of a state, and joins the queue of a feed."""
         if message is RESYNC:
             self._pending[:] = [RESYNC]
         elif self._feed is None:
@@ -88,52 +92,54 @@ class Wakes:
 
 
 class _Channel:
-    __slots__ = ("leaving", "pump", "ready", "watchers")
+    __slots__ = ("forwarder", "ready", "release_timer", "watchers")
 
     def __init__(self) -> None:
-        self.watchers: set[Wakes] = set()
+        self.watchers: set[Watcher] = set()
         self.ready = asyncio.Event()
-        self.leaving: asyncio.TimerHandle | None = None
-        self.pump: asyncio.Task[None] | None = None
+        self.release_timer: asyncio.TimerHandle | None = None
+        self.forwarder: asyncio.Task[None] | None = None
 
 
 class Hub:
-    """`hub.watch(channel)` and `hub.publish(channel, message)`, over a connected `RedisBroadcast`."""
+    """Watches and publishes channels, over a connected `RedisBroadcast`."""
 
     def __init__(self, broadcast: RedisBroadcast, *, linger: float = 1.0) -> None:
-        """`linger`: seconds for which a channel without watchers stays subscribed."""
+        """`linger` is for how many seconds a channel without watchers stays subscribed."""
         self._broadcast = broadcast
         self._linger = linger
         self._channels: dict[str, _Channel] = {}
         self._closed = False
 
     @asynccontextmanager
-    async def watch(self, name: str, *, feed: int | None = None) -> AsyncGenerator[Wakes]:
-        """Entered when Redis has confirmed the subscription: read the database inside.
+    async def watch(self, name: str, *, feed: int | None = None) -> AsyncGenerator[Watcher]:
+        """
+        Subscribe, and enter once Redis has confirmed it: read the database inside.
 
-        With `feed`, up to that many messages wait in their order; else the latest alone.
+        With `feed`, up to that many hints wait in order; otherwise only the latest. Raises
+        HubClosed.
         """
         if self._closed:
             raise HubClosed
-        wakes = Wakes(feed)
-        channel = self._join(name, wakes)
+        watcher = Watcher(feed)
+        channel = self._join(name, watcher)
         try:
             await channel.ready.wait()
-            yield wakes
+            yield watcher
         finally:
-            self._leave(name, channel, wakes)
+            self._leave(name, channel, watcher)
 
     async def publish(self, name: str, message: str) -> None:
-        """Tells every process. Never raises, and returns within a tenth of a second."""
+        """Send a hint to every process. It never raises, and returns within a tenth of a second."""
         await self._broadcast.publish(name, message)
 
     @property
     def connected(self) -> bool:
-        """Whether hints from other processes arrive now; without them the sweep finds changes."""
+        """Whether hints from other processes arrive now; otherwise the sweep finds changes."""
         return self._broadcast.backend.is_connected
 
     def watched(self, prefix: str) -> list[str]:
-        """The channels that begin with *prefix* and have a watcher in this process."""
+        """Return the channels with *prefix* that have a watcher in this process."""
         return [
             name
             for name, channel in self._channels.items()
@@ -141,74 +147,74 @@ class Hub:
         ]
 
     def wake(self, name: str, message: str) -> None:
-        """Tells the watchers of this process alone."""
+        """Send a hint to the watchers of this process alone."""
         if (channel := self._channels.get(name)) is not None:
-            for wakes in channel.watchers:
-                wakes.push(message)
+            for watcher in channel.watchers:
+                watcher.push(message)
 
     async def close(self) -> None:
-        """Ends every watch and every subscription."""
+        """End every watcher and every subscription."""
         self._closed = True
         channels = list(self._channels.values())
         self._channels.clear()
         for channel in channels:
-            if channel.leaving is not None:
-                channel.leaving.cancel()
-            for wakes in channel.watchers:
-                wakes.close()
-        pumps = [channel.pump for channel in channels if channel.pump is not None]
-        for pump in pumps:
-            pump.cancel()
-        if pumps:
-            await asyncio.wait(pumps)
+            if channel.release_timer is not None:
+                channel.release_timer.cancel()
+            for watcher in channel.watchers:
+                watcher.close()
+        forwarders = [channel.forwarder for channel in channels if channel.forwarder is not None]
+        for forwarder in forwarders:
+            forwarder.cancel()
+        if forwarders:
+            await asyncio.wait(forwarders)
 
-    def _join(self, name: str, wakes: Wakes) -> _Channel:
+    def _join(self, name: str, watcher: Watcher) -> _Channel:
         channel = self._channels.get(name)
         if channel is None:
             channel = self._channels[name] = _Channel()
-            channel.pump = asyncio.create_task(self._pump(name, channel))
-        if channel.leaving is not None:
-            channel.leaving.cancel()
-            channel.leaving = None
-        channel.watchers.add(wakes)
+            channel.forwarder = asyncio.create_task(self._forward(name, channel))
+        if channel.release_timer is not None:
+            channel.release_timer.cancel()
+            channel.release_timer = None
+        channel.watchers.add(watcher)
         WATCHERS.inc()
         return channel
 
-    def _leave(self, name: str, channel: _Channel, wakes: Wakes) -> None:
-        channel.watchers.discard(wakes)
+    def _leave(self, name: str, channel: _Channel, watcher: Watcher) -> None:
+        channel.watchers.discard(watcher)
         WATCHERS.dec()
         if not channel.watchers and self._channels.get(name) is channel:
             self._release_later(name, channel)
 
     def _release_later(self, name: str, channel: _Channel) -> None:
         loop = asyncio.get_running_loop()
-        channel.leaving = loop.call_later(self._linger, self._release, name, channel)
+        channel.release_timer = loop.call_later(self._linger, self._release, name, channel)
 
     def _release(self, name: str, channel: _Channel) -> None:
-        if not channel.ready.is_set():  # subscribing still: that is not to be interrupted
+        if not channel.ready.is_set():  # it is still subscribing, which must not be interrupted
             self._release_later(name, channel)
             return
-        self._forget(name, channel)
-        assert channel.pump is not None
-        channel.pump.cancel()
+        self._remove(name, channel)
+        assert channel.forwarder is not None
+        channel.forwarder.cancel()
 
-    def _forget(self, name: str, channel: _Channel) -> None:
+    def _remove(self, name: str, channel: _Channel) -> None:
         if self._channels.get(name) is channel:
             del self._channels[name]
 
-    async def _pump(self, name: str, channel: _Channel) -> None:
-        """From broadcaster's one queue for this channel to every watcher's own."""
+    async def _forward(self, name: str, channel: _Channel) -> None:
+        """Forward from broadcaster's one queue of this channel to each watcher's own."""
         CHANNELS.inc()
         try:
             async with self._broadcast.subscribe(name) as subscriber:
                 channel.ready.set()
                 while True:
                     event = await subscriber.get()
-                    for wakes in channel.watchers:
-                        wakes.push(event.message)
+                    for watcher in channel.watchers:
+                        watcher.push(event.message)
         except Exception:
-            log.exception("a channel fell silent", channel=name)
-            self._forget(name, channel)
+            log.exception("hub_channel_failed", channel=name)
+            self._remove(name, channel)
         finally:
             CHANNELS.dec()
             channel.ready.set()

@@ -1,4 +1,4 @@
-"""Ids and randomness: ours sort by time, and secrets can't be guessed."""
+"""Ids that sort by time, and secrets that cannot be guessed."""
 
 from __future__ import annotations
 
@@ -10,31 +10,32 @@ from domain.references import LETTERS, PREFIX
 
 class Ids:
     def payment(self) -> str:
-        """Return a transaction id: time-ordered, unique."""
+        """Return the id of a payment."""
         return f"TXN_{_stamp()}{_random(16)}"
 
     def reference(self) -> str:
         """
-        Return what a gateway knows an attempt by: 20 upper-case letters and digits.
+        Return an attempt's reference for its gateway: 20 upper-case letters and digits.
 
-        Short and plain enough to survive a bank's rewriting of a transfer's content.
+        It is short and plain, so that it survives a bank's rewriting of a transfer's content.
         """
         return f"{PREFIX}{_stamp()}{_random(8)}"
 
     def record(self, prefix: str) -> str:
+        """Return the id of any other row, with a prefix that names its kind."""
         return f"{prefix}_{_stamp()}{_random(16)}"
 
     def secret(self) -> str:
-        """Return 256 bits for a token that opens something."""
+        """Return a token of 256 random bits."""
         return secrets.token_urlsafe(32)
 
     def receipt(self) -> str:
-        """Return the 160 bits of a receipt's address."""
+        """Return the token of a receipt's address, of 160 random bits."""
         return secrets.token_urlsafe(20)
 
 
 def _stamp() -> str:
-    """Return the milliseconds since 1970 in ten letters, so that ids sort by time."""
+    """Return the milliseconds since 1970 as ten letters that sort by time."""
     now = time.time_ns() // 1_000_000
     return "".join(LETTERS[now >> shift & 31] for shift in range(45, -5, -5))
 

@@ -1,8 +1,8 @@
 """
-Checking the invariants: by `mobinet verify` all at once, by the worker each minute over what changed.
+Checking the invariants: all of them by `mobinet verify`, recent changes by the worker each minute.
 
-A check is a question to the database (db/invariants/checks.py); what no database can answer, signatures and
-what was told outside of it, is read in batches and checked here.
+Most checks are queries (db/invariants/checks.py). Signatures, and the heads that were published
+outside the database, are read in batches and checked here.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 from prometheus_client import Gauge
 
-from db.invariants import checks as kept
+from db.invariants import checks
 from domain.chain import sealed_text
 from domain.invariants import Invariant, InvariantName, Violation
 from domain.staff import Operation, check
@@ -28,39 +28,41 @@ from resolvers.context import Context
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 ALWAYS = tuple(name for name in InvariantName if name is not InvariantName.SIGNATURES)
-# What takes longest is begun first: so the lanes end together.
-LONG = (InvariantName.CHAIN, InvariantName.RECORDS, InvariantName.LEDGER_AS_WRITTEN)
+# The longest checks begin first, so that all connections finish at about the same time.
+LONGEST_FIRST = (InvariantName.CHAIN, InvariantName.RECORDS, InvariantName.LEDGER_AS_WRITTEN)
 WHOLE_EVERY = timedelta(days=1)
-AGAIN_AFTER = timedelta(minutes=10)  # what did not hold is checked whole again
-OVERLAP = timedelta(minutes=5)  # a slow transaction commits this much after the time it is dated
-HEADS_AT_ONCE = 1000
+WHOLE_AFTER_VIOLATION = timedelta(minutes=10)
+OVERLAP = timedelta(minutes=5)  # a slow transaction commits this long after the time it is dated
+HEADS_BATCH = 1000
 
 _VIOLATIONS = Gauge(
     "mobinet_invariant_violations", "Rows that violate an invariant, as last checked.", ["name"]
 )
 
+# How many rows violate an invariant, and the first of them.
 Found = tuple[int, tuple[Violation, ...]]
+NOTHING_FOUND: Found = (0, ())
 
 
 async def read(context: Context) -> list[Invariant]:
-    """Return what the last checks found."""
+    """Return the results of the last checks."""
     check(context.actor, Operation.READ_INVARIANTS)
-    found = await kept.latest()
+    found = await checks.latest()
     return [found[name] for name in InvariantName if name in found]
 
 
 async def check_first(context: Context) -> None:
-    """Check everything where nothing was ever checked, so that a start leaves something to read."""
+    """Check everything where nothing was ever checked, so that there is a result to read."""
     try:
-        if not await kept.latest():
+        if not await checks.latest():
             await watch(context)
-    except Exception:  # a start goes on; the worker checks within a minute
+    except Exception:  # the start goes on; the worker checks within a minute
         log.exception("first_check_failed")
 
 
 async def measure() -> None:
-    """Show in the metrics what the last checks found."""
-    for name, found in (await kept.latest()).items():
+    """Set the metrics to the results of the last checks."""
+    for name, found in (await checks.latest()).items():
         _VIOLATIONS.labels(name.value).set(found.violations)
 
 
@@ -73,104 +75,117 @@ async def prove(
     tell: Callable[[Invariant, float], None] = lambda found, seconds: None,
 ) -> list[Invariant]:
     """
-    Check everything that is kept, side by side on the connections, and return what each check found.
+    Check everything, in parallel on the connections, and return each result.
 
-    *tell* is called with each as soon as it is known, and the seconds that it took. Raises what the
-    first connection that fails raises: what was not asked is never taken to hold.
+    *tell* is called with each result as soon as it is known, and the seconds that it took. Raises
+    the first error of any connection: a check that did not run is never taken to hold.
     """
     signed = (InvariantName.SIGNATURES,) if signatures else ()
-    waiting = iter(dict.fromkeys((*signed, *LONG, *ALWAYS)))
+    remaining = iter(dict.fromkeys((*signed, *LONGEST_FIRST, *ALWAYS)))
     found: dict[InvariantName, Invariant] = {}
 
-    async def lane(connection: Any) -> None:
-        for name in waiting:  # whichever lane is free takes the next
+    async def check_in_turn(connection: Any) -> None:
+        for name in remaining:  # shared: whichever connection is free takes the next
             began = time.perf_counter()
-            count, rows = await _found(connection, name, keys, heads, None)
-            at = await kept.now(connection)
+            count, rows = await _find(connection, name, keys, heads, None)
+            at = await checks.now(connection)
             found[name] = Invariant(name=name, violations=count, rows=rows, checked_at=at)
             tell(found[name], time.perf_counter() - began)
 
     try:
-        async with asyncio.TaskGroup() as lanes:
+        async with asyncio.TaskGroup() as tasks:
             for connection in connections:
-                lanes.create_task(lane(connection))
-    except BaseExceptionGroup as several:
-        raise several.exceptions[0] from None
+                tasks.create_task(check_in_turn(connection))
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return [found[name] for name in (*ALWAYS, *signed)]
 
 
 async def watch(context: Context) -> None:
     """
-    Check what changed since the last look, and once a day everything; keep what was found.
+    Check what changed since the last check, everything once a day, and store the results.
 
-    What did not hold stays so until a whole check says otherwise.
+    A violation stays until a check of the whole finds none.
     """
     now = await context.clock()
-    before, whole_at = await kept.latest(), await kept.whole_at()
-    async with kept.examination() as connection:
+    results, whole_at = await checks.latest(), await checks.whole_at()
+    async with checks.examination() as connection:
         for name in ALWAYS:
-            last = before.get(name)
-            pause = WHOLE_EVERY if last is None or last.holds else AGAIN_AFTER
-            due = last is None or name not in whole_at or now - whole_at[name] >= pause
-            if not due and name in kept.WHOLE_ONLY:
+            last = results.get(name)
+            is_whole = _is_whole_due(last, whole_at.get(name), now)
+            if not is_whole and name in checks.WHOLE_ONLY:
                 continue
-            since = None if due or last is None else last.checked_at - OVERLAP
+            since = None if is_whole or last is None else last.checked_at - OVERLAP
             heads, keys = context.heads, context.keys.receipts
-            count, rows = await _found(connection, name, keys, heads, since)
+            count, rows = await _find(connection, name, keys, heads, since)
             found = Invariant(name=name, violations=count, rows=rows, checked_at=now)
-            if due or count or last is None or last.holds:
-                await kept.keep(found, whole=due)
-            for row in rows:
-                log.error("invariant violated", invariant=name, table=row.table, row=row.row, why=row.why)  # fmt: skip
+            if is_whole or count or last is None or last.holds:
+                await checks.keep(found, whole=is_whole)
+            _log_violations(found)
 
 
-async def _found(
+def _is_whole_due(last: Invariant | None, whole_at: datetime | None, now: datetime) -> bool:
+    """Return whether everything is to be checked, and not only what changed."""
+    if last is None or whole_at is None:
+        return True
+    return now - whole_at >= (WHOLE_EVERY if last.holds else WHOLE_AFTER_VIOLATION)
+
+
+def _log_violations(found: Invariant) -> None:
+    for row in found.rows:
+        log.error(
+            "invariant_violated", invariant=found.name, table=row.table, row=row.row, why=row.why
+        )
+
+
+async def _find(
     connection: Any, name: InvariantName, keys: KeyRing, heads: Heads, since: datetime | None
 ) -> Found:
     if name is InvariantName.SIGNATURES:
-        return await _signatures(connection, keys)
-    found = await kept.violations(connection, name, since)
+        return await _find_unsigned_records(connection, keys)
+    found = await checks.violations(connection, name, since)
     if name is InvariantName.SEALS:
-        forged = await _seals(connection, keys, since)
-        missing = await _heads(connection, heads) if since is None else _none()
+        forged = await _find_forged_seals(connection, keys, since)
+        missing = await _find_missing_heads(connection, heads) if since is None else NOTHING_FOUND
         found = _sum(found, forged, missing)
     return found
 
 
-async def _signatures(connection: Any, keys: KeyRing) -> Found:
-    wrong = _Wrong("payment_record")
-    async for row, key_id, signature, text in kept.records(connection):
-        wrong.unless_signed(keys, row, key_id, signature, text.encode())
-    return wrong.found
+async def _find_unsigned_records(connection: Any, keys: KeyRing) -> Found:
+    violations = _Violations("payment_record")
+    async for row, key_id, signature, text in checks.records(connection):
+        violations.add_unless_signed(keys, row, key_id, signature, text.encode())
+    return violations.found
 
 
-async def _seals(connection: Any, keys: KeyRing, since: datetime | None) -> Found:
-    wrong = _Wrong("seal")
-    async for row, seal in kept.seals(connection, since):
+async def _find_forged_seals(connection: Any, keys: KeyRing, since: datetime | None) -> Found:
+    violations = _Violations("seal")
+    async for row, seal in checks.seals(connection, since):
         text = sealed_text(seal.first, seal.last, seal.head)
-        wrong.unless_signed(keys, row, seal.key_id, seal.signature, text)
-    return wrong.found
+        violations.add_unless_signed(keys, row, seal.key_id, seal.signature, text)
+    return violations.found
 
 
-async def _heads(connection: Any, heads: Heads) -> Found:
-    """Hold the chain against what was told outside: it can't have been cut off, or begun anew."""
-    wrong = _Wrong("audit_link")
-    told = heads.read()
-    while batch := list(islice(told, HEADS_AT_ONCE)):
-        for head in await kept.not_linked(connection, batch):
-            wrong.add(head.number, f"is gone or another: {heads.path.name} has {head.hash.hex()}")
-    return wrong.found
+async def _find_missing_heads(connection: Any, heads: Heads) -> Found:
+    """Compare the chain with the published heads: it was neither cut off nor begun anew."""
+    violations = _Violations("audit_link")
+    published = heads.read()
+    while batch := list(islice(published, HEADS_BATCH)):
+        for head in await checks.not_linked(connection, batch):
+            why = f"is gone or another: {heads.path.name} has {head.hash.hex()}"
+            violations.add(head.number, why)
+    return violations.found
 
 
-class _Wrong:
-    """Counts what is wrong in a table, and keeps the first of it."""
+class _Violations:
+    """Counts the violations in one table, and keeps the first of them."""
 
     def __init__(self, table: str) -> None:
         self._table = table
         self._count = 0
         self._rows: list[Violation] = []
 
-    def unless_signed(
+    def add_unless_signed(
         self, keys: KeyRing, row: int, key_id: str, signature: bytes, text: bytes
     ) -> None:
         key = keys.find(key_id)
@@ -181,7 +196,7 @@ class _Wrong:
 
     def add(self, row: int, why: str) -> None:
         self._count += 1
-        if self._count <= kept.SHOWN:
+        if self._count <= checks.SHOWN:
             self._rows.append(Violation(table=self._table, row=str(row), why=why))
 
     @property
@@ -189,10 +204,6 @@ class _Wrong:
         return self._count, tuple(self._rows)
 
 
-def _none() -> Found:
-    return 0, ()
-
-
-def _sum(*several: Found) -> Found:
-    rows: Sequence[Violation] = [row for _, found in several for row in found]
-    return sum(count for count, _ in several), tuple(rows[: kept.SHOWN])
+def _sum(*results: Found) -> Found:
+    rows = [row for _, result in results for row in result]
+    return sum(count for count, _ in results), tuple(rows[: checks.SHOWN])

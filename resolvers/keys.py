@@ -1,4 +1,4 @@
-"""Keys that follow one another: a new one is written down by the transaction that puts it in place."""
+"""Rotating a key: the audit row is written in the transaction that puts the new key in place."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from resolvers.context import Context
 
 @audited("rotateKey")
 async def rotate(context: Context, *, name: str, key_id: str, put: Callable[[], None]) -> None:
-    """Have *put* place the key *key_id*, which signs from now on; what it raises leaves no change but its audit row."""
+    """
+    Put a new signing key in place by *put*, and write its audit row.
+
+    What *put* raises leaves nothing but the audit row of the failed command.
+    """
     now = await context.clock()
     async with transaction():
         await audit.append(
@@ -24,4 +28,4 @@ async def rotate(context: Context, *, name: str, key_id: str, put: Callable[[], 
                 details={"name": name, "key": key_id},
             )
         )
-        put()  # last: a commit that fails after it leaves a key that nobody wrote down, and says so
+        put()  # last: if the commit fails after it, the command fails although the key is in place

@@ -1,4 +1,4 @@
-"""The books, summed."""
+"""The ledger's trial balance."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from resolvers.context import Context
 
 
 async def trial_balance(context: Context, at: datetime | None) -> tuple[AccountBalance, ...]:
-    """Return each account with all that was posted to it up to *at*, now by default."""
+    """Return each account with its sums of debits and credits up to *at*, by default now."""
     check(context.actor, Operation.READ_LEDGER)
     return await ledger.trial_balance(at or await context.clock())

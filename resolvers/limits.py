@@ -1,4 +1,4 @@
-"""What a member of staff may still take, and watching it fall."""
+"""Limits: how much staff money a member of staff may still take, read and watched."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 DRIFTS = Counter(
     "mobinet_limit_drifts", "Times that Staff Management had counted more than we know of"
 )
-LOOK_AGAIN_SECONDS = 15.0  # a hint can be lost, and the day turns without one
+LOOK_AGAIN_SECONDS = 15.0  # a hint can be lost, and a new day sends none
 
 
 async def of_staff(context: Context, staff_id: str | None = None) -> tuple[Limit, ...]:
     """
-    Return the limits of one member of staff, the asker's own by default.
+    Return the limits of one member of staff, by default the actor's own.
 
-    Raises NotFound for one who is not the asker's to see, UpstreamUnavailable when Staff Management
-    is down and was last heard more than 15 minutes ago.
+    Raises NotFound for one whom the actor may not see, and UpstreamUnavailable while Staff
+    Management is down and its last answer is more than 15 minutes old.
     """
     actor = check(context.actor, Operation.READ_LIMIT)
-    wanted = actor.id if staff_id is None else await id_of(staff_id)
-    if wanted != actor.id:
-        wanted = (await visible(context, actor, wanted)).staff_id
-    return await current(context, wanted, await context.clock())
+    collector_id = actor.id if staff_id is None else await id_of(staff_id)
+    if collector_id != actor.id:
+        collector_id = (await visible(context, actor, collector_id)).staff_id
+    return await current(context, collector_id, await context.clock())
 
 
 async def preview(context: Context, method: PaymentMethod, amount: int) -> LimitPreview:
-    """Tell whether the asker may take *amount* by *method* now."""
+    """Return whether the actor may take *amount* VND by *method* now."""
     check_amount(amount)
     found = await of_staff(context)
     kinds = kinds_of(method)
@@ -55,58 +55,60 @@ async def preview(context: Context, method: PaymentMethod, amount: int) -> Limit
 
 
 async def changes(context: Context) -> AsyncGenerator[Limit]:
-    """Yield each limit of the asker now, and again whenever it changes."""
+    """Yield each limit of the actor now, and again whenever it changes."""
     actor = check(context.actor, Operation.READ_LIMIT)
     seen: dict[str, Limit] = {}
-    async with context.hub.watch(limit_channel(actor.id)) as wakes:
+    async with context.hub.watch(limit_channel(actor.id)) as watcher:
         while True:
             for limit in await current(context, actor.id, await context.clock()):
                 if seen.get(limit.kind) != limit:
                     seen[limit.kind] = limit
                     yield limit
-            await wakes.next(timeout=LOOK_AGAIN_SECONDS)
+            await watcher.next(timeout=LOOK_AGAIN_SECONDS)
 
 
 async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit, ...]:
     """
-    Return the limits as of *now*, asking Staff Management when it was not asked just before.
+    Return the limits as of *now*, read from Staff Management unless its last answer is fresh.
 
-    While it is down, what it said up to 15 minutes ago serves, marked CACHED. Never "unlimited".
+    While it is down, an answer up to 15 minutes old is used and marked CACHED. Raises
+    UpstreamUnavailable without one.
     """
     today = business_date(now)
-    heard = await limits.read_at(staff_id, today)
+    read_at = await limits.read_at(staff_id, today)
     source = LimitSource.STAFF_MANAGEMENT
-    if heard is None or now - heard > FRESH:
+    if read_at is None or now - read_at > FRESH:
         try:
-            known, theirs = await context.staff_management.staff(staff_id)
+            person, given_limits = await context.staff_management.staff(staff_id)
             async with transaction():
-                await staff.learn(known, now)
-                await learn(context, known.staff_id, theirs, now)
+                await staff.learn(person, now)
+                await learn(context, person.staff_id, given_limits, now)
         except UpstreamUnavailable:
-            if heard is None or now - heard > USABLE:
+            if read_at is None or now - read_at > USABLE:
                 raise
             source = LimitSource.CACHED
     return await limits.current(staff_id, today, source)
 
 
-async def learn(context: Context, staff_id: str, theirs: StaffLimits, now: datetime) -> None:
+async def learn(context: Context, staff_id: str, given: StaffLimits, now: datetime) -> None:
     """
-    Write down the limits that Staff Management gives today, in the caller's transaction.
+    Store the limits that Staff Management gives for today, in the caller's transaction.
 
-    Where they have counted more than we know of, ours still decides, and somebody is told.
+    Where it has counted more than we have, our count still decides; the drift is logged, audited
+    and counted.
     """
     cash_in_hand = context.terms.cash_in_hand_limit
     reading = await limits.learn(
         staff_id,
-        theirs,
-        cash_in_hand=theirs.daily if cash_in_hand is None else cash_in_hand,
+        given,
+        cash_in_hand=given.daily if cash_in_hand is None else cash_in_hand,
         today=business_date(now),
         now=now,
     )
     if reading.drifts:
         DRIFTS.inc()
         figures: dict[str, object] = {"staff": staff_id, **asdict(reading)}
-        log.error("limit drifts", **figures)
+        log.error("limit_drift", **figures)
         await audit.append(
             AuditEvent(
                 at=now,
@@ -119,10 +121,10 @@ async def learn(context: Context, staff_id: str, theirs: StaffLimits, now: datet
 
 
 async def visible(context: Context, actor: Actor, staff_id: str) -> Staff:
-    """Return a member of staff whom the asker sees. Raises NotFound, UpstreamUnavailable."""
-    known = await staff.by_id(staff_id)
-    if known is None:
-        known, _ = await context.staff_management.staff(staff_id)
-    if not scope(actor).covers(staff_id=known.staff_id, team=known.team):
+    """Return a member of staff whom *actor* may see. Raises NotFound, UpstreamUnavailable."""
+    person = await staff.by_id(staff_id)
+    if person is None:
+        person, _ = await context.staff_management.staff(staff_id)
+    if not scope(actor).covers(staff_id=person.staff_id, team=person.team):
         raise NotFound(what_vi="nhân viên", what_en="member of staff", id=staff_id)
-    return known
+    return person

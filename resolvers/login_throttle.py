@@ -1,4 +1,4 @@
-"""Guessing at passwords: after a few wrong ones, whoever guesses waits. Counted in this process."""
+"""Throttling wrong passwords, counted in this process by address and name."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from datetime import datetime, timedelta
 
 from domain.staff import InvalidCredentials, TooManyTries
 
-A_MINUTE = timedelta(minutes=1)
-FROM_ONE_ADDRESS_AT_ONE_NAME = 10  # wrong ones a minute
-REMEMBERED = 10_000
+WINDOW = timedelta(minutes=1)
+MAX_WRONG = 10  # passwords in the window, from one address for one name
+MAX_COUNTED = 10_000  # pairs of an address and a name
 
 
 class _Tries:
-    """What one address tries at one name."""
+    """The tries of one address for one name."""
 
     def __init__(self) -> None:
-        self.wrong: deque[datetime] = deque(maxlen=FROM_ONE_ADDRESS_AT_ONE_NAME)
+        self.wrong: deque[datetime] = deque(maxlen=MAX_WRONG)
         self.in_flight = 0
         self.ended = asyncio.Condition()
 
     def wrong_at(self, now: datetime) -> int:
-        return sum(now - moment < A_MINUTE for moment in self.wrong)
+        return sum(now - moment < WINDOW for moment in self.wrong)
 
 
 class LoginThrottle:
@@ -34,18 +34,18 @@ class LoginThrottle:
     @asynccontextmanager
     async def guess(self, address: str, name: str, now: datetime) -> AsyncGenerator[None]:
         """
-        Let *address* try at *name*; within, InvalidCredentials says that it was wrong.
+        Enter to let *address* try a password for *name*; InvalidCredentials inside counts as wrong.
 
-        No more are let through at once than may be wrong; the rest wait to see what those were.
-        Raises TooManyTries. The oldest guessers are forgotten first.
+        As many tries run at once as may be wrong; the others wait for their results. The counts of
+        the least recent pairs are dropped first. Raises TooManyTries.
         """
         tries = self._tries.setdefault((address, name), _Tries())
         self._tries.move_to_end((address, name))
-        if len(self._tries) > REMEMBERED:
+        if len(self._tries) > MAX_COUNTED:
             self._tries.popitem(last=False)
         async with tries.ended:
-            while tries.wrong_at(now) + tries.in_flight >= FROM_ONE_ADDRESS_AT_ONE_NAME:
-                if tries.wrong_at(now) >= FROM_ONE_ADDRESS_AT_ONE_NAME:
+            while tries.wrong_at(now) + tries.in_flight >= MAX_WRONG:
+                if tries.wrong_at(now) >= MAX_WRONG:
                     raise TooManyTries
                 await tries.ended.wait()
             tries.in_flight += 1

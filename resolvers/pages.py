@@ -1,4 +1,4 @@
-"""Pages: how many rows at once, and the cursor behind which the next page begins. Cut by key, never by offset."""
+"""Pages of a list, cut by key and never by offset, and the cursor after which the next begins."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Rows of a list in its order, of which `key` tells each one's place."""
+    """Rows of a list in its order; `key` returns the place of a row in that order."""
 
     rows: tuple[T, ...]
     has_next: bool
@@ -29,12 +29,12 @@ class Page(Generic[T]):
 
 
 def cut(found: Sequence[T], first: int, key: Callable[[T], Iterable[object]]) -> Page[T]:
-    """Return the page of the *first* rows of what was *found*, where one more was asked for."""
+    """Return a page of the first rows of *found*, which was read with one row more."""
     return Page(rows=tuple(found[:first]), has_next=len(found) > first, key=key)
 
 
 def check_first(first: int, *, most: int) -> None:
-    """Raise InvalidInput for a page of nothing, or of too much."""
+    """Raise InvalidInput unless the page size is between 1 and *most*."""
     if not 1 <= first <= most:
         raise InvalidInput(
             field="first",
@@ -44,16 +44,16 @@ def check_first(first: int, *, most: int) -> None:
 
 
 def cursor(key: Iterable[object]) -> str:
-    """Return the key of a page's row as a client carries it to the next page."""
+    """Return the key of a row as a client sends it for the next page."""
     parts = [part.isoformat() if isinstance(part, datetime) else part for part in key]
     return base64.urlsafe_b64encode(orjson.dumps(parts)).decode()
 
 
-def read(cursor: str, meaning: Callable[..., T]) -> T:
-    """Return what *meaning* makes of a cursor's parts; raise InvalidInput where it is none of this list."""
+def read(cursor: str, parse: Callable[..., T]) -> T:
+    """Return the key in a cursor, made by *parse*. Raises InvalidInput for another list's cursor."""
     try:
         parts: list[Any] = orjson.loads(base64.urlsafe_b64decode(cursor))
-        return meaning(*parts)
+        return parse(*parts)
     except (binascii.Error, ValueError, TypeError, OverflowError):
         raise InvalidInput(
             field="after",
@@ -63,5 +63,5 @@ def read(cursor: str, meaning: Callable[..., T]) -> T:
 
 
 def by_time(at: str, id_: str) -> tuple[datetime, str]:
-    """Return the key of a list that is ordered by a moment and an id."""
+    """Return the key of a list that is ordered by time and id."""
     return datetime.fromisoformat(at).astimezone(UTC), str(id_)

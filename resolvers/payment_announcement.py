@@ -1,4 +1,4 @@
-"""Announcements: what we tell our watchers. A hint to look again; the database is the truth."""
+"""Announcements: hints to watchers after a commit, to read the database again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from resolvers.context import Context
 
 
 async def announce(context: Context, payment: Payment) -> None:
-    """Wake whoever watches this payment, every payment, or its collector's limits."""
+    """Wake the watchers of this payment, of all payments, and of its collector's limits."""
     message = f"{payment.id} {payment.version}"
     hints = [
         context.hub.publish(f"payment:{payment.id}", message),
@@ -22,7 +22,7 @@ async def announce(context: Context, payment: Payment) -> None:
 
 
 async def announce_limits(context: Context, staff_id: str) -> None:
-    """Wake whoever watches the limits of this member of staff."""
+    """Wake the watchers of this member of staff's limits."""
     await context.hub.publish(limit_channel(staff_id), staff_id)
 
 

@@ -1,13 +1,13 @@
-"""What happened to payments, told from what was written: each kind of row read once for a whole page."""
+"""The history of payments: each kind of row is read once for a whole page of payments."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from db import attempts as kept_attempts
+from db import attempts as stored_attempts
 from db import audit, ledger, webhooks
-from db import notifications as kept_notifications
+from db import notifications as stored_notifications
 from domain.attempts import Attempt
 from domain.ledger import Entry
 from domain.notifications import Notification
@@ -18,11 +18,11 @@ from resolvers.context import Context
 
 T = TypeVar("T")
 
-# Each takes the ids of payments that the asker was shown, and answers in their order.
+# Each takes the ids of payments that the actor may see, and returns one value for each, in order.
 
 
 async def attempts(_: Context, payment_ids: list[str]) -> list[tuple[Attempt, ...]]:
-    return _in_order(payment_ids, await kept_attempts.of_payments(payment_ids))
+    return _in_order(payment_ids, await stored_attempts.of_payments(payment_ids))
 
 
 async def entries(_: Context, payment_ids: list[str]) -> list[tuple[Entry, ...]]:
@@ -30,11 +30,11 @@ async def entries(_: Context, payment_ids: list[str]) -> list[tuple[Entry, ...]]
 
 
 async def notifications(_: Context, payment_ids: list[str]) -> list[tuple[Notification, ...]]:
-    return _in_order(payment_ids, await kept_notifications.of_payments(payment_ids))
+    return _in_order(payment_ids, await stored_notifications.of_payments(payment_ids))
 
 
 async def timeline(context: Context, payment_ids: list[str]) -> list[tuple[Step, ...]]:
-    """Nothing for whoever may not read it: a collector's own payment is no less theirs for that."""
+    """Return the steps of each payment; none for an actor who may not read timelines."""
     allowed = may(context.actor, Operation.READ_TIMELINE)
     return _in_order(payment_ids, await audit.of_payments(payment_ids) if allowed else {})
 
@@ -42,7 +42,7 @@ async def timeline(context: Context, payment_ids: list[str]) -> list[tuple[Step,
 async def webhook_events(
     context: Context, payment_ids: list[str]
 ) -> list[tuple[WebhookEvent, ...]]:
-    """What gateways said about the payments' references; nothing for whoever may not read it."""
+    """Return the webhook events of each payment; none for an actor who may not read timelines."""
     allowed = may(context.actor, Operation.READ_TIMELINE)
     return _in_order(payment_ids, await webhooks.of_payments(payment_ids) if allowed else {})
 

@@ -38,7 +38,7 @@ async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
     It subscribes first and reads then, and always reads from the database: a hint that is lost,
     repeated or late does no harm.
     """
-    async with context.hub.watch(f"{CHANNEL_PREFIX}{payment_id}") as wakes:
+    async with context.hub.watch(f"{CHANNEL_PREFIX}{payment_id}") as watcher:
         current = await read(context, payment_id)
         sent = 0
         while True:
@@ -47,7 +47,7 @@ async def payment(context: Context, payment_id: str) -> AsyncGenerator[Payment]:
                 yield current
             if current.is_final:
                 return
-            await wakes.next(timeout=LOOK_AGAIN_SECONDS)
+            await watcher.next(timeout=LOOK_AGAIN_SECONDS)
             current = await payments.get(payment_id)
 
 

@@ -1,4 +1,4 @@
-"""Reconciliation: how far a gateway's settlement files and our books agree on a day."""
+"""Reconciliation: how far a gateway's settlement files and our ledger agree on a day."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from datetime import date
 from db import reconciliation
 from domain.methods import GatewayName
 from domain.reconciliation import ForeignLines, Reconciliation, ReconciliationLine
-from domain.refusals import InvalidInput
 from domain.settlement import SettlementResult
 from domain.staff import Operation, check
 from resolvers.context import Context
+from resolvers.pages import check_first
 
-MOST = 1000
+MAX_PAGE_SIZE = 1000
 
 
 async def day(context: Context, gateway: GatewayName, date: date) -> Reconciliation:
-    """Return the gateway's Vietnamese day as a whole; its lines are read when they are asked for."""
+    """Return the counts of a gateway's Vietnamese day; its lines are read only when requested."""
     check(context.actor, Operation.READ_RECONCILIATION)
     counts, open_cases = await reconciliation.counts(gateway, date)
     return Reconciliation(
@@ -32,16 +32,11 @@ async def day(context: Context, gateway: GatewayName, date: date) -> Reconciliat
 async def lines(
     day: Reconciliation, *, results: Sequence[SettlementResult] | None, first: int
 ) -> list[ReconciliationLine]:
-    """Return up to *first* lines of the *day*, those that do not agree first. Raises InvalidInput."""
-    if not 1 <= first <= MOST:
-        raise InvalidInput(
-            field="first",
-            problem_vi=f"phải từ 1 đến {MOST}.",
-            problem_en=f"must be from 1 to {MOST}.",
-        )
+    """Return up to *first* lines of the *day*, differences first. Raises InvalidInput."""
+    check_first(first, most=MAX_PAGE_SIZE)
     return await reconciliation.lines(day.gateway, day.date, results=results, most=first)
 
 
 async def foreign(day: Reconciliation) -> list[ForeignLines]:
-    """Return what the lines of other programs on our account sum up to."""
+    """Return the sums of the lines that belong to other programs on our account."""
     return await reconciliation.foreign(day.gateway, day.date)

@@ -1,4 +1,4 @@
-"""Sealing: the audit rows are linked into one chain, signed, and its head is told outside."""
+"""Sealing the audit log: its rows are linked into one chain, whose head is signed and published."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ BATCH = 1000
 
 async def seal(context: Context, *, most: int = BATCH) -> int:
     """
-    Link and sign up to *most* audit rows; return how many. Whoever finds another at it does nothing.
+    Link and sign up to *most* audit rows; return how many, 0 while another process seals.
 
-    The receipts' key signs: who could forge a seal could forge a receipt as well. The head is told
-    after the commit: one that a crash leaves untold is covered by the next.
+    The receipts' key signs, because a forged seal would be as bad as a forged receipt. The head is
+    written outside the database after the commit; the next head covers one that a crash loses.
     """
     now = await context.clock()
     async with transaction():
@@ -33,7 +33,7 @@ async def seal(context: Context, *, most: int = BATCH) -> int:
             return 0
         key = context.keys.receipts.signing
         first, last, head = links[0].number, links[-1].number, links[-1].hash
-        made = Seal(
+        new_seal = Seal(
             first=first,
             last=last,
             head=head,
@@ -41,7 +41,7 @@ async def seal(context: Context, *, most: int = BATCH) -> int:
             signature=key.sign(sealed_text(first, last, head)),
             sealed_at=now,
         )
-        await chain.add(links, made)
-    await asyncio.to_thread(context.heads.add, made)
-    log.info("sealed", first=first, last=last, head=head.hex(), key=key.id)
+        await chain.add(links, new_seal)
+    await asyncio.to_thread(context.heads.add, new_seal)
+    log.info("audit_rows_sealed", first=first, last=last, head=head.hex(), key=key.id)
     return len(links)

@@ -1,4 +1,4 @@
-"""Logging in, staying in, and out: members of staff by password, programs by their secret."""
+"""Sessions: members of staff log in by password, programs by their secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from resolvers.limits import learn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    """What a client keeps: a token for a quarter of an hour, and one to get the next with."""
+    """A short-lived access token, and the refresh token for the next one (None for a program)."""
 
     access_token: str
     refresh_token: str | None
@@ -31,9 +31,9 @@ class Login:
 
 async def login(context: Context, *, staff_id: str, password: str) -> Login:
     """
-    Ask Staff Management, and open a session.
+    Check the password with Staff Management, and open a session.
 
-    Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries for whoever guesses.
+    Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries after wrong passwords.
     """
     return await _login_as(context, staff_id=staff_number(staff_id), password=password)
 
@@ -42,23 +42,23 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
 async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
     now = await context.clock()
     async with context.login_throttle.guess(context.client_ip, staff_id, now):
-        known = await context.staff_management.authenticate(staff_id, password)
+        answer = await context.staff_management.authenticate(staff_id, password)
     session_id = context.ids.record("SES")
     refresh_token = tokens.refresh_token(context, session_id)
     session = Session(
         id=session_id,
-        staff=known.staff,
+        staff=answer.staff,
         expires_at=now + context.terms.session_lifetime,
         refresh_hash=tokens.digest(refresh_token),
     )
     async with transaction():
-        await staff.learn(known.staff, now)
-        await learn(context, known.staff.staff_id, known.limits, now)
+        await staff.learn(answer.staff, now)
+        await learn(context, answer.staff.staff_id, answer.limits, now)
         await sessions.add(
             session,
             wallet_token=(
-                context.keys.vault.seal(known.fpt_pay_token, owner=session.id)
-                if known.fpt_pay_token
+                context.keys.vault.seal(answer.fpt_pay_token, owner=session.id)
+                if answer.fpt_pay_token
                 else None
             ),
             now=now,
@@ -66,7 +66,7 @@ async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
         await audit.append(
             AuditEvent(
                 at=now,
-                actor=known.staff.staff_id,
+                actor=answer.staff.staff_id,
                 action="login",
                 request_id=context.request_id,
             )
@@ -77,9 +77,9 @@ async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
 @audited("refreshSession")
 async def refresh(context: Context, *, refresh_token: str) -> Login:
     """
-    Replace both tokens; the role and limits are read afresh from Staff Management.
+    Replace both tokens, with the role and limits as Staff Management gives them now.
 
-    A token of ours that was replaced before ends its session: two parties hold it. Raises
+    A refresh token that was replaced before ends its session, because two parties hold it. Raises
     InvalidCredentials, UpstreamUnavailable.
     """
     now = await context.clock()
@@ -95,7 +95,7 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
         await _end(context, session, "reused", now)
         raise InvalidCredentials
     try:
-        known, known_limits = await context.staff_management.staff(session.staff.staff_id)
+        person, given_limits = await context.staff_management.staff(session.staff.staff_id)
     except NotFound:
         await _end(context, session, "gone", now)
         raise InvalidCredentials from None
@@ -104,17 +104,17 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
     async with transaction():
         if not await sessions.rotate(session.id, old_hash=old_hash, new_hash=new_hash):
             raise InvalidCredentials
-        await staff.learn(known, now)
-        await learn(context, known.staff_id, known_limits, now)
+        await staff.learn(person, now)
+        await learn(context, person.staff_id, given_limits, now)
         await audit.append(
             AuditEvent(
                 at=now,
-                actor=known.staff_id,
+                actor=person.staff_id,
                 action="refreshSession",
                 request_id=context.request_id,
             )
         )
-    return _login(context, replace(session, staff=known), new_token, now)
+    return _login(context, replace(session, staff=person), new_token, now)
 
 
 async def _end(context: Context, session: Session, why: str, now: datetime) -> None:
@@ -133,7 +133,7 @@ async def _end(context: Context, session: Session, why: str, now: datetime) -> N
 
 @audited("logout")
 async def logout(context: Context) -> None:
-    """End the session: its tokens are refused from now on. Raises Unauthenticated."""
+    """End the session, whose tokens are refused from now on. Raises Unauthenticated."""
     if context.actor is None:
         raise Unauthenticated
     now = await context.clock()
@@ -148,18 +148,17 @@ async def logout(context: Context) -> None:
 
 
 async def me(context: Context) -> Staff:
-    """Return the asker as Staff Management last described them. Raises Unauthenticated."""
+    """Return the actor as Staff Management last described them. Raises Unauthenticated."""
     if context.actor is None:
         raise Unauthenticated
-    known = await staff.by_id(context.actor.id)
     actor = context.actor
-    return known or Staff(
+    return await staff.by_id(actor.id) or Staff(
         staff_id=actor.id, name=actor.name, role=actor.role, permissions=actor.permissions
     )
 
 
 async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
-    """Return who *token* proves and until when. Raises Unauthenticated, after a logout too."""
+    """Return the actor of *token* and its expiry. Raises Unauthenticated, after a logout too."""
     now = await context.clock()
     actor, expires_at = tokens.read(context, token, now)
     if actor.session is not None and not await sessions.is_open(actor.session, now):
@@ -168,19 +167,19 @@ async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
 
 
 async def is_open(context: Context) -> bool:
-    """Tell whether the asker's login has not been ended since their token was checked."""
+    """Return whether the actor's session is still open."""
     session = context.actor.session if context.actor else None
     return session is None or await sessions.is_open(session, await context.clock())
 
 
 @audited("token", requester="client_id")
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
-    """Return a token for a program. Raises InvalidCredentials, alike for an unknown one."""
+    """Return a token for a program. Raises InvalidCredentials, TooManyTries."""
     now = await context.clock()
     async with context.login_throttle.guess(context.client_ip, client_id, now):
         client = await sessions.api_client(client_id)
-        kept = client.secret_hash if client else bytes(32)
-        if not hmac.compare_digest(kept, tokens.digest(secret)) or client is None:
+        stored_hash = client.secret_hash if client else bytes(32)
+        if not hmac.compare_digest(stored_hash, tokens.digest(secret)) or client is None:
             raise InvalidCredentials
     actor = Actor(id=client.client_id, name=client.name, role=client.role)
     access_token, expires_at = tokens.mint(context, actor, now)
@@ -195,7 +194,7 @@ async def client_credentials(context: Context, *, client_id: str, secret: str) -
 async def learn_api_client(
     context: Context, *, client_id: str, name: str, role: Role, secret: str
 ) -> None:
-    """Make a program known, if it is not: what development starts with."""
+    """Add a program unless the database has it; development starts with these."""
     client = sessions.ApiClient(
         client_id=client_id, name=name, role=role, secret_hash=tokens.digest(secret)
     )
@@ -203,7 +202,7 @@ async def learn_api_client(
 
 
 async def disown_api_client(context: Context, *, client_id: str, secret: str) -> None:
-    """Refuse a program whose secret everybody knows, should this database know it."""
+    """Invalidate a program's secret where the database has this publicly known one."""
     await sessions.disown_api_client(client_id, tokens.digest(secret))
 
 

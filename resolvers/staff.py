@@ -1,4 +1,4 @@
-"""Members of staff and programs, by whatever somebody typed for their number."""
+"""The id of a member of staff or a program, from a typed number."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from domain.identifiers import folded, staff_number
 
 async def id_of(typed: str) -> str:
     """
-    Return the id under which the typed number is kept here.
+    Return the id that the typed number stands for in the database.
 
-    Staff numbers are in capitals; the ids of programs, which take payments too, are as they were given.
+    Staff numbers are upper-case; a program's id, which takes payments too, keeps its letters.
     """
     number, plain = staff_number(typed), folded(typed)
     if plain != number and await staff.by_id(plain) is not None:

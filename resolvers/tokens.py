@@ -1,4 +1,4 @@
-"""Access tokens: JWTs signed with Ed25519, and what a refresh token becomes in the database."""
+"""Access tokens, which are JWTs signed with Ed25519, and refresh tokens."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def mint(context: Context, actor: Actor, now: datetime) -> tuple[str, datetime]:
 
 def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
     """
-    Return who *token* proves, and until when. Raises Unauthenticated.
+    Return the actor that *token* proves, and when it expires. Raises Unauthenticated.
 
-    Whether its session was ended since is the database's to say.
+    The caller checks in the database that its session has not ended.
     """
     try:
         key = context.keys.tokens.find(jwt.get_unverified_header(token)["kid"])
@@ -63,21 +63,21 @@ def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
             team=claims["team"],
             session=claims["sid"],
         )
-    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as refused:
-        raise Unauthenticated from refused
+    except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
+        raise Unauthenticated from error
     if expires_at <= now:
         raise Unauthenticated
     return actor, expires_at
 
 
 def refresh_token(context: Context, session_id: str) -> str:
-    """Return a new refresh token of a session: sealed by us, so that a guess is told from a reuse."""
+    """Return a new refresh token, sealed so that a guessed one differs from a reused one."""
     sealed = context.keys.vault.seal(context.ids.secret(), owner=session_id)
     return f"{session_id}.{encode(sealed)}"
 
 
 def session_of(context: Context, token: str) -> str | None:
-    """Return the session that a refresh token of ours belongs to; None for one that is not ours."""
+    """Return the id of the session of a refresh token, None where the token is not ours."""
     session_id, _, sealed = token.partition(".")
     try:
         context.keys.vault.open(decode(sealed), owner=session_id)
@@ -87,5 +87,5 @@ def session_of(context: Context, token: str) -> str | None:
 
 
 def digest(secret: str) -> bytes:
-    """Return what is kept of a secret of full entropy: SHA-256, from which it can't be found."""
+    """Return the SHA-256 of a random secret, which is all that the database holds of it."""
     return hashlib.sha256(secret.encode()).digest()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from integrations.pubsub import broadcast
-from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Wakes
+from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Watcher
 from tests.support.valkey import PrivateValkey, until
 
 pytestmark = pytest.mark.anyio
@@ -30,14 +30,14 @@ async def hub(valkey: PrivateValkey) -> AsyncIterator[Hub]:
         await hub.close()
 
 
-async def next_of(wakes: Wakes) -> str | None:
-    return await wakes.next(timeout=20)
+async def next_of(watcher: Watcher) -> str | None:
+    return await watcher.next(timeout=20)
 
 
 async def test_a_watcher_is_woken_by_another_process(hub: Hub, valkey: PrivateValkey) -> None:
-    async with broadcast(valkey.url) as channels, hub.watch("payment-1") as wakes:
+    async with broadcast(valkey.url) as channels, hub.watch("payment-1") as watcher:
         await Hub(channels).publish("payment-1", "3")
-        assert await next_of(wakes) == "3"
+        assert await next_of(watcher) == "3"
 
 
 async def test_a_state_that_nobody_read_is_replaced_by_the_latest(hub: Hub) -> None:
@@ -51,40 +51,40 @@ async def test_a_state_that_nobody_read_is_replaced_by_the_latest(hub: Hub) -> N
 
 
 async def test_a_feed_keeps_every_message_in_its_order(hub: Hub) -> None:
-    async with hub.watch("a", feed=10) as wakes:
+    async with hub.watch("a", feed=10) as watcher:
         for number in range(10):
             await hub.publish("a", str(number))
-        assert [await next_of(wakes) for _ in range(10)] == [str(n) for n in range(10)]
+        assert [await next_of(watcher) for _ in range(10)] == [str(n) for n in range(10)]
 
 
 def test_a_feed_that_overflows_leaves_one_resync_and_goes_on_from_there() -> None:
-    wakes = Wakes(feed=3)
+    watcher = Watcher(feed=3)
     for number in range(6):
-        wakes.push(str(number))
-    assert wakes._pending == [RESYNC, "4", "5"]
-    wakes.push("6")
-    assert wakes._pending == [RESYNC]
+        watcher.push(str(number))
+    assert watcher._pending == [RESYNC, "4", "5"]
+    watcher.push("6")
+    assert watcher._pending == [RESYNC]
 
 
 def test_a_state_that_must_be_read_again_is_not_hidden_by_a_later_message() -> None:
-    wakes = Wakes(feed=None)
-    wakes.push("1")
-    wakes.push(RESYNC)
-    wakes.push("2")
-    assert wakes._pending == [RESYNC]
+    watcher = Watcher(feed=None)
+    watcher.push("1")
+    watcher.push(RESYNC)
+    watcher.push("2")
+    assert watcher._pending == [RESYNC]
 
 
 async def test_nothing_happens_within_the_sweep_time(hub: Hub) -> None:
-    async with hub.watch("a") as wakes:
-        assert await wakes.next(timeout=0.01) is None
+    async with hub.watch("a") as watcher:
+        assert await watcher.next(timeout=0.01) is None
 
 
 async def test_after_a_lost_redis_everyone_reads_again(hub: Hub, valkey: PrivateValkey) -> None:
     async with hub.watch("a") as state, hub.watch("a", feed=5) as feed, hub.watch("b") as other:
         valkey.kill()
         await valkey.start()
-        for wakes in (state, feed, other):
-            assert await next_of(wakes) is RESYNC
+        for watcher in (state, feed, other):
+            assert await next_of(watcher) is RESYNC
         await hub.publish("a", "after")
         assert await next_of(state) == "after"
         assert await next_of(feed) == "after"
@@ -99,7 +99,7 @@ async def test_redis_has_one_subscription_however_many_watch(
         watching = await asyncio.gather(*map(stack.enter_async_context, entering))
         assert await valkey.subscribed() == {"a": 1}
         await hub.publish("a", "1")
-        assert {await next_of(wakes) for wakes in watching} == {"1"}
+        assert {await next_of(watcher) for watcher in watching} == {"1"}
 
 
 async def test_who_comes_back_within_the_linger_finds_the_channel_still_subscribed(
@@ -107,11 +107,11 @@ async def test_who_comes_back_within_the_linger_finds_the_channel_still_subscrib
 ) -> None:
     async with hub.watch("a"):
         pass
-    async with hub.watch("a") as wakes:
+    async with hub.watch("a") as watcher:
         await asyncio.sleep(0.1)  # longer than the linger
         assert await valkey.subscribed() == {"a": 1}
         await hub.publish("a", "1")
-        assert await next_of(wakes) == "1"
+        assert await next_of(watcher) == "1"
 
 
 async def test_who_comes_back_while_the_channel_is_let_go_is_subscribed(
@@ -121,9 +121,9 @@ async def test_who_comes_back_while_the_channel_is_let_go_is_subscribed(
         async with hub.watch("a"):
             channel = hub._channels["a"]
         hub._release("a", channel)
-        async with hub.watch("a") as wakes:
+        async with hub.watch("a") as watcher:
             await hub.publish("a", "1")
-            assert await next_of(wakes) == "1"
+            assert await next_of(watcher) == "1"
 
 
 async def test_a_thousand_abrupt_leavers_leave_no_task_and_no_subscription(
@@ -132,8 +132,8 @@ async def test_a_thousand_abrupt_leavers_leave_no_task_and_no_subscription(
     before = asyncio.all_tasks()
 
     async def watch(number: int) -> None:
-        async with hub.watch(f"payment-{number % 500}") as wakes:
-            async for _ in wakes:
+        async with hub.watch(f"payment-{number % 500}") as watcher:
+            async for _ in watcher:
                 pass
 
     watching = [asyncio.create_task(watch(number)) for number in range(1_000)]
@@ -163,11 +163,11 @@ async def test_who_leaves_before_the_subscription_is_confirmed_leaves_nothing(
 
 
 async def test_closing_the_hub_ends_every_watch(hub: Hub) -> None:
-    async with hub.watch("a") as wakes:
+    async with hub.watch("a") as watcher:
         await hub.close()
-        assert [message async for message in wakes] == []
+        assert [message async for message in watcher] == []
         with pytest.raises(HubClosed):
-            await wakes.next()
+            await watcher.next()
     with pytest.raises(HubClosed):
         async with hub.watch("a"):
             pass
