@@ -1,4 +1,4 @@
-"""The one reading of a gateway's sum: in every place where one stands, from its text, and signed as it came."""
+"""How gateways' amounts are read in calls and answers: from their text, and signed as sent."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from tests.support.gateways.raw_sums import (
 )
 from tests.support.gateways.table import case
 
-# ── the rule ─────────────────────────────────────────────────────────────────────────────────────
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
-    "written",
+    "raw",
     [
         243_000,
         "243000",
@@ -53,12 +53,12 @@ from tests.support.gateways.table import case
         RawNumber("243000.00"),
     ],
 )
-def test_digits_with_at_most_two_zeros_behind_a_point_are_that_whole_number(written: Any) -> None:
-    assert whole_number(written) == 243_000
+def test_digits_with_at_most_two_decimal_zeros_are_that_whole_number(raw: Any) -> None:
+    assert whole_number(raw) == 243_000
 
 
 @pytest.mark.parametrize(
-    "written",
+    "raw",
     [
         "243.000", "243,000", "243 000", "2.43e5", "243000.5", "243000.01", "243000.000", "243000.",
         ".0", "", " 243000", "243000 ", "243000\n", "+243000", "-243000", "٢٤٣٠٠٠", "２４３０００",
@@ -66,18 +66,18 @@ def test_digits_with_at_most_two_zeros_behind_a_point_are_that_whole_number(writ
         243_000.0, RawNumber("2.43e5"), RawNumber("243000.000"), RawNumber("-0"), RawNumber("NaN"),
     ],
 )  # fmt: skip
-def test_anything_else_cannot_be_read(written: Any) -> None:
-    assert whole_number(written) is None
+def test_anything_else_cannot_be_read(raw: Any) -> None:
+    assert whole_number(raw) is None
 
 
 @given(st.integers(0, LARGEST), st.sampled_from(["", ".0", ".00"]), st.booleans())
-def test_a_sum_never_passes_through_a_float(amount: int, end: str, quoted: bool) -> None:
+def test_an_amount_never_passes_through_a_float(amount: int, end: str, quoted: bool) -> None:
     text = f"{amount}{end}"
     body = json.dumps(text) if quoted else text
     assert whole_number(decode(body.encode())) == amount
 
 
-def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
+def test_a_number_keeps_its_text() -> None:
     body = b'{"a":[1.50,2E+5,-0,12345678901234567890123456,7],"b":"x"}'
     value = decode(body)
     assert encode(value, ascii=False) == body.decode()
@@ -85,7 +85,7 @@ def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "shown"),
+    ("raw", "shown"),
     [
         ("243.000", "243.000"),
         ("", '""'),
@@ -99,19 +99,19 @@ def test_a_number_keeps_the_text_that_it_was_written_with() -> None:
         ("9" * 400, "9" * 63 + "…"),
     ],
 )
-def test_people_are_shown_what_was_written(written: Any, shown: str) -> None:
+def test_people_see_the_text_of_an_unreadable_amount(raw: Any, shown: str) -> None:
     paid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.PAID)
     for currency, end in ((Currency.VND, ""), (Currency.USD, " USD")):
-        evidence = with_amount(paid, whole_number(written), raw=written, currency=currency)
+        evidence = with_amount(paid, whole_number(raw), raw=raw, currency=currency)
         assert (evidence.money, evidence.unreadable) == (None, shown + end)
 
 
-def test_only_of_money_that_came_is_an_unreadable_sum_named() -> None:
+def test_only_a_payment_has_an_unreadable_amount() -> None:
     unpaid = Evidence(source=EvidenceSource.WEBHOOK, origin="test", result=GatewayResult.UNPAID)
     assert with_amount(unpaid, None, raw=None, currency=Currency.VND) == unpaid
 
 
-# ── in calls ─────────────────────────────────────────────────────────────────────────────────────
+# ── calls ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=CALLERS, ids=lambda caller: type(caller).__name__)
@@ -125,7 +125,7 @@ def gateway(caller: Caller) -> Gateway:
 
 
 @case("amount notations")
-def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, caller: Caller) -> None:
+def test_a_call_may_write_its_amount_in_any_notation(gateway: Gateway, caller: Caller) -> None:
     for literal in readable_literals(caller):
         evidence = evidence_of_call(gateway, call_with(caller, literal))
         assert (evidence.result, evidence.unreadable) == (GatewayResult.PAID, None), literal
@@ -133,7 +133,7 @@ def test_a_call_names_a_whole_sum_in_any_notation(gateway: Gateway, caller: Call
 
 
 @case("amount notations")
-def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
+def test_a_call_with_an_unreadable_amount_is_paid_with_its_text(
     gateway: Gateway, caller: Caller
 ) -> None:
     for literal in unreadable_literals(caller):
@@ -145,35 +145,33 @@ def test_a_call_whose_sum_cannot_be_read_is_believed_and_keeps_its_text(
 
 
 @case("amount notations")
-def test_a_sum_whose_text_was_changed_on_the_way_does_not_verify(
-    gateway: Gateway, caller: Caller
-) -> None:
+def test_a_changed_notation_does_not_verify(gateway: Gateway, caller: Caller) -> None:
     literal = readable_literals(caller)[-1]
     call = call_with(caller, literal)
-    was, other = literal.strip('"'), literal.strip('"').replace("2", "3", 1)
+    original, other = literal.strip('"'), literal.strip('"').replace("2", "3", 1)
     changed = replace(
         call,
-        query=call.query.replace(was, other),
-        body=call.body.replace(was.encode(), other.encode()),
+        query=call.query.replace(original, other),
+        body=call.body.replace(original.encode(), other.encode()),
     )
     with pytest.raises(BadCall, match="verify"):
         gateway.read_webhook(changed)
 
 
 @case("amount notations")
-def test_a_notice_that_cannot_be_read_is_another_event_than_the_exact_one(
+def test_an_unreadable_notice_is_another_event_than_the_readable_one(
     gateway: Gateway, caller: Caller
 ) -> None:
-    exact_sum, other_sum = readable_literals(caller)[0], unreadable_literals(caller)[0]
-    (exact,) = gateway.read_webhook(call_with(caller, exact_sum))
-    (unread,) = gateway.read_webhook(call_with(caller, other_sum))
-    (again,) = gateway.read_webhook(call_with(caller, other_sum))
-    assert unread.identity == again.identity != exact.identity
+    readable, unreadable = readable_literals(caller)[0], unreadable_literals(caller)[0]
+    (exact,) = gateway.read_webhook(call_with(caller, readable))
+    (unclear,) = gateway.read_webhook(call_with(caller, unreadable))
+    (repeated,) = gateway.read_webhook(call_with(caller, unreadable))
+    assert unclear.identity == repeated.identity != exact.identity
     assert exact.identity == exact.event_id
-    assert len(unread.identity) <= 200
+    assert len(unclear.identity) <= 200
 
 
-# ── in answers ───────────────────────────────────────────────────────────────────────────────────
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=DIALECTS, ids=lambda dialect: dialect.name)
@@ -185,7 +183,7 @@ UNITS = {GatewayName.VNPAY: 20_000_000, GatewayName.PAYPAL: 2_000}
 
 
 @case("amount notations")
-async def test_an_answer_names_a_whole_sum_in_any_notation(
+async def test_an_answer_may_write_its_amount_in_any_notation(
     http: Upstream, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     unit = UNITS.get(dialect.name, 200_000)
@@ -200,7 +198,7 @@ async def test_an_answer_names_a_whole_sum_in_any_notation(
 
 
 @case("amount notations")
-async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
+async def test_an_answer_with_an_unreadable_amount_is_paid_with_its_text(
     http: Upstream, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     unit = UNITS.get(dialect.name, 200_000)
@@ -213,7 +211,7 @@ async def test_an_answer_whose_sum_cannot_be_read_is_paid_with_its_text(
 
 
 @case("amount notations")
-async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
+async def test_the_answer_to_a_refund_may_write_its_amount_in_any_notation(
     http: Upstream, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     gateway = cast("Refunds", dialect.gateway(http))
@@ -225,8 +223,8 @@ async def test_the_answer_to_a_refund_names_its_sum_in_any_notation(
                 vnpay_answer(amount, "refund") for amount in ("5000000.0", 5_000_000, 5_000_000.0)
             ]
         case GatewayName.PAYPAL:
-            worth = {"currency_code": "USD", "value": 1.93}
-            acts = [says(paypal.refund() | {"amount": worth}, 201)]
+            amount = {"currency_code": "USD", "value": 1.93}
+            acts = [says(paypal.refund() | {"amount": amount}, 201)]
         case _:
             acts = [dialect.refund_answer(amount) for amount in amounts]
     for act in acts:

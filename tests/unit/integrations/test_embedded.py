@@ -1,4 +1,6 @@
-"""Embedded servers come with the first who needs them and go with the last, however anybody dies."""
+"""The embedded servers start with the first user and stop with the last, however users end."""
+
+from __future__ import annotations
 
 import contextlib
 import json
@@ -31,7 +33,7 @@ with servers(Path(sys.argv[1])) as running:
 
 
 class User:
-    """A process that uses the servers until it is let go, or killed."""
+    """A process that uses the servers until it leaves or is killed."""
 
     def __init__(self, data_dir: Path) -> None:
         self.process = subprocess.Popen(
@@ -54,13 +56,16 @@ class User:
         self.process.communicate()
 
 
+Start = Callable[[], User]
+
+
 @pytest.fixture(scope="module")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("data")
 
 
 @pytest.fixture
-def start(data_dir: Path) -> Iterator[Callable[[], User]]:
+def start(data_dir: Path) -> Iterator[Start]:
     started: list[User] = []
 
     def start() -> User:
@@ -76,14 +81,14 @@ def start(data_dir: Path) -> Iterator[Callable[[], User]]:
 
 @contextlib.contextmanager
 def ends(*pids: int, within: float = 20.0) -> Iterator[None]:
-    """All these processes, which need not be ours, end."""
+    """Check that these processes end, which need not be our children."""
     handles = [os.pidfd_open(pid) for pid in pids]
     yield
     deadline = time.monotonic() + within
     for handle in handles:
         with open(handle) as watched:
             assert select.select([watched], [], [], max(0, deadline - time.monotonic()))[0], (
-                "it lives on"
+                "a process did not end"
             )
 
 
@@ -97,7 +102,7 @@ async def works(running: Servers) -> bool:
         return name == "mobinet" and bool(client.ping())
 
 
-async def test_both_servers_answer_and_go_when_the_last_user_leaves(start):
+async def test_both_servers_stop_when_the_last_user_leaves(start: Start) -> None:
     user = start()
     running = user.running()
     assert await works(running)
@@ -105,14 +110,14 @@ async def test_both_servers_answer_and_go_when_the_last_user_leaves(start):
         user.leave()
 
 
-def test_both_servers_go_when_the_last_user_is_killed(start):
+def test_both_servers_stop_when_the_last_user_is_killed(start: Start) -> None:
     user = start()
     running = user.running()
     with ends(running.keeper_pid, running.postgres_pid, running.valkey_pid):
         user.kill()
 
 
-async def test_a_user_who_goes_takes_nothing_from_those_who_stay(start):
+async def test_a_user_that_ends_does_not_stop_the_servers_of_others(start: Start) -> None:
     first, second = start(), start()
     running = second.running()
     assert first.running() == running
@@ -120,20 +125,20 @@ async def test_a_user_who_goes_takes_nothing_from_those_who_stay(start):
     assert await works(running)
 
 
-def test_eight_users_at_once_get_one_pair(start):
+def test_eight_users_at_once_share_the_servers(start: Start) -> None:
     users = [start() for _ in range(8)]
     assert len({user.running() for user in users}) == 1
 
 
-def test_no_server_outlives_a_keeper_that_is_killed(start):
+def test_servers_end_when_the_keeper_is_killed(start: Start) -> None:
     running = start().running()
     with ends(running.postgres_pid, running.valkey_pid):
         os.kill(running.keeper_pid, signal.SIGKILL)
 
 
-async def test_who_attaches_after_the_keeper_was_killed_gets_a_new_pair_at_the_same_place(
-    start, data_dir
-):
+async def test_after_a_killed_keeper_new_servers_start_at_the_same_address(
+    start: Start, data_dir: Path
+) -> None:
     before = start().running()
     with ends(before.keeper_pid):
         os.kill(before.keeper_pid, signal.SIGKILL)
@@ -144,7 +149,9 @@ async def test_who_attaches_after_the_keeper_was_killed_gets_a_new_pair_at_the_s
 
 
 @pytest.mark.parametrize("which", ["postgres_pid", "valkey_pid"])
-async def test_the_keeper_starts_a_server_again_that_was_killed(start, data_dir, which):
+async def test_the_keeper_restarts_a_killed_server(
+    start: Start, data_dir: Path, which: str
+) -> None:
     before = start().running()
     os.kill(getattr(before, which), signal.SIGKILL)
     deadline = time.monotonic() + 30
@@ -154,7 +161,7 @@ async def test_the_keeper_starts_a_server_again_that_was_killed(start, data_dir,
     assert await works(attach(data_dir))
 
 
-def test_users_who_come_as_the_last_one_leaves_are_served(start):
+def test_a_user_that_starts_as_the_last_one_leaves_gets_servers(start: Start) -> None:
     for _ in range(4):
         user = start()
         user.running()
@@ -164,20 +171,20 @@ def test_users_who_come_as_the_last_one_leaves_are_served(start):
         coming.kill()
 
 
-async def test_what_was_written_is_there_after_the_servers_were_away(start):
+async def test_written_data_survive_a_restart(start: Start) -> None:
     user = start()
     connection = await asyncpg.connect(user.running().postgres_url)
     await connection.execute(
-        "CREATE TABLE kept (word text); INSERT INTO kept VALUES ('Vượt quá hạn mức')"
+        "CREATE TABLE written (text text); INSERT INTO written VALUES ('Vượt quá hạn mức')"
     )
     await connection.close()
     user.kill()
     connection = await asyncpg.connect(start().running().postgres_url)
-    assert await connection.fetchval("SELECT word FROM kept") == "Vượt quá hạn mức"
+    assert await connection.fetchval("SELECT text FROM written") == "Vượt quá hạn mức"
     await connection.close()
 
 
-async def test_the_settings_are_those_that_we_rely_on(start):
+async def test_the_settings_are_those_that_we_rely_on(start: Start) -> None:
     connection = await asyncpg.connect(start().running().postgres_url)
     names = (
         "max_connections",
@@ -198,7 +205,7 @@ async def test_the_settings_are_those_that_we_rely_on(start):
     await connection.close()
 
 
-async def test_a_folder_with_a_long_name_will_do(tmp_path):
+async def test_a_folder_with_a_long_name_works(tmp_path: Path) -> None:
     deep = tmp_path / ("long-" * 20)
     assert not _fits(deep)
     with servers(deep) as running:
@@ -207,8 +214,10 @@ async def test_a_folder_with_a_long_name_will_do(tmp_path):
     gone(deep)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as another")
-def test_programs_that_nobody_cannot_reach_are_copied(tmp_path, monkeypatch):
+@pytest.mark.skipif(os.geteuid() != 0, reason="only the servers of root run as another account")
+def test_programs_that_the_account_nobody_cannot_reach_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(binaries, "anyone_may_run", lambda program: False)
     monkeypatch.setattr(binaries, "shared_folder", lambda: tmp_path)
     for folder in (tmp_path, *tmp_path.parents[:-2]):
@@ -216,7 +225,7 @@ def test_programs_that_nobody_cannot_reach_are_copied(tmp_path, monkeypatch):
     found = binaries.find()
     assert found.postgres.is_relative_to(tmp_path)
     for program in (found.postgres / "postgres", found.valkey):
-        said = subprocess.run(
+        version = subprocess.run(
             [program, "--version"], capture_output=True, text=True, check=True, **lesser_account()
         )
-        assert "PostgreSQL" in said.stdout or "v=9" in said.stdout
+        assert "PostgreSQL" in version.stdout or "v=9" in version.stdout

@@ -1,4 +1,4 @@
-"""The file of the chain's heads outlives whoever died while writing it."""
+"""The file of the audit chain's heads after a crash."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def a_seal(last: int) -> Seal:
     )
 
 
-def test_a_torn_line_tells_nothing_and_the_next_one_is_read(tmp_path: Path) -> None:
+def test_a_torn_line_is_skipped_and_the_next_line_is_read(tmp_path: Path) -> None:
     heads = Heads(tmp_path / "heads.log")
     heads.add(a_seal(1))
     with heads.path.open("a") as file:

@@ -1,4 +1,6 @@
-"""The backend over real Valkeys, some of which are killed, frozen and started again."""
+"""The backend over real Valkey servers, some of which are killed, frozen and restarted."""
+
+from __future__ import annotations
 
 import asyncio
 import signal
@@ -30,19 +32,19 @@ async def connected(url: str, **options: float) -> AsyncIterator[Broadcast]:
         yield broadcast
 
 
-async def heard(subscriber: object) -> str:
+async def next_message(subscriber: object) -> str:
     async with asyncio.timeout(20):
         return (await subscriber.get()).message  # type: ignore[attr-defined]
 
 
-async def test_what_is_published_is_heard_by_another_process(redis_url: str) -> None:
+async def test_another_process_receives_a_message(redis_url: str) -> None:
     async with (
         connected(redis_url) as here,
         connected(redis_url) as there,
         there.subscribe("pubsub-a") as subscriber,
     ):
         await here.publish("pubsub-a", "một")
-        assert await heard(subscriber) == "một"
+        assert await next_message(subscriber) == "một"
 
 
 async def test_subscribing_returns_after_redis_has_confirmed(valkey: PrivateValkey) -> None:
@@ -51,7 +53,7 @@ async def test_subscribing_returns_after_redis_has_confirmed(valkey: PrivateValk
         assert await valkey.subscribed() == {"a": 1}
 
 
-async def test_after_a_killed_server_every_channel_hears_one_resync_and_then_messages(
+async def test_after_a_killed_server_every_channel_gets_one_resync_and_then_messages(
     valkey: PrivateValkey,
 ) -> None:
     await valkey.start()
@@ -62,15 +64,15 @@ async def test_after_a_killed_server_every_channel_hears_one_resync_and_then_mes
     ):
         valkey.kill()
         await valkey.start()
-        assert await heard(a) is RESYNC
-        assert await heard(b) is RESYNC
+        assert await next_message(a) is RESYNC
+        assert await next_message(b) is RESYNC
         await broadcast.publish("a", "first")
         await broadcast.publish("b", "second")
-        assert await heard(a) == "first"
-        assert await heard(b) == "second"
+        assert await next_message(a) == "first"
+        assert await next_message(b) == "second"
 
 
-async def test_a_frozen_server_is_noticed_by_its_silence(valkey: PrivateValkey) -> None:
+async def test_a_frozen_server_is_detected_by_its_silence(valkey: PrivateValkey) -> None:
     await valkey.start()
     async with (
         connected(valkey.url, ping_seconds=0.1, confirm_seconds=0.2) as broadcast,
@@ -84,12 +86,12 @@ async def test_a_frozen_server_is_noticed_by_its_silence(valkey: PrivateValkey) 
         assert UNPUBLISHED._value.get() == before + 1
         await until(lambda: RECONNECTS._value.get() > lost)
         valkey.signal(signal.SIGCONT)
-        assert await heard(subscriber) is RESYNC
+        assert await next_message(subscriber) is RESYNC
         await broadcast.publish("a", "after")
-        assert await heard(subscriber) == "after"
+        assert await next_message(subscriber) == "after"
 
 
-async def test_without_redis_one_can_subscribe_and_publish_and_hears_a_resync_when_it_comes(
+async def test_without_redis_subscribers_get_own_messages_and_a_resync_later(
     valkey: PrivateValkey,
 ) -> None:
     async with (
@@ -99,73 +101,75 @@ async def test_without_redis_one_can_subscribe_and_publish_and_hears_a_resync_wh
         before = UNPUBLISHED._value.get()
         await broadcast.publish("a", "ourselves")
         assert UNPUBLISHED._value.get() == before + 1
-        assert await heard(subscriber) == "ourselves"
+        assert await next_message(subscriber) == "ourselves"
         await valkey.start()
-        assert await heard(subscriber) is RESYNC
+        assert await next_message(subscriber) is RESYNC
         await broadcast.publish("a", "all")
-        assert await heard(subscriber) == "all"
+        assert await next_message(subscriber) == "all"
 
 
-async def test_that_redis_is_away_is_said_once_and_that_it_is_back(valkey: PrivateValkey) -> None:
+async def test_an_outage_is_logged_once_and_so_is_its_end(valkey: PrivateValkey) -> None:
     with structlog.testing.capture_logs() as logs:
         async with connected(valkey.url, longest_pause=0.02) as broadcast:
             lost = RECONNECTS._value.get()
             await until(lambda: RECONNECTS._value.get() > lost + 3)
             await valkey.start()
             await until(lambda: broadcast._backend.is_connected)
-    said = [log["event"] for log in logs]
-    assert said == ["Redis is away: its messages are done without", "Redis is back"]
-    assert "Connect" in logs[0]["why"]
+    events = [log["event"] for log in logs]
+    assert events == ["redis_unavailable", "redis_connected_again"]
+    assert "Connect" in logs[0]["reason"]
 
 
 async def test_the_first_publish_after_a_restart_arrives(valkey: PrivateValkey) -> None:
     await valkey.start()
     async with connected(valkey.url) as broadcast, broadcast.subscribe("a") as subscriber:
         await broadcast.publish("a", "one")
-        assert await heard(subscriber) == "one"
+        assert await next_message(subscriber) == "one"
         valkey.kill()
         await valkey.start()
-        assert await heard(subscriber) is RESYNC
+        assert await next_message(subscriber) is RESYNC
         before = UNPUBLISHED._value.get()
         await broadcast.publish("a", "two")
         assert UNPUBLISHED._value.get() == before
-        assert await heard(subscriber) == "two"
+        assert await next_message(subscriber) == "two"
 
 
-async def test_a_payload_that_is_no_utf8_harms_nobody(valkey: PrivateValkey) -> None:
+async def test_a_payload_that_is_not_utf8_arrives_unchanged(valkey: PrivateValkey) -> None:
     await valkey.start()
     async with connected(valkey.url) as broadcast, broadcast.subscribe("a") as subscriber:
         async with redis.Redis.from_url(valkey.url) as client:
             await client.publish("a", b"\xff\xfe")
-        survived = await heard(subscriber)
+        survived = await next_message(subscriber)
         assert survived.encode(errors="surrogateescape") == b"\xff\xfe"
         await broadcast.publish("a", survived)
-        assert await heard(subscriber) == survived
+        assert await next_message(subscriber) == survived
 
 
-async def test_two_hundred_channels_at_once_and_none_left_afterwards(valkey: PrivateValkey) -> None:
+async def test_two_hundred_channels_leave_no_subscription_behind(valkey: PrivateValkey) -> None:
     await valkey.start()
     async with connected(valkey.url) as broadcast:
 
-        async def one(number: int) -> str:
+        async def round_trip(number: int) -> str:
             async with broadcast.subscribe(f"channel-{number}") as subscriber:
                 await broadcast.publish(f"channel-{number}", str(number))
-                return await heard(subscriber)
+                return await next_message(subscriber)
 
-        assert await asyncio.gather(*map(one, range(200))) == [str(n) for n in range(200)]
+        assert await asyncio.gather(*map(round_trip, range(200))) == [str(n) for n in range(200)]
         async with asyncio.timeout(20):
             while await valkey.subscribed():
                 pass
 
 
-async def test_five_thousand_messages_that_nobody_reads_yet(valkey: PrivateValkey) -> None:
+async def test_five_thousand_unread_messages_arrive(valkey: PrivateValkey) -> None:
     await valkey.start()
     async with connected(valkey.url) as broadcast, broadcast.subscribe("a") as subscriber:
         async with redis.Redis.from_url(valkey.url) as client, client.pipeline() as pipe:
             for number in range(5_000):
                 pipe.publish("a", number)
             await pipe.execute()
-        assert [await heard(subscriber) for _ in range(5_000)] == [str(n) for n in range(5_000)]
+        assert [await next_message(subscriber) for _ in range(5_000)] == [
+            str(n) for n in range(5_000)
+        ]
 
 
 async def test_disconnecting_leaves_no_task(valkey: PrivateValkey) -> None:

@@ -1,4 +1,6 @@
-"""Phones, plain letters and the length of an SMS."""
+"""Phone numbers, text without accents, and the length of an SMS."""
+
+from __future__ import annotations
 
 import pytest
 from hypothesis import given
@@ -11,7 +13,7 @@ from tests.support.gateways.vectors import VECTORS
 
 
 @pytest.mark.parametrize("case", VECTORS["phones"], ids=lambda case: case["input"] or "nothing")
-def test_a_mobile_number_has_one_form_however_it_is_typed(case: dict[str, str]) -> None:
+def test_a_mobile_number_has_one_spelling(case: dict[str, str]) -> None:
     local = phones.normalise(case["input"])
     assert local == case["local"]
     assert (phones.e164(local) if local else None) == case["e164"]
@@ -30,31 +32,31 @@ def test_a_mobile_number_has_one_form_however_it_is_typed(case: dict[str, str]) 
     ],
     ids=ascii,
 )
-def test_invisible_letters_and_wide_digits_make_no_other_number(typed: str) -> None:
+def test_invisible_letters_and_wide_digits_do_not_matter(typed: str) -> None:
     assert phones.normalise(typed) == "0987654321"
 
 
 @pytest.mark.parametrize(
     "typed", ["0987654321 ext 5", "+1 202 555 0100", "tel:0987654321", "٠٩٨٧٦٥٤٣٢١", "0" * 200]
 )
-def test_what_is_no_vietnamese_mobile_is_nothing(typed: str) -> None:
+def test_anything_but_a_vietnamese_mobile_number_is_none(typed: str) -> None:
     assert phones.normalise(typed) is None
 
 
 @given(st.text())
-def test_whatever_is_typed_a_number_stays_the_same_when_read_again(typed: str) -> None:
+def test_a_normalised_number_stays_the_same(typed: str) -> None:
     number = phones.normalise(typed)
     assert number is None or phones.normalise(number) == number
 
 
 @pytest.mark.parametrize("case", VECTORS["folds"], ids=lambda case: case["input"])
-def test_accents_fold_away(case: dict[str, str]) -> None:
+def test_accents_are_folded(case: dict[str, str]) -> None:
     assert text.fold(case["input"]) == case["expected"]
 
 
 @given(st.text())
-def test_folded_text_is_ascii(written: str) -> None:
-    assert text.fold(written).isascii()
+def test_folded_text_is_ascii(original: str) -> None:
+    assert text.fold(original).isascii()
 
 
 @pytest.mark.parametrize("case", VECTORS["sms"], ids=lambda case: case["id"])
@@ -79,24 +81,24 @@ def confirmation(link: str = "https://mobinet.vn/pay/abcdefghijklmnopqrstuv") ->
     )
 
 
-def test_the_confirmation_is_one_part_of_plain_letters() -> None:
-    said = confirmation()
-    assert said == (
+def test_the_confirmation_is_one_part_without_accents() -> None:
+    sent = confirmation()
+    assert sent == (
         "Cam on ban da thanh toan 200.000d cuoc HD SGFDN1015. Ma GD TXN_0198A6. "
         "Bien nhan: https://mobinet.vn/pay/abcdefghijklmnopqrstuv"
     )
-    assert text.size(said).parts == 1
+    assert text.size(sent).parts == 1
 
 
-def test_a_longer_link_pushes_the_reference_out() -> None:
+def test_a_longer_link_displaces_the_reference() -> None:
     link = "https://mobinet.vn/pay/" + "x" * 60
-    said = confirmation(link)
-    assert said.endswith(link)
-    assert "TXN" not in said
-    assert text.size(said).parts == 1
+    sent = confirmation(link)
+    assert sent.endswith(link)
+    assert "TXN" not in sent
+    assert text.size(sent).parts == 1
 
 
-def test_a_link_that_cannot_fit_gives_way_to_the_reference() -> None:
-    said = confirmation("https://mobinet.vn/pay/" + "x" * 160)
-    assert said.endswith("Ma GD TXN_0198A6.")
-    assert text.size(said).parts == 1
+def test_a_link_that_does_not_fit_is_left_out() -> None:
+    sent = confirmation("https://mobinet.vn/pay/" + "x" * 160)
+    assert sent.endswith("Ma GD TXN_0198A6.")
+    assert text.size(sent).parts == 1

@@ -1,4 +1,6 @@
-"""Every code of VNPay's table and every status of FPT Pay's, by the class that it is in: paid, not so far, no, or not known."""
+"""The result of every code of VNPay and every status of FPT Pay."""
+
+from __future__ import annotations
 
 import json
 
@@ -23,9 +25,7 @@ REFUSED = ("09", "10", "12", "13", "24", "51", "65", "75", "79", "99")
 @case("every class of code", "VNPay")
 @pytest.mark.parametrize("status", ["00", "01", "02", "04", "05", "06", "07", "09", "08", "20", "zz"])  # fmt: skip
 @pytest.mark.parametrize("code", ["00", "07", "11", *REFUSED])
-def test_money_is_believed_by_one_pair_of_codes_alone(
-    http: Upstream, code: str, status: str
-) -> None:
+def test_only_one_pair_of_codes_is_paid(http: Upstream, code: str, status: str) -> None:
     fields = {
         "vnp_TmnCode": TERMINAL,
         "vnp_Amount": "20000000",
@@ -34,14 +34,14 @@ def test_money_is_believed_by_one_pair_of_codes_alone(
         "vnp_TransactionStatus": status,
         "vnp_TxnRef": REFERENCE,
     }
-    found = evidence_of_call(VNPayDialect().gateway(http), vnpay_ipn(fields)).result
-    assert (found is GatewayResult.PAID) is ((code, status) == ("00", "00"))
+    result = evidence_of_call(VNPayDialect().gateway(http), vnpay_ipn(fields)).result
+    assert (result is GatewayResult.PAID) is ((code, status) == ("00", "00"))
     if "07" in {code, status} or status == "04":
-        assert found is GatewayResult.SUSPICIOUS, "money may have left the customer"
+        assert result is GatewayResult.SUSPICIOUS, "the customer may have been charged"
     if status == "02" and code in REFUSED:
-        assert found is GatewayResult.DECLINED
-    if found in {GatewayResult.DECLINED, GatewayResult.EXPIRED}:
-        assert status == "02", "only they can say that it is over"
+        assert result is GatewayResult.DECLINED
+    if result in {GatewayResult.DECLINED, GatewayResult.EXPIRED}:
+        assert status == "02", "only VNPay's status ends a payment"
 
 
 @case("every class of code", "FPTPay")
@@ -57,9 +57,9 @@ def test_money_is_believed_by_one_pair_of_codes_alone(
         ("anything new", GatewayResult.UNKNOWN),
     ],
 )
-def test_each_status_of_the_wallet_is_in_its_class(
+def test_each_status_of_the_wallet_has_its_result(
     http: Upstream, status: str, result: GatewayResult
 ) -> None:
-    told = FPTPayDialect().payment(status, REFERENCE, 200_000, event_id="evt_1")
-    call = fpt_pay_call(json.dumps(told).encode())
+    payment = FPTPayDialect().payment(status, REFERENCE, 200_000, event_id="evt_1")
+    call = fpt_pay_call(json.dumps(payment).encode())
     assert evidence_of_call(FPTPayDialect().gateway(http), call).result is result

@@ -1,4 +1,6 @@
-"""What every gateway must keep to, whatever its dialect."""
+"""The behaviour that all gateways share, and their registry."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +14,7 @@ from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Timeouts, Upstream
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart
 from tests.support.gateways.dialects import (
@@ -25,6 +27,7 @@ from tests.support.gateways.dialects import (
     seen_reference,
     start_five_payments,
 )
+from tests.support.gateways.momo import MoMoDialect
 from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
 
@@ -48,19 +51,19 @@ def gateway(dialect: Dialect, http: Upstream) -> Gateway:
     return dialect.gateway(http)
 
 
-async def start(gateway: Gateway):
+async def start(gateway: Gateway) -> Evidence:
     return await gateway.start(attempt(gateway.name), ORDER, now=NOW)
 
 
-async def inquire(gateway: Gateway):
+async def inquire(gateway: Gateway) -> Evidence:
     return await gateway.inquire(attempt(gateway.name), now=NOW)
 
 
-# To begin
+# Payments
 
 
 @case("success")
-async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
+async def test_an_accepted_request_has_a_qr_or_a_page(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.acceptance())
@@ -71,7 +74,7 @@ async def test_an_accepted_request_gives_the_customer_something_to_pay_by(
 
 
 @case("decline")
-async def test_a_decline_carries_their_code_and_a_sentence(
+async def test_a_decline_has_a_code_and_a_sentence(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.decline())
@@ -95,7 +98,7 @@ async def test_silence_after_sending_is_unknown_and_a_charge_is_sent_once(
 
 
 @case("timeout before processing")
-async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+async def test_a_request_that_was_never_read_is_unknown(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
     counterpart.reads_nothing = True
@@ -103,21 +106,19 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
 
 
 @case("slowness")
-@pytest.mark.parametrize("ask", [start, inquire])
-async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
-    dialect: Dialect, counterpart: Counterpart, ask: Callable[[Gateway], Awaitable[Evidence]]
+@pytest.mark.parametrize("operation", [start, inquire])
+async def test_an_endless_answer_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, operation: Callable[[Gateway], Awaitable[Evidence]]
 ) -> None:
-    counterpart.always(they.endless_answer)
-    impatient = Upstream(
-        "slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5)
-    )
+    counterpart.always(acts.endless_answer)
+    http = Upstream("slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5))
     async with asyncio.timeout(60):  # the answer never ends: the client gives up after 0.5 s
-        assert (await ask(dialect.gateway(impatient))).result is GatewayResult.UNKNOWN
-    await impatient.aclose()
+        assert (await operation(dialect.gateway(http))).result is GatewayResult.UNKNOWN
+    await http.aclose()
 
 
 @case("never opened")
-async def test_a_connection_that_never_opened_is_not_sent(
+async def test_a_failed_connection_is_not_connected(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
@@ -127,17 +128,17 @@ async def test_a_connection_that_never_opened_is_not_sent(
 
 
 @pytest.mark.parametrize("status", [408, 409, 425, 302])
-async def test_a_status_that_says_nothing_of_this_request_is_unknown(
+async def test_an_indefinite_status_is_unknown(
     gateway: Gateway, counterpart: Counterpart, status: int
 ) -> None:
-    counterpart.will(they.says({}, status))
+    counterpart.will(acts.says({}, status))
     assert (await start(gateway)).result is GatewayResult.UNKNOWN
 
 
-async def test_five_silences_stop_new_payments_and_inquiries_go_on(
+async def test_five_silences_stop_payments_but_not_inquiries(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(*[they.server_error] * 5, dialect.inquiry_answer("paid"))
+    counterpart.will(*[acts.server_error] * 5, dialect.inquiry_answer("paid"))
     await start_five_payments(gateway)
     assert not gateway.ready()
     with pytest.raises(GatewayUnavailable) as refusal:
@@ -147,7 +148,7 @@ async def test_five_silences_stop_new_payments_and_inquiries_go_on(
     assert (await inquire(gateway)).result is GatewayResult.PAID
 
 
-async def test_declines_never_stop_new_payments(
+async def test_declines_never_stop_payments(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.decline())
@@ -155,7 +156,7 @@ async def test_declines_never_stop_new_payments(
         assert (await start(gateway)).result is GatewayResult.DECLINED
 
 
-# To ask
+# Inquiries
 
 
 @case("every class of code")
@@ -167,7 +168,7 @@ async def test_declines_never_stop_new_payments(
         ("declined", GatewayResult.DECLINED),
     ],
 )
-async def test_an_inquiry_says_what_became_of_the_reference(
+async def test_an_inquiry_has_the_result_of_the_reference(
     gateway: Gateway,
     dialect: Dialect,
     counterpart: Counterpart,
@@ -183,7 +184,7 @@ async def test_an_inquiry_says_what_became_of_the_reference(
 
 
 @case("wrong amount")
-async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_asked(
+async def test_an_inquiry_has_the_amount_that_was_paid(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.inquiry_answer("paid", amount=150_000))
@@ -191,14 +192,14 @@ async def test_an_inquiry_repeats_the_amount_that_was_paid_and_not_what_was_aske
 
 
 @case("unknown reference")
-async def test_a_reference_that_they_do_not_know_is_unpaid_so_far(
+async def test_an_unknown_reference_is_unpaid(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.unknown_reference())
     assert (await inquire(gateway)).result is GatewayResult.UNPAID
 
 
-async def test_an_answer_about_another_reference_is_not_believed(
+async def test_an_answer_about_another_reference_is_unknown(
     gateway: Gateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.inquiry_answer("paid", reference="TXN20250729000002"))
@@ -206,7 +207,7 @@ async def test_an_answer_about_another_reference_is_not_believed(
 
 
 @silences
-async def test_a_question_without_an_answer_is_unknown(
+async def test_an_inquiry_without_an_answer_is_unknown(
     gateway: Gateway, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
@@ -214,18 +215,16 @@ async def test_a_question_without_an_answer_is_unknown(
 
 
 @case("never opened")
-async def test_a_question_that_never_went_out_is_unknown_for_the_charge_may_live(
+async def test_an_inquiry_that_was_not_sent_is_unknown(
     gateway: Gateway, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
-    for _ in range(3):  # the last one with the breaker open
+    for _ in range(3):  # at the last one the breaker is open
         assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
-async def test_a_proxy_that_finds_nothing_does_not_speak_for_them(
-    gateway: Gateway, counterpart: Counterpart
-) -> None:
-    counterpart.always(they.says(b"<html>404</html>", 404))
+async def test_a_404_of_a_proxy_is_unknown(gateway: Gateway, counterpart: Counterpart) -> None:
+    counterpart.always(acts.says(b"<html>404</html>", 404))
     assert (await inquire(gateway)).result is GatewayResult.UNKNOWN
 
 
@@ -237,12 +236,12 @@ def gateways(http: Upstream) -> Gateways:
     return Gateways([dialect.gateway(http) for dialect in CALLERS])
 
 
-def test_a_gateway_is_found_by_the_address_that_it_calls(gateways: Gateways) -> None:
+def test_a_gateway_is_found_by_the_path_that_it_calls(gateways: Gateways) -> None:
     assert gateways.by_path("vnpay") is gateways[GatewayName.VNPAY]
     assert gateways.by_path("fpt-pay") is gateways[GatewayName.FPT_PAY]
     for path in ("bank/casso", "bank/sepay"):
         assert gateways.by_path(path) is gateways[GatewayName.BANK]
-    for path in ("nobody", "bank", "bank/", "vnpay/casso", ""):
+    for path in ("unknown", "bank", "bank/", "vnpay/casso", ""):
         assert gateways.by_path(path) is None
 
 
@@ -253,52 +252,54 @@ def test_a_gateway_is_found_by_the_method(gateways: Gateways) -> None:
     assert gateways.for_method(PaymentMethod.CASH) is None
 
 
-async def test_a_route_takes_the_first_gateway_that_works(
+async def test_a_route_takes_the_first_gateway_that_is_ready(
     http: Upstream, address: Counterpart, counterpart: Counterpart
 ) -> None:
-    """Off by default; and the choice is made before anything is sent."""
+    """The choice is made before anything is sent."""
     other = Upstream("other", address.url, timeouts=Timeouts(connect=0.5, read=0.3, total=2.0))
-    own = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
-    momo = next(item for item in DIALECTS if item.name is GatewayName.MOMO).gateway(other)
+    gateways = {dialect.name: dialect.gateway(http) for dialect in DIALECTS}
+    momo = MoMoDialect().gateway(other)
     route = {PaymentMethod.VNPAY_QR: (GatewayName.VNPAY, GatewayName.MOMO)}
-    routed = Gateways([own[GatewayName.VNPAY], momo], route)
+    routed = Gateways([gateways[GatewayName.VNPAY], momo], route)
 
-    def taken() -> GatewayName:
+    def chosen() -> GatewayName:
         gateway = routed.for_method(PaymentMethod.VNPAY_QR)
         assert gateway is not None
         return gateway.name
 
-    assert taken() is GatewayName.VNPAY
-    counterpart.always(they.server_error)
+    assert chosen() is GatewayName.VNPAY
+    counterpart.always(acts.server_error)
     await start_five_payments(routed[GatewayName.VNPAY])
-    assert taken() is GatewayName.MOMO
+    assert chosen() is GatewayName.MOMO
     await start_five_payments(routed[GatewayName.MOMO])
-    assert taken() is GatewayName.VNPAY  # which says no, and what to use instead
+    assert chosen() is GatewayName.VNPAY  # whose refusal names the alternatives
     await other.aclose()
 
 
-async def test_alternatives_are_what_works_now_and_cash_comes_first(
+async def test_alternatives_are_the_ready_methods_and_cash_comes_first(
     gateways: Gateways, counterpart: Counterpart
 ) -> None:
     cash, transfer = PaymentMethod.CASH, PaymentMethod.BANK_TRANSFER
     others = [method for method in PaymentMethod if gateways.for_method(method)]
     others.remove(PaymentMethod.VNPAY_QR)
     assert gateways.alternatives(PaymentMethod.VNPAY_QR) == (cash, *others)
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     await start_five_payments(gateways[GatewayName.VNPAY])
-    assert gateways.alternatives(PaymentMethod.CASH) == (transfer,), "it calls nobody"
+    assert gateways.alternatives(PaymentMethod.CASH) == (transfer,), (
+        "a bank transfer sends no requests"
+    )
     assert gateways.alternatives(PaymentMethod.FPT_PAY) == (cash, transfer)
 
 
-def test_every_adapter_of_the_house_is_in_this_suite() -> None:
-    here = {dialect.name for dialect in CALLERS}
+def test_every_adapter_is_in_this_suite() -> None:
+    tested = {dialect.name for dialect in CALLERS}
     packages = {
         path.parent.name for path in (Path(__file__).parents[4] / "integrations").glob("*/*.py")
     }
-    assert here == {name for name in GatewayName if name.value.lower() in packages}
+    assert tested == {name for name in GatewayName if name.value.lower() in packages}
 
 
-def test_questions_can_be_repeated_at_once_only_where_the_gateway_allows_it(
+def test_only_vnpay_limits_how_often_we_inquire(
     gateways: Gateways,
 ) -> None:
     assert gateways[GatewayName.VNPAY].ask_again_after == timedelta(minutes=5).total_seconds()

@@ -1,4 +1,4 @@
-"""What a gateway answers with odd values in it: evidence that can be kept, or nothing; never a fault, and no money by accident."""
+"""Odd values in a gateway's answer: the evidence is storable or unknown, and never a fault."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from domain.gateways import Gateway, Refunds
 from domain.payment_evidence import Evidence, GatewayResult
-from integrations.http.client import Answer, Unanswered, Unreadable, Upstream
+from integrations.http.client import Upstream
 from integrations.http.conversation import is_kept
+from integrations.http.failures import Unanswered, Unreadable
+from integrations.http.messages import Answer, Request
 from tests.support.gateways.all_dialects import DIALECTS
 from tests.support.gateways.counterpart import Act, Connection
 from tests.support.gateways.dialects import NOW, ORDER, Dialect, VNPayDialect, attempt, reversal
@@ -28,8 +30,8 @@ Odd = (
 )  # fmt: skip
 
 
-class Answers:
-    """An `Upstream` that was answered already: it only reads, and ends as the true one does."""
+class FixedAnswer:
+    """An `Upstream` with one fixed answer, which ends like the real one."""
 
     def __init__(self, body: bytes, status: int) -> None:
         self.answer = Answer(status, body)
@@ -37,46 +39,46 @@ class Answers:
     def ready(self, _: str) -> bool:
         return True
 
-    async def call(
-        self, operation: str, *_: object, read: Callable[[Answer], Any], **__: object
-    ) -> Any:
+    async def call(self, request: Request, read: Callable[[Answer], Any]) -> Any:
         try:
             return read(self.answer)
         except Unreadable as error:
-            raise Unanswered("them", operation, str(error)) from error
+            raise Unanswered("upstream", request.operation, str(error)) from error
 
 
-def written(act: Act) -> tuple[int, Any]:
-    """Return what an act of a counterpart would have sent: its status, and its JSON."""
+def answer_of(act: Act) -> tuple[int, Any]:
+    """Return the status and JSON that an act of a counterpart sends."""
     sent = bytearray()
 
-    class Paper:
+    class Recorder:
         async def write(self, data: bytes) -> None:
             sent.extend(data)
 
-    asyncio.run(cast("Any", act)(None, cast("Connection", Paper())))
+    asyncio.run(cast("Any", act)(None, cast("Connection", Recorder())))
     head, _, body = bytes(sent).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every member in a JSON value."""
     keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # fmt: skip
-    below = [deeper for key in keys for deeper in places(value[key], (*path, key))]
+    below = [deeper for key in keys for deeper in paths(value[key], (*path, key))]
     return ([path] if path else []) + below
 
 
-def changed(told: Any, spots: list[tuple[int, Any]]) -> Any:
-    told = json.loads(json.dumps(told))
-    for number, new in spots:
-        where = places(told)
-        if not where:
+def with_changes(content: Any, changes: list[tuple[int, Any]]) -> Any:
+    """Return a copy of *content* in which members are replaced, each chosen by its number."""
+    content = json.loads(json.dumps(content))
+    for number, value in changes:
+        members = paths(content)
+        if not members:
             break
-        inner = told
-        *path, last = where[number % len(where)]
+        parent = content
+        *path, name = members[number % len(members)]
         for key in path:
-            inner = inner[key]
-        inner[last] = deepcopy(new)
-    return told
+            parent = parent[key]
+        parent[name] = deepcopy(value)
+    return content
 
 
 async def start(gateway: Gateway, dialect: Dialect) -> Evidence:
@@ -89,17 +91,17 @@ async def inquire(gateway: Gateway, dialect: Dialect) -> Evidence:
 
 async def refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    back = cast("Refunds", gateway)
-    return await back.refund(paid, reversal(dialect.name), whole=False, now=NOW)
+    refunding = cast("Refunds", gateway)
+    return await refunding.refund(paid, reversal(dialect.name), whole=False, now=NOW)
 
 
 async def inquire_refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    back = cast("Refunds", gateway)
-    return await back.inquire_refund(paid, reversal(dialect.name), known=(), now=NOW)
+    refunding = cast("Refunds", gateway)
+    return await refunding.inquire_refund(paid, reversal(dialect.name), known=(), now=NOW)
 
 
-ASKED: dict[str, tuple[Any, Callable[[Dialect], Act]]] = {
+REQUESTS: dict[str, tuple[Any, Callable[[Dialect], Act]]] = {
     "start": (start, lambda dialect: dialect.acceptance()),
     "decline": (start, lambda dialect: dialect.decline()),
     "inquire": (inquire, lambda dialect: dialect.inquiry_answer("paid")),
@@ -109,26 +111,30 @@ ASKED: dict[str, tuple[Any, Callable[[Dialect], Act]]] = {
 }
 
 
-@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("operation", REQUESTS)
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
 @settings(max_examples=60, deadline=None, database=None)
-@given(spots=st.lists(st.tuples(st.integers(0, 400), Odd), min_size=1, max_size=3))
-def test_odd_values_in_an_answer_are_read_or_passed_over(
-    dialect: Dialect, asked: str, spots: list[tuple[int, Any]]
+@given(changes=st.lists(st.tuples(st.integers(0, 400), Odd), min_size=1, max_size=3))
+def test_odd_values_in_an_answer_are_storable_or_unknown(
+    dialect: Dialect, operation: str, changes: list[tuple[int, Any]]
 ) -> None:
-    ask, answers = ASKED[asked]
-    status, told = written(answers(dialect))
-    told = changed(told, spots)
-    if isinstance(dialect, VNPayDialect) and isinstance(told, dict) and "vnp_SecureHash" in told:
-        plain = {name: value for name, value in told.items() if isinstance(value, str)}
-        if "vnp_Command" not in plain:
-            return  # nobody signs that
-        told = dialect.signed(plain)
-    gateway = dialect.gateway(cast("Upstream", Answers(json.dumps(told).encode(), status)))
-    said = asyncio.run(ask(gateway, dialect))
-    assert is_kept(said)
-    if said.result is GatewayResult.PAID and said.money is not None:
-        assert type(said.money.amount) is int
-        assert said.money.amount >= 0
-    if asked == "start":
-        assert said.result is not GatewayResult.PAID or dialect.name == "STRIPE"
+    send, answers = REQUESTS[operation]
+    status, content = answer_of(answers(dialect))
+    content = with_changes(content, changes)
+    if (
+        isinstance(dialect, VNPayDialect)
+        and isinstance(content, dict)
+        and "vnp_SecureHash" in content
+    ):
+        texts = {name: value for name, value in content.items() if isinstance(value, str)}
+        if "vnp_Command" not in texts:
+            return  # no such answer is signed
+        content = dialect.signed(texts)
+    gateway = dialect.gateway(cast("Upstream", FixedAnswer(json.dumps(content).encode(), status)))
+    evidence = asyncio.run(send(gateway, dialect))
+    assert is_kept(evidence)
+    if evidence.result is GatewayResult.PAID and evidence.money is not None:
+        assert type(evidence.money.amount) is int
+        assert evidence.money.amount >= 0
+    if operation == "start":
+        assert evidence.result is not GatewayResult.PAID or dialect.name == "STRIPE"

@@ -1,4 +1,4 @@
-"""What every gateway that gives money back must keep to, whatever its dialect."""
+"""The behaviour that all refunding gateways share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from domain.methods import GatewayName
 from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
 from integrations.http.client import Timeouts, Upstream
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
 from tests.support.gateways.counterpart import Act, Counterpart, Seen
 from tests.support.gateways.dialects import NOW, REFUND, Dialect, attempt, reversal
@@ -30,10 +30,10 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 @pytest.fixture
 def gateway(dialect: Dialect, http: Upstream) -> Refunds:
-    return paying(dialect, http)
+    return refunding(dialect, http)
 
 
-def paying(dialect: Dialect, http: Upstream) -> Refunds:
+def refunding(dialect: Dialect, http: Upstream) -> Refunds:
     gateway = dialect.gateway(http)
     assert isinstance(gateway, Refunds)
     return gateway
@@ -49,14 +49,14 @@ async def inquire(gateway: Refunds, dialect: Dialect) -> Any:
     return await gateway.inquire_refund(paid, reversal(gateway.name), known=(), now=NOW)
 
 
-def says_who(seen: Seen) -> bool:
-    """Tell whether a request carries our id of the refund; VNPay takes no underscore."""
-    said = seen.body.decode() + str(dict(seen.headers))
-    return REFUND.replace("_", "") in said.replace("_", "")
+def has_our_id(seen: Seen) -> bool:
+    """Return whether a request has our id of the refund; VNPay's has no underscore."""
+    text = seen.body.decode() + str(dict(seen.headers))
+    return REFUND.replace("_", "") in text.replace("_", "")
 
 
 @case("refund")
-async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
+async def test_a_refund_is_paid_under_its_own_number_and_our_id(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount))
@@ -65,11 +65,11 @@ async def test_a_refund_that_was_made_is_paid_under_its_number_and_our_id(
     assert evidence.gateway_id
     assert evidence.gateway_id != dialect.gateway_id, "it is the refund's own"
     (seen,) = counterpart.seen
-    assert says_who(seen)
+    assert has_our_id(seen)
 
 
 @case("refund")
-async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
+async def test_an_answer_about_another_amount_is_unknown(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount - 1))
@@ -77,7 +77,7 @@ async def test_the_answer_of_a_refund_of_another_amount_is_not_believed(
 
 
 @case("refund declined")
-async def test_a_no_carries_their_code_and_a_sentence_and_stops_no_other_refund(
+async def test_declines_have_a_code_and_a_sentence_and_stop_no_refunds(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.refund_decline())
@@ -101,7 +101,7 @@ async def test_silence_is_unknown_and_a_refund_is_sent_once(
 
 @case("refund unanswered")
 @silences
-async def test_a_question_without_an_answer_is_unknown(
+async def test_an_inquiry_without_an_answer_is_unknown(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
@@ -109,7 +109,7 @@ async def test_a_question_without_an_answer_is_unknown(
 
 
 @case("refund unanswered")
-async def test_a_request_that_was_never_read_is_unknown_all_the_same(
+async def test_a_request_that_was_never_read_is_unknown(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.reads_nothing = True
@@ -117,21 +117,19 @@ async def test_a_request_that_was_never_read_is_unknown_all_the_same(
 
 
 @case("refund unanswered")
-@pytest.mark.parametrize("ask", [refund, inquire])
-async def test_an_answer_that_comes_in_drops_is_given_up_in_time(
-    dialect: Dialect, counterpart: Counterpart, ask: Any
+@pytest.mark.parametrize("operation", [refund, inquire])
+async def test_an_endless_answer_is_given_up_in_time(
+    dialect: Dialect, counterpart: Counterpart, operation: Any
 ) -> None:
-    counterpart.always(they.endless_answer)
-    impatient = Upstream(
-        "slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5)
-    )
+    counterpart.always(acts.endless_answer)
+    http = Upstream("slow", counterpart.url, timeouts=Timeouts(connect=0.5, read=0.3, total=0.5))
     async with asyncio.timeout(60):  # the answer never ends: the client gives up after 0.5 s
-        assert (await ask(paying(dialect, impatient), dialect)).result is GatewayResult.UNKNOWN
-    await impatient.aclose()
+        assert (await operation(refunding(dialect, http), dialect)).result is GatewayResult.UNKNOWN
+    await http.aclose()
 
 
 @case("refund unanswered")
-async def test_a_connection_that_never_opened_is_not_sent_and_a_question_is_unknown(
+async def test_a_failed_connection_is_not_connected_and_an_inquiry_is_unknown(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
@@ -141,20 +139,20 @@ async def test_a_connection_that_never_opened_is_not_sent_and_a_question_is_unkn
 
 @case("refund unanswered")
 @pytest.mark.parametrize("status", [408, 425, 302])
-async def test_a_status_that_says_nothing_of_this_refund_is_unknown(
+async def test_an_indefinite_status_is_unknown(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart, status: int
 ) -> None:
-    counterpart.will(they.says({}, status))
+    counterpart.will(acts.says({}, status))
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
-async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
+async def test_five_silences_stop_refunds_but_not_payments_and_inquiries(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     other = replace(attempt(gateway.name), reference="MB2", gateway_id=dialect.gateway_id)
-    back = replace(reversal(gateway.name), id="REV_2", reference=other.reference)
-    await gateway.refund(other, back, whole=False, now=NOW)
+    other_reversal = replace(reversal(gateway.name), id="REV_2", reference=other.reference)
+    await gateway.refund(other, other_reversal, whole=False, now=NOW)
     for _ in range(4):
         await refund(gateway, dialect)
     with pytest.raises(GatewayUnavailable):
@@ -165,7 +163,7 @@ async def test_five_silences_stop_refunds_and_neither_payments_nor_questions(
     assert len(counterpart.seen) > sent
 
 
-def test_a_bank_alone_gives_nothing_back(http: Upstream) -> None:
+def test_only_the_bank_does_not_refund(http: Upstream) -> None:
     gateways = Gateways([dialect.gateway(http) for dialect in CALLERS])
-    paying_nothing = {name for name in GatewayName if gateways.refunding(name) is None}
-    assert paying_nothing == {GatewayName.BANK}
+    without_refunds = {name for name in GatewayName if gateways.refunding(name) is None}
+    assert without_refunds == {GatewayName.BANK}

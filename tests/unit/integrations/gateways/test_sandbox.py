@@ -1,4 +1,6 @@
-"""The adapters against the sandbox, which spells every protocol on its own: the two must agree."""
+"""The adapters against the sandbox, which implements every protocol independently."""
+
+from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
@@ -23,132 +25,147 @@ from integrations.systems.customer import CustomerManagement
 from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
-from tests.support.gateways.adapters import CONTRACT, Outside, Talk, gateway_of, outside, talk
+from tests.support.gateways.adapters import (
+    CONTRACT,
+    RunningSandbox,
+    SandboxPayment,
+    gateway_of,
+    payment,
+    running_sandbox,
+)
 
-__all__ = ["outside", "talk"]
+__all__ = ["payment", "running_sandbox"]
 
 
 @pytest.fixture(autouse=True)
-async def whole_again(outside: Outside) -> None:
-    await outside.order("reset", data=True)
-    while not outside.knocks.empty():
-        outside.knocks.get_nowait()
+async def reset_sandbox(running_sandbox: RunningSandbox) -> None:
+    await running_sandbox.command("reset", data=True)
+    while not running_sandbox.calls.empty():
+        running_sandbox.calls.get_nowait()
 
 
-async def test_a_payment_is_begun_asked_about_paid_and_told_of(talk: Talk) -> None:
-    begun = await talk.start()
-    assert begun.result is GatewayResult.ACCEPTED
-    assert begun.payment_url or begun.qr_payload
-    assert (await talk.inquire()).result is GatewayResult.UNPAID
-    await talk.customer("paid")
-    notice = await talk.told()
-    assert notice.reference == talk.attempt.reference
+async def test_a_payment_is_started_inquired_paid_and_reported(payment: SandboxPayment) -> None:
+    started = await payment.start()
+    assert started.result is GatewayResult.ACCEPTED
+    assert started.payment_url or started.qr_payload
+    assert (await payment.inquire()).result is GatewayResult.UNPAID
+    await payment.customer("paid")
+    notice = await payment.next_notice()
+    assert notice.reference == payment.attempt.reference
     assert (notice.evidence.result, notice.evidence.money) == (GatewayResult.PAID, Money(200_000))
     await asyncio.sleep(0.15)  # VNPay's five minutes
-    asked = await talk.inquire()
-    assert (asked.result, asked.money) == (GatewayResult.PAID, Money(200_000))
-    assert asked.gateway_id == notice.evidence.gateway_id
-    (charge,) = (await talk.outside.truth())["charges"]
-    assert (charge["reference"], charge["amount"]) == (talk.attempt.reference, 200_000)
+    inquired = await payment.inquire()
+    assert (inquired.result, inquired.money) == (GatewayResult.PAID, Money(200_000))
+    assert inquired.gateway_id == notice.evidence.gateway_id
+    (charge,) = (await payment.sandbox.truth())["charges"]
+    assert (charge["reference"], charge["amount"]) == (payment.attempt.reference, 200_000)
 
 
 @pytest.mark.parametrize(
     ("outcome", "result"),
     [("declined", GatewayResult.DECLINED), ("expired", GatewayResult.EXPIRED)],
 )
-async def test_what_is_not_paid_is_told_of_too(
-    talk: Talk, outcome: str, result: GatewayResult
+async def test_an_unpaid_end_is_reported_too(
+    payment: SandboxPayment, outcome: str, result: GatewayResult
 ) -> None:
-    await talk.start()
-    await talk.customer(outcome)
-    notice = await talk.told()
+    await payment.start()
+    await payment.customer(outcome)
+    notice = await payment.next_notice()
     assert notice.evidence.result is result
     assert notice.evidence.failure
 
 
 @pytest.mark.parametrize("outcome", ["suspicious", "reversed"])
-async def test_money_that_vnpay_doubts_is_neither_paid_nor_declined(
-    talk: Talk, outcome: str
+async def test_a_suspicious_payment_of_vnpay_is_neither_paid_nor_declined(
+    payment: SandboxPayment, outcome: str
 ) -> None:
-    if talk.gateway.name is GatewayName.VNPAY:
-        await talk.start()
-        await talk.customer(outcome)
-        assert (await talk.told()).evidence.result is GatewayResult.SUSPICIOUS
-        assert (await talk.inquire()).result is GatewayResult.SUSPICIOUS
+    if payment.gateway.name is GatewayName.VNPAY:
+        await payment.start()
+        await payment.customer(outcome)
+        assert (await payment.next_notice()).evidence.result is GatewayResult.SUSPICIOUS
+        assert (await payment.inquire()).result is GatewayResult.SUSPICIOUS
 
 
-async def test_less_money_is_told_of_as_it_is(talk: Talk) -> None:
-    await talk.start()
-    await talk.customer("paid", amount=150_000)
-    assert (await talk.told()).evidence.money == Money(150_000)
+async def test_a_lower_amount_is_reported_as_it_is(payment: SandboxPayment) -> None:
+    await payment.start()
+    await payment.customer("paid", amount=150_000)
+    assert (await payment.next_notice()).evidence.money == Money(150_000)
 
 
-async def test_a_repeated_webhook_has_one_identity(talk: Talk) -> None:
-    await talk.start()
-    await talk.customer("paid", repeat=2)
-    one, two = await talk.told(), await talk.told()
-    assert one.event_id == two.event_id
+async def test_a_repeated_webhook_has_one_identity(payment: SandboxPayment) -> None:
+    await payment.start()
+    await payment.customer("paid", repeat=2)
+    first, second = await payment.next_notice(), await payment.next_notice()
+    assert first.event_id == second.event_id
 
 
-async def test_a_badly_signed_webhook_is_refused(talk: Talk) -> None:
-    await talk.start()
-    await talk.customer("paid", bad_signature=True)
+async def test_a_badly_signed_webhook_is_refused(payment: SandboxPayment) -> None:
+    await payment.start()
+    await payment.customer("paid", bad_signature=True)
     with pytest.raises(BadCall):
-        await talk.told()
+        await payment.next_notice()
 
 
 @pytest.mark.parametrize("fault", ["timeout", "reset", "500", "truncated"])
-async def test_a_charge_that_was_processed_without_an_answer_is_found_by_asking(
-    outside: Outside, talk: Talk, fault: str
+async def test_an_inquiry_finds_a_charge_whose_answer_was_lost(
+    running_sandbox: RunningSandbox, payment: SandboxPayment, fault: str
 ) -> None:
-    system = talk.gateway.name.value.lower()
-    http = outside.upstream(system, total=0.5)
-    talk.gateway = gateway_of(talk.gateway.name, http)
-    await outside.order("faults", system=system, fault=fault, times=1, after_processing=True)
-    assert (await talk.start()).result is GatewayResult.UNKNOWN
-    assert (await talk.inquire()).result is GatewayResult.UNPAID
-    await talk.customer("paid")
-    assert (await talk.told()).evidence.result is GatewayResult.PAID
+    system = payment.gateway.name.value.lower()
+    http = running_sandbox.upstream(system, total=0.5)
+    payment.gateway = gateway_of(payment.gateway.name, http)
+    await running_sandbox.command(
+        "faults", system=system, fault=fault, times=1, after_processing=True
+    )
+    assert (await payment.start()).result is GatewayResult.UNKNOWN
+    assert (await payment.inquire()).result is GatewayResult.UNPAID
+    await payment.customer("paid")
+    assert (await payment.next_notice()).evidence.result is GatewayResult.PAID
     await http.aclose()
 
 
-async def test_a_charge_that_never_arrived_is_unpaid_when_asked(
-    outside: Outside, talk: Talk
+async def test_a_charge_that_never_arrived_is_unpaid(
+    running_sandbox: RunningSandbox, payment: SandboxPayment
 ) -> None:
-    system = talk.gateway.name.value.lower()
-    await outside.order("faults", system=system, fault="reset", times=1, after_processing=False)
-    assert (await talk.start()).result is GatewayResult.UNKNOWN
-    assert (await talk.inquire()).result is GatewayResult.UNPAID
-    assert (await outside.truth())["charges"] == []
+    system = payment.gateway.name.value.lower()
+    await running_sandbox.command(
+        "faults", system=system, fault="reset", times=1, after_processing=False
+    )
+    assert (await payment.start()).result is GatewayResult.UNKNOWN
+    assert (await payment.inquire()).result is GatewayResult.UNPAID
+    assert (await running_sandbox.truth())["charges"] == []
 
 
-async def test_a_gateway_that_refuses_declines(outside: Outside, talk: Talk) -> None:
-    system = talk.gateway.name.value.lower()
-    await outside.order("faults", system=system, fault="refuse", times=1)
-    evidence = await talk.start()
+async def test_a_refusal_of_the_gateway_is_a_decline(
+    running_sandbox: RunningSandbox, payment: SandboxPayment
+) -> None:
+    system = payment.gateway.name.value.lower()
+    await running_sandbox.command("faults", system=system, fault="refuse", times=1)
+    evidence = await payment.start()
     assert evidence.result is GatewayResult.DECLINED
     assert evidence.failure
 
 
-async def test_a_wallet_token_that_is_not_known_asks_to_log_in_again(talk: Talk) -> None:
-    if talk.gateway.name is GatewayName.FPT_PAY:
-        evidence = await replace(talk, wallet="forged").start()
+async def test_an_unknown_wallet_token_asks_for_a_new_login(payment: SandboxPayment) -> None:
+    if payment.gateway.name is GatewayName.FPT_PAY:
+        evidence = await replace(payment, wallet="forged").start()
         assert evidence.failure
         assert evidence.failure.code == "GATEWAY_UNAVAILABLE"
 
 
-async def test_a_second_inquiry_in_five_minutes_is_not_an_answer(
-    outside: Outside, talk: Talk
+async def test_a_second_inquiry_within_five_minutes_is_unknown(
+    running_sandbox: RunningSandbox, payment: SandboxPayment
 ) -> None:
-    if talk.gateway.name is GatewayName.VNPAY:
-        await talk.start()
-        answers = [(await talk.inquire()).result for _ in range(2)]
+    if payment.gateway.name is GatewayName.VNPAY:
+        await payment.start()
+        answers = [(await payment.inquire()).result for _ in range(2)]
         assert answers == [GatewayResult.UNPAID, GatewayResult.UNKNOWN]
 
 
-async def test_the_internal_systems_tell_what_the_contract_promises(outside: Outside) -> None:
+async def test_the_internal_systems_answer_as_the_contract_says(
+    running_sandbox: RunningSandbox,
+) -> None:
     names = ("revenue", "customer", "staff", "debt")
-    https = {name: outside.upstream(name) for name in names}
+    https = {name: running_sandbox.upstream(name) for name in names}
     revenue, debt = Revenue(https["revenue"]), DebtManagement(https["debt"])
     customers, staff = CustomerManagement(https["customer"]), StaffManagement(https["staff"])
 
@@ -159,12 +176,12 @@ async def test_the_internal_systems_tell_what_the_contract_promises(outside: Out
     assert (fee.fee_id, fee.amount) == ("FEE_SGFDN1015", 300_000)
     assert await revenue.history(CONTRACT) == ()
     assert (await debt.debt(CONTRACT)).total_debt == 500_000
-    for ask in (customers.customer, revenue.bills, debt.debt):
+    for query in (customers.customer, revenue.bills, debt.debt):
         with pytest.raises(NotFound):
-            await ask("SGFDN1")
+            await query("SGFDN1")
 
-    who, limits = await staff.staff("NV001")
-    assert (who.role, limits.per_transaction, limits.used_today) == (
+    member, limits = await staff.staff("NV001")
+    assert (member.role, limits.per_transaction, limits.used_today) == (
         Role.TIN_PNC,
         5_000_000,
         2_000_000,
@@ -174,7 +191,7 @@ async def test_the_internal_systems_tell_what_the_contract_promises(outside: Out
     with pytest.raises(NotFound):
         await staff.staff("NV999")
 
-    for _ in range(2):  # a repeat is harmless
+    for _ in range(2):  # a repeat has no effect
         await revenue.record(
             transaction_id="TXN_1",
             contract_number=CONTRACT,
@@ -194,7 +211,7 @@ async def test_the_internal_systems_tell_what_the_contract_promises(outside: Out
         await http.aclose()
 
 
-async def test_a_message_arrives_once_however_often_it_is_sent(outside: Outside) -> None:
+async def test_a_repeated_message_arrives_once(running_sandbox: RunningSandbox) -> None:
     message = Message(
         customer_name="Nguyen Van A",
         amount=200_000,
@@ -210,13 +227,16 @@ async def test_a_message_arrives_once_however_often_it_is_sent(outside: Outside)
         channel=Channel.HIFPT,
         status=Status.PENDING,
     )
-    hifpt, sms = outside.upstream("hifpt"), outside.upstream("sms")
+    hifpt, sms = running_sandbox.upstream("hifpt"), running_sandbox.upstream("sms")
     for channel in (HiFPT(hifpt), Sms(sms)):
         for _ in range(2):
             assert await channel.send(notification, message) is Delivery.SENT
-    told = (await outside.truth())["messages"]
-    assert sorted((item["system"], item["times"]) for item in told) == [("hifpt", 1), ("sms", 1)]
-    stranger = replace(notification, id="NTF_2", phone="0900000000")
-    assert await HiFPT(hifpt).send(stranger, message) is Delivery.REFUSED
+    messages = (await running_sandbox.truth())["messages"]
+    assert sorted((sent["system"], sent["times"]) for sent in messages) == [
+        ("hifpt", 1),
+        ("sms", 1),
+    ]
+    unregistered = replace(notification, id="NTF_2", phone="0900000000")
+    assert await HiFPT(hifpt).send(unregistered, message) is Delivery.REFUSED
     await hifpt.aclose()
     await sms.aclose()

@@ -1,4 +1,6 @@
-"""What every gateway's call must keep to, whatever its dialect."""
+"""The behaviour that all gateways' calls share."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import replace
@@ -23,7 +25,7 @@ def caller(request: pytest.FixtureRequest) -> Caller:
 
 
 @pytest.fixture
-def told(caller: Caller) -> Gateway:
+def gateway(caller: Caller) -> Gateway:
     return caller.gateway(Upstream("nobody", "http://127.0.0.1"))
 
 
@@ -35,9 +37,9 @@ OUTCOMES = {
 }
 
 
-def test_a_webhook_says_what_became_of_the_reference(told: Gateway, caller: Caller) -> None:
+def test_a_call_has_the_result_of_the_reference(gateway: Gateway, caller: Caller) -> None:
     for outcome in caller.outcomes:
-        (notice,) = told.read_webhook(caller.call(outcome))
+        (notice,) = gateway.read_webhook(caller.call(outcome))
         assert notice.evidence
         assert (notice.evidence.result, notice.evidence.source) == (
             OUTCOMES[outcome],
@@ -51,73 +53,71 @@ def test_a_webhook_says_what_became_of_the_reference(told: Gateway, caller: Call
 
 
 @case("duplicate")
-def test_the_same_event_has_the_same_identity(told: Gateway, caller: Caller) -> None:
-    one, two = (told.read_webhook(caller.call("paid")) for _ in range(2))
-    assert one == two
+def test_the_same_event_has_the_same_identity(gateway: Gateway, caller: Caller) -> None:
+    first, second = (gateway.read_webhook(caller.call("paid")) for _ in range(2))
+    assert first == second
 
 
 @case("wrong amount")
-def test_a_wrong_amount_is_translated_faithfully(told: Gateway, caller: Caller) -> None:
-    assert evidence_of_call(told, caller.call("paid", amount=1)).money == requested_money(
+def test_a_wrong_amount_stays_as_it_is(gateway: Gateway, caller: Caller) -> None:
+    assert evidence_of_call(gateway, caller.call("paid", amount=1)).money == requested_money(
         caller.name, 1
     )
 
 
 @case("foreign reference")
-def test_a_name_that_is_not_of_our_form_is_handed_on_as_it_is(
-    told: Gateway, caller: Caller
-) -> None:
+def test_a_foreign_reference_stays_as_it_is(gateway: Gateway, caller: Caller) -> None:
     for outcome in caller.outcomes:
-        (notice,) = told.read_webhook(caller.call(outcome, reference="ORDER-778"))
-        # In a bank's text only our own form is looked for.
-        assert notice.reference == (None if told.name is GatewayName.BANK else "ORDER-778")
+        (notice,) = gateway.read_webhook(caller.call(outcome, reference="ORDER-778"))
+        # In a transfer's text only references of our form are searched.
+        assert notice.reference == (None if gateway.name is GatewayName.BANK else "ORDER-778")
         assert notice.evidence
         assert notice.evidence.result is OUTCOMES[outcome]
 
 
 @case("forged")
-def test_a_forged_webhook_is_refused(told: Gateway, caller: Caller) -> None:
+def test_a_forged_call_is_refused(gateway: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall):
-        told.read_webhook(caller.forge(caller.call("paid")))
+        gateway.read_webhook(caller.forge(caller.call("paid")))
 
 
 @case("forged")
-def test_an_unsigned_webhook_is_refused(told: Gateway, caller: Caller) -> None:
+def test_an_unsigned_call_is_refused(gateway: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall, match="signature"):
-        told.read_webhook(caller.remove_signature(caller.call("paid")))
+        gateway.read_webhook(caller.remove_signature(caller.call("paid")))
 
 
 @case("forged")
-def test_a_repeated_parameter_is_refused(told: Gateway, caller: Caller) -> None:
+def test_a_repeated_parameter_is_refused(gateway: Gateway, caller: Caller) -> None:
     with pytest.raises(BadCall, match="repeated"):
-        told.read_webhook(caller.repeat_parameter(caller.call("paid")))
+        gateway.read_webhook(caller.repeat_parameter(caller.call("paid")))
 
 
 @pytest.mark.parametrize("verdict", Verdict)
-def test_every_verdict_has_words_in_their_dialect(told: Gateway, verdict: Verdict) -> None:
-    reply = told.answer(verdict)
+def test_every_verdict_has_a_reply(gateway: Gateway, verdict: Verdict) -> None:
+    reply = gateway.answer(verdict)
     assert json.loads(reply.body) if reply.status != 204 else reply.body == b""
     assert reply.content_type == "application/json"
 
 
-def test_no_gateway_shows_its_secrets(told: Gateway) -> None:
-    assert "secret" not in repr(told).lower()
+def test_no_gateway_shows_its_secrets(gateway: Gateway) -> None:
+    assert "secret" not in repr(gateway).lower()
 
 
 @pytest.mark.parametrize(
     "body", [b'{"a": "\\ud800"}', b'{"a": ["\\u0000"]}', '{"a": 1}'.encode("utf-16"), b'"\xed\xa0\x80"']
 )  # fmt: skip
-def test_what_no_text_can_hold_is_no_json_of_theirs(body: bytes) -> None:
-    """Half a letter, NUL, and another alphabet than UTF-8: who forgives them reads another message."""
+def test_text_that_cannot_be_stored_is_refused(body: bytes) -> None:
+    """Lone surrogates, NUL and UTF-16 are refused: a lenient parser reads another message."""
     with pytest.raises(BadCall, match="not JSON"):
         parse_json_object(body)
 
 
-READERS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in CALLERS]
+GATEWAYS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in CALLERS]
 
 
 @given(query=st.text(), body=st.binary(), name=st.text(), value=st.text(), post=st.booleans())
-def test_whatever_comes_in_is_read_or_refused(
+def test_arbitrary_calls_are_refused(
     query: str, body: bytes, name: str, value: str, post: bool
 ) -> None:
     call = Call(
@@ -132,7 +132,7 @@ def test_whatever_comes_in_is_read_or_refused(
         body=body,
         received_at=NOW,
     )
-    for gateway in READERS:
+    for gateway in GATEWAYS:
         for path in gateway.paths:
             with pytest.raises(BadCall):
                 gateway.read_webhook(replace(call, path=path))

@@ -1,4 +1,6 @@
-"""What is said in a conversation is kept, or it was not said: no answer of a gateway may be a fault of ours."""
+"""Evidence that our columns cannot hold is unknown, and our own faults are no declines."""
+
+from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
@@ -26,7 +28,7 @@ from tests.support.gateways.momo import MoMoDialect
 from tests.support.gateways.paypal import PayPalDialect
 from tests.support.gateways.stripe import StripeDialect
 
-SAID = Evidence(
+STORABLE = Evidence(
     source=EvidenceSource.INQUIRY,
     origin="a gateway",
     result=GatewayResult.ACCEPTED,
@@ -35,7 +37,7 @@ SAID = Evidence(
     qr_payload="0" * 2331,
     failure=Failure(code="1" * 64, message="Thẻ bị từ chối."),
 )
-UNKEPT: list[dict[str, Any]] = [
+UNSTORABLE: list[dict[str, Any]] = [
     {"gateway_id": "1" * 129},
     {"gateway_id": "1\x002"},
     {"payment_url": "https://pay.example.vn/" + "1" * 4000},
@@ -47,48 +49,54 @@ UNKEPT: list[dict[str, Any]] = [
 ]
 
 
-async def _said(evidence: Evidence) -> Evidence:
+async def call_returning(evidence: Evidence) -> Evidence:
     await asyncio.sleep(0)
     return evidence
 
 
-async def test_what_can_be_kept_is_passed_on_as_it_was_said() -> None:
-    assert await evidence_of_charge(GatewayName.MOMO, "it", _said(SAID)) == SAID
-    assert await evidence_of_inquiry("it", _said(SAID)) == SAID
-    assert SAID.qr_payload
-    assert qr_image(SAID.qr_payload)
+async def test_storable_evidence_is_returned_unchanged() -> None:
+    assert await evidence_of_charge(GatewayName.MOMO, "it", call_returning(STORABLE)) == STORABLE
+    assert await evidence_of_inquiry("it", call_returning(STORABLE)) == STORABLE
+    assert STORABLE.qr_payload
+    assert qr_image(STORABLE.qr_payload)
 
 
-@pytest.mark.parametrize("but", UNKEPT)
-async def test_what_cannot_be_kept_was_not_said(but: dict[str, Any]) -> None:
-    evidence = replace(SAID, **but)
-    for told in (
-        await evidence_of_charge(GatewayName.MOMO, "it", _said(evidence)),
-        await evidence_of_inquiry("it", _said(evidence)),
+@pytest.mark.parametrize("changes", UNSTORABLE)
+async def test_unstorable_evidence_is_unknown(changes: dict[str, Any]) -> None:
+    evidence = replace(STORABLE, **changes)
+    for result in (
+        await evidence_of_charge(GatewayName.MOMO, "it", call_returning(evidence)),
+        await evidence_of_inquiry("it", call_returning(evidence)),
     ):
-        assert (told.result, told.source, told.gateway_id) == (GatewayResult.UNKNOWN, None, None)
+        assert (result.result, result.source, result.gateway_id) == (
+            GatewayResult.UNKNOWN,
+            None,
+            None,
+        )
 
 
-async def test_an_endless_number_of_the_wallet_is_no_answer(
-    http: Upstream, counterpart: Counterpart
-) -> None:
-    given = {"payment_id": "9" * 500, "payment_url": "https://pay.fptpay.vn/1", "status": "pending"}
-    counterpart.will(says(given))
+async def test_an_id_that_is_too_long_is_unknown(http: Upstream, counterpart: Counterpart) -> None:
+    response = {
+        "payment_id": "9" * 500,
+        "payment_url": "https://pay.fptpay.vn/1",
+        "status": "pending",
+    }
+    counterpart.will(says(response))
     wallet = FPTPayDialect().gateway(http)
-    told = await wallet.start(attempt(GatewayName.FPT_PAY), ORDER, now=NOW)
-    assert told.result is GatewayResult.UNKNOWN
+    evidence = await wallet.start(attempt(GatewayName.FPT_PAY), ORDER, now=NOW)
+    assert evidence.result is GatewayResult.UNKNOWN
 
 
 @pytest.mark.parametrize("payload", ["0002\x00", "0" * 2400])
-async def test_a_qr_of_vnpay_that_nobody_can_show_is_no_answer(
+async def test_a_qr_that_cannot_be_shown_is_unknown(
     http: Upstream, counterpart: Counterpart, payload: str
 ) -> None:
     counterpart.will(says({"code": "00", "message": "Success", "qrcontent": payload}))
-    told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
-    assert told.result is GatewayResult.UNKNOWN
+    evidence = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
+    assert evidence.result is GatewayResult.UNKNOWN
 
 
-AT_FAULT = [
+OUR_FAULTS = [
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 401)),
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 403)),
     (StripeDialect(), says({"error": {"type": "invalid_request_error", "code": "rate_limit"}}, 429)),
@@ -102,26 +110,26 @@ AT_FAULT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("dialect", "act"), AT_FAULT)
-async def test_what_is_ours_to_mend_is_not_put_down_to_the_customer(
+@pytest.mark.parametrize(("dialect", "act"), OUR_FAULTS)
+async def test_our_own_fault_is_logged_and_names_no_reason_of_the_customer(
     http: Upstream, counterpart: Counterpart, dialect: Dialect, act: Act
 ) -> None:
-    """Nothing was begun; whoever stands at the door is told to use something else, and we are told why."""
+    """Nothing was started: staff get an alternative, and operators the reason."""
     counterpart.will(act)
     with capture_logs() as logs:
-        told = await dialect.gateway(http).start(attempt(dialect.name), ORDER, now=NOW)
-    assert (told.result, told.source) == (GatewayResult.DECLINED, EvidenceSource.INQUIRY)
-    assert told.failure
-    assert told.failure.code == "GATEWAY_UNAVAILABLE"
+        evidence = await dialect.gateway(http).start(attempt(dialect.name), ORDER, now=NOW)
+    assert (evidence.result, evidence.source) == (GatewayResult.DECLINED, EvidenceSource.INQUIRY)
+    assert evidence.failure
+    assert evidence.failure.code == "GATEWAY_UNAVAILABLE"
     assert [line["log_level"] for line in logs if line["event"] == "gateway_refuses_us"] == [
         "error"
     ]
 
 
-async def test_an_amount_that_a_gateway_does_not_take_is_said_as_such(
+async def test_a_refused_amount_is_a_decline_with_its_own_code(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"code": "93", "message": "", "qrcontent": ""}))
-    told = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
-    assert told.failure
-    assert (told.result, told.failure.code) == (GatewayResult.DECLINED, "93")
+    evidence = await VNPayDialect().gateway(http).start(attempt(), ORDER, now=NOW)
+    assert evidence.failure
+    assert (evidence.result, evidence.failure.code) == (GatewayResult.DECLINED, "93")

@@ -1,4 +1,4 @@
-"""What a call is about: its failures alone shut nobody else out, and a well-formed answer shuts out nobody at all."""
+"""The subjects of calls: failures about one subject, and well-formed answers, stop no calls."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from integrations.systems.customer import CustomerManagement
 from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.all_dialects import DIALECTS
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, Dialect, attempt, reversal
@@ -43,9 +43,9 @@ CUSTOMER = {
     "service_address": "123 ABC Street",
 }
 INTEGRATIONS = Path(__file__).parents[4] / "integrations"
-MANY = [f"SGFDN{number}" for number in range(2000, 2006)]
+CONTRACTS = [f"SGFDN{number}" for number in range(2000, 2006)]
 
-Ask = Callable[[Upstream, str], Awaitable[object]]
+Query = Callable[[Upstream, str], Awaitable[object]]
 
 
 async def customer(http: Upstream, contract: str) -> object:
@@ -56,8 +56,8 @@ async def customer(http: Upstream, contract: str) -> object:
         await customers.aclose()
 
 
-# Each with the answer to a question about SGFDN9.
-SYSTEMS: dict[str, tuple[Ask, dict[str, Any]]] = {
+# Each query with its answer about SGFDN9.
+SYSTEMS: dict[str, tuple[Query, dict[str, Any]]] = {
     "authenticate": (lambda http, id: StaffManagement(http).authenticate(id, "x"), STAFF | {"staff_id": "SGFDN9"}),
     "staff": (lambda http, id: StaffManagement(http).staff(id), STAFF | {"staff_id": "SGFDN9"}),
     "customer": (customer, CUSTOMER | {"contract_number": "SGFDN9"}),
@@ -69,7 +69,7 @@ SYSTEMS: dict[str, tuple[Ask, dict[str, Any]]] = {
         {"contract_number": "SGFDN9", "total_debt": 0, "overdue_months": 0, "status": "clear"},
     ),
 }  # fmt: skip
-systems = pytest.mark.parametrize(("ask", "answer"), SYSTEMS.values(), ids=SYSTEMS)
+systems = pytest.mark.parametrize(("query", "answer"), SYSTEMS.values(), ids=SYSTEMS)
 
 
 def state(http: Upstream) -> tuple[BreakerState, int]:
@@ -81,60 +81,60 @@ def state(http: Upstream) -> tuple[BreakerState, int]:
 
 
 @systems
-async def test_an_answer_about_another_key_is_refused_and_counts_in_no_breaker(
-    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+async def test_an_answer_about_another_contract_is_refused_and_counts_in_no_breaker(
+    query: Query, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
 ) -> None:
     counterpart.always(says(answer))
-    for number in MANY:
-        with pytest.raises(UpstreamUnavailable) as refused:
-            await ask(http, number)
-        assert refused.value.retry_after_ms is None
+    for number in CONTRACTS:
+        with pytest.raises(UpstreamUnavailable) as refusal:
+            await query(http, number)
+        assert refusal.value.retry_after_ms is None
     assert state(http) == (BreakerState.CLOSED, 0)
-    assert await ask(http, "SGFDN9") is not None
+    assert await query(http, "SGFDN9") is not None
 
 
 @systems
-async def test_an_answer_in_another_spelling_is_about_what_was_asked(
-    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+async def test_an_answer_in_another_spelling_is_accepted(
+    query: Query, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
 ) -> None:
     (name,) = {"staff_id", "contract_number"} & answer.keys()
     counterpart.always(says(answer | {name: " sgfdn9\u200b"}))
-    shown = str(await ask(http, "SGFDN9"))
-    assert "sgfdn9" not in shown, "it has the spelling of the systems"
+    shown = str(await query(http, "SGFDN9"))
+    assert "sgfdn9" not in shown, "ids are returned in one spelling"
 
 
 @systems
-async def test_what_fails_for_one_does_not_shut_out_others(
-    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+async def test_failures_about_one_subject_do_not_stop_others(
+    query: Query, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
 ) -> None:
-    counterpart.always(they.server_error)
-    for _ in range(4):  # sixteen tries
+    counterpart.always(acts.server_error)
+    for _ in range(4):  # sixteen requests
         with pytest.raises(UpstreamUnavailable):
-            await ask(http, "SGFDN2000")
+            await query(http, "SGFDN2000")
     counterpart.always(says(answer))
-    assert await ask(http, "SGFDN9") is not None
+    assert await query(http, "SGFDN9") is not None
 
 
 @systems
-async def test_what_fails_for_two_is_refused_at_once_with_when_to_come_again(
-    ask: Ask, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+async def test_failures_about_two_subjects_refuse_calls_with_a_retry_time(
+    query: Query, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
 ) -> None:
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     for number in ("SGFDN2000", "SGFDN2001"):
         with pytest.raises(UpstreamUnavailable):
-            await ask(http, number)
+            await query(http, number)
     sent = len(counterpart.seen)
-    with pytest.raises(UpstreamUnavailable) as refused:
-        await ask(http, "SGFDN9")
+    with pytest.raises(UpstreamUnavailable) as refusal:
+        await query(http, "SGFDN9")
     assert len(counterpart.seen) == sent
-    assert refused.value.retry_after_ms is not None
-    assert 0 < refused.value.retry_after_ms <= 15_000
+    assert refusal.value.retry_after_ms is not None
+    assert 0 < refusal.value.retry_after_ms <= 15_000
 
 
-async def test_every_password_that_somebody_tries_is_about_them(
+async def test_all_logins_of_a_person_have_one_subject(
     http: Upstream, counterpart: Counterpart
 ) -> None:
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     for password in ("one", "two", "three"):
         with pytest.raises(UpstreamUnavailable):
             await StaffManagement(http).authenticate("NV001", password)
@@ -145,7 +145,7 @@ async def test_every_password_that_somebody_tries_is_about_them(
 @pytest.mark.parametrize(
     "name", ["NV 1600", "", "../NV1600", "đ", "N" * 65, "NV\x001600"], ids=ascii
 )
-async def test_what_can_be_nobodys_number_is_not_asked_about(
+async def test_an_impossible_staff_number_is_refused_unsent(
     name: str, http: Upstream, counterpart: Counterpart
 ) -> None:
     with pytest.raises(InvalidCredentials):
@@ -153,7 +153,7 @@ async def test_what_can_be_nobodys_number_is_not_asked_about(
     assert counterpart.seen == []
 
 
-async def test_two_bills_that_differ_by_their_case_are_one_twice(
+async def test_two_bills_that_differ_only_in_case_are_refused(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     bill = {
@@ -165,8 +165,8 @@ async def test_two_bills_that_differ_by_their_case_are_one_twice(
         "issue_date": "2025-07-01",
         "status": "unpaid",
     }
-    twice = [bill, bill | {"bill_number": "u1"}]
-    counterpart.always(says({"contract_number": "SGFDN9", "bills": twice}))
+    bills = [bill, bill | {"bill_number": "u1"}]
+    counterpart.always(says({"contract_number": "SGFDN9", "bills": bills}))
     with pytest.raises(UpstreamUnavailable):
         await Revenue(http).bills("SGFDN9")
     assert state(http) == (BreakerState.CLOSED, 0)
@@ -188,16 +188,16 @@ def gateway(dialect: Dialect, http: Upstream) -> Refunds:
 
 
 async def start(gateway: Gateway, contract: str, reference: str = REFERENCE) -> GatewayResult:
-    """Ask for a payment of the contract."""
+    """Start a payment of the contract."""
     purchase = replace(ORDER, description=f"Thanh toan hop dong {contract}")
-    started = replace(attempt(gateway.name), reference=reference)
-    return (await gateway.start(started, purchase, now=NOW)).result
+    requested = replace(attempt(gateway.name), reference=reference)
+    return (await gateway.start(requested, purchase, now=NOW)).result
 
 
-async def test_a_bill_that_a_gateway_fails_at_leaves_the_gateway_to_others(
+async def test_failures_about_one_contract_leave_the_gateway_ready(
     gateway: Refunds, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(*[they.server_error] * 8)
+    counterpart.will(*[acts.server_error] * 8)
     for number in range(8):
         assert await start(gateway, "SGFDN2000", f"MB{number}") is GatewayResult.UNKNOWN
         assert gateway.ready()
@@ -206,33 +206,33 @@ async def test_a_bill_that_a_gateway_fails_at_leaves_the_gateway_to_others(
     assert await start(gateway, "SGFDN2001") is GatewayResult.DECLINED
 
 
-async def test_a_gateway_that_fails_at_two_bills_is_left_alone_for_a_while(
+async def test_failures_about_two_contracts_stop_payments(
     gateway: Refunds, counterpart: Counterpart
 ) -> None:
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     for number in range(5):
-        await start(gateway, MANY[number % 2], f"MB{number}")
+        await start(gateway, CONTRACTS[number % 2], f"MB{number}")
     assert not gateway.ready()
     retry_after_ms = gateway.retry_after_ms()
     assert retry_after_ms is not None
     assert 0 < retry_after_ms <= 15_000
-    with pytest.raises(GatewayUnavailable) as refused:
+    with pytest.raises(GatewayUnavailable) as refusal:
         await start(gateway, "SGFDN2002")
-    assert refused.value.retry_after_ms
+    assert refusal.value.retry_after_ms
 
 
-async def test_a_gateway_that_cannot_be_reached_is_left_alone_whoever_asks(
+async def test_an_unreachable_gateway_stops_payments_of_one_contract_too(
     gateway: Refunds, counterpart: Counterpart
 ) -> None:
-    """Nothing went out, so nothing that was asked can be the reason."""
+    """Nothing was sent, so the subject cannot be the reason."""
     await counterpart.close()
-    assert await start(gateway, "SGFDN2000", "MB1") is GatewayResult.NOT_CONNECTED  # four tries
+    assert await start(gateway, "SGFDN2000", "MB1") is GatewayResult.NOT_CONNECTED  # four attempts
     with pytest.raises(GatewayUnavailable):
         await start(gateway, "SGFDN2000", "MB2")
     assert not gateway.ready()
 
 
-IN_ALL_THEIR_WORDS = {
+REFUSAL_OF_ALL_GATEWAYS = {
     "error": {"code": "NO", "message": "no", "type": "invalid_request_error"},
     "name": "NO",
     "message": "no",
@@ -241,7 +241,7 @@ IN_ALL_THEIR_WORDS = {
 }
 
 
-async def test_answers_about_others_and_clear_refusals_stop_no_questions(
+async def test_answers_about_others_and_refusals_stop_no_calls(
     gateway: Refunds, dialect: Dialect, http: Upstream, counterpart: Counterpart
 ) -> None:
     for number in range(6):
@@ -250,15 +250,15 @@ async def test_answers_about_others_and_clear_refusals_stop_no_questions(
         counterpart.always(dialect.refund_answer(reversal(gateway.name).asked.amount))  # of REFUND
         await refund(gateway, dialect, number)
         counterpart.always(dialect.decline())
-        await start(gateway, MANY[number], f"MB{number}")
+        await start(gateway, CONTRACTS[number], f"MB{number}")
     assert {health.state for health in http.snapshot()} == {BreakerState.CLOSED}
     for status in (400, 401, 403, 404, 409, 422, 429):
-        counterpart.always(says(IN_ALL_THEIR_WORDS, status))
+        counterpart.always(says(REFUSAL_OF_ALL_GATEWAYS, status))
         for number in range(2):
             await inquire(gateway, number)
             await refund(gateway, dialect, number)
             await inquire_refund(gateway, dialect, number)
-            await start(gateway, MANY[number], f"MB{number}")
+            await start(gateway, CONTRACTS[number], f"MB{number}")
     assert {health.state for health in http.snapshot()} == {BreakerState.CLOSED}
 
 
@@ -267,14 +267,16 @@ async def inquire(gateway: Gateway, number: int) -> None:
 
 
 async def refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
-    await gateway.refund(*refunded(gateway, dialect, number), whole=False, now=NOW)
+    await gateway.refund(*payment_and_reversal(gateway, dialect, number), whole=False, now=NOW)
 
 
 async def inquire_refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
-    await gateway.inquire_refund(*refunded(gateway, dialect, number), known=(), now=NOW)
+    await gateway.inquire_refund(*payment_and_reversal(gateway, dialect, number), known=(), now=NOW)
 
 
-def refunded(gateway: Gateway, dialect: Dialect, number: int) -> tuple[Attempt, Reversal]:
+def payment_and_reversal(
+    gateway: Gateway, dialect: Dialect, number: int
+) -> tuple[Attempt, Reversal]:
     reference = f"MB{number}"
     paid = replace(attempt(gateway.name), reference=reference, gateway_id=dialect.gateway_id)
     return paid, replace(reversal(gateway.name), id=f"REV_{number}", reference=reference)
@@ -283,15 +285,14 @@ def refunded(gateway: Gateway, dialect: Dialect, number: int) -> tuple[Attempt, 
 # ── every adapter ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_call_of_an_adapter_says_what_it_is_about() -> None:
-    silent = [
-        f"{path.name}:{node.lineno}"
-        for path in sorted(INTEGRATIONS.glob("*.py"))
+def test_every_request_of_an_adapter_names_its_subject() -> None:
+    requests = [
+        (f"{path.name}:{node.lineno}", {keyword.arg for keyword in node.keywords})
+        for path in sorted(INTEGRATIONS.rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "call"
-        and "repeatable" in {keyword.arg for keyword in node.keywords}
-        and "subject" not in {keyword.arg for keyword in node.keywords}
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "Request"
     ]
-    assert silent == []
+    assert len(requests) > 20
+    assert [place for place, arguments in requests if "subject" not in arguments] == []

@@ -1,4 +1,6 @@
-"""Channels to the customer: taken, refused, or not known, and then by the same channel again."""
+"""Message channels: sent, refused, or unknown."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -15,7 +17,7 @@ from domain.notifications import (
 from integrations.http.client import Upstream
 from integrations.messaging.hifpt import HiFPT
 from integrations.messaging.sms import Sms
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Act, Counterpart, says
 
 NOTIFICATION = Notification(
@@ -47,9 +49,7 @@ def status(channel: HiFPT | Sms, status: Any) -> Act:
     return says({"results": [result]})
 
 
-async def test_hifpt_gets_the_facts_and_the_template(
-    http: Upstream, counterpart: Counterpart
-) -> None:
+async def test_hifpt_gets_data_and_template(http: Upstream, counterpart: Counterpart) -> None:
     hifpt = HiFPT(http)
     counterpart.will(status(hifpt, "sent"))
     assert await hifpt.send(NOTIFICATION, MESSAGE) is Delivery.SENT
@@ -70,7 +70,7 @@ async def test_hifpt_gets_the_facts_and_the_template(
     }
 
 
-async def test_sms_gets_plain_letters(http: Upstream, counterpart: Counterpart) -> None:
+async def test_sms_gets_text_without_accents(http: Upstream, counterpart: Counterpart) -> None:
     sms = Sms(http)
     counterpart.will(status(sms, "sent"))
     assert await sms.send(NOTIFICATION, MESSAGE) is Delivery.SENT
@@ -81,7 +81,7 @@ async def test_sms_gets_plain_letters(http: Upstream, counterpart: Counterpart) 
 
 
 @pytest.mark.parametrize(
-    ("word", "delivery"),
+    ("answered", "delivery"),
     [
         ("sent", Delivery.SENT),
         ("Accepted", Delivery.SENT),
@@ -89,14 +89,14 @@ async def test_sms_gets_plain_letters(http: Upstream, counterpart: Counterpart) 
         ("perhaps", Delivery.UNKNOWN),
     ],
 )
-async def test_their_own_word_decides(
-    channel: HiFPT | Sms, counterpart: Counterpart, word: str, delivery: Delivery
+async def test_the_channels_status_decides(
+    channel: HiFPT | Sms, counterpart: Counterpart, answered: str, delivery: Delivery
 ) -> None:
-    counterpart.will(status(channel, word))
+    counterpart.will(status(channel, answered))
     assert await channel.send(NOTIFICATION, MESSAGE) is delivery
 
 
-async def test_a_definite_no_lets_the_next_channel_try(
+async def test_a_definite_refusal_is_refused(
     channel: HiFPT | Sms, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"code": "MESSAGE_REFUSED", "message": "no"}}, 422))
@@ -105,24 +105,24 @@ async def test_a_definite_no_lets_the_next_channel_try(
 
 @pytest.mark.parametrize(
     "act",
-    [they.silence, they.reset, they.server_error, they.truncated, says({}, 429), says({}, 409)],
+    [acts.silence, acts.reset, acts.server_error, acts.truncated, says({}, 429), says({}, 409)],
     ids=["a timeout", "a reset", "a 500", "a truncated answer", "too many", "in flight"],
 )
-async def test_whatever_may_have_been_sent_is_unknown(
+async def test_a_message_that_may_have_been_sent_is_unknown(
     channel: HiFPT | Sms, counterpart: Counterpart, act: Act
 ) -> None:
     counterpart.always(act)
     assert await channel.send(NOTIFICATION, MESSAGE) is Delivery.UNKNOWN
 
 
-async def test_a_channel_that_nobody_answers_is_unknown_for_it_is_asked_again(
+async def test_a_channel_that_cannot_be_reached_is_unknown(
     channel: HiFPT | Sms, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
     assert await channel.send(NOTIFICATION, MESSAGE) is Delivery.UNKNOWN
 
 
-async def test_an_answer_that_does_not_name_the_recipient_is_unknown(
+async def test_an_answer_without_the_recipient_is_unknown(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     result = {"recipient": "0900000000", "status": "sent", "message_id": "m1"}
@@ -131,7 +131,7 @@ async def test_an_answer_that_does_not_name_the_recipient_is_unknown(
 
 
 @pytest.mark.parametrize("recipient", ["+84987654321", "84987654321", "0987 654 321"])
-async def test_an_answer_that_names_the_recipient_in_another_form_is_about_them(
+async def test_the_recipient_may_have_another_spelling(
     http: Upstream, counterpart: Counterpart, recipient: str
 ) -> None:
     counterpart.always(says({"results": [{"recipient": recipient, "status": "sent"}]}))

@@ -1,4 +1,6 @@
-"""Whose calls are PayPal's: its printed signatures, and which certificates are believed."""
+"""The verification of PayPal's calls: printed signatures, and which certificates are trusted."""
+
+from __future__ import annotations
 
 import json
 import zlib
@@ -25,7 +27,7 @@ from tests.support.gateways.paypal import (
     paypal_call,
     signed_by,
 )
-from tests.support.gateways.paypal import certificates as believed
+from tests.support.gateways.paypal import certificates as certificates_of
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "card_vectors.json").read_text()
@@ -43,7 +45,7 @@ def paid() -> bytes:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
-def test_every_printed_checksum_and_signature_holds(vector: dict[str, Any]) -> None:
+def test_every_printed_checksum_and_signature_verifies(vector: dict[str, Any]) -> None:
     body = vector.get("payload", vector["canonical"]).encode()
     if "|" not in vector["canonical"]:
         assert str(zlib.crc32(body)) == vector["expected"]
@@ -59,13 +61,12 @@ def test_every_printed_checksum_and_signature_holds(vector: dict[str, Any]) -> N
             certificates.check_signature(certificate, changed, vector["expected"])
 
 
-def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upstream) -> None:
-    vector = next(item for item in VECTORS if "certificate_pem" in item)
+def test_a_genuine_signature_of_an_untrusted_authority_is_refused(http: Upstream) -> None:
+    vector = next(vector for vector in VECTORS if "certificate_pem" in vector)
     url = "https://api.sandbox.paypal.com/v1/notifications/certs/CERT-2"
-    known = believed(http)
-    known.KEPT(
-        x509.load_pem_x509_certificate(vector["certificate_pem"].encode()),
-    )
+    known = certificates_of(http)
+    certificate = x509.load_pem_x509_certificate(vector["certificate_pem"].encode())
+    known.add(url, (certificate,))
     call = Call(
         method="POST",
         query="",
@@ -84,7 +85,7 @@ def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upst
 
 
 @pytest.mark.parametrize(
-    ("call", "why"),
+    ("call", "reason"),
     [
         (paypal_call(paid(), webhook_id="another"), "verify"),
         (paypal_call(paid(), key=signed_by("elsewhere.paypal.com")[0]), "verify"),
@@ -96,14 +97,14 @@ def test_a_real_signature_whose_authority_is_not_ours_is_not_believed(http: Upst
     ],
     ids=["webhook", "key", "algorithm", "no base64", "missing", "future", "old"],
 )
-def test_a_call_that_is_not_theirs_or_not_for_us_is_refused(
-    paypal: PayPal, call: Call, why: str
+def test_a_call_that_is_not_paypals_or_not_for_us_is_refused(
+    paypal: PayPal, call: Call, reason: str
 ) -> None:
-    with pytest.raises(BadCall, match=why):
+    with pytest.raises(BadCall, match=reason):
         paypal.read_webhook(call)
 
 
-def test_a_call_that_had_to_be_repeated_for_days_is_believed(paypal: PayPal) -> None:
+def test_a_call_that_was_repeated_for_three_days_is_trusted(paypal: PayPal) -> None:
     assert evidence_of_call(paypal, paypal_call(paid(), at=NOW - timedelta(days=3)))
 
 
@@ -127,11 +128,11 @@ def test_a_call_that_had_to_be_repeated_for_days_is_believed(paypal: PayPal) -> 
         "",
     ],
 )
-async def test_a_certificate_is_fetched_from_nobody_else(
+async def test_a_certificate_is_fetched_from_paypals_host_only(
     http: Upstream, counterpart: Counterpart, url: str
 ) -> None:
     call = paypal_call(paid(), **{"paypal-cert-url": url})
-    known = believed(http)
+    known = certificates_of(http)
     await known.fetch(call)
     assert counterpart.seen == []
     with pytest.raises(BadCall, match="signature"):
@@ -140,33 +141,31 @@ async def test_a_certificate_is_fetched_from_nobody_else(
 
 @pytest.mark.parametrize(
     ("name", "authority"),
-    [("www.paypal.com", "theirs"), ("messageverificationcerts.paypal.com", "somebody's")],
-    ids=["made out for something else", "by another authority"],
+    [("www.paypal.com", "theirs"), ("messageverificationcerts.paypal.com", "another")],
+    ids=["for another name", "by another authority"],
 )
-async def test_a_certificate_that_is_not_the_signers_is_not_believed(
+async def test_a_certificate_that_is_not_the_signers_is_refused(
     http: Upstream, counterpart: Counterpart, name: str, authority: str
 ) -> None:
     key, pem = signed_by(name, authority)
-    known, call = await fetched(http, counterpart, pem, key)
+    known, call = await certificates_with(http, counterpart, pem, key)
     with pytest.raises(BadCall, match="trust"):
         known.check(call, WEBHOOK_ID)
 
 
-async def test_a_certificate_that_has_lapsed_is_not_believed(
-    http: Upstream, counterpart: Counterpart
-) -> None:
+async def test_an_expired_certificate_is_refused(http: Upstream, counterpart: Counterpart) -> None:
     key, pem = signed_by()
-    known, call = await fetched(http, counterpart, pem, key)
+    known, call = await certificates_with(http, counterpart, pem, key)
     known.check(call, WEBHOOK_ID)
     with pytest.raises(BadCall, match="trust"):
         known.check(replace(call, received_at=NOW + timedelta(days=60)), WEBHOOK_ID)
 
 
-async def test_a_certificate_is_fetched_once_and_what_is_none_says_nothing(
+async def test_a_certificate_is_fetched_once_and_a_malformed_one_is_unreachable(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     key, pem = signed_by()
-    known, call = await fetched(http, counterpart, pem, key)
+    known, call = await certificates_with(http, counterpart, pem, key)
     await known.fetch(call)
     assert len(counterpart.seen) == 1
     counterpart.always(says(b"no certificate"))
@@ -177,12 +176,12 @@ async def test_a_certificate_is_fetched_once_and_what_is_none_says_nothing(
         await known.fetch(other)
 
 
-async def test_names_of_certificates_that_are_not_there_keep_nobody_from_fetching_the_true_one(
+async def test_missing_certificates_do_not_prevent_the_fetch_of_the_genuine_one(
     http: Upstream, counterpart: Counterpart
 ) -> None:
-    """Whoever forges calls chooses what we ask for: it is no failure of PayPal's, and no breaker opens."""
+    """A forged call chooses the address, so its 404 opens no breaker."""
     key, pem = signed_by()
-    known = believed(http, counterpart.url.removeprefix("http://"))
+    known = certificates_of(http, counterpart.url.removeprefix("http://"))
     counterpart.always(says({"name": "RESOURCE_NOT_FOUND"}, 404))
     for number in range(12):
         url = f"{counterpart.url}/v1/notifications/certs/CERT-{number}"
@@ -192,45 +191,45 @@ async def test_names_of_certificates_that_are_not_there_keep_nobody_from_fetchin
             known.check(forged, WEBHOOK_ID)
     counterpart.will(says(pem))
     url = f"{counterpart.url}/v1/notifications/certs/CERT-TRUE"
-    true = paypal_call(paid(), key=key, **{"paypal-cert-url": url})
-    await known.fetch(true)
-    known.check(true, WEBHOOK_ID)
+    genuine = paypal_call(paid(), key=key, **{"paypal-cert-url": url})
+    await known.fetch(genuine)
+    known.check(genuine, WEBHOOK_ID)
 
 
-async def test_what_is_used_is_kept_whatever_else_is_named(
+async def test_a_used_certificate_stays_cached_whatever_else_is_named(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     key, pem = signed_by()
-    known, true = await fetched(http, counterpart, pem, key)
+    known, genuine = await certificates_with(http, counterpart, pem, key)
     counterpart.always(says(pem))
     for number in range(60):
         url = f"{counterpart.url}/v1/notifications/certs/CERT-A{number}"
         await known.fetch(paypal_call(paid(), **{"paypal-cert-url": url}))
-        known.check(true, WEBHOOK_ID)
-    asked = len(counterpart.seen)
-    await known.fetch(true)
-    assert len(counterpart.seen) == asked
+        known.check(genuine, WEBHOOK_ID)
+    requests = len(counterpart.seen)
+    await known.fetch(genuine)
+    assert len(counterpart.seen) == requests
 
 
 @pytest.mark.parametrize("status", [302, 429, 500])
-async def test_a_host_that_does_not_say_whether_there_is_one_is_asked_again(
+async def test_a_temporary_failure_of_the_host_is_unreachable(
     http: Upstream, counterpart: Counterpart, status: int
 ) -> None:
     counterpart.always(says(b"", status))
-    known = believed(http, counterpart.url.removeprefix("http://"))
+    known = certificates_of(http, counterpart.url.removeprefix("http://"))
     url = f"{counterpart.url}/v1/notifications/certs/CERT-1"
     with pytest.raises(Unreachable):
         await known.fetch(paypal_call(paid(), **{"paypal-cert-url": url}))
 
 
-async def fetched(
+async def certificates_with(
     http: Upstream, counterpart: Counterpart, pem: bytes, key: Any
 ) -> tuple[Certificates, Call]:
-    """Return what a call of a local PayPal is checked with, its certificate fetched from there."""
+    """Return certificates of a local PayPal, with a fetched one, and a call that names it."""
     counterpart.will(says(pem))
     host = counterpart.url.removeprefix("http://")
     url = f"{counterpart.url}/v1/notifications/certs/CERT-9"
     call = paypal_call(paid(), key=key, **{"paypal-cert-url": url})
-    known = believed(http, host)
+    known = certificates_of(http, host)
     await known.fetch(call)
     return known, call

@@ -1,4 +1,6 @@
-"""PayPal to the letter: orders in dollars, what says that money came, and when it is captured."""
+"""PayPal's orders in dollars, their capture, and the events about them."""
+
+from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +14,7 @@ from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.http.client import NotConnected, Upstream
 from integrations.paypal.access import Access
 from integrations.paypal.gateway import PayPal
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, evidence_of_call
 from tests.support.gateways.paypal import (
@@ -26,7 +28,7 @@ from tests.support.gateways.paypal import (
     paypal_call,
     problem,
 )
-from tests.support.gateways.paypal import certificates as believed
+from tests.support.gateways.paypal import certificates as certificates_of
 from tests.support.gateways.table import case
 
 OURS = PayPalDialect()
@@ -39,10 +41,10 @@ def paypal(http: Upstream) -> PayPal:
     return OURS.gateway(http)
 
 
-# An order
+# Orders
 
 
-async def test_an_order_is_asked_for_in_dollars_with_our_reference(
+async def test_an_order_is_requested_in_dollars_with_our_reference(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
     counterpart.will(OURS.acceptance())
@@ -57,20 +59,24 @@ async def test_an_order_is_asked_for_in_dollars_with_our_reference(
     assert (evidence.payment_url, evidence.gateway_id) == (PAGE, ORDER_ID)
 
 
-async def test_without_a_token_nothing_is_asked_for(
+async def test_without_a_token_no_order_is_requested(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     access = Access(http, client_id="us", client_secret="secret")
-    silent = PayPal(
-        http, bearer=access, refused=access.forget, webhook_id="W", certificates=believed(http)
+    paypal = PayPal(
+        http,
+        bearer=access,
+        refused=access.forget,
+        webhook_id="W",
+        certificates=certificates_of(http),
     )
-    counterpart.always(they.server_error)
-    evidence = await silent.start(ATTEMPT, ORDER, now=NOW)
+    counterpart.always(acts.server_error)
+    evidence = await paypal.start(ATTEMPT, ORDER, now=NOW)
     assert evidence.result is GatewayResult.NOT_CONNECTED
     assert {seen.path for seen in counterpart.seen} == {"/v1/oauth2/token"}
 
 
-async def test_a_token_is_fetched_once_and_again_when_it_was_refused(
+async def test_a_token_is_fetched_once_and_again_after_a_refusal(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     access = Access(http, client_id="us", client_secret="secret")
@@ -88,7 +94,7 @@ async def test_a_token_is_fetched_once_and_again_when_it_was_refused(
         await access()
 
 
-# To capture
+# Captures
 
 
 async def test_an_approved_order_is_captured_under_a_key_of_its_own(
@@ -98,8 +104,8 @@ async def test_an_approved_order_is_captured_under_a_key_of_its_own(
         says(order("APPROVED")), says(order("COMPLETED", REFERENCE, capture(amount=770)), 201)
     )
     evidence = await paypal.inquire(OPEN, now=NOW)
-    asked, captured = counterpart.seen
-    assert (asked.method, captured.method) == ("GET", "POST")
+    inquiry, captured = counterpart.seen
+    assert (inquiry.method, captured.method) == ("GET", "POST")
     assert captured.path == f"/v2/checkout/orders/{ORDER_ID}/capture"
     assert captured.headers["paypal-request-id"] == f"{REFERENCE}-capture"
     assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
@@ -119,9 +125,9 @@ async def test_nothing_is_captured_for_a_payment_that_has_ended(
     assert [seen.method for seen in counterpart.seen] == ["GET"]
 
 
-@pytest.mark.parametrize("silence", [they.silence, they.reset, they.server_error, they.truncated])
+@pytest.mark.parametrize("silence", [acts.silence, acts.reset, acts.server_error, acts.truncated])
 async def test_a_capture_without_an_answer_is_unknown_and_sent_once(
-    paypal: PayPal, counterpart: Counterpart, silence: they.Act
+    paypal: PayPal, counterpart: Counterpart, silence: acts.Act
 ) -> None:
     counterpart.will(says(order("APPROVED")), silence)
     assert (await paypal.inquire(OPEN, now=NOW)).result is GatewayResult.UNKNOWN
@@ -160,14 +166,14 @@ async def test_a_refused_capture_is_a_decline_only_where_it_leaves_no_doubt(
         ("SOMETHING_NEW", GatewayResult.UNKNOWN),
     ],
 )
-async def test_an_order_that_is_complete_is_what_its_capture_is(
+async def test_a_complete_order_has_the_result_of_its_capture(
     paypal: PayPal, counterpart: Counterpart, status: str, result: GatewayResult
 ) -> None:
     counterpart.will(says(order("COMPLETED", REFERENCE, capture(status))))
     assert (await paypal.inquire(OPEN, now=NOW)).result is result
 
 
-async def test_an_order_whose_number_never_came_can_be_captured_by_nobody(
+async def test_an_order_whose_id_was_lost_is_unpaid(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
     lost = replace(ATTEMPT, gateway_id=None, status=AttemptStatus.UNKNOWN)
@@ -175,7 +181,7 @@ async def test_an_order_whose_number_never_came_can_be_captured_by_nobody(
     assert counterpart.seen == []
 
 
-async def test_what_was_paid_is_asked_for_by_its_captures_number(
+async def test_a_paid_order_is_inquired_by_its_captures_id(
     paypal: PayPal, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(capture()))
@@ -185,34 +191,32 @@ async def test_what_was_paid_is_asked_for_by_its_captures_number(
 
 
 @pytest.mark.parametrize("value", ["2000.5", "2,000", "2e3", "-1.00", "2000.001", "2000.000", None])
-def test_what_is_no_exact_amount_is_paid_without_money_and_so_held(
+def test_a_capture_with_an_unreadable_amount_is_paid_without_money(
     paypal: PayPal, value: Any
 ) -> None:
-    about = capture() | {"amount": {"currency_code": "USD", "value": value}}
-    said = evidence_of_call(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
-    assert (said.result, said.money) == (GatewayResult.PAID, None)
+    resource = capture() | {"amount": {"currency_code": "USD", "value": value}}
+    call = paypal_call(event("PAYMENT.CAPTURE.COMPLETED", resource))
+    evidence = evidence_of_call(paypal, call)
+    assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
-def test_another_currency_is_no_dollar(paypal: PayPal) -> None:
-    about = capture() | {"amount": {"currency_code": "EUR", "value": "2000.00"}}
-    assert (
-        evidence_of_call(paypal, paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about))).money
-        is None
-    )
+def test_another_currency_is_no_money(paypal: PayPal) -> None:
+    resource = capture() | {"amount": {"currency_code": "EUR", "value": "2000.00"}}
+    call = paypal_call(event("PAYMENT.CAPTURE.COMPLETED", resource))
+    assert evidence_of_call(paypal, call).money is None
 
 
-# To be told
+# Events
 
 
-def test_an_approval_is_no_money_and_makes_us_ask(paypal: PayPal) -> None:
-    said = evidence_of_call(
-        paypal, paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED")))
-    )
-    assert (said.result, said.source) == (GatewayResult.UNKNOWN, EvidenceSource.WEBHOOK)
+def test_an_approval_is_unknown_so_that_an_inquiry_follows(paypal: PayPal) -> None:
+    call = paypal_call(event("CHECKOUT.ORDER.APPROVED", order("APPROVED")))
+    evidence = evidence_of_call(paypal, call)
+    assert (evidence.result, evidence.source) == (GatewayResult.UNKNOWN, EvidenceSource.WEBHOOK)
 
 
 @pytest.mark.parametrize("type", ["PAYMENT.CAPTURE.REFUNDED", "BILLING.PLAN.CREATED", ""])
-def test_what_is_not_about_money_that_came_is_kept_and_no_more(paypal: PayPal, type: str) -> None:
+def test_an_event_about_anything_else_has_no_evidence(paypal: PayPal, type: str) -> None:
     (notice,) = paypal.read_webhook(paypal_call(event(type, {"id": "X"})))
     assert (notice.event_id, notice.reference, notice.evidence) == ("WH-1", None, None)
 
@@ -220,21 +224,21 @@ def test_what_is_not_about_money_that_came_is_kept_and_no_more(paypal: PayPal, t
 NAMED: dict[str, tuple[dict[str, Any], str | None]] = {
     "a refund": ({"custom_id": "webshop-4711"}, "webshop-4711"),
     "a dispute": ({"disputed_transactions": [{"custom": "webshop-4711"}]}, "webshop-4711"),
-    "a dispute of nothing": ({"disputed_transactions": []}, None),
+    "a dispute without transactions": ({"disputed_transactions": []}, None),
     "another shape": ({"disputed_transactions": [1], "custom_id": 5}, None),
     "another kind": ({"disputed_transactions": {"custom": "x"}}, None),
 }
 
 
-@pytest.mark.parametrize(("about", "named"), NAMED.values(), ids=NAMED)
-def test_what_is_not_about_money_that_came_carries_the_name_that_it_bears(
-    paypal: PayPal, about: dict[str, Any], named: str | None
+@pytest.mark.parametrize(("resource", "named"), NAMED.values(), ids=NAMED)
+def test_an_event_without_evidence_carries_the_reference_of_its_resource(
+    paypal: PayPal, resource: dict[str, Any], named: str | None
 ) -> None:
-    (notice,) = paypal.read_webhook(paypal_call(event("CUSTOMER.DISPUTE.CREATED", about)))
+    (notice,) = paypal.read_webhook(paypal_call(event("CUSTOMER.DISPUTE.CREATED", resource)))
     assert (notice.reference, notice.evidence, notice.named) == (None, None, named)
 
 
-def test_a_capture_that_names_nothing_is_not_ours(paypal: PayPal) -> None:
-    about = {name: value for name, value in capture().items() if not name.endswith("custom_id")}
-    (notice,) = paypal.read_webhook(paypal_call(event("PAYMENT.CAPTURE.COMPLETED", about)))
+def test_a_capture_without_a_reference_is_not_ours(paypal: PayPal) -> None:
+    resource = {name: value for name, value in capture().items() if name != "custom_id"}
+    (notice,) = paypal.read_webhook(paypal_call(event("PAYMENT.CAPTURE.COMPLETED", resource)))
     assert (notice.reference, notice.evidence, notice.named) == (None, None, "")

@@ -1,4 +1,6 @@
-"""Stripe's events that are not about money: they carry the reference on their object."""
+"""Stripe's events without evidence: they carry the reference of their object."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -18,9 +20,9 @@ def stripe(http: Upstream) -> Stripe:
     ("metadata", "named"),
     [({"reference": "ORDER-778"}, "ORDER-778"), ({}, None), (None, None), ([1], None), ({"reference": 5}, None)],
 )  # fmt: skip
-def test_what_is_not_about_money_carries_the_name_that_it_bears(
+def test_an_event_without_evidence_carries_the_reference_in_its_metadata(
     stripe: Stripe, metadata: Any, named: str | None
 ) -> None:
-    about = {"id": "ch_1", "object": "charge", "metadata": metadata}
-    (notice,) = stripe.read_webhook(stripe_call(event("charge.refunded", about)))
+    charge = {"id": "ch_1", "object": "charge", "metadata": metadata}
+    (notice,) = stripe.read_webhook(stripe_call(event("charge.refunded", charge)))
     assert (notice.reference, notice.evidence, notice.named) == (None, None, named)

@@ -1,4 +1,4 @@
-"""Tokens against a Stripe that others wrote: a server of its own, which our code never imports."""
+"""Card tokens against localstripe, a stand-in by other authors that runs as its own process."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ pytestmark = pytest.mark.skipif(
     find_spec("localstripe") is None, reason="localstripe is not installed: `make .venv/.installed`"
 )
 
-# It listens everywhere and keeps its state in a shared file unless it is told not to; and it takes no
-# `return_url`, which cards need that must be proven.
+# By default localstripe listens on all addresses and saves its state in a shared file. It also
+# refuses `return_url`, which cards with authentication need.
 PEER = """
 import sys
 from aiohttp import web
 from localstripe import resources, server
 resources.Store.dump_to_disk = lambda self: None
-taken = resources.PaymentIntent.__init__
-def made(self, return_url=None, description=None, **more): taken(self, **more)
-resources.PaymentIntent.__init__ = made
+original = resources.PaymentIntent.__init__
+def patched(self, return_url=None, description=None, **more): original(self, **more)
+resources.PaymentIntent.__init__ = patched
 web.run_app(server.app, host="127.0.0.1", port=int(sys.argv[1]), print=None)
 """
 KEY = "sk_test_12345"
@@ -69,7 +69,7 @@ async def stripe(peer: str) -> AsyncIterator[Stripe]:
 
 
 async def card(peer: str, number: str) -> str:
-    """Return what this Stripe gives for a card, as it gives it to an app."""
+    """Return the token of a card, as an app gets it."""
     form = {
         "type": "card",
         "card[number]": number,
@@ -78,33 +78,32 @@ async def card(peer: str, number: str) -> str:
         "card[cvc]": "123",
     }
     async with httpx.AsyncClient(base_url=peer) as client:
-        made = await client.post("/v1/payment_methods", data=form, auth=(KEY, ""))
-    return made.raise_for_status().json()["id"]
+        response = await client.post("/v1/payment_methods", data=form, auth=(KEY, ""))
+    return response.raise_for_status().json()["id"]
 
 
-async def test_a_token_is_charged_and_found_again_by_its_number(stripe: Stripe, peer: str) -> None:
-    asked = attempt(GatewayName.STRIPE)
+async def test_a_token_is_charged_and_found_by_its_id(stripe: Stripe, peer: str) -> None:
+    requested = attempt(GatewayName.STRIPE)
     token = await card(peer, "4242424242424242")
-    paid = await stripe.start(asked, replace(ORDER, card_token=token), now=NOW)
+    paid = await stripe.start(requested, replace(ORDER, card_token=token), now=NOW)
     assert paid.result is GatewayResult.PAID
     assert paid.gateway_id
-    found = await stripe.inquire(replace(asked, gateway_id=paid.gateway_id), now=NOW)
+    found = await stripe.inquire(replace(requested, gateway_id=paid.gateway_id), now=NOW)
     assert (found.result, found.gateway_id) == (GatewayResult.PAID, paid.gateway_id)
-    # It leaves out `amount_received`, so what came is not known: such a payment is held, never guessed.
+    # localstripe leaves out `amount_received`, so the amount is unknown and not guessed.
     assert (paid.money, found.money) == (None, None)
 
 
-async def test_a_card_that_must_be_proven_is_not_paid(stripe: Stripe, peer: str) -> None:
+async def test_a_card_that_needs_authentication_is_not_paid(stripe: Stripe, peer: str) -> None:
     token = await card(peer, "4000002500003155")
-    asked = attempt(GatewayName.STRIPE)
-    waiting = await stripe.start(asked, replace(ORDER, card_token=token), now=NOW)
+    requested = attempt(GatewayName.STRIPE)
+    waiting = await stripe.start(requested, replace(ORDER, card_token=token), now=NOW)
     assert waiting.result is GatewayResult.ACCEPTED
-    known = replace(asked, gateway_id=waiting.gateway_id)
+    known = replace(requested, gateway_id=waiting.gateway_id)
     assert (await stripe.inquire(known, now=NOW)).result is GatewayResult.UNPAID
 
 
-async def test_a_token_that_they_never_gave_is_declined(stripe: Stripe) -> None:
-    asked = replace(ORDER, card_token="pm_unknown")
-    assert (
-        await stripe.start(attempt(GatewayName.STRIPE), asked, now=NOW)
-    ).result is not GatewayResult.PAID
+async def test_an_unknown_token_is_not_paid(stripe: Stripe) -> None:
+    purchase = replace(ORDER, card_token="pm_unknown")
+    evidence = await stripe.start(attempt(GatewayName.STRIPE), purchase, now=NOW)
+    assert evidence.result is not GatewayResult.PAID

@@ -1,4 +1,4 @@
-"""Giving money back through Stripe: once, however often it is asked for or about, and never guessed."""
+"""Refunds through Stripe: once, and with a result that is never guessed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from domain.methods import GatewayName
 from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
 from integrations.stripe.gateway import Stripe
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Act, Counterpart, says
 from tests.support.gateways.dialects import NOW, attempt, reversal
 from tests.support.gateways.stripe import StripeDialect, listed, refund
@@ -30,7 +30,7 @@ def error(code: str, status: int = 400, type: str = "invalid_request_error") -> 
     return says({"error": {"type": type, "code": code}}, status)
 
 
-async def test_a_refund_is_asked_for_under_its_own_key(
+async def test_a_refund_is_requested_under_its_own_key(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(refund()))
@@ -56,12 +56,12 @@ async def test_a_refund_is_asked_for_under_its_own_key(
         (error("lock_timeout", 409), GatewayResult.UNKNOWN),
         (error("rate_limit", 429), GatewayResult.UNKNOWN),
         (error("", 401), GatewayResult.UNKNOWN),
-        (they.silence, GatewayResult.UNKNOWN),
-        (they.reset, GatewayResult.UNKNOWN),
-        (they.server_error, GatewayResult.UNKNOWN),
+        (acts.silence, GatewayResult.UNKNOWN),
+        (acts.reset, GatewayResult.UNKNOWN),
+        (acts.server_error, GatewayResult.UNKNOWN),
     ],
 )
-async def test_an_answer_is_worth_what_it_says_and_the_request_is_sent_once(
+async def test_each_answer_has_its_result_and_the_request_is_sent_once(
     stripe: Stripe, counterpart: Counterpart, answer: Act, result: GatewayResult
 ) -> None:
     counterpart.always(answer)
@@ -69,7 +69,7 @@ async def test_an_answer_is_worth_what_it_says_and_the_request_is_sent_once(
     assert len(counterpart.seen) == 1
 
 
-async def test_a_refund_that_is_listed_is_not_asked_for_again(
+async def test_a_listed_refund_is_not_requested_again(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     other = refund(id="re_0", metadata={"reference": "another"})
@@ -79,7 +79,7 @@ async def test_a_refund_that_is_listed_is_not_asked_for_again(
     assert [seen.method for seen in counterpart.seen] == ["GET"]
 
 
-async def test_one_that_never_arrived_is_asked_for_again_while_its_key_is_known(
+async def test_a_missing_refund_is_requested_again_while_its_key_is_remembered(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(listed(), says(refund()))
@@ -88,9 +88,7 @@ async def test_one_that_never_arrived_is_asked_for_again_while_its_key_is_known(
     assert counterpart.seen[1].headers["idempotency-key"] == REVERSAL.id
 
 
-async def test_after_a_day_the_list_is_the_last_word(
-    stripe: Stripe, counterpart: Counterpart
-) -> None:
+async def test_after_a_day_the_list_decides(stripe: Stripe, counterpart: Counterpart) -> None:
     counterpart.always(listed())
     later = NOW + timedelta(days=1)
     evidence = await stripe.inquire_refund(PAID, REVERSAL, known=(), now=later)

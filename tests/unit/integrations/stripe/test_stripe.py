@@ -1,4 +1,6 @@
-"""Stripe to the letter: its printed signatures, pages and tokens, and finding again what was never answered."""
+"""Stripe's pages, tokens, inquiries and events, and its printed signatures."""
+
+from __future__ import annotations
 
 import json
 from dataclasses import replace
@@ -46,10 +48,10 @@ def form(seen: Any) -> dict[str, str]:
     return dict(parse_qsl(seen.body.decode()))
 
 
-# A page
+# Pages
 
 
-async def test_a_page_is_asked_for_with_our_reference_everywhere_it_can_stand(
+async def test_the_request_for_a_page_has_our_reference_in_every_place(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(OURS.acceptance())
@@ -67,13 +69,13 @@ async def test_a_page_is_asked_for_with_our_reference_everywhere_it_can_stand(
     assert (evidence.payment_url, evidence.gateway_id) == (PAGE, "cs_live_1")
 
 
-async def test_a_page_lives_as_long_as_they_let_it_at_least(
+async def test_a_page_lives_at_least_as_long_as_stripe_allows(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.always(OURS.acceptance())
     later = replace(ATTEMPT, expires_at=SENT + timedelta(hours=2))
-    for item in (ATTEMPT, later):
-        await stripe.start(item, ORDER, now=NOW)
+    for requested in (ATTEMPT, later):
+        await stripe.start(requested, ORDER, now=NOW)
     ends = [int(form(seen)["expires_at"]) for seen in counterpart.seen]
     assert ends == [
         int((SENT + timedelta(minutes=31)).timestamp()),
@@ -84,23 +86,23 @@ async def test_a_page_lives_as_long_as_they_let_it_at_least(
 @pytest.mark.parametrize(
     "other",
     [{"url": "javascript:alert(1)"}, {"url": None}, {"status": "complete"}, {"id": 7}],
-    ids=["an address that runs", "no address", "a status out of turn", "a number for a name"],
+    ids=["a script as address", "no address", "an unexpected status", "a number as id"],
 )
-async def test_an_acceptance_that_leads_nowhere_is_unknown(
+async def test_a_malformed_acceptance_is_unknown(
     stripe: Stripe, counterpart: Counterpart, other: dict[str, Any]
 ) -> None:
     counterpart.will(says(session(**other)))
     assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
-async def test_a_key_that_was_used_for_something_else_says_nothing(
+async def test_a_key_of_another_request_is_unknown(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"type": "idempotency_error", "message": "…"}}, 400))
     assert (await stripe.start(ATTEMPT, ORDER, now=NOW)).result is GatewayResult.UNKNOWN
 
 
-# A token
+# Tokens
 
 
 @pytest.mark.parametrize(
@@ -121,11 +123,14 @@ async def test_a_token_is_charged_at_once(
     assert (evidence.money, evidence.gateway_id) == (Money(200_000), "pi_77")
 
 
-async def test_a_card_that_must_be_proven_leads_to_its_bank(
+async def test_a_card_that_needs_authentication_leads_to_its_bank(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
-    wanted = {"type": "redirect_to_url", "redirect_to_url": {"url": "https://hooks.stripe.com/3ds"}}
-    counterpart.will(says(intent("pending", next_action=wanted)))
+    redirect = {
+        "type": "redirect_to_url",
+        "redirect_to_url": {"url": "https://hooks.stripe.com/3ds"},
+    }
+    counterpart.will(says(intent("pending", next_action=redirect)))
     evidence = await stripe.start(ATTEMPT, BY_TOKEN, now=NOW)
     assert (evidence.result, evidence.payment_url) == (
         GatewayResult.ACCEPTED,
@@ -144,7 +149,7 @@ async def test_a_card_that_must_be_proven_leads_to_its_bank(
         ({"code": "card_declined"}, "card_declined", "bị từ chối"),
     ],
 )  # fmt: skip
-async def test_a_declined_card_says_why_in_words_that_help(
+async def test_a_declined_card_has_a_code_and_a_helpful_sentence(
     stripe: Stripe, counterpart: Counterpart, error: dict[str, str], code: str, sentence: str
 ) -> None:
     counterpart.will(says({"error": {"type": "card_error", "message": "English"} | error}, 402))
@@ -158,7 +163,7 @@ async def test_a_declined_card_says_why_in_words_that_help(
 
 @case("every class of code", "Stripe")
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "anything new"])
-async def test_what_is_neither_paid_nor_refused_is_never_guessed(
+async def test_an_undecided_status_is_unknown(
     stripe: Stripe, counterpart: Counterpart, status: str
 ) -> None:
     counterpart.will(says(intent(status=status)))
@@ -166,31 +171,31 @@ async def test_what_is_neither_paid_nor_refused_is_never_guessed(
     assert (await stripe.inquire(known, now=NOW)).result is GatewayResult.UNKNOWN
 
 
-async def test_neither_the_key_nor_a_token_is_shown(stripe: Stripe) -> None:
+async def test_no_repr_shows_the_key_or_a_token(stripe: Stripe) -> None:
     assert "pm_card_visa" not in repr(BY_TOKEN)
     assert API_KEY not in repr(vars(stripe).get("_http"))
 
 
-# To ask
+# Inquiries
 
 
 @pytest.mark.parametrize(
-    ("number", "answer", "path"),
+    ("id", "answer", "path"),
     [
         ("cs_live_1", session("paid"), "/v1/checkout/sessions/cs_live_1"),
         ("pi_77", intent("paid"), "/v1/payment_intents/pi_77"),
     ],
 )
-async def test_it_is_asked_for_by_the_number_that_it_was_given(
-    stripe: Stripe, counterpart: Counterpart, number: str, answer: dict[str, Any], path: str
+async def test_an_inquiry_uses_the_known_id(
+    stripe: Stripe, counterpart: Counterpart, id: str, answer: dict[str, Any], path: str
 ) -> None:
     counterpart.will(says(answer))
-    evidence = await stripe.inquire(replace(ATTEMPT, gateway_id=number), now=NOW)
+    evidence = await stripe.inquire(replace(ATTEMPT, gateway_id=id), now=NOW)
     assert [seen.path for seen in counterpart.seen] == [path]
     assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, "pi_77")
 
 
-async def test_without_a_number_it_is_looked_for_among_what_was_made_then(
+async def test_without_an_id_an_inquiry_searches_the_lists_of_that_time(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(
@@ -208,7 +213,7 @@ async def test_without_a_number_it_is_looked_for_among_what_was_made_then(
     assert second.fields["starting_after"] == "cs_9"
 
 
-async def test_a_page_whose_address_was_lost_is_found_with_it(
+async def test_a_page_whose_address_was_lost_is_found_with_its_address(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     counterpart.will(listed(session()))
@@ -216,26 +221,24 @@ async def test_a_page_whose_address_was_lost_is_found_with_it(
     assert (evidence.result, evidence.payment_url) == (GatewayResult.UNPAID, PAGE)
 
 
-async def test_what_is_too_much_to_look_through_is_not_taken_for_unpaid(
-    stripe: Stripe, counterpart: Counterpart
-) -> None:
+async def test_a_list_that_is_too_long_is_unknown(stripe: Stripe, counterpart: Counterpart) -> None:
     counterpart.always(listed(session("paid", "another"), has_more=True))
     assert (await stripe.inquire(ATTEMPT, now=NOW)).result is GatewayResult.UNKNOWN
 
 
-async def test_a_card_that_was_refused_on_a_page_may_be_tried_again_there(
+async def test_a_card_that_was_declined_on_a_page_leaves_it_unpaid(
     stripe: Stripe, counterpart: Counterpart
 ) -> None:
     tags = {"reference": REFERENCE, "page": "yes"}
-    about = intent("declined", metadata=tags)
-    call = stripe_call(event("payment_intent.payment_failed", about))
+    declined = intent("declined", metadata=tags)
+    call = stripe_call(event("payment_intent.payment_failed", declined))
     assert evidence_of_call(stripe, call).result is GatewayResult.UNPAID
-    counterpart.will(says(session(payment_intent=about)))
+    counterpart.will(says(session(payment_intent=declined)))
     page = replace(ATTEMPT, gateway_id="cs_live_1")
     assert (await stripe.inquire(page, now=NOW)).result is GatewayResult.UNPAID
 
 
-# To be told
+# Events
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["id"])
@@ -265,7 +268,7 @@ def paid(**other: Any) -> bytes:
 
 
 @pytest.mark.parametrize("age", [-300, 0, 300])
-def test_a_signature_is_good_for_five_minutes(stripe: Stripe, age: int) -> None:
+def test_a_signature_is_valid_for_five_minutes(stripe: Stripe, age: int) -> None:
     assert evidence_of_call(stripe, stripe_call(paid(), at=NOW - timedelta(seconds=age)))
 
 
@@ -282,36 +285,36 @@ def test_either_secret_signs_during_a_rotation(stripe: Stripe) -> None:
 
 
 @pytest.mark.parametrize("type", ["charge.succeeded", "charge.refunded", "customer.created"])
-def test_what_is_not_about_money_of_ours_is_kept_and_no_more(stripe: Stripe, type: str) -> None:
+def test_an_event_about_anything_else_has_no_evidence(stripe: Stripe, type: str) -> None:
     (notice,) = stripe.read_webhook(stripe_call(event(type, {"id": "ch_1", "object": "charge"})))
     assert (notice.event_id, notice.reference, notice.evidence) == ("evt_1", None, None)
 
 
-def test_a_payment_of_somebody_elses_in_the_same_account_is_not_ours(stripe: Stripe) -> None:
-    about = intent(metadata={})
-    (notice,) = stripe.read_webhook(stripe_call(event("payment_intent.succeeded", about)))
+def test_a_payment_of_another_program_in_the_same_account_is_not_ours(stripe: Stripe) -> None:
+    foreign = intent(metadata={})
+    (notice,) = stripe.read_webhook(stripe_call(event("payment_intent.succeeded", foreign)))
     assert (notice.reference, notice.evidence) == (None, None)
     assert notice.named == ""
 
 
 @pytest.mark.parametrize("amount", [200_000.5, "200.000", True, None, -1, 2**53])
-def test_a_signed_payment_of_no_exact_amount_is_paid_without_money_and_so_held(
+def test_a_signed_payment_with_an_unreadable_amount_is_paid_without_money(
     stripe: Stripe, amount: Any
 ) -> None:
     evidence = evidence_of_call(stripe, stripe_call(paid(amount_total=amount)))
     assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
-def test_another_currency_is_translated_faithfully(stripe: Stripe) -> None:
+def test_another_currency_stays_as_it_is(stripe: Stripe) -> None:
     assert evidence_of_call(stripe, stripe_call(paid(currency="usd"))).money == Money(
         200_000, Currency.USD
     )
     assert evidence_of_call(stripe, stripe_call(paid(currency="xxx"))).money is None
 
 
-def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -> None:
-    about = session("declined", payment_intent="pi_77")
-    call = stripe_call(event("checkout.session.completed", about))
+def test_a_complete_page_that_is_not_paid_yet_is_unknown(stripe: Stripe) -> None:
+    complete = session("declined", payment_intent="pi_77")
+    call = stripe_call(event("checkout.session.completed", complete))
     assert evidence_of_call(stripe, call).result is GatewayResult.UNKNOWN
 
 
@@ -326,20 +329,22 @@ def test_a_page_that_is_complete_and_not_paid_yet_makes_us_ask(stripe: Stripe) -
         (Verdict.OUR_ERROR, 500),
     ],
 )
-def test_stripe_is_answered_by_a_status(stripe: Stripe, verdict: Verdict, status: int) -> None:
+def test_stripe_gets_a_status_for_each_verdict(
+    stripe: Stripe, verdict: Verdict, status: int
+) -> None:
     assert stripe.answer(verdict).status == status
 
 
-@pytest.mark.parametrize(("others", "read"), [(9, True), (10, False)])
-def test_a_call_presents_a_handful_of_signatures_at_most(
-    stripe: Stripe, others: int, read: bool
+@pytest.mark.parametrize(("others", "accepted"), [(9, True), (10, False)])
+def test_a_call_with_too_many_signatures_is_refused(
+    stripe: Stripe, others: int, accepted: bool
 ) -> None:
     call = stripe_call(event("customer.created", {}))
     stamp, _, proofs = call.headers["stripe-signature"].partition(",")
     genuine = proofs.partition(",")[0]
     padded = ",".join([stamp, *[f"v1={'0' * 64}"] * others, genuine])
     call = replace(call, headers={"stripe-signature": padded})
-    if read:
+    if accepted:
         assert stripe.read_webhook(call)
     else:
         with pytest.raises(BadCall, match="malformed"):

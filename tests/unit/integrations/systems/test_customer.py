@@ -1,4 +1,6 @@
-"""Customer Management: shown from a memory, and asked afresh for what money depends on."""
+"""Customer Management: cached answers for display, fresh ones for decisions about money."""
+
+from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -10,7 +12,7 @@ from domain.customers import ContractStatus
 from domain.refusals import NotFound, UpstreamUnavailable
 from integrations.http.client import Upstream
 from integrations.systems.customer import CustomerManagement
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 
 CONTRACT = "SGFDN1015"
@@ -34,7 +36,7 @@ async def customers(http: Upstream) -> AsyncIterator[CustomerManagement]:
     await customers.aclose()
 
 
-async def test_a_customer_is_asked_for_once_in_five_minutes(
+async def test_a_customer_is_fetched_once_in_five_minutes(
     customers: CustomerManagement, counterpart: Counterpart
 ) -> None:
     counterpart.always(says(CUSTOMER))
@@ -46,7 +48,7 @@ async def test_a_customer_is_asked_for_once_in_five_minutes(
     assert len(counterpart.seen) == 1
 
 
-async def test_many_who_ask_at_once_wait_for_one_answer(
+async def test_concurrent_callers_share_one_request(
     customers: CustomerManagement, counterpart: Counterpart
 ) -> None:
     counterpart.always(says(CUSTOMER))
@@ -54,24 +56,24 @@ async def test_many_who_ask_at_once_wait_for_one_answer(
     assert len(counterpart.seen) == 1
 
 
-async def test_what_money_depends_on_is_asked_for_afresh(
+async def test_a_fresh_customer_is_fetched_again(
     customers: CustomerManagement, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(CUSTOMER), says(CUSTOMER | {"contract_status": "terminated"}))
     await customers.customer(CONTRACT)
-    told = await customers.customer(CONTRACT, fresh=True)
-    assert told.contract_status is ContractStatus.TERMINATED
-    assert await customers.customer(CONTRACT) == told  # and the others hear of it
+    fresh = await customers.customer(CONTRACT, fresh=True)
+    assert fresh.contract_status is ContractStatus.TERMINATED
+    assert await customers.customer(CONTRACT) == fresh  # the cache has it too
     assert len(counterpart.seen) == 2
 
 
-async def test_an_old_answer_is_shown_while_they_are_down_and_never_taken_for_fresh(
+async def test_a_stale_answer_is_returned_during_an_outage_but_never_as_fresh(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     customers = CustomerManagement(http, keep=0.01, stale=60)
     counterpart.will(says(CUSTOMER))
     customer = await customers.customer(CONTRACT)
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     await asyncio.sleep(0.02)
     assert await customers.customer(CONTRACT) == customer
     with pytest.raises(UpstreamUnavailable):
@@ -79,20 +81,20 @@ async def test_an_old_answer_is_shown_while_they_are_down_and_never_taken_for_fr
     await customers.aclose()
 
 
-async def test_after_an_hour_nothing_is_shown_any_more(
+async def test_after_an_hour_no_stale_answer_is_returned(
     http: Upstream, counterpart: Counterpart
 ) -> None:
     customers = CustomerManagement(http, keep=0.01, stale=0.02)
     counterpart.will(says(CUSTOMER))
     await customers.customer(CONTRACT)
-    counterpart.always(they.server_error)
+    counterpart.always(acts.server_error)
     await asyncio.sleep(0.03)
     with pytest.raises(UpstreamUnavailable):
         await customers.customer(CONTRACT)
     await customers.aclose()
 
 
-async def test_an_unknown_contract_is_asked_for_again(
+async def test_an_unknown_contract_is_fetched_again(
     customers: CustomerManagement, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({}, 404), says(CUSTOMER))

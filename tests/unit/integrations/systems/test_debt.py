@@ -1,4 +1,6 @@
-"""Debt Management: what a contract owes, and that it was paid."""
+"""Debt Management: the debt of a contract, and its settlement."""
+
+from __future__ import annotations
 
 import pytest
 
@@ -6,7 +8,7 @@ from domain.customers import Debt
 from integrations.http.client import Upstream
 from integrations.http.parsing import Rejected
 from integrations.systems.debt import DebtManagement
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 
 CONTRACT = "SGFDN1015"
@@ -17,14 +19,14 @@ def debt(http: Upstream) -> DebtManagement:
     return DebtManagement(http)
 
 
-async def test_a_debt_is_told_and_settled(debt: DebtManagement, counterpart: Counterpart) -> None:
-    told = {
+async def test_a_debt_is_read_and_settled(debt: DebtManagement, counterpart: Counterpart) -> None:
+    content = {
         "contract_number": CONTRACT,
         "total_debt": 500_000,
         "overdue_months": 2,
         "status": "overdue",
     }
-    counterpart.will(says(told), they.reset, says(told, 201))
+    counterpart.will(says(content), acts.reset, says(content, 201))
     assert await debt.debt(CONTRACT) == Debt(total_debt=500_000, overdue_months=2, status="overdue")
     await debt.settle(transaction_id="TXN_1", contract_number=CONTRACT, amount=200_000)
     settled = counterpart.seen[-1]
@@ -36,7 +38,7 @@ async def test_a_debt_is_told_and_settled(debt: DebtManagement, counterpart: Cou
     }
 
 
-async def test_settling_more_than_is_owed_is_a_definite_no(
+async def test_settling_more_than_the_debt_is_rejected(
     debt: DebtManagement, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"code": "EXCEEDS_DEBT", "message": "too much"}}, 409))

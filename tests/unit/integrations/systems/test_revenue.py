@@ -1,4 +1,6 @@
-"""Revenue Management: what it tells is taken strictly, and a record is repeated until it is heard."""
+"""Revenue Management: strict reading of bills and fees, and retries of a record."""
+
+from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from typing import Any
@@ -11,7 +13,7 @@ from domain.refusals import NotFound, UpstreamUnavailable
 from integrations.http.client import Upstream
 from integrations.http.parsing import Rejected
 from integrations.systems.revenue import Revenue
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Act, Counterpart, says
 
 CONTRACT = "SGFDN1015"
@@ -42,9 +44,7 @@ def revenue(http: Upstream) -> Revenue:
     return Revenue(http)
 
 
-async def test_bills_and_fees_are_read_as_they_are_told(
-    revenue: Revenue, counterpart: Counterpart
-) -> None:
+async def test_bills_and_fees_are_read(revenue: Revenue, counterpart: Counterpart) -> None:
     counterpart.will(bills(BILL), says({"contract_number": CONTRACT, "fees": [FEE]}))
     assert await revenue.bills(CONTRACT) == (
         Bill(
@@ -66,7 +66,7 @@ async def test_bills_and_fees_are_read_as_they_are_told(
     ]
 
 
-async def test_past_payments_carry_their_moment(revenue: Revenue, counterpart: Counterpart) -> None:
+async def test_past_payments_have_their_time(revenue: Revenue, counterpart: Counterpart) -> None:
     payment = {
         "transaction_id": "TXN_1",
         "paid_at": "2025-07-01T10:00:00+07:00",
@@ -79,7 +79,7 @@ async def test_past_payments_carry_their_moment(revenue: Revenue, counterpart: C
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "changes",
     [
         {"amount": 200_000.0},
         {"amount": "200000"},
@@ -93,10 +93,10 @@ async def test_past_payments_carry_their_moment(revenue: Revenue, counterpart: C
     ],
     ids=str,
 )
-async def test_a_bill_that_is_not_what_was_agreed_is_no_bill(
-    revenue: Revenue, counterpart: Counterpart, wrong: dict[str, Any]
+async def test_a_malformed_bill_is_refused(
+    revenue: Revenue, counterpart: Counterpart, changes: dict[str, Any]
 ) -> None:
-    counterpart.always(bills(BILL | wrong))
+    counterpart.always(bills(BILL | changes))
     with pytest.raises(UpstreamUnavailable):
         await revenue.bills(CONTRACT)
 
@@ -106,7 +106,7 @@ async def test_a_bill_that_is_not_what_was_agreed_is_no_bill(
     [bills(BILL, contract="SGFDN2000"), bills(BILL, BILL)],
     ids=["another contract's", "one bill twice"],
 )
-async def test_an_answer_to_another_question_is_no_answer(
+async def test_an_answer_about_another_contract_or_a_repeated_bill_is_refused(
     revenue: Revenue, counterpart: Counterpart, act: Act
 ) -> None:
     counterpart.always(act)
@@ -114,15 +114,13 @@ async def test_an_answer_to_another_question_is_no_answer(
         await revenue.bills(CONTRACT)
 
 
-async def test_a_hiccup_is_not_seen_for_bills_may_be_asked_for_again(
-    revenue: Revenue, counterpart: Counterpart
-) -> None:
-    counterpart.will(they.server_error, they.reset, they.truncated, bills(BILL))
+async def test_a_query_of_bills_is_retried(revenue: Revenue, counterpart: Counterpart) -> None:
+    counterpart.will(acts.server_error, acts.reset, acts.truncated, bills(BILL))
     assert len(await revenue.bills(CONTRACT)) == 1
 
 
 @pytest.mark.parametrize("number", ["..", "a/b", "", "a?b=c", "x" * 65, "Á", "%2e%2e"])
-async def test_a_contract_number_that_no_path_can_hold_exists_nowhere(
+async def test_a_contract_number_that_no_path_can_hold_is_not_found(
     revenue: Revenue, counterpart: Counterpart, number: str
 ) -> None:
     with pytest.raises(NotFound):
@@ -141,10 +139,10 @@ async def record(revenue: Revenue) -> None:
     )
 
 
-async def test_a_record_is_repeated_under_its_key_until_it_is_heard(
+async def test_a_record_is_retried_under_its_key(
     revenue: Revenue, counterpart: Counterpart
 ) -> None:
-    counterpart.will(they.reset, they.server_error, says({"status": "recorded"}, 201))
+    counterpart.will(acts.reset, acts.server_error, says({"status": "recorded"}, 201))
     await record(revenue)
     assert {seen.headers["idempotency-key"] for seen in counterpart.seen} == {"TXN_1"}
     assert counterpart.seen[0].json == {
@@ -157,18 +155,18 @@ async def test_a_record_is_repeated_under_its_key_until_it_is_heard(
     }
 
 
-async def test_a_definite_no_to_a_record_names_the_reason(
+async def test_a_rejected_record_has_a_code_and_a_text(
     revenue: Revenue, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"code": "ALREADY_PAID", "message": "paid before"}}, 409))
-    with pytest.raises(Rejected) as no:
+    with pytest.raises(Rejected) as error:
         await record(revenue)
-    assert (no.value.code, no.value.text) == ("ALREADY_PAID", "paid before")
+    assert (error.value.code, error.value.text) == ("ALREADY_PAID", "paid before")
     assert len(counterpart.seen) == 1
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 302])
-async def test_a_no_that_is_not_about_the_record_can_be_tried_again(
+async def test_a_refusal_that_is_not_about_the_record_is_unavailable(
     revenue: Revenue, counterpart: Counterpart, status: int
 ) -> None:
     counterpart.always(says({}, status))

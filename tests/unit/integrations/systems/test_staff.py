@@ -1,4 +1,6 @@
-"""Staff Management: who somebody is, what they may, and what is theirs to collect."""
+"""Staff Management: identity, permissions and limits."""
+
+from __future__ import annotations
 
 from typing import Any
 
@@ -29,22 +31,22 @@ def staff(http: Upstream) -> StaffManagement:
     return StaffManagement(http)
 
 
-async def test_the_right_password_gives_the_staff_their_limits_and_their_wallet(
+async def test_the_right_password_returns_staff_limits_and_wallet_token(
     staff: StaffManagement, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(STAFF | {"team": "HCM-1", "fpt_pay_token": "wallet-token"}))
-    who = await staff.authenticate("NV001", "mobinetNV001")
+    member = await staff.authenticate("NV001", "mobinetNV001")
     assert counterpart.seen[0].json == {"staff_id": "NV001", "password": "mobinetNV001"}
-    assert (who.staff.role, who.staff.team) == (Role.TIN_PNC, "HCM-1")
-    assert who.staff.permissions == ("payment_processing",)
-    assert who.limits == StaffLimits(
+    assert (member.staff.role, member.staff.team) == (Role.TIN_PNC, "HCM-1")
+    assert member.staff.permissions == ("payment_processing",)
+    assert member.limits == StaffLimits(
         per_transaction=5_000_000, daily=10_000_000, used_today=2_000_000
     )
-    assert who.fpt_pay_token == "wallet-token"
-    assert "wallet-token" not in repr(who)
+    assert member.fpt_pay_token == "wallet-token"
+    assert "wallet-token" not in repr(member)
 
 
-async def test_a_wrong_password_is_not_tried_again(
+async def test_a_wrong_password_is_not_retried(
     staff: StaffManagement, counterpart: Counterpart
 ) -> None:
     counterpart.always(says({"error": {"code": "INVALID_CREDENTIALS", "message": "no"}}, 401))
@@ -54,7 +56,7 @@ async def test_a_wrong_password_is_not_tried_again(
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "changes",
     [
         {"staff_id": "AD001"},
         {"role": "MERCHANT"},
@@ -66,10 +68,10 @@ async def test_a_wrong_password_is_not_tried_again(
     ],
     ids=str,
 )
-async def test_staff_that_are_not_what_was_agreed_are_nobody(
-    staff: StaffManagement, counterpart: Counterpart, wrong: dict[str, Any]
+async def test_a_malformed_answer_is_refused(
+    staff: StaffManagement, counterpart: Counterpart, changes: dict[str, Any]
 ) -> None:
-    counterpart.always(says(STAFF | {"fpt_pay_token": "t"} | wrong))
+    counterpart.always(says(STAFF | {"fpt_pay_token": "t"} | changes))
     with pytest.raises(UpstreamUnavailable):
         await staff.authenticate("NV001", "mobinetNV001")
 
@@ -78,5 +80,5 @@ async def test_limits_are_read_without_a_password(
     staff: StaffManagement, counterpart: Counterpart
 ) -> None:
     counterpart.will(says(STAFF))
-    who, limits = await staff.staff("NV001")
-    assert (who.name, limits.used_today) == ("Tran Van B", 2_000_000)
+    member, limits = await staff.staff("NV001")
+    assert (member.name, limits.used_today) == ("Tran Van B", 2_000_000)

@@ -1,4 +1,6 @@
-"""The internal systems alike: unknown is not found, and their silence is never a fact."""
+"""What all internal systems share: a 404 is not found, and silence is unavailable."""
+
+from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
@@ -9,12 +11,12 @@ from integrations.http.client import Upstream
 from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
-from tests.support.gateways import counterpart as they
+from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
 
 CONTRACT = "SGFDN1015"
 
-ASKS: dict[str, Callable[[Upstream], Awaitable[object]]] = {
+QUERIES: dict[str, Callable[[Upstream], Awaitable[object]]] = {
     "bills": lambda http: Revenue(http).bills(CONTRACT),
     "fees": lambda http: Revenue(http).fees(CONTRACT),
     "history": lambda http: Revenue(http).history(CONTRACT),
@@ -23,14 +25,14 @@ ASKS: dict[str, Callable[[Upstream], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("ask", ASKS.values(), ids=ASKS)
-async def test_unknown_is_not_found_and_silence_is_not(
-    ask: Callable[[Upstream], Awaitable[object]], http: Upstream, counterpart: Counterpart
+@pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+async def test_a_404_is_not_found_and_silence_is_unavailable(
+    query: Callable[[Upstream], Awaitable[object]], http: Upstream, counterpart: Counterpart
 ) -> None:
     counterpart.will(says({"error": {"code": "NOT_FOUND", "message": "no"}}, 404))
     with pytest.raises(NotFound):
-        await ask(http)
-    counterpart.always(they.server_error)
-    for _ in range(3):  # the last one with the breaker open
+        await query(http)
+    counterpart.always(acts.server_error)
+    for _ in range(3):  # at the last one the breaker is open
         with pytest.raises(UpstreamUnavailable):
-            await ask(http)
+            await query(http)
