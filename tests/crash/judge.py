@@ -69,7 +69,7 @@ RULES = {
         select l.staff, l.own_used || ' counted, ' || coalesce(b.amount, 0) || ' in the ledger'
           from staff_limit l
           left join (select staff,
-                            sum(case when debit = 'staff_cash' then amount else -amount end) as amount
+                         sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                        from posting where 'staff_cash' in (debit, credit) group by staff) b
             on b.staff = l.staff
          where l.kind = 'CASH_IN_HAND' and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
