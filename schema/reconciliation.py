@@ -91,9 +91,9 @@ class Reconciliation:
         self,
         root: Parent,
         results: list[settlement.SettlementResult] | None = None,
-        first: int | None = resolve.MOST,
+        first: int | None = resolve.MAX_PAGE_SIZE,
     ) -> list[reconciliation.ReconciliationLine]:
-        size = resolve.MOST if first is None else first
+        size = resolve.MAX_PAGE_SIZE if first is None else first
         return await resolve.lines(root, results=results or None, first=size)
 
     @strawberry.field(
