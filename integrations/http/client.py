@@ -73,7 +73,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tls:
-    """Paths of our client certificate and its key, and of the authority that signs theirs."""
+    """Paths: our client certificate, its key, and the authority of the server certificate."""
 
     cert: str | None = None
     key: str | None = None

@@ -134,8 +134,8 @@ def gateway_of(name: GatewayName, http: Upstream) -> Gateway:
     return adapters[name](http)
 
 
-VNPAY_REPLIES = vnpay(Upstream("nobody", "http://127.0.0.1"))
-FPT_PAY_REPLIES = fpt_pay(Upstream("nobody", "http://127.0.0.1"))
+VNPAY_REPLIES = vnpay(Upstream("unused", "http://127.0.0.1"))
+FPT_PAY_REPLIES = fpt_pay(Upstream("unused", "http://127.0.0.1"))
 
 
 @dataclass

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tests.support.gateways.bank import CassoDialect, SepayDialect
-from tests.support.gateways.dialects import Caller, Dialect, FPTPayDialect, VNPayDialect
+from tests.support.gateways.dialects import Caller, Dialect
+from tests.support.gateways.fpt_pay import FPTPayDialect
 from tests.support.gateways.momo import MoMoDialect
 from tests.support.gateways.paypal import PayPalDialect
 from tests.support.gateways.stripe import StripeDialect
+from tests.support.gateways.vnpay import VNPayDialect
 
 DIALECTS: tuple[Dialect, ...] = (
     VNPayDialect(),

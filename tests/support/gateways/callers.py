@@ -18,8 +18,9 @@ from integrations.paypal.gateway import PayPal as OurPayPal
 from sandbox.paypal.certificates import Signer
 from tests.support.gateways import paypal, stripe
 from tests.support.gateways.bank import casso_call, casso_transfer, sepay_call, sepay_transfer
-from tests.support.gateways.dialects import fpt_pay_call, vnpay_ipn
+from tests.support.gateways.fpt_pay import fpt_pay_call
 from tests.support.gateways.momo import CODES, momo_ipn
+from tests.support.gateways.vnpay import vnpay_ipn
 from tests.support.running_api import Api
 
 _numbers = itertools.count(time.time_ns() % 10**12)

@@ -31,7 +31,7 @@ PAGE = f"https://www.paypal.com/checkoutnow?token={ORDER_ID}"
 
 
 @cache
-def signed_by(name: str = SIGNER, authority: str = "theirs") -> tuple[rsa.RSAPrivateKey, bytes]:
+def signed_by(name: str = SIGNER, authority: str = "trusted") -> tuple[rsa.RSAPrivateKey, bytes]:
     """Return a key and its certificate for *name*, signed by a test authority."""
     key = rsa.generate_private_key(65537, 2048)
     issuer, issuer_key = authority_of(authority)
@@ -148,7 +148,7 @@ async def bearer() -> str:
 
 def certificates(http: Upstream, host: str = "paypal.com") -> Certificates:
     """Return the verifier with the signer's certificate, as after the signer's first call."""
-    authority = authority_of("theirs")[0].public_bytes(serialization.Encoding.PEM)
+    authority = authority_of("trusted")[0].public_bytes(serialization.Encoding.PEM)
     certificates = Certificates(http, host=host, authorities=authority)
     certificates.add(CERT_URL, tuple(x509.load_pem_x509_certificates(signed_by()[1])))
     return certificates

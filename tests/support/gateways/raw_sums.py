@@ -17,17 +17,11 @@ from tests.support.gateways.bank import (
     sepay_transfer,
 )
 from tests.support.gateways.counterpart import Act, says
-from tests.support.gateways.dialects import (
-    REFERENCE,
-    Caller,
-    Dialect,
-    FPTPayDialect,
-    VNPayDialect,
-    fpt_pay_call,
-    vnpay_ipn,
-)
+from tests.support.gateways.dialects import REFERENCE, Caller, Dialect
+from tests.support.gateways.fpt_pay import FPTPayDialect, fpt_pay_call
 from tests.support.gateways.momo import MoMoDialect, momo_ipn
 from tests.support.gateways.signing import casso_text
+from tests.support.gateways.vnpay import VNPayDialect, vnpay_ipn
 
 _PLACEHOLDER = "the amount stands here"
 

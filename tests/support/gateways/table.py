@@ -61,7 +61,7 @@ HOLES: dict[tuple[str, str], str] = {
 # What the cells do not show.
 NOTES = (
     "MoMo calls once: tests/api/payments/test_momo.py shows that an inquiry finds a lost call.",
-    "Slowness and timeouts are tested with timeouts of 0.3 and 0.5 s, not with those of production.",
+    "Slowness and timeouts are tested with limits of 0.3 and 0.5 s, not with those of production.",
 )
 
 

@@ -121,7 +121,7 @@ def caller(request: pytest.FixtureRequest) -> Caller:
 
 @pytest.fixture
 def gateway(caller: Caller) -> Gateway:
-    return caller.gateway(Upstream("nobody", "http://127.0.0.1"))
+    return caller.gateway(Upstream("unused", "http://127.0.0.1"))
 
 
 @case("amount notations")

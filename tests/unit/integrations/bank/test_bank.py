@@ -110,8 +110,13 @@ def test_the_example_of_sepay_verifies_with_its_own_secret(id: str) -> None:
     def call(late: float = 0, content: bytes = body) -> Call:
         at = sent_at + timedelta(seconds=late)
         return Call(
-            method="POST", query="", headers=headers, body=content, received_at=at, path="bank/sepay"
-        )  # fmt: skip
+            method="POST",
+            query="",
+            headers=headers,
+            body=content,
+            received_at=at,
+            path="bank/sepay",
+        )
 
     example_bank = bank_of(SEPAY, "0123499999")
     (notice,) = example_bank.read_webhook(call(late=300))
@@ -231,8 +236,13 @@ def test_a_call_of_one_service_is_refused_at_the_address_of_the_other() -> None:
     call = casso()
     for path in ("bank/sepay", "bank", ""):
         crossed = Call(
-            method="POST", query="", headers=call.headers, body=call.body, received_at=NOW, path=path
-        )  # fmt: skip
+            method="POST",
+            query="",
+            headers=call.headers,
+            body=call.body,
+            received_at=NOW,
+            path=path,
+        )
         with pytest.raises(BadCall):
             BANK.read_webhook(crossed)
 

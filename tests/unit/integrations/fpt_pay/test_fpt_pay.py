@@ -21,13 +21,11 @@ from tests.support.gateways.dialects import (
     ORDER,
     REFERENCE,
     REFUND,
-    WALLET_SECRET,
-    FPTPayDialect,
     attempt,
     evidence_of_call,
-    fpt_pay_call,
     reversal,
 )
+from tests.support.gateways.fpt_pay import WALLET_SECRET, FPTPayDialect, fpt_pay_call
 from tests.support.gateways.table import case
 
 OURS = FPTPayDialect()
@@ -192,7 +190,7 @@ def test_fpt_pay_gets_a_code_for_each_verdict(
 # Refunds
 
 REVERSAL = reversal(GatewayName.FPT_PAY)
-REFUNDED = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}  # fmt: skip
+REFUNDED = {"refund_reference": REFUND, "refund_id": "FPR1", "status": "refunded", "amount": 50_000}
 
 
 async def test_an_inquiry_repeats_the_refund_under_the_same_key(

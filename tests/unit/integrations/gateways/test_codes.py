@@ -8,22 +8,18 @@ import pytest
 
 from domain.payment_evidence import GatewayResult
 from integrations.http.client import Upstream
-from tests.support.gateways.dialects import (
-    REFERENCE,
-    TERMINAL,
-    FPTPayDialect,
-    VNPayDialect,
-    evidence_of_call,
-    fpt_pay_call,
-    vnpay_ipn,
-)
+from tests.support.gateways.dialects import REFERENCE, evidence_of_call
+from tests.support.gateways.fpt_pay import FPTPayDialect, fpt_pay_call
 from tests.support.gateways.table import case
+from tests.support.gateways.vnpay import TERMINAL, VNPayDialect, vnpay_ipn
 
 REFUSED = ("09", "10", "12", "13", "24", "51", "65", "75", "79", "99")
 
 
 @case("every class of code", "VNPay")
-@pytest.mark.parametrize("status", ["00", "01", "02", "04", "05", "06", "07", "09", "08", "20", "zz"])  # fmt: skip
+@pytest.mark.parametrize(
+    "status", ["00", "01", "02", "04", "05", "06", "07", "09", "08", "20", "zz"]
+)
 @pytest.mark.parametrize("code", ["00", "07", "11", *REFUSED])
 def test_only_one_pair_of_codes_is_paid(http: Upstream, code: str, status: str) -> None:
     fields = {

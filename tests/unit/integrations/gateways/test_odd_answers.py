@@ -21,13 +21,40 @@ from integrations.http.failures import Unanswered, Unreadable
 from integrations.http.messages import Answer, Request
 from tests.support.gateways.all_dialects import DIALECTS
 from tests.support.gateways.counterpart import Act, Connection
-from tests.support.gateways.dialects import NOW, ORDER, Dialect, VNPayDialect, attempt, reversal
+from tests.support.gateways.dialects import NOW, ORDER, Dialect, attempt, reversal
+from tests.support.gateways.vnpay import VNPayDialect
 
 Odd = (
-    st.none() | st.booleans() | st.integers(-(10**25), 10**25) | st.floats() | st.text(max_size=12)
-    | st.sampled_from(["", "\x00", "9" * 400, "٢٠٠", "2e5", "200000.0", "-1", [], {}, [[]], {"a": [{}]},
-                       10**400, -0.0, 0, "COMPLETED", "succeeded", "paid", "00", 9000, -1])
-)  # fmt: skip
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**25), 10**25)
+    | st.floats()
+    | st.text(max_size=12)
+    | st.sampled_from(
+        [
+            "",
+            "\x00",
+            "9" * 400,
+            "٢٠٠",
+            "2e5",
+            "200000.0",
+            "-1",
+            [],
+            {},
+            [[]],
+            {"a": [{}]},
+            10**400,
+            -0.0,
+            0,
+            "COMPLETED",
+            "succeeded",
+            "paid",
+            "00",
+            9000,
+            -1,
+        ]
+    )
+)
 
 
 class FixedAnswer:
@@ -61,7 +88,13 @@ def answer_of(act: Act) -> tuple[int, Any]:
 
 def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     """Return the path of every member in a JSON value."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # fmt: skip
+    keys = (
+        value.keys()
+        if isinstance(value, dict)
+        else range(len(value))
+        if isinstance(value, list)
+        else ()
+    )
     below = [deeper for key in keys for deeper in paths(value[key], (*path, key))]
     return ([path] if path else []) + below
 

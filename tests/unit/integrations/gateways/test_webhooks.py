@@ -26,7 +26,7 @@ def caller(request: pytest.FixtureRequest) -> Caller:
 
 @pytest.fixture
 def gateway(caller: Caller) -> Gateway:
-    return caller.gateway(Upstream("nobody", "http://127.0.0.1"))
+    return caller.gateway(Upstream("unused", "http://127.0.0.1"))
 
 
 OUTCOMES = {
@@ -105,15 +105,16 @@ def test_no_gateway_shows_its_secrets(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b'{"a": "\\ud800"}', b'{"a": ["\\u0000"]}', '{"a": 1}'.encode("utf-16"), b'"\xed\xa0\x80"']
-)  # fmt: skip
+    "body",
+    [b'{"a": "\\ud800"}', b'{"a": ["\\u0000"]}', '{"a": 1}'.encode("utf-16"), b'"\xed\xa0\x80"'],
+)
 def test_text_that_cannot_be_stored_is_refused(body: bytes) -> None:
     """Lone surrogates, NUL and UTF-16 are refused: a lenient parser reads another message."""
     with pytest.raises(BadCall, match="not JSON"):
         parse_json_object(body)
 
 
-GATEWAYS = [dialect.gateway(Upstream("nobody", "http://127.0.0.1")) for dialect in CALLERS]
+GATEWAYS = [dialect.gateway(Upstream("unused", "http://127.0.0.1")) for dialect in CALLERS]
 
 
 @given(query=st.text(), body=st.binary(), name=st.text(), value=st.text(), post=st.booleans())

@@ -16,17 +16,12 @@ from integrations.http.client import Upstream
 from integrations.http.conversation import evidence_of_charge, evidence_of_inquiry
 from schema.payments import qr_image
 from tests.support.gateways.counterpart import Act, Counterpart, says
-from tests.support.gateways.dialects import (
-    NOW,
-    ORDER,
-    Dialect,
-    FPTPayDialect,
-    VNPayDialect,
-    attempt,
-)
+from tests.support.gateways.dialects import NOW, ORDER, Dialect, attempt
+from tests.support.gateways.fpt_pay import FPTPayDialect
 from tests.support.gateways.momo import MoMoDialect
 from tests.support.gateways.paypal import PayPalDialect
 from tests.support.gateways.stripe import StripeDialect
+from tests.support.gateways.vnpay import VNPayDialect
 
 STORABLE = Evidence(
     source=EvidenceSource.INQUIRY,
@@ -99,15 +94,21 @@ async def test_a_qr_that_cannot_be_shown_is_unknown(
 OUR_FAULTS = [
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 401)),
     (StripeDialect(), says({"error": {"type": "invalid_request_error"}}, 403)),
-    (StripeDialect(), says({"error": {"type": "invalid_request_error", "code": "rate_limit"}}, 429)),
+    (
+        StripeDialect(),
+        says({"error": {"type": "invalid_request_error", "code": "rate_limit"}}, 429),
+    ),
     *[(PayPalDialect(), says({"name": "NOT_AUTHORIZED"}, status)) for status in (401, 403, 429)],
     (PayPalDialect(), says({"error": "invalid_token"}, 401)),
-    *[(MoMoDialect(), says({"resultCode": code, "message": ""}, 400)) for code in (10, 11, 12, 13, 20)],
+    *[
+        (MoMoDialect(), says({"resultCode": code, "message": ""}, 400))
+        for code in (10, 11, 12, 13, 20)
+    ],
     *[
         (VNPayDialect(), says({"code": code, "message": "", "qrcontent": ""}))
         for code in ("02", "03", "97")
     ],
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("dialect", "act"), OUR_FAULTS)

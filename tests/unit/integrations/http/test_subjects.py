@@ -58,17 +58,23 @@ async def customer(http: Upstream, contract: str) -> object:
 
 # Each query with its answer about SGFDN9.
 SYSTEMS: dict[str, tuple[Query, dict[str, Any]]] = {
-    "authenticate": (lambda http, id: StaffManagement(http).authenticate(id, "x"), STAFF | {"staff_id": "SGFDN9"}),
+    "authenticate": (
+        lambda http, id: StaffManagement(http).authenticate(id, "x"),
+        STAFF | {"staff_id": "SGFDN9"},
+    ),
     "staff": (lambda http, id: StaffManagement(http).staff(id), STAFF | {"staff_id": "SGFDN9"}),
     "customer": (customer, CUSTOMER | {"contract_number": "SGFDN9"}),
     "bills": (lambda http, id: Revenue(http).bills(id), {"contract_number": "SGFDN9", "bills": []}),
     "fees": (lambda http, id: Revenue(http).fees(id), {"contract_number": "SGFDN9", "fees": []}),
-    "history": (lambda http, id: Revenue(http).history(id), {"contract_number": "SGFDN9", "payments": []}),
+    "history": (
+        lambda http, id: Revenue(http).history(id),
+        {"contract_number": "SGFDN9", "payments": []},
+    ),
     "debt": (
         lambda http, id: DebtManagement(http).debt(id),
         {"contract_number": "SGFDN9", "total_debt": 0, "overdue_months": 0, "status": "clear"},
     ),
-}  # fmt: skip
+}
 systems = pytest.mark.parametrize(("query", "answer"), SYSTEMS.values(), ids=SYSTEMS)
 
 

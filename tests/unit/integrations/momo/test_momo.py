@@ -180,7 +180,7 @@ async def test_only_a_refusal_of_the_request_declines_it(
 ) -> None:
     counterpart.will(says(OURS.heading(code), 200 if code == 0 else 400))
     result = (await momo.start(attempt(), ORDER, now=NOW)).result
-    # UNKNOWN: an acceptance without a page; codes that may come while an earlier request is processed
+    # UNKNOWN: an acceptance without a page; codes that may come while another request is processed
     # (40–43); a failed QR or nothing definite (98, 99); codes of refunds; and MoMo is not done.
     uncertain = {0, 40, 41, 42, 43, 98, 99, 1000, 1005, 1080, 1081, 1088, 7000, 7002, 8000, 9000}
     assert result is (GatewayResult.UNKNOWN if code in uncertain else GatewayResult.DECLINED)

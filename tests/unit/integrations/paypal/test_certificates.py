@@ -141,7 +141,7 @@ async def test_a_certificate_is_fetched_from_paypals_host_only(
 
 @pytest.mark.parametrize(
     ("name", "authority"),
-    [("www.paypal.com", "theirs"), ("messageverificationcerts.paypal.com", "another")],
+    [("www.paypal.com", "trusted"), ("messageverificationcerts.paypal.com", "another")],
     ids=["for another name", "by another authority"],
 )
 async def test_a_certificate_that_is_not_the_signers_is_refused(

@@ -13,9 +13,10 @@ from domain.gateways import BadCall, Call, Verdict
 from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Upstream
 from integrations.vnpay.gateway import VNPay
-from tests.support.gateways.dialects import NOW, VNPayDialect, evidence_of_call, vnpay_ipn
+from tests.support.gateways.dialects import NOW, evidence_of_call
 from tests.support.gateways.table import case
 from tests.support.gateways.vectors import VECTORS
+from tests.support.gateways.vnpay import VNPayDialect, vnpay_ipn
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
 OURS = VNPayDialect()

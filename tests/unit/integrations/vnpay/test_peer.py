@@ -20,17 +20,9 @@ from integrations.http.client import Upstream
 from integrations.vnpay import protocol
 from integrations.vnpay.gateway import PAGE, VNPay
 from tests.support.gateways.counterpart import Counterpart, Seen, says
-from tests.support.gateways.dialects import (
-    NOW,
-    ORDER,
-    SECRET,
-    TERMINAL,
-    VNPayDialect,
-    attempt,
-    reversal,
-    vnpay_ipn,
-)
+from tests.support.gateways.dialects import NOW, ORDER, attempt, reversal
 from tests.support.gateways.signing import vnpay_signed_query
+from tests.support.gateways.vnpay import SECRET, TERMINAL, VNPayDialect, vnpay_ipn
 
 FOLDER = Path(__file__).parents[3] / "peers" / "vnpay"
 pytestmark = [
@@ -122,8 +114,8 @@ async def test_the_request_for_a_qr_is_the_same(
     counterpart.always(VNPayDialect().acceptance())
     await vnpay.start(ATTEMPT, ORDER, now=NOW)
     response = await peer.run("generateQr", peer_fields(counterpart.seen[0].fields))
-    ours, theirs = counterpart.seen
-    assert (theirs.path, theirs.query) == (ours.path, ours.query)
+    own, peers = counterpart.seen
+    assert (peers.path, peers.query) == (own.path, own.query)
     assert response["code"] == "00"
 
 
@@ -198,8 +190,8 @@ async def test_both_send_the_same_inquiry_and_trust_its_answer(
     counterpart.always(VNPayDialect().inquiry_answer(outcome))
     evidence = await vnpay.inquire(ATTEMPT, now=NOW)
     answer = await peer.run("queryDr", peer_fields(sent(counterpart.seen[0])))
-    ours, theirs = counterpart.seen
-    assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
+    own, peers = counterpart.seen
+    assert (peers.path, sent(peers)) == (own.path, sent(own))
     assert answer["isVerified"] is True
     assert evidence.result is not GatewayResult.UNKNOWN
 
@@ -221,8 +213,8 @@ async def test_both_send_the_same_refund(
     counterpart.always(VNPayDialect().refund_decline())
     evidence = await vnpay.refund(PAID, reversal(), whole=whole, now=NOW)
     answer = await peer.run("refund", peer_fields(sent(counterpart.seen[0])))
-    ours, theirs = counterpart.seen
-    assert (theirs.path, sent(theirs)) == (ours.path, sent(ours))
+    own, peers = counterpart.seen
+    assert (peers.path, sent(peers)) == (own.path, sent(own))
     assert evidence.result is GatewayResult.DECLINED
     assert answer["isVerified"] is True
 

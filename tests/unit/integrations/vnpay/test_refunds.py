@@ -12,9 +12,10 @@ from integrations.http.client import Upstream
 from integrations.vnpay import protocol
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways.counterpart import Counterpart, says
-from tests.support.gateways.dialects import NOW, SECRET, VNPayDialect, attempt, reversal
+from tests.support.gateways.dialects import NOW, attempt, reversal
 from tests.support.gateways.signing import vnpay_signature
 from tests.support.gateways.vectors import VECTORS
+from tests.support.gateways.vnpay import SECRET, VNPayDialect
 
 EXAMPLES = {item["id"]: item for item in VECTORS["vnpay"]}
 REVERSAL = replace(reversal(), requested_by="NV001")
@@ -99,14 +100,22 @@ async def test_an_answer_about_another_refund_is_unknown(
     [
         ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2"}, 0, GatewayResult.PAID),
         ({"vnp_TransactionType": "02", "vnp_TransactionNo": "2"}, 0, GatewayResult.PAID),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_TransactionStatus": "09"}, 0, GatewayResult.DECLINED),
+        (
+            {"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_TransactionStatus": "09"},
+            0,
+            GatewayResult.DECLINED,
+        ),
         ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 0, GatewayResult.UNKNOWN),
         ({"vnp_TransactionType": "03", "vnp_TransactionNo": "known"}, 60, GatewayResult.UNKNOWN),
         ({"vnp_TransactionType": "01"}, 60, GatewayResult.UNKNOWN),
-        ({"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_Amount": "1"}, 5, GatewayResult.UNKNOWN),
+        (
+            {"vnp_TransactionType": "03", "vnp_TransactionNo": "2", "vnp_Amount": "1"},
+            5,
+            GatewayResult.UNKNOWN,
+        ),
         ({"vnp_ResponseCode": "94"}, 60, GatewayResult.UNKNOWN),
     ],
-)  # fmt: skip
+)
 async def test_an_inquiry_returns_the_latest_transaction_which_may_be_another(
     vnpay: VNPay,
     counterpart: Counterpart,

@@ -15,19 +15,11 @@ from integrations.vnpay import protocol
 from integrations.vnpay.gateway import VNPay
 from tests.support.gateways import counterpart as acts
 from tests.support.gateways.counterpart import Counterpart, says
-from tests.support.gateways.dialects import (
-    NOW,
-    ORDER,
-    REFERENCE,
-    SECRET,
-    TERMINAL,
-    VNPayDialect,
-    attempt,
-    start_five_payments,
-)
+from tests.support.gateways.dialects import NOW, ORDER, REFERENCE, attempt, start_five_payments
 from tests.support.gateways.signing import vnpay_signature
 from tests.support.gateways.table import case
 from tests.support.gateways.vectors import VECTORS
+from tests.support.gateways.vnpay import SECRET, TERMINAL, VNPayDialect
 
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["vnpay"]}
 OURS = VNPayDialect()
@@ -95,7 +87,7 @@ async def test_two_hundred_thousand_dong_are_sent_as_twenty_million(
 
 
 def test_accents_and_unusual_letters_are_not_sent(vnpay: VNPay) -> None:
-    order = replace(ORDER, description="Cước* tháng 6~ <HĐ> #1 & 2", client_ip="nobody knows")
+    order = replace(ORDER, description="Cước* tháng 6~ <HĐ> #1 & 2", client_ip="unknown address")
     fields = dict(parse_qsl(vnpay.payment(attempt(), order)))
     assert fields["vnp_OrderInfo"] == "Cuoc thang 6 HD 1 2"
     assert fields["vnp_IpAddr"] == "127.0.0.1"
