@@ -198,11 +198,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
 def _while_held(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
 ) -> Decision:
-    """
-    Return the decision about a held payment: its money goes to suspense and waits for two people.
-
-    The exact sum settles a payment that is held because its sum is unreadable.
-    """
+    """Decide about a held payment: its money waits in suspense, unless it is the unread exact sum."""
     if evidence.result is not GatewayResult.PAID or attempt.status is AttemptStatus.PAID:
         return _further_payment(payment, attempt, evidence, now=now)
     known = case is not None and case.is_under(evidence.gateway_id)

@@ -21,7 +21,7 @@ CASES = """
   journeys/test_one_bill.py bills_named_in_opposite_orders_at_once_end_without_a_deadlock
   api/refusals/test_refusals.py a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff
   api/refusals/test_refusals.py a_bill_that_was_paid_cannot_be_paid_again
-  unit/db/test_bills.py one_of_fifty_who_want_a_bill_at_once_gets_it
+  unit/db/test_bills.py one_of_fifty_concurrent_payments_locks_the_bill
 2 a QR is open, and the customer now wants to pay in cash
   journeys/test_qr.py an_open_qr_blocks_cash_until_it_is_cancelled
   unit/resolvers/test_inquiries.py a_cancellation_asks_first_and_finds_that_it_was_paid
@@ -34,7 +34,7 @@ CASES = """
   api/webhooks/test_webhooks.py an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once
 5 a gateway times out
   unit/integrations/gateways/test_gateways.py silence_after_sending_is_unknown_and_a_charge_is_sent_once
-  unit/integrations/gateways/test_gateways.py a_connection_that_never_opened_is_not_sent
+  unit/integrations/gateways/test_gateways.py a_failed_connection_is_not_connected
   journeys/test_silence.py a_charge_that_the_gateway_did_not_answer_is_found_by_inquiry
   unit/resolvers/test_inquiries.py what_nobody_answered_in_seven_days_is_a_case
 6 money comes after the QR expired or was cancelled
@@ -85,7 +85,7 @@ CASES = """
 15 an old signed webhook is replayed
   api/webhooks/test_webhooks.py a_signature_is_good_for_five_minutes_and_by_the_right_secret
   api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
-  unit/db/test_rules.py an_end_is_corrected_only_by_late_success
+  unit/db/test_rules.py a_final_status_is_left_only_by_late_success
 16 VNPay 07 or 04: debited, and suspicious or reversed
   api/webhooks/test_webhooks.py a_suspicion_is_no_success
   api/cases/test_held_money.py money_of_a_suspicious_payment_is_booked_once_and_still_waits
@@ -102,13 +102,13 @@ CASES = """
   unit/resolvers/test_limits.py the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs
   unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
 19 Staff Management has another figure of today than we
-  unit/db/test_limits.py used_is_what_they_said_first_and_the_greater_of_what_followed
+  unit/db/test_limits.py used_is_the_first_reported_figure_and_the_greater_of_the_later_uses
   unit/resolvers/test_limits.py what_they_know_of_more_than_we_counts
   unit/resolvers/test_limits.py what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
 20 Staff Management is down
   unit/resolvers/test_limits.py what_staff_management_said_serves_for_fifteen_minutes_and_no_longer
   unit/resolvers/test_limits.py yesterdays_limits_serve_nobody_today
-  unit/db/test_limits.py a_day_of_which_nothing_is_known_is_refused_and_never_unlimited
+  unit/db/test_limits.py a_day_without_a_report_is_refused
 21 a cache of five minutes ago says unpaid
   api/refusals/test_refusals.py a_contract_that_was_terminated_a_minute_ago_is_terminated
   api/refusals/test_refusals.py a_payment_is_not_decided_on_what_nobody_said
@@ -156,12 +156,12 @@ CASES = """
   unit/resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
 31 clocks differ
   unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
-  unit/db/test_transaction.py the_application_acts_as_the_lesser_role_in_utc
+  unit/db/test_transaction.py the_application_acts_as_its_own_role_in_utc
   unit/resolvers/test_inquiries.py an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free
 32 a gateway is down
-  unit/integrations/gateways/test_gateways.py five_silences_stop_new_payments_and_inquiries_go_on
-  unit/integrations/gateways/test_gateways.py declines_never_stop_new_payments
-  unit/integrations/http/test_breaker.py after_five_failures_in_a_row_nobody_is_let_through
+  unit/integrations/gateways/test_gateways.py five_silences_stop_payments_but_not_inquiries
+  unit/integrations/gateways/test_gateways.py declines_never_stop_payments
+  unit/integrations/http/test_breaker.py after_five_failures_in_a_row_no_call_is_let_in
   journeys/test_silence.py after_several_failures_a_payment_is_refused_without_a_request_to_the_gateway
 """
 

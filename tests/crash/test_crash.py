@@ -85,6 +85,7 @@ def test_a_job_enqueued_after_its_commit_is_found(harness: Harness) -> None:
     assert any(violation.startswith("every success is recorded") for violation in wrong), wrong
 
 
+@pytest.mark.invariant(10)
 def test_a_charge_sent_before_the_commit_is_found(harness: Harness) -> None:
     (steps,) = harness.record(["qr"]).values()
     at = commit_of(steps, 0)

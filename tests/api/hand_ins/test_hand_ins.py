@@ -240,6 +240,7 @@ def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sand
 
 
 @both_languages
+@pytest.mark.invariant(21)
 def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: str) -> None:
     hand_in = submitted(api, api.collector())
     confirm(api, hand_in, 5_000)

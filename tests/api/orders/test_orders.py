@@ -53,6 +53,7 @@ def test_an_order_is_paid_by_a_qr(api: Api, sandbox: Sandbox, shop: str) -> None
     assert [tuple(row) for row in kept] == [("NONE", "shop")]  # Revenue knows no orders
 
 
+@pytest.mark.invariant(6)
 def test_a_reference_is_one_order(api: Api, shop: str) -> None:
     first = created(api, shop)
     again = created(api, shop, reference=first["order"]["reference"])
@@ -76,6 +77,7 @@ def test_one_reference_sent_by_many_at_once_is_one_order(api: Api, shop: str) ->
     assert sum(not item["replayed"] for item in found) == 1
 
 
+@pytest.mark.invariant(6)
 def test_an_order_has_one_live_payment(api: Api, shop: str) -> None:
     order = created(api, shop)["order"]
     with ThreadPoolExecutor(8) as pool:

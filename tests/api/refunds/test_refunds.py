@@ -69,6 +69,7 @@ def test_parts_add_up_to_the_whole_and_only_then_the_bill_is_open(
 
 
 @both_languages
+@pytest.mark.invariant(17)
 def test_no_more_is_given_back_than_is_left(api: Api, sandbox: Sandbox, language: str) -> None:
     paid = by_gateway(api, sandbox)
     assert refund(api, paid, 10_000)["reversal"]["status"] == "DONE"

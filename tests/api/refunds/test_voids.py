@@ -48,6 +48,7 @@ def test_the_same_key_voids_once_and_gets_the_same_answer(api: Api, sandbox: San
     assert again["reversal"] == first["reversal"]
 
 
+@pytest.mark.invariant(22)
 def test_ten_voids_at_once_void_once(api: Api) -> None:
     by = api.collector()
     before = used(api, by)

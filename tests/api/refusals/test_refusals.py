@@ -59,6 +59,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 
 @both_languages
 @pytest.mark.parametrize(("but", "code", "details"), BAD_INPUT.values(), ids=BAD_INPUT)
+@pytest.mark.invariant(14)
 def test_a_payment_that_makes_no_sense_is_refused_and_changes_nothing(
     api: Api,
     sandbox: Sandbox,

@@ -157,6 +157,7 @@ def test_an_empty_line_within_undoes_all_before_it(alone: Desk) -> None:
 # ── several at once, and much ────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.invariant(29)
 def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> None:
     qr = alone.pays()
     path = alone.folder / "twice.csv"

@@ -43,6 +43,7 @@ def test_a_payment_is_confirmed_once_and_a_repeat_is_told_so(api: Api, qr: dict[
     assert event["query"] == query
 
 
+@pytest.mark.invariant(12)
 def test_one_event_in_ten_calls_at_once_is_applied_once(api: Api, qr: dict[str, Any]) -> None:
     query = signed(ipn(qr))
     with ThreadPoolExecutor(10) as pool:

@@ -34,6 +34,7 @@ async def add_rival(payment: Payment) -> tuple[Payment, bool]:
 
 
 @pytest.mark.parametrize("status", PaymentStatus)
+@pytest.mark.invariant(5)
 async def test_a_bill_is_locked_by_a_live_or_successful_payment_and_by_no_other(
     status: PaymentStatus,
 ) -> None:
@@ -42,6 +43,7 @@ async def test_a_bill_is_locked_by_a_live_or_successful_payment_and_by_no_other(
     assert locked is (payment.is_final and status is not PaymentStatus.SUCCESS)
 
 
+@pytest.mark.invariant(4)
 async def test_one_of_fifty_concurrent_payments_locks_the_bill() -> None:
     payment = await add_payment(PaymentStatus.FAILED)
     rivals = await asyncio.gather(*(add_rival(payment) for _ in range(50)))

@@ -115,6 +115,7 @@ async def test_a_hand_in_that_waited_for_a_void_leaves_that_payment_out(
     assert await handing_in == [plain.id]
 
 
+@pytest.mark.invariant(20)
 async def test_cash_that_was_handed_in_is_not_voided_even_by_the_owner(
     owner: asyncpg.Connection,
 ) -> None:

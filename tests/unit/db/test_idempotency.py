@@ -37,6 +37,7 @@ async def find(key: str) -> idempotency.Claim | None:
     return await idempotency.find("NV001", "processPayment", key, NOW)
 
 
+@pytest.mark.invariant(11)
 async def test_one_of_many_concurrent_claims_takes_the_key_and_the_others_find_it() -> None:
     key = unique("key")
 

@@ -63,6 +63,7 @@ async def limit_of(
 
 
 @pytest.mark.parametrize("reserve", [True, False])
+@pytest.mark.invariant(19)
 async def test_of_fifty_concurrent_payments_as_many_succeed_as_the_limit_allows(
     reserve: bool,
 ) -> None:

@@ -43,6 +43,7 @@ async def can_move(payment: Payment, to: PaymentStatus, *, late: bool = False) -
 @pytest.mark.parametrize(
     ("start", "end"), [pair for pair in product(PaymentStatus, repeat=2) if pair[0] is not pair[1]]
 )
+@pytest.mark.invariant(2)
 async def test_the_database_allows_the_domains_moves_and_refuses_to_leave_a_final_status(
     start: PaymentStatus, end: PaymentStatus
 ) -> None:
@@ -55,6 +56,7 @@ async def test_the_database_allows_the_domains_moves_and_refuses_to_leave_a_fina
 
 
 @pytest.mark.parametrize("start", ENDED_STATUSES)
+@pytest.mark.invariant(2)
 async def test_a_final_status_is_left_only_by_late_success(start: PaymentStatus) -> None:
     assert await can_move(await add_payment(start), SUCCESS, late=True)
     assert not await can_move(await add_payment(start), SUCCESS)
@@ -63,6 +65,7 @@ async def test_a_final_status_is_left_only_by_late_success(start: PaymentStatus)
 
 @pytest.mark.parametrize("end", [status for status in PaymentStatus if status is not SUCCESS])
 @pytest.mark.parametrize("late", [True, False])
+@pytest.mark.invariant(2)
 async def test_success_is_never_left_even_by_the_owner(
     end: PaymentStatus, late: bool, owner: asyncpg.Connection
 ) -> None:
@@ -89,6 +92,7 @@ async def test_success_is_never_left_even_by_the_owner(
         "created_at = created_at + interval '1 second'",
     ],
 )
+@pytest.mark.invariant(1)
 async def test_what_a_payment_is_for_never_changes(change: str, owner: asyncpg.Connection) -> None:
     await add_payment()
     payment = await add_payment()
@@ -98,6 +102,7 @@ async def test_what_a_payment_is_for_never_changes(change: str, owner: asyncpg.C
         )
 
 
+@pytest.mark.invariant(1)
 async def test_a_version_only_grows() -> None:
     payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="its version only grows"):
@@ -106,6 +111,7 @@ async def test_a_version_only_grows() -> None:
         await engine.execute("update payment set status = 'FAILED' where id = $1", payment.id)
 
 
+@pytest.mark.invariant(3)
 async def test_a_success_without_its_postings_is_refused_when_it_is_committed() -> None:
     payment = await add_payment()
     with pytest.raises(asyncpg.RaiseError, match="posted to the ledger, once and whole"):
@@ -123,6 +129,7 @@ async def test_a_success_without_its_postings_is_refused_when_it_is_committed() 
         (200_000, Account.SUSPENSE),
     ],
 )
+@pytest.mark.invariant(3)
 async def test_the_postings_of_a_success_are_exactly_its_amount(
     posted: int, credit: Account
 ) -> None:
@@ -153,6 +160,7 @@ async def test_the_postings_of_a_success_are_exactly_its_amount(
         "contract_number = 'C2'",
     ],
 )
+@pytest.mark.invariant(5)
 async def test_only_the_lock_of_an_item_changes(change: str, owner: asyncpg.Connection) -> None:
     await add_payment()
     payment = await add_payment()
@@ -169,6 +177,7 @@ NEVER_DELETED = ["payment", "payment_item", "attempt", *NEVER_CHANGED]
 
 
 @pytest.mark.parametrize("table", NEVER_CHANGED)
+@pytest.mark.invariant(16, 26)
 async def test_rows_are_not_changed_even_by_the_owner(
     table: str, owner: asyncpg.Connection
 ) -> None:
@@ -178,6 +187,7 @@ async def test_rows_are_not_changed_even_by_the_owner(
 
 @pytest.mark.parametrize("table", NEVER_DELETED)
 @pytest.mark.parametrize("how", ["delete from {}", "truncate {} cascade"])
+@pytest.mark.invariant(9)
 async def test_rows_are_not_deleted_even_by_the_owner(
     table: str, how: str, owner: asyncpg.Connection
 ) -> None:
@@ -189,6 +199,7 @@ APPENDED = [*NEVER_CHANGED]
 DELETABLE = {"idempotency_key", "session"}
 
 
+@pytest.mark.invariant(32)
 async def test_the_application_lacks_the_privilege_to_change_what_must_not_change(
     owner: asyncpg.Connection,
 ) -> None:
@@ -224,3 +235,9 @@ async def test_the_application_lacks_the_privilege_to_change_what_must_not_chang
 async def test_the_application_is_refused_such_statements(statement: str) -> None:
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         await engine.execute(statement)
+
+
+@pytest.mark.invariant(7)
+async def test_a_payment_is_for_a_contract_or_an_order() -> None:
+    with pytest.raises(asyncpg.CheckViolationError, match="payment_is_for_one_thing"):
+        await add_payment(contract_number=None, items=())

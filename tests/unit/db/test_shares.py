@@ -62,6 +62,7 @@ async def test_a_share_is_read_as_it_was_added() -> None:
         assert (found.share, found.asked) == (share, share or Money(1000))
 
 
+@pytest.mark.invariant(24)
 async def test_shares_never_exceed_what_the_gateway_charged() -> None:
     payment = await add_dollar_payment()
     await add_refund(payment, a_refund(payment, 100_000, Money(385, Currency.USD)))
@@ -93,6 +94,7 @@ async def test_the_share_of_a_failed_refund_is_available_again() -> None:
 
 
 @pytest.mark.parametrize("share", [Money(770), Money(0, Currency.USD), Money(-1, Currency.USD)])
+@pytest.mark.invariant(24)
 async def test_a_share_is_positive_and_in_the_currency_of_the_gateway(share: Money) -> None:
     payment = await add_dollar_payment()
     refund = a_refund(payment, 100_000, share)

@@ -112,6 +112,7 @@ async def test_an_amount_with_its_own_case_is_noted_for_its_number_only() -> Non
         ((8_000, 9_000, 9_000), True),
     ],
 )
+@pytest.mark.invariant(25)
 async def test_two_people_resolve_a_case_only_with_the_same_amount(
     amounts: tuple[int | None, ...], resolved: bool, owner: asyncpg.Connection
 ) -> None:

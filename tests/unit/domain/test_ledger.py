@@ -48,11 +48,13 @@ def test_an_unknown_sum_is_not_booked() -> None:
 
 
 @pytest.mark.parametrize("amount", [0, -1])
+@pytest.mark.invariant(8)
 def test_a_posting_moves_a_positive_amount(amount: int) -> None:
     with pytest.raises(AssertionError):
         _posting(amount, Account.BANK, Account.SUSPENSE)
 
 
+@pytest.mark.invariant(15)
 def test_a_posting_has_two_accounts() -> None:
     with pytest.raises(AssertionError):
         _posting(1, Account.BANK, Account.BANK)

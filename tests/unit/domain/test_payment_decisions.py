@@ -70,6 +70,7 @@ def test_the_table_names_every_possible_state() -> None:
 
 @each_state
 @each_statement
+@pytest.mark.invariant(13)
 def test_every_statement_does_what_the_table_says(row: Row, statement: str) -> None:
     for source in (None, *EvidenceSource):
         if source is None and statement not in OUR_OWN:
@@ -103,6 +104,7 @@ def _is_open(row: Row) -> bool:
 @each_statement
 @pytest.mark.parametrize("source", [None, *EvidenceSource])
 @pytest.mark.parametrize("gateway_id", ["G1", "G2", None])
+@pytest.mark.invariant(2)
 def test_success_is_never_left(
     statement: str, source: EvidenceSource | None, gateway_id: str | None
 ) -> None:

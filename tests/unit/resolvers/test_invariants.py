@@ -319,6 +319,7 @@ TAMPERING = LEDGER | PAYMENTS | REVERSALS | PROOFS
 
 
 @pytest.mark.parametrize("what", TAMPERING)
+@pytest.mark.invariant(18, 27, 31)
 async def test_whoever_changes_what_was_written_is_told_of_by_table_and_row(
     day: Day, what: str
 ) -> None:

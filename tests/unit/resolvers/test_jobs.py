@@ -52,6 +52,7 @@ async def kept(payment: Payment) -> Any:
     return rows[0] if rows else None
 
 
+@pytest.mark.invariant(30)
 async def test_the_customer_is_told_once_however_often_the_job_runs(backend: Backend) -> None:
     payment = await reachable(backend)
     for _ in range(3):

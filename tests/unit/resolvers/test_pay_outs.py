@@ -134,6 +134,7 @@ async def said(
     return (await refund_execution.apply_evidence(backend.context, reversal.id, evidence)).status
 
 
+@pytest.mark.invariant(23)
 async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_file(
     backend: Backend,
 ) -> None:
@@ -214,6 +215,7 @@ async def test_one_refund_of_an_attempt_is_under_way_at_a_time(backend: Backend)
     assert after.status is ReversalStatus.DONE
 
 
+@pytest.mark.invariant(17)
 async def test_the_database_refuses_to_give_back_more_than_came(backend: Backend) -> None:
     payment = await a_success(backend)
 

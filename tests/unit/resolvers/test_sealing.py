@@ -136,6 +136,7 @@ async def test_fifty_writers_and_five_sealers_at_once_make_one_chain(
     await check_whole()
 
 
+@pytest.mark.invariant(28)
 async def test_a_chain_that_would_fork_is_refused_by_the_database(context: Context) -> None:
     await engine.execute(WRITE, "one")
     await sealed(context)
