@@ -47,7 +47,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # logs go to stderr, so that the pipe carries answers alone
     settings = load()
-    http_client._public_tls()
+    http_client._ssl_context(http_client.Tls())
     gc.freeze()  # without it the collector of a fork would copy the loaded pages
     for line in sys.stdin:
         print(json.dumps(_run_in_fork(settings, json.loads(line))), file=answers, flush=True)
