@@ -22,7 +22,7 @@ from integrations.heads import Heads
 from mobinet.settings import Settings
 from mobinet.verify import verify as verify_in_process
 from resolvers import sealing
-from tests.races.holding import WAITING
+from tests.races.row_lock import WAITING
 from tests.support.running_api import ROOT, Api
 
 pytest_plugins = ["tests.support.running_api"]
