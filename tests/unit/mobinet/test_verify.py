@@ -22,7 +22,7 @@ from integrations.heads import Heads
 from mobinet.settings import Settings
 from mobinet.verify import verify as verify_in_process
 from resolvers import sealing
-from tests.races.row_lock import WAITING
+from tests.races.row_lock import WAITING_SESSIONS
 from tests.support.running_api import ROOT, Api
 
 pytest_plugins = ["tests.support.running_api"]
@@ -162,9 +162,11 @@ def test_a_lost_connection_ends_it_at_once_and_no_result_is_printed(
         async with lock_tables(api.database, "audit_link", "payment_record") as owner:
             ending = asyncio.create_task(asyncio.to_thread(verify))
             async with asyncio.timeout(30):
-                while await owner.fetchval(WAITING) < 2:
+                while await owner.fetchval(WAITING_SESSIONS) < 2:
                     await owner.execute("select pg_stat_clear_snapshot()")
-            await owner.execute(WAITING.replace("count(*)", "pg_terminate_backend(min(pid))"))
+            await owner.execute(
+                WAITING_SESSIONS.replace("count(*)", "pg_terminate_backend(min(pid))")
+            )
             return await ending
 
     done = asyncio.run(lose_a_connection())
