@@ -27,7 +27,7 @@ test-external: $(INSTALLED)  ## The same on the servers that MOBINET_DATABASE_UR
 	   $${MOBINET_REDIS_URL:?set it to a Redis that has empty logical databases}
 	@$(PYTEST) $(ARGS)
 
-GATEWAYS := tests/api/webhooks/test_gateway_calls.py tests/api/webhooks/test_amount_notations.py tests/unit/integrations
+GATEWAYS := tests/api/webhooks/test_gateway_calls.py tests/api/webhooks/test_amount_notations.py tests/api/webhooks/test_unreadable_foreign_calls.py tests/unit/integrations
 gateways: $(INSTALLED)  ## The table gateways × cases: what is tested of each, and why not where it is not
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q -p tests.support.gateways.table -m case $(GATEWAYS) $(ARGS)
 

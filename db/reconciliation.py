@@ -70,21 +70,29 @@ async def lines(
 
 
 async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
-    """Return the number and sum of the day's FOREIGN lines, by kind and currency."""
+    """
+    Return the number and sum of the day's lines of other programs, by kind and currency.
+
+    Lines whose kind, currency or amount cannot be read are counted apart.
+    """
     rows = await fetch(
         """
-        select kind, currency, count(*) as count, sum(reported_amount)::bigint as amount
-          from settlement_line
-         where gateway = $1 and day = $2 and result = 'FOREIGN'
-         group by kind, currency order by kind, currency
+        select kind, currency, count(*) as count, sum(amount)::bigint as amount
+          from (select kind, currency, reported_amount as amount from settlement_line
+                 where gateway = $1 and day = $2 and result = 'FOREIGN'
+                 union all
+                select kind, currency, amount from foreign_line
+                 where gateway = $1 and day = $2) line
+         group by kind, currency, amount is null
+         order by kind, currency, amount is null
         """,
         gateway,
         day,
     )
     return [
         ForeignLines(
-            kind=LineKind(row["kind"]),
-            currency=Currency(row["currency"]),
+            kind=LineKind(row["kind"]) if row["kind"] else None,
+            currency=Currency(row["currency"]) if row["currency"] else None,
             count=row["count"],
             amount=row["amount"],
         )

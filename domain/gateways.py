@@ -77,12 +77,16 @@ class Notice:
     Without a `reference`, money came and the call does not say what for. Without `evidence`, the
     event reports no money that came to us and is only stored; `named` is then the reference of its
     subject: empty if the subject has none, None if it is not known.
+
+    A `problem` says why the event cannot be read: unless `named` is another program's, the call is
+    refused for it.
     """
 
     event_id: str
     reference: str | None
     evidence: Evidence | None
     named: str | None = None
+    problem: str | None = None
 
     @property
     def identity(self) -> str:

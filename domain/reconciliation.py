@@ -161,12 +161,16 @@ class ReconciliationCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignLines:
-    """Other programs' lines of one kind and currency; `amount` is their sum in the minor unit."""
+    """
+    Other programs' lines of one kind and currency; `amount` is their sum in the minor unit.
 
-    kind: LineKind
-    currency: Currency
+    What cannot be read of them is None.
+    """
+
+    kind: LineKind | None
+    currency: Currency | None
     count: int
-    amount: int
+    amount: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

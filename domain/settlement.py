@@ -20,7 +20,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.money import Money
+from domain.money import Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import PaymentStatus
 
@@ -136,6 +136,25 @@ class Line:
             gateway_id=self.gateway_id,
             event_id=f"{file}:{self.number}"[-200:],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignLine:
+    """
+    A line of another program that is not written as ours are; what cannot be read is None.
+
+    `problem` says why it is no Line. Equal lines have the same `digest`. `reference` is cut to 128
+    characters. `amount` is in the minor unit, None too if the line lists no money that moved.
+    """
+
+    number: int
+    problem: str
+    digest: bytes
+    reference: str
+    kind: LineKind | None
+    amount: int | None
+    currency: Currency | None
+    day: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

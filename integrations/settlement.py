@@ -1,6 +1,8 @@
 """
 Strict reading of a settlement file: one unreadable value makes the whole file unreadable.
 
+On an account that we share, another program's line may be unreadable: it is a ForeignLine.
+
 CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money
 that moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end
 the file; an empty line in the middle is refused, because a line may be missing there.
@@ -15,11 +17,16 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from domain.calendar import business_date
 from domain.money import Currency, Money
-from domain.settlement import Line, LineKind
+from domain.settlement import ForeignLine, Line, LineKind
 from integrations.amounts import whole_number
 
 COLUMNS = ("reference", "gateway_id", "kind", "amount", "currency", "status", "at")
+
+_MAX_NAME = 128  # characters
+_NAME_RULE = f"must be 1 to {_MAX_NAME} printable characters without blanks around them"
+_MOVED = "success"
 
 Value = TypeVar("Value")
 
@@ -36,11 +43,15 @@ def digest(path: Path, day: date | None) -> bytes:
     return sha256.digest()
 
 
-def read(path: Path, *, shared: bool = False) -> Iterator[Line]:
+def read(
+    path: Path, *, today: date, is_foreign: Callable[[str], bool] | None = None
+) -> Iterator[Line | ForeignLine]:
     """
     Yield each line of the file without holding the others in memory. Raises BadFile, OSError.
 
-    In the file of a `shared` account, a line without a reference has its gateway id as reference.
+    `today` is the last day that a line may be of. `is_foreign` says of a reference whether it is
+    another program's, on an account that we share; such a line may be unreadable. There a line
+    without a reference has its gateway id as reference.
     """
     # Bytes that are not UTF-8 become lone surrogates, so that the error can name their cell.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -53,8 +64,8 @@ def read(path: Path, *, shared: bool = False) -> Iterator[Line]:
                     empty = empty or (rows.line_num, row)
                     continue
                 if empty is not None:
-                    _line(*empty)  # always raises, and names the empty line
-                yield _line(rows.line_num, row, shared=shared)
+                    _cells(*empty)  # always raises, and names the empty line
+                yield _read_line(rows.line_num, row, today=today, is_foreign=is_foreign)
         except csv.Error as error:
             raise BadFile(f"line {rows.line_num}: {error}") from None
 
@@ -64,15 +75,34 @@ def _check_header(row: Sequence[str] | None) -> None:
         raise BadFile(f"line 1: the header must be {','.join(COLUMNS)}")
 
 
-def _line(number: int, row: Sequence[str], *, shared: bool = False) -> Line:
+def _read_line(
+    number: int, row: Sequence[str], *, today: date, is_foreign: Callable[[str], bool] | None
+) -> Line | ForeignLine:
+    cells = _cells(number, row)
+    if is_foreign is not None and not cells["reference"]:
+        cells["reference"] = cells["gateway_id"]
+    try:
+        return _line(number, cells, today)
+    except BadFile as error:
+        if is_foreign is None or not _is_clean(cells["reference"]):
+            raise
+        if not is_foreign(cells["reference"]):
+            raise
+        return _foreign_line(number, cells, today, problem=str(error))
+
+
+def _cells(number: int, row: Sequence[str]) -> dict[str, str]:
     if len(row) != len(COLUMNS):
         raise BadFile(
             f"line {number}: {len(COLUMNS)} columns are expected, and {len(row)} are there"
         )
     cells: dict[str, str] = dict(zip(COLUMNS, row, strict=True))
-    if shared and not cells["reference"]:
-        cells["reference"] = cells["gateway_id"]
+    if not any(cell.strip() for cell in row):
+        raise BadFile(f"line {number}, column reference: {_NAME_RULE}")
+    return cells
 
+
+def _line(number: int, cells: dict[str, str], today: date) -> Line:
     def cell(column: str, read: Callable[[str], Value]) -> Value:
         try:
             return read(cells[column])
@@ -91,13 +121,42 @@ def _line(number: int, row: Sequence[str], *, shared: bool = False) -> Line:
         reference=reference,
         gateway_id=gateway_id,
         money=Money(amount, currency),
-        at=cell("at", _moment),
+        at=cell("at", lambda text: _moment(text, today)),
     )
 
 
+def _foreign_line(number: int, cells: dict[str, str], today: date, *, problem: str) -> ForeignLine:
+    """Return what can be read of another program's line."""
+
+    def cell(column: str, read: Callable[[str], Value]) -> Value | None:
+        try:
+            return read(cells[column])
+        except ValueError:
+            return None
+
+    moved = cells["status"] == _MOVED
+    currency = cell("currency", _currency)
+    at = cell("at", lambda text: _moment(text, today))
+    return ForeignLine(
+        number=number,
+        problem=problem,
+        digest=hashlib.sha256(repr(tuple(cells.values())).encode()).digest(),
+        reference=cells["reference"][:_MAX_NAME],
+        kind=cell("kind", _kind),
+        amount=cell("amount", _amount) if moved and currency else None,
+        currency=currency,
+        day=business_date(at) if at else None,
+    )
+
+
+def _is_clean(text: str) -> bool:
+    """Return whether *text* is printable without blanks around it, of any length but empty."""
+    return bool(text) and text.isprintable() and text == text.strip()
+
+
 def _name(text: str) -> str:
-    if not (0 < len(text) <= 128 and text.isprintable() and text == text.strip()):
-        raise ValueError("must be 1 to 128 printable characters without blanks around them")
+    if not _is_clean(text) or len(text) > _MAX_NAME:
+        raise ValueError(_NAME_RULE)
     return text
 
 
@@ -123,15 +182,19 @@ def _currency(text: str) -> Currency:
 
 
 def _check_status(text: str) -> None:
-    if text != "success":
+    if text != _MOVED:
         raise ValueError("must be success: a settlement file lists money that moved")
 
 
-def _moment(text: str) -> datetime:
+def _moment(text: str, today: date) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             raise ValueError
-        return moment.astimezone(UTC)
+        moment = moment.astimezone(UTC)
+        day = business_date(moment)
     except (ValueError, OverflowError):
         raise ValueError("must be like 2026-03-04T12:06:07+07:00") from None
+    if day > today:
+        raise ValueError(f"{day} has not come yet")
+    return moment

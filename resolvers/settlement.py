@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
 
-from db import audit, payments, settlement
+from db import audit, foreign_lines, payments, settlement
 from db.audit import AuditEvent
 from db.settlement import Settlement
 from db.transaction import transaction
@@ -25,6 +25,7 @@ from domain.methods import GatewayName
 from domain.reconciliation import ReconciliationLine, beside, in_question
 from domain.settlement import (
     NO_CASE,
+    ForeignLine,
     Line,
     LineKind,
     OurPayment,
@@ -32,14 +33,13 @@ from domain.settlement import (
     Settled,
     SettlementResult,
 )
-from integrations.settlement import BadFile, digest, read
+from integrations.settlement import BadFile, digest
 from resolvers.audit import audited
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.settlement_evidence import apply_evidence
+from resolvers.settlement_file import SettlementFile, survey
 from resolvers.settlement_lines import batches, earlier_lines, repeats, take_refund
-
-MAX_DAYS = 31  # a wrong year in one line would make a difference of every payment since
 
 
 @audited("settle")
@@ -53,69 +53,35 @@ async def import_file(
     case again; one that names what only we had completes that line. Raises BadFile, OSError.
     """
     now = await context.clock()
-    is_shared = gateway in context.terms.shared
-    survey = _survey(path, business_date(now), day, shared=is_shared)
-    if (since := await settlement.imported_at(gateway, survey.digest)) is not None:
-        return _nothing_new(path, survey, since)
-    await apply_evidence(context, gateway, path)
+    file = await survey(gateway, path, context.terms, today=business_date(now), day=day)
+    if (since := await settlement.imported_at(gateway, file.digest)) is not None:
+        return _nothing_new(file, since)
+    await apply_evidence(context, file)
     imported = Settlement(
         id=context.ids.record("SET"),
         gateway=gateway,
         name=path.name[:200],
-        digest=survey.digest,
-        first_day=survey.first_day,
-        last_day=survey.last_day,
+        digest=file.digest,
+        first_day=file.first_day,
+        last_day=file.last_day,
         imported_at=await context.clock(),
         imported_by=context.actor_id,
     )
     async with transaction():
         if await settlement.add(imported):
-            result = await _compare(context, imported, path, survey)
-            if digest(path, day) != survey.digest:
+            result = await _compare(context, imported, file)
+            if digest(path, day) != file.digest:
                 raise BadFile("it was changed while it was read")
             return result
-    since = await settlement.imported_at(gateway, survey.digest)
+    since = await settlement.imported_at(gateway, file.digest)
     assert since is not None, "another import of the same file came first"
-    return _nothing_new(path, survey, since)
+    return _nothing_new(file, since)
 
 
-def _nothing_new(path: Path, survey: _Survey, since: datetime) -> Settled:
+def _nothing_new(file: SettlementFile, since: datetime) -> Settled:
     return Settled(
-        file=path.name, lines=survey.lines, known=survey.lines, results={}, cases=0, since=since
+        file=file.name, lines=file.lines, known=file.lines, results={}, cases=0, since=since
     )
-
-
-# ── reading the whole file ───────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Survey:
-    """What is known of a file once all of it was readable."""
-
-    digest: bytes
-    lines: int
-    first_day: date
-    last_day: date
-
-
-def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
-    """Read all of the file and keep no line of it. Raises BadFile."""
-    file_digest = digest(path, day)
-    lines, days = 0, set[date]() if day is None else {day}
-    for line in read(path, shared=shared):
-        if line.day > today:
-            raise BadFile(f"line {line.number}, column at: {line.day} has not come yet")
-        lines += 1
-        days.add(line.day)
-    if not days:
-        raise BadFile("it has no lines: say by --date which day it is of")
-    first_day, last_day = min(days), max(days)
-    if (last_day - first_day).days >= MAX_DAYS:
-        raise BadFile(
-            f"it reaches from {first_day} to {last_day}, more than {MAX_DAYS} days:"
-            " look at its dates, or split it"
-        )
-    return _Survey(digest=file_digest, lines=lines, first_day=first_day, last_day=last_day)
 
 
 # ── comparison ───────────────────────────────────────────────────────────────────────────────────
@@ -126,12 +92,14 @@ class _Comparison:
     """
     The second pass over the file, in its transaction, with its counts so far.
 
-    `claimed` are the lines of earlier files that it repeats.
+    `claimed` are the lines of earlier files that it repeats. `foreign` counts the unreadable lines
+    of other programs by their digest.
     """
 
     context: Context
     settlement: Settlement
     claimed: set[int] = field(default_factory=set[int])
+    foreign: Counter[bytes] = field(default_factory=Counter[bytes])
     known: int = 0
     results: Counter[SettlementResult] = field(default_factory=Counter[SettlementResult])
     cases: int = 0
@@ -142,16 +110,16 @@ class _Comparison:
         return repeats(line, of_other_files, self.claimed)
 
 
-async def _compare(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
+async def _compare(context: Context, imported: Settlement, file: SettlementFile) -> Settled:
     """Store each line with what we have, and what only we have; in the caller's transaction."""
     comparison = _Comparison(context=context, settlement=imported)
-    is_shared = imported.gateway in context.terms.shared
-    for lines in batches(read(path, shared=is_shared)):
+    for lines, unreadable in file.batches():
         await _compare_batch(comparison, lines)
+        await _add_foreign(comparison, unreadable)
     await _add_ours_only(comparison)
     result = Settled(
-        file=path.name,
-        lines=survey.lines,
+        file=file.name,
+        lines=file.lines,
         known=comparison.known,
         results=dict(comparison.results),
         cases=comparison.cases,
@@ -192,6 +160,24 @@ async def _compare_batch(comparison: _Comparison, lines: Sequence[Line]) -> None
             stored_lines[:] = [other for other in stored_lines if other.id != compared.id]
         stored_lines.append(compared)
     await settlement.add_lines(gateway, new_lines)
+
+
+async def _add_foreign(comparison: _Comparison, lines: Sequence[ForeignLine]) -> None:
+    """Store the unreadable lines of other programs, each as often as one file has it."""
+    if not lines:
+        return
+    imported = comparison.settlement
+    stored = await foreign_lines.counts(imported.gateway, [line.digest for line in lines])
+    new_lines: list[ForeignLine] = []
+    for line in lines:
+        comparison.foreign[line.digest] += 1
+        if comparison.foreign[line.digest] > stored.get(line.digest, 0):
+            new_lines.append(line)
+    await foreign_lines.add(
+        imported.gateway, new_lines, settlement_id=imported.id, day=imported.last_day
+    )
+    comparison.results[SettlementResult.FOREIGN] += len(new_lines)
+    comparison.known += len(lines) - len(new_lines)
 
 
 async def _compare_line(

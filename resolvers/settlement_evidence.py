@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from db import payments, settlement
 from domain.methods import GatewayName
 from domain.payments import Payment
 from domain.reconciliation import ReconciliationLine
 from domain.settlement import Line, LineKind, OurRefund, tells_of_money, tells_of_refund
-from integrations.settlement import read
 from resolvers import payment_evidence, refund_execution
 from resolvers.context import Context
-from resolvers.settlement_lines import batches, earlier_lines, repeats, take_refund
+from resolvers.settlement_file import SettlementFile
+from resolvers.settlement_lines import earlier_lines, repeats, take_refund
 
 # The gateway's numbers of the lines so far, by kind and reference.
 Numbers = dict[tuple[LineKind, str], list[str | None]]
@@ -32,10 +31,10 @@ class _EvidencePass:
     claimed: set[int] = field(default_factory=set[int])
 
 
-async def apply_evidence(context: Context, gateway: GatewayName, path: Path) -> None:
+async def apply_evidence(context: Context, file: SettlementFile) -> None:
     """Apply each line about money that we do not know."""
-    evidence_pass = _EvidencePass(context=context, gateway=gateway, file=path.name)
-    for lines in batches(read(path, shared=gateway in context.terms.shared)):
+    evidence_pass = _EvidencePass(context=context, gateway=file.gateway, file=file.name)
+    for lines, _ in file.batches():
         await _apply_batch(evidence_pass, lines)
 
 

@@ -201,23 +201,35 @@ async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice,
     """Return the events of a call, after fetching what verifying it needs. Raises BadCall."""
     if isinstance(gateway, Prepares):
         await gateway.prepare(call)
-    is_shared = gateway.name in context.terms.shared
-    notices = tuple(_cut(notice, shared=is_shared) for notice in gateway.read_webhook(call))
-    for notice in notices:
-        fits = (
-            len(notice.identity) <= MAX_NAME_LENGTH
-            and len(notice.reference or "") <= MAX_REFERENCE_LENGTH
-        )
-        if not fits or (notice.evidence and not is_kept(notice.evidence)):
-            raise BadCall("a name in it is longer than any of theirs")
-    return notices
+    return tuple([await _check(context, gateway, each) for each in gateway.read_webhook(call)])
 
 
-def _cut(notice: Notice, *, shared: bool) -> Notice:
-    """Return the notice with a reference that fits its column: a longer one is not ours."""
-    if notice.reference is None or not shared:
+async def _check(context: Context, gateway: Gateway, notice: Notice) -> Notice:
+    """
+    Return a notice that can be stored and handled.
+
+    One that cannot be read, or has a name longer than its column, is only another program's.
+    Raises BadCall.
+    """
+    problem = notice.problem or _too_long(notice)
+    if problem is None:
         return notice
-    return replace(notice, reference=notice.reference[:MAX_REFERENCE_LENGTH])
+    if len(notice.identity) > MAX_NAME_LENGTH:
+        raise BadCall(problem)
+    if not await _is_foreign(context, gateway.name, notice):
+        raise BadCall(problem)
+    reference = notice.reference and notice.reference[:MAX_REFERENCE_LENGTH]
+    return replace(notice, reference=reference, evidence=None)
+
+
+def _too_long(notice: Notice) -> str | None:
+    """Return the problem of a notice with a name that does not fit its column, or None."""
+    fits = (
+        len(notice.identity) <= MAX_NAME_LENGTH
+        and len(notice.reference or "") <= MAX_REFERENCE_LENGTH
+        and (notice.evidence is None or is_kept(notice.evidence))
+    )
+    return None if fits else "a name in it is longer than any of theirs"
 
 
 async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:

@@ -60,13 +60,14 @@ class ReconciliationLine:
 
 @publishes(
     reconciliation.ForeignLines,
-    description="The lines of other programs that use the same account; `amount` is their sum.",
+    description="The lines of other programs that use the same account; `amount` is their sum. What"
+    " we cannot read of them, such as another currency, is null.",
 )
 class ForeignLines:
-    kind: settlement.LineKind
-    currency: Currency
+    kind: settlement.LineKind | None
+    currency: Currency | None
     count: int
-    amount: Amount
+    amount: Amount | None
 
 
 Parent = strawberry.Parent[reconciliation.Reconciliation]

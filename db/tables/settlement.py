@@ -52,3 +52,21 @@ class SettlementLineRow(Table, tablename="settlement_line", db=DB):
     payment = refers_to(PaymentRow, null=True)
     reversal = refers_to(ReversalRow, null=True)
     money_case = refers_to(CaseRow, null=True)
+
+
+class ForeignLineRow(Table, tablename="foreign_line", db=DB):
+    """
+    A line of another program, on a shared account, that is not written as ours are.
+
+    What could not be read is null. Equal lines have the same `digest`.
+    """
+
+    id = BigSerial(primary_key=True)
+    settlement = refers_to(SettlementRow)
+    gateway = Varchar(length=20, default=None)
+    day = Date(default=None)
+    digest = Bytea(default=None)
+    reference = Varchar(length=128, default=None)
+    kind = Varchar(length=10, default=None, null=True)
+    amount = BigInt(default=None, null=True)
+    currency = Varchar(length=3, default=None, null=True)

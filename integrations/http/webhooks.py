@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar, cast
 from urllib.parse import parse_qsl
 
-from domain.gateways import BadCall, Call
+from domain.gateways import BadCall, Call, Notice
 from integrations.http.failures import Unreadable
 from integrations.http.json_text import check_text, decode
 from integrations.http.parsing import WireModel, parse_value
@@ -64,6 +64,19 @@ def parse_event(model: type[Model], fields: dict[str, Any]) -> Model:
         return parse_value(model, fields)
     except Unreadable as error:
         raise BadCall(str(error)) from None
+
+
+def unreadable_notice(event_id: str, named: object, error: BadCall) -> Notice:
+    """
+    Return the notice of a verified event that cannot be read because of *error*.
+
+    *named* is the reference of its subject, None if it has none. Raises *error* if it is no text.
+    """
+    if not isinstance(named, str | None):
+        raise error
+    return Notice(
+        event_id=event_id, reference=None, evidence=None, named=named or "", problem=error.reason
+    )
 
 
 def ascii_body(call: Call) -> str:

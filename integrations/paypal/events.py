@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from domain.gateways import Notice
+from domain.gateways import BadCall, Notice
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.http.webhooks import parse_event
+from integrations.http.webhooks import parse_event, unreadable_notice
 from integrations.paypal.objects import Capture, Event, Order
 
 WEBHOOK = "paypal:webhook"
@@ -14,7 +14,10 @@ WEBHOOK = "paypal:webhook"
 
 def interpret_event(event: Event) -> Notice:
     """Return an event as a notice. Raises BadCall."""
-    payment = _payment(event)
+    try:
+        payment = _payment(event)
+    except BadCall as error:
+        return unreadable_notice(event.id, _unread_reference(event.resource, error), error)
     if payment is None:
         named = _reference_of(event.resource)
         return Notice(event_id=event.id, reference=None, evidence=None, named=named)
@@ -22,6 +25,28 @@ def interpret_event(event: Event) -> Notice:
     if reference is None:
         return Notice(event_id=event.id, reference=None, evidence=None, named="")
     return Notice(event_id=event.id, reference=reference, evidence=evidence)
+
+
+def _unread_reference(resource: dict[str, Any], error: BadCall) -> object:
+    """
+    Return what stands in the place of our reference, joined where there are several.
+
+    Raises *error* if a place is no object, or one of several references is no text.
+    """
+    units: object = resource.get("purchase_units")
+    if units is None:
+        return resource.get("custom_id")
+    if not isinstance(units, list):
+        raise error
+    references: list[str] = []
+    for unit in cast("list[object]", units):
+        if not isinstance(unit, dict):
+            raise error
+        reference = cast("dict[str, object]", unit).get("custom_id")
+        if not isinstance(reference, str | None):
+            raise error
+        references += [reference] if reference else []
+    return " ".join(references)
 
 
 def _reference_of(resource: dict[str, Any]) -> str | None:

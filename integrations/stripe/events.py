@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, cast
 
-from domain.gateways import Notice
+from domain.gateways import BadCall, Notice
 from domain.payment_evidence import EvidenceSource, GatewayResult
-from integrations.http.webhooks import parse_event
+from integrations.http.webhooks import parse_event, unreadable_notice
 from integrations.stripe.objects import CardError, Event, Intent, Session
 
 WEBHOOK = "stripe:webhook"
@@ -15,7 +15,10 @@ WEBHOOK = "stripe:webhook"
 
 def interpret_event(event: Event) -> Notice:
     """Return an event as a notice. Raises BadCall."""
-    payment = _payment(event)
+    try:
+        payment = _payment(event)
+    except BadCall as error:
+        return unreadable_notice(event.id, _unread_reference(event, error), error)
     if payment is None:
         named = _reference_of(event.data.object)
         return Notice(event_id=event.id, reference=None, evidence=None, named=named)
@@ -39,6 +42,16 @@ def _payment(event: Event) -> Session | Intent | None:
     if event.type.startswith("checkout.session."):
         return parse_event(Session, fields)
     return parse_event(Intent, fields) if event.type.startswith("payment_intent.") else None
+
+
+def _unread_reference(event: Event, error: BadCall) -> object:
+    """Return what stands in the place of our reference. Raises *error* if the place is no object."""
+    if event.type.startswith("checkout.session."):
+        return event.data.object.get("client_reference_id")
+    metadata = event.data.object.get("metadata")
+    if not isinstance(metadata, dict | None):
+        raise error
+    return cast("dict[str, object]", metadata or {}).get("reference")
 
 
 def _reference_of(fields: dict[str, Any]) -> str | None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import pytest
 
-from domain.calendar import business_date
 from integrations.settlement import BadFile
 from mobinet.verify import verify
 from tests.support.gateways.shared_accounts import (
@@ -21,43 +19,14 @@ from tests.support.gateways.shared_accounts import (
     tell,
     unshared,
 )
-from tests.support.requests.settlement import HEADER, Desk
+from tests.support.requests.foreign_lines import day, line, sums
+from tests.support.requests.settlement import Desk
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 __all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module alone
 
-FOREIGN = """
-query ($gateway: Gateway!, $date: Date!, $results: [ReconciliationResult!]) {
-  reconciliation(gateway: $gateway, date: $date) {
-    status counts { matched amountDiffers oursOnly theirsOnly duplicate }
-    foreign { kind currency count amount }
-    all: lines { reference result } some: lines(results: $results) { reference result theirs ours caseId } } }
-"""
 JSON = {"accept": "application/json"}
-
-
-def line(reference: str, amount: int = 17_470, **but: Any) -> str:
-    moment = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=1)
-    cells = {
-        "reference": reference,
-        "gateway_id": f"pi_{reference}",
-        "kind": "payment",
-        "amount": amount,
-        "currency": "VND",
-        "status": "success",
-        "at": moment.isoformat(),
-    } | but
-    return ",".join(str(cells[name]) for name in HEADER.split(","))
-
-
-def day(api: Api, gateway: str, results: list[str] | None = None) -> dict[str, Any]:
-    given = {"gateway": gateway, "date": str(business_date(datetime.now(UTC))), "results": results}
-    return api.get(FOREIGN, given, token=api.token("FI001"))
-
-
-def sums(api: Api, gateway: str) -> set[tuple[str, str, int, int]]:
-    return {tuple(item.values()) for item in day(api, gateway)["foreign"]}
 
 
 def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, desk: Desk) -> None:

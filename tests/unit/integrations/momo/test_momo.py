@@ -30,6 +30,7 @@ from tests.support.gateways.vectors import MOMO_RESULT_CODES, VECTORS
 EXAMPLES: dict[str, dict[str, Any]] = {vector["id"]: vector for vector in VECTORS["momo"]}
 
 OURS = MoMoDialect()
+ISSUED = "MB01K1ABCDEFGH234567"  # a reference of the form that we issue
 
 
 @pytest.fixture
@@ -157,9 +158,19 @@ async def test_a_description_cannot_pass_for_another_signed_field(
     assert counterpart.seen[0].json["orderInfo"] == sent
 
 
-def test_a_signed_call_that_can_be_read_in_two_ways_is_refused(momo: MoMo) -> None:
-    """Cut elsewhere, the same signed text would be about another order."""
-    fields = OURS.event(0, orderInfo="a&orderId=MB1&orderInfo=b")
+def test_a_signed_call_that_can_be_read_in_two_ways_reports_no_money(momo: MoMo) -> None:
+    """Cut in another way, the same signed text would be about another order."""
+    fields = OURS.event(0, orderInfo="a&orderId=4711&orderInfo=b") | {"orderId": "4712"}
+    (notice,) = momo.read_webhook(momo_ipn(fields))
+    assert (notice.reference, notice.evidence, notice.named) == (None, None, "4712")
+    assert notice.problem == "what is signed can be read in two ways"
+
+
+@pytest.mark.parametrize(("order", "inserted"), [("4711", ISSUED), (ISSUED, "4711")])
+def test_a_signed_call_that_could_name_an_order_of_ours_is_refused(
+    momo: MoMo, order: str, inserted: str
+) -> None:
+    fields = OURS.event(0, orderInfo=f"a&orderId={inserted}&orderInfo=b") | {"orderId": order}
     with pytest.raises(BadCall, match="two ways"):
         momo.read_webhook(momo_ipn(fields))
 
