@@ -39,7 +39,7 @@ def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
 
 
 def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
-    held = [api.paid(method="VNPAY_QR") for _ in range(5)]
+    held = [api.new_payment(method="VNPAY_QR") for _ in range(5)]
     for item in held:
         paid_little(api, item, 1)
     walked: list[str] = []
@@ -48,7 +48,7 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
         page = api.get(CASES, {"first": 2, "after": after}, token=api.token("FI001"))
         walked += [edge["node"]["id"] for edge in page["edges"]]
         if len(walked) == 2:  # what arrives meanwhile shifts nothing
-            paid_little(api, api.paid(method="VNPAY_QR"), 1)
+            paid_little(api, api.new_payment(method="VNPAY_QR"), 1)
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
@@ -65,8 +65,8 @@ def test_a_page_shows_one_status_where_it_is_asked_for(api: Api, qr: dict[str, A
 
 
 def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> None:
-    ours = api.paid("NV002", method="VNPAY_QR")
-    theirs = api.paid(api.collector(), method="VNPAY_QR")
+    ours = api.new_payment("NV002", method="VNPAY_QR")
+    theirs = api.new_payment(api.collector(), method="VNPAY_QR")
     for item in (ours, theirs):
         paid_little(api, item, 1)
     found = {item["paymentId"] for item in seen(api, by="SV001", first=100)}
@@ -88,7 +88,7 @@ def test_a_page_that_makes_no_sense_is_refused(
 ) -> None:
     token = api.token("FI001")
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(CASES, given, token=token)
+        answer = api.execute(CASES, given, token=token)
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "INVALID_INPUT"
     assert error["extensions"]["details"]["field"] == field
@@ -119,6 +119,6 @@ def test_the_metrics_say_how_many_wait_and_for_how_long(api: Api) -> None:
     assert before == 0
     assert metric(api, "mobinet_cases_oldest_seconds", "CURRENCY_MISMATCH") == 0
     known = metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH")
-    paid_little(api, api.paid(method="VNPAY_QR"), 1)
+    paid_little(api, api.new_payment(method="VNPAY_QR"), 1)
     assert metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH") == known + 1
     assert metric(api, "mobinet_cases_oldest_seconds", "AMOUNT_MISMATCH") > 0

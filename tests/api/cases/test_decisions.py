@@ -17,7 +17,7 @@ from resolvers import jobs, payment_evidence
 from tests.support.gateways.calls import call, ipn, notice, notify, signed, state
 from tests.support.refusals import both_languages, without_effect
 from tests.support.requests.cases import SUSPICION, TOO_LATE, of, seen
-from tests.support.requests.decisions import Payment, books, decide, is_free, refunds, refused, say
+from tests.support.requests.decisions import Payment, books, decide, is_free, refunds, refused, vote
 from tests.support.requests.held_payments import paid_little, suspected, suspected_and_paid
 from tests.support.running_api import CANCEL, Api, Sandbox
 
@@ -29,7 +29,7 @@ pytest_plugins = ["tests.support.running_api"]
 
 def paid_in_dollars(api: Api, sandbox: Sandbox) -> Payment:
     """Hard case 11."""
-    wallet = api.paid(method="FPT_PAY")
+    wallet = api.new_payment(method="FPT_PAY")
     assert notify(api, notice(wallet, currency="USD", amount=1000)).status_code == 200
     assert state(api, wallet) == ("PROCESSING", "CURRENCY_MISMATCH")
     return wallet
@@ -39,7 +39,7 @@ def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 9: two people decide REFUND."""
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] - 1000)
     came = payment["amount"] - 1000
     decide(api, payment, "REFUND")
@@ -70,9 +70,12 @@ def test_too_little_never_pays_the_bill_whoever_decides(
     payment = paid_little(api, sandbox)
     case = of(api, payment)
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "APPLY", language=language)
-    no = refused(payload, "AMOUNT_MISMATCH", language)
-    assert (no["expected"], no["amountAsked"]) == (payment["amount"], payment["amount"] - 1000)
+        payload = vote(api, case, "APPLY", language=language)
+    refusal = refused(payload, "AMOUNT_MISMATCH", language)
+    assert (refusal["expected"], refusal["amountAsked"]) == (
+        payment["amount"],
+        payment["amount"] - 1000,
+    )
 
 
 @both_languages
@@ -81,14 +84,14 @@ def test_a_case_is_not_closed_over_money_without_an_owner(
 ) -> None:
     case = of(api, paid_little(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "CLOSE", language=language)
+        payload = vote(api, case, "CLOSE", language=language)
     refused(payload, "TRANSITION_REFUSED", language)
 
 
 def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_themselves(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     part = payment["amount"] // 2
     for amount in (part, payment["amount"] - part + 700):
         call(api, signed(ipn(payment, vnp_Amount=str(amount * 100))))
@@ -96,12 +99,12 @@ def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_t
     second, first = [item for item in seen(api, first=100) if item["paymentId"] == payment["id"]]
     assert (first["kind"], second["kind"]) == ("AMOUNT_MISMATCH", "PAID_TWICE")
     for by in ("FI001", "FI002"):
-        assert say(api, first, "APPLY", by)["errors"] == []
+        assert vote(api, first, "APPLY", by)["errors"] == []
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_receivable"] == payment["amount"]
     assert books(api, payment)["suspense"] == 700, "what the other case is about"
     for by in ("FI001", "FI002"):
-        assert say(api, second, "CREDIT", by)["errors"] == []
+        assert vote(api, second, "CREDIT", by)["errors"] == []
     assert books(api, payment)["customer_credit"] == 700
 
 
@@ -126,7 +129,7 @@ def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
 def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tells_of_it(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     doubtful = ipn(payment, **SUSPICION)
     assert call(api, signed(doubtful)) == "00"
     decide(api, payment, "APPLY")
@@ -140,25 +143,27 @@ def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
     api: Api, method: str
 ) -> None:
     """What a page or an order was opened under is no payment's number."""
-    payment = api.paid(method=method)
+    payment = api.new_payment(method=method)
     reference = payment["gatewayReference"]
 
-    def told(result: GatewayResult, number: str | None = None) -> None:
+    def apply_result(result: GatewayResult, number: str | None = None) -> None:
         (row,) = api.rows("select amount, currency from attempt where reference = $1", reference)
         money = Money(row["amount"], Currency(row["currency"])) if number else None
         grade = EvidenceSource.INQUIRY if number else None
-        said = Evidence(source=grade, origin="test", result=result, money=money, gateway_id=number)
-        api.run(payment_evidence.apply(api.context, reference, said))
+        evidence = Evidence(
+            source=grade, origin="test", result=result, money=money, gateway_id=number
+        )
+        api.run(payment_evidence.apply(api.context, reference, evidence))
 
-    told(GatewayResult.GAVE_UP)
+    apply_result(GatewayResult.GAVE_UP)
     decide(api, payment, "APPLY")
     before = books(api, payment)
     for number in ("N1", "N1"):
-        told(GatewayResult.PAID, number)
+        apply_result(GatewayResult.PAID, number)
         assert (state(api, payment), books(api, payment)) == (("SUCCESS", None), before)
     (row,) = api.rows("select gateway_id, paid_under from attempt where reference = $1", reference)
     assert tuple(row) == ("N1", ["N1"])
-    told(GatewayResult.PAID, "N2")
+    apply_result(GatewayResult.PAID, "N2")
     assert of(api, payment)["kind"] == "PAID_TWICE"
 
 
@@ -168,7 +173,7 @@ def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
 ) -> None:
     case = of(api, suspected(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, decision)
+        payload = vote(api, case, decision)
     refused(payload, "TRANSITION_REFUSED")
 
 
@@ -198,7 +203,7 @@ def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox:
     assert (case["amount"], case["suggestion"]) == (None, "REFUND")
     for decision in ("APPLY", "CREDIT", "CLOSE"):
         with without_effect(api, sandbox, audit=1):
-            payload = say(api, case, decision)
+            payload = vote(api, case, decision)
         refused(payload, "TRANSITION_REFUSED")
     decide(api, payment, "REFUND")
     assert state(api, payment) == ("CANCELLED", None)
@@ -209,7 +214,7 @@ def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox:
 
 def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
     """Hard case 10: the bill is paid, the excess is the customer's, and there is no case."""
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_credit"] == 500
@@ -221,9 +226,9 @@ def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
 
 def paid_late_for_a_bill_paid_otherwise(api: Api, sandbox: Sandbox) -> Payment:
     """Hard case 6."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
-    api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     sandbox.pay(reference=qr["gatewayReference"])
     api.run(jobs.inquire(api.context, qr["id"]))
     assert of(api, qr)["kind"] == "LATE_MONEY"
@@ -249,7 +254,7 @@ def test_money_that_came_late_does_not_pay_a_bill_twice(api: Api, sandbox: Sandb
     """Hard case 6."""
     case = of(api, paid_late_for_a_bill_paid_otherwise(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "APPLY")
+        payload = vote(api, case, "APPLY")
     assert "CREDIT" in refused(payload, "TRANSITION_REFUSED")["message"]
 
 
@@ -257,9 +262,11 @@ def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 6: by two people, what no machine does by itself any more."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
-    other = api.paid(contractNumber=qr["contractNumber"], items=qr["items"], method="VNPAY_QR")
+    other = api.new_payment(
+        contractNumber=qr["contractNumber"], items=qr["items"], method="VNPAY_QR"
+    )
     sandbox.pay(reference=qr["gatewayReference"])
     api.run(jobs.inquire(api.context, qr["id"]))
     reason = {"id": other["id"], "reason": "customer left"}
@@ -274,12 +281,12 @@ def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
 def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     for _ in range(2):
         assert call(api, signed(ipn(payment))) == "00"
     assert of(api, payment)["kind"] == "PAID_TWICE"
-    no = refused(say(api, of(api, payment), "APPLY"), "INVALID_INPUT")
-    assert no["field"] == "decision"
+    refusal = refused(vote(api, of(api, payment), "APPLY"), "INVALID_INPUT")
+    assert refusal["field"] == "decision"
     decide(api, payment, "CREDIT")
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment) == {
@@ -291,6 +298,6 @@ def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
 
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    report: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    assert holds, "\n".join(report)

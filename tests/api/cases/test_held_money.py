@@ -83,7 +83,7 @@ def test_a_second_payment_whose_amount_is_told_later_is_booked_then_and_is_one_c
 
 def test_a_bill_of_a_held_payment_is_not_free(api: Api, held: dict[str, Any]) -> None:
     assert call(api, signed(ipn(held))) == "00"
-    again = api.pay(contractNumber=held["contractNumber"], items=held["items"])
+    again = api.process_payment(contractNumber=held["contractNumber"], items=held["items"])
     assert [error["code"] for error in again["errors"]] == ["BILL_LOCKED"]
 
 
@@ -119,5 +119,5 @@ def test_a_bill_whose_ended_payment_is_suspected_can_still_be_collected(
     api: Api, expired: dict[str, Any]
 ) -> None:
     call(api, signed(ipn(expired, **SUSPICION)))
-    again = api.paid(contractNumber=expired["contractNumber"], items=expired["items"])
+    again = api.new_payment(contractNumber=expired["contractNumber"], items=expired["items"])
     assert again["status"] == "SUCCESS"

@@ -9,37 +9,40 @@ import pytest
 from mobinet.verify import verify
 from tests.support.gateways.calls import call, ipn, signed, state
 from tests.support.requests.cases import SUSPICION, of
-from tests.support.requests.decisions import books, decide, refused, say
+from tests.support.requests.decisions import books, decide, refused, vote
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
 
 @pytest.mark.parametrize(
-    ("came", "decision", "account"),
+    ("excess", "decision", "account"),
     [(700, "CREDIT", "customer_credit"), (-700, "REFUND", "refunds_payable"), (700, "APPLY", None)],
 )
 def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
-    api: Api, came: int, decision: str, account: str | None
+    api: Api, excess: int, decision: str, account: str | None
 ) -> None:
     """Hard case 16: none of it is left behind without a case."""
-    payment = api.paid(method="VNPAY_QR")
-    asked = payment["amount"]
-    assert call(api, signed(ipn(payment, **SUSPICION, vnp_Amount=str((asked - 900) * 100)))) == "00"
-    call(api, signed(ipn(payment, vnp_Amount=str((asked + came) * 100))))
-    assert books(api, payment)["suspense"] == asked + came
-    no = refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
-    assert "REFUND" in no["message"]
+    payment = api.new_payment(method="VNPAY_QR")
+    requested = payment["amount"]
+    assert (
+        call(api, signed(ipn(payment, **SUSPICION, vnp_Amount=str((requested - 900) * 100))))
+        == "00"
+    )
+    call(api, signed(ipn(payment, vnp_Amount=str((requested + excess) * 100))))
+    assert books(api, payment)["suspense"] == requested + excess
+    refusal = refused(vote(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
+    assert "REFUND" in refusal["message"]
     decide(api, payment, decision)
     left = books(api, payment)
     del left["gateway_clearing:vnpay"]
-    paid = {"customer_receivable": asked, "customer_credit": came}
-    assert left == (paid if account is None else {account: asked + came})
+    paid = {"customer_receivable": requested, "customer_credit": excess}
+    assert left == (paid if account is None else {account: requested + excess})
 
 
 def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: Api) -> None:
     """Hard case 11: nothing at first, then too little; none of it is left behind without a case."""
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(payment, vnp_Amount="0"))) == "04"
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
     assert of(api, payment)["amount"] is None
@@ -50,6 +53,6 @@ def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: A
 
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    report: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    assert holds, "\n".join(report)

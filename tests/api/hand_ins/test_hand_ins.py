@@ -23,7 +23,7 @@ PAYMENT = "query ($id: ID!) { payment(id: $id) { custody version status } }"
 
 def submitted(api: Api, by: str, *, counted: int | None = None) -> dict[str, Any]:
     """Return a new hand-in of one cash payment."""
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     payload = submit(api, by, paid["amount"] if counted is None else counted)
     assert payload["handIn"], payload
     return payload["handIn"]
@@ -49,10 +49,10 @@ def staff_cash(api: Api, by: str) -> int:
 
 def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: Api) -> None:
     by = api.collector()
-    cash = [api.paid(by) for _ in range(3)]
-    qr = api.paid(by, method="VNPAY_QR")
+    cash = [api.new_payment(by) for _ in range(3)]
+    qr = api.new_payment(by, method="VNPAY_QR")
     total = sum(item["amount"] for item in cash)
-    others = api.paid(api.collector())
+    others = api.new_payment(api.collector())
 
     payload = submit(api, by, total - 5_000, note=" thiếu 5.000 ")
 
@@ -121,9 +121,9 @@ def test_none_of_it_may_be_there_at_all(api: Api) -> None:
 
 def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) -> None:
     by, used = api.collector(), key()
-    api.paid(by)
+    api.new_payment(by)
     first = submit(api, by, 1, idempotencyKey=used)["handIn"]
-    api.paid(by)
+    api.new_payment(by)
     with without_effect(api, sandbox, audit=0):
         again = submit(api, by, 1, idempotencyKey=used)
     assert again["handIn"] == first
@@ -152,7 +152,7 @@ def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
 
 def test_the_collector_and_whoever_watches_the_payments_hear_of_it(api: Api) -> None:
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     with Socket(api, api.token(by)) as limits, Socket(api, api.token("FI001")) as office:
         limits.subscribe("subscription { limitChanged { kind used } }", {})
         seen = [limits.next()["payload"]["data"]["limitChanged"] for _ in range(3)]
@@ -197,7 +197,7 @@ def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
 
 @pytest.mark.parametrize(("given", "field"), [({"first": 0}, "first"), ({"first": 101}, "first"), ({"after": "x"}, "after"), ({"after": "WyIyMDI2Il0="}, "after")])  # fmt: skip
 def test_a_page_that_makes_no_sense_is_refused(api: Api, given: Any, field: str) -> None:
-    answer = api.ask(PAGE, given, token=api.token("CA001"))
+    answer = api.execute(PAGE, given, token=api.token("CA001"))
     (error,) = answer["errors"]
     assert error["extensions"]["code"] in {"INVALID_INPUT", "QUERY_TOO_EXPENSIVE"}
     assert field in error["message"] or given == {"first": 101}
@@ -230,9 +230,9 @@ def test_a_hand_in_that_makes_no_sense_changes_nothing(
 
 def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sandbox) -> None:
     by, used = api.collector(), key()
-    api.paid(by)
+    api.new_payment(by)
     submit(api, by, 1, idempotencyKey=used)
-    api.paid(by)
+    api.new_payment(by)
     with without_effect(api, sandbox, audit=1):
         payload = submit(api, by, 2, idempotencyKey=used)
     (refused,) = payload["errors"]
@@ -280,7 +280,7 @@ def test_nobody_counts_their_own_cash_even_once_they_are_a_cashier(
 def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
     by = api.collector()
     for _ in range(3):
-        api.paid(by)
+        api.new_payment(by)
     answers = together(api, [lambda: submit(api, by, 1) for _ in range(10)])
     taken = [answer["handIn"] for answer in answers if answer["handIn"]]
     assert len(taken) == 1
@@ -289,7 +289,7 @@ def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
 
 def test_the_same_key_ten_times_at_once_is_one_hand_in(api: Api) -> None:
     by, used = api.collector(), key()
-    api.paid(by)
+    api.new_payment(by)
     answers = together(api, [lambda: submit(api, by, 1, idempotencyKey=used) for _ in range(10)])
     assert len({answer["handIn"]["id"] for answer in answers}) == 1
 
@@ -306,10 +306,11 @@ def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
 
 def test_cash_that_is_taken_while_it_is_handed_in_is_in_exactly_one_place(api: Api) -> None:
     by = api.collector()
-    api.paid(by)
+    api.new_payment(by)
     answers = together(
         api,
-        [lambda: api.paid(by) for _ in range(6)] + [lambda: submit(api, by, 1) for _ in range(6)],
+        [lambda: api.new_payment(by) for _ in range(6)]
+        + [lambda: submit(api, by, 1) for _ in range(6)],
     )
     expected = sum(answer["handIn"]["expectedAmount"] for answer in answers if answer.get("handIn"))
     rows = api.rows("select custody, amount, hand_in from payment where staff = $1", by)

@@ -49,8 +49,8 @@ def test_an_order_is_paid_by_a_qr(api: Api, sandbox: Sandbox, shop: str) -> None
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the webhook did not pay it")
     (paid,) = seen(api, shop, order)["payments"]
     assert paid == {"id": payment["id"], "status": "SUCCESS", "method": "VNPAY_QR"}
-    kept = api.rows("select posting_status, staff from payment where id = $1", payment["id"])
-    assert [tuple(row) for row in kept] == [("NONE", "shop")]  # Revenue knows no orders
+    rows = api.rows("select posting_status, staff from payment where id = $1", payment["id"])
+    assert [tuple(row) for row in rows] == [("NONE", "shop")]  # Revenue knows no orders
 
 
 @pytest.mark.invariant(6)
@@ -181,20 +181,20 @@ def test_another_merchants_order_reads_as_not_found(api: Api, shop: str) -> None
         if work is paying:
             assert code(paying(api, other, order)) == "NOT_FOUND"
         else:
-            answer = api.ask(ORDER, {"id": order["id"]}, token=other)
+            answer = api.execute(ORDER, {"id": order["id"]}, token=other)
             assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
 def test_a_merchant_sees_follows_and_cancels_its_own_payments_alone(api: Api, shop: str) -> None:
     mine = paying(api, shop, created(api, shop)["order"])["payment"]["id"]
-    theirs = api.paid(method="VNPAY_QR")["id"]
+    theirs = api.new_payment(method="VNPAY_QR")["id"]
     for document in (
         "query ($id: ID!) { payment(id: $id) { id } }",
         "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
         'mutation ($id: ID!) { cancelPayment(id: $id, reason: "changed their mind") { payment { id } errors { code } } }',
     ):
-        assert not api.ask(document, {"id": mine}, token=shop).get("errors")
-        answer = api.ask(document, {"id": theirs}, token=shop)
+        assert not api.execute(document, {"id": mine}, token=shop).get("errors")
+        answer = api.execute(document, {"id": theirs}, token=shop)
         assert "NOT_FOUND" in str(answer), answer
 
 
@@ -220,8 +220,8 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
     case = of(api, first)
     assert (case["kind"], case["suggestion"]) == ("LATE_MONEY", "REFUND")
     decide = 'mutation ($id: ID!) { resolveCase(input: {caseId: $id, decision: APPLY, reason: "it is late"}) { errors { code } } }'
-    told = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
-    assert told["errors"] == [{"code": "TRANSITION_REFUSED"}], "it is paid, by the other"
+    payload = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
+    assert payload["errors"] == [{"code": "TRANSITION_REFUSED"}], "it is paid, by the other"
 
 
 def test_the_result_page_sends_the_payer_back_to_the_shop(

@@ -30,16 +30,16 @@ def test_the_documented_call_creates_the_order_and_opens_its_payment(api: Api, s
     body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
     answer = post(api, shop, body, **{"idempotency-key": "k" * 20 + key()})
     assert answer.status_code == 201
-    told = answer.json()
-    assert told | body == told
-    assert told["status"] == "processing"
-    assert told["payment_url"] is None
-    page = api.http.get(told["confirmation_link"], headers={"accept": "text/html"})
+    shown = answer.json()
+    assert shown | body == shown
+    assert shown["status"] == "processing"
+    assert shown["payment_url"] is None
+    page = api.http.get(shown["confirmation_link"], headers={"accept": "text/html"})
     assert "data:image/svg+xml;base64," in page.text  # what the payer scans
     again = post(api, shop, body)
     assert again.status_code == 409
     assert again.json()["error"]["code"] == "BILL_LOCKED"
-    assert again.json()["error"]["details"]["payment_id"] == told["transaction_id"]
+    assert again.json()["error"]["details"]["payment_id"] == shown["transaction_id"]
 
 
 def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None:
@@ -83,8 +83,8 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
     assert {item.json()["error"]["details"]["payment_id"] for item in lost} == {
         won["transaction_id"]
     }
-    kept = api.rows("select id from merchant_order where reference = $1", body["order_id"])
-    assert len(kept) == 1
+    rows = api.rows("select id from merchant_order where reference = $1", body["order_id"])
+    assert len(rows) == 1
 
 
 @pytest.mark.parametrize("empty", [None, ""])

@@ -24,7 +24,7 @@ CASSO, SEPAY = "sandbox-bank-casso-secret", "sandbox-bank-sepay-secret"
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="BANK_TRANSFER")
+    return api.new_payment(method="BANK_TRANSFER")
 
 
 def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
@@ -54,8 +54,8 @@ def outcomes(api: Api, payment: dict[str, Any]) -> list[str]:
     return [row["outcome"] for row in rows]
 
 
-def calls(told: Any) -> list[tuple[int, Any]]:
-    return [(call["status_code"], call["body"]) for call in told["webhooks"]]
+def calls(response: Any) -> list[tuple[int, Any]]:
+    return [(call["status_code"], call["body"]) for call in response["webhooks"]]
 
 
 UNDERSTOOD = (200, {"success": True})
@@ -86,8 +86,8 @@ def test_a_qr_is_open_at_once_and_a_transfer_makes_it_green(
 ) -> None:
     assert (qr["status"], qr["needsVerification"], qr["gateway"]) == ("PROCESSING", False, "BANK")
     assert qr["gatewayReference"] in qr["qr"]["payload"]
-    told = sandbox.pay(qr=qr["qr"]["payload"])
-    assert calls(told) == [UNDERSTOOD]
+    response = sandbox.pay(qr=qr["qr"]["payload"])
+    assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("SUCCESS", None)
     assert postings(api, qr) == [("bank", "customer_receivable", qr["amount"])]
     assert outcomes(api, qr) == ["HANDLED"]
@@ -98,14 +98,14 @@ def test_a_content_that_the_bank_rewrote_finds_its_payment(
     api: Api, sandbox: Sandbox, qr: dict[str, Any], rewritten: Any
 ) -> None:
     content = rewritten(qr["gatewayReference"])
-    told = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": "sepay", "content": content})
-    assert calls(told) == [UNDERSTOOD]
+    response = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": "sepay", "content": content})
+    assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("SUCCESS", None)
 
 
 def test_a_transfer_that_names_what_another_gateway_was_asked_for_pays_nothing(api: Api) -> None:
     """Money at the bank is not money at VNPay: people say whose it is."""
-    other = api.paid(method="VNPAY_QR")
+    other = api.new_payment(method="VNPAY_QR")
     casso(api, transfer(other))
     assert state(api, other) == ("PROCESSING", None)
     assert postings(api, other) == []
@@ -146,7 +146,7 @@ def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
 def test_one_call_tells_of_several_transfers_and_each_finds_its_own(
     api: Api, qr: dict[str, Any]
 ) -> None:
-    other = api.paid(method="BANK_TRANSFER")
+    other = api.new_payment(method="BANK_TRANSFER")
     out = transfer(qr, amount=-qr["amount"])
     lost = transfer(qr, description="chuyen tien", amount=77_000)
     assert casso(api, out, transfer(qr), lost, transfer(other)).json() == {"success": True}
@@ -210,7 +210,7 @@ def test_a_late_transfer_for_a_bill_that_was_paid_otherwise_is_a_case(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     api.get(CANCEL, {"id": qr["id"], "reason": "pays in cash"}, token=api.token("NV002"))
-    cash = api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    cash = api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     assert cash["status"] == "SUCCESS"
     sandbox.pay(qr=qr["qr"]["payload"])
     assert state(api, qr) == ("CANCELLED", None)
@@ -228,8 +228,8 @@ def later(api: Api, **by: int) -> Any:
 def test_a_qr_expires_by_the_clock_alone_and_verifying_changes_nothing(
     api: Api, qr: dict[str, Any]
 ) -> None:
-    asked = api.get(VERIFY, {"id": qr["id"]}, token=api.token("NV002"))
-    assert asked["payment"]["status"] == "PROCESSING"
+    payload = api.get(VERIFY, {"id": qr["id"]}, token=api.token("NV002"))
+    assert payload["payment"]["status"] == "PROCESSING"
     api.run(payment_inquiry.follow_up(later(api, minutes=16), qr["id"]))
     assert state(api, qr) == ("EXPIRED", None)
 
@@ -251,8 +251,8 @@ def test_a_crash_while_the_qr_was_made_loses_no_qr(api: Api, qr: dict[str, Any])
 def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_with_its_amount(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
-    told = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
-    assert calls(told) == [UNDERSTOOD], "they have done their part"
+    response = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
+    assert calls(response) == [UNDERSTOOD], "they have done their part"
     assert state(api, qr) == ("PROCESSING", None)
     (event,) = api.rows("select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is null order by received_at desc limit 1")  # fmt: skip
     api.rows(
@@ -269,8 +269,8 @@ def test_what_leaves_the_account_is_answered_and_stale(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     for by in ("casso", "sepay"):
-        told = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": by, "outgoing": True})
-        assert calls(told) == [UNDERSTOOD]
+        response = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": by, "outgoing": True})
+        assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("PROCESSING", None)
     assert outcomes(api, qr) == ["STALE", "STALE"]
 

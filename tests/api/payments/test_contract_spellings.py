@@ -97,16 +97,16 @@ def test_a_bill_that_was_paid_is_paid_under_every_spelling(
     given = request(api, contract)
     by = api.collector()
     api.token(by)
-    api.paid(by, **given)
+    api.new_payment(by, **given)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(by, **respelled(given, spell) | {"idempotencyKey": key()})
+        payload = api.process_payment(by, **respelled(given, spell) | {"idempotencyKey": key()})
     assert [refusal["code"] for refusal in payload["errors"]] == ["BILL_ALREADY_PAID"]
     assert payload["errors"][0]["billNumber"] == given["items"][0]["id"]
 
 
 def test_a_fee_is_one_fee_in_any_case(api: Api) -> None:
     fee = {"type": "FEE", "id": "fee_sgfdn1015 ", "amount": 300_000}
-    paid = api.paid("NV002", contractNumber="sgfdn1015", items=[fee])
+    paid = api.new_payment("NV002", contractNumber="sgfdn1015", items=[fee])
     assert paid["items"] == [fee | {"id": "FEE_SGFDN1015"}]
 
 
@@ -116,7 +116,7 @@ def test_an_item_in_two_spellings_is_an_item_twice(api: Api, sandbox: Sandbox) -
     given["items"] = [item, item | {"id": f"{item['id'].lower()} "}]
     api.token("NV002")
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", **given)
+        payload = api.process_payment("NV002", **given)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "items.1.id")
 
@@ -124,7 +124,7 @@ def test_an_item_in_two_spellings_is_an_item_twice(api: Api, sandbox: Sandbox) -
 @spelled
 def test_a_payment_is_found_by_every_spelling_of_its_contract(api: Api, spell: Any) -> None:
     contract = api.contract()
-    paid = api.paid("NV002", contractNumber=contract)
+    paid = api.new_payment("NV002", contractNumber=contract)
     assert found(api, contractNumber=spell(contract)) == [paid["id"]]
     assert found(api, search=spell(contract)) == [paid["id"]]
 
@@ -140,7 +140,7 @@ def test_a_change_is_told_to_whoever_watches_by_another_spelling(api: Api, by: s
         socket.send(type="ping")
         assert socket.next()["type"] == "pong"
         until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
-        paid = api.paid(staff_id, contractNumber=contract)
+        paid = api.new_payment(staff_id, contractNumber=contract)
         changed = socket.next()["payload"]["data"]["paymentChanged"]
     assert changed == {"id": paid["id"], "status": "SUCCESS"}
 
@@ -153,8 +153,8 @@ def test_a_card_number_between_invisible_letters_is_still_one(api: Api, sandbox:
         wide("4111111111111111"),
     ):
         with without_effect(api, sandbox, audit=0):
-            answer = api.ask(CUSTOMER, {"contract": number}, token=api.token("SV001"))
+            answer = api.execute(CUSTOMER, {"contract": number}, token=api.token("SV001"))
         assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
         staff = {"input": {"staffId": number, "password": "x"}}
-        answer = api.ask(LOGIN, staff)
+        answer = api.execute(LOGIN, staff)
         assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]

@@ -19,7 +19,7 @@ timeline { sequence at actor action evidence fromStatus toStatus requestId }
 webhookEvents { id gateway eventId outcome receivedAt }
 notifications { id channel recipient status attempts sentAt }
 """
-ONE = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
+PAYMENT_HISTORY = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
 
 
 def a_page(of: int) -> str:
@@ -28,18 +28,18 @@ def a_page(of: int) -> str:
 
 
 def history(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
-    return api.get(ONE, {"id": payment["id"]}, token=api.token(by))
+    return api.get(PAYMENT_HISTORY, {"id": payment["id"]}, token=api.token(by))
 
 
 @pytest.fixture(scope="module")
 def cash(api: Api) -> dict[str, Any]:
-    return api.paid("NV002", customerPhone="0987654321")
+    return api.new_payment("NV002", customerPhone="0987654321")
 
 
 @pytest.fixture(scope="module")
 def scanned(api: Api) -> dict[str, Any]:
     """A QR that was paid, and that VNPay told us of."""
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     assert call(api, signed(ipn(qr))) == "00"
     return qr
 
@@ -98,7 +98,7 @@ def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "visible"),
     [
         ("NV002", False),
         ("CA001", False),
@@ -109,16 +109,16 @@ def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
     ],
 )
 def test_what_gateways_said_and_who_did_what_is_for_those_who_look_after_it(
-    api: Api, scanned: dict[str, Any], by: str, told: bool
+    api: Api, scanned: dict[str, Any], by: str, visible: bool
 ) -> None:
     found = history(api, scanned, by=by)
-    assert (bool(found["timeline"]), bool(found["webhookEvents"])) == (told, told)
+    assert (bool(found["timeline"]), bool(found["webhookEvents"])) == (visible, visible)
     assert found["attempts"]
     assert found["entries"]
 
 
 def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     api.rows(
         "insert into audit_event (id, at, actor, action, outcome, payment_id, details)"
         " values (2^31, now(), 'system', 'test', 'DONE', $1, '{}')",
@@ -129,7 +129,7 @@ def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
 
 def test_the_history_of_a_page_costs_what_that_of_one_payment_does(api: Api) -> None:
     for _ in range(10):
-        api.paid("NV002")
+        api.new_payment("NV002")
     token = api.token("FI001")
     sent: list[int] = []
     for first in (1, 12):

@@ -27,7 +27,7 @@ JSON = {"accept": "application/json"}
 
 @pytest.fixture(scope="module")
 def paid(api: Api) -> dict[str, Any]:
-    return api.paid()
+    return api.new_payment()
 
 
 def path(payment: dict[str, Any]) -> str:
@@ -101,14 +101,14 @@ def test_the_page_says_what_was_paid_in_vietnamese(api: Api, paid: dict[str, Any
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["referrer-policy"] == "no-referrer"
-    for said in (paid["id"], paid["contractNumber"], "Đã thanh toán", "jwks.json"):
-        assert said in page.text
+    for text in (paid["id"], paid["contractNumber"], "Đã thanh toán", "jwks.json"):
+        assert text in page.text
     assert f"{paid['amount']:,} đ".replace(",", ".") in page.text
 
 
 def test_the_page_shows_text_and_never_markup(api: Api) -> None:
     """Names come from other systems: whatever they hold is text here."""
-    payment = api.paid()
+    payment = api.new_payment()
     nasty = "<script>alert(1)</script>"
     for table, column, where in (
         ("staff", "name", "staff_id = $2"),
@@ -159,7 +159,7 @@ def test_the_address_has_at_least_128_bits_and_is_not_the_payments_number(
 
 
 def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
-    waiting = api.paid(method="VNPAY_QR")
+    waiting = api.new_payment(method="VNPAY_QR")
     receipt = api.http.get(path(waiting), headers=JSON).json()
     assert verifies(api, receipt)
     assert json.loads(receipt["payload"])["status"] == "PROCESSING"
@@ -176,7 +176,7 @@ def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_ag
     try:
         api.rows("update payment set version = version + 1 where id = $1", paid["id"])
         assert api.http.get(path(paid), headers=JSON).json() == before
-        by = api.http.get(path(api.paid()), headers=JSON).json()["key_id"]
+        by = api.http.get(path(api.new_payment()), headers=JSON).json()["key_id"]
     finally:
         api.app.state.context = context
     assert by == another.signing.id
@@ -194,7 +194,7 @@ def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
 
 
 def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> None:
-    waiting = api.paid(method="VNPAY_QR")
+    waiting = api.new_payment(method="VNPAY_QR")
     cancelled = api.get(CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002"))  # fmt: skip
     assert cancelled["payment"]["status"] == "CANCELLED", cancelled
     receipt = api.http.get(path(waiting), headers=JSON).json()
@@ -206,7 +206,7 @@ def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> 
 
 def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> None:
     """A collector who voids the cash after showing the receipt is found out by whoever opens it."""
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     before = api.http.get(path(paid), headers=JSON).json()
     assert before["given_back"] == 0
     assert void(api, paid, "NV002")["errors"] == []
@@ -217,7 +217,7 @@ def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> Non
 
 
 def test_the_signatures_of_a_page_are_read_by_one_statement(api: Api) -> None:
-    payments = [api.paid() for _ in range(3)]
+    payments = [api.new_payment() for _ in range(3)]
     token = api.token("NV002")
     page = (
         "query ($n: Int!) { payments(first: $n) { edges { node { id signature { payload } } } } }"

@@ -23,7 +23,7 @@ def on_the_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def payment(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 @pytest.fixture

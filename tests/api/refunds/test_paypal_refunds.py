@@ -23,7 +23,7 @@ PAID, OWED, AT_PAYPAL = "customer_receivable", "refunds_payable", "gateway_clear
 
 def captured(api: Api, sandbox: Sandbox, **act: Any) -> dict[str, Any]:
     """Return a bill that was paid by PayPal."""
-    payment = api.paid(method="PAYPAL")
+    payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], drop_webhook=True, **act)
     assert verify(api, payment)["payment"]["status"] == "SUCCESS"
     return look(api, payment)
@@ -59,7 +59,7 @@ def test_a_whole_refund_gives_every_cent_back_and_reopens_the_bill(
     assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == ("DONE", paid["amount"])  # fmt: skip
     assert truth(sandbox, paid) == [cents(sandbox, paid)] == [share(api, payload["reversal"])]
     assert postings(api, paid) == [(PAID, OWED, paid["amount"]), (OWED, AT_PAYPAL, paid["amount"])]
-    again = api.paid("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
+    again = api.new_payment("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
     assert again["status"] == "SUCCESS"
 
 
@@ -158,21 +158,27 @@ def test_what_waits_for_a_bank_is_asked_about_by_its_number_until_it_is_paid(
     (row,) = api.rows("select gateway_id from reversal where id = $1", waits["id"])
     assert row["gateway_id"]
 
-    def told() -> list[int]:
+    def webhook_answers() -> list[int]:
         answer = sandbox.http.get(f"/_sandbox/webhooks?reference={paid['gatewayReference']}")
         return [call["status_code"] for it in answer.json()["webhooks"] for call in it["calls"]]
 
     # Captured; its refund is pending, then paid: all is understood, and only our own question counts.
-    until(lambda: told() == [200] * 3, why="PayPal tells of the capture and twice of its refund")
+    until(
+        lambda: webhook_answers() == [200] * 3,
+        why="PayPal tells of the capture and twice of its refund",
+    )
     since = sandbox.last_request
     assert followed(api, waits, seconds=10) == "DONE"
-    (asked,) = sandbox.requests("paypal", since=since)
-    assert (asked["method"], asked["path"]) == ("GET", f"/v2/payments/refunds/{row['gateway_id']}")
+    (request,) = sandbox.requests("paypal", since=since)
+    assert (request["method"], request["path"]) == (
+        "GET",
+        f"/v2/payments/refunds/{row['gateway_id']}",
+    )
     assert truth(sandbox, paid) == [cents(sandbox, paid)]
 
 
 def test_less_dollars_than_were_asked_for_go_back_as_they_came(api: Api, sandbox: Sandbox) -> None:
-    payment = api.paid(method="PAYPAL")
+    payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], amount=123, drop_webhook=True)
     verify(api, payment)
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")

@@ -49,7 +49,7 @@ def test_a_whole_refund_goes_back_by_the_way_it_came_and_reopens_the_bill(
         ("customer_receivable", "refunds_payable", amount),
         ("refunds_payable", clearing, amount),
     ]
-    again = api.paid("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
+    again = api.new_payment("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
     assert again["status"] == "SUCCESS"
 
 
@@ -60,7 +60,9 @@ def test_parts_add_up_to_the_whole_and_only_then_the_bill_is_open(
     paid = by_gateway(api, sandbox, method)
     part = paid["amount"] // 3
     assert refund(api, paid, part)["reversal"]["status"] == "DONE"
-    locked = api.pay("NV001", contractNumber=paid["contractNumber"], items=paid["items"])
+    locked = api.process_payment(
+        "NV001", contractNumber=paid["contractNumber"], items=paid["items"]
+    )
     assert locked["errors"][0]["code"] in {"BILL_ALREADY_PAID", "BILL_LOCKED"}
     assert refund(api, paid, paid["amount"] - part)["reversal"]["status"] == "DONE"
     assert truth(sandbox, paid) == [part, paid["amount"] - part]
@@ -150,7 +152,7 @@ def test_cash_that_was_handed_in_is_given_back_by_accounting(api: Api) -> None:
 def test_cash_that_is_still_held_is_voided_not_refunded(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     api.token("FI001")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, paid, language=language)
@@ -159,7 +161,7 @@ def test_cash_that_is_still_held_is_voided_not_refunded(
 
 @both_languages
 def test_what_was_never_paid_is_not_given_back(api: Api, sandbox: Sandbox, language: str) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, qr, language=language)
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
@@ -177,7 +179,7 @@ def test_what_was_never_paid_is_not_given_back(api: Api, sandbox: Sandbox, langu
 def test_a_refund_needs_an_amount_a_reason_and_a_key(
     api: Api, sandbox: Sandbox, but: dict[str, Any], field: str
 ) -> None:
-    paid = api.paid("NV002", method="VNPAY_QR")
+    paid = api.new_payment("NV002", method="VNPAY_QR")
     api.token("FI001")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, paid, **but)
@@ -191,6 +193,6 @@ def test_a_payment_that_does_not_exist_is_neither_voided_nor_refunded(
 ) -> None:
     api.token("FI001")
     with without_effect(api, sandbox, audit=2):
-        one = void(api, {"id": unknown}, "NV002")
-        two = refund(api, {"id": unknown}, 1)
-    assert refusal(one)["code"] == refusal(two)["code"] == "NOT_FOUND"
+        of_void = void(api, {"id": unknown}, "NV002")
+        of_refund = refund(api, {"id": unknown}, 1)
+    assert refusal(of_void)["code"] == refusal(of_refund)["code"] == "NOT_FOUND"

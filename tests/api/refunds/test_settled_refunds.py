@@ -72,8 +72,10 @@ def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
     """Return the refund of all of it that was declined, for all we know; its gateway has *made* it, or not."""
     with desk.sandbox.broken("vnpay", "reset", after_processing=made):
         reversal = refund(desk.api, paid)["reversal"]
-    said = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
-    after = desk.api.run(refund_execution.apply_evidence(desk.api.context, reversal["id"], said))
+    evidence = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
+    after = desk.api.run(
+        refund_execution.apply_evidence(desk.api.context, reversal["id"], evidence)
+    )
     assert after.status is ReversalStatus.FAILED
     assert not is_free(desk.api, paid)
     return reversal["id"]
@@ -92,10 +94,10 @@ def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateway
         ("refunds_payable", "gateway_clearing:vnpay", paid["amount"]),
     ]
     assert desk.cases(paid) == []
-    no = refund(desk.api, paid)["errors"]
-    assert [item["code"] for item in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
-    told = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
-    assert len(desk.api.rows(told, orjson.dumps({"subject": reversal_id}))) == 1
+    refused = refund(desk.api, paid)["errors"]
+    assert [item["code"] for item in refused] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
+    notification_jobs = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
+    assert len(desk.api.rows(notification_jobs, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
 
 
@@ -151,6 +153,8 @@ def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
 
 def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
     """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(desk.api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+    report: list[str] = []
+    holds = asyncio.run(
+        verify(desk.api.settings, signatures=True, as_json=False, say=report.append)
+    )
+    assert holds, "\n".join(report)

@@ -141,15 +141,15 @@ def subjects(api: Api) -> dict[str, Subject]:
     def of(staff: str) -> Subject:
         def qrs() -> Iterator[dict[str, Any]]:
             while True:
-                yield api.paid(staff, method="VNPAY_QR")
+                yield api.new_payment(staff, method="VNPAY_QR")
 
         token = api.token(staff)
-        cash = api.paid(staff)
+        cash = api.new_payment(staff)
         given = {"idempotencyKey": key(), "countedAmount": 1}
         handed = api.get(DOCUMENTS["submitHandIn"], {"input": given}, token=token)["handIn"]
         held = next(qrs())
         assert call(api, signed_call(ipn(held, **SUSPICION))) == "00"
-        return Subject(staff, qrs(), api.paid(staff), handed["id"], held, cash)
+        return Subject(staff, qrs(), api.new_payment(staff), handed["id"], held, cash)
 
     other = api.collector()
     return {"own": of("NV002"), "other": of(other), "-": of("NV002")}
@@ -175,7 +175,7 @@ def test_each_may_do_what_the_table_says(
     if operation in {"paymentStatus", "limitChanged"}:
         answer = first_event(api, DOCUMENTS[operation], variables, token)
     else:
-        answer = api.ask(DOCUMENTS[operation], variables, token=token)
+        answer = api.execute(DOCUMENTS[operation], variables, token=token)
     if operation == "cases" and answer["data"]:
         edges = answer["data"]["cases"]["edges"]
         held = [edge for edge in edges if edge["node"]["paymentId"] == about.held["id"]]
@@ -198,7 +198,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
         case "verifyPayment" | "cancelPayment":
             return {"id": next(about.qrs)["id"]}
         case "voidCashPayment":
-            return {"id": api.paid(about.staff)["id"], "key": key()}
+            return {"id": api.new_payment(about.staff)["id"], "key": key()}
         case "refundPayment":
             refund = {"paymentId": about.handed_in["id"], "amount": 1, "reason": "mistake"}
             return {"input": refund | {"idempotencyKey": key()}}
@@ -213,7 +213,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
             return {"contract": about.paid["contractNumber"]}
         case "submitHandIn":
             for staff in ("NV001", "NV002", "SV001"):  # whoever asks holds something
-                api.paid(staff)
+                api.new_payment(staff)
             return {"input": {"idempotencyKey": key(), "countedAmount": 1}}
         case "confirmHandIn":
             return {"id": about.hand_in}
@@ -301,7 +301,7 @@ def test_each_is_told_of_the_changes_that_they_may_see(
         _listens(api, actor)
         expected = set()
         for seen, subject in ((sees_other, "other"), (sees_own, "own")):
-            paid = api.paid(subjects[subject].staff)
+            paid = api.new_payment(subjects[subject].staff)
             if seen:
                 expected.add(paid["id"])
         marker = _own_payment_or_last(api, actor)
@@ -320,17 +320,17 @@ def _listens(api: Api, actor: str) -> None:
 
 def _own_payment_or_last(api: Api, actor: str) -> str | None:
     """A payment that the actor surely sees and that comes last: all before it has been told by then."""
-    return api.paid(actor)["id"] if actor in {"NV001", "NV002", "SV001"} else None
+    return api.new_payment(actor)["id"] if actor in {"NV001", "NV002", "SV001"} else None
 
 
 def test_a_role_without_the_permission_collects_nothing(api: Api, sandbox: Sandbox) -> None:
     by = api.collector()
     sandbox.change_staff(by, permissions=["reason_management"])
     contract = api.contract()
-    asked = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
-    answer = api.ask(
+    request = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
+    answer = api.execute(
         DOCUMENTS["processPayment"],
-        {"input": asked | {"items": api.owed(contract)[:1]}},
+        {"input": request | {"items": api.owed(contract)[:1]}},
         token=api.token(by),
     )
     assert outcome(answer) == "403"

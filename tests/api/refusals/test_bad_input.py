@@ -40,7 +40,7 @@ def test_what_the_types_refuse_is_said_in_the_askers_language(
 ) -> None:
     given = {"idempotencyKey": key(), "contractNumber": "SGFDN1015", "method": "CASH", "items": []}
     for language, words in (("vi", vietnamese), ("en", "Correct it and send")):
-        answer = api.ask(
+        answer = api.execute(
             PROCESS, {"input": given | change}, token=api.token("NV002"), language=language
         )
         code, message = on_top(answer)
@@ -53,7 +53,7 @@ def test_what_the_types_refuse_is_said_in_the_askers_language(
     "given", [{"password": "sEcReT-1", "otp": "1"}, {"staffId": "NV001", "password": 123456}]
 )
 def test_what_was_sent_is_not_repeated(api: Api, given: dict[str, Any], language: str) -> None:
-    text = json.dumps(api.ask(LOGIN, {"input": given}, language=language))
+    text = json.dumps(api.execute(LOGIN, {"input": given}, language=language))
     assert "BAD_USER_INPUT" in text
     assert "sEcReT-1" not in text
     assert "123456" not in text
@@ -63,9 +63,9 @@ def test_what_was_sent_is_not_repeated(api: Api, given: dict[str, Any], language
 def test_a_reason_that_is_no_line_of_text_is_refused_and_cancels_nothing(
     api: Api, reason: str
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
-    told = api.get(CANCEL, {"id": payment["id"], "reason": reason}, token=api.token("NV002"))
-    assert told["errors"] == [{"code": "INVALID_INPUT", "field": "reason"}]
+    payment = api.new_payment(method="VNPAY_QR")
+    payload = api.get(CANCEL, {"id": payment["id"], "reason": reason}, token=api.token("NV002"))
+    assert payload["errors"] == [{"code": "INVALID_INPUT", "field": "reason"}]
     (row,) = api.rows("select status from payment where id = $1", payment["id"])
     assert row["status"] == "PROCESSING"
 
@@ -73,17 +73,19 @@ def test_a_reason_that_is_no_line_of_text_is_refused_and_cancels_nothing(
 def test_a_cursor_outside_of_the_calendar_is_refused(api: Api) -> None:
     parts = ["CREATED_DESC", "0001-01-01T00:00:00+14:00", "x"]
     after = base64.urlsafe_b64encode(json.dumps(parts).encode()).decode()
-    assert on_top(api.ask(PAGE, {"after": after}, token=api.token("NV002")))[0] == "INVALID_INPUT"
+    assert (
+        on_top(api.execute(PAGE, {"after": after}, token=api.token("NV002")))[0] == "INVALID_INPUT"
+    )
 
 
 @pytest.mark.parametrize("amount", [0, -5])
 def test_a_preview_of_nothing_is_refused_as_its_payment_would_be(api: Api, amount: int) -> None:
-    code, _ = on_top(api.ask(PREVIEW, {"amount": amount}, token=api.token("NV002")))
+    code, _ = on_top(api.execute(PREVIEW, {"amount": amount}, token=api.token("NV002")))
     assert code == "INVALID_INPUT"
 
 
 def test_a_key_of_blanks_is_no_key(api: Api) -> None:
-    payload = api.pay(idempotencyKey=" " * 20)
+    payload = api.process_payment(idempotencyKey=" " * 20)
     assert [error["code"] for error in payload["errors"]] == ["INVALID_INPUT"]
 
 

@@ -87,7 +87,7 @@ def test_every_optional_text_is_shown_here() -> None:
 @pytest.fixture(scope="module")
 def present(api: Api) -> list[str]:
     """Payments, a hand-in and a handled call: what a list that passes over its filter shows."""
-    paid = [api.paid("NV002"), api.paid("NV002", method="VNPAY_QR")]
+    paid = [api.new_payment("NV002"), api.new_payment("NV002", method="VNPAY_QR")]
     submit(api, "NV002", paid[0]["amount"])
     return [item["id"] for item in paid]
 
@@ -96,10 +96,10 @@ def present(api: Api) -> list[str]:
 @pytest.mark.parametrize("document", LISTS.values(), ids=LISTS)
 def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, document: str) -> None:
     token = api.token("FI001")
-    whole = api.ask(f"query {document}", {}, token=token)
+    whole = api.execute(f"query {document}", {}, token=token)
     assert not whole.get("errors"), whole
     for empty in ("", None):
-        assert api.ask(f"query {document}", {"x": empty}, token=token) == whole
+        assert api.execute(f"query {document}", {"x": empty}, token=token) == whole
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
         socket.send(type="subscribe", id="2", payload={"query": "{ me { staffId } }"})
         assert socket.next()["id"] == "2"
         assert socket.next()["type"] == "complete"
-        paid = api.paid("NV002")
+        paid = api.new_payment("NV002")
         assert socket.next()["payload"] == {"data": {"paymentChanged": {"id": paid["id"]}}}
 
 
@@ -177,12 +177,12 @@ def test_an_order_is_paid_without_an_address_to_return_to(
 @pytest.mark.parametrize("empty", ["", "  ", None])
 def test_an_empty_note_is_none(api: Api, empty: str | None) -> None:
     staff = api.collector()
-    paid = api.paid(staff)
+    paid = api.new_payment(staff)
     assert submit(api, staff, paid["amount"], note=empty)["handIn"]["note"] is None
 
 
 def test_a_refund_is_of_what_was_paid_unless_it_says_so(api: Api, sandbox: Sandbox) -> None:
-    paid = api.paid("NV002", method="VNPAY_QR")
+    paid = api.new_payment("NV002", method="VNPAY_QR")
     sandbox.pay(reference=paid["gatewayReference"], outcome="paid")
     api.get(f'mutation {{ verifyPayment(id: "{paid["id"]}") {{ errors {{ code }} }} }}', token=api.token("NV002"))  # fmt: skip
     payload = refund(api, paid, of=None)

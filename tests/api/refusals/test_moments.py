@@ -43,7 +43,7 @@ BAD = [
 def ask(api: Api, document: str, value: Any, language: str = "vi") -> dict[str, Any]:
     text, variable = DOCUMENTS[document]
     given = {"createdTo": value} if variable == "filter" else value
-    return api.ask(text, {variable: given}, token=api.token("FI001"), language=language)
+    return api.execute(text, {variable: given}, token=api.token("FI001"), language=language)
 
 
 def check_refused(answer: dict[str, Any], language: str) -> None:
@@ -67,7 +67,7 @@ def test_a_moment_that_leaves_its_offset_open_is_refused(
 @both_languages
 def test_it_is_refused_in_the_document_too(api: Api, language: str) -> None:
     text = '{ trialBalance(at: "2026-11-30T08:30:00") { account } }'
-    check_refused(api.ask(text, token=api.token("FI001"), language=language), language)
+    check_refused(api.execute(text, token=api.token("FI001"), language=language), language)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_every_way_to_write_one_moment_is_that_moment(
 
 
 def test_an_offset_moves_the_moment(api: Api) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     (row,) = api.rows("select created_at from payment where id = $1", paid["id"])
     there = row["created_at"].isoformat().replace("+00:00", "")
     document = (

@@ -87,14 +87,16 @@ def test_a_payment_that_revenue_is_not_asked_about(
     items = [{"type": "BILL", "id": "U1", "amount": 1}]
     with sandbox.broken("revenue", "500"):
         for _ in range(2):
-            api.pay("NV002", contractNumber=api.contract(), items=items)
+            api.process_payment("NV002", contractNumber=api.contract(), items=items)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", contractNumber=contract, items=items, language=language)
+        payload = api.process_payment(
+            "NV002", contractNumber=contract, items=items, language=language
+        )
     (refused,) = payload["errors"]
     assert (refused["code"], refused["system"]) == ("UPSTREAM_UNAVAILABLE", "Revenue Management")
     assert is_a_wait(refused["retryAfterMs"])
     check_sentence(refused["message"], language)
-    answer = api.ask(OWED, {"contract": contract}, token=api.token("SV001"))
+    answer = api.execute(OWED, {"contract": contract}, token=api.token("SV001"))
     (on_top,) = answer["errors"]
     assert on_top["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
     assert is_a_wait(on_top["extensions"]["details"]["retry_after_ms"])
@@ -113,7 +115,7 @@ def test_a_payment_that_its_gateway_is_not_asked_for(
     items = api.owed(contract)[:1]
     last = sandbox.last_request
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(
+        payload = api.process_payment(
             "NV002", method="VNPAY_QR", contractNumber=contract, items=items, language=language
         )
     (refused,) = payload["errors"]
@@ -136,7 +138,7 @@ def test_a_payment_that_its_gateway_is_not_asked_for(
 
 def _lost(api: Api, contract: str) -> None:
     """Ask for a QR that is lost on the way; end it, so that the next can be asked for."""
-    payload = api.pay("NV002", method="VNPAY_QR", contractNumber=contract)
+    payload = api.process_payment("NV002", method="VNPAY_QR", contractNumber=contract)
     if payload["payment"] is not None:
         api.rows("update payment_item set locked = false where payment = $1", payload["payment"]["id"])  # fmt: skip
 

@@ -69,7 +69,7 @@ def test_a_payment_that_makes_no_sense_is_refused_and_changes_nothing(
     language: str,
 ) -> None:
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", language=language, **(KNOWN | but))
+        payload = api.process_payment("NV002", language=language, **(KNOWN | but))
     assert payload["payment"] is None
     (refused,) = payload["errors"]
     assert refused["code"] == code
@@ -84,7 +84,7 @@ def test_a_method_whose_gateway_is_down_is_refused_with_what_works(
     gateway: Any = api.context.gateways[GatewayName.PAYPAL]
     monkeypatch.setattr(gateway, "ready", lambda: False)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", language=language, **(KNOWN | {"method": "PAYPAL"}))
+        payload = api.process_payment("NV002", language=language, **(KNOWN | {"method": "PAYPAL"}))
     (refused,) = payload["errors"]
     assert (refused["code"], refused["gateway"]) == ("GATEWAY_UNAVAILABLE", "PAYPAL")
     assert "CASH" in refused["alternatives"]
@@ -113,7 +113,7 @@ def test_a_payment_past_a_limit_is_refused_with_every_figure(
     sandbox.change_staff(by, **change)
     api.token(by)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(by, language=language, **KNOWN)
+        payload = api.process_payment(by, language=language, **KNOWN)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["kind"]) == ("PAYMENT_LIMIT_EXCEEDED", limit)
     assert refused["requested"] == requested
@@ -130,7 +130,7 @@ def test_cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count(
     """Its default is the daily limit; it does not begin anew with the day."""
     by = api.collector()
     sandbox.change_staff(by, daily_limit=1_000_000)
-    api.paid(by)
+    api.new_payment(by)
     held = api.get("query { me { limits { kind used limit } } }", token=api.token(by))["limits"]
     in_hand = next(item for item in held if item["kind"] == "CASH_IN_HAND")
     assert in_hand["used"] > 0
@@ -144,10 +144,10 @@ def test_cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count(
 def test_a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     again = {"contractNumber": qr["contractNumber"], "items": qr["items"]}
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV001", language=language, **again)
+        payload = api.process_payment("NV001", language=language, **again)
     (refused,) = payload["errors"]
     assert refused["code"] == "BILL_LOCKED"
     assert (refused["paymentId"], refused["method"]) == (qr["id"], "VNPAY_QR")
@@ -161,10 +161,10 @@ def test_a_bill_in_collection_names_the_payment_to_whoever_began_it(
 ) -> None:
     """The app lost its key, not its payment: it goes on with that one."""
     by = api.collector()
-    qr = api.paid(by, method="VNPAY_QR")
+    qr = api.new_payment(by, method="VNPAY_QR")
     again = {"contractNumber": qr["contractNumber"], "items": qr["items"]}
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(by, method="VNPAY_QR", **again)
+        payload = api.process_payment(by, method="VNPAY_QR", **again)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["paymentId"]) == ("BILL_LOCKED", qr["id"])
 
@@ -173,10 +173,10 @@ def test_a_bill_in_collection_names_the_payment_to_whoever_began_it(
 def test_a_bill_that_was_paid_cannot_be_paid_again(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     again = {"contractNumber": paid["contractNumber"], "items": paid["items"]}
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", language=language, **again)
+        payload = api.process_payment("NV002", language=language, **again)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["billNumber"]) == ("BILL_ALREADY_PAID", paid["items"][0]["id"])
     assert refused["paidAt"]
@@ -190,10 +190,10 @@ def test_the_refusal_of_several_items_names_each_that_cannot_be_taken(
         item for item in (api.contract() for _ in range(50)) if len(api.owed(item)) >= 3
     )
     items = api.owed(contract)[:3]
-    api.paid("NV002", contractNumber=contract, items=items[:1])
-    api.paid("NV002", contractNumber=contract, items=items[1:2], method="VNPAY_QR")
+    api.new_payment("NV002", contractNumber=contract, items=items[:1])
+    api.new_payment("NV002", contractNumber=contract, items=items[1:2], method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV001", contractNumber=contract, items=items)
+        payload = api.process_payment("NV001", contractNumber=contract, items=items)
     assert {(error["code"], error["billNumber"]) for error in payload["errors"]} == {
         ("BILL_ALREADY_PAID", items[0]["id"]),
         ("BILL_LOCKED", items[1]["id"]),
@@ -205,9 +205,9 @@ def test_a_key_of_one_request_cannot_be_used_for_another(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     used = key()
-    paid = api.paid("NV002", idempotencyKey=used)
+    paid = api.new_payment("NV002", idempotencyKey=used)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", idempotencyKey=used, language=language, **KNOWN)
+        payload = api.process_payment("NV002", idempotencyKey=used, language=language, **KNOWN)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", paid["id"])
     check_sentence(refused["message"], language)
@@ -216,19 +216,19 @@ def test_a_key_of_one_request_cannot_be_used_for_another(
 def test_the_same_key_and_input_is_the_same_payment_and_changes_nothing(
     api: Api, sandbox: Sandbox
 ) -> None:
-    asked = {"idempotencyKey": key(), "contractNumber": api.contract()}
-    paid = api.paid("NV002", **asked)
+    request = {"idempotencyKey": key(), "contractNumber": api.contract()}
+    paid = api.new_payment("NV002", **request)
     with without_effect(api, sandbox, audit=0):
-        again = api.pay("NV002", **asked)
+        again = api.process_payment("NV002", **request)
     assert (again["replayed"], again["payment"]["id"]) == (True, paid["id"])
 
 
 def test_a_refused_key_may_succeed_later(api: Api) -> None:
-    asked = {"idempotencyKey": key(), "contractNumber": api.contract()}
-    items = api.owed(asked["contractNumber"])[:1]
+    request = {"idempotencyKey": key(), "contractNumber": api.contract()}
+    items = api.owed(request["contractNumber"])[:1]
     wrong = [items[0] | {"amount": 1}]
-    assert api.pay("NV002", **asked, items=wrong)["errors"]
-    assert api.paid("NV002", **asked, items=items)["status"] == "SUCCESS"
+    assert api.process_payment("NV002", **request, items=wrong)["errors"]
+    assert api.new_payment("NV002", **request, items=items)["status"] == "SUCCESS"
 
 
 @both_languages
@@ -236,7 +236,7 @@ def test_a_refused_key_may_succeed_later(api: Api) -> None:
 def test_what_nobody_can_say_of_a_payment_is_no_reason_to_take_its_money_otherwise(
     api: Api, sandbox: Sandbox, document: str, language: str
 ) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     given = {"id": qr["id"]} | ({"reason": "customer left"} if document is CANCEL else {})
     with sandbox.broken("vnpay", "500"):
         payload = api.get(document, given, token=api.token("NV002"), language=language)
@@ -244,7 +244,7 @@ def test_what_nobody_can_say_of_a_payment_is_no_reason_to_take_its_money_otherwi
     assert (refused["code"], refused["alternatives"]) == ("GATEWAY_UNAVAILABLE", [])
     assert refused["retryAfterMs"] == 5000
     check_sentence(refused["message"], language)
-    again = api.pay(contractNumber=qr["contractNumber"], items=qr["items"])
+    again = api.process_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     assert [error["code"] for error in again["errors"]] == ["BILL_LOCKED"]
 
 
@@ -264,7 +264,7 @@ def test_a_payment_that_does_not_exist_is_not_found(
 
 @both_languages
 def test_what_is_paid_cannot_be_cancelled(api: Api, sandbox: Sandbox, language: str) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     with without_effect(api, sandbox, audit=1):
         payload = api.get(
             CANCEL,
@@ -279,7 +279,7 @@ def test_what_is_paid_cannot_be_cancelled(api: Api, sandbox: Sandbox, language: 
 
 @pytest.mark.parametrize("reason", ["", "  ", "no", "x" * 201])
 def test_a_cancellation_needs_a_reason(api: Api, sandbox: Sandbox, reason: str) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = api.get(CANCEL, {"id": qr["id"], "reason": reason}, token=api.token("NV002"))
     (refused,) = payload["errors"]
@@ -315,7 +315,7 @@ def test_a_contract_that_was_terminated_a_minute_ago_is_terminated(
     items = api.owed(contract)[:1]
     sandbox.change_contract(contract, "terminated")
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", contractNumber=contract, items=items)
+        payload = api.process_payment("NV002", contractNumber=contract, items=items)
     assert [error["code"] for error in payload["errors"]] == ["CONTRACT_INACTIVE"]
 
 
@@ -330,7 +330,9 @@ def test_a_payment_is_not_decided_on_what_nobody_said(
     contract = api.contract()
     items = api.owed(contract)[:1]  # the customer is in the cache now: a cache is for display
     with sandbox.broken(system, "refuse"), without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", contractNumber=contract, items=items, language=language)
+        payload = api.process_payment(
+            "NV002", contractNumber=contract, items=items, language=language
+        )
     (refused,) = payload["errors"]
     assert refused["code"] == "UPSTREAM_UNAVAILABLE"
     check_sentence(refused["message"], language)

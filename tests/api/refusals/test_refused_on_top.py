@@ -38,7 +38,7 @@ def test_no_other_json_is_an_amount(api: Api, sandbox: Sandbox, amount: Any) -> 
     item = {"type": "BILL", "id": BILL, "amount": amount}
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN | {"items": [item]}
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
@@ -46,7 +46,7 @@ def test_no_other_json_is_an_amount(api: Api, sandbox: Sandbox, amount: Any) -> 
 def test_no_other_literal_is_an_amount(api: Api, sandbox: Sandbox, literal: str) -> None:
     document = f"query {{ limitPreview(method: CASH, amount: {literal}) {{ allowed }} }}"
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(document, token=api.token("NV002"))
+        answer = api.execute(document, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
@@ -73,7 +73,7 @@ def test_what_is_needed_is_needed(api: Api, sandbox: Sandbox, missing: str) -> N
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN
     del given[missing]
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
@@ -81,7 +81,7 @@ def test_what_is_needed_is_needed(api: Api, sandbox: Sandbox, missing: str) -> N
 def test_what_is_unknown_is_unknown(api: Api, sandbox: Sandbox, change: dict[str, Any]) -> None:
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN | change
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
@@ -125,7 +125,7 @@ def test_a_page_that_does_not_exist_is_refused(
     api: Api, sandbox: Sandbox, given: dict[str, Any], code: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PAGE, given, token=api.token("NV002"), language=language)
+        answer = api.execute(PAGE, given, token=api.token("NV002"), language=language)
     check_top(answer, code, language)
 
 
@@ -141,7 +141,7 @@ def test_a_page_that_does_not_exist_is_refused(
     ids=repr,
 )
 def test_a_filter_that_fits_nothing_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
-    answer = api.ask(PAGE, {"filter": filter}, token=api.token("NV002"))
+    answer = api.execute(PAGE, {"filter": filter}, token=api.token("NV002"))
     codes = {item["extensions"]["code"] for item in answer.get("errors", [])}
     assert codes <= {"BAD_USER_INPUT"}, answer
 
@@ -157,7 +157,7 @@ WITH_NUL: dict[str, str] = {
 
 @pytest.mark.parametrize("document", WITH_NUL.values(), ids=WITH_NUL)
 def test_a_character_that_no_text_may_hold_is_bad_input(api: Api, document: str) -> None:
-    check_top(api.ask(document, token=api.token("SV001")), "BAD_USER_INPUT")
+    check_top(api.execute(document, token=api.token("SV001")), "BAD_USER_INPUT")
 
 
 UNKNOWN: dict[str, str] = {
@@ -176,5 +176,5 @@ def test_what_does_not_exist_is_not_found(
     api: Api, sandbox: Sandbox, document: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(document, token=api.token("SV001"), language=language)
+        answer = api.execute(document, token=api.token("SV001"), language=language)
     check_top(answer, "NOT_FOUND", language)

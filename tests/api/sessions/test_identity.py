@@ -75,11 +75,11 @@ def test_a_wrong_secret_gets_nothing_and_learns_nothing(
 
 def test_a_member_of_staff_refreshes_there_too(api: Api) -> None:
     session = api.login("NV001")
-    asked = {"grant_type": "refresh_token", "refresh_token": session["refreshToken"]}
-    granted = api.http.post("/oauth/token", data=asked).json()
+    form = {"grant_type": "refresh_token", "refresh_token": session["refreshToken"]}
+    granted = api.http.post("/oauth/token", data=form).json()
     assert claims(api, granted["access_token"])["sub"] == "NV001"
     assert granted["refresh_token"] != session["refreshToken"]
-    again = api.http.post("/oauth/token", data=asked)
+    again = api.http.post("/oauth/token", data=form)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
@@ -145,10 +145,10 @@ def test_a_token_says_who_and_until_when_and_no_secret(api: Api) -> None:
 
 def test_no_secret_is_kept_as_it_is(api: Api) -> None:
     session = api.login("NV001")
-    (kept,) = api.rows(
+    (row,) = api.rows(
         "select * from session where staff = 'NV001' order by created_at desc limit 1"
     )
-    stored = b"".join(value for value in kept.values() if isinstance(value, bytes))
+    stored = b"".join(value for value in row.values() if isinstance(value, bytes))
     assert session["refreshToken"].encode() not in stored
     assert b"fpt.NV001" not in stored
     (client,) = api.rows("select secret_hash from api_client where client_id = 'dashboard'")

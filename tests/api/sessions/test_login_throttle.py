@@ -74,8 +74,8 @@ def test_whoever_guesses_too_often_is_told_to_wait_and_the_right_word_too(
 def test_many_guesses_at_once_are_many_guesses(api: Api, sandbox: Sandbox, staff_id: str) -> None:
     last = sandbox.last_request
     with ThreadPoolExecutor(20) as pool:
-        said = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
-    assert said == {"INVALID_CREDENTIALS": MOST, "RATE_LIMITED": 60 - MOST}
+        outcomes = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
+    assert outcomes == {"INVALID_CREDENTIALS": MOST, "RATE_LIMITED": 60 - MOST}
     assert len(sandbox.requests("staff", since=last)) == MOST
 
 
@@ -146,6 +146,6 @@ def audited(api: Api) -> int:
 def test_what_nobody_asks_for_leaves_no_trace(api: Api, operation: str) -> None:
     variables = cash(api) if operation == "processPayment" else {}
     before = audited(api)
-    answer = api.ask(PROCESS if operation == "processPayment" else LOGOUT, variables)
+    answer = api.execute(PROCESS if operation == "processPayment" else LOGOUT, variables)
     assert codes(answer) == ["UNAUTHENTICATED"]
     assert audited(api) == before

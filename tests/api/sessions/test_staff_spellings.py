@@ -33,7 +33,7 @@ mutation ($input: HandInInput!) { submitHandIn(input: $input) {
 
 def log_in(api: Api, staff_id: str, password: str = "a guess") -> str:
     """Return what a login ends in: `in`, or the code of its refusal."""
-    answer = api.ask(LOGIN, {"input": {"staffId": staff_id, "password": password}})
+    answer = api.execute(LOGIN, {"input": {"staffId": staff_id, "password": password}})
     if answer.get("errors"):
         return answer["errors"][0]["extensions"]["code"]
     payload = answer["data"]["login"]
@@ -145,7 +145,7 @@ def test_the_office_finds_a_member_of_staff_by_any_spelling(
     api: Api, sandbox: Sandbox, spell: Any
 ) -> None:
     staff_id = api.collector()
-    paid = api.paid(staff_id)
+    paid = api.new_payment(staff_id)
     token, day = api.token("FI001"), today(api)
     variables = {"staff": spell(staff_id)}
     assert api.get(DAY, variables | {"day": day}, token=token)["collected"] == paid["amount"]

@@ -22,8 +22,8 @@ ME = "query { me { staffId } }"
 
 
 def claims(api: Api, **but: Any) -> dict[str, Any]:
-    kept = jwt.decode(api.token("NV002"), options={"verify_signature": False})
-    return {name: value for name, value in (kept | but).items() if value is not None}
+    decoded = jwt.decode(api.token("NV002"), options={"verify_signature": False})
+    return {name: value for name, value in (decoded | but).items() if value is not None}
 
 
 def mine(api: Api) -> Any:
@@ -105,7 +105,7 @@ def proves_nothing(answer: dict[str, Any]) -> bool:
 def test_a_session_that_was_ended_is_over_at_once_for_all_of_its_tokens(api: Api) -> None:
     session = api.login("NV001")
     api.get("mutation { logout { ok } }", token=session["accessToken"])
-    assert proves_nothing(api.ask(ME, token=session["accessToken"]))
+    assert proves_nothing(api.execute(ME, token=session["accessToken"]))
     again = api.get(REFRESH, {"token": session["refreshToken"]})
     assert again["errors"][0]["code"] == "INVALID_CREDENTIALS"
 
@@ -116,4 +116,4 @@ def test_a_refresh_token_works_once_and_its_second_use_ends_the_session(api: Api
     assert api.get(ME, token=new["accessToken"]) == {"staffId": "NV001"}
     stolen = api.get(REFRESH, {"token": old["refreshToken"]})
     assert stolen["errors"][0]["code"] == "INVALID_CREDENTIALS"
-    assert proves_nothing(api.ask(ME, token=new["accessToken"]))
+    assert proves_nothing(api.execute(ME, token=new["accessToken"]))

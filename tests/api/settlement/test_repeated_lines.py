@@ -172,7 +172,7 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
         desk.api.get(
             CANCEL, {"id": qr["id"], "reason": "khách đổi ý"}, token=desk.api.token("NV002")
         )
-        desk.api.paid(contractNumber=qr["contractNumber"])
+        desk.api.new_payment(contractNumber=qr["contractNumber"])
     desk.sandbox.pay(
         reference=qr["gatewayReference"],
         outcome="paid",

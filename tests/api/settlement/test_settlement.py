@@ -192,7 +192,7 @@ def test_money_that_came_after_a_cancellation_pays_its_bill_late(alone: Desk) ->
 def test_money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case(alone: Desk) -> None:
     """Hard case 6."""
     qr = cancelled(alone)
-    alone.api.paid(contractNumber=qr["contractNumber"])
+    alone.api.new_payment(contractNumber=qr["contractNumber"])
     alone.sandbox.pay(reference=qr["gatewayReference"], outcome="paid", drop_webhook=True)
     done = alone.imports(alone.line(qr))
     assert done.cases == 0, "the evidence opened it"

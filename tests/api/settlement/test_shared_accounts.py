@@ -61,7 +61,7 @@ def sums(api: Api, gateway: str) -> set[tuple[str, str, int, int]]:
 
 
 def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, desk: Desk) -> None:
-    paid = api.paid(method="CARD")
+    paid = api.new_payment(method="CARD")
     desk.sandbox.pay(reference=paid["gatewayReference"])
     ours = desk.file("stripe")
     lines = [
@@ -159,7 +159,7 @@ def test_at_a_gateway_that_nobody_shares_a_foreign_line_is_a_case(api: Api, desk
 
 
 def test_the_receipt_says_the_same_after_foreign_notices_and_lines(api: Api, desk: Desk) -> None:
-    paid = api.paid(method="MOMO")
+    paid = api.new_payment(method="MOMO")
     desk.sandbox.pay(reference=paid["gatewayReference"])
     path = "/pay/" + paid["confirmationLink"].rpartition("/")[2]
     before = api.http.get(path, headers=JSON).json()

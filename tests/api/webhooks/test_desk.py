@@ -35,15 +35,15 @@ def nodes(page: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 def test_the_quarantine_shows_what_can_be_replayed(api: Api, qr: dict[str, Any]) -> None:
     text = signed(ipn(qr), b"the-new-secret")
     assert call(api, text) == "97"
     newest = nodes(desk(api, "BAD_SIGNATURE", gateway="VNPAY"))[0]
-    (kept,) = api.rows("select id from webhook_event where query = $1", text)
-    assert newest["id"] == kept["id"]
+    (event,) = api.rows("select id from webhook_event where query = $1", text)
+    assert newest["id"] == event["id"]
     assert (newest["eventId"], newest["reference"], newest["deliveries"]) == (None, None, 1)
     assert nodes(desk(api, "BAD_SIGNATURE", gateway="MOMO")) == []
 
@@ -83,7 +83,9 @@ def test_the_desk_is_cut_into_pages_newest_first(api: Api) -> None:
             break
     sql = "select id from webhook_event where gateway = 'MOMO' order by received_at desc, id desc"
     assert seen == [row["id"] for row in api.rows(sql)]
-    refused = api.ask(DESK, {"outcome": "DEAD", "after": "x", "first": 1}, token=api.token("FI001"))
+    refused = api.execute(
+        DESK, {"outcome": "DEAD", "after": "x", "first": 1}, token=api.token("FI001")
+    )
     assert refused["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
 
 

@@ -13,33 +13,32 @@ import pytest
 
 from domain.gateways import Call
 from resolvers import webhooks
-from tests.support.gateways.callers import VOICES, Voice, introduce, send
-from tests.support.gateways.callers import said as statement
+from tests.support.gateways.callers import CALLERS, Caller, new_notice, send, trust_paypal_signer
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
-BY_PATH = {gateway.path: gateway for gateway in VOICES}
+BY_PATH = {gateway.path: gateway for gateway in CALLERS}
 every_gateway = pytest.mark.parametrize("path", BY_PATH)
 ACCEPTED = {200, 204}
 
 
 @pytest.fixture(autouse=True)
-def introduced(api: Api) -> None:
+def quarantine_emptied(api: Api) -> None:
     """The quarantine, which is small, has room for what each test sends."""
-    introduce(api)
+    trust_paypal_signer(api)
     webhooks._quarantined.clear()
 
 
-def fields_of_success(api: Api, gateway: Voice) -> tuple[dict[str, Any], dict[str, Any]]:
+def fields_of_success(api: Api, gateway: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a payment that waits, and what its gateway says when it is paid."""
-    payment = api.paid(method=gateway.method)
+    payment = api.new_payment(method=gateway.method)
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
-    return payment, gateway.fields(statement(reference, row["amount"]))
+    return payment, gateway.fields(new_notice(reference, row["amount"]))
 
 
-def signed(gateway: Voice, fields: dict[str, Any]) -> Call:
+def signed(gateway: Caller, fields: dict[str, Any]) -> Call:
     return gateway.sign(fields, datetime.now(UTC))
 
 
@@ -161,7 +160,7 @@ def test_a_null_in_a_call_of_vnpays_that_is_json_is_absent(api: Api) -> None:
 def test_an_empty_reference_is_none_and_money_of_others(api: Api, path: str, place: str) -> None:
     gateway = BY_PATH[path]
     for empty in (None, ""):
-        fields = gateway.fields(statement("MB" + "0" * 18, 200_000))
+        fields = gateway.fields(new_notice("MB" + "0" * 18, 200_000))
         put(fields, place, empty)
         assert send(api, gateway, signed(gateway, fields)).status_code == 200
         (row,) = api.rows(

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from db.engine import fetch
 from resolvers import webhooks
-from tests.support.gateways.callers import VOICES, Voice, call_of, introduce, said
-from tests.support.gateways.webhook_cases import STRANGE, spoken_by
+from tests.support.gateways.callers import CALLERS, Caller, call_of, new_notice, trust_paypal_signer
+from tests.support.gateways.webhook_cases import UNKNOWN_REFERENCE, each_caller
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
@@ -50,10 +50,10 @@ ODD = Json | ODD_TEXT | st.sampled_from([10**400, -0.0, 1e308, DEEP, 2**63, 2**3
 @pytest.fixture(scope="module")
 def opened(api: Api) -> dict[str, dict[str, Any]]:
     """A payment of each method, which waits for its money: what all calls here are after."""
-    introduce(api)
-    methods = {voice.method for voice in VOICES}
+    trust_paypal_signer(api)
+    methods = {caller.method for caller in CALLERS}
     facts = ("id", "gatewayReference", "amount")
-    paid = {method: api.paid(method=method) for method in sorted(methods)}
+    paid = {method: api.new_payment(method=method) for method in sorted(methods)}
     return {method: {name: item[name] for name in facts} for method, item in paid.items()}
 
 
@@ -87,9 +87,9 @@ def send_raw(
         return answer.status, answer.read().decode()
 
 
-def judged(voice: Voice, answer: tuple[int, str]) -> None:
+def judged(caller: Caller, answer: tuple[int, str]) -> None:
     status, text = answer
-    event(f"{voice.path}: {status}")
+    event(f"{caller.path}: {status}")
     note(f"HOSTILE_SEED={SEED}: {status} {text[:200]!r}")
     assert status < 500
     assert '"RspCode":"99"' not in text.replace(" ", "")
@@ -120,7 +120,7 @@ def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
         case "double":
             return data + data[at:]
         case "aim":  # at a payment that waits for its money
-            return data.replace(STRANGE.encode(), aim)
+            return data.replace(UNKNOWN_REFERENCE.encode(), aim)
         case "retype":
             return data.replace(b'"', b"", 2).replace(b":", b":[", 1)
         case _:
@@ -134,18 +134,18 @@ def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
     method=st.sampled_from(["GET", "POST", "POST", "GET", "HEAD"]),
     more=st.sampled_from(["", "&vnp_TxnRef=", "?reference="]),
 )
-@spoken_by(VOICES)
+@each_caller(CALLERS)
 def test_no_change_to_a_signed_call_moves_money_or_breaks_us(
     api: Api,
     opened: dict[str, dict[str, Any]],
-    voice: Voice,
+    caller: Caller,
     edits: list[tuple[str, str, int, bytes]],
     method: str,
     more: str,
 ) -> None:
     """The call is true, of nothing of ours: were a change believed, it would be about our payment."""
-    aim = opened[voice.method]["gatewayReference"].encode()
-    true = call_of(voice, said(STRANGE, opened[voice.method]["amount"]))
+    aim = opened[caller.method]["gatewayReference"].encode()
+    true = call_of(caller, new_notice(UNKNOWN_REFERENCE, opened[caller.method]["amount"]))
     parts = {"query": true.query.encode(), "body": true.body}
     headers = [(name.encode(), value.encode()) for name, value in true.headers.items()]
     for where, what, at, new in edits:
@@ -158,10 +158,10 @@ def test_no_change_to_a_signed_call_moves_money_or_breaks_us(
             else:
                 headers.append((name, printable(edited(value, what, at, new, aim))))
     query = parts["query"] + (more.encode() + aim if more else b"")
-    target = f"/webhooks/{voice.path}?".encode() + sendable(query)
+    target = f"/webhooks/{caller.path}?".encode() + sendable(query)
     before = money(api)
     webhooks._quarantined.clear()
-    judged(voice, send_raw(api, method if more else true.method, target, headers, parts["body"]))  # fmt: skip
+    judged(caller, send_raw(api, method if more else true.method, target, headers, parts["body"]))  # fmt: skip
     assert money(api) == before
 
 
@@ -199,31 +199,31 @@ def put(fields: Any, path: tuple[Any, ...], new: Any) -> None:
 @example(where=[0], new="\ud800", ours=True)
 @example(where=[4], new=10**400, ours=False)
 @given(where=st.lists(st.integers(0, 200), min_size=1, max_size=3), new=ODD, ours=st.booleans())
-@spoken_by(VOICES)
+@each_caller(CALLERS)
 def test_whatever_is_signed_is_read_or_refused_and_pays_nothing_by_accident(
     api: Api,
     opened: dict[str, dict[str, Any]],
-    voice: Voice,
+    caller: Caller,
     where: list[int],
     new: Any,
     ours: bool,
 ) -> None:
     """Odd values stand where a decline has its own; it is of our payment or of none."""
     webhooks._quarantined.clear()
-    reference = opened[voice.method]["gatewayReference"] if ours else STRANGE
-    fields = json.loads(json.dumps(voice.fields(said(reference, 1))))
+    reference = opened[caller.method]["gatewayReference"] if ours else UNKNOWN_REFERENCE
+    fields = json.loads(json.dumps(caller.fields(new_notice(reference, 1))))
     for number in where:
         spots = places(fields)
         put(fields, spots[number % len(spots)], new)
     try:
-        call = voice.sign(fields, datetime.now(UTC))
+        call = caller.sign(fields, datetime.now(UTC))
     except (TypeError, ValueError, AttributeError, UnicodeEncodeError):
         return  # nobody can say this in their protocol
-    others = [row for row in money(api) if not about(row, opened[voice.method])]
-    target = f"/webhooks/{voice.path}?{call.query}".encode()
+    others = [row for row in money(api) if not about(row, opened[caller.method])]
+    target = f"/webhooks/{caller.path}?{call.query}".encode()
     headers = [(name.encode(), value.encode()) for name, value in call.headers.items()]
-    judged(voice, send_raw(api, call.method, target, headers, call.body))
-    assert [row for row in money(api) if not about(row, opened[voice.method])] == others
+    judged(caller, send_raw(api, call.method, target, headers, call.body))
+    assert [row for row in money(api) if not about(row, opened[caller.method])] == others
 
 
 def about(row: tuple[Any, ...], payment: dict[str, Any]) -> bool:

@@ -45,7 +45,7 @@ def money(api: Api) -> list[Any]:
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 def test_a_call_that_was_given_up_is_handled_again(api: Api, qr: dict[str, Any]) -> None:
@@ -93,19 +93,19 @@ def test_a_call_in_quarantine_counts_once_its_secret_is_mended(
 
 
 def with_a_card_in_its_query(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     query = signed(ipn(payment, vnp_OrderInfo=f"The {PAN}"), secret)
     return payment, api.http.get(f"/webhooks/vnpay?{query}").json()["RspCode"]
 
 
 def with_a_card_in_its_body(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     body = notice(payment, reason=f"card {PAN}")
     return payment, notify(api, body, secret=secret).status_code
 
 
 def with_a_card_in_a_header(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     answer = notify(api, notice(payment), secret=secret, **{"X-Note": PAN})
     return payment, answer.status_code
 
@@ -158,7 +158,7 @@ def test_a_call_without_a_card_number_is_not_marked(api: Api, qr: dict[str, Any]
 
 
 def test_a_signed_call_is_replayed_although_a_header_held_a_card_number(api: Api) -> None:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     body = notice(payment, reference=f"{payment['gatewayReference'][:-1]}z")
     assert notify(api, body, **{"X-Note": PAN}).status_code == 404
     api.rows("update webhook_event set outcome = 'DEAD' where outcome = 'UNMATCHED'")

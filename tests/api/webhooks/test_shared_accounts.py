@@ -9,11 +9,11 @@ import pytest
 
 from mobinet.verify import verify
 from resolvers import webhooks
-from tests.support.gateways.callers import FPTPay, VNPay, call_of, said, send
+from tests.support.gateways.callers import FPTPay, VNPay, call_of, new_notice, send
 from tests.support.gateways.shared_accounts import (
+    CALLERS,
     SHARED,
     THEIRS,
-    VOICES,
     an_hour_passes,
     api_settings,
     at_each,
@@ -51,7 +51,7 @@ def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
 
 @at_each
 def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) -> None:
-    caller, event = VOICES[gateway], said(f"{THEIRS[gateway]}-again", 17_470)
+    caller, event = CALLERS[gateway], new_notice(f"{THEIRS[gateway]}-again", 17_470)
     quarantined = len(webhooks._quarantined.get(gateway, ()))
     for _ in range(3):
         assert send(api, caller, call_of(caller, event)).status_code in {200, 204}
@@ -62,7 +62,7 @@ def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) 
 
 @at_each
 def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
-    payment = api.paid(method=VOICES[gateway].method)
+    payment = api.new_payment(method=CALLERS[gateway].method)
     (row,) = api.rows("select amount from attempt where payment = $1", payment["id"])
     assert tell(api, gateway, payment["gatewayReference"], row["amount"]) in {200, 204}
     assert outcomes(api, payment["gatewayReference"]) == ["HANDLED"]
@@ -74,7 +74,7 @@ def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
 def test_an_attempt_under_a_name_of_another_form_is_ours_all_the_same(
     api: Api, gateway: str
 ) -> None:
-    payment = api.paid(method=VOICES[gateway].method)
+    payment = api.new_payment(method=CALLERS[gateway].method)
     reference = f"OLD-{gateway}-1"
     api.rows(
         "insert into attempt (reference, payment, gateway, status, amount, currency, created_at,"
@@ -107,7 +107,7 @@ def test_a_reference_of_our_form_without_an_attempt_stays_unknown(
 def test_an_attempt_at_another_gateway_is_of_our_form_and_stays_unknown(
     api: Api, gateway: str
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     assert tell(api, gateway, payment["gatewayReference"]) == 404
     assert outcomes(api, payment["gatewayReference"]) == ["UNMATCHED"]
 
@@ -137,7 +137,7 @@ def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
 
 def test_a_gateway_whose_account_nobody_shares_refuses_it_as_before(api: Api) -> None:
     for caller in (VNPay(), FPTPay()):
-        event = said("ORDER-778", 200_000)
+        event = new_notice("ORDER-778", 200_000)
         send(api, caller, call_of(caller, event))
         assert outcomes(api, "ORDER-778")[-1] == "UNMATCHED"
 
@@ -153,8 +153,8 @@ def test_the_desk_lists_what_was_foreign(api: Api) -> None:
 
 
 def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
-    caller = VOICES["STRIPE"]
-    call = call_of(caller, said("ORDER-forged", 1000))
+    caller = CALLERS["STRIPE"]
+    call = call_of(caller, new_notice("ORDER-forged", 1000))
     forged = replace(call, body=call.body.replace(b"ORDER-forged", b"ORDER-FORGED"))
     assert send(api, caller, forged).status_code == 400
     assert outcomes(api, "ORDER-FORGED") == []

@@ -11,7 +11,7 @@ import pytest
 from tests.support.gateways import paypal, stripe
 from tests.support.gateways.callers import send
 from tests.support.gateways.shared_accounts import (
-    VOICES,
+    CALLERS,
     an_hour_passes,
     api_settings,
     different,
@@ -31,7 +31,7 @@ def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
     """Send one of Stripe's events; return what became of it."""
     id = f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe.event(type, about, id))
-    caller = VOICES["STRIPE"]
+    caller = CALLERS["STRIPE"]
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
@@ -40,7 +40,7 @@ def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
 def paypal_event(api: Api, type: str, about: dict[str, Any]) -> str:
     id = f"WH-{datetime.now(UTC).timestamp()}"
     body = json.loads(paypal.event(type, about, id))
-    caller = VOICES["PAYPAL"]
+    caller = CALLERS["PAYPAL"]
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
@@ -164,7 +164,7 @@ def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
     api: Api, unshared: None
 ) -> None:
     about = stripe.intent("paid", "ORDER-".ljust(129, "x"))
-    caller, id = VOICES["STRIPE"], f"evt_{datetime.now(UTC).timestamp()}"
+    caller, id = CALLERS["STRIPE"], f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe.event("payment_intent.succeeded", about, id))
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 400
     (row,) = api.rows("select * from webhook_event order by received_at desc limit 1")

@@ -98,7 +98,7 @@ def test_a_suspicion_is_no_success(api: Api, qr: dict[str, Any], code: str) -> N
 def test_a_decline_fails_the_payment_and_frees_its_bill(api: Api, qr: dict[str, Any]) -> None:
     assert call(api, signed(ipn(qr, vnp_ResponseCode="51", vnp_TransactionStatus="02"))) == "00"
     assert state(api, qr) == ("FAILED", None)
-    again = api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    again = api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     assert again["status"] == "SUCCESS"
 
 
@@ -145,8 +145,8 @@ def test_a_forged_call_touches_nothing_and_suppresses_nothing(api: Api, qr: dict
     after = api.dump()
     changed = {name for name in after if before[name] != after[name]}
     assert changed == {"webhook_event"}, "the quarantine and nothing else"
-    kept = (after["webhook_event"] - before["webhook_event"]).total()
-    assert kept == len(calls)
+    stored = (after["webhook_event"] - before["webhook_event"]).total()
+    assert stored == len(calls)
     assert call(api, signed(fields)) == "00"
     assert state(api, qr) == ("SUCCESS", None)
 
@@ -256,7 +256,7 @@ def test_a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it(
 def test_one_event_that_cannot_be_handled_keeps_no_other_from_it(
     api: Api, failing: set[str]
 ) -> None:
-    bad, good = api.paid(method="VNPAY_QR"), api.paid(method="VNPAY_QR")
+    bad, good = api.new_payment(method="VNPAY_QR"), api.new_payment(method="VNPAY_QR")
     failing |= {bad["gatewayReference"], good["gatewayReference"]}
     for payment in (bad, good):
         assert call(api, signed(ipn(payment))) == "99"

@@ -71,7 +71,7 @@ def case(name: str, *gateways: str) -> pytest.MarkDecorator:
     return pytest.mark.case(name, *gateways)
 
 
-_PARAMETERS = ("voice", "dialect", "caller")
+_PARAMETERS = ("dialect", "caller")
 _cells: dict[str, set[tuple[str, str]]] = defaultdict(set)
 _passed: Counter[tuple[str, str]] = Counter()
 _failed: Counter[tuple[str, str]] = Counter()
