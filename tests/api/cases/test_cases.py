@@ -19,9 +19,7 @@ def paid_little(api: Api, payment: dict[str, Any], amount: int) -> None:
     assert call(api, signed(ipn(payment, vnp_Amount=str(amount * 100)))) == "04"
 
 
-def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_a_case_shows_its_subject_and_a_suggested_decision(api: Api, qr: dict[str, Any]) -> None:
     paid_little(api, qr, qr["amount"] - 1)
     found = of(api, qr)
     assert {name: found[name] for name in ("kind", "status", "amount", "gateway", "owner")} == {
@@ -58,7 +56,7 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
     assert newest[1:6] == [item["id"] for item in reversed(held)]
 
 
-def test_a_page_shows_one_status_where_it_is_asked_for(api: Api, qr: dict[str, Any]) -> None:
+def test_a_page_can_be_limited_to_one_status(api: Api, qr: dict[str, Any]) -> None:
     paid_little(api, qr, 1)
     assert {item["status"] for item in seen(api, status="OPEN")} == {"OPEN"}
     assert seen(api, status="RESOLVED") == []
@@ -83,7 +81,7 @@ def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> Non
         ({"after": "WzFd"}, "after"),
     ],
 )
-def test_a_page_that_makes_no_sense_is_refused(
+def test_an_invalid_page_request_is_refused(
     api: Api, sandbox: Sandbox, given: dict[str, Any], field: str
 ) -> None:
     token = api.token("FI001")
@@ -114,7 +112,7 @@ def metric(api: Api, name: str, kind: str) -> float:
     return float(line.removeprefix(wanted))
 
 
-def test_the_metrics_say_how_many_wait_and_for_how_long(api: Api) -> None:
+def test_the_metrics_show_the_number_and_the_age_of_open_cases(api: Api) -> None:
     before = metric(api, "mobinet_cases_open", "CURRENCY_MISMATCH")
     assert before == 0
     assert metric(api, "mobinet_cases_oldest_seconds", "CURRENCY_MISMATCH") == 0

@@ -35,7 +35,7 @@ def paid_in_dollars(api: Api, sandbox: Sandbox) -> Payment:
     return wallet
 
 
-def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
+def test_too_little_is_refunded_and_the_bill_can_be_collected_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 9: two people decide REFUND."""
@@ -50,7 +50,7 @@ def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
     assert is_free(api, payment)
 
 
-def test_too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again(
+def test_too_little_is_credited_and_the_bill_can_be_collected_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 9: two people decide CREDIT."""
@@ -79,7 +79,7 @@ def test_too_little_never_pays_the_bill_whoever_decides(
 
 
 @both_languages
-def test_a_case_is_not_closed_over_money_without_an_owner(
+def test_a_case_with_money_in_suspense_cannot_be_closed(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     case = of(api, paid_little(api, sandbox))
@@ -88,7 +88,7 @@ def test_a_case_is_not_closed_over_money_without_an_owner(
     refused(payload, "TRANSITION_REFUSED", language)
 
 
-def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_themselves(
+def test_two_partial_payments_pay_the_bill_only_when_two_people_decide_so(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = api.new_payment(method="VNPAY_QR")
@@ -109,7 +109,7 @@ def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_t
 
 
 @pytest.mark.parametrize("booked", [suspected, suspected_and_paid])
-def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
+def test_a_suspicious_payment_that_two_people_apply_succeeds_and_is_recorded(
     api: Api, sandbox: Sandbox, booked: Callable[..., Payment]
 ) -> None:
     """Hard case 16: APPLY; where nothing was booked, the two assert that it was paid."""
@@ -126,7 +126,7 @@ def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
     assert not is_free(api, payment)
 
 
-def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tells_of_it(
+def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_reports_it(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = api.new_payment(method="VNPAY_QR")
@@ -139,7 +139,7 @@ def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tel
 
 
 @pytest.mark.parametrize("method", ["VNPAY_QR", "CARD", "PAYPAL"])
-def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
+def test_the_first_number_reported_for_an_asserted_payment_becomes_its_own(
     api: Api, method: str
 ) -> None:
     """What a page or an order was opened under is no payment's number."""
@@ -168,7 +168,7 @@ def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
 
 
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
-def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
+def test_without_money_there_is_nothing_to_credit_or_refund(
     api: Api, sandbox: Sandbox, decision: str
 ) -> None:
     case = of(api, suspected(api, sandbox))
@@ -177,9 +177,7 @@ def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
     refused(payload, "TRANSITION_REFUSED")
 
 
-def test_a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_late_money_is_still_found_after_a_suspicion_was_closed(api: Api, sandbox: Sandbox) -> None:
     """Hard case 16: CLOSE; hard case 6: money that comes after all is recorded."""
     payment = suspected(api, sandbox)
     decide(api, payment, "CLOSE")
@@ -196,7 +194,7 @@ def test_a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watc
     assert tuple(row) == ("SUCCESS", True)
 
 
-def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox: Sandbox) -> None:
+def test_dollars_are_refunded_by_accounting_and_pay_no_bill(api: Api, sandbox: Sandbox) -> None:
     """Hard case 11."""
     payment = paid_in_dollars(api, sandbox)
     case = of(api, payment)
@@ -212,7 +210,7 @@ def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox:
     assert "suspense" not in books(api, payment)
 
 
-def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
+def test_too_much_pays_the_bill_and_opens_no_case(api: Api, sandbox: Sandbox) -> None:
     """Hard case 10: the bill is paid, the excess is the customer's, and there is no case."""
     payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
@@ -238,7 +236,7 @@ def paid_late_for_a_bill_paid_otherwise(api: Api, sandbox: Sandbox) -> Payment:
 @pytest.mark.parametrize(
     ("decision", "account"), [("CREDIT", "customer_credit"), ("REFUND", "refunds_payable")]
 )
-def test_money_that_came_late_for_a_bill_paid_otherwise_is_the_customers(
+def test_late_money_for_a_bill_paid_otherwise_is_credited_or_refunded(
     api: Api, sandbox: Sandbox, decision: str, account: str
 ) -> None:
     """Hard case 6."""
@@ -250,7 +248,7 @@ def test_money_that_came_late_for_a_bill_paid_otherwise_is_the_customers(
     assert "suspense" not in books(api, payment)
 
 
-def test_money_that_came_late_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> None:
+def test_late_money_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> None:
     """Hard case 6."""
     case = of(api, paid_late_for_a_bill_paid_otherwise(api, sandbox))
     with without_effect(api, sandbox, audit=1):
@@ -258,9 +256,7 @@ def test_money_that_came_late_does_not_pay_a_bill_twice(api: Api, sandbox: Sandb
     assert "CREDIT" in refused(payload, "TRANSITION_REFUSED")["message"]
 
 
-def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_late_money_pays_a_bill_that_is_open_again(api: Api, sandbox: Sandbox) -> None:
     """Hard case 6: by two people, what no machine does by itself any more."""
     qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
@@ -278,7 +274,7 @@ def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
     assert not is_free(api, qr)
 
 
-def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
+def test_a_second_payment_of_one_reference_is_credited_and_the_first_stays(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = api.new_payment(method="VNPAY_QR")
@@ -296,7 +292,7 @@ def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
     }
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))

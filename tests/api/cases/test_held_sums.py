@@ -19,7 +19,7 @@ pytest_plugins = ["tests.support.running_api"]
     ("excess", "decision", "account"),
     [(700, "CREDIT", "customer_credit"), (-700, "REFUND", "refunds_payable"), (700, "APPLY", None)],
 )
-def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
+def test_money_of_another_amount_than_the_suspicion_is_decided_with_its_case(
     api: Api, excess: int, decision: str, account: str | None
 ) -> None:
     """Hard case 16: none of it is left behind without a case."""
@@ -40,7 +40,7 @@ def test_money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it(
     assert left == (paid if account is None else {account: requested + excess})
 
 
-def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: Api) -> None:
+def test_money_after_an_amount_of_zero_is_decided_with_its_case(api: Api) -> None:
     """Hard case 11: nothing at first, then too little; none of it is left behind without a case."""
     payment = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(payment, vnp_Amount="0"))) == "04"
@@ -51,7 +51,7 @@ def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: A
     assert books(api, payment)["customer_credit"] == payment["amount"] - 700
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))

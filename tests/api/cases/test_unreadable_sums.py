@@ -32,7 +32,7 @@ __all__ = ["quarantine_emptied", "notice", "payment"]
 
 
 @each_caller(CALLERS)
-def test_two_people_may_assert_that_what_was_asked_arrived(
+def test_two_people_may_assert_that_the_requested_amount_arrived(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     hold(api, caller, payment, notice)
@@ -48,7 +48,7 @@ def test_two_people_may_assert_that_what_was_asked_arrived(
 @pytest.mark.parametrize(
     ("decision", "account"), [("CREDIT", "customer_credit"), ("REFUND", "refunds_payable")]
 )
-def test_two_people_may_give_away_the_sum_that_both_of_them_name(
+def test_two_people_may_credit_or_refund_the_amount_that_both_name(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice, decision: str, account: str
 ) -> None:
     hold(api, caller, payment, notice)
@@ -63,7 +63,7 @@ def test_two_people_may_give_away_the_sum_that_both_of_them_name(
     assert books(api, payment) == before, "what came under that number is decided"
 
 
-def test_dollars_that_cannot_be_read_are_given_back_in_cents(api: Api) -> None:
+def test_unreadable_dollars_are_refunded_in_cents(api: Api) -> None:
     caller = PAYPAL
     payment = api.new_payment(method=caller.method)
     notice = notice_of(api, payment)
@@ -77,7 +77,7 @@ def test_dollars_that_cannot_be_read_are_given_back_in_cents(api: Api) -> None:
 
 
 @each_caller([SEPAY])
-def test_more_than_was_asked_is_credited_when_two_people_name_it(
+def test_the_excess_that_two_people_name_is_credited(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     hold(api, caller, payment, notice)
@@ -99,7 +99,7 @@ def test_more_than_was_asked_is_credited_when_two_people_name_it(
         ("APPLY", 1_000, "AMOUNT_MISMATCH"),
     ],
 )
-def test_a_sum_is_never_guessed(
+def test_an_amount_is_never_guessed(
     api: Api, sandbox: Sandbox, caller: Caller, payment: dict[str, Any], notice: Notice,
     decision: str, amount: int | None, code: str, language: str,
 ) -> None:  # fmt: skip
@@ -114,7 +114,7 @@ def test_a_sum_is_never_guessed(
 
 @both_languages
 @each_caller([SEPAY])
-def test_two_people_who_name_two_sums_do_not_agree(
+def test_two_people_who_name_different_amounts_do_not_agree(
     api: Api,
     sandbox: Sandbox,
     caller: Caller,
@@ -137,7 +137,7 @@ def test_two_people_who_name_two_sums_do_not_agree(
 
 @both_languages
 @each_caller([SEPAY])
-def test_a_sum_is_named_only_where_the_gateways_own_cannot_be_read(
+def test_people_name_an_amount_only_where_the_gateways_is_unreadable(
     api: Api,
     sandbox: Sandbox,
     caller: Caller,
@@ -153,7 +153,7 @@ def test_a_sum_is_named_only_where_the_gateways_own_cannot_be_read(
 
 
 @each_caller([SEPAY])
-def test_a_word_about_a_sum_that_has_become_known_since_counts_no_more(
+def test_a_vote_about_an_amount_that_became_known_does_not_count(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     found = hold(api, caller, payment, notice)
@@ -170,7 +170,7 @@ def test_a_word_about_a_sum_that_has_become_known_since_counts_no_more(
 
 
 @each_caller([SEPAY])
-def test_a_sum_that_came_to_nothing_is_closed_and_is_booked_if_it_comes_after_all(
+def test_money_that_comes_after_its_case_was_closed_is_still_booked(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     hold(api, caller, payment, notice)
@@ -200,7 +200,7 @@ def test_late_money_that_cannot_be_read_is_a_case_and_an_exact_notice_settles_it
 
 
 @each_caller([SEPAY])
-def test_late_money_that_cannot_be_read_pays_its_bill_by_two_peoples_word(
+def test_late_money_that_cannot_be_read_pays_its_bill_by_two_votes(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     cancel(api, payment)

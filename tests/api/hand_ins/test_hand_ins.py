@@ -72,7 +72,7 @@ def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: 
     assert postings(api, hand_in) == []
 
 
-def test_a_cashier_who_finds_all_of_it_makes_it_the_banks(api: Api) -> None:
+def test_a_full_count_moves_the_cash_to_the_bank(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     expected = hand_in["expectedAmount"]
@@ -89,7 +89,7 @@ def test_a_cashier_who_finds_all_of_it_makes_it_the_banks(api: Api) -> None:
 
 
 @pytest.mark.parametrize("differs", [-10_000, 10_000])
-def test_what_lacks_or_is_too_much_is_a_variance_and_a_case(api: Api, differs: int) -> None:
+def test_a_difference_in_the_count_is_a_variance_and_a_case(api: Api, differs: int) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     expected = hand_in["expectedAmount"]
@@ -110,7 +110,7 @@ def test_what_lacks_or_is_too_much_is_a_variance_and_a_case(api: Api, differs: i
     assert in_hand(api, by) == 0 == staff_cash(api, by)
 
 
-def test_none_of_it_may_be_there_at_all(api: Api) -> None:
+def test_a_count_of_zero_makes_all_of_it_a_variance(api: Api) -> None:
     hand_in = submitted(api, api.collector(), counted=0)
     expected = hand_in["expectedAmount"]
     assert confirm(api, hand_in, 0)["handIn"]["variance"] == -expected
@@ -131,14 +131,14 @@ def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) 
     assert submit(api, by, 1, idempotencyKey=used)["handIn"] == confirmed
 
 
-def test_a_cashier_who_confirms_again_hears_the_same(api: Api, sandbox: Sandbox) -> None:
+def test_a_second_confirmation_has_the_same_answer(api: Api, sandbox: Sandbox) -> None:
     hand_in = submitted(api, api.collector())
     once = confirm(api, hand_in, hand_in["expectedAmount"])
     with without_effect(api, sandbox, audit=0):
         assert confirm(api, hand_in, hand_in["expectedAmount"]) == once
 
 
-def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
+def test_the_audit_log_of_each_payment_names_its_hand_in(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     confirm(api, hand_in, hand_in["expectedAmount"])
@@ -150,7 +150,7 @@ def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
     assert [tuple(row) for row in rows][-2:] == [("submitHandIn", by), ("confirmHandIn", "CA001")]
 
 
-def test_the_collector_and_whoever_watches_the_payments_hear_of_it(api: Api) -> None:
+def test_a_hand_in_is_announced_to_its_collector_and_to_watchers_of_its_payments(api: Api) -> None:
     by = api.collector()
     paid = api.new_payment(by)
     with Socket(api, api.token(by)) as limits, Socket(api, api.token("FI001")) as office:
@@ -170,7 +170,7 @@ def test_the_collector_and_whoever_watches_the_payments_hear_of_it(api: Api) -> 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_pages_are_cut_by_key_and_neither_skip_nor_repeat(api: Api) -> None:
+def test_pages_neither_skip_nor_repeat(api: Api) -> None:
     by = api.collector()
     made = [submitted(api, by)["id"] for _ in range(5)]
     found: list[str] = []
@@ -186,7 +186,7 @@ def test_pages_are_cut_by_key_and_neither_skip_nor_repeat(api: Api) -> None:
     assert found == list(reversed(made))
 
 
-def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
+def test_a_cashier_finds_the_hand_ins_of_each_status(api: Api) -> None:
     by = api.collector()
     counted, waiting = submitted(api, by), submitted(api, by)
     confirm(api, counted, counted["expectedAmount"])
@@ -196,7 +196,7 @@ def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
 
 
 @pytest.mark.parametrize(("given", "field"), [({"first": 0}, "first"), ({"first": 101}, "first"), ({"after": "x"}, "after"), ({"after": "WyIyMDI2Il0="}, "after")])  # fmt: skip
-def test_a_page_that_makes_no_sense_is_refused(api: Api, given: Any, field: str) -> None:
+def test_an_invalid_page_request_is_refused(api: Api, given: Any, field: str) -> None:
     answer = api.execute(PAGE, given, token=api.token("CA001"))
     (error,) = answer["errors"]
     assert error["extensions"]["code"] in {"INVALID_INPUT", "QUERY_TOO_EXPENSIVE"}
@@ -216,7 +216,7 @@ BAD = {
 
 @both_languages
 @pytest.mark.parametrize(("but", "code", "field"), BAD.values(), ids=BAD)
-def test_a_hand_in_that_makes_no_sense_changes_nothing(
+def test_an_invalid_hand_in_changes_nothing(
     api: Api, sandbox: Sandbox, but: Any, code: str, field: str, language: str
 ) -> None:
     by = api.collector()
@@ -241,7 +241,9 @@ def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sand
 
 @both_languages
 @pytest.mark.invariant(21)
-def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_a_confirmed_hand_in_cannot_be_counted_again(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
     hand_in = submitted(api, api.collector())
     confirm(api, hand_in, 5_000)
     with without_effect(api, sandbox, audit=1):
@@ -254,7 +256,7 @@ def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: st
 
 @both_languages
 @pytest.mark.parametrize(("which", "counted", "code"), [("HIN_UNKNOWN", 1, "NOT_FOUND"), ("' or 1=1 --", 1, "NOT_FOUND"), ("", -1, "INVALID_INPUT")])  # fmt: skip
-def test_what_is_not_there_is_not_counted(
+def test_an_unknown_hand_in_cannot_be_confirmed(
     api: Api, sandbox: Sandbox, which: str, counted: int, code: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=1):
@@ -277,7 +279,7 @@ def test_nobody_counts_their_own_cash_even_once_they_are_a_cashier(
 # ── at once ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
+def test_of_ten_hand_ins_at_once_one_contains_the_cash(api: Api) -> None:
     by = api.collector()
     for _ in range(3):
         api.new_payment(by)
@@ -294,7 +296,7 @@ def test_the_same_key_ten_times_at_once_is_one_hand_in(api: Api) -> None:
     assert len({answer["handIn"]["id"] for answer in answers}) == 1
 
 
-def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
+def test_of_ten_counts_at_once_one_is_recorded(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     answers = together(api, [lambda n=n: confirm(api, hand_in, n) for n in range(1, 11)])
@@ -304,7 +306,7 @@ def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
     assert in_hand(api, by) == 0
 
 
-def test_cash_that_is_taken_while_it_is_handed_in_is_in_exactly_one_place(api: Api) -> None:
+def test_cash_collected_during_a_hand_in_is_in_exactly_one_place(api: Api) -> None:
     by = api.collector()
     api.new_payment(by)
     answers = together(

@@ -131,7 +131,7 @@ def test_a_payment_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("method", ["VNPAY_QR", "PAYPAL"])
-def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
+def test_the_refusal_names_the_other_methods_that_can_pay_an_order(
     api: Api, shop: str, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     """Staff's cash and wallet are no way to pay a merchant: `payOrder` refuses both."""
@@ -162,7 +162,7 @@ def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
         {"description": "x" * 201},
     ],
 )
-def test_an_order_that_cannot_be_is_refused(api: Api, shop: str, but: dict[str, Any]) -> None:
+def test_an_invalid_order_is_refused(api: Api, shop: str, but: dict[str, Any]) -> None:
     before = effects(api)
     assert code(created(api, shop, **but)) == "INVALID_INPUT"
     assert effects(api) == before
@@ -253,7 +253,7 @@ def test_a_card_token_goes_with_a_card_only(api: Api, shop: str) -> None:
     assert effects(api) == before
 
 
-def test_an_order_is_paid_by_a_card_that_the_app_has_a_token_of(api: Api, shop: str) -> None:
+def test_an_order_is_paid_by_a_card_token(api: Api, shop: str) -> None:
     order = created(api, shop)["order"]
     paying(api, shop, order, method="CARD", paymentToken="tok_visa")
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the card was not charged")

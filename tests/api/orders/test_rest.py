@@ -99,7 +99,7 @@ def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | Non
     assert row["return_url"] is None
 
 
-def test_a_key_in_quotes_is_the_key_within(api: Api, shop: str) -> None:
+def test_a_quoted_key_is_the_key_inside_the_quotes(api: Api, shop: str) -> None:
     """RFC 8941 has a string in quotes, in which a quote and a backslash are escaped."""
     for within, written in (
         (plain := f"key-{key()}", f'"{plain}"'),
@@ -188,7 +188,7 @@ def test_a_bad_body_is_refused_and_leaves_nothing(
         (lambda api: api.token("NV002"), 403, "FORBIDDEN", 1),
     ],
 )
-def test_only_a_merchant_sells(
+def test_only_a_merchant_may_post_a_payment(
     api: Api,
     sandbox: Sandbox,
     who: Callable[[Api], str | None],
@@ -209,7 +209,7 @@ def test_only_a_merchant_sells(
         ("PUT", "/payments", 405, "BAD_USER_INPUT", "Hãy dùng: POST.", "Use one of: POST."),
     ],
 )
-def test_a_path_or_a_method_that_we_do_not_have_is_said_as_every_error_is(
+def test_an_unknown_path_or_method_is_answered_in_the_format_of_errors(
     api: Api, method: str, path: str, status: int, code: str, vietnamese: str, english: str
 ) -> None:
     for language, words in (("vi", vietnamese), ("en", english)):

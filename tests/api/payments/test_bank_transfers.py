@@ -81,7 +81,7 @@ def casso(api: Api, *transfers: dict[str, Any]) -> httpx.Response:
     return api.http.post("/webhooks/bank/casso", content=json.dumps(body), headers=headers)
 
 
-def test_a_qr_is_open_at_once_and_a_transfer_makes_it_green(
+def test_a_qr_is_open_at_once_and_a_transfer_pays_it(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     assert (qr["status"], qr["needsVerification"], qr["gateway"]) == ("PROCESSING", False, "BANK")
@@ -103,7 +103,7 @@ def test_a_content_that_the_bank_rewrote_finds_its_payment(
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_a_transfer_that_names_what_another_gateway_was_asked_for_pays_nothing(api: Api) -> None:
+def test_a_transfer_with_the_reference_of_another_gateway_pays_nothing(api: Api) -> None:
     """Money at the bank is not money at VNPay: people say whose it is."""
     other = api.new_payment(method="VNPAY_QR")
     casso(api, transfer(other))
@@ -112,9 +112,7 @@ def test_a_transfer_that_names_what_another_gateway_was_asked_for_pays_nothing(a
     assert outcomes(api, other) == ["UNMATCHED"]
 
 
-def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_a_transfer_that_both_services_report_is_booked_once(api: Api, qr: dict[str, Any]) -> None:
     line = transfer(qr)
     body = json.dumps(
         {
@@ -143,9 +141,7 @@ def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
     assert cases(api, qr) == []
 
 
-def test_one_call_tells_of_several_transfers_and_each_finds_its_own(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_each_transfer_in_one_call_finds_its_payment(api: Api, qr: dict[str, Any]) -> None:
     other = api.new_payment(method="BANK_TRANSFER")
     out = transfer(qr, amount=-qr["amount"])
     lost = transfer(qr, description="chuyen tien", amount=77_000)
@@ -183,7 +179,7 @@ def test_too_much_pays_the_bill_and_the_rest_is_the_customers(
     assert ("bank", "customer_credit", 500) in postings(api, qr)
 
 
-def test_a_second_transfer_is_paid_twice_and_waits_for_people(
+def test_a_second_transfer_opens_a_case_of_a_double_payment(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -193,7 +189,7 @@ def test_a_second_transfer_is_paid_twice_and_waits_for_people(
     assert cases(api, qr) == [("PAID_TWICE", qr["amount"])]
 
 
-def test_cancelling_asks_nobody_and_a_late_transfer_pays_the_bill_that_is_still_open(
+def test_cancelling_needs_no_inquiry_and_a_late_transfer_pays_the_open_bill(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     seen = sandbox.last_request
@@ -248,7 +244,7 @@ def test_a_crash_while_the_qr_was_made_loses_no_qr(api: Api, qr: dict[str, Any])
     assert tuple(row.values()) == (qr["qr"]["payload"], "ACCEPTED", False)
 
 
-def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_with_its_amount(
+def test_money_without_a_reference_becomes_a_case_with_its_amount_after_an_hour(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     response = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
@@ -265,7 +261,7 @@ def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_wit
     assert case["about"].startswith("FT")
 
 
-def test_what_leaves_the_account_is_answered_and_stale(
+def test_an_outgoing_transfer_is_answered_and_stale(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     for by in ("casso", "sepay"):
@@ -299,5 +295,5 @@ def test_a_forged_notice_touches_nothing(api: Api, qr: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ["bank", "bank/", "bank/payos", "bank/casso/1"])
-def test_nobody_else_tells_of_our_account(api: Api, path: str) -> None:
+def test_no_other_service_has_an_address_for_bank_notices(api: Api, path: str) -> None:
     assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404

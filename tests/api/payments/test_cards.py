@@ -45,7 +45,9 @@ def charges(sandbox: Sandbox, payment: dict[str, Any]) -> list[str]:
     return [item["status"] for item in found if item["reference"] == reference]
 
 
-def test_a_page_is_paid_and_its_money_stands_at_stripe(api: Api, sandbox: Sandbox) -> None:
+def test_a_page_is_paid_and_its_money_is_in_the_clearing_account(
+    api: Api, sandbox: Sandbox
+) -> None:
     payment = api.new_payment(method="CARD")
     assert (payment["status"], payment["gateway"]) == ("PROCESSING", "STRIPE")
     assert payment["paymentUrl"]
@@ -164,7 +166,7 @@ def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
     assert state(api, payment) == ("SUCCESS", None)
 
 
-def test_a_page_that_could_not_be_closed_is_cancelled_and_paid_all_the_same_is_found(
+def test_the_payment_of_a_page_that_could_not_be_closed_is_found(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = api.new_payment(method="CARD")
@@ -184,7 +186,7 @@ def test_a_wrong_amount_is_held(api: Api, sandbox: Sandbox) -> None:
     assert entries(api, payment) == [("gateway_clearing:stripe", "suspense", 1000)]
 
 
-def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) -> None:
+def test_a_forged_event_is_refused_and_an_unknown_one_is_stored(api: Api) -> None:
     body = json.dumps({"id": f"evt_{key()}", "type": "customer.created", "data": {"object": {}}})
     stamp = str(int(time.time()))
     proof = stripe_signature(SECRET, stamp, body.encode())
@@ -203,7 +205,7 @@ def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) ->
         ({"method": "CARD", "paymentToken": "4000 not a card"}, "en", "pm_"),
     ],
 )
-def test_a_token_that_is_none_or_fits_no_card_is_refused_without_effect(
+def test_an_invalid_token_is_refused_without_effect(
     api: Api, but: dict[str, str], language: str, word: str
 ) -> None:
     contract = api.contract()
@@ -217,7 +219,7 @@ def test_a_token_that_is_none_or_fits_no_card_is_refused_without_effect(
     assert {name for name in after if after[name] != before[name]} <= {"audit_event"}
 
 
-def test_a_token_is_kept_nowhere(api: Api) -> None:
+def test_a_token_is_stored_nowhere(api: Api) -> None:
     paid = api.new_payment(method="CARD", paymentToken=CHARGED)
     assert paid["status"] == "SUCCESS"
     tables = api.rows("select tablename from pg_tables where schemaname = 'public'")

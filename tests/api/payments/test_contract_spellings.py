@@ -27,7 +27,7 @@ subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id sta
 
 
 @spelled
-def test_every_system_is_asked_about_the_contract_as_it_writes_it(
+def test_every_system_receives_the_contract_number_in_its_own_form(
     api: Api, sandbox: Sandbox, spell: Any
 ) -> None:
     contract, token, last = api.contract(), api.token("SV001"), sandbox.last_request
@@ -110,7 +110,7 @@ def test_a_fee_is_one_fee_in_any_case(api: Api) -> None:
     assert paid["items"] == [fee | {"id": "FEE_SGFDN1015"}]
 
 
-def test_an_item_in_two_spellings_is_an_item_twice(api: Api, sandbox: Sandbox) -> None:
+def test_an_item_in_two_spellings_is_a_duplicate(api: Api, sandbox: Sandbox) -> None:
     given = request(api, api.contract())
     (item,) = given["items"]
     given["items"] = [item, item | {"id": f"{item['id'].lower()} "}]
@@ -130,7 +130,7 @@ def test_a_payment_is_found_by_every_spelling_of_its_contract(api: Api, spell: A
 
 
 @pytest.mark.parametrize("by", ["contractNumber", "staffId", "search"])
-def test_a_change_is_told_to_whoever_watches_by_another_spelling(api: Api, by: str) -> None:
+def test_a_watcher_by_another_spelling_receives_the_change(api: Api, by: str) -> None:
     staff_id, contract = api.collector(), api.contract()
     api.token(staff_id)
     value = staff_id if by == "staffId" else contract
@@ -145,7 +145,7 @@ def test_a_change_is_told_to_whoever_watches_by_another_spelling(api: Api, by: s
     assert changed == {"id": paid["id"], "status": "SUCCESS"}
 
 
-def test_a_card_number_between_invisible_letters_is_still_one(api: Api, sandbox: Sandbox) -> None:
+def test_a_card_number_with_invisible_letters_is_refused(api: Api, sandbox: Sandbox) -> None:
     api.token("SV001")
     for number in (
         "4111\u200b1111\u200b1111\u200b1111",

@@ -44,9 +44,7 @@ def scanned(api: Api) -> dict[str, Any]:
     return qr
 
 
-def test_of_cash_the_ledger_tells_two_lines_and_no_gateway_anything(
-    api: Api, cash: dict[str, Any]
-) -> None:
+def test_cash_has_one_entry_and_no_gateway_events(api: Api, cash: dict[str, Any]) -> None:
     found = history(api, cash)
     assert (found["attempts"], found["webhookEvents"]) == ([], [])
     (entry,) = found["entries"]
@@ -56,7 +54,7 @@ def test_of_cash_the_ledger_tells_two_lines_and_no_gateway_anything(
     ]
 
 
-def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
+def test_the_timeline_shows_who_did_what_in_the_order_of_the_rows(
     api: Api, cash: dict[str, Any]
 ) -> None:
     steps = history(api, cash)["timeline"]
@@ -69,7 +67,9 @@ def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
     assert all(step["requestId"] for step in steps)
 
 
-def test_what_a_gateway_said_is_told_with_what_it_moved(api: Api, scanned: dict[str, Any]) -> None:
+def test_a_webhook_event_is_shown_with_its_transition_and_postings(
+    api: Api, scanned: dict[str, Any]
+) -> None:
     found = history(api, scanned)
     (attempt,) = found["attempts"]
     assert attempt["id"] == attempt["reference"] == scanned["gatewayReference"]
@@ -108,7 +108,7 @@ def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
         ("AU001", True),
     ],
 )
-def test_what_gateways_said_and_who_did_what_is_for_those_who_look_after_it(
+def test_the_timeline_and_the_webhook_events_need_a_permission(
     api: Api, scanned: dict[str, Any], by: str, visible: bool
 ) -> None:
     found = history(api, scanned, by=by)
@@ -117,7 +117,7 @@ def test_what_gateways_said_and_who_did_what_is_for_those_who_look_after_it(
     assert found["entries"]
 
 
-def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
+def test_a_sequence_number_may_exceed_32_bits(api: Api) -> None:
     paid = api.new_payment("NV002")
     api.rows(
         "insert into audit_event (id, at, actor, action, outcome, payment_id, details)"
@@ -127,7 +127,7 @@ def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
     assert history(api, paid)["timeline"][-1]["sequence"] == 2**31
 
 
-def test_the_history_of_a_page_costs_what_that_of_one_payment_does(api: Api) -> None:
+def test_the_history_of_a_page_needs_as_many_statements_as_that_of_one_payment(api: Api) -> None:
     for _ in range(10):
         api.new_payment("NV002")
     token = api.token("FI001")

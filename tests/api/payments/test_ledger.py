@@ -34,7 +34,7 @@ def day_close(api: Api, by: str, moment: datetime | None = None) -> Any:
     return api.get(CLOSE, {"by": by, "day": day}, token=api.token("CA001"))
 
 
-def test_a_trial_balance_tells_what_each_account_has_and_both_sides_are_equal(api: Api) -> None:
+def test_a_trial_balance_shows_each_account_and_equal_sides(api: Api) -> None:
     before = trial_balance(api)
     by = api.collector()
     paid = api.new_payment(by)
@@ -56,7 +56,7 @@ def test_a_trial_balance_tells_what_each_account_has_and_both_sides_are_equal(ap
     assert moved("variance", after, held) == (1_000, 0, 1_000)
 
 
-def test_a_trial_balance_of_a_moment_knows_nothing_of_what_came_after(api: Api) -> None:
+def test_a_trial_balance_of_a_time_excludes_later_postings(api: Api) -> None:
     api.new_payment(api.collector())
     then = now(api)
     seen = trial_balance(api, then)
@@ -65,7 +65,7 @@ def test_a_trial_balance_of_a_moment_knows_nothing_of_what_came_after(api: Api) 
     assert trial_balance(api, datetime(2000, 1, 1, tzinfo=UTC)) == {}
 
 
-def test_a_day_closes_on_what_was_taken_brought_and_is_still_held(api: Api) -> None:
+def test_a_day_close_shows_the_cash_collected_handed_in_and_in_hand(api: Api) -> None:
     by = api.collector()
     cash = [api.new_payment(by) for _ in range(3)]
     api.new_payment(by, method="VNPAY_QR")  # not paid yet: nothing was collected by it
@@ -85,7 +85,7 @@ def test_a_day_closes_on_what_was_taken_brought_and_is_still_held(api: Api) -> N
     assert close["cashInHand"] == again["amount"] == in_hand(api, by)
 
 
-def test_a_day_on_which_nothing_was_taken_yet_carries_nothing_into_itself(api: Api) -> None:
+def test_a_day_without_payments_shows_only_the_cash_in_hand(api: Api) -> None:
     by = api.collector()
     paid = api.new_payment(by)
     today = now(api)

@@ -52,7 +52,7 @@ def test_its_call_is_answered_204_and_a_repeat_too(
     ]
 
 
-def test_when_its_one_call_is_lost_a_question_finds_the_money(
+def test_an_inquiry_finds_the_money_of_a_lost_call(
     api: Api, sandbox: Sandbox, opened: dict[str, Any]
 ) -> None:
     sandbox.pay(qr=opened["qr"]["payload"], drop_webhook=True)
@@ -62,7 +62,7 @@ def test_when_its_one_call_is_lost_a_question_finds_the_money(
 
 
 @pytest.mark.parametrize("lost", [False, True])
-def test_what_is_authorized_is_paid_for_we_ask_for_it_in_one_step(
+def test_an_authorized_payment_counts_as_paid(
     api: Api, sandbox: Sandbox, opened: dict[str, Any], lost: bool
 ) -> None:
     sandbox.pay(payment_url=opened["paymentUrl"], reason="9000", drop_webhook=lost)
@@ -77,7 +77,7 @@ def test_a_forged_call_moves_nothing(api: Api, sandbox: Sandbox, opened: dict[st
     assert state(api, opened) == ("PROCESSING", None)
 
 
-def test_too_little_is_held_and_its_call_was_understood_all_the_same(
+def test_too_little_is_held_and_its_call_is_answered_204(
     api: Api, sandbox: Sandbox, opened: dict[str, Any]
 ) -> None:
     response = sandbox.pay(reference=opened["gatewayReference"], amount=opened["amount"] - 1000)
@@ -86,7 +86,7 @@ def test_too_little_is_held_and_its_call_was_understood_all_the_same(
     assert postings(api, opened) == [("gateway_clearing:momo", "suspense", opened["amount"] - 1000)]
 
 
-def test_an_unpaid_one_is_cancelled_and_what_is_paid_after_that_is_found_by_a_question(
+def test_money_paid_after_a_cancellation_is_found_by_an_inquiry(
     api: Api, sandbox: Sandbox, opened: dict[str, Any]
 ) -> None:
     payload = api.get(
@@ -99,7 +99,9 @@ def test_an_unpaid_one_is_cancelled_and_what_is_paid_after_that_is_found_by_a_qu
     assert any(opened["id"].encode() in row["payload"] for row in jobs), "so MoMo is asked"
 
 
-def test_a_silent_momo_is_asked_and_was_begun_once(api: Api, sandbox: Sandbox) -> None:
+def test_a_start_without_an_answer_is_found_by_inquiry_and_not_repeated(
+    api: Api, sandbox: Sandbox
+) -> None:
     with sandbox.broken("momo", "reset", times=1, after_processing=True, path="create"):
         lost = api.new_payment(method="MOMO")
     assert (lost["status"], lost["needsVerification"]) == ("PROCESSING", True)
@@ -114,7 +116,7 @@ def test_a_silent_momo_is_asked_and_was_begun_once(api: Api, sandbox: Sandbox) -
     assert len(charges) == 1
 
 
-def test_one_payment_never_pays_for_two_orders_by_another_reading_of_what_was_signed(
+def test_a_signed_text_that_is_divided_differently_pays_no_other_order(
     api: Api, sandbox: Sandbox, shop: str
 ) -> None:
     """MoMo signs values as they are: who names an order `…&orderId=…` could have it read as another's."""

@@ -53,7 +53,7 @@ def ids(page: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("order", ["CREATED_DESC", "CREATED_ASC", "AMOUNT_DESC", "AMOUNT_ASC"])
-def test_the_pages_of_every_order_put_together_are_all_payments_once(
+def test_the_pages_of_each_sort_order_contain_each_payment_once(
     query: Any, payments: list[dict[str, Any]], order: str
 ) -> None:
     seen: list[str] = []
@@ -69,14 +69,12 @@ def test_the_pages_of_every_order_put_together_are_all_payments_once(
         assert seen == [item["id"] for item in payments]
 
 
-def test_the_newest_come_first_where_nothing_is_said(
-    query: Any, payments: list[dict[str, Any]]
-) -> None:
+def test_the_newest_come_first_by_default(query: Any, payments: list[dict[str, Any]]) -> None:
     assert ids(query()) == [item["id"] for item in reversed(payments)]
     assert ids(query(first=None, orderBy=None, filter=None)) == ids(query())
 
 
-def test_the_totals_are_of_all_that_was_found_and_not_of_the_page(
+def test_the_totals_cover_all_results_and_not_only_the_page(
     query: Any, payments: list[dict[str, Any]]
 ) -> None:
     page = query(TOTALS, first=2)
@@ -85,7 +83,7 @@ def test_the_totals_are_of_all_that_was_found_and_not_of_the_page(
     assert len(page["edges"]) == 2
 
 
-def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(query: Any) -> None:
+def test_a_page_can_start_after_any_edge(query: Any) -> None:
     page = query(first=5)
     behind = query(first=50, after=page["edges"][2]["cursor"])
     assert ids(behind)[:2] == ids(page)[3:]
@@ -111,7 +109,7 @@ def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(query: Any) -> None:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_a_filter_names_exactly_what_it_says(
+def test_a_filter_finds_exactly_the_payments_that_match(
     query: Any, payments: list[dict[str, Any]], filter: dict[str, Any], chosen: Any
 ) -> None:
     assert sorted(ids(query(filter=filter))) == sorted(
@@ -143,7 +141,7 @@ def test_a_name_is_found_however_it_is_typed(query: Any, payments: list[dict[str
     assert payments[-1]["id"] in ids(page)
 
 
-def test_a_change_is_heard_of_however_the_name_is_typed(api: Api) -> None:
+def test_a_subscription_matches_a_name_however_it_is_typed(api: Api) -> None:
     by, contract = api.collector(), api.contract()
     customer = api.get(CUSTOMER, {"contract": contract}, token=api.token(by))
     changes = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"

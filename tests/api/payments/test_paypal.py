@@ -58,7 +58,7 @@ def test_a_capture_whose_answer_was_lost_is_found_and_happens_once(
     assert charge(sandbox, payment)["status"] == "paid"
 
 
-def test_what_is_approved_after_the_end_is_never_captured(api: Api, sandbox: Sandbox) -> None:
+def test_an_approval_after_the_end_is_never_captured(api: Api, sandbox: Sandbox) -> None:
     payment = api.new_payment(method="PAYPAL")
     given = {"id": payment["id"], "reason": "Khách trả tiền mặt"}
     cancelled = api.get(CANCEL, given, token=api.token("NV002"))
@@ -69,7 +69,7 @@ def test_what_is_approved_after_the_end_is_never_captured(api: Api, sandbox: San
     assert charge(sandbox, payment)["status"] == "approved"
 
 
-def test_less_than_was_asked_for_is_held(api: Api, sandbox: Sandbox) -> None:
+def test_less_than_the_requested_amount_is_held(api: Api, sandbox: Sandbox) -> None:
     payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], amount=1)
     verify(api, payment)
@@ -84,7 +84,7 @@ def test_a_forged_call_is_refused_and_moves_nothing(api: Api, sandbox: Sandbox) 
 
 
 @pytest.mark.parametrize("rate", [None, "old"])
-def test_without_a_rate_of_these_days_nothing_is_charged(api: Api, rate: str | None) -> None:
+def test_without_a_recent_exchange_rate_nothing_is_charged(api: Api, rate: str | None) -> None:
     terms = api.context.terms
     assert terms.usd_rate
     old = Rate(dong=26_000, day=terms.usd_rate.day - timedelta(days=9))

@@ -50,9 +50,7 @@ def verifies(api: Api, receipt: dict[str, str]) -> bool:
     return True
 
 
-def test_the_receipt_swears_to_the_payment_and_anyone_can_check_it(
-    api: Api, paid: dict[str, Any]
-) -> None:
+def test_the_receipt_is_signed_and_anyone_can_verify_it(api: Api, paid: dict[str, Any]) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
     assert receipt["algorithm"] == "Ed25519"
     assert verifies(api, receipt)
@@ -87,7 +85,7 @@ def test_the_api_shows_the_same_signature(api: Api, paid: dict[str, Any]) -> Non
     assert verifies(api, {"key_id": shown["keyId"], **shown})
 
 
-def test_who_can_make_a_token_cannot_make_a_receipt(api: Api, paid: dict[str, Any]) -> None:
+def test_the_key_of_tokens_cannot_sign_a_receipt(api: Api, paid: dict[str, Any]) -> None:
     keys = api.context.keys
     receipt = api.http.get(path(paid), headers=JSON).json()
     assert receipt["key_id"] == keys.receipts.signing.id
@@ -95,7 +93,7 @@ def test_who_can_make_a_token_cannot_make_a_receipt(api: Api, paid: dict[str, An
     assert keys.receipts.find(keys.tokens.signing.id) is None
 
 
-def test_the_page_says_what_was_paid_in_vietnamese(api: Api, paid: dict[str, Any]) -> None:
+def test_the_page_shows_the_payment_in_vietnamese(api: Api, paid: dict[str, Any]) -> None:
     page = api.http.get(path(paid), headers={"accept": "text/html"})
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -121,7 +119,7 @@ def test_the_page_shows_text_and_never_markup(api: Api) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
+def test_the_page_runs_no_script_sends_no_referrer_and_cannot_be_framed(
     api: Api, paid: dict[str, Any]
 ) -> None:
     for address in (path(paid), "/pay/nothing"):
@@ -133,7 +131,7 @@ def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
         assert "script" not in policy
 
 
-def test_every_method_and_status_has_its_word_on_the_page() -> None:
+def test_every_method_and_status_has_a_label_on_the_page() -> None:
     assert set(METHOD_LABELS) == set(PaymentMethod)
     assert set(STATUS_LABELS) == set(PaymentStatus)
     assert set(ITEM_LABELS) == set(ItemType)
@@ -158,7 +156,7 @@ def test_the_address_has_at_least_128_bits_and_is_not_the_payments_number(
     assert api.http.get(f"/pay/{paid['id']}").status_code == 404
 
 
-def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
+def test_an_open_payment_is_not_signed(api: Api) -> None:
     waiting = api.new_payment(method="VNPAY_QR")
     receipt = api.http.get(path(waiting), headers=JSON).json()
     assert verifies(api, receipt)
@@ -166,7 +164,7 @@ def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
     assert "Đã thanh toán" not in api.http.get(path(waiting)).text
 
 
-def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_again(
+def test_a_final_payment_is_signed_once_and_not_again_after_a_new_key_or_a_change(
     api: Api, paid: dict[str, Any]
 ) -> None:
     before = api.http.get(path(paid), headers=JSON).json()
@@ -182,7 +180,7 @@ def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_ag
     assert by == another.signing.id
 
 
-def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
+def test_the_audit_log_contains_the_hash_of_the_signed_record(
     api: Api, paid: dict[str, Any]
 ) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
@@ -193,7 +191,7 @@ def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
     assert json.loads(row["details"])["record"] == digest
 
 
-def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> None:
+def test_a_cancelled_payment_is_signed_as_well(api: Api, sandbox: Sandbox) -> None:
     waiting = api.new_payment(method="VNPAY_QR")
     cancelled = api.get(CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002"))  # fmt: skip
     assert cancelled["payment"]["status"] == "CANCELLED", cancelled
@@ -204,7 +202,7 @@ def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> 
     assert json.loads(receipt["payload"])["status"] == "CANCELLED"
 
 
-def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> None:
+def test_a_later_reversal_is_shown_with_the_signed_record(api: Api) -> None:
     """A collector who voids the cash after showing the receipt is found out by whoever opens it."""
     paid = api.new_payment("NV002")
     before = api.http.get(path(paid), headers=JSON).json()

@@ -53,7 +53,7 @@ def test_the_customer_pays_there_and_comes_back_to_the_result(
     until(lambda: state(api, payment) == "SUCCESS", why="the IPN did not come")
 
 
-def test_coming_back_moves_nothing_by_itself(
+def test_the_return_from_the_page_changes_nothing_by_itself(
     api: Api, sandbox: Sandbox, payment: dict[str, Any], browser: httpx.Client
 ) -> None:
     done = sandbox.pay(payment_url=payment["paymentUrl"], outcome="paid", drop_webhook=True)

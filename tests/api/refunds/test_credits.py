@@ -30,7 +30,7 @@ def overpaid(api: Api, sandbox: Sandbox) -> dict[str, Any]:
     return qr
 
 
-def test_what_was_paid_too_much_goes_back_in_parts_and_the_bill_stays_paid(
+def test_an_excess_is_refunded_in_parts_and_the_bill_stays_paid(
     api: Api, sandbox: Sandbox, overpaid: dict[str, Any]
 ) -> None:
     for part in (EXCESS - 1000, 1000):
@@ -47,7 +47,7 @@ def test_what_was_paid_too_much_goes_back_in_parts_and_the_bill_stays_paid(
 
 
 @both_languages
-def test_no_more_than_the_credit_is_given_back_of_it_and_none_of_the_bill(
+def test_a_refund_of_a_credit_is_limited_to_the_credit(
     api: Api, sandbox: Sandbox, overpaid: dict[str, Any], language: str
 ) -> None:
     with without_effect(api, sandbox, audit=1):
@@ -60,9 +60,7 @@ def test_no_more_than_the_credit_is_given_back_of_it_and_none_of_the_bill(
     assert books(api, overpaid) == {}
 
 
-def test_what_two_people_credited_goes_back_though_its_payment_came_to_nothing(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_the_credit_of_a_cancelled_payment_can_be_refunded(api: Api, sandbox: Sandbox) -> None:
     payment = paid_little(api, sandbox)
     decide(api, payment, "CREDIT")
     came = payment["amount"] - 1000
@@ -74,7 +72,7 @@ def test_what_two_people_credited_goes_back_though_its_payment_came_to_nothing(
     assert is_free(api, payment)
 
 
-def test_a_large_credit_is_given_back_by_two_people(
+def test_a_large_credit_is_refunded_by_two_people(
     api: Api, sandbox: Sandbox, overpaid: dict[str, Any]
 ) -> None:
     before = api.context
@@ -90,7 +88,7 @@ def test_a_large_credit_is_given_back_by_two_people(
     assert refunds(api, sandbox, overpaid) == [EXCESS]
 
 
-def test_a_key_stands_for_one_of_the_two(
+def test_a_key_of_a_refunded_credit_cannot_refund_the_bill(
     api: Api, sandbox: Sandbox, overpaid: dict[str, Any]
 ) -> None:
     same = key()
@@ -101,7 +99,7 @@ def test_a_key_stands_for_one_of_the_two(
     assert refusal(payload)["code"] == "IDEMPOTENCY_KEY_REUSED"
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))

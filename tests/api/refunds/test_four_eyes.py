@@ -40,9 +40,7 @@ def audited(api: Api, case: dict[str, Any]) -> list[tuple[str, str | None, list[
 # ── whose word counts ────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_person_alone_moves_nothing_however_often_they_say_it(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_one_person_alone_moves_nothing_however_often_they_vote(api: Api, sandbox: Sandbox) -> None:
     payment = paid_little(api, sandbox)
     before = (state(api, payment), books(api, payment))
     case = of(api, payment)
@@ -54,7 +52,7 @@ def test_one_person_alone_moves_nothing_however_often_they_say_it(
     assert (state(api, payment), books(api, payment)) == before
 
 
-def test_the_first_may_change_their_mind_and_what_counts_is_their_last_word(
+def test_the_first_person_may_change_their_decision_and_the_last_vote_counts(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = paid_little(api, sandbox)
@@ -66,7 +64,7 @@ def test_the_first_may_change_their_mind_and_what_counts_is_their_last_word(
 
 
 @both_languages
-def test_a_second_person_who_decides_otherwise_is_told_what_the_first_decided(
+def test_a_second_person_who_disagrees_learns_what_the_first_decided(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     case = of(api, paid_little(api, sandbox))
@@ -95,9 +93,7 @@ def a_day_later(api: Api) -> Iterator[None]:
     api._tokens.clear()
 
 
-def test_where_the_first_is_gone_another_begins_anew_a_day_later(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_another_person_may_start_anew_a_day_later(api: Api, sandbox: Sandbox) -> None:
     payment = paid_little(api, sandbox)
     case = of(api, payment)
     vote(api, case, "CREDIT")
@@ -115,7 +111,7 @@ def test_where_the_first_is_gone_another_begins_anew_a_day_later(
 
 
 @both_languages
-def test_a_resolved_case_says_the_same_to_its_two_people_and_no_to_any_other_word(
+def test_a_resolved_case_repeats_its_answer_and_refuses_another_decision(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     payment = paid_little(api, sandbox)
@@ -146,7 +142,7 @@ def test_a_case_that_does_not_exist_is_not_found(api: Api, sandbox: Sandbox, unk
     refused(payload, "NOT_FOUND")
 
 
-def test_each_word_is_in_the_audit_trail_and_the_second_is_evidence_of_both(
+def test_each_vote_is_audited_and_the_second_is_evidence_of_both(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = paid_little(api, sandbox)
@@ -166,7 +162,7 @@ def test_each_word_is_in_the_audit_trail_and_the_second_is_evidence_of_both(
 # ── at once ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_two_second_persons_at_once_resolve_it_once(api: Api, sandbox: Sandbox) -> None:
+def test_several_second_votes_at_once_resolve_the_case_once(api: Api, sandbox: Sandbox) -> None:
     payment = suspected_and_paid(api, sandbox)
     case = of(api, payment)
     vote(api, case, "CREDIT")
@@ -178,7 +174,7 @@ def test_two_second_persons_at_once_resolve_it_once(api: Api, sandbox: Sandbox) 
     assert len(audited(api, case)) == 2
 
 
-def test_two_first_persons_at_once_are_the_two(api: Api, sandbox: Sandbox) -> None:
+def test_two_first_votes_at_once_resolve_the_case(api: Api, sandbox: Sandbox) -> None:
     payment = suspected_and_paid(api, sandbox)
     case = of(api, payment)
     people = ["FI001", "FI002"]
@@ -203,9 +199,9 @@ def test_a_webhook_that_races_a_decision_books_its_money_once_and_nothing_is_los
     query = signed(ipn(payment))
     with ThreadPoolExecutor(4) as pool:
         calls = [pool.submit(call, api, query) for _ in range(3)]
-        word = pool.submit(vote, api, case, decision, "FI002")
+        second_vote = pool.submit(vote, api, case, decision, "FI002")
         assert {item.result() for item in calls} <= {"00", "02"}
-        payload = word.result()
+        payload = second_vote.result()
     held = books(api, payment)
     if decision == "APPLY":
         assert payload["errors"] == []
@@ -234,7 +230,7 @@ def above_everything(api: Api) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("above_everything")
-def test_a_void_for_two_waits_and_is_carried_out_by_the_second(api: Api) -> None:
+def test_a_void_above_the_limit_waits_for_the_second_person(api: Api) -> None:
     paid = api.new_payment("NV002")
     reversal = void(api, paid, "NV002")["reversal"]
     assert reversal["status"] == "AWAITING_APPROVAL"
@@ -250,7 +246,7 @@ def test_a_void_for_two_waits_and_is_carried_out_by_the_second(api: Api) -> None
 
 
 @pytest.mark.usefixtures("above_everything")
-def test_a_refund_that_the_second_rejects_never_was(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_that_the_second_person_rejects_has_no_effect(api: Api, sandbox: Sandbox) -> None:
     paid = by_gateway(api, sandbox)
     reversal = refund(api, paid)["reversal"]
     rejected = vote(api, of(api, paid), "CLOSE", "FI002")["case"]
@@ -261,7 +257,7 @@ def test_a_refund_that_the_second_rejects_never_was(api: Api, sandbox: Sandbox) 
     assert refunds(api, sandbox, paid) == []
 
 
-def test_what_is_for_two_is_not_given_back_by_one_in_parts(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_in_parts_cannot_avoid_the_second_person(api: Api, sandbox: Sandbox) -> None:
     shop = merchant_token(api)
     order = created(api, shop, amount=12_000_000)["order"]
     paid = paying(api, shop, order)["payment"]
@@ -273,7 +269,7 @@ def test_what_is_for_two_is_not_given_back_by_one_in_parts(api: Api, sandbox: Sa
     assert sum(refunds(api, sandbox, paid)) == 7_500_000
 
 
-def test_a_merchant_is_told_that_the_office_gave_back_and_not_who_of_us(
+def test_a_merchant_sees_that_the_office_refunded_and_no_names_of_staff(
     api: Api, sandbox: Sandbox
 ) -> None:
     shop = merchant_token(api)
@@ -295,7 +291,7 @@ def test_a_merchant_is_told_that_the_office_gave_back_and_not_who_of_us(
 @both_languages
 @pytest.mark.parametrize("decision", ["APPLY", "CLOSE"])
 @pytest.mark.usefixtures("above_everything")
-def test_whoever_asked_for_a_refund_neither_approves_nor_rejects_it(
+def test_the_requester_of_a_refund_neither_approves_nor_rejects_it(
     api: Api, sandbox: Sandbox, decision: str, language: str
 ) -> None:
     paid = handed_in(api)
@@ -307,7 +303,7 @@ def test_whoever_asked_for_a_refund_neither_approves_nor_rejects_it(
 
 
 @pytest.mark.usefixtures("above_everything")
-def test_a_refund_for_two_is_paid_out_after_the_second_word(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_above_the_limit_is_sent_after_the_second_vote(api: Api, sandbox: Sandbox) -> None:
     paid = by_gateway(api, sandbox)
     refund(api, paid)
     assert refunds(api, sandbox, paid) == [], "nothing is sent before"

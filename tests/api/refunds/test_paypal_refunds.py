@@ -50,9 +50,7 @@ def followed(api: Api, reversal: dict[str, Any], **later: float) -> str:
     return row["status"]
 
 
-def test_a_whole_refund_gives_every_cent_back_and_reopens_the_bill(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_a_full_refund_returns_every_cent_and_reopens_the_bill(api: Api, sandbox: Sandbox) -> None:
     paid = captured(api, sandbox)
     payload = refund(api, paid)
     assert payload["errors"] == []
@@ -79,7 +77,7 @@ def test_parts_add_up_to_the_cent_and_only_then_the_bill_is_open(
 
 
 @both_languages
-def test_less_than_a_cent_is_refused_with_the_least_that_can_be_given_back(
+def test_less_than_a_cent_is_refused_with_the_smallest_refund(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     paid = captured(api, sandbox)
@@ -92,7 +90,7 @@ def test_less_than_a_cent_is_refused_with_the_least_that_can_be_given_back(
     assert truth(sandbox, paid) == [1]
 
 
-def test_what_awaits_approval_has_its_share_already(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_that_awaits_approval_has_reserved_its_share(api: Api, sandbox: Sandbox) -> None:
     paid = captured(api, sandbox)
     context = api.context
     api.app.state.context = replace(context, terms=replace(context.terms, four_eyes_above=1))
@@ -106,7 +104,7 @@ def test_what_awaits_approval_has_its_share_already(api: Api, sandbox: Sandbox) 
     assert truth(sandbox, paid) == [share(api, rest)]
 
 
-def test_a_refund_that_paypal_declines_fails_and_its_share_can_be_asked_for_again(
+def test_a_refund_that_paypal_declines_fails_and_its_share_is_free_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = captured(api, sandbox)
@@ -138,7 +136,7 @@ def test_a_refund_whose_answer_was_lost_is_found_and_paid_once(
 
 
 @pytest.mark.parametrize(("hours", "becomes"), [(0, "DONE"), (6, "FAILED")])
-def test_a_refund_that_never_arrived_is_asked_for_again_while_our_id_is_known(
+def test_a_refund_that_never_arrived_is_sent_again_while_our_id_is_known(
     api: Api, sandbox: Sandbox, hours: int, becomes: str
 ) -> None:
     paid = captured(api, sandbox)
@@ -149,7 +147,7 @@ def test_a_refund_that_never_arrived_is_asked_for_again_while_our_id_is_known(
     assert truth(sandbox, paid) == ([cents(sandbox, paid)] if becomes == "DONE" else [])
 
 
-def test_what_waits_for_a_bank_is_asked_about_by_its_number_until_it_is_paid(
+def test_a_pending_refund_is_inquired_by_its_number_until_it_is_paid(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = captured(api, sandbox, reason="ECHECK")
@@ -177,7 +175,7 @@ def test_what_waits_for_a_bank_is_asked_about_by_its_number_until_it_is_paid(
     assert truth(sandbox, paid) == [cents(sandbox, paid)]
 
 
-def test_less_dollars_than_were_asked_for_go_back_as_they_came(api: Api, sandbox: Sandbox) -> None:
+def test_a_payment_of_too_few_dollars_is_refunded_as_it_came(api: Api, sandbox: Sandbox) -> None:
     payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], amount=123, drop_webhook=True)
     verify(api, payment)

@@ -32,7 +32,7 @@ gateways = pytest.mark.parametrize(
 
 
 @gateways
-def test_a_whole_refund_goes_back_by_the_way_it_came_and_reopens_the_bill(
+def test_a_full_refund_goes_through_the_same_gateway_and_reopens_the_bill(
     api: Api, sandbox: Sandbox, method: str, clearing: str
 ) -> None:
     paid = by_gateway(api, sandbox, method)
@@ -72,7 +72,7 @@ def test_parts_add_up_to_the_whole_and_only_then_the_bill_is_open(
 
 @both_languages
 @pytest.mark.invariant(17)
-def test_no_more_is_given_back_than_is_left(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_a_refund_is_limited_to_the_rest(api: Api, sandbox: Sandbox, language: str) -> None:
     paid = by_gateway(api, sandbox)
     assert refund(api, paid, 10_000)["reversal"]["status"] == "DONE"
     with without_effect(api, sandbox, audit=1):
@@ -83,7 +83,7 @@ def test_no_more_is_given_back_than_is_left(api: Api, sandbox: Sandbox, language
     assert refused["amountAsked"] == paid["amount"]
 
 
-def test_ten_refunds_at_once_never_give_back_more_than_was_paid(api: Api, sandbox: Sandbox) -> None:
+def test_ten_refunds_at_once_never_exceed_the_payment(api: Api, sandbox: Sandbox) -> None:
     paid = by_gateway(api, sandbox, "FPT_PAY")
     part = paid["amount"] // 4
     with ThreadPoolExecutor(10) as pool:
@@ -93,7 +93,7 @@ def test_ten_refunds_at_once_never_give_back_more_than_was_paid(api: Api, sandbo
     assert sum(truth(sandbox, paid)) <= sum(taken) <= paid["amount"]
 
 
-def test_the_same_key_gives_back_once(api: Api, sandbox: Sandbox) -> None:
+def test_the_same_key_refunds_once(api: Api, sandbox: Sandbox) -> None:
     paid, same = by_gateway(api, sandbox), key()
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: refund(api, paid, 10_000, idempotencyKey=same), range(5)))
@@ -106,7 +106,7 @@ def test_the_same_key_gives_back_once(api: Api, sandbox: Sandbox) -> None:
     assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", paid["id"])
 
 
-def test_a_refund_that_the_gateway_declines_fails_and_the_money_is_where_it_was(
+def test_a_refund_that_the_gateway_declines_fails_and_moves_no_money(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = by_gateway(api, sandbox)
@@ -125,7 +125,7 @@ def test_a_refund_that_the_gateway_declines_fails_and_the_money_is_where_it_was(
 
 @gateways
 @pytest.mark.parametrize("fault", ["reset", "500", "truncated"])
-def test_silence_after_the_refund_was_made_is_unknown_and_it_is_made_once(
+def test_a_refund_whose_answer_is_lost_is_unknown_and_made_once(
     api: Api, sandbox: Sandbox, method: str, clearing: str, fault: str
 ) -> None:
     paid, same = by_gateway(api, sandbox, method), key()
@@ -140,7 +140,7 @@ def test_silence_after_the_refund_was_made_is_unknown_and_it_is_made_once(
     assert truth(sandbox, paid) == [paid["amount"]]
 
 
-def test_cash_that_was_handed_in_is_given_back_by_accounting(api: Api) -> None:
+def test_cash_that_was_handed_in_is_refunded_by_accounting(api: Api) -> None:
     paid = handed_in(api)
     payload = refund(api, paid)
     assert payload["reversal"]["status"] == "DONE"
@@ -160,7 +160,7 @@ def test_cash_that_is_still_held_is_voided_not_refunded(
 
 
 @both_languages
-def test_what_was_never_paid_is_not_given_back(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_an_unpaid_payment_cannot_be_refunded(api: Api, sandbox: Sandbox, language: str) -> None:
     qr = api.new_payment("NV002", method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, qr, language=language)

@@ -34,7 +34,7 @@ def of(desk: Desk, payment: dict[str, Any]) -> list[str]:
 
 
 @gateways
-def test_a_refund_that_both_know_matches_by_its_number(desk: Desk, method: str) -> None:
+def test_a_refund_that_both_sides_know_matches_by_its_number(desk: Desk, method: str) -> None:
     paid = by_gateway(desk.api, desk.sandbox, method)
     part = paid["amount"] // 3
     refunds = [refund(desk.api, paid, part)["reversal"], refund(desk.api, paid, part)["reversal"]]
@@ -53,9 +53,7 @@ def test_a_refund_that_both_know_matches_by_its_number(desk: Desk, method: str) 
 
 
 @gateways
-def test_a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file(
-    desk: Desk, method: str
-) -> None:
+def test_a_refund_of_unknown_outcome_is_done_by_the_gateways_file(desk: Desk, method: str) -> None:
     """Hard case 24: unknown, then proven."""
     paid = by_gateway(desk.api, desk.sandbox, method)
     with desk.sandbox.broken(paid["gateway"].lower(), "reset", after_processing=True):
@@ -81,7 +79,7 @@ def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
     return reversal["id"]
 
 
-def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateways_file(
+def test_a_failed_refund_that_was_made_is_done_by_the_gateways_file(
     desk: Desk,
 ) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
@@ -101,7 +99,7 @@ def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateway
     assert is_free(desk.api, paid)
 
 
-def test_a_refund_that_was_made_after_all_and_given_back_again_since_is_for_people(
+def test_a_failed_refund_that_was_made_and_repeated_is_a_case(
     desk: Desk,
 ) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
@@ -131,7 +129,7 @@ def test_a_refund_that_no_file_names_is_ours_only_until_one_does(desk: Desk) -> 
     assert desk.cases(paid) == ["SETTLEMENT"]
 
 
-def test_a_refund_that_we_know_nothing_of_is_theirs_only_and_a_case(desk: Desk) -> None:
+def test_an_unknown_refund_is_theirs_only_and_a_case(desk: Desk) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
     (line,) = of(desk, paid)
     theirs = changed(line, kind="refund", amount=1000, gateway_id="77")
@@ -141,7 +139,7 @@ def test_a_refund_that_we_know_nothing_of_is_theirs_only_and_a_case(desk: Desk) 
     assert desk.cases(paid) == ["SETTLEMENT", "SETTLEMENT"]
 
 
-def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
+def test_a_refund_of_another_amount_differs(desk: Desk) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
     refund(desk.api, paid, 5000)
     payment, back = of(desk, paid)
@@ -151,7 +149,7 @@ def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
     assert desk.cases(paid) == ["SETTLEMENT"]
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
+def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
     """The last of this file: over everything that the tests above it have left."""
     report: list[str] = []
     holds = asyncio.run(

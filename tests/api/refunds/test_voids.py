@@ -71,7 +71,7 @@ def test_ten_voids_at_once_with_one_key_have_one_answer(api: Api) -> None:
 
 
 @both_languages
-def test_what_was_voided_is_not_voided_again_under_another_key(
+def test_a_voided_payment_is_not_voided_again_under_another_key(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     paid = api.new_payment("NV002")
@@ -102,7 +102,7 @@ def test_only_cash_is_voided(api: Api, sandbox: Sandbox, language: str) -> None:
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
 
 
-def test_what_is_not_theirs_to_see_is_not_found(api: Api, sandbox: Sandbox) -> None:
+def test_a_payment_that_they_may_not_see_is_not_found(api: Api, sandbox: Sandbox) -> None:
     paid = api.new_payment("NV002")
     api.token("NV001")
     with without_effect(api, sandbox, audit=1):

@@ -166,7 +166,7 @@ def token_of(api: Api, actor: str, *, fresh: bool = False) -> str | None:
 @pytest.mark.parametrize(
     ("operation", "subject", "actor", "expected"), [item for item in cells() if item[0] not in {"paymentChanged"}]
 )  # fmt: skip
-def test_each_may_do_what_the_table_says(
+def test_each_actor_may_do_what_the_table_shows(
     api: Api, subjects: dict[str, Subject], operation: str, subject: str, actor: str, expected: str
 ) -> None:
     about = subjects[subject]
@@ -290,7 +290,7 @@ def first_event(
         if actor != "nobody"
     ],
 )
-def test_each_is_told_of_the_changes_that_they_may_see(
+def test_each_actor_receives_the_changes_that_they_may_see(
     api: Api, subjects: dict[str, Subject], actor: str, sees_own: bool, sees_other: bool
 ) -> None:
     everything = "subscription { paymentChanged { id staff { staffId } } }"

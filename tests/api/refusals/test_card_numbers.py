@@ -99,18 +99,18 @@ def test_a_card_number_as_an_idempotency_key_is_refused(api: Api) -> None:
     assert api.dump() == before
 
 
-def test_a_card_number_as_the_id_of_a_request_is_kept_nowhere(api: Api) -> None:
+def test_a_card_number_as_the_id_of_a_request_is_stored_nowhere(api: Api) -> None:
     headers = {"authorization": f"Bearer {api.token('NV002')}", "x-request-id": PAN}
     api.http.post("/graphql", json={"query": CANCEL % "cũ"}, headers=headers)
     assert api.rows("select 1 from audit_event where action = 'cancelPayment'")
     assert PAN not in whole_database(api)
 
 
-def test_a_card_number_as_a_password_is_refused_before_anyone_is_asked(api: Api) -> None:
+def test_a_card_number_as_a_password_is_refused_before_staff_management_is_called(api: Api) -> None:
     assert refused(api.execute(LOGIN, {"input": {"staffId": "NV001", "password": PAN}}))
 
 
-def test_what_is_nested_deeply_is_looked_through_and_no_fault(api: Api) -> None:
+def test_deeply_nested_input_is_searched_without_a_fault(api: Api) -> None:
     nested: Any = PAN
     for _ in range(400):
         nested = [nested]
@@ -123,7 +123,7 @@ def test_a_card_number_in_a_request_for_a_token_is_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
 
 
-def test_a_call_that_nobody_signed_is_kept_without_the_card_number_in_it(api: Api) -> None:
+def test_an_unsigned_call_is_stored_without_its_card_number(api: Api) -> None:
     answer = api.http.post(
         f"/webhooks/fpt-pay?note={PAN}",
         content=json.dumps({"card": PAN, "printed": PRINTED}) + f"note={SPACED}",

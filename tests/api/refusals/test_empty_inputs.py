@@ -70,7 +70,7 @@ def inputs() -> Iterator[tuple[str, GraphQLInputField | GraphQLArgument]]:
                     yield f"{type_.name}.{name}({argument})", input_
 
 
-def test_what_has_a_default_takes_null_for_it() -> None:
+def test_null_means_the_default() -> None:
     strict = [
         coordinate
         for coordinate, input_ in inputs()
@@ -79,7 +79,7 @@ def test_what_has_a_default_takes_null_for_it() -> None:
     assert strict == []
 
 
-def test_every_optional_text_is_shown_here() -> None:
+def test_every_optional_text_is_listed_here() -> None:
     texts = {name for name, input_ in inputs() if input_.type in (GraphQLString, GraphQLID)}
     assert texts == SHOWN_BELOW
 
@@ -94,7 +94,7 @@ def present(api: Api) -> list[str]:
 
 @pytest.mark.usefixtures("present")
 @pytest.mark.parametrize("document", LISTS.values(), ids=LISTS)
-def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, document: str) -> None:
+def test_an_empty_cursor_or_owner_is_the_same_as_none(api: Api, document: str) -> None:
     token = api.token("FI001")
     whole = api.execute(f"query {document}", {}, token=token)
     assert not whole.get("errors"), whole
@@ -113,7 +113,7 @@ def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, docume
     ],
     ids=str,
 )
-def test_an_empty_part_of_a_filter_holds_for_all(
+def test_an_empty_part_of_a_filter_excludes_nothing(
     api: Api, present: list[str], filter: dict[str, Any]
 ) -> None:
     token = api.token("NV002")
@@ -140,7 +140,9 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
     ],
     ids=str,
 )
-def test_an_empty_wish_is_the_same_payment_as_none(api: Api, empty: dict[str, Any]) -> None:
+def test_empty_notification_wishes_are_the_same_payment_as_none(
+    api: Api, empty: dict[str, Any]
+) -> None:
     contract = api.contract()
     plain = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH", "items": api.owed(contract)[:1]}  # fmt: skip
     first = api.get(PROCESS, {"input": plain | empty}, token=api.token("NV002"))
@@ -181,7 +183,7 @@ def test_an_empty_note_is_none(api: Api, empty: str | None) -> None:
     assert submit(api, staff, paid["amount"], note=empty)["handIn"]["note"] is None
 
 
-def test_a_refund_is_of_what_was_paid_unless_it_says_so(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_is_of_the_payment_by_default(api: Api, sandbox: Sandbox) -> None:
     paid = api.new_payment("NV002", method="VNPAY_QR")
     sandbox.pay(reference=paid["gatewayReference"], outcome="paid")
     api.get(f'mutation {{ verifyPayment(id: "{paid["id"]}") {{ errors {{ code }} }} }}', token=api.token("NV002"))  # fmt: skip
@@ -190,7 +192,7 @@ def test_a_refund_is_of_what_was_paid_unless_it_says_so(api: Api, sandbox: Sandb
     assert payload["reversal"]["kind"] == "REFUND"
 
 
-def test_a_number_of_rows_that_is_null_is_the_usual_one(api: Api) -> None:
+def test_a_page_size_of_null_is_the_default(api: Api) -> None:
     document = 'query ($n: Int) { reconciliation(gateway: VNPAY, date: "2026-03-04") { lines(first: $n) { reference } } }'
     assert api.get(document, {"n": None}, token=api.token("FI001")) == {"lines": []}
     document = 'query ($n: Int) { customer(contractNumber: "SGFDN1015") { paymentHistory(first: $n) { amount } } }'
@@ -206,7 +208,7 @@ NEEDED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("but", NEEDED.values(), ids=NEEDED)
-def test_what_is_needed_is_refused_where_it_is_empty(
+def test_a_required_input_is_refused_where_it_is_empty(
     api: Api, sandbox: Sandbox, shop: str, but: dict[str, Any]
 ) -> None:
     contract = api.contract()

@@ -51,7 +51,7 @@ def log_in(api: Api, staff_id: str, language: str = "vi") -> dict[str, Any]:
 
 
 @both_languages
-def test_a_login_that_staff_management_is_not_asked_about(
+def test_an_open_breaker_of_staff_management_refuses_a_login(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
@@ -68,9 +68,7 @@ def test_a_login_that_staff_management_is_not_asked_about(
     assert sandbox.requests("staff", since=last) == []
 
 
-def test_one_member_of_staff_who_cannot_log_in_shuts_nobody_else_out(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_failed_logins_of_one_person_open_no_breaker_for_others(api: Api, sandbox: Sandbox) -> None:
     unlucky, other = api.collector(), api.collector()
     with sandbox.broken("staff", "500"):
         for _ in range(3):  # twelve tries
@@ -79,7 +77,7 @@ def test_one_member_of_staff_who_cannot_log_in_shuts_nobody_else_out(
 
 
 @both_languages
-def test_a_payment_that_revenue_is_not_asked_about(
+def test_an_open_breaker_of_revenue_refuses_a_payment(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
@@ -103,7 +101,7 @@ def test_a_payment_that_revenue_is_not_asked_about(
 
 
 @both_languages
-def test_a_payment_that_its_gateway_is_not_asked_for(
+def test_an_open_breaker_of_a_gateway_refuses_its_payment(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
@@ -143,7 +141,7 @@ def _lost(api: Api, contract: str) -> None:
         api.rows("update payment_item set locked = false where payment = $1", payload["payment"]["id"])  # fmt: skip
 
 
-def test_a_gateway_that_is_found_shut_after_all_says_when(
+def test_a_breaker_that_opens_before_the_start_gives_the_wait(
     api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway: Any = api.context.gateways[GatewayName.FPT_PAY]

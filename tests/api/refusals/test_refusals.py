@@ -60,7 +60,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
 @both_languages
 @pytest.mark.parametrize(("but", "code", "details"), BAD_INPUT.values(), ids=BAD_INPUT)
 @pytest.mark.invariant(14)
-def test_a_payment_that_makes_no_sense_is_refused_and_changes_nothing(
+def test_an_invalid_payment_is_refused_and_changes_nothing(
     api: Api,
     sandbox: Sandbox,
     but: dict[str, Any],
@@ -78,7 +78,7 @@ def test_a_payment_that_makes_no_sense_is_refused_and_changes_nothing(
 
 
 @both_languages
-def test_a_method_whose_gateway_is_down_is_refused_with_what_works(
+def test_a_method_whose_gateway_is_down_is_refused_with_alternatives(
     api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, language: str
 ) -> None:
     gateway: Any = api.context.gateways[GatewayName.PAYPAL]
@@ -156,7 +156,7 @@ def test_a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff(
     check_sentence(refused["message"], language)
 
 
-def test_a_bill_in_collection_names_the_payment_to_whoever_began_it(
+def test_a_bill_in_collection_names_the_payment_to_its_collector(
     api: Api, sandbox: Sandbox
 ) -> None:
     """The app lost its key, not its payment: it goes on with that one."""
@@ -233,7 +233,7 @@ def test_a_refused_key_may_succeed_later(api: Api) -> None:
 
 @both_languages
 @pytest.mark.parametrize("document", [CANCEL, VERIFY], ids=["ending it", "asking"])
-def test_what_nobody_can_say_of_a_payment_is_no_reason_to_take_its_money_otherwise(
+def test_a_payment_of_unknown_outcome_still_locks_its_bill(
     api: Api, sandbox: Sandbox, document: str, language: str
 ) -> None:
     qr = api.new_payment("NV002", method="VNPAY_QR")
@@ -263,7 +263,7 @@ def test_a_payment_that_does_not_exist_is_not_found(
 
 
 @both_languages
-def test_what_is_paid_cannot_be_cancelled(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_a_paid_payment_cannot_be_cancelled(api: Api, sandbox: Sandbox, language: str) -> None:
     paid = api.new_payment("NV002")
     with without_effect(api, sandbox, audit=1):
         payload = api.get(
@@ -308,9 +308,7 @@ def test_a_wrong_login_does_not_say_what_was_wrong(
     check_sentence(refused["message"], language)
 
 
-def test_a_contract_that_was_terminated_a_minute_ago_is_terminated(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_a_contract_that_was_just_terminated_is_refused(api: Api, sandbox: Sandbox) -> None:
     contract = api.contract()
     items = api.owed(contract)[:1]
     sandbox.change_contract(contract, "terminated")
@@ -324,7 +322,7 @@ def test_a_contract_that_was_terminated_a_minute_ago_is_terminated(
 
 @both_languages
 @pytest.mark.parametrize("system", ["revenue", "customer"])
-def test_a_payment_is_not_decided_on_what_nobody_said(
+def test_a_payment_needs_the_answers_of_the_internal_systems(
     api: Api, sandbox: Sandbox, system: str, language: str
 ) -> None:
     contract = api.contract()
@@ -338,7 +336,7 @@ def test_a_payment_is_not_decided_on_what_nobody_said(
     check_sentence(refused["message"], language)
 
 
-def test_every_code_that_a_payment_can_end_in_was_tried(
+def test_every_refusal_code_of_a_payment_is_tested(
     api: Api, request: pytest.FixtureRequest
 ) -> None:
     """What is left out is written down: a new code belongs into a test here."""

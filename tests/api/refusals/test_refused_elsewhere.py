@@ -41,7 +41,7 @@ def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
     ("decision", "status", "account"),
     [("APPLY", "DONE", "gateway_clearing:vnpay"), ("CLOSE", "FAILED", "customer_receivable")],
 )
-def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
+def test_two_people_decide_whether_an_unanswered_refund_was_paid(
     api: Api, sandbox: Sandbox, decision: str, status: str, account: str
 ) -> None:
     paid, reversal_id = silent(api, sandbox)
@@ -62,7 +62,7 @@ def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
         (GatewayResult.DECLINED, "APPLY", "CLOSE", "en"),
     ],
 )
-def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
+def test_a_refund_whose_outcome_became_known_is_not_decided_otherwise(
     api: Api, sandbox: Sandbox, result: GatewayResult, wrong: str, right: str, language: str
 ) -> None:
     paid, reversal_id = silent(api, sandbox)
@@ -83,7 +83,7 @@ def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
     assert row["status"] == after.status
 
 
-def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
+def test_money_whose_refund_was_declined_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
     payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
     decide(api, payment, "REFUND")
     assert refunds(api, sandbox, payment) == []
@@ -121,7 +121,7 @@ async def _items(api: Api, payment: Payment) -> Any:
     return found.items
 
 
-def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_back_too(
+def test_a_payment_that_revenue_refuses_is_credited_and_cannot_be_refunded_too(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -131,7 +131,7 @@ def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_b
     assert refund(api, payment)["errors"][0]["code"] == "AMOUNT_MISMATCH"
 
 
-def test_a_success_that_revenue_does_not_take_is_given_back(api: Api, sandbox: Sandbox) -> None:
+def test_a_payment_that_revenue_refuses_is_refunded(api: Api, sandbox: Sandbox) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
     refused(vote(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
     decide(api, payment, "REFUND")
@@ -139,7 +139,7 @@ def test_a_success_that_revenue_does_not_take_is_given_back(api: Api, sandbox: S
     assert state(api, payment) == ("SUCCESS", None)
 
 
-def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
+def test_two_people_may_record_a_payment_again_and_another_refusal_is_a_new_case(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -152,7 +152,7 @@ def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
     assert again["id"] != first["id"]
 
 
-def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_case_closed(
+def test_cash_in_hand_that_revenue_refuses_is_voided_and_its_case_closed(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, api.new_payment("NV002"))
@@ -165,7 +165,7 @@ def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_cas
 
 @both_languages
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
-def test_what_revenue_does_not_take_is_not_given_away_while_a_refund_of_it_awaits_approval(
+def test_a_payment_that_revenue_refuses_is_not_credited_while_its_refund_awaits_approval(
     api: Api, sandbox: Sandbox, decision: str, language: str
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -195,7 +195,7 @@ def test_cash_that_was_credited_to_the_customer_is_handed_in_not_voided(
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
 
 
-def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
+def test_a_failed_refund_of_a_payment_that_revenue_refuses_is_one_case_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -213,7 +213,7 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
     assert books(api, payment)["customer_credit"] == payment["amount"]
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))

@@ -69,7 +69,7 @@ def test_an_exponent_in_json_is_no_amount(api: Api) -> None:
 
 
 @pytest.mark.parametrize("missing", ["idempotencyKey", "contractNumber", "method", "items"])
-def test_what_is_needed_is_needed(api: Api, sandbox: Sandbox, missing: str) -> None:
+def test_a_required_input_is_required(api: Api, sandbox: Sandbox, missing: str) -> None:
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN
     del given[missing]
     with without_effect(api, sandbox, audit=0):
@@ -78,7 +78,7 @@ def test_what_is_needed_is_needed(api: Api, sandbox: Sandbox, missing: str) -> N
 
 
 @pytest.mark.parametrize("change", [{"method": "BITCOIN"}, {"method": "cash"}, {"tip": 5}])
-def test_what_is_unknown_is_unknown(api: Api, sandbox: Sandbox, change: dict[str, Any]) -> None:
+def test_an_unknown_input_is_refused(api: Api, sandbox: Sandbox, change: dict[str, Any]) -> None:
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN | change
     with without_effect(api, sandbox, audit=0):
         answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
@@ -140,7 +140,7 @@ def test_a_page_that_does_not_exist_is_refused(
     ],
     ids=repr,
 )
-def test_a_filter_that_fits_nothing_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
+def test_an_odd_filter_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
     answer = api.execute(PAGE, {"filter": filter}, token=api.token("NV002"))
     codes = {item["extensions"]["code"] for item in answer.get("errors", [])}
     assert codes <= {"BAD_USER_INPUT"}, answer
@@ -156,7 +156,7 @@ WITH_NUL: dict[str, str] = {
 
 
 @pytest.mark.parametrize("document", WITH_NUL.values(), ids=WITH_NUL)
-def test_a_character_that_no_text_may_hold_is_bad_input(api: Api, document: str) -> None:
+def test_a_character_that_no_text_may_contain_is_bad_input(api: Api, document: str) -> None:
     check_top(api.execute(document, token=api.token("SV001")), "BAD_USER_INPUT")
 
 

@@ -60,7 +60,7 @@ def test_a_program_gets_a_token_by_its_secret(api: Api, how: str) -> None:
     [("dashboard", "wrong"), ("unknown", "dashboard-secret"), ("dashboard", ""), ("", "")],
 )
 @pytest.mark.parametrize("how", ["body", "basic"])
-def test_a_wrong_secret_gets_nothing_and_learns_nothing(
+def test_a_wrong_secret_is_refused_without_details(
     api: Api, client_id: str, secret: str, how: str
 ) -> None:
     in_body = {"client_id": client_id, "client_secret": secret} if how == "body" else {}
@@ -73,7 +73,7 @@ def test_a_wrong_secret_gets_nothing_and_learns_nothing(
     assert "wrong" in answer.json()["error_description"]
 
 
-def test_a_member_of_staff_refreshes_there_too(api: Api) -> None:
+def test_staff_can_refresh_a_session_there_too(api: Api) -> None:
     session = api.login("NV001")
     form = {"grant_type": "refresh_token", "refresh_token": session["refreshToken"]}
     granted = api.http.post("/oauth/token", data=form).json()
@@ -84,7 +84,7 @@ def test_a_member_of_staff_refreshes_there_too(api: Api) -> None:
 
 
 @pytest.mark.parametrize("given", [{"grant_type": "password"}, {"grant_type": "code"}])
-def test_no_other_grant_is_given(api: Api, given: dict[str, str]) -> None:
+def test_other_grant_types_are_refused(api: Api, given: dict[str, str]) -> None:
     answer = api.http.post("/oauth/token", data=given | DASHBOARD)
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
@@ -101,7 +101,7 @@ def test_no_other_grant_is_given(api: Api, given: dict[str, str]) -> None:
     ],
     ids=["repeated", "nul", "no text", "no text either", "too many", "too long"],
 )
-def test_a_form_that_cannot_be_meant_is_refused(api: Api, body: bytes) -> None:
+def test_an_invalid_form_is_refused(api: Api, body: bytes) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = api.http.post("/oauth/token", content=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -115,7 +115,7 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_form_is_read_without_what_only_tests_install(
+def test_a_form_is_read_without_packages_that_only_tests_install(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Starlette's own forms need a package that production does not have."""
@@ -123,7 +123,7 @@ def test_a_form_is_read_without_what_only_tests_install(
     assert api.http.post("/oauth/token", data=GRANT | DASHBOARD).status_code == 200
 
 
-def test_the_published_keys_are_public_and_of_two_uses(api: Api) -> None:
+def test_the_published_keys_are_public_and_have_two_uses(api: Api) -> None:
     answer = api.http.get("/.well-known/jwks.json")
     keys = answer.json()["keys"]
     assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in keys)
@@ -131,7 +131,7 @@ def test_the_published_keys_are_public_and_of_two_uses(api: Api) -> None:
     assert "max-age" in answer.headers["cache-control"]
 
 
-def test_a_token_says_who_and_until_when_and_no_secret(api: Api) -> None:
+def test_a_token_names_its_owner_and_expiry_and_no_secret(api: Api) -> None:
     session = api.login("NV001")
     found = claims(api, session["accessToken"])
     assert set(found) == {
@@ -143,7 +143,7 @@ def test_a_token_says_who_and_until_when_and_no_secret(api: Api) -> None:
     assert "fpt." not in str(found)
 
 
-def test_no_secret_is_kept_as_it_is(api: Api) -> None:
+def test_no_secret_is_stored_as_plain_text(api: Api) -> None:
     session = api.login("NV001")
     (row,) = api.rows(
         "select * from session where staff = 'NV001' order by created_at desc limit 1"

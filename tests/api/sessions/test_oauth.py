@@ -106,7 +106,7 @@ def test_basic_credentials_that_are_wrong_or_none_are_challenged(
 
 
 @pytest.mark.parametrize("pair", [f"{CARD}:secret", f"shop:{CARD}", "4111+1111+1111+1111:secret"])
-def test_a_card_number_in_credentials_is_refused_and_kept_nowhere(
+def test_a_card_number_in_credentials_is_refused_and_stored_nowhere(
     api: Api, sandbox: Sandbox, pair: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
@@ -143,7 +143,7 @@ ERRORS: dict[str, tuple[dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("language", ["vi", "en"])
 @pytest.mark.parametrize(("given", "status", "code"), ERRORS.values(), ids=ERRORS)
-def test_an_error_is_described_in_english_and_about_clients(
+def test_an_error_is_described_in_english_in_any_language(
     api: Api, given: dict[str, str], status: int, code: str, language: str
 ) -> None:
     answer = api.http.post("/oauth/token", data=given, headers={"accept-language": language})
@@ -158,7 +158,7 @@ def test_a_body_that_is_no_form_is_described_too(api: Api) -> None:
     check_error(api.http.post("/oauth/token", json=GRANT), 400, "invalid_request")
 
 
-def test_who_guesses_waits_and_a_refresh_without_staff_management_is_temporary(
+def test_guesses_are_throttled_and_a_refresh_without_staff_management_is_temporary(
     api: Api, sandbox: Sandbox
 ) -> None:
     session = api.login("NV001")
@@ -212,7 +212,7 @@ def test_no_other_refusal_challenges(api: Api) -> None:
     assert "www-authenticate" not in answer.headers
 
 
-def test_what_is_not_there_is_not_cached(api: Api) -> None:
+def test_a_path_that_does_not_exist_is_not_cached(api: Api) -> None:
     for path, status in (("/oauth/token", 405), ("/nowhere", 404)):
         answer = api.http.get(path)
         assert (answer.status_code, answer.headers["cache-control"]) == (status, "no-store")

@@ -68,7 +68,7 @@ def test_a_replaced_token_of_any_generation_ends_its_session(api: Api, generatio
     assert endings(api, staff_id) == ["reused"]
 
 
-def test_the_other_logins_of_whoever_lost_a_token_go_on(api: Api) -> None:
+def test_a_reused_token_ends_no_other_session_of_its_owner(api: Api) -> None:
     staff_id = api.collector()
     first, second = api.login(staff_id), api.login(staff_id)
     refreshed(api, first["refreshToken"])
@@ -126,7 +126,7 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forge", FORGED, ids=lambda item: item.__name__)
-def test_a_token_that_we_did_not_seal_ends_nothing(
+def test_a_token_with_a_wrong_seal_ends_no_session(
     api: Api, forge: Callable[[str, str, str], str]
 ) -> None:
     staff_id = api.collector()
@@ -140,9 +140,7 @@ def test_a_token_that_we_did_not_seal_ends_nothing(
     refreshed(api, theirs["refreshToken"])
 
 
-def test_whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_a_changed_role_counts_from_the_next_token(api: Api, sandbox: Sandbox) -> None:
     """Hard case 29."""
     by = api.collector()
     login = api.login(by)
@@ -158,7 +156,7 @@ def test_whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_
     ]
 
 
-def test_who_has_left_staff_management_is_refreshed_no_more_and_is_out_at_once(api: Api) -> None:
+def test_a_member_of_staff_who_has_left_cannot_refresh_and_is_logged_out_at_once(api: Api) -> None:
     staff_id, gone = api.collector(), "NV9001"
     session = api.login(staff_id)
     api.rows(
@@ -174,7 +172,7 @@ def test_who_has_left_staff_management_is_refreshed_no_more_and_is_out_at_once(a
     assert endings(api, gone) == ["gone"]
 
 
-def test_an_absent_staff_management_ends_nobodys_session(api: Api, sandbox: Sandbox) -> None:
+def test_an_outage_of_staff_management_ends_no_session(api: Api, sandbox: Sandbox) -> None:
     staff_id = api.collector()
     session = api.login(staff_id)
     with sandbox.broken("staff", "refuse"):
@@ -267,7 +265,7 @@ def test_after_its_session_has_ended_an_open_socket_takes_no_money_and_closes(
     assert row["count"] == 0
 
 
-def test_a_logout_over_the_socket_ends_what_it_may_do(
+def test_a_logout_over_the_socket_ends_its_permissions(
     socket: Socket,
 ) -> None:
     socket.execute(LOGOUT, {})

@@ -75,7 +75,7 @@ def heard(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
 
 
 @spelled
-def test_staff_management_is_asked_about_the_number_and_given_the_password_as_it_is(
+def test_staff_management_receives_the_normalised_number_and_the_unchanged_password(
     api: Api, heard: Counterpart, spell: Any
 ) -> None:
     staff_id, password = api.collector(), f" {wide('abc')}\u200bXyz "

@@ -87,7 +87,7 @@ def test_the_real_token_works(api: Api) -> None:
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_a_token_that_we_did_not_make_so_proves_nothing(api: Api, forge: Any) -> None:
+def test_a_token_that_we_did_not_issue_is_refused(api: Api, forge: Any) -> None:
     headers = {"authorization": b"Bearer " + forge(api).encode()}
     assert proves_nothing(api.http.post("/graphql", json={"query": ME}, headers=headers).json())
 

@@ -127,7 +127,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_empty_lines_at_the_end_are_passed_over(alone: Desk, end: bytes) -> None:
+def test_empty_lines_at_the_end_are_ignored(alone: Desk, end: bytes) -> None:
     qr = alone.pays()
     path = alone.folder / "export.csv"
     path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
@@ -175,7 +175,7 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
-def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> None:
+def test_one_line_in_two_files_imported_at_once_is_stored_once(alone: Desk) -> None:
     qr, other = alone.pays(), alone.pays()
     line = alone.line(qr, amount=1)
     paths = [alone.folder / "one.csv", alone.folder / "other.csv"]
@@ -193,7 +193,7 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
-def test_a_long_file_lands_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_file_is_imported_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement_lines, "BATCH", 2)
     paid = [alone.pays() for _ in range(5)]
     lines = [alone.line(item) for item in paid]
@@ -221,7 +221,7 @@ def command(api: Api) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def test_the_command_imports_and_says_what_it_did(alone: Desk, command: Any) -> None:
+def test_the_command_imports_and_prints_the_result(alone: Desk, command: Any) -> None:
     qr = alone.pays()
     path = alone.folder / "today.csv"
     path.write_text(f"{HEADER}\n{alone.line(qr)}\n")

@@ -271,7 +271,7 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
     assert of_refunds(desk, paid)[-1] == ("MATCHED", unsure["id"])
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
+def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
     """The last of this file: over everything that the tests above it have left."""
     findings: list[str] = []
     settings = desk.api.settings

@@ -52,7 +52,7 @@ def test_an_empty_choice_of_results_narrows_nothing(desk: Desk) -> None:
     assert only == {"lines": []}
 
 
-def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk) -> None:
+def test_the_same_file_again_changes_nothing_and_is_reported(desk: Desk) -> None:
     desk.pays()
     path = desk.folder / "vnpay.csv"
     path.write_text("\n".join([HEADER, *desk.file()]) + "\n")
@@ -124,7 +124,7 @@ def test_a_later_file_that_names_it_completes_the_line_and_people_close_its_case
     assert alone.imports(alone.line(late), alone.line(named)).known == 2
 
 
-def test_money_that_we_know_nothing_of_is_theirs_only_and_a_case(alone: Desk) -> None:
+def test_unknown_money_is_theirs_only_and_a_case(alone: Desk) -> None:
     stray = f"{key()},17000000,payment,50000,VND,success,{datetime.now(UTC).isoformat()}"
     done = alone.imports(stray)
     assert done.cases == 1
@@ -134,7 +134,7 @@ def test_money_that_we_know_nothing_of_is_theirs_only_and_a_case(alone: Desk) ->
     assert (case["kind"], case["amount"], case["gateway"]) == ("SETTLEMENT", 50000, "VNPAY")
 
 
-def test_a_reference_of_another_gateway_is_none_of_this_ones(alone: Desk) -> None:
+def test_a_reference_of_another_gateway_is_unknown_at_this_one(alone: Desk) -> None:
     qr = alone.pays(outcome="nothing")
     moment = datetime.now(UTC).isoformat()
     alone.imports(

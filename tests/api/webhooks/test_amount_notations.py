@@ -89,7 +89,7 @@ def test_a_sum_that_cannot_be_read_is_held_with_its_text_and_without_a_sum(
 
 @case("amount notations")
 @each_caller(CALLERS)
-def test_a_sum_that_cannot_be_read_is_one_case_however_often_it_is_told(
+def test_a_sum_that_cannot_be_read_is_one_case_however_often_it_is_reported(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     first = hold(api, caller, payment, notice)
@@ -103,7 +103,7 @@ def test_a_sum_that_cannot_be_read_is_one_case_however_often_it_is_told(
 
 
 @each_caller([SEPAY])
-def test_money_that_names_no_payment_is_given_to_people_with_its_text(
+def test_money_that_names_no_payment_becomes_a_case_with_its_text(
     api: Api, caller: Caller, notice: Notice
 ) -> None:
     stray = new_notice("MB0STRAY000000000001", notice.amount)
@@ -160,7 +160,7 @@ def test_another_readable_sum_under_the_number_stays_a_case_with_its_money(
 
 
 @each_caller([VNPAY, SEPAY])
-def test_an_exact_notice_under_another_number_pays_and_leaves_the_unreadable_to_people(
+def test_an_exact_notice_under_another_number_pays_and_leaves_the_unreadable_as_a_case(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
     waiting = hold(api, caller, payment, notice)
@@ -219,7 +219,7 @@ def receipt(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("way", ["settled by a notice", "settled by the file", "read at once"])
 @each_caller(CALLERS)
-def test_the_settlement_the_proof_and_the_receipt_agree(
+def test_the_settlement_the_verification_and_the_receipt_agree(
     desk: Desk, caller: Caller, payment: dict[str, Any], notice: Notice, way: str
 ) -> None:
     api = desk.api

@@ -73,7 +73,7 @@ def test_a_path_with_a_slash_at_its_end_is_the_same_path(api: Api, path: str) ->
 
 
 @every_gateway
-def test_a_false_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, path: str) -> None:
+def test_a_forged_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, path: str) -> None:
     gateway = BY_PATH[path]
     call = signed(gateway, fields_of_success(api, gateway)[1])
     body = call.body.replace(b'"signature": "', b'"signature": "0')
@@ -84,13 +84,13 @@ def test_a_false_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, pat
 
 
 @pytest.mark.parametrize("path", ["", "/", "stripe//", "/stripe", "stripe/x/", "bank/", "cash/"])
-def test_no_other_path_is_taken(api: Api, path: str) -> None:
+def test_other_paths_are_not_found(api: Api, path: str) -> None:
     before = api.dump()
     assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404
     assert api.dump() == before
 
 
-def test_a_method_that_a_gateway_does_not_call_by_is_405_there_too(api: Api) -> None:
+def test_a_wrong_method_is_405_there_too(api: Api) -> None:
     answer = api.http.get("/webhooks/stripe/")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -157,7 +157,7 @@ def test_a_null_in_a_call_of_vnpays_that_is_json_is_absent(api: Api) -> None:
         ("paypal", "resource.custom_id"),
     ],
 )
-def test_an_empty_reference_is_none_and_money_of_others(api: Api, path: str, place: str) -> None:
+def test_an_empty_reference_is_stale_money_of_others(api: Api, path: str, place: str) -> None:
     gateway = BY_PATH[path]
     for empty in (None, ""):
         fields = gateway.fields(new_notice("MB" + "0" * 18, 200_000))

@@ -80,7 +80,7 @@ def test_a_decline_fails_the_payment_and_books_nothing(
 
 @case("duplicate")
 @each_caller(CALLERS)
-def test_one_event_told_three_times_is_booked_once(
+def test_one_event_reported_three_times_is_booked_once(
     api: Api, caller: Caller, payment: dict[str, Any]
 ) -> None:
     call = call_of(caller, notice_of(api, payment))
@@ -95,7 +95,7 @@ def test_one_event_told_three_times_is_booked_once(
 
 @case("out of order")
 @each_caller(REPORT_FAILURES)
-def test_a_failure_that_comes_after_the_money_is_old_news(
+def test_a_failure_after_a_success_is_stale(
     api: Api, caller: Caller, payment: dict[str, Any]
 ) -> None:
     notice = notice_of(api, payment)
@@ -107,7 +107,7 @@ def test_a_failure_that_comes_after_the_money_is_old_news(
 
 @case("before init")
 @each_caller(CALLERS)
-def test_a_call_that_is_quicker_than_our_own_write_waits_for_it(
+def test_a_call_before_our_own_write_is_retried_after_it(
     api: Api, caller: Caller, payment: dict[str, Any]
 ) -> None:
     notice = notice_of(api, payment)
@@ -127,7 +127,7 @@ def test_a_call_that_is_quicker_than_our_own_write_waits_for_it(
 
 @case("forged")
 @each_caller(CALLERS)
-def test_a_call_that_was_changed_on_the_way_touches_nothing(
+def test_a_call_that_was_changed_on_the_way_changes_nothing(
     api: Api, caller: Caller, payment: dict[str, Any]
 ) -> None:
     notice = notice_of(api, payment)
@@ -142,7 +142,7 @@ def test_a_call_that_was_changed_on_the_way_touches_nothing(
 
 @case("replayed")
 @each_caller(SIGN_THE_TIME)
-def test_a_true_call_of_another_day_is_not_believed(
+def test_a_genuine_call_of_another_day_is_refused(
     api: Api, caller: Caller, payment: dict[str, Any]
 ) -> None:
     notice = notice_of(api, payment)
@@ -176,7 +176,9 @@ def test_another_currency_is_held_for_people_and_pays_nothing(
 
 @case("unknown reference")
 @each_caller(CALLERS)
-def test_a_call_about_nothing_of_ours_is_kept_and_touches_nothing(api: Api, caller: Caller) -> None:
+def test_a_call_with_an_unknown_reference_is_stored_and_changes_nothing(
+    api: Api, caller: Caller
+) -> None:
     before = api.dump()
     notice = new_notice(UNKNOWN_REFERENCE, 200_000)
     send(api, caller, call_of(caller, notice))
@@ -187,7 +189,7 @@ def test_a_call_about_nothing_of_ours_is_kept_and_touches_nothing(api: Api, call
 
 @case("foreign reference")
 @each_caller(CALLERS)
-def test_a_name_that_we_never_gave_out_is_unknown_where_the_account_is_ours_alone(
+def test_a_foreign_reference_is_unmatched_where_the_account_is_ours_alone(
     api: Api, caller: Caller
 ) -> None:
     before = api.dump()
@@ -197,7 +199,7 @@ def test_a_name_that_we_never_gave_out_is_unknown_where_the_account_is_ours_alon
 
 @case("foreign reference")
 @each_caller(MAY_BE_SHARED)
-def test_a_name_that_we_never_gave_out_is_another_programs_where_it_shares_the_account(
+def test_a_foreign_reference_is_foreign_where_the_account_is_shared(
     api: Api, caller: Caller, all_shared: None
 ) -> None:
     before = api.dump()

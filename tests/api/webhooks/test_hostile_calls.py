@@ -135,7 +135,7 @@ def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
     more=st.sampled_from(["", "&vnp_TxnRef=", "?reference="]),
 )
 @each_caller(CALLERS)
-def test_no_change_to_a_signed_call_moves_money_or_breaks_us(
+def test_no_change_to_a_signed_call_moves_money_or_causes_a_fault(
     api: Api,
     opened: dict[str, dict[str, Any]],
     caller: Caller,
@@ -200,7 +200,7 @@ def put(fields: Any, path: tuple[Any, ...], new: Any) -> None:
 @example(where=[4], new=10**400, ours=False)
 @given(where=st.lists(st.integers(0, 200), min_size=1, max_size=3), new=ODD, ours=st.booleans())
 @each_caller(CALLERS)
-def test_whatever_is_signed_is_read_or_refused_and_pays_nothing_by_accident(
+def test_a_signed_call_of_any_content_is_read_or_refused_and_pays_nothing(
     api: Api,
     opened: dict[str, dict[str, Any]],
     caller: Caller,

@@ -63,14 +63,14 @@ def test_a_call_that_was_given_up_is_handled_again(api: Api, qr: dict[str, Any])
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_what_was_handled_is_not_handled_again(api: Api) -> None:
+def test_a_handled_call_is_not_handled_again(api: Api) -> None:
     event_id = handled_call(api)
     before = money(api)
     assert replayed(api, event_id)["event"] == {"id": event_id, "outcome": "HANDLED"}
     assert money(api) == before
 
 
-def test_a_call_in_quarantine_counts_once_its_secret_is_mended(
+def test_a_call_in_quarantine_is_handled_after_its_secret_is_corrected(
     api: Api, qr: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = signed(ipn(qr), b"the-new-secret")

@@ -36,7 +36,7 @@ __all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module 
 
 @at_each
 @pytest.mark.parametrize("outcome", ["paid", "declined"])
-def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
+def test_a_payment_of_another_program_is_answered_as_accepted_and_is_no_case(
     api: Api, gateway: str, outcome: str
 ) -> None:
     before, foreign = api.dump(), counted(api, gateway, "FOREIGN")
@@ -50,7 +50,7 @@ def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
 
 
 @at_each
-def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) -> None:
+def test_a_foreign_notice_that_is_repeated_is_stored_once(api: Api, gateway: str) -> None:
     caller, event = CALLERS[gateway], new_notice(f"{THEIRS[gateway]}-again", 17_470)
     quarantined = len(webhooks._quarantined.get(gateway, ()))
     for _ in range(3):
@@ -61,7 +61,7 @@ def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) 
 
 
 @at_each
-def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
+def test_our_own_payments_are_looked_up_first(api: Api, gateway: str) -> None:
     payment = api.new_payment(method=CALLERS[gateway].method)
     (row,) = api.rows("select amount from attempt where payment = $1", payment["id"])
     assert tell(api, gateway, payment["gatewayReference"], row["amount"]) in {200, 204}
@@ -71,9 +71,7 @@ def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
 
 
 @at_each
-def test_an_attempt_under_a_name_of_another_form_is_ours_all_the_same(
-    api: Api, gateway: str
-) -> None:
+def test_an_attempt_under_a_reference_of_another_form_is_ours(api: Api, gateway: str) -> None:
     payment = api.new_payment(method=CALLERS[gateway].method)
     reference = f"OLD-{gateway}-1"
     api.rows(
@@ -113,7 +111,7 @@ def test_an_attempt_at_another_gateway_is_of_our_form_and_stays_unknown(
 
 
 @at_each
-def test_where_the_account_is_ours_alone_all_is_as_before(
+def test_nothing_is_foreign_where_the_account_is_ours_alone(
     api: Api, gateway: str, unshared: None
 ) -> None:
     reference, before = f"{THEIRS[gateway]}-alone", cases(api)
@@ -124,7 +122,7 @@ def test_where_the_account_is_ours_alone_all_is_as_before(
 
 
 @at_each
-def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
+def test_an_unmatched_event_becomes_foreign_when_the_account_is_marked_as_shared(
     api: Api, gateway: str
 ) -> None:
     reference, before, shared = f"{THEIRS[gateway]}-waits", cases(api), api.context
@@ -135,14 +133,14 @@ def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
     assert (outcomes(api, reference), cases(api)) == (["FOREIGN"], before)
 
 
-def test_a_gateway_whose_account_nobody_shares_refuses_it_as_before(api: Api) -> None:
+def test_a_gateway_whose_account_is_not_shared_refuses_a_foreign_reference(api: Api) -> None:
     for caller in (VNPay(), FPTPay()):
         event = new_notice("ORDER-778", 200_000)
         send(api, caller, call_of(caller, event))
         assert outcomes(api, "ORDER-778")[-1] == "UNMATCHED"
 
 
-def test_the_desk_lists_what_was_foreign(api: Api) -> None:
+def test_the_list_of_events_shows_foreign_ones(api: Api) -> None:
     tell(api, "STRIPE", "ORDER-desk")
     desk = """query { webhookEvents(outcome: FOREIGN, gateway: STRIPE, first: 1) {
                 edges { node { reference outcome } } } }"""
@@ -152,7 +150,7 @@ def test_the_desk_lists_what_was_foreign(api: Api) -> None:
     ]
 
 
-def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
+def test_a_forged_notice_is_not_foreign(api: Api) -> None:
     caller = CALLERS["STRIPE"]
     call = call_of(caller, new_notice("ORDER-forged", 1000))
     forged = replace(call, body=call.body.replace(b"ORDER-forged", b"ORDER-FORGED"))
@@ -160,7 +158,7 @@ def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
     assert outcomes(api, "ORDER-FORGED") == []
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     findings: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))

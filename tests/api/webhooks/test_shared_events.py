@@ -96,7 +96,7 @@ STRIPE_EVENTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("type", "about", "outcome"), STRIPE_EVENTS.values(), ids=STRIPE_EVENTS)
-def test_each_event_of_stripe_is_theirs_by_what_it_names(
+def test_an_event_of_stripe_is_foreign_by_the_reference_that_it_names(
     api: Api, type: str, about: dict[str, Any], outcome: str
 ) -> None:
     before = api.dump()
@@ -143,7 +143,7 @@ PAYPAL_EVENTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("type", "about", "outcome"), PAYPAL_EVENTS.values(), ids=PAYPAL_EVENTS)
-def test_each_event_of_paypal_is_theirs_by_what_it_names(
+def test_an_event_of_paypal_is_foreign_by_the_reference_that_it_names(
     api: Api, type: str, about: dict[str, Any], outcome: str
 ) -> None:
     before = api.dump()
@@ -153,14 +153,14 @@ def test_each_event_of_paypal_is_theirs_by_what_it_names(
 
 
 @pytest.mark.parametrize("length", [128, 129, 200, 500])
-def test_a_name_that_is_longer_than_any_of_ours_is_theirs(api: Api, length: int) -> None:
+def test_a_reference_that_is_longer_than_ours_is_foreign(api: Api, length: int) -> None:
     reference = f"ORDER-{length}-".ljust(length, "x")
     assert stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", reference)) == "FOREIGN"  # fmt: skip
     assert stripe_event(api, "charge.refunded", a_charge(reference=reference)) == "FOREIGN"
     assert outcomes(api, reference[:128]) == ["FOREIGN"]
 
 
-def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
+def test_on_an_unshared_account_a_reference_that_is_too_long_is_quarantined(
     api: Api, unshared: None
 ) -> None:
     about = stripe.intent("paid", "ORDER-".ljust(129, "x"))
@@ -172,7 +172,7 @@ def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
 
 
 @pytest.mark.parametrize("name", [None, "ORDER-778"])
-def test_alone_an_event_that_is_not_about_money_of_ours_is_as_before(
+def test_on_an_unshared_account_an_event_about_no_payment_is_stale(
     api: Api, unshared: None, name: str | None
 ) -> None:
     tags = {"reference": name} if name else {}
