@@ -163,7 +163,7 @@ CASES = """
   unit/integrations/gateways/test_gateways.py declines_never_stop_payments
   unit/integrations/http/test_breaker.py after_five_failures_in_a_row_no_call_is_let_in
   journeys/test_silence.py after_several_failures_a_payment_is_refused_without_a_request_to_the_gateway
-"""
+"""  # noqa: E501
 
 
 def proofs_by_case() -> dict[int, list[tuple[str, str]]]:

@@ -1,4 +1,4 @@
-"""The backend in the test's own loop: real systems, a clock the test moves, a gateway it steers."""
+"""The resolvers in the test's own loop, with a clock and a gateway that the test sets."""
 
 from __future__ import annotations
 
@@ -46,10 +46,9 @@ class Clock:
 @dataclass
 class StubGateway:
     """
-    A gateway whose results the test sets, and which remembers its calls.
+    A gateway whose results the test sets, and which records its calls.
 
-    `starts`, `says`, `refunds` and `says_of_refunds` are the results of a start, an inquiry, a
-    refund and a refund's inquiry; `asked` has the time of each inquiry.
+    `inquired_at` has the time of each inquiry, and `refunded` each refund as (id, whole).
     """
 
     name: GatewayName = GatewayName.VNPAY

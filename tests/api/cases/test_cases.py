@@ -1,4 +1,4 @@
-"""What waits for people, as they see it: pages, what each case is about, and what the metrics say of them."""
+"""The list of cases: its pages, the fields of a case, and the metrics about open cases."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
     while True:
         page = api.get(CASES, {"first": 2, "after": after}, token=api.token("FI001"))
         walked += [edge["node"]["id"] for edge in page["edges"]]
-        if len(walked) == 2:  # what arrives meanwhile shifts nothing
+        if len(walked) == 2:  # a new case does not shift the pages
             paid_little(api, api.new_payment(method="VNPAY_QR"), 1)
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:

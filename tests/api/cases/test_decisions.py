@@ -1,6 +1,7 @@
-"""What two people decide about money that does not fit, sent as the dashboard sends it, against gateways as they are.
+"""
+Two people decide about money that does not fit its payment.
 
-Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) and 16 (suspicious) end here.
+Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) and 16 (suspicious).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ def test_too_little_is_credited_and_the_bill_can_be_collected_again(
 def test_too_little_never_pays_the_bill_whoever_decides(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    """Hard case 9: the first person is told already, with what is there and what is needed."""
+    """Hard case 9: the first vote is already refused, with both amounts."""
     payment = paid_little(api, sandbox)
     case = of(api, payment)
     with without_effect(api, sandbox, audit=1):
@@ -102,7 +103,7 @@ def test_two_partial_payments_pay_the_bill_only_when_two_people_decide_so(
         assert vote(api, first, "APPLY", by)["errors"] == []
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_receivable"] == payment["amount"]
-    assert books(api, payment)["suspense"] == 700, "what the other case is about"
+    assert books(api, payment)["suspense"] == 700, "the excess of the other case"
     for by in ("FI001", "FI002"):
         assert vote(api, second, "CREDIT", by)["errors"] == []
     assert books(api, payment)["customer_credit"] == 700
@@ -112,7 +113,7 @@ def test_two_partial_payments_pay_the_bill_only_when_two_people_decide_so(
 def test_a_suspicious_payment_that_two_people_apply_succeeds_and_is_recorded(
     api: Api, sandbox: Sandbox, booked: Callable[..., Payment]
 ) -> None:
-    """Hard case 16: APPLY; where nothing was booked, the two assert that it was paid."""
+    """Hard case 16: APPLY; where nothing was booked, two people assert that it was paid."""
     payment = booked(api, sandbox)
     decide(api, payment, "APPLY")
     assert state(api, payment) == ("SUCCESS", None)
@@ -142,7 +143,7 @@ def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_rep
 def test_the_first_number_reported_for_an_asserted_payment_becomes_its_own(
     api: Api, method: str
 ) -> None:
-    """What a page or an order was opened under is no payment's number."""
+    """The id of a page or an order is not the number of a payment."""
     payment = api.new_payment(method=method)
     reference = payment["gatewayReference"]
 
@@ -178,7 +179,7 @@ def test_without_money_there_is_nothing_to_credit_or_refund(
 
 
 def test_late_money_is_still_found_after_a_suspicion_was_closed(api: Api, sandbox: Sandbox) -> None:
-    """Hard case 16: CLOSE; hard case 6: money that comes after all is recorded."""
+    """Hard case 16: CLOSE; hard case 6: money that comes later is recorded."""
     payment = suspected(api, sandbox)
     decide(api, payment, "CLOSE")
     assert state(api, payment) == ("CANCELLED", None)
@@ -205,13 +206,15 @@ def test_dollars_are_refunded_by_accounting_and_pay_no_bill(api: Api, sandbox: S
         refused(payload, "TRANSITION_REFUSED")
     decide(api, payment, "REFUND")
     assert state(api, payment) == ("CANCELLED", None)
-    (row,) = api.rows("select status, amount, currency from reversal where payment = $1", payment["id"])  # fmt: skip
+    (row,) = api.rows(
+        "select status, amount, currency from reversal where payment = $1", payment["id"]
+    )
     assert tuple(row) == ("DONE", 1000, "USD")
     assert "suspense" not in books(api, payment)
 
 
 def test_too_much_pays_the_bill_and_opens_no_case(api: Api, sandbox: Sandbox) -> None:
-    """Hard case 10: the bill is paid, the excess is the customer's, and there is no case."""
+    """Hard case 10: the bill is paid, the excess is credited, and there is no case."""
     payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
     assert state(api, payment) == ("SUCCESS", None)
@@ -257,7 +260,7 @@ def test_late_money_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> Non
 
 
 def test_late_money_pays_a_bill_that_is_open_again(api: Api, sandbox: Sandbox) -> None:
-    """Hard case 6: by two people, what no machine does by itself any more."""
+    """Hard case 6: two people decide what the program no longer does by itself."""
     qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
     other = api.new_payment(
@@ -293,7 +296,7 @@ def test_a_second_payment_of_one_reference_is_credited_and_the_first_stays(
 
 
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
     assert holds, "\n".join(report)

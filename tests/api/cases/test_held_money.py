@@ -1,4 +1,4 @@
-"""VNPay calls about a payment that is held, or has ended: what people find, and what is booked."""
+"""VNPay calls about a payment that is held or has ended: the cases and the postings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Money that comes in another sum than a hold named: people decide about all of it, and none is left behind."""
+"""Money of another amount than the hold: its case is decided with all of the money."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytest_plugins = ["tests.support.running_api"]
 def test_money_of_another_amount_than_the_suspicion_is_decided_with_its_case(
     api: Api, excess: int, decision: str, account: str | None
 ) -> None:
-    """Hard case 16: none of it is left behind without a case."""
+    """Hard case 16: no money is left without a case."""
     payment = api.new_payment(method="VNPAY_QR")
     requested = payment["amount"]
     assert (
@@ -41,7 +41,7 @@ def test_money_of_another_amount_than_the_suspicion_is_decided_with_its_case(
 
 
 def test_money_after_an_amount_of_zero_is_decided_with_its_case(api: Api) -> None:
-    """Hard case 11: nothing at first, then too little; none of it is left behind without a case."""
+    """Hard case 11: first an amount of zero, then too little; no money is left without a case."""
     payment = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(payment, vnp_Amount="0"))) == "04"
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
@@ -52,7 +52,7 @@ def test_money_after_an_amount_of_zero_is_decided_with_its_case(api: Api) -> Non
 
 
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
     assert holds, "\n".join(report)

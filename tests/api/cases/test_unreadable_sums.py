@@ -1,4 +1,4 @@
-"""A sum that cannot be read: what two people decide of it, early and late, and that none of it is ever guessed."""
+"""An amount that cannot be read: two people decide about it, and no amount is guessed."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from tests.support.requests.decisions import books, decide, is_free, refused, vo
 from tests.support.running_api import Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
-__all__ = ["quarantine_emptied", "notice", "payment"]
+__all__ = ["notice", "payment", "quarantine_emptied"]
 
 
-# ── two people ───────────────────────────────────────────────────────────────────────────────────
+# ── decisions ────────────────────────────────────────────────────────────────────────────────────
 
 
 @each_caller(CALLERS)
@@ -55,12 +55,14 @@ def test_two_people_may_credit_or_refund_the_amount_that_both_name(
     decided = decide(api, payment, decision, amount=9_000)
     assert [approval["amount"] for approval in decided["approvals"]] == [9_000, 9_000]
     assert state(api, payment) == ("CANCELLED", None)
-    gone = caller in BANKS and decision == "REFUND"  # accounting pays it with the decision
+    gone = (
+        caller in BANKS and decision == "REFUND"
+    )  # the decision includes the transfer by accounting
     assert gone or books(api, payment)[account] == 9_000
     assert is_free(api, payment)
     before = books(api, payment)
     send(api, caller, call_of(caller, notice))
-    assert books(api, payment) == before, "what came under that number is decided"
+    assert books(api, payment) == before, "the money under that number is decided"
 
 
 def test_unreadable_dollars_are_refunded_in_cents(api: Api) -> None:
@@ -187,7 +189,7 @@ def test_money_that_comes_after_its_case_was_closed_is_still_booked(
 def test_late_money_that_cannot_be_read_is_a_case_and_an_exact_notice_settles_it(
     api: Api, caller: Caller, payment: dict[str, Any], notice: Notice
 ) -> None:
-    """Hard case 6; a bank's notice is believed after the end too."""
+    """Hard case 6; a bank's notice is evidence after the end too."""
     cancel(api, payment)
     text = deliver_unreadable(api, caller, notice)
     found = of(api, payment)
@@ -211,6 +213,9 @@ def test_late_money_that_cannot_be_read_pays_its_bill_by_two_votes(
 
 
 def cancel(api: Api, payment: dict[str, Any]) -> None:
-    document = 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { errors { code } } }'
+    document = (
+        'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { errors { code }'
+        " } }"
+    )
     assert api.get(document, {"id": payment["id"]}, token=api.token("NV002"))["errors"] == []
     assert state(api, payment) == ("CANCELLED", None)

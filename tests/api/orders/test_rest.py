@@ -35,7 +35,7 @@ def test_the_documented_call_creates_the_order_and_opens_its_payment(api: Api, s
     assert shown["status"] == "processing"
     assert shown["payment_url"] is None
     page = api.http.get(shown["confirmation_link"], headers={"accept": "text/html"})
-    assert "data:image/svg+xml;base64," in page.text  # what the payer scans
+    assert "data:image/svg+xml;base64," in page.text  # the QR
     again = post(api, shop, body)
     assert again.status_code == 409
     assert again.json()["error"]["code"] == "BILL_LOCKED"
@@ -43,7 +43,10 @@ def test_the_documented_call_creates_the_order_and_opens_its_payment(api: Api, s
 
 
 def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None:
-    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
+    body, headers = (
+        {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"},
+        {"idempotency-key": key()},
+    )
     first, again = post(api, shop, body, **headers), post(api, shop, body, **headers)
     assert first.json() == again.json()
     before = effects(api)
@@ -55,7 +58,7 @@ def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None
 def test_no_order_is_made_for_a_payment_that_is_refused(
     api: Api, shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The merchant may mend the amount, and send the same reference again."""
+    """The merchant may correct the amount and send the same reference again."""
     body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
     before, known = effects(api), api.context
     with monkeypatch.context() as patch:
@@ -89,7 +92,10 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | None) -> None:
-    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
+    body, headers = (
+        {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"},
+        {"idempotency-key": key()},
+    )
     first = post(api, shop, body | {"return_url": empty}, **headers)
     assert first.status_code == 201
     assert post(api, shop, body, **headers).json() == first.json(), "the same request"
@@ -100,7 +106,7 @@ def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | Non
 
 
 def test_a_quoted_key_is_the_key_inside_the_quotes(api: Api, shop: str) -> None:
-    """RFC 8941 has a string in quotes, in which a quote and a backslash are escaped."""
+    """In RFC 8941 a string is quoted, and a quote or backslash in it is escaped."""
     for within, written in (
         (plain := f"key-{key()}", f'"{plain}"'),
         (f'a"b\\c {plain}', f'"a\\"b\\\\c {plain}"'),

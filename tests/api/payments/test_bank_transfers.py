@@ -1,4 +1,4 @@
-"""A bank transfer through the whole API: scanned, paid, told of twice, late, too little, to nobody, or the wrong way."""
+"""Bank transfers through the whole API: repeated, late, too small, unknown or outgoing."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ UNDERSTOOD = (200, {"success": True})
 
 
 def transfer(payment: dict[str, Any], **but: Any) -> dict[str, Any]:
-    """One line of Casso's."""
+    """Return one transfer as Casso reports it."""
     number = time.time_ns() % 10**12
     return {
         "id": number,
@@ -104,7 +104,7 @@ def test_a_content_that_the_bank_rewrote_finds_its_payment(
 
 
 def test_a_transfer_with_the_reference_of_another_gateway_pays_nothing(api: Api) -> None:
-    """Money at the bank is not money at VNPay: people say whose it is."""
+    """Money at the bank is not money at VNPay, so it becomes a case."""
     other = api.new_payment(method="VNPAY_QR")
     casso(api, transfer(other))
     assert state(api, other) == ("PROCESSING", None)
@@ -232,7 +232,10 @@ def test_a_qr_expires_by_the_clock_alone_and_verifying_changes_nothing(
 
 def test_a_crash_while_the_qr_was_made_loses_no_qr(api: Api, qr: dict[str, Any]) -> None:
     api.rows(
-        "update attempt set status = 'SENT', qr_payload = null, answered_at = null where payment = $1",
+        (
+            "update attempt set status = 'SENT', qr_payload = null, answered_at = null where"
+            " payment = $1"
+        ),
         qr["id"],
     )
     api.run(payment_inquiry.follow_up(later(api, minutes=2), qr["id"]))
@@ -248,9 +251,12 @@ def test_money_without_a_reference_becomes_a_case_with_its_amount_after_an_hour(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     response = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
-    assert calls(response) == [UNDERSTOOD], "they have done their part"
+    assert calls(response) == [UNDERSTOOD], "the notice is accepted"
     assert state(api, qr) == ("PROCESSING", None)
-    (event,) = api.rows("select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is null order by received_at desc limit 1")  # fmt: skip
+    (event,) = api.rows(
+        "select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is"
+        " null order by received_at desc limit 1"
+    )
     api.rows(
         "update webhook_event set tries = $1 where id = $2", webhooks.MOST_TRIES - 1, event["id"]
     )

@@ -1,4 +1,4 @@
-"""A card: paid on a page or by a token through the whole API, declined, lost, and never kept."""
+"""Card payments through the whole API: by page or token, declined, lost, and never stored."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_charge_whose_answer_was_lost_is_found_and_not_repeated(
         "stripe", fault, path="/v1/payment_intents", times=1, after_processing=True
     ):
         lost = api.new_payment(method="CARD", paymentToken=CHARGED)
-    if state(api, lost)[0] != "SUCCESS":  # its event may have been quicker than we are
+    if state(api, lost)[0] != "SUCCESS":  # its event may come before our inquiry
         assert lost["needsVerification"] is True
         payload = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
         assert payload["errors"] == []
@@ -127,7 +127,7 @@ def test_a_page_that_is_cancelled_is_closed_and_nobody_can_pay_it(
 
 
 def test_a_page_is_closed_when_the_time_to_pay_is_over(api: Api, sandbox: Sandbox) -> None:
-    """Stripe keeps one open for half an hour at least; the bill is free before that."""
+    """Stripe leaves a page open for at least half an hour; the bill is free earlier."""
     payment = api.new_payment(method="CARD")
 
     async def later() -> datetime:
@@ -148,7 +148,7 @@ def test_a_card_that_waits_for_its_bank_is_closed_too(api: Api, sandbox: Sandbox
 def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
     api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the question and the closing the customer pays: the closing is refused, and says so."""
+    """The customer pays between the inquiry and the closing, and Stripe refuses the closing."""
     payment = api.new_payment(method="CARD")
     gateway: Any = api.context.gateways[GatewayName.STRIPE]
     inquire = gateway.inquire
@@ -176,7 +176,7 @@ def test_the_payment_of_a_page_that_could_not_be_closed_is_found(
     (claim,) = api.rows(
         "select claimed_at from attempt where reference = $1", payment["gatewayReference"]
     )
-    assert claim["claimed_at"], "what is said of an ended payment is put to the gateway"
+    assert claim["claimed_at"], "an inquiry verifies an event about an ended payment"
 
 
 def test_a_wrong_amount_is_held(api: Api, sandbox: Sandbox) -> None:
@@ -228,7 +228,7 @@ def test_a_token_is_stored_nowhere(api: Api) -> None:
         assert rows == [], name
 
 
-# Money that goes back
+# Refunds
 
 
 def test_a_card_is_refunded_in_parts_to_the_last_dong(api: Api, sandbox: Sandbox) -> None:

@@ -1,4 +1,4 @@
-"""However the number of a contract, bill, fee or phone is typed, it is one, and so is a request that holds it."""
+"""Every spelling of the number of a contract, bill, fee or phone means the same number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ pytest_plugins = ["tests.support.running_api"]
 
 CUSTOMER = """
 query ($contract: ID!) { customer(contractNumber: $contract) {
-  contractNumber bills { billNumber } fees { feeId } debt { totalDebt } paymentHistory { transactionId } } }
+  contractNumber bills { billNumber } fees { feeId } debt { totalDebt }
+  paymentHistory { transactionId } } }
 """
 BILLS = "query ($contract: ID!) { bills(contractNumber: $contract) { billNumber } }"
 BILL = """

@@ -1,4 +1,4 @@
-"""What happened to a payment, as the dashboards ask for it."""
+"""The history of a payment: attempts, webhook events, entries and timeline."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAYMENT_HISTORY = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
 
 
 def a_page(of: int) -> str:
-    """The size is written out: a variable counts as the largest page there is."""
+    """Return the document of a page; a variable size would count as the largest page."""
     return f"query {{ payments(first: {of}) {{ edges {{ node {{ id {HISTORY} }} }} }} }}"
 
 
@@ -38,7 +38,7 @@ def cash(api: Api) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def scanned(api: Api) -> dict[str, Any]:
-    """A QR that was paid, and that VNPay told us of."""
+    """Return a QR that was paid, and whose webhook was handled."""
     qr = api.new_payment("NV002", method="VNPAY_QR")
     assert call(api, signed(ipn(qr))) == "00"
     return qr

@@ -1,4 +1,4 @@
-"""Money that is proven after a payment's end corrects it, and the timeline names the correction."""
+"""Money that is proven after a payment ended corrects it, and the timeline shows that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The books balance, and a day closes on what they say."""
+"""The trial balance, and the day close of a collector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tests.support.running_api import Api
 pytest_plugins = ["tests.support.running_api"]
 
 TRIAL = "query ($at: DateTime) { trialBalance(at: $at) { account currency debit credit balance } }"
-CLOSE = "query ($by: ID!, $day: Date!) { dayClose(staffId: $by, date: $day) { collected voided handedIn cashInHand byMethod { method count amount } } }"
+CLOSE = (
+    "query ($by: ID!, $day: Date!) { dayClose(staffId: $by, date: $day)"
+    " { collected voided handedIn cashInHand byMethod { method count amount } } }"
+)
 
 
 def trial_balance(api: Api, at: datetime | None = None) -> dict[str, tuple[int, int, int]]:
@@ -68,7 +71,7 @@ def test_a_trial_balance_of_a_time_excludes_later_postings(api: Api) -> None:
 def test_a_day_close_shows_the_cash_collected_handed_in_and_in_hand(api: Api) -> None:
     by = api.collector()
     cash = [api.new_payment(by) for _ in range(3)]
-    api.new_payment(by, method="VNPAY_QR")  # not paid yet: nothing was collected by it
+    api.new_payment(by, method="VNPAY_QR")  # an open QR has collected nothing
     total = sum(item["amount"] for item in cash)
     hand_in = submit(api, by, total - 7_000)["handIn"]
     again = api.new_payment(by)
@@ -105,7 +108,7 @@ def test_a_payment_closes_with_the_vietnamese_day_on_which_it_was_made(api: Api)
     by = api.collector()
     paid = api.new_payment(by)
     midnight = day_end(business_date(now(api)))
-    api.rows(  # as if it had been made in the last second of yesterday
+    api.rows(  # its time is now the last second of yesterday
         "with off as (select set_config('session_replication_role', 'replica', true))"
         " update payment set created_at = $2, business_date = $3 from off where id = $1",
         paid["id"],

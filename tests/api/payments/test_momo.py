@@ -1,4 +1,4 @@
-"""MoMo through the whole API: paid by its page, asked when its one call is lost, and what does not fit is held."""
+"""MoMo through the whole API: calls, inquiries after a lost call, and wrong amounts."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_money_paid_after_a_cancellation_is_found_by_an_inquiry(
     sandbox.pay(payment_url=opened["paymentUrl"])
     assert state(api, opened) == ("CANCELLED", None), "one call proves nothing of an ended payment"
     jobs = api.rows("select payload from pgqueuer where entrypoint = 'inquire'")
-    assert any(opened["id"].encode() in row["payload"] for row in jobs), "so MoMo is asked"
+    assert any(opened["id"].encode() in row["payload"] for row in jobs), "an inquiry follows"
 
 
 def test_a_start_without_an_answer_is_found_by_inquiry_and_not_repeated(
@@ -119,7 +119,7 @@ def test_a_start_without_an_answer_is_found_by_inquiry_and_not_repeated(
 def test_a_signed_text_that_is_divided_differently_pays_no_other_order(
     api: Api, sandbox: Sandbox, shop: str
 ) -> None:
-    """MoMo signs values as they are: who names an order `…&orderId=…` could have it read as another's."""
+    """MoMo signs unescaped values, so an order's name could contain `…&orderId=…`."""
     wanted = paying(api, shop, created(api, shop)["order"], method="MOMO")["payment"]
     reference = f"a&orderId={wanted['gatewayReference']}&orderInfo=b"
     bought = paying(api, shop, created(api, shop, reference=reference)["order"], method="MOMO")
@@ -131,7 +131,7 @@ def test_a_signed_text_that_is_divided_differently_pays_no_other_order(
     fields |= {
         name: int(fields[name]) for name in ("amount", "transId", "resultCode", "responseTime")
     }
-    # The same signed text, cut at other places.
+    # The same signed text, with other boundaries between its fields.
     info, _, rest = fields["orderInfo"].partition("&orderId=")
     fields["message"] += f"&orderId={fields['orderId']}&orderInfo={info}"
     fields["orderId"], _, fields["orderInfo"] = rest.partition("&orderInfo=")

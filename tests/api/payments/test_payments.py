@@ -1,4 +1,4 @@
-"""What the office looks at: pages, totals, filters, and every change as it happens."""
+"""The list of payments: pages, totals, filters, and its subscription."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def collector(api: Api) -> str:
 
 @pytest.fixture(scope="module")
 def payments(api: Api, collector: str) -> list[dict[str, Any]]:
-    """Twelve payments of one collector, oldest first: every other a QR."""
+    """Return twelve payments of one collector, oldest first; every second is a QR."""
     return [api.new_payment(collector, method="VNPAY_QR" if n % 2 else "CASH") for n in range(12)]
 
 
@@ -128,7 +128,7 @@ def test_a_payment_is_found_by_each_of_its_names(
 
 
 def with_marks(name: str) -> str:
-    """Return *name* as another keyboard types it: decomposed marks, đ for d, unbreakable spaces, other case."""
+    """Return *name* with decomposed marks, đ for d, no-break spaces and the other case."""
     marked = "".join(each + "\u0302\u0301" if each in "aeiou" else each for each in name)
     return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "\u00a0\u202f").swapcase()
 
@@ -155,7 +155,7 @@ def test_a_subscription_matches_a_name_however_it_is_typed(api: Api) -> None:
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
 
-OURS_TO_KNOW_WHO_ASKS = 2  # the clock, and whether the session is still open
+AUTHENTICATION_STATEMENTS = 2  # the clock, and whether the session is still open
 
 
 @pytest.mark.parametrize(("document", "more"), [(PAGE, 0), (TOTALS, 1)], ids=["page", "totals"])
@@ -166,7 +166,7 @@ def test_a_page_costs_one_statement_and_its_totals_one_more(
     query(document, first=first)
     with statements() as sent:
         assert len(query(document, first=first)["edges"]) == first
-    assert len(sent) == OURS_TO_KNOW_WHO_ASKS + 1 + more, sent.seen
+    assert len(sent) == AUTHENTICATION_STATEMENTS + 1 + more, sent.seen
 
 
 def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -> None:
@@ -179,7 +179,7 @@ def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -
             api.get(CUSTOMER, given, token=token)
         by_bills[bills] = len(sent)
     assert len(by_bills) > 2
-    assert set(by_bills.values()) == {OURS_TO_KNOW_WHO_ASKS + 1}
+    assert set(by_bills.values()) == {AUTHENTICATION_STATEMENTS + 1}
 
 
 def test_a_bill_in_collection_is_shown_locked_and_a_paid_one_paid(api: Api) -> None:

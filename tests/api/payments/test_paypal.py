@@ -1,4 +1,4 @@
-"""PayPal through the whole API: asked for in dollars, approved, captured, lost, forged, and never after its end."""
+"""PayPal through the whole API: approval and capture in dollars, lost answers, forged calls."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_an_approved_order_is_captured_and_the_bill_is_paid_in_dong(
     assert state(api, payment) == ("PROCESSING", None), "approved is not paid"
     jobs = api.rows("select payload from pgqueuer where entrypoint = 'inquire'")
     subjects = [orjson.loads(job["payload"])["subject"] for job in jobs]
-    assert payment["id"] in subjects, "the worker asks, and so captures"
+    assert payment["id"] in subjects, "the worker inquires, which captures the order"
     assert verify(api, payment)["payment"]["status"] == "SUCCESS"
     assert charge(sandbox, payment)["status"] == "paid"
     (posting,) = api.rows(
@@ -53,7 +53,7 @@ def test_a_capture_whose_answer_was_lost_is_found_and_happens_once(
     sandbox.pay(payment_url=payment["paymentUrl"], drop_webhook=True)
     with sandbox.broken("paypal", "reset", path="/capture", times=1, after_processing=True):
         verify(api, payment)
-    if state(api, payment)[0] != "SUCCESS":  # its own call may have been quicker
+    if state(api, payment)[0] != "SUCCESS":  # its webhook may come before our inquiry
         assert verify(api, payment)["payment"]["status"] == "SUCCESS"
     assert charge(sandbox, payment)["status"] == "paid"
 

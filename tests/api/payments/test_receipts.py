@@ -1,4 +1,4 @@
-"""The public receipt: for anyone who has its address, and for nobody else; its signature can be checked."""
+"""The public receipt: who can open it, and how its signature is verified."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def raw(text: str) -> bytes:
 
 
 def verifies(api: Api, receipt: dict[str, str]) -> bool:
-    """Check a receipt as a stranger would: with what is published, and nothing else."""
+    """Verify a receipt with nothing but the published keys."""
     keys = api.http.get("/.well-known/jwks.json").json()["keys"]
     key = next(item for item in keys if item["kid"] == receipt["key_id"])
     public = Ed25519PublicKey.from_public_bytes(raw(key["x"]))
@@ -105,7 +105,7 @@ def test_the_page_shows_the_payment_in_vietnamese(api: Api, paid: dict[str, Any]
 
 
 def test_the_page_shows_text_and_never_markup(api: Api) -> None:
-    """Names come from other systems: whatever they hold is text here."""
+    """Names come from other systems, and are shown as text whatever they contain."""
     payment = api.new_payment()
     nasty = "<script>alert(1)</script>"
     for table, column, where in (
@@ -193,7 +193,9 @@ def test_the_audit_log_contains_the_hash_of_the_signed_record(
 
 def test_a_cancelled_payment_is_signed_as_well(api: Api, sandbox: Sandbox) -> None:
     waiting = api.new_payment(method="VNPAY_QR")
-    cancelled = api.get(CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002"))  # fmt: skip
+    cancelled = api.get(
+        CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002")
+    )
     assert cancelled["payment"]["status"] == "CANCELLED", cancelled
     receipt = api.http.get(path(waiting), headers=JSON).json()
     assert verifies(api, receipt)
@@ -203,7 +205,7 @@ def test_a_cancelled_payment_is_signed_as_well(api: Api, sandbox: Sandbox) -> No
 
 
 def test_a_later_reversal_is_shown_with_the_signed_record(api: Api) -> None:
-    """A collector who voids the cash after showing the receipt is found out by whoever opens it."""
+    """A receipt shows a void that happened after the customer had seen it."""
     paid = api.new_payment("NV002")
     before = api.http.get(path(paid), headers=JSON).json()
     assert before["given_back"] == 0

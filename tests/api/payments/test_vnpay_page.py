@@ -1,4 +1,4 @@
-"""VNPay's own page: for who may not ask for a QR (`MOBINET_VNPAY__COMMAND=pay`), the customer is sent there."""
+"""VNPay's own page, for merchants without QRs (`MOBINET_VNPAY__COMMAND=pay`)."""
 
 from __future__ import annotations
 

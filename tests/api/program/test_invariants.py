@@ -1,4 +1,4 @@
-"""What the checks found is there from the start, also where no worker has ever run."""
+"""The API serves results of the invariant checks from its start, even without a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.running_api import Api
 pytest_plugins = ["tests.support.running_api"]
 
 INVARIANTS = "query { invariants { name holds violations checkedAt } }"
-# The log of heads belongs to the session's other databases too.
+# The file of seal heads also has entries of the session's other databases.
 OF_THE_DATABASE = [name for name in invariants.ALWAYS if name is not InvariantName.SEALS]
 
 

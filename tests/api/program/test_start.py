@@ -1,4 +1,4 @@
-"""The API starts whatever takes long beside it, and leaves nothing running when it ends."""
+"""The API starts without waiting for slow checks, and stops them when it ends."""
 
 from __future__ import annotations
 

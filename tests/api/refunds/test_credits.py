@@ -1,4 +1,4 @@
-"""What a customer has with us is given back too: what was paid beyond the bill, and what two people credited."""
+"""Refunds of a customer's credit: an excess, or money that two people credited."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_excess_is_refunded_in_parts_and_the_bill_stays_paid(
     }
     assert not is_free(api, overpaid)
     rows = api.rows("select posting_status from reversal where payment = $1", overpaid["id"])
-    assert {row["posting_status"] for row in rows} == {"NONE"}, "Revenue never heard of it"
+    assert {row["posting_status"] for row in rows} == {"NONE"}, "nothing is recorded in Revenue"
 
 
 @both_languages
@@ -53,9 +53,15 @@ def test_a_refund_of_a_credit_is_limited_to_the_credit(
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, overpaid, EXCESS + 1, of="CREDIT", language=language)
     refused = refusal(payload, language)
-    assert (refused["code"], refused["expected"], refused["amountAsked"]) == ("AMOUNT_MISMATCH", EXCESS, EXCESS + 1)  # fmt: skip
+    assert (refused["code"], refused["expected"], refused["amountAsked"]) == (
+        "AMOUNT_MISMATCH",
+        EXCESS,
+        EXCESS + 1,
+    )
     assert refund(api, overpaid)["reversal"]["status"] == "DONE"
-    assert books(api, overpaid)["customer_credit"] == EXCESS, "the bill's money is another"
+    assert books(api, overpaid)["customer_credit"] == EXCESS, (
+        "the refund of the bill does not touch it"
+    )
     assert refund(api, overpaid, EXCESS, of="CREDIT")["reversal"]["status"] == "DONE"
     assert books(api, overpaid) == {}
 
@@ -66,7 +72,7 @@ def test_the_credit_of_a_cancelled_payment_can_be_refunded(api: Api, sandbox: Sa
     came = payment["amount"] - 1000
     assert refund(api, payment, came)["errors"][0]["code"] == "TRANSITION_REFUSED"
     reversal = refund(api, payment, came, of="CREDIT")["reversal"]
-    # The gateway has never seen this money: it declines, and the customer has it with us again.
+    # The gateway does not know this money, so it declines, and the credit is restored.
     assert reversal["status"] == "FAILED"
     assert books(api, payment)["customer_credit"] == came
     assert is_free(api, payment)
@@ -100,7 +106,7 @@ def test_a_key_of_a_refunded_credit_cannot_refund_the_bill(
 
 
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
     assert holds, "\n".join(report)

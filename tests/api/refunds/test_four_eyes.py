@@ -1,4 +1,4 @@
-"""Two people, never one: whose word counts, what is written down, and what happens when they act at once."""
+"""Decisions by two people: which votes count, what is audited, and votes at once."""
 
 from __future__ import annotations
 
@@ -28,16 +28,21 @@ Payment = dict[str, Any]
 def audited(api: Api, case: dict[str, Any]) -> list[tuple[str, str | None, list[str]]]:
     rows = api.rows(
         "select actor, evidence, details::text from audit_event"
-        " where action = 'resolveCase' and outcome = 'DONE' and details ->> 'case' = $1 order by id",
+        " where action = 'resolveCase' and outcome = 'DONE' and details ->> 'case' = $1"
+        " order by id",
         case["id"],
     )
     return [
-        (row["actor"], row["evidence"], [approval["actor"] for approval in orjson.loads(row["details"])["approvals"]])
+        (
+            row["actor"],
+            row["evidence"],
+            [approval["actor"] for approval in orjson.loads(row["details"])["approvals"]],
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
-# ── whose word counts ────────────────────────────────────────────────────────────────────────────
+# ── which votes count ────────────────────────────────────────────────────────────────────────────
 
 
 def test_one_person_alone_moves_nothing_however_often_they_vote(api: Api, sandbox: Sandbox) -> None:
@@ -80,7 +85,7 @@ def test_a_second_person_who_disagrees_learns_what_the_first_decided(
 
 @contextmanager
 def a_day_later(api: Api) -> Iterator[None]:
-    """The API's clock is a day ahead; whoever logged in before has to again."""
+    """Set the API's clock a day ahead; staff log in again."""
     today = api.context
 
     async def tomorrow() -> datetime:
@@ -105,7 +110,9 @@ def test_another_person_may_start_anew_a_day_later(api: Api, sandbox: Sandbox) -
         assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
         done = vote(api, case, "REFUND")["case"]
     assert done["status"] == "RESOLVED"
-    (row,) = api.rows("select requested_by, approved_by from reversal where payment = $1", payment["id"])  # fmt: skip
+    (row,) = api.rows(
+        "select requested_by, approved_by from reversal where payment = $1", payment["id"]
+    )
     assert tuple(row) == ("FI002", "FI001")
     assert audited(api, case)[-1] == ("FI001", "FOUR_EYES", ["FI001", "FI002", "FI001"])
 
@@ -191,7 +198,7 @@ def test_two_first_votes_at_once_resolve_the_case(api: Api, sandbox: Sandbox) ->
 def test_a_webhook_that_races_a_decision_books_its_money_once_and_nothing_is_lost(
     api: Api, sandbox: Sandbox, decision: str
 ) -> None:
-    """Whoever is second finds what the first has done; all the money that came has an account."""
+    """The second of the two sees the effect of the first, and all money has an account."""
     payment = suspected(api, sandbox)
     case = of(api, payment)
     vote(api, case, decision)
@@ -213,15 +220,15 @@ def test_a_webhook_that_races_a_decision_books_its_money_once_and_nothing_is_los
     else:
         assert state(api, payment)[0] == "CANCELLED"
         (claim,) = api.rows("select claimed_at from attempt where payment = $1", payment["id"])
-        assert claim["claimed_at"] is not None, "it is put to the gateway"
+        assert claim["claimed_at"] is not None, "an inquiry follows"
 
 
-# ── reversals above the sum for two ──────────────────────────────────────────────────────────────
+# ── reversals above the limit ────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
 def above_everything(api: Api) -> Iterator[None]:
-    """Every sum is one for two people."""
+    """Set the limit to zero, so that every reversal needs two people."""
     before = api.context
     terms = replace(before.terms, four_eyes_above=0)
     api.app.state.context = replace(before, terms=terms)
@@ -235,7 +242,11 @@ def test_a_void_above_the_limit_waits_for_the_second_person(api: Api) -> None:
     reversal = void(api, paid, "NV002")["reversal"]
     assert reversal["status"] == "AWAITING_APPROVAL"
     case = of(api, paid)
-    assert (case["kind"], case["status"], case["decision"]) == ("APPROVAL", "AWAITING_SECOND", "APPLY")  # fmt: skip
+    assert (case["kind"], case["status"], case["decision"]) == (
+        "APPROVAL",
+        "AWAITING_SECOND",
+        "APPLY",
+    )
     assert case["reversalId"] == reversal["id"]
     done = vote(api, case, "APPLY")["case"]
     assert (done["status"], len(done["approvals"])) == ("RESOLVED", 2)

@@ -1,4 +1,4 @@
-"""Giving PayPal's dollars back for đồng: to the cent, once, and the books in đồng."""
+"""Refunds over PayPal: dollars to the cent, once, with postings in đồng."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def share(api: Api, reversal: dict[str, Any]) -> int:
 
 
 def followed(api: Api, reversal: dict[str, Any], **later: float) -> str:
-    """Do what is due about a refund, so much later; return how it stands."""
+    """Run the refund's job as it is *seconds* later; return the refund's status."""
 
     async def clock() -> datetime:
         return await api.context.clock() + timedelta(**later)
@@ -54,7 +54,10 @@ def test_a_full_refund_returns_every_cent_and_reopens_the_bill(api: Api, sandbox
     paid = captured(api, sandbox)
     payload = refund(api, paid)
     assert payload["errors"] == []
-    assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == ("DONE", paid["amount"])  # fmt: skip
+    assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == (
+        "DONE",
+        paid["amount"],
+    )
     assert truth(sandbox, paid) == [cents(sandbox, paid)] == [share(api, payload["reversal"])]
     assert postings(api, paid) == [(PAID, OWED, paid["amount"]), (OWED, AT_PAYPAL, paid["amount"])]
     again = api.new_payment("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
@@ -160,10 +163,10 @@ def test_a_pending_refund_is_inquired_by_its_number_until_it_is_paid(
         answer = sandbox.http.get(f"/_sandbox/webhooks?reference={paid['gatewayReference']}")
         return [call["status_code"] for it in answer.json()["webhooks"] for call in it["calls"]]
 
-    # Captured; its refund is pending, then paid: all is understood, and only our own question counts.
+    # The webhooks of the capture and the refund are accepted, but only our inquiry is evidence.
     until(
         lambda: webhook_answers() == [200] * 3,
-        why="PayPal tells of the capture and twice of its refund",
+        why="PayPal reports the capture once and its refund twice",
     )
     since = sandbox.last_request
     assert followed(api, waits, seconds=10) == "DONE"
@@ -200,7 +203,7 @@ def test_paypals_file_is_matched_in_dollars(api: Api, sandbox: Sandbox, desk: De
         lines = desk.of(payment)
         assert {item["result"] for item in lines} == {"MATCHED"}
         assert [item["currency"] for item in lines] == ["USD", "USD"]
-    assert look(api, lost)["reversals"][0]["status"] == "DONE", "the file told of it"
+    assert look(api, lost)["reversals"][0]["status"] == "DONE", "the file proves it"
     left_out = captured(api, sandbox)
     line = next(
         item for item in desk.file("paypal") if item.startswith(left_out["gatewayReference"])

@@ -1,4 +1,4 @@
-"""Giving money back, as Finance sends it, against the outer systems as they are."""
+"""Refunds by Finance, over the running API and the sandbox."""
 
 from __future__ import annotations
 

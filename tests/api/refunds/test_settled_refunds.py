@@ -1,4 +1,4 @@
-"""Money that went back, beside what the gateway says that it gave back."""
+"""Refunds compared with the gateway's settlement file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ gateways = pytest.mark.parametrize("method", ["VNPAY_QR", "FPT_PAY"])
 
 
 def settled(desk: Desk, payment: dict[str, Any], *lines: str) -> list[tuple[str, str]]:
-    """Import *lines*, or the day's file; return the kind and the result of each line of *payment*."""
+    """Import *lines* or the day's file; return the kind and result of each line of *payment*."""
     gateway = payment["gateway"].lower()
     desk.imports(*(lines or desk.file(gateway)), gateway=gateway)
     return [(item["kind"], item["result"]) for item in desk.of(payment)]
@@ -67,7 +67,7 @@ def test_a_refund_of_unknown_outcome_is_done_by_the_gateways_file(desk: Desk, me
 
 
 def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
-    """Return the refund of all of it that was declined, for all we know; its gateway has *made* it, or not."""
+    """Return the id of a full refund that failed here; *made* tells whether the gateway made it."""
     with desk.sandbox.broken("vnpay", "reset", after_processing=made):
         reversal = refund(desk.api, paid)["reversal"]
     evidence = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
@@ -93,7 +93,7 @@ def test_a_failed_refund_that_was_made_is_done_by_the_gateways_file(
     ]
     assert desk.cases(paid) == []
     refused = refund(desk.api, paid)["errors"]
-    assert [item["code"] for item in refused] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
+    assert [item["code"] for item in refused] == ["AMOUNT_MISMATCH"], "nothing is left to refund"
     notification_jobs = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
     assert len(desk.api.rows(notification_jobs, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
@@ -150,7 +150,7 @@ def test_a_refund_of_another_amount_differs(desk: Desk) -> None:
 
 
 def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(
         verify(desk.api.settings, signatures=True, as_json=False, say=report.append)

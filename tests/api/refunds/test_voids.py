@@ -1,4 +1,4 @@
-"""Voiding cash, as collectors and supervisors send it."""
+"""Voids of cash by collectors and supervisors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bad input at the edge of GraphQL's types: a sentence in the asker's language, and nothing echoed."""
+"""Invalid values of GraphQL types: a message in the caller's language, without the value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A card's number is refused wherever it is sent, has no effect, and is written down nowhere."""
+"""A card number is refused wherever it is sent, has no effect, and is stored nowhere."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CANCEL = (
 
 
 def whole_database(api: Api) -> str:
-    """Return all rows of all tables as text, bytes decoded."""
+    """Return all rows of all tables as text, with bytes decoded."""
     tables = api.rows("select tablename from pg_tables where schemaname = 'public'")
     rows = [row for (name,) in tables for row in api.rows(f'select * from "{name}"')]
     return "\n".join(_text(value) for row in rows for value in row.values())

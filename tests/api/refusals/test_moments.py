@@ -1,4 +1,4 @@
-"""A DateTime says which moment it means: with its offset, as RFC 3339 writes it."""
+"""A DateTime needs its offset, as in RFC 3339."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every no gets its code, says in both languages what to do, and leaves no trace but its audit row."""
+"""Every refusal has its code, both languages, and no effect but its audit row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def known(api: Api) -> None:
     warm(api)
 
 
-# ── what the business says no to: typed, in the payload ──────────────────────────────────────────
+# ── refusals of the business rules ───────────────────────────────────────────────────────────────
 
 BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "a short key": ({"idempotencyKey": "short"}, "INVALID_INPUT", {"field": "idempotencyKey"}),
@@ -51,7 +51,7 @@ BAD_INPUT: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
     "an unknown contract": ({"contractNumber": "SGFDN9"}, "NOT_FOUND", {}),
     "a contract that is no path": ({"contractNumber": "../staff/NV001"}, "NOT_FOUND", {}),
     "an unknown bill": ({"items": [{"type": "BILL", "id": "U0", "amount": 1}]}, "NOT_FOUND", {}),
-    "an unknown fee": ({"items": [{"type": "FEE", "id": BILL, "amount": 200_000}]}, "NOT_FOUND", {}),
+    "a missing fee": ({"items": [{"type": "FEE", "id": BILL, "amount": 200_000}]}, "NOT_FOUND", {}),
     "another contract's bill": (KNOWN | {"contractNumber": "SGFDN2001"}, "NOT_FOUND", {}),
     "a terminated contract": ({"contractNumber": "SGFDN2039"}, "CONTRACT_INACTIVE", {}),
 }  # fmt: skip
@@ -127,7 +127,7 @@ def test_a_payment_past_a_limit_is_refused_with_every_figure(
 def test_cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count(
     api: Api, sandbox: Sandbox
 ) -> None:
-    """Its default is the daily limit; it does not begin anew with the day."""
+    """Its default is the daily limit, and it does not restart with the day."""
     by = api.collector()
     sandbox.change_staff(by, daily_limit=1_000_000)
     api.new_payment(by)
@@ -137,7 +137,7 @@ def test_cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count(
     assert in_hand["limit"] == 1_000_000
 
 
-# ── what is already there ────────────────────────────────────────────────────────────────────────
+# ── bills and keys in use ────────────────────────────────────────────────────────────────────────
 
 
 @both_languages
@@ -159,7 +159,7 @@ def test_a_bill_in_collection_cannot_be_collected_by_a_second_member_of_staff(
 def test_a_bill_in_collection_names_the_payment_to_its_collector(
     api: Api, sandbox: Sandbox
 ) -> None:
-    """The app lost its key, not its payment: it goes on with that one."""
+    """A client that lost its key continues with that payment."""
     by = api.collector()
     qr = api.new_payment(by, method="VNPAY_QR")
     again = {"contractNumber": qr["contractNumber"], "items": qr["items"]}
@@ -317,7 +317,7 @@ def test_a_contract_that_was_just_terminated_is_refused(api: Api, sandbox: Sandb
     assert [error["code"] for error in payload["errors"]] == ["CONTRACT_INACTIVE"]
 
 
-# ── an outer system that does not answer ─────────────────────────────────────────────────────────
+# ── unavailable systems ──────────────────────────────────────────────────────────────────────────
 
 
 @both_languages
@@ -326,7 +326,7 @@ def test_a_payment_needs_the_answers_of_the_internal_systems(
     api: Api, sandbox: Sandbox, system: str, language: str
 ) -> None:
     contract = api.contract()
-    items = api.owed(contract)[:1]  # the customer is in the cache now: a cache is for display
+    items = api.owed(contract)[:1]  # fills the cache, which serves only queries
     with sandbox.broken(system, "refuse"), without_effect(api, sandbox, audit=1):
         payload = api.process_payment(
             "NV002", contractNumber=contract, items=items, language=language
@@ -339,7 +339,7 @@ def test_a_payment_needs_the_answers_of_the_internal_systems(
 def test_every_refusal_code_of_a_payment_is_tested(
     api: Api, request: pytest.FixtureRequest
 ) -> None:
-    """What is left out is written down: a new code belongs into a test here."""
+    """A new code needs a test here, or a reason in the list."""
     tried = {code for _, code, _ in BAD_INPUT.values()} | {
         "PAYMENT_LIMIT_EXCEEDED", "BILL_LOCKED", "BILL_ALREADY_PAID", "IDEMPOTENCY_KEY_REUSED",
         "UPSTREAM_UNAVAILABLE", "TRANSITION_REFUSED", "INVALID_CREDENTIALS", "GATEWAY_UNAVAILABLE",

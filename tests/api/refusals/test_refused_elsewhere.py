@@ -1,4 +1,4 @@
-"""What a gateway or Revenue would not do or say, decided by two people."""
+"""Two people decide about refusals and missing answers of a gateway or Revenue."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Payment = dict[str, Any]
 
 
 def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
-    """Return a payment and its refund, of which nobody ever said what became."""
+    """Return a payment and its refund, whose outcome stayed unknown."""
     paid = by_gateway(api, sandbox)
     with sandbox.broken("vnpay", "reset", after_processing=True):
         reversal = refund(api, paid)["reversal"]
@@ -84,7 +84,7 @@ def test_a_refund_whose_outcome_became_known_is_not_decided_otherwise(
 
 
 def test_money_whose_refund_was_declined_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
-    payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
+    payment = paid_little(api, sandbox)  # the gateway does not know this money, so it declines
     decide(api, payment, "REFUND")
     assert refunds(api, sandbox, payment) == []
     came = payment["amount"] - 1000
@@ -96,7 +96,7 @@ def test_money_whose_refund_was_declined_is_a_case_again(api: Api, sandbox: Sand
 
 
 def not_recorded(api: Api, sandbox: Sandbox, payment: Payment) -> Payment:
-    """Let Revenue have the bill as paid by another system."""
+    """Let another system pay the bill in Revenue first."""
     completed = api.rows("select completed_at from payment where id = $1", payment["id"])[0][0]
     item = payment["items"][0]
     api.run(
@@ -214,7 +214,7 @@ def test_a_failed_refund_of_a_payment_that_revenue_refuses_is_one_case_again(
 
 
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
     assert holds, "\n".join(report)

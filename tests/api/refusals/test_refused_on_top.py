@@ -1,4 +1,4 @@
-"""What GraphQL's types refuse, and what queries refuse: errors at the top, without a trace."""
+"""Refusals of GraphQL's types and of queries are top-level errors without effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def known(api: Api) -> None:
     warm(api)
 
 
-# ── what GraphQL's types refuse ──────────────────────────────────────────────────────────────────
+# ── refusals of GraphQL's types ──────────────────────────────────────────────────────────────────
 
 NOT_AMOUNTS: dict[str, Any] = {
     "a fraction": 200_000.5,
@@ -53,7 +53,10 @@ def test_no_other_literal_is_an_amount(api: Api, sandbox: Sandbox, literal: str)
 def test_an_exponent_in_json_is_no_amount(api: Api) -> None:
     body = json.dumps(
         {
-            "query": "query ($amount: Amount!) { limitPreview(method: CASH, amount: $amount) { allowed } }",
+            "query": (
+                "query ($amount: Amount!) { limitPreview(method: CASH, amount: $amount)"
+                " { allowed } }"
+            ),
             "variables": {"amount": "THE_AMOUNT"},
         }
     ).replace('"THE_AMOUNT"', "2e5")
@@ -85,7 +88,7 @@ def test_an_unknown_input_is_refused(api: Api, sandbox: Sandbox, change: dict[st
     check_top(answer, "BAD_USER_INPUT")
 
 
-# ── queries: their refusals are top-level errors ─────────────────────────────────────────────────
+# ── refusals of queries ──────────────────────────────────────────────────────────────────────────
 
 PAGE = """
 query ($first: Int, $after: String, $orderBy: PaymentOrder, $filter: PaymentFilter) {
@@ -146,12 +149,13 @@ def test_an_odd_filter_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> 
     assert codes <= {"BAD_USER_INPUT"}, answer
 
 
+CURSOR_WITH_NUL = _cursor("CREATED_DESC", "2026-01-01T00:00:00+00:00", "T" + chr(0))
 WITH_NUL: dict[str, str] = {
     "payment": '{ payment(id: "TXN\\u0000") { id } }',
     "limits": '{ limits(staffId: "N\\u0000") { kind } }',
     "verify": 'mutation { verifyPayment(id: "T\\u0000") { errors { code } } }',
     "cancel": 'mutation { cancelPayment(id: "T\\u0000", reason: "why") { errors { code } } }',
-    "cursor": f'{{ payments(after: "{_cursor("CREATED_DESC", "2026-01-01T00:00:00+00:00", "T" + chr(0))}") {{ totalCount }} }}',
+    "cursor": f'{{ payments(after: "{CURSOR_WITH_NUL}") {{ totalCount }} }}',
 }
 
 
@@ -165,7 +169,9 @@ UNKNOWN: dict[str, str] = {
     "a customer": '{ customer(contractNumber: "SGFDN9") { name } }',
     "a customer by a path": '{ customer(contractNumber: "../../staff") { name } }',
     "a bill": '{ bill(contractNumber: "SGFDN1015", billNumber: "U0") { amount } }',
-    "another contract's bill": f'{{ bill(contractNumber: "SGFDN2001", billNumber: "{BILL}") {{ amount }} }}',
+    "another contract's bill": (
+        f'{{ bill(contractNumber: "SGFDN2001", billNumber: "{BILL}") {{ amount }} }}'
+    ),
     "a member of staff": '{ limits(staffId: "NOBODY") { kind } }',
 }
 

@@ -1,4 +1,4 @@
-"""OAuth for programs, and the keys by which anyone checks what we sign."""
+"""OAuth for programs, and the published keys for verifying our signatures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def public_keys(api: Api) -> dict[str, Any]:
 
 
 def claims(api: Api, token: str) -> dict[str, Any]:
-    """Check a token as another service would: with what is published."""
+    """Verify a token with the published keys; return its claims."""
     key = public_keys(api)[jwt.get_unverified_header(token)["kid"]]
     return jwt.decode(token, key, algorithms=["EdDSA"], audience="mobinet-api", issuer="mobinet")
 
@@ -118,7 +118,7 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
 def test_a_form_is_read_without_packages_that_only_tests_install(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Starlette's own forms need a package that production does not have."""
+    """Starlette parses forms with a package that production does not have."""
     monkeypatch.setattr("starlette.requests.parse_options_header", None)
     assert api.http.post("/oauth/token", data=GRANT | DASHBOARD).status_code == 200
 

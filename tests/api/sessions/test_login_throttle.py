@@ -1,4 +1,4 @@
-"""Guessing at a password or a secret: whoever does it too often waits, and nobody else."""
+"""Repeated wrong passwords and secrets are throttled, and nobody else has to wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.running_api import LOGIN, PROCESS, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 
-MOST = 10
+MAX_GUESSES = 10
 
 
 def log_in(
@@ -43,7 +43,7 @@ def guess(api: Api, staff_id: str) -> str:
 
 @pytest.fixture
 def elsewhere(api: Api) -> Iterator[httpx.Client]:
-    """The API, asked from another address."""
+    """Return a client of the API with another address."""
     transport = httpx.HTTPTransport(local_address="127.0.0.2")
     with httpx.Client(base_url=api.url, transport=transport, timeout=20) as http:
         yield http
@@ -56,8 +56,8 @@ def staff_id(api: Api) -> str:
 
 @pytest.fixture
 def guessed_at(api: Api, staff_id: str) -> str:
-    """Return somebody at whose password this address has just guessed as often as it may."""
-    for _ in range(MOST):
+    """Return a member of staff for whom this address has used all its guesses."""
+    for _ in range(MAX_GUESSES):
         assert guess(api, staff_id) == "INVALID_CREDENTIALS"
     return staff_id
 
@@ -75,12 +75,12 @@ def test_guesses_at_once_are_all_counted(api: Api, sandbox: Sandbox, staff_id: s
     last = sandbox.last_request
     with ThreadPoolExecutor(20) as pool:
         outcomes = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
-    assert outcomes == {"INVALID_CREDENTIALS": MOST, "RATE_LIMITED": 60 - MOST}
-    assert len(sandbox.requests("staff", since=last)) == MOST
+    assert outcomes == {"INVALID_CREDENTIALS": MAX_GUESSES, "RATE_LIMITED": 60 - MAX_GUESSES}
+    assert len(sandbox.requests("staff", since=last)) == MAX_GUESSES
 
 
 def test_only_wrong_passwords_are_counted(api: Api, sandbox: Sandbox, staff_id: str) -> None:
-    for _ in range(MOST - 1):
+    for _ in range(MAX_GUESSES - 1):
         guess(api, staff_id)
     with sandbox.broken("staff", "refuse"):
         assert guess(api, staff_id) == "UPSTREAM_UNAVAILABLE"
@@ -109,7 +109,7 @@ def test_a_minute_after_the_first_guess_another_is_allowed(api: Api, guessed_at:
 
 
 def test_a_throttled_login_is_not_audited_and_a_wrong_one_is(api: Api, staff_id: str) -> None:
-    for _ in range(MOST):
+    for _ in range(MAX_GUESSES):
         guess(api, staff_id)
     before = audited(api)
     for _ in range(5):
@@ -120,7 +120,7 @@ def test_a_throttled_login_is_not_audited_and_a_wrong_one_is(api: Api, staff_id:
         " and details ->> 'who' = $1",
         staff_id,
     )
-    assert rows["count"] == MOST
+    assert rows["count"] == MAX_GUESSES
 
 
 def token(http: httpx.Client, client_id: str, secret: str) -> httpx.Response:
@@ -129,7 +129,7 @@ def token(http: httpx.Client, client_id: str, secret: str) -> httpx.Response:
 
 
 def test_a_program_that_guesses_is_throttled_too(api: Api, elsewhere: httpx.Client) -> None:
-    for _ in range(MOST):
+    for _ in range(MAX_GUESSES):
         assert token(elsewhere, "dashboard", "guess").status_code == 401
     for secret in ("guess", "dashboard-secret"):
         answer = token(elsewhere, "dashboard", secret)

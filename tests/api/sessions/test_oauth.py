@@ -1,4 +1,4 @@
-"""`POST /oauth/token` by its standard (RFC 6749): credentials that are form-encoded, challenges, errors."""
+"""`POST /oauth/token` by RFC 6749: form-encoded credentials, challenges, errors."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def basic(pair: str | bytes) -> str:
 
 
 def check_bare_error(answer: httpx.Response, status: int, code: str) -> None:
-    """Check what every error has, whoever asks."""
+    """Check what every error of the endpoint has."""
     assert (answer.status_code, answer.json()["error"]) == (status, code)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers.get("www-authenticate") == (BASIC if status == 401 else None)
 
 
 def check_error(answer: httpx.Response, status: int, code: str) -> str:
-    """Check an error that is described; return its description."""
+    """Check an error with a description; return the description."""
     check_bare_error(answer, status, code)
     assert set(answer.json()) == {"error", "error_description"}
     description = answer.json()["error_description"]
@@ -99,7 +99,7 @@ def test_credentials_that_need_no_encoding_are_as_before(api: Api, scheme: str) 
 def test_basic_credentials_that_are_wrong_or_none_are_challenged(
     api: Api, authorization: str
 ) -> None:
-    """The body is not looked at then: a client names itself in one way."""
+    """With Basic credentials the body's are ignored."""
     in_body = {"client_id": "dashboard", "client_secret": "dashboard-secret"}
     answer = ask(api, GRANT | in_body, authorization)
     assert "client" in check_error(answer, 401, "invalid_client")

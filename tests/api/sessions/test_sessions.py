@@ -1,4 +1,4 @@
-"""What ends a session and what does not; and what an open socket may do when it has ended."""
+"""What ends a session, and what an open socket may do afterwards."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def refused(api: Api, token: str) -> None:
 
 
 def endings(api: Api, staff_id: str) -> list[str]:
-    """Return why sessions of this member of staff were ended, as the audit trail says."""
+    """Return the audited reasons for which sessions of this member of staff ended."""
     rows = api.rows(
         "select details from audit_event where action = 'endSession' and actor = $1", staff_id
     )
@@ -200,7 +200,7 @@ class Socket:
         self.send(type="subscribe", id=id, payload={"query": document, "variables": variables})
 
     def closed(self) -> int:
-        """Return the code by which the other side closed it, which it must do before all else."""
+        """Return the code with which the API closes the socket; it sends nothing before."""
         with pytest.raises(websockets.ConnectionClosed) as closed:
             self.receive()
         assert closed.value.rcvd is not None

@@ -1,4 +1,4 @@
-"""A token that we did not make so, or whose session is over, proves nothing."""
+"""A token that we did not issue, or whose session has ended, is refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def by_no_key(api: Api) -> str:
 
 
 def by_the_public_key(api: Api) -> str:
-    """HS256 with what everyone knows as the secret."""
+    """Return a token signed by HS256, with the public key as its secret."""
     public = mine(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
     text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": mine(api).id}, claims(api))
     seal = hmac.new(public, text.encode(), hashlib.sha256).digest()

@@ -1,4 +1,4 @@
-"""A settlement file is imported whole or not at all, however it is written, and once, whoever does it at once."""
+"""A settlement file is imported whole or not at all, and once, also by imports at once."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_an_empty_line_within_undoes_all_before_it(alone: Desk) -> None:
     assert alone.of(qr) == []
 
 
-# ── several at once, and much ────────────────────────────────────────────────────────────────────
+# ── imports at once, and long files ──────────────────────────────────────────────────────────────
 
 
 @pytest.mark.invariant(29)

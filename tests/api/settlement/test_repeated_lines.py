@@ -1,4 +1,4 @@
-"""What a later settlement file repeats: known by its content, whatever rounded its time, and never known by less."""
+"""Repeated lines in later settlement files are recognised by content, even with rounded times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def to_the_minute(line: str) -> str:
 
 
 def a_whole_second(line: str, second: int = 7) -> str:
-    """Return *line* with a time that a rounding to minutes changes, and that is over by now."""
+    """Return *line* with a past time that rounding to minutes changes."""
     return moved(line, at(line).replace(second=second, microsecond=0) - timedelta(minutes=2))
 
 
@@ -59,7 +59,10 @@ def qr(desk: Desk) -> Payment:
 
 def test_an_export_that_cuts_seconds_off_makes_no_case(desk: Desk) -> None:
     paid = [desk.pays() for _ in range(3)]
-    exact = [a_whole_second(desk.line(item), second) for item, second in zip(paid, (7, 30, 59), strict=True)]  # fmt: skip
+    exact = [
+        a_whole_second(desk.line(item), second)
+        for item, second in zip(paid, (7, 30, 59), strict=True)
+    ]
     assert desk.imports(*exact).cases == 0
     rows = [desk.of(item) for item in paid]
     receipts = [receipt(desk, item) for item in paid]
@@ -190,7 +193,7 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
 
 @pytest.fixture
 def twice_refunded(desk: Desk) -> tuple[Payment, list[str]]:
-    """Return a payment of which two equal parts went back, and the lines of these, of today."""
+    """Return a payment with two equal refunds, and today's lines of these."""
     paid = by_gateway(desk.api, desk.sandbox)
     refund(desk.api, paid, 5000)
     refund(desk.api, paid, 5000)
@@ -219,7 +222,9 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two(
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     found = of_refunds(desk, paid)
     assert [result for result, _ in found] == ["MATCHED", "MATCHED"]
-    assert {reversal for _, reversal in found} == {item["id"] for item in look(desk.api, paid)["reversals"]}  # fmt: skip
+    assert {reversal for _, reversal in found} == {
+        item["id"] for item in look(desk.api, paid)["reversals"]
+    }
     done = desk.imports(second, desk.line(desk.pays()))
     assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
 
@@ -248,7 +253,7 @@ def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
 
 @pytest.mark.parametrize("number", ["", "SETTLED-9"], ids=["no number", "a number of its own"])
 def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, number: str) -> None:
-    """Two equal refunds, one done and settled: that line once more does not say that the other was made."""
+    """One of two equal refunds is settled; its repeated line does not prove the other."""
     paid = by_gateway(desk.api, desk.sandbox)
     done = refund(desk.api, paid, 5000)["reversal"]
     payment, back = [item for item in desk.file() if item.startswith(paid["gatewayReference"])]
@@ -272,7 +277,7 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
 
 
 def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
     settings = desk.api.settings
     holds = asyncio.run(verify(settings, signatures=True, as_json=False, say=findings.append))

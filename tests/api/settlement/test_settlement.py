@@ -1,4 +1,4 @@
-"""A gateway's settlement file beside our books: paid, fetched, imported, and asked about through the API."""
+"""A gateway's settlement file is imported, compared with our records, and shown by the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.running_api import key
 pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 
-# ── both say the same ────────────────────────────────────────────────────────────────────────────
+# ── both agree ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_day_that_no_file_covers_was_not_imported(desk: Desk) -> None:
@@ -158,7 +158,7 @@ def test_a_line_that_is_there_twice_is_a_duplicate_once(alone: Desk) -> None:
     assert len(alone.of(qr)) == 2
 
 
-# ── what it says of money is evidence ────────────────────────────────────────────────────────────
+# ── a line about money is evidence ───────────────────────────────────────────────────────────────
 
 
 def test_money_whose_webhook_was_lost_is_found_by_the_file(alone: Desk) -> None:
@@ -251,7 +251,10 @@ def test_a_number_of_another_kind_than_the_webhooks_books_nothing_twice(alone: D
 
 def cancelled(desk: Desk) -> dict[str, Any]:
     qr = desk.pays(outcome="nothing")
-    cancel = 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { status } } }'
+    cancel = (
+        'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment'
+        " { status } } }"
+    )
     answer = desk.api.get(cancel, {"id": qr["id"]}, token=desk.api.token("NV002"))
     assert answer["payment"]["status"] == "CANCELLED"
     return qr

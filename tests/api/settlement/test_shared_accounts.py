@@ -32,7 +32,8 @@ query ($gateway: Gateway!, $date: Date!, $results: [ReconciliationResult!]) {
   reconciliation(gateway: $gateway, date: $date) {
     status counts { matched amountDiffers oursOnly theirsOnly duplicate }
     foreign { kind currency count amount }
-    all: lines { reference result } some: lines(results: $results) { reference result theirs ours caseId } } }
+    all: lines { reference result }
+    some: lines(results: $results) { reference result theirs ours caseId } } }
 """
 JSON = {"accept": "application/json"}
 
@@ -150,7 +151,8 @@ def test_a_line_that_was_a_case_before_the_account_was_shared_is_known_and_its_c
     api.app.state.context = shared
     before = cases(api)
     done = desk.imports(theirs, line("ORDER-after"), gateway="momo")
-    assert (done.known, {str(item): many for item, many in done.results.items()}) == (1, {"FOREIGN": 1})  # fmt: skip
+    results = {str(item): many for item, many in done.results.items()}
+    assert (done.known, results) == (1, {"FOREIGN": 1})
     assert cases(api) == before
 
 

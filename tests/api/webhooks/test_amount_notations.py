@@ -1,4 +1,4 @@
-"""A sum in another notation: read where it is a whole number, and else held with its text until somebody knows it."""
+"""Amounts in other notations: whole numbers are read, other texts are held with a case."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ from tests.support.requests.settlement import Desk
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
-__all__ = ["quarantine_emptied", "notice", "payment"]
+__all__ = ["notice", "payment", "quarantine_emptied"]
 
 
-# ── what is that sum all the same ────────────────────────────────────────────────────────────────
+# ── readable notations ───────────────────────────────────────────────────────────────────────────
 
 
 @case("amount notations")
@@ -68,7 +68,7 @@ def test_the_same_sum_in_two_notations_is_booked_once(
     assert booked(api, payment) == [("customer_receivable", payment["amount"])]
 
 
-# ── what nobody can read ─────────────────────────────────────────────────────────────────────────
+# ── unreadable amounts ───────────────────────────────────────────────────────────────────────────
 
 
 @case("amount notations")
@@ -117,7 +117,7 @@ def test_money_that_names_no_payment_becomes_a_case_with_its_text(
     assert f"FT{stray.number} · {text}" in row["about"]
 
 
-# ── what is told later ───────────────────────────────────────────────────────────────────────────
+# ── later notices ────────────────────────────────────────────────────────────────────────────────
 
 
 @case("amount notations")
@@ -193,7 +193,7 @@ def test_a_second_payment_that_cannot_be_read_is_decided_by_the_sum_that_people_
     assert books(api, payment) == before
 
 
-# ── a settlement run, the proof and the receipt agree ────────────────────────────────────────────
+# ── settlement, verification and receipt ─────────────────────────────────────────────────────────
 
 
 def line(caller: Caller, payment: dict[str, Any], notice: Notice, amount: str) -> str:

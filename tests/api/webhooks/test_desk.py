@@ -1,4 +1,4 @@
-"""Where people look at gateways' calls: what is kept of each, who reads it, and what is counted."""
+"""The list of webhook events: what is stored, who reads it, and the metrics."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_replay_does_not_count_as_a_delivery(api: Api, qr: dict[str, Any]) -> 
     assert (again["deliveries"], again["outcome"]) == (1, "UNMATCHED")
 
 
-# ── what is counted ──────────────────────────────────────────────────────────────────────────────
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def counted(api: Api, outcome: str) -> float:
@@ -120,7 +120,7 @@ def test_calls_are_counted_by_outcome_and_timed(api: Api, qr: dict[str, Any]) ->
         call(api, query)
     late = fields | {"vnp_ResponseCode": "24", "vnp_TransactionStatus": "02"}
     assert call(api, signed(late)) == "02"
-    retried(api)  # what still waits is not counted anew each minute
+    retried(api)  # a waiting event is not counted again with each retry
     after = {outcome: counted(api, outcome) for outcome in outcomes}
     assert {outcome: after[outcome] - before[0][outcome] for outcome in outcomes} == {
         "RECEIVED": 5,
@@ -133,10 +133,12 @@ def test_calls_are_counted_by_outcome_and_timed(api: Api, qr: dict[str, Any]) ->
     assert _metric(api, lag) - before[1] == 2
 
 
-# ── what is no call of theirs ────────────────────────────────────────────────────────────────────
+# ── calls that are refused ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["fpt-pay", "momo", "stripe", "paypal", "bank/casso", "bank/sepay"])  # fmt: skip
+@pytest.mark.parametrize(
+    "path", ["fpt-pay", "momo", "stripe", "paypal", "bank/casso", "bank/sepay"]
+)
 def test_a_gateway_that_calls_by_post_cannot_call_by_get(api: Api, path: str) -> None:
     before = api.dump()
     for method in ("GET", "HEAD", "PUT"):

@@ -1,4 +1,4 @@
-"""Gateways' calls at the edges: a slash at the path's end, and parts that are there and empty."""
+"""Unusual calls of gateways: a slash at the path's end, and empty parts."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ACCEPTED = {200, 204}
 
 @pytest.fixture(autouse=True)
 def quarantine_emptied(api: Api) -> None:
-    """The quarantine, which is small, has room for what each test sends."""
+    """Empty the small quarantine, so that it has room for each test's calls."""
     trust_paypal_signer(api)
     webhooks._quarantined.clear()
 
 
 def fields_of_success(api: Api, gateway: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a payment that waits, and what its gateway says when it is paid."""
+    """Return an open payment, and the fields of its gateway's call about a success."""
     payment = api.new_payment(method=gateway.method)
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
@@ -98,7 +98,7 @@ def test_a_wrong_method_is_405_there_too(api: Api) -> None:
 # Empty parts
 
 
-# What each may leave out of a call, by where it stands.
+# The optional parts of each gateway's call, by their paths.
 OPTIONAL = {
     "vnpay": ["vnp_BankCode", "vnp_OrderInfo", "vnp_BankTranNo", "vnp_CardType", "vnp_PayDate"],
     "fpt-pay": ["reason", "paid_at"],
@@ -109,7 +109,7 @@ OPTIONAL = {
     "bank/sepay": ["subAccount", "code", "description", "referenceCode"],
 }
 OBJECTS = {"data.object.metadata", "resource.supplementary_data"}
-# They sign texts, in which a null has no form of its own.
+# These sign a text, in which null has no notation.
 TEXTS_ONLY = {"vnpay", "momo"}
 
 

@@ -1,4 +1,4 @@
-"""What a call of any gateway does to the whole API: true, repeated, out of turn, too early, false or wrong."""
+"""Calls of every gateway: genuine, repeated, out of order, early, forged or wrong."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ NAME_A_CURRENCY = [caller for caller in CALLERS if caller.path in {"fpt-pay", "s
 
 @pytest.fixture
 def all_shared(api: Api) -> Iterator[None]:
-    """Other programs use every account that we have."""
+    """Mark every account as shared with other programs."""
     alone = api.context
     terms = replace(alone.terms, shared=frozenset(GatewayName))
     api.app.state.context = replace(alone, terms=terms)

@@ -1,4 +1,4 @@
-"""A gateway's call that nobody finished with is handled again when a person says so, and never twice."""
+"""A call that was given up is handled again on request, and never twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
-REPLAY = "mutation ($id: ID!) { replayWebhook(id: $id) { event { id outcome } errors { code message } } }"
+REPLAY = (
+    "mutation ($id: ID!) { replayWebhook(id: $id) { event { id outcome } errors { code message }"
+    " } }"
+)
 DESK = """
 query ($outcome: WebhookOutcome!) {
   webhookEvents(outcome: $outcome, first: 1) { edges { node { id masked } } } }
@@ -49,15 +52,15 @@ def qr(api: Api) -> dict[str, Any]:
 
 
 def test_a_call_that_was_given_up_is_handled_again(api: Api, qr: dict[str, Any]) -> None:
-    stranger = qr | {"gatewayReference": f"{qr['gatewayReference'][:-1]}z"}
-    assert call(api, signed(ipn(stranger))) == "01"
-    (event,) = events(api, stranger["gatewayReference"])
+    unknown = qr | {"gatewayReference": f"{qr['gatewayReference'][:-1]}z"}
+    assert call(api, signed(ipn(unknown))) == "01"
+    (event,) = events(api, unknown["gatewayReference"])
     api.rows("update webhook_event set outcome = 'DEAD' where id = $1", event["id"])
-    assert replayed(api, event["id"])["event"]["outcome"] == "DEAD"  # still nobody's
-    api.rows(  # as if the attempt had been unreadable when it came
+    assert replayed(api, event["id"])["event"]["outcome"] == "DEAD"  # still without a payment
+    api.rows(  # an attempt with the reference of the call
         "update attempt set reference = $2 where reference = $1",
         qr["gatewayReference"],
-        stranger["gatewayReference"],
+        unknown["gatewayReference"],
     )
     assert replayed(api, event["id"])["event"]["outcome"] == "HANDLED"
     assert state(api, qr) == ("SUCCESS", None)
@@ -120,8 +123,14 @@ MASKED: dict[str, tuple[Any, GatewayName, Any, Any]] = {
 @pytest.mark.parametrize(
     ("language", "sentence"),
     [
-        ("vi", "có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng gửi lại."),
-        ("en", "held a card number, was masked and cannot be verified again. Have the gateway send it again."),
+        ("vi", (
+            "có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng"
+            " gửi lại."
+        )),
+        ("en", (
+            "held a card number, was masked and cannot be verified again. Have the gateway send"
+            " it again."
+        )),
     ],
     ids=["vi", "en"],
 )  # fmt: skip

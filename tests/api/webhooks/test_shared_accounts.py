@@ -1,4 +1,4 @@
-"""Another program's notices on an account that we share: answered, counted, and no case of ours."""
+"""Another program's notices on a shared account are answered and counted, without a case."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_attempt_under_a_reference_of_another_form_is_ours(api: Api, gateway:
 def test_a_reference_of_our_form_without_an_attempt_stays_unknown(
     api: Api, gateway: str, form: str
 ) -> None:
-    """Hard case 4: it waits for its payment, and is then a case."""
+    """Hard case 4: it waits for its payment, and then becomes a case."""
     reference = form.format(f"{SHARED.index(gateway):04}")
     before = cases(api)
     assert tell(api, gateway, reference) == 404
@@ -159,7 +159,7 @@ def test_a_forged_notice_is_not_foreign(api: Api) -> None:
 
 
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+    """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
     assert holds, "\n".join(findings)

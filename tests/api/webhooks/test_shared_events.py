@@ -1,4 +1,4 @@
-"""What other events of another program's tell of, by what stands on their objects."""
+"""Events about another program's objects are recognised by the references on them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OURS = "MB01K1ABCDEFGH234567"
 
 
 def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
-    """Send one of Stripe's events; return what became of it."""
+    """Send one of Stripe's events; return its outcome."""
     id = f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe.event(type, about, id))
     caller = CALLERS["STRIPE"]
@@ -86,13 +86,17 @@ STRIPE_EVENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "our charge": ("charge.succeeded", a_charge(reference=OURS), "STALE"),
     "our refund": (
         "refund.updated",
-        {"id": "re_1", "object": "refund", "metadata": {"reference": "REV_01K1ABCDEFGH23456JKMNPQRST"}},
+        {
+            "id": "re_1",
+            "object": "refund",
+            "metadata": {"reference": "REV_01K1ABCDEFGH23456JKMNPQRST"},
+        },
         "STALE",
     ),
     "a refund that names nothing": ("refund.created", {"id": "re_1", "object": "refund"}, "STALE"),
     "what is of the account": ("payout.paid", {"id": "po_1", "object": "payout"}, "STALE"),
     "metadata of another kind": ("charge.refunded", {"id": "ch_1", "metadata": [1]}, "STALE"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("type", "about", "outcome"), STRIPE_EVENTS.values(), ids=STRIPE_EVENTS)
@@ -155,7 +159,9 @@ def test_an_event_of_paypal_is_foreign_by_the_reference_that_it_names(
 @pytest.mark.parametrize("length", [128, 129, 200, 500])
 def test_a_reference_that_is_longer_than_ours_is_foreign(api: Api, length: int) -> None:
     reference = f"ORDER-{length}-".ljust(length, "x")
-    assert stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", reference)) == "FOREIGN"  # fmt: skip
+    assert (
+        stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", reference)) == "FOREIGN"
+    )
     assert stripe_event(api, "charge.refunded", a_charge(reference=reference)) == "FOREIGN"
     assert outcomes(api, reference[:128]) == ["FOREIGN"]
 
@@ -177,5 +183,12 @@ def test_on_an_unshared_account_an_event_about_no_payment_is_stale(
 ) -> None:
     tags = {"reference": name} if name else {}
     assert stripe_event(api, "charge.refunded", a_charge(**tags)) == "STALE"
-    assert stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", metadata={})) == "STALE"  # fmt: skip
-    assert paypal_event(api, "PAYMENT.CAPTURE.REFUNDED", a_refund(**({"custom_id": name} if name else {}))) == "STALE"  # fmt: skip
+    assert (
+        stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", metadata={})) == "STALE"
+    )
+    assert (
+        paypal_event(
+            api, "PAYMENT.CAPTURE.REFUNDED", a_refund(**({"custom_id": name} if name else {}))
+        )
+        == "STALE"
+    )

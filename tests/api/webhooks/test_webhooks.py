@@ -1,4 +1,4 @@
-"""Gateways call: what each is answered, what is kept, and what never happens twice. Signed by the test itself."""
+"""Webhooks of VNPay and FPT Pay: answers, stored events, repeats, forgeries and faults."""
 
 from __future__ import annotations
 
@@ -95,7 +95,12 @@ def test_too_much_pays_the_bill_and_the_rest_is_the_customers(api: Api, qr: dict
 @pytest.mark.parametrize("code", ["07", "04"])
 def test_a_suspicion_is_no_success(api: Api, qr: dict[str, Any], code: str) -> None:
     status = {"07": "07", "04": "04"}[code]
-    call(api, signed(ipn(qr, vnp_ResponseCode="00" if code == "04" else code, vnp_TransactionStatus=status)))  # fmt: skip
+    call(
+        api,
+        signed(
+            ipn(qr, vnp_ResponseCode="00" if code == "04" else code, vnp_TransactionStatus=status)
+        ),
+    )
     assert state(api, qr) == ("PROCESSING", "GATEWAY_SUSPICIOUS")
 
 
@@ -125,7 +130,7 @@ def test_money_after_an_end_waits_for_an_inquiry(api: Api, qr: dict[str, Any]) -
     assert "inquire" in {row["entrypoint"] for row in jobs}
 
 
-# ── calls that are not theirs ────────────────────────────────────────────────────────────────────
+# ── calls that are refused ───────────────────────────────────────────────────────────────────────
 
 
 def tampered(fields: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -232,7 +237,7 @@ def test_an_event_is_stored_raw_with_its_secrets_masked(api: Api, wallet: dict[s
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """References for which handling breaks down, until they are taken out again."""
+    """Return a set of references; handling fails while a reference is in it."""
     broken: set[str] = set()
     apply = webhooks.apply
 
@@ -293,7 +298,7 @@ def test_an_event_without_a_payment_for_an_hour_becomes_one_case(
 def test_a_call_that_came_before_its_payment_is_matched_later(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
-    """As the event waits, so it is handled: under the reference that it names."""
+    """The event waits under the reference that it names."""
     fields = ipn(qr)
     early = fields | {"vnp_TxnRef": "MBEARLY0000000000001"}
     assert call(api, signed(early)) == "01"

@@ -28,7 +28,7 @@ _numbers = itertools.count(time.time_ns() % 10**12)
 
 @dataclass(frozen=True, kw_only=True)
 class Notice:
-    """What a call reports: `amount` is in minor units, `number` is the gateway's own."""
+    """What a call reports: `amount` is in minor units, `number` is the gateway's number."""
 
     reference: str
     amount: int
@@ -43,7 +43,7 @@ class Notice:
 
 
 def new_notice(reference: str, amount: int, outcome: str = "paid", **but: Any) -> Notice:
-    """Return a new report with the present time."""
+    """Return a notice with a new number and the present time."""
     given: dict[str, Any] = {"number": next(_numbers), "at": datetime.now(UTC)}
     return Notice(reference=reference, amount=amount, outcome=outcome, **given | but)
 
@@ -236,7 +236,7 @@ CALLERS: tuple[Caller, ...] = (VNPay(), FPTPay(), MoMo(), Stripe(), PayPal(), Ca
 
 
 def trust_paypal_signer(api: Api) -> None:
-    """Give the API the certificate of PayPal's signer; the sandbox's authority signed it."""
+    """Give the API the certificate of the tests' PayPal signer."""
     PayPal.cert_url = f"http://127.0.0.1:{api.settings.sandbox_port}/v1/notifications/certs/OURS"
     gateway = cast("OurPayPal", api.context.gateways[GatewayName.PAYPAL])
     chain = tuple(x509.load_pem_x509_certificates(_signer.pem))

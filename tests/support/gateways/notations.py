@@ -11,7 +11,7 @@ from tests.support.gateways.webhook_cases import notice_of, quarantine_emptied, 
 from tests.support.requests.cases import of
 from tests.support.running_api import Api
 
-__all__ = ["quarantine_emptied", "notice", "payment"]
+__all__ = ["notice", "payment", "quarantine_emptied"]
 
 VNPAY, PAYPAL, SEPAY = CALLERS[0], CALLERS[4], CALLERS[6]
 BANKS = [caller for caller in CALLERS if caller.path.startswith("bank")]
@@ -47,7 +47,7 @@ def payment(api: Api, caller: Caller) -> dict[str, Any]:
 
 @pytest.fixture
 def notice(api: Api, payment: dict[str, Any]) -> Notice:
-    """Return the report that the requested amount was paid."""
+    """Return the notice that the requested amount was paid."""
     return notice_of(api, payment)
 
 

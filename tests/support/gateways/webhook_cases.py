@@ -31,7 +31,7 @@ def quarantine_emptied(api: Api) -> None:
 
 
 def notice_of(api: Api, payment: dict[str, Any], outcome: str = "paid", **but: Any) -> Notice:
-    """Return the report that the requested amount of a payment was paid."""
+    """Return the notice that the requested amount of a payment was paid."""
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
     return replace(new_notice(reference, row["amount"], outcome), **but)

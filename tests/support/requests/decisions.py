@@ -1,4 +1,4 @@
-"""Votes of two people about a case, and what they have changed."""
+"""Votes of two people about a case, and their effects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests about voids and refunds, and what they have changed."""
+"""Requests about voids and refunds, and their effects."""
 
 from __future__ import annotations
 
