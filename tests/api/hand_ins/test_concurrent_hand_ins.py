@@ -39,8 +39,8 @@ def test_of_ten_counts_at_once_one_is_recorded(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     answers = together(api, [lambda n=n: confirm(api, hand_in, n) for n in range(1, 11)])
-    believed = {answer["handIn"]["countedAmount"] for answer in answers if answer["handIn"]}
-    assert len(believed) == 1
+    recorded = {answer["handIn"]["countedAmount"] for answer in answers if answer["handIn"]}
+    assert len(recorded) == 1
     assert (
         sum(amount for _, credit, amount, _ in postings(api, hand_in) if credit == "staff_cash")
         == hand_in["expectedAmount"]

@@ -155,8 +155,8 @@ def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
 
     async def then_pays(attempt: Attempt, *, now: datetime) -> Evidence:
         evidence = await inquire(attempt, now=now)
-        pays = {"payment_url": payment["paymentUrl"], "drop_webhook": True}
-        await asyncio.to_thread(sandbox.pay, **pays)
+        act = {"payment_url": payment["paymentUrl"], "drop_webhook": True}
+        await asyncio.to_thread(sandbox.pay, **act)
         return evidence
 
     with monkeypatch.context() as patch:

@@ -140,7 +140,7 @@ def test_a_watcher_by_another_spelling_receives_the_change(api: Api, by: str) ->
         socket.subscribe(CHANGED, {"filter": wanted})
         socket.send(type="ping")
         assert socket.next()["type"] == "pong"
-        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+        until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
         paid = api.new_payment(staff_id, contractNumber=contract)
         changed = socket.next()["payload"]["data"]["paymentChanged"]
     assert changed == {"id": paid["id"], "status": "SUCCESS"}

@@ -148,7 +148,7 @@ def test_a_subscription_matches_a_name_however_it_is_typed(api: Api) -> None:
     wanted = {"staffId": by, "search": with_marks(customer["name"])}
     with Socket(api, api.token(by)) as socket:
         socket.subscribe(changes, {"filter": wanted})
-        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+        until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
         payment = api.new_payment(by, contractNumber=contract)
         assert socket.next()["payload"]["data"]["paymentChanged"] == {"id": payment["id"]}
 

@@ -54,10 +54,10 @@ def test_the_receipt_is_signed_and_anyone_can_verify_it(api: Api, paid: dict[str
     receipt = api.http.get(path(paid), headers=JSON).json()
     assert receipt["algorithm"] == "Ed25519"
     assert verifies(api, receipt)
-    sworn = json.loads(receipt["payload"])
-    assert (sworn["transaction_id"], sworn["status"]) == (paid["id"], "SUCCESS")
-    assert (sworn["amount"], sworn["contract_number"]) == (paid["amount"], paid["contractNumber"])
-    text = json.dumps(sworn, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    record = json.loads(receipt["payload"])
+    assert (record["transaction_id"], record["status"]) == (paid["id"], "SUCCESS")
+    assert (record["amount"], record["contract_number"]) == (paid["amount"], paid["contractNumber"])
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert text == receipt["payload"], "the signed text is canonical"
 
 
@@ -66,9 +66,9 @@ def test_a_receipt_that_was_tampered_with_does_not_verify(
     api: Api, paid: dict[str, Any], part: str
 ) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
-    sworn = json.loads(receipt["payload"])
-    sworn[part] = 1 if part == "amount" else "2026-01-01T00:00:00+00:00"
-    text = json.dumps(sworn, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    record = json.loads(receipt["payload"])
+    record[part] = 1 if part == "amount" else "2026-01-01T00:00:00+00:00"
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert not verifies(api, receipt | {"payload": text})
     assert not verifies(api, receipt | {"payload": receipt["payload"] + " "})
 

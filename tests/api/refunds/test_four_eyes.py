@@ -108,8 +108,8 @@ def test_another_person_may_start_anew_a_day_later(api: Api, sandbox: Sandbox) -
         again = refused(vote(api, case, "CREDIT"), "INVALID_INPUT")
         assert "FI002" in again["message"]
         assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
-        done = vote(api, case, "REFUND")["case"]
-    assert done["status"] == "RESOLVED"
+        resolved = vote(api, case, "REFUND")["case"]
+    assert resolved["status"] == "RESOLVED"
     (row,) = api.rows(
         "select requested_by, approved_by from reversal where payment = $1", payment["id"]
     )
@@ -248,8 +248,8 @@ def test_a_void_above_the_limit_waits_for_the_second_person(api: Api) -> None:
         "APPLY",
     )
     assert case["reversalId"] == reversal["id"]
-    done = vote(api, case, "APPLY")["case"]
-    assert (done["status"], len(done["approvals"])) == ("RESOLVED", 2)
+    resolved = vote(api, case, "APPLY")["case"]
+    assert (resolved["status"], len(resolved["approvals"])) == ("RESOLVED", 2)
     (row,) = api.rows("select status, approved_by from reversal where id = $1", reversal["id"])
     assert tuple(row) == ("DONE", "FI001")
     assert "customer_receivable" not in books(api, paid)

@@ -211,7 +211,7 @@ def test_each_actor_receives_the_changes_that_they_may_see(
 
 def _listens(api: Api, actor: str) -> None:
     """Wait until the API watches payments; earlier changes are not sent."""
-    until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+    until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
 
 
 def _own_payment_or_last(api: Api, actor: str) -> str | None:

@@ -85,8 +85,8 @@ def nothing_known(_: str, __: str, ___: str) -> str:
     return secrets.token_urlsafe(60)
 
 
-def with_the_seal_of_another_session(session: str, _: str, theirs: str) -> str:
-    return f"{session}.{theirs}"
+def with_the_seal_of_another_session(session: str, _: str, second: str) -> str:
+    return f"{session}.{second}"
 
 
 def changed(session: str, seal: str, _: str) -> str:
@@ -130,14 +130,14 @@ def test_a_token_with_a_wrong_seal_ends_no_session(
     api: Api, forge: Callable[[str, str, str], str]
 ) -> None:
     staff_id = api.collector()
-    mine, theirs = api.login(staff_id), api.login(staff_id)
-    session, _, seal = mine["refreshToken"].partition(".")
-    refused(api, forge(session, seal, theirs["refreshToken"].partition(".")[2]))
-    assert may_ask(api, mine["accessToken"])
-    assert may_ask(api, theirs["accessToken"])
+    first, second = api.login(staff_id), api.login(staff_id)
+    session, _, seal = first["refreshToken"].partition(".")
+    refused(api, forge(session, seal, second["refreshToken"].partition(".")[2]))
+    assert may_ask(api, first["accessToken"])
+    assert may_ask(api, second["accessToken"])
     assert endings(api, staff_id) == []
-    refreshed(api, mine["refreshToken"])
-    refreshed(api, theirs["refreshToken"])
+    refreshed(api, first["refreshToken"])
+    refreshed(api, second["refreshToken"])
 
 
 def test_a_changed_role_counts_from_the_next_token(api: Api, sandbox: Sandbox) -> None:

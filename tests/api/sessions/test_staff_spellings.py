@@ -49,7 +49,7 @@ def today(api: Api) -> str:
 
 
 @pytest.fixture
-def heard(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
+def staff_system(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
     """Replace Staff Management by a counterpart that accepts every login."""
     counterpart = Counterpart()
     api.run(counterpart.open())
@@ -79,13 +79,13 @@ def heard(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
 
 @spelled
 def test_staff_management_receives_the_normalised_number_and_the_unchanged_password(
-    api: Api, heard: Counterpart, spell: Any
+    api: Api, staff_system: Counterpart, spell: Any
 ) -> None:
     staff_id, password = api.collector(), f" {wide('abc')}\u200bXyz "
     session = api.login(spell(staff_id), password)
     assert session["staff"]["staffId"] == staff_id
-    assert heard.seen[0].json == {"staff_id": staff_id, "password": password}
-    assert len(heard.seen) == 1
+    assert staff_system.seen[0].json == {"staff_id": staff_id, "password": password}
+    assert len(staff_system.seen) == 1
 
 
 @spelled

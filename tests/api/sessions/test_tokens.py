@@ -26,7 +26,7 @@ def claims(api: Api, **but: Any) -> dict[str, Any]:
     return {name: value for name, value in (decoded | but).items() if value is not None}
 
 
-def mine(api: Api) -> Any:
+def signing_key(api: Api) -> Any:
     return api.context.keys.tokens.signing
 
 
@@ -38,17 +38,19 @@ def _unsigned(header: dict[str, Any], payload: dict[str, Any]) -> str:
 
 
 def by_another_key(api: Api) -> str:
-    return jwt.encode(claims(api), Ed25519PrivateKey.generate(), "EdDSA", {"kid": mine(api).id})
+    return jwt.encode(
+        claims(api), Ed25519PrivateKey.generate(), "EdDSA", {"kid": signing_key(api).id}
+    )
 
 
 def by_no_key(api: Api) -> str:
-    return _unsigned({"alg": "none", "typ": "JWT", "kid": mine(api).id}, claims(api)) + "."
+    return _unsigned({"alg": "none", "typ": "JWT", "kid": signing_key(api).id}, claims(api)) + "."
 
 
 def by_the_public_key(api: Api) -> str:
     """Return a token signed by HS256, with the public key as its secret."""
-    public = mine(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": mine(api).id}, claims(api))
+    public = signing_key(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": signing_key(api).id}, claims(api))
     seal = hmac.new(public, text.encode(), hashlib.sha256).digest()
     return f"{text}.{base64.urlsafe_b64encode(seal).rstrip(b'=').decode()}"
 
@@ -59,7 +61,9 @@ def by_the_receipts_key(api: Api) -> str:
 
 
 def signed(api: Api, **but: Any) -> str:
-    return jwt.encode(claims(api, **but), mine(api).private, "EdDSA", {"kid": mine(api).id})
+    return jwt.encode(
+        claims(api, **but), signing_key(api).private, "EdDSA", {"kid": signing_key(api).id}
+    )
 
 
 FORGED = {
@@ -74,8 +78,10 @@ FORGED = {
     "no role": lambda api: signed(api, role=None),
     "an unknown role": lambda api: signed(api, role="ROOT"),
     "an unknown session": lambda api: signed(api, sid="SES_UNKNOWN"),
-    "an unknown kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA", {"kid": "?"}),
-    "no kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA"),
+    "an unknown kid": lambda api: jwt.encode(
+        claims(api), signing_key(api).private, "EdDSA", {"kid": "?"}
+    ),
+    "no kid": lambda api: jwt.encode(claims(api), signing_key(api).private, "EdDSA"),
     "half of it": lambda api: api.token("NV002")[:-10],
     "garbage": lambda _: "garbage",
     "no text": lambda _: "đ" * 3,

@@ -80,8 +80,8 @@ def test_a_line_in_another_notation_is_the_same_line(desk: Desk, end: str) -> No
     line = desk.line(qr)
     other = changed(line, amount=f"{qr['amount']}{end}")
     assert desk.imports(other).cases == 0
-    (mine,) = desk.of(qr)
-    assert (mine["result"], mine["theirs"]) == ("MATCHED", qr["amount"])
+    (settled_line,) = desk.of(qr)
+    assert (settled_line["result"], settled_line["theirs"]) == ("MATCHED", qr["amount"])
     assert desk.imports(line, desk.line(desk.pays())).known == 1
 
 
@@ -131,8 +131,8 @@ def test_empty_lines_at_the_end_are_ignored(alone: Desk, end: bytes) -> None:
     qr = alone.pays()
     path = alone.folder / "export.csv"
     path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
-    done = alone.imports_file(path)
-    assert (done.lines, done.cases, done.known) == (1, 0, 0)
+    result = alone.imports_file(path)
+    assert (result.lines, result.cases, result.known) == (1, 0, 0)
     assert [item["result"] for item in alone.of(qr)] == ["MATCHED"]
 
 
@@ -140,8 +140,8 @@ def test_a_file_that_gained_empty_lines_is_known_line_by_line(alone: Desk) -> No
     qr = alone.pays()
     alone.imports(alone.line(qr, amount=1))
     before = alone.of(qr)
-    done = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
-    assert (done.lines, done.known, done.cases, done.results) == (1, 1, 0, {})
+    result = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
+    assert (result.lines, result.known, result.cases, result.results) == (1, 1, 0, {})
     assert alone.of(qr) == before
     assert alone.cases(qr) == ["SETTLEMENT"]
 
@@ -197,10 +197,10 @@ def test_a_long_file_is_imported_whole(alone: Desk, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(settlement_lines, "BATCH", 2)
     paid = [alone.pays() for _ in range(5)]
     lines = [alone.line(item) for item in paid]
-    done = alone.imports(*lines, lines[0])
+    result = alone.imports(*lines, lines[0])
     assert {item["result"] for qr in paid[1:] for item in alone.of(qr)} == {"MATCHED"}
     assert sorted(item["result"] for item in alone.of(paid[0])) == ["DUPLICATE", "MATCHED"]
-    assert (done.lines, done.cases) == (6, 1)
+    assert (result.lines, result.cases) == (6, 1)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
@@ -225,9 +225,9 @@ def test_the_command_imports_and_prints_the_result(alone: Desk, command: Any) ->
     qr = alone.pays()
     path = alone.folder / "today.csv"
     path.write_text(f"{HEADER}\n{alone.line(qr)}\n")
-    done = command("vnpay", str(path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "today.csv: 1 line: 1 matched."
+    result = command("vnpay", str(path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "today.csv: 1 line: 1 matched."
     again = command("vnpay", str(path))
     assert again.returncode == 0
     assert "Nothing has changed" in again.stdout

@@ -66,8 +66,8 @@ def test_an_export_that_cuts_seconds_off_makes_no_case(desk: Desk) -> None:
     assert desk.imports(*exact).cases == 0
     rows = [desk.of(item) for item in paid]
     receipts = [receipt(desk, item) for item in paid]
-    done = desk.imports(*[to_the_minute(line) for line in exact])
-    assert (done.lines, done.known, done.cases, done.results) == (3, 3, 0, {})
+    result = desk.imports(*[to_the_minute(line) for line in exact])
+    assert (result.lines, result.known, result.cases, result.results) == (3, 3, 0, {})
     assert [desk.of(item) for item in paid] == rows
     assert [desk.cases(item) for item in paid] == [[], [], []]
     assert [receipt(desk, item) for item in paid] == receipts
@@ -98,8 +98,8 @@ def test_a_rounded_line_is_known_as_often_as_an_earlier_file_had_it(
     assert results(desk, qr) == ["MATCHED", "DUPLICATE"]
     cut = to_the_minute(line)
     assert desk.imports(cut, cut).known == 2
-    done = desk.imports(cut, cut, cut)
-    assert (done.known, done.cases) == (2, 1)
+    result = desk.imports(cut, cut, cut)
+    assert (result.known, result.cases) == (2, 1)
     assert results(desk, qr) == ["MATCHED", "DUPLICATE", "DUPLICATE"]
 
 
@@ -109,8 +109,8 @@ def test_a_time_that_no_rounding_explains_is_compared_and_a_case(
 ) -> None:
     line = a_whole_second(desk.line(qr))
     desk.imports(line)
-    done = desk.imports(moved(line, at(line) - apart))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, at(line) - apart))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -120,8 +120,8 @@ def test_a_time_that_no_rounding_explains_is_compared_and_a_case(
 def test_the_same_number_on_another_day_is_compared_and_a_case(desk: Desk, qr: Payment) -> None:
     line = desk.line(qr)
     desk.imports(line)
-    done = desk.imports(moved(line, at(line) - timedelta(days=1)))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, at(line) - timedelta(days=1)))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -129,8 +129,8 @@ def test_a_rounding_over_midnight_is_another_day(desk: Desk, qr: Payment) -> Non
     midnight = at(desk.line(qr)).replace(hour=0, minute=0, second=0, microsecond=0)
     line = moved(desk.line(qr), midnight - timedelta(seconds=20))
     desk.imports(line)
-    done = desk.imports(moved(line, midnight))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, midnight))
+    assert (result.known, result.cases) == (0, 1)
 
 
 # ── no number ────────────────────────────────────────────────────────────────────────────────────
@@ -139,8 +139,8 @@ def test_a_rounding_over_midnight_is_another_day(desk: Desk, qr: Payment) -> Non
 def test_a_line_without_a_number_is_never_silently_known(desk: Desk, qr: Payment) -> None:
     line = desk.line(qr, gateway_id="")
     assert desk.imports(line).cases == 0
-    done = desk.imports(line, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(line, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -186,8 +186,8 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
     desk.imports(line)
     before = booked(desk, qr)
     assert before == [("suspense", amount or qr["amount"])]
-    done = desk.imports(line, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(line, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1)
     assert booked(desk, qr) == before
 
 
@@ -225,8 +225,8 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two(
     assert {reversal for _, reversal in found} == {
         item["id"] for item in look(desk.api, paid)["reversals"]
     }
-    done = desk.imports(second, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
+    result = desk.imports(second, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
@@ -238,8 +238,8 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
     first = moved(second, at(item) - timedelta(days=1))
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     assert [result for result, _ in of_refunds(desk, paid)] == ["MATCHED", "MATCHED"]
-    done = desk.imports(moved(second, at(item) - timedelta(days=2)))
-    assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
+    result = desk.imports(moved(second, at(item) - timedelta(days=2)))
+    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
@@ -255,11 +255,11 @@ def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
 def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, number: str) -> None:
     """One of two equal refunds is settled; its repeated line does not prove the other."""
     paid = by_gateway(desk.api, desk.sandbox)
-    done = refund(desk.api, paid, 5000)["reversal"]
+    result = refund(desk.api, paid, 5000)["reversal"]
     payment, back = [item for item in desk.file() if item.startswith(paid["gatewayReference"])]
     line = a_whole_second(changed(back, gateway_id=number))
     desk.imports(payment, line)
-    assert of_refunds(desk, paid) == [("MATCHED", done["id"])]
+    assert of_refunds(desk, paid) == [("MATCHED", result["id"])]
     with desk.sandbox.broken("vnpay", "reset", after_processing=False):
         unsure = refund(desk.api, paid, 5000)["reversal"]
     assert unsure["status"] == "UNKNOWN"
@@ -269,7 +269,7 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
     for repeat in repeats:
         desk.imports(repeat)
         statuses = {item["id"]: item["status"] for item in look(desk.api, paid)["reversals"]}
-        assert statuses == {done["id"]: "DONE", unsure["id"]: "UNKNOWN"}
+        assert statuses == {result["id"]: "DONE", unsure["id"]: "UNKNOWN"}
     true = moved(line, at(line) - timedelta(minutes=9), gateway_id=number and "SETTLED-10")
     assert desk.imports(true).cases == 0
     assert {item["status"] for item in look(desk.api, paid)["reversals"]} == {"DONE"}

@@ -24,8 +24,8 @@ def test_a_day_that_no_file_covers_was_not_imported(desk: Desk) -> None:
 
 def test_what_was_paid_and_settled_matches(desk: Desk) -> None:
     paid = [desk.pays() for _ in range(3)]
-    done = desk.imports(*desk.file())
-    assert (done.lines, done.cases) == (3, 0)
+    result = desk.imports(*desk.file())
+    assert (result.lines, result.cases) == (3, 0)
     day = desk.day()
     assert day["status"] == "MATCHED"
     assert day["counts"] == {
@@ -70,8 +70,8 @@ def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk:
     altered = desk.line(qr, amount=1)
     desk.imports(altered)
     (before,) = desk.of(qr)
-    done = desk.imports(altered, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (1, 0)
+    result = desk.imports(altered, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (1, 0)
     assert desk.of(qr) == [before]
     assert desk.cases(qr) == ["SETTLEMENT"]
 
@@ -81,8 +81,8 @@ def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk:
 
 def test_another_amount_is_a_case(alone: Desk) -> None:
     qr = alone.pays()
-    done = alone.imports(alone.line(qr, amount=qr["amount"] - 1000))
-    assert done.cases == 1
+    result = alone.imports(alone.line(qr, amount=qr["amount"] - 1000))
+    assert result.cases == 1
     (line,) = alone.of(qr)
     assert (line["result"], line["ours"], line["theirs"]) == (
         "AMOUNT_DIFFERS", qr["amount"], qr["amount"] - 1000,
@@ -116,8 +116,8 @@ def test_a_later_file_that_names_it_completes_the_line_and_people_close_its_case
     late, named = alone.pays(), alone.pays()
     alone.imports(alone.line(named))
     case = alone.of(late)[0]["caseId"]
-    done = alone.imports(alone.line(late))
-    assert (done.known, done.cases) == (0, 0)
+    result = alone.imports(alone.line(late))
+    assert (result.known, result.cases) == (0, 0)
     (line,) = alone.of(late)
     assert (line["result"], line["theirs"], line["caseId"]) == ("MATCHED", late["amount"], case)
     assert alone.cases(late) == ["SETTLEMENT"]
@@ -126,8 +126,8 @@ def test_a_later_file_that_names_it_completes_the_line_and_people_close_its_case
 
 def test_unknown_money_is_theirs_only_and_a_case(alone: Desk) -> None:
     stray = f"{key()},17000000,payment,50000,VND,success,{datetime.now(UTC).isoformat()}"
-    done = alone.imports(stray)
-    assert done.cases == 1
+    result = alone.imports(stray)
+    assert result.cases == 1
     (line,) = [item for item in alone.day()["lines"] if item["reference"] == stray.split(",")[0]]
     assert (line["result"], line["theirs"], line["ours"]) == ("THEIRS_ONLY", 50000, None)
     (case,) = alone.api.rows("select * from money_case where id = $1", line["caseId"])
@@ -150,8 +150,8 @@ def test_a_reference_of_another_gateway_is_unknown_at_this_one(alone: Desk) -> N
 def test_a_line_that_is_there_twice_is_a_duplicate_once(alone: Desk) -> None:
     qr = alone.pays()
     line = alone.line(qr)
-    done = alone.imports(line, line)
-    assert done.cases == 1
+    result = alone.imports(line, line)
+    assert result.cases == 1
     assert sorted(item["result"] for item in alone.of(qr)) == ["DUPLICATE", "MATCHED"]
     assert alone.cases(qr) == ["SETTLEMENT"]
     assert alone.imports(line, line, alone.line(alone.pays())).known == 2
@@ -194,8 +194,8 @@ def test_money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case(alone: De
     qr = cancelled(alone)
     alone.api.new_payment(contractNumber=qr["contractNumber"])
     alone.sandbox.pay(reference=qr["gatewayReference"], outcome="paid", drop_webhook=True)
-    done = alone.imports(alone.line(qr))
-    assert done.cases == 0, "the evidence opened it"
+    result = alone.imports(alone.line(qr))
+    assert result.cases == 0, "the evidence opened it"
     (line,) = alone.of(qr)
     (case,) = alone.api.rows("select id, kind from money_case where payment = $1", qr["id"])
     assert (case["kind"], line["caseId"], line["result"]) == ("LATE_MONEY", case["id"], "MATCHED")
@@ -227,8 +227,8 @@ def test_too_much_money_that_was_credited_matches(alone: Desk) -> None:
 def test_a_reference_settled_twice_under_two_numbers_was_paid_twice(alone: Desk) -> None:
     qr = alone.pays()
     line = alone.line(qr)
-    done = alone.imports(line, changed(line, gateway_id="99999999"))
-    assert done.cases == 0, "the evidence opened it"
+    result = alone.imports(line, changed(line, gateway_id="99999999"))
+    assert result.cases == 0, "the evidence opened it"
     assert alone.cases(qr) == ["PAID_TWICE"]
     first, second = sorted(alone.of(qr), key=lambda item: item["result"], reverse=True)
     assert (first["result"], second["result"]) == ("MATCHED", "DUPLICATE")

@@ -206,9 +206,9 @@ def line(caller: Caller, payment: dict[str, Any], notice: Notice, amount: str) -
 
 
 def holds(api: Api) -> None:
-    heard: list[str] = []
-    sound = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=heard.append))
-    assert sound, "\n".join(heard)
+    report: list[str] = []
+    valid = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    assert valid, "\n".join(report)
 
 
 def receipt(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
@@ -234,14 +234,14 @@ def test_the_settlement_the_verification_and_the_receipt_agree(
     before = desk.cases(payment)
     settled = line(caller, payment, notice, f"{notice.amount}.00")
     desk.imports(settled, gateway=payment["gateway"].lower())
-    (mine,) = desk.of(payment)
-    assert (mine["result"], mine["theirs"], mine["ours"], mine["caseId"]) == (
+    (shown,) = desk.of(payment)
+    assert (shown["result"], shown["theirs"], shown["ours"], shown["caseId"]) == (
         "MATCHED", notice.amount, notice.amount, None,
     )  # fmt: skip
     assert desk.cases(payment) == before, "the file opens none"
     assert state(api, payment) == ("SUCCESS", None)
     holds(api)
-    sworn = json.loads(receipt(api, payment)["payload"])
-    assert (sworn["transaction_id"], sworn["status"], sworn["amount"]) == (
+    record = json.loads(receipt(api, payment)["payload"])
+    assert (record["transaction_id"], record["status"], record["amount"]) == (
         payment["id"], "SUCCESS", payment["amount"],
     )  # fmt: skip
