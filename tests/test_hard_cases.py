@@ -29,9 +29,9 @@ CASES = """
 3 a webhook comes before the answer to our own request
   journeys/test_webhooks.py a_webhook_before_the_answer_to_our_own_request_pays_the_payment
 4 a webhook names a reference that nobody knows
-  api/webhooks/test_webhooks.py a_call_about_nothing_of_ours_is_answered_so_and_kept
-  api/webhooks/test_webhooks.py a_call_that_came_before_its_payment_is_matched_when_it_is_there
-  api/webhooks/test_webhooks.py an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once
+  api/webhooks/test_webhooks.py a_call_with_an_unknown_reference_is_answered_so_and_stored
+  api/webhooks/test_webhooks.py a_call_that_came_before_its_payment_is_matched_later
+  api/webhooks/test_webhooks.py an_event_without_a_payment_for_an_hour_becomes_one_case
 5 a gateway times out
   unit/integrations/gateways/test_gateways.py silence_after_sending_is_unknown_and_a_charge_is_sent_once
   unit/integrations/gateways/test_gateways.py a_failed_connection_is_not_connected
@@ -42,57 +42,57 @@ CASES = """
   journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_opens_a_case
   api/settlement/test_settlement.py money_that_came_after_a_cancellation_pays_its_bill_late
   api/settlement/test_settlement.py money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case
-  api/cases/test_decisions.py money_that_came_late_for_a_bill_paid_otherwise_is_the_customers
-  api/cases/test_decisions.py money_that_came_late_does_not_pay_a_bill_twice
-  api/cases/test_decisions.py money_that_came_late_pays_a_bill_that_has_become_open_again
+  api/cases/test_decisions.py late_money_for_a_bill_paid_otherwise_is_credited_or_refunded
+  api/cases/test_decisions.py late_money_does_not_pay_a_bill_twice
+  api/cases/test_decisions.py late_money_pays_a_bill_that_is_open_again
 7 a success, then a webhook that says it failed
-  api/webhooks/test_webhooks.py a_failure_after_a_success_is_old_news
+  api/webhooks/test_webhooks.py a_failure_after_a_success_is_stale
   journeys/test_webhooks.py a_late_decline_does_not_undo_a_success
   unit/db/test_rules.py success_is_never_left_even_by_the_owner
 8 a failure, then a genuine success
   unit/resolvers/test_inquiries.py money_that_is_proven_after_a_decline_pays_the_bill_late
 9 the amount is too low
-  api/webhooks/test_webhooks.py too_little_is_held_and_the_gateway_is_told_the_amount_is_wrong
+  api/webhooks/test_webhooks.py too_little_is_held_and_the_answer_names_a_wrong_amount
   journeys/test_webhooks.py too_little_money_is_held_for_people_and_clears_no_bill
   api/settlement/test_settlement.py too_little_money_is_held_and_its_one_case_is_named
-  api/cases/test_decisions.py too_little_is_given_back_and_the_bill_can_be_collected_again
-  api/cases/test_decisions.py too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again
+  api/cases/test_decisions.py too_little_is_refunded_and_the_bill_can_be_collected_again
+  api/cases/test_decisions.py too_little_is_credited_and_the_bill_can_be_collected_again
   api/cases/test_decisions.py too_little_never_pays_the_bill_whoever_decides
 10 the amount is too high
   api/webhooks/test_webhooks.py too_much_pays_the_bill_and_the_rest_is_the_customers
   journeys/test_webhooks.py too_much_money_pays_the_bill_and_leaves_a_credit
   api/settlement/test_settlement.py too_much_money_that_was_credited_matches
-  api/cases/test_decisions.py too_much_needs_nobody
+  api/cases/test_decisions.py too_much_pays_the_bill_and_opens_no_case
 11 another currency; nothing, less than nothing, fractions
   api/webhooks/test_webhooks.py money_that_does_not_fit_is_held_for_people
   api/refusals/test_refused_on_top.py no_other_json_is_an_amount
   api/refusals/test_refused_on_top.py an_exponent_in_json_is_no_amount
-  api/refusals/test_refusals.py a_payment_that_makes_no_sense_is_refused_and_changes_nothing
-  api/cases/test_decisions.py dollars_are_given_back_by_accounting_and_pay_no_bill
-  api/cases/test_held_sums.py money_that_came_after_an_amount_that_was_none_is_decided_with_it
+  api/refusals/test_refusals.py an_invalid_payment_is_refused_and_changes_nothing
+  api/cases/test_decisions.py dollars_are_refunded_by_accounting_and_pay_no_bill
+  api/cases/test_held_sums.py money_after_an_amount_of_zero_is_decided_with_its_case
 12 a wrong signature
-  api/webhooks/test_webhooks.py a_forged_call_touches_nothing_and_suppresses_nothing
+  api/webhooks/test_webhooks.py a_forged_call_changes_nothing_and_suppresses_no_genuine_one
   journeys/test_webhooks.py a_forged_webhook_changes_nothing_and_a_genuine_one_still_counts
-  api/webhooks/test_desk.py of_a_flood_of_forged_calls_some_are_kept_and_a_true_one_is_heard
+  api/webhooks/test_desk.py of_many_forged_calls_some_are_stored_and_a_genuine_one_is_handled
 13 the same event twice, or at once
-  api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
+  api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_answered_as_confirmed
   api/webhooks/test_webhooks.py one_event_in_ten_calls_at_once_is_applied_once
   journeys/test_webhooks.py five_webhooks_at_once_have_one_effect
 14 what handled an event crashed half-way
   api/webhooks/test_webhooks.py a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it
-  api/webhooks/test_webhooks.py one_event_that_cannot_be_handled_keeps_no_other_from_it
+  api/webhooks/test_webhooks.py an_event_that_cannot_be_handled_delays_no_other
   api/webhooks/test_replay.py a_call_that_was_given_up_is_handled_again
 15 an old signed webhook is replayed
-  api/webhooks/test_webhooks.py a_signature_is_good_for_five_minutes_and_by_the_right_secret
-  api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_told_so
+  api/webhooks/test_webhooks.py a_signature_is_valid_for_five_minutes_and_by_the_right_secret
+  api/webhooks/test_webhooks.py a_payment_is_confirmed_once_and_a_repeat_is_answered_as_confirmed
   unit/db/test_rules.py a_final_status_is_left_only_by_late_success
 16 VNPay 07 or 04: debited, and suspicious or reversed
   api/webhooks/test_webhooks.py a_suspicion_is_no_success
   api/cases/test_held_money.py money_of_a_suspicious_payment_is_booked_once_and_still_waits
-  api/cases/test_held_money.py a_suspicion_after_the_end_is_one_case
-  api/cases/test_decisions.py a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows
-  api/cases/test_decisions.py a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched
-  api/cases/test_held_sums.py money_that_came_after_a_suspicion_of_another_sum_is_decided_with_it
+  api/cases/test_held_money.py a_suspicion_about_an_ended_payment_is_one_case
+  api/cases/test_decisions.py a_suspicious_payment_that_two_people_apply_succeeds_and_is_recorded
+  api/cases/test_decisions.py late_money_is_still_found_after_a_suspicion_was_closed
+  api/cases/test_held_sums.py money_of_another_amount_than_the_suspicion_is_decided_with_its_case
 17 which methods count against limits
   unit/domain/test_limits.py only_staff_money_counts_against_limits
   journeys/test_qr.py a_qr_counts_against_no_limit_of_the_staff
@@ -110,8 +110,8 @@ CASES = """
   unit/resolvers/test_limits.py yesterdays_limits_serve_nobody_today
   unit/db/test_limits.py a_day_without_a_report_is_refused
 21 a cache of five minutes ago says unpaid
-  api/refusals/test_refusals.py a_contract_that_was_terminated_a_minute_ago_is_terminated
-  api/refusals/test_refusals.py a_payment_is_not_decided_on_what_nobody_said
+  api/refusals/test_refusals.py a_contract_that_was_just_terminated_is_refused
+  api/refusals/test_refusals.py a_payment_needs_the_answers_of_the_internal_systems
 22 Revenue does not record a success
   unit/resolvers/test_jobs.py money_stays_a_success_while_revenue_is_down_and_is_recorded_once_after
   unit/resolvers/test_jobs.py a_record_whose_answer_was_lost_is_no_second_record
@@ -126,11 +126,11 @@ CASES = """
   unit/resolvers/test_telling.py revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payment
 24 money is refunded through a gateway
   api/refunds/test_refunds.py parts_add_up_to_the_whole_and_only_then_the_bill_is_open
-  api/refunds/test_refunds.py ten_refunds_at_once_never_give_back_more_than_was_paid
-  api/refunds/test_refunds.py the_same_key_gives_back_once
-  api/refunds/test_refunds.py silence_after_the_refund_was_made_is_unknown_and_it_is_made_once
-  api/refunds/test_settled_refunds.py a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file
-  api/refunds/test_settled_refunds.py a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateways_file
+  api/refunds/test_refunds.py ten_refunds_at_once_never_exceed_the_payment
+  api/refunds/test_refunds.py the_same_key_refunds_once
+  api/refunds/test_refunds.py a_refund_whose_answer_is_lost_is_unknown_and_made_once
+  api/refunds/test_settled_refunds.py a_refund_of_unknown_outcome_is_done_by_the_gateways_file
+  api/refunds/test_settled_refunds.py a_failed_refund_that_was_made_is_done_by_the_gateways_file
   unit/resolvers/test_pay_outs.py a_silent_refund_is_asked_about_and_never_sent_again
   unit/resolvers/test_pay_outs.py the_database_refuses_to_give_back_more_than_came
 25 several items, one of them paid already
@@ -146,11 +146,11 @@ CASES = """
   unit/db/test_idempotency.py a_request_is_in_flight_until_it_is_answered_or_its_process_dies
   unit/resolvers/test_repeats.py a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says
 28 a new key, the same bill, the same member of staff
-  api/refusals/test_refusals.py a_bill_in_collection_names_the_payment_to_whoever_began_it
+  api/refusals/test_refusals.py a_bill_in_collection_names_the_payment_to_its_collector
 29 a token ends while its socket is open
   journeys/test_sessions.py a_token_ends_at_its_time_and_its_socket_with_4401
   journeys/test_sessions.py a_socket_without_a_good_token_is_closed_with_4403
-  api/sessions/test_sessions.py whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on
+  api/sessions/test_sessions.py a_changed_role_counts_from_the_next_token
 30 Redis is lost
   journeys/test_valkey.py a_watched_payment_is_seen_paid_though_redis_was_killed
   unit/resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
@@ -163,7 +163,7 @@ CASES = """
   unit/integrations/gateways/test_gateways.py declines_never_stop_payments
   unit/integrations/http/test_breaker.py after_five_failures_in_a_row_no_call_is_let_in
   journeys/test_silence.py after_several_failures_a_payment_is_refused_without_a_request_to_the_gateway
-"""
+"""  # noqa: E501
 
 
 def proofs_by_case() -> dict[int, list[tuple[str, str]]]:

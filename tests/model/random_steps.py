@@ -53,7 +53,7 @@ from tests.model.choices import (
     START_RESULTS,
     UNREADABLE_SUMS,
 )
-from tests.support.backend import Backend, Obedient
+from tests.support.backend import Backend, StubGateway
 from tests.support.running_api import key
 
 EvidenceSums = dict[tuple[str | None, Currency], int]
@@ -70,8 +70,8 @@ class RandomSteps:
         self.asserted: set[str] = set()
         self.order: str | None = None
         self.gateways = [
-            Obedient(),
-            Obedient(name=GatewayName.MOMO, paths=("momo",), revocable=True),
+            StubGateway(),
+            StubGateway(name=GatewayName.MOMO, paths=("momo",), revocable=True),
         ]
 
     async def begin(self) -> None:
@@ -79,8 +79,11 @@ class RandomSteps:
         bank = backend.real[GatewayName.BANK]
         backend.context = replace(backend.context, gateways=Gateways([*self.gateways, bank]))
         self.collectors = [await backend.collector(), await backend.collector()]
-        self.supervisor, self.cashier = await backend.by("SV001"), await backend.by("CA001")
-        self.finance = [await backend.by("FI001"), await backend.by("FI002")]
+        self.supervisor, self.cashier = (
+            await backend.as_staff("SV001"),
+            await backend.as_staff("CA001"),
+        )
+        self.finance = [await backend.as_staff("FI001"), await backend.as_staff("FI002")]
         self.shop = backend.context.for_actor(Actor(id="shop", name="shop", role=Role.MERCHANT))
         self.bills: list[tuple[str, Item]] = []
         for _ in range(2):  # few bills, so that payments compete for them
@@ -102,10 +105,12 @@ class RandomSteps:
     async def pay_bill(self) -> None:
         starts = self.dice.choice(START_RESULTS)
         for gateway in self.gateways:
-            gateway.starts = starts
+            gateway.start_result = starts
         contract, bill = self.dice.choice(self.bills)
         method, by = self.dice.choice(METHODS), self.dice.choice(self.collectors)
-        payment = await self.backend.pays(by, method, contract_number=contract, items=(bill,))
+        payment = await self.backend.new_payment(
+            by, method, contract_number=contract, items=(bill,)
+        )
         self._add(payment)
 
     async def pay_order(self) -> None:
@@ -153,9 +158,9 @@ class RandomSteps:
     async def inquire_or_cancel(self) -> None:
         payment, attempt = await self._payment_with_attempt()
         for gateway in self.gateways:
-            gateway.says = self.dice.choice(INQUIRY_RESULTS)
+            gateway.inquiry_result = self.dice.choice(INQUIRY_RESULTS)
         self._remember_sum(payment, "G1", attempt.money)
-        by = await self.backend.by("AD001")
+        by = await self.backend.as_staff("AD001")
         act = self.dice.choice([jobs.follow_up, jobs.inquire, None])
         if act is None:
             await payment_inquiry.cancel(by, payment.id, reason="customer left")
@@ -172,9 +177,9 @@ class RandomSteps:
         await reversals.void(by, await self._payment_id(), reason="mistake", idempotency_key=key())
 
     async def request_refund(self) -> None:
-        payment = await self.backend.again(await self._payment())
+        payment = await self.backend.reload(await self._payment())
         for gateway in self.gateways:
-            gateway.refunds = self.dice.choice(REFUND_RESULTS)
+            gateway.refund_result = self.dice.choice(REFUND_RESULTS)
         await reversals.refund(
             self._with_four_eyes_limit(self.dice.choice(self.finance)),
             payment.id,
@@ -234,7 +239,7 @@ class RandomSteps:
             await hand_ins.confirm(self.cashier, row["id"], counted_amount=counted)
 
     async def record_in_revenue(self) -> None:
-        payment = await self.backend.again(await self._payment())
+        payment = await self.backend.reload(await self._payment())
         await jobs.record_payment(self.backend.context, payment.id)
         for row in await self._rows(
             "select id from reversal where payment = any($1) and posting_status = 'PENDING'"

@@ -16,7 +16,7 @@ from mobinet.settle import OPERATOR
 from resolvers import settlement
 from tests.model.expected import ExpectedState
 from tests.support.requests.cases import seen
-from tests.support.requests.decisions import say
+from tests.support.requests.decisions import vote
 from tests.support.requests.reversals import refund, void
 from tests.support.running_api import Api, Sandbox
 
@@ -58,10 +58,10 @@ class ReversalRules(RuleBasedStateMachine):
         cases = [case for case in seen(self.api, first=100, status="OPEN") if self._is_ours(case)]
         if not cases or (decision == "APPLY" and cases[0]["kind"] in ASSERTED):
             return
-        first = say(self.api, cases[0], decision, "FI001")
+        first = vote(self.api, cases[0], decision, "FI001")
         if first["errors"]:
             return
-        second = say(self.api, cases[0], decision, "FI002")
+        second = vote(self.api, cases[0], decision, "FI002")
         assert second["case"]["status"] == "RESOLVED", second
         self.expected.payments[cases[0]["paymentId"]].decided = True
 

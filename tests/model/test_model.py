@@ -182,7 +182,7 @@ class Machine(ReversalRules):
             patch.setattr(VNPay, "start", die)
             given = {"idempotencyKey": same_key, "contractNumber": contract, "method": "VNPAY_QR"}
             given |= {"items": items}
-            answer = self.api.ask(PROCESS, {"input": given}, token=self._token())
+            answer = self.api.execute(PROCESS, {"input": given}, token=self._token())
             assert answer["errors"], answer
         payment = self._pay(contract, "VNPAY_QR", same_key, items)
         alive = reached and self.ahead < VNPAY_SKEW and payment["status"] != "FAILED"

@@ -73,7 +73,7 @@ async def test_of_fifty_members_of_staff_who_take_one_bill_one_succeeds(crowd: B
     staff = [await crowd.collector() for _ in range(CROWD)]
     done = await all_of(
         (
-            crowd.pays(
+            crowd.new_payment(
                 by,
                 cash_or_qr(nth),
                 contract_number=contract,
@@ -103,12 +103,12 @@ async def test_of_a_hundred_payments_near_a_limit_as_many_succeed_as_fit(
     staff_id = f"NV{next(crowd.collectors)}"
     limit = 20_000_000
     sandbox.change_staff(staff_id, daily_limit=limit, per_transaction_limit=limit, used_today=0)
-    by = await crowd.by(staff_id)
+    by = await crowd.as_staff(staff_id)
     contracts = [f"SGFDN{next(crowd.contracts)}" for _ in range(100)]
     items = [await crowd.owed(contract) for contract in contracts]
     done = await all_of(
         (
-            crowd.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+            crowd.new_payment(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
             for contract, item in zip(contracts, items, strict=True)
         ),
     )
@@ -178,7 +178,7 @@ async def operation(
         return "nothing open"
     if name == "cancel":
         await payment_inquiry.cancel(
-            await backend.by(payment.staff_id), payment.id, reason="customer left"
+            await backend.as_staff(payment.staff_id), payment.id, reason="customer left"
         )
         return "cancelled"
     result = random_choice.choice(
@@ -206,10 +206,10 @@ async def reverse(backend: Backend, random_choice: random.Random, name: str) -> 
     given: dict[str, Any] = {"reason": "paid by mistake", "idempotency_key": key()}
     row = random_choice.choice(rows)
     if name == "void":
-        await reversals.void(await backend.by(row["staff"]), row["id"], **given)
+        await reversals.void(await backend.as_staff(row["staff"]), row["id"], **given)
         return "voided"
     part = random_choice.choice([row["amount"], row["amount"] // 2])
-    await reversals.refund(await backend.by("FI001"), row["id"], amount=part, **given)
+    await reversals.refund(await backend.as_staff("FI001"), row["id"], amount=part, **given)
     return "refunded"
 
 

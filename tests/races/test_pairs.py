@@ -58,7 +58,7 @@ async def suspected(backend: Backend, payment: Payment) -> None:
 
 async def cancelled(backend: Backend, payment: Payment) -> None:
     await payment_inquiry.cancel(
-        await backend.by(payment.staff_id), payment.id, reason="customer left"
+        await backend.as_staff(payment.staff_id), payment.id, reason="customer left"
     )
 
 
@@ -88,14 +88,16 @@ PAYING = {paid_by_webhook, found_paid}
 async def test_two_events_of_an_open_payment_at_once(
     backend: Backend, first: Act, second: Act
 ) -> None:
-    payment = await backend.pays(await backend.collector())
+    payment = await backend.new_payment(await backend.collector())
     done = await one_after_the_other(
         payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
-    backend.gateway.says = GatewayResult.PAID if {first, second} & PAYING else GatewayResult.UNPAID
+    backend.gateway.inquiry_result = (
+        GatewayResult.PAID if {first, second} & PAYING else GatewayResult.UNPAID
+    )
     await run_jobs_of(backend, payment)
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     booked = await received(payment)
     if {first, second} & PAYING:
         assert booked == payment.amount, "the payment is booked once"
@@ -112,18 +114,18 @@ async def test_two_events_of_an_open_payment_at_once(
 
 
 async def voided(backend: Backend, payment: Payment) -> None:
-    by = await backend.by(payment.staff_id)
+    by = await backend.as_staff(payment.staff_id)
     await reversals.void(by, payment.id, reason="wrong bill", idempotency_key=key())
 
 
 async def handed_in(backend: Backend, payment: Payment) -> None:
     command = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
-    await hand_ins.submit(await backend.by(payment.staff_id), command)
+    await hand_ins.submit(await backend.as_staff(payment.staff_id), command)
 
 
 async def refunded(backend: Backend, payment: Payment) -> None:
     await reversals.refund(
-        await backend.by("FI001"),
+        await backend.as_staff("FI001"),
         payment.id,
         amount=payment.amount,
         reason="paid by mistake",
@@ -142,13 +144,13 @@ CASH: tuple[Act, ...] = (voided, handed_in, refunded, cancelled)
 async def test_two_events_of_a_cash_payment_at_once(
     backend: Backend, first: Act, second: Act
 ) -> None:
-    payment = await backend.pays(await backend.collector(), PaymentMethod.CASH)
+    payment = await backend.new_payment(await backend.collector(), PaymentMethod.CASH)
     done = await one_after_the_other(
         payment.id, [lambda: first(backend, payment), lambda: second(backend, payment)]
     )
     only_refusals(done)
     await run_jobs_of(backend, payment)
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     succeeded = {act for act, result in zip((first, second), done, strict=True) if result is None}
     assert after.status is PaymentStatus.SUCCESS
     assert after.custody is (
@@ -174,13 +176,13 @@ SUCCESS: tuple[Act, ...] = (refunded, found_paid, paid_by_webhook, declined_by_w
 async def test_a_refund_and_another_event_at_once(
     backend: Backend, second: Act, refund_is_first: bool
 ) -> None:
-    payment = await backend.pays(await backend.collector())
+    payment = await backend.new_payment(await backend.collector())
     await found_paid(backend, payment)
     acts = [lambda: refunded(backend, payment), lambda: second(backend, payment)]
     done = await one_after_the_other(payment.id, acts if refund_is_first else acts[::-1])
     only_refusals(done)
     await run_jobs_of(backend, payment)
-    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
     assert len(backend.gateway.refunded) == 1, "never more than was paid"
     assert await received(payment) == 0
     assert await backend.is_free(payment)

@@ -55,7 +55,7 @@ class Api:
 
         return asyncio.run_coroutine_threadsafe(awaited(), self._loop).result(40)
 
-    def ask(
+    def execute(
         self,
         document: str,
         variables: dict[str, Any] | None = None,
@@ -74,7 +74,7 @@ class Api:
 
     def get(self, document: str, variables: dict[str, Any] | None = None, **how: Any) -> Any:
         """Send one operation that must succeed; return the value of its first field."""
-        answer = self.ask(document, variables, **how)
+        answer = self.execute(document, variables, **how)
         assert not answer.get("errors"), answer
         return next(iter(answer["data"].values()))
 
@@ -120,7 +120,7 @@ class Api:
             for bill in customer["bills"]
         ]
 
-    def pay(
+    def process_payment(
         self, staff_id: str = "NV002", *, method: str = "CASH", language: str = "vi", **but: Any
     ) -> dict[str, Any]:
         """Send processPayment for the first bill of a new contract, changed as *but* says."""
@@ -130,9 +130,9 @@ class Api:
             given["items"] = self.owed(contract)[:1]
         return self.get(PROCESS, {"input": given}, token=self.token(staff_id), language=language)
 
-    def paid(self, staff_id: str = "NV002", **but: Any) -> dict[str, Any]:
+    def new_payment(self, staff_id: str = "NV002", **but: Any) -> dict[str, Any]:
         """Send processPayment, which must succeed; return the payment."""
-        payload = self.pay(staff_id, **but)
+        payload = self.process_payment(staff_id, **but)
         assert payload["payment"], payload
         return payload["payment"]
 

@@ -1,4 +1,4 @@
-"""The backend in the test's own loop: real systems, a clock the test moves, a gateway it steers."""
+"""The resolvers in the test's own loop, with a clock and a gateway that the test sets."""
 
 from __future__ import annotations
 
@@ -44,12 +44,11 @@ class Clock:
 
 
 @dataclass
-class Obedient:
+class StubGateway:
     """
-    A gateway whose results the test sets, and which remembers its calls.
+    A gateway whose results the test sets, and which records its calls.
 
-    `starts`, `says`, `refunds` and `says_of_refunds` are the results of a start, an inquiry, a
-    refund and a refund's inquiry; `asked` has the time of each inquiry.
+    `inquired_at` has the time of each inquiry, and `refunded` each refund as (id, whole).
     """
 
     name: GatewayName = GatewayName.VNPAY
@@ -57,11 +56,11 @@ class Obedient:
     methods: frozenset[str] = frozenset({"POST"})
     revocable: bool = False
     ask_again_after: float = 0
-    starts: GatewayResult = GatewayResult.ACCEPTED
-    says: GatewayResult = GatewayResult.UNPAID
-    refunds: GatewayResult = GatewayResult.PAID
-    says_of_refunds: GatewayResult = GatewayResult.UNKNOWN
-    asked: list[datetime] = field(default_factory=list)
+    start_result: GatewayResult = GatewayResult.ACCEPTED
+    inquiry_result: GatewayResult = GatewayResult.UNPAID
+    refund_result: GatewayResult = GatewayResult.PAID
+    refund_inquiry_result: GatewayResult = GatewayResult.UNKNOWN
+    inquired_at: list[datetime] = field(default_factory=list)
     refunded: list[tuple[str, bool]] = field(default_factory=list)
 
     def ready(self) -> bool:
@@ -71,23 +70,23 @@ class Obedient:
         return None
 
     async def start(self, attempt: Attempt, purchase: Purchase, *, now: datetime) -> Evidence:
-        return self._evidence(self.starts, attempt)
+        return self._evidence(self.start_result, attempt)
 
     async def inquire(self, attempt: Attempt, *, now: datetime) -> Evidence:
-        self.asked.append(now)
-        return self._evidence(self.says, attempt)
+        self.inquired_at.append(now)
+        return self._evidence(self.inquiry_result, attempt)
 
     async def refund(
         self, attempt: Attempt, reversal: Reversal, *, whole: bool, now: datetime
     ) -> Evidence:
         self.refunded.append((reversal.id, whole))
-        return self._evidence(self.refunds, attempt)
+        return self._evidence(self.refund_result, attempt)
 
     async def inquire_refund(
         self, attempt: Attempt, reversal: Reversal, *, known: Collection[str], now: datetime
     ) -> Evidence:
-        self.asked.append(now)
-        return self._evidence(self.says_of_refunds, attempt)
+        self.inquired_at.append(now)
+        return self._evidence(self.refund_inquiry_result, attempt)
 
     def read_webhook(self, call: Call) -> tuple[Notice, ...]:
         raise NotImplementedError
@@ -116,13 +115,13 @@ class Backend:
 
     context: Context
     clock: Clock
-    gateway: Obedient
+    gateway: StubGateway
     sandbox: Sandbox
     contracts: Any
     collectors: Any
     real: Gateways
 
-    async def by(self, staff_id: str) -> Context:
+    async def as_staff(self, staff_id: str) -> Context:
         """Return the context of this member of staff, logged in."""
         login = await sessions.login(self.context, staff_id=staff_id, password=f"mobinet{staff_id}")
         staff = login.staff
@@ -138,14 +137,14 @@ class Backend:
 
     async def collector(self) -> Context:
         """Return the context of a collector that no other test uses."""
-        return await self.by(f"NV{next(self.collectors)}")
+        return await self.as_staff(f"NV{next(self.collectors)}")
 
     async def owed(self, contract: str) -> Item:
         """Return the contract's first unpaid bill as an item of a payment."""
         first = (await self.context.revenue.bills(contract))[0]
         return bill_item(first.bill_number, first.amount)
 
-    async def pays(
+    async def new_payment(
         self, by: Context, method: PaymentMethod = PaymentMethod.VNPAY_QR, **but: Any
     ) -> Payment:
         """Process a payment of a new contract's first bill, changed as *but* says."""
@@ -160,9 +159,9 @@ class Backend:
         )
         return (await payments.process(by, command)).payment
 
-    async def again(self, payment: Payment) -> Payment:
+    async def reload(self, payment: Payment) -> Payment:
         """Return the payment as it is now."""
-        return await payments.read(await self.by("AD001"), payment.id)
+        return await payments.read(await self.as_staff("AD001"), payment.id)
 
     async def is_free(self, payment: Payment) -> bool:
         """Return whether no payment holds or has paid the payment's bills."""
@@ -187,7 +186,7 @@ async def backend(
         (iter([n for n in range(3000, 9000) if (n - 2000) % 40 != 39]), iter(range(1300, 2000))),
     )
     sandbox.reset()
-    gateway = Obedient()
+    gateway = StubGateway()
     with stamina.set_testing(True, attempts=1):
         async with running(api_settings) as context:
             clock = Clock(await context.clock())

@@ -62,7 +62,7 @@ CANCELLED  CANCELLED ·    | ·        ·      ·        ·          ·        �
 FAILED     PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
 EXPIRED    PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
 CANCELLED  PAID      ·    | ·        ·      ·        ·          ·        ·       ·           ·       ·        ·          ·         ·       ·       ·       ·         ·       ·         ·
-"""
+"""  # noqa: E501
 
 PROOFS = {EvidenceSource.INQUIRY, EvidenceSource.SETTLEMENT}
 OUR_OWN = {

@@ -1,4 +1,4 @@
-"""What every refusal must be: written in both languages, and without effect."""
+"""Checks of refusals: both languages, and no effect."""
 
 from __future__ import annotations
 

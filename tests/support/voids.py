@@ -27,4 +27,4 @@ async def now(reversal: Reversal) -> Reversal:
 
 async def cash(backend: Backend, by: Any) -> Payment:
     """Collect a new contract's first bill in cash."""
-    return await backend.pays(by, PaymentMethod.CASH)
+    return await backend.new_payment(by, PaymentMethod.CASH)

@@ -1,4 +1,4 @@
-"""What waits for people, as they see it: pages, what each case is about, and what the metrics say of them."""
+"""The list of cases: its pages, the fields of a case, and the metrics about open cases."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def paid_little(api: Api, payment: dict[str, Any], amount: int) -> None:
     assert call(api, signed(ipn(payment, vnp_Amount=str(amount * 100)))) == "04"
 
 
-def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_a_case_shows_its_subject_and_a_suggested_decision(api: Api, qr: dict[str, Any]) -> None:
     paid_little(api, qr, qr["amount"] - 1)
     found = of(api, qr)
     assert {name: found[name] for name in ("kind", "status", "amount", "gateway", "owner")} == {
@@ -39,7 +37,7 @@ def test_a_case_says_what_it_is_about_and_what_the_books_speak_for(
 
 
 def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
-    held = [api.paid(method="VNPAY_QR") for _ in range(5)]
+    held = [api.new_payment(method="VNPAY_QR") for _ in range(5)]
     for item in held:
         paid_little(api, item, 1)
     walked: list[str] = []
@@ -47,8 +45,8 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
     while True:
         page = api.get(CASES, {"first": 2, "after": after}, token=api.token("FI001"))
         walked += [edge["node"]["id"] for edge in page["edges"]]
-        if len(walked) == 2:  # what arrives meanwhile shifts nothing
-            paid_little(api, api.paid(method="VNPAY_QR"), 1)
+        if len(walked) == 2:  # a new case does not shift the pages
+            paid_little(api, api.new_payment(method="VNPAY_QR"), 1)
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
@@ -58,15 +56,15 @@ def test_pages_are_newest_first_and_neither_skip_nor_repeat(api: Api) -> None:
     assert newest[1:6] == [item["id"] for item in reversed(held)]
 
 
-def test_a_page_shows_one_status_where_it_is_asked_for(api: Api, qr: dict[str, Any]) -> None:
+def test_a_page_can_be_limited_to_one_status(api: Api, qr: dict[str, Any]) -> None:
     paid_little(api, qr, 1)
     assert {item["status"] for item in seen(api, status="OPEN")} == {"OPEN"}
     assert seen(api, status="RESOLVED") == []
 
 
 def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> None:
-    ours = api.paid("NV002", method="VNPAY_QR")
-    theirs = api.paid(api.collector(), method="VNPAY_QR")
+    ours = api.new_payment("NV002", method="VNPAY_QR")
+    theirs = api.new_payment(api.collector(), method="VNPAY_QR")
     for item in (ours, theirs):
         paid_little(api, item, 1)
     found = {item["paymentId"] for item in seen(api, by="SV001", first=100)}
@@ -83,12 +81,12 @@ def test_a_supervisor_sees_the_cases_of_the_teams_payments_only(api: Api) -> Non
         ({"after": "WzFd"}, "after"),
     ],
 )
-def test_a_page_that_makes_no_sense_is_refused(
+def test_an_invalid_page_request_is_refused(
     api: Api, sandbox: Sandbox, given: dict[str, Any], field: str
 ) -> None:
     token = api.token("FI001")
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(CASES, given, token=token)
+        answer = api.execute(CASES, given, token=token)
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "INVALID_INPUT"
     assert error["extensions"]["details"]["field"] == field
@@ -114,11 +112,11 @@ def metric(api: Api, name: str, kind: str) -> float:
     return float(line.removeprefix(wanted))
 
 
-def test_the_metrics_say_how_many_wait_and_for_how_long(api: Api) -> None:
+def test_the_metrics_show_the_number_and_the_age_of_open_cases(api: Api) -> None:
     before = metric(api, "mobinet_cases_open", "CURRENCY_MISMATCH")
     assert before == 0
     assert metric(api, "mobinet_cases_oldest_seconds", "CURRENCY_MISMATCH") == 0
     known = metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH")
-    paid_little(api, api.paid(method="VNPAY_QR"), 1)
+    paid_little(api, api.new_payment(method="VNPAY_QR"), 1)
     assert metric(api, "mobinet_cases_open", "AMOUNT_MISMATCH") == known + 1
     assert metric(api, "mobinet_cases_oldest_seconds", "AMOUNT_MISMATCH") > 0

@@ -1,6 +1,7 @@
-"""What two people decide about money that does not fit, sent as the dashboard sends it, against gateways as they are.
+"""
+Two people decide about money that does not fit its payment.
 
-Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) and 16 (suspicious) end here.
+Hard cases 6 (paid late), 9 (too little), 10 (too much), 11 (another currency) and 16 (suspicious).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from resolvers import jobs, payment_evidence
 from tests.support.gateways.calls import call, ipn, notice, notify, signed, state
 from tests.support.refusals import both_languages, without_effect
 from tests.support.requests.cases import SUSPICION, TOO_LATE, of, seen
-from tests.support.requests.decisions import Payment, books, decide, is_free, refunds, refused, say
+from tests.support.requests.decisions import Payment, books, decide, is_free, refunds, refused, vote
 from tests.support.requests.held_payments import paid_little, suspected, suspected_and_paid
 from tests.support.running_api import CANCEL, Api, Sandbox
 
@@ -29,17 +30,17 @@ pytest_plugins = ["tests.support.running_api"]
 
 def paid_in_dollars(api: Api, sandbox: Sandbox) -> Payment:
     """Hard case 11."""
-    wallet = api.paid(method="FPT_PAY")
+    wallet = api.new_payment(method="FPT_PAY")
     assert notify(api, notice(wallet, currency="USD", amount=1000)).status_code == 200
     assert state(api, wallet) == ("PROCESSING", "CURRENCY_MISMATCH")
     return wallet
 
 
-def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
+def test_too_little_is_refunded_and_the_bill_can_be_collected_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 9: two people decide REFUND."""
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] - 1000)
     came = payment["amount"] - 1000
     decide(api, payment, "REFUND")
@@ -50,7 +51,7 @@ def test_too_little_is_given_back_and_the_bill_can_be_collected_again(
     assert is_free(api, payment)
 
 
-def test_too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again(
+def test_too_little_is_credited_and_the_bill_can_be_collected_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     """Hard case 9: two people decide CREDIT."""
@@ -66,29 +67,32 @@ def test_too_little_is_kept_for_the_customer_and_the_bill_can_be_collected_again
 def test_too_little_never_pays_the_bill_whoever_decides(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    """Hard case 9: the first person is told already, with what is there and what is needed."""
+    """Hard case 9: the first vote is already refused, with both amounts."""
     payment = paid_little(api, sandbox)
     case = of(api, payment)
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "APPLY", language=language)
-    no = refused(payload, "AMOUNT_MISMATCH", language)
-    assert (no["expected"], no["amountAsked"]) == (payment["amount"], payment["amount"] - 1000)
+        payload = vote(api, case, "APPLY", language=language)
+    refusal = refused(payload, "AMOUNT_MISMATCH", language)
+    assert (refusal["expected"], refusal["amountAsked"]) == (
+        payment["amount"],
+        payment["amount"] - 1000,
+    )
 
 
 @both_languages
-def test_a_case_is_not_closed_over_money_without_an_owner(
+def test_a_case_with_money_in_suspense_cannot_be_closed(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     case = of(api, paid_little(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "CLOSE", language=language)
+        payload = vote(api, case, "CLOSE", language=language)
     refused(payload, "TRANSITION_REFUSED", language)
 
 
-def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_themselves(
+def test_two_partial_payments_pay_the_bill_only_when_two_people_decide_so(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     part = payment["amount"] // 2
     for amount in (part, payment["amount"] - part + 700):
         call(api, signed(ipn(payment, vnp_Amount=str(amount * 100))))
@@ -96,20 +100,20 @@ def test_two_partial_payments_pay_the_bill_when_two_people_say_so_and_never_by_t
     second, first = [item for item in seen(api, first=100) if item["paymentId"] == payment["id"]]
     assert (first["kind"], second["kind"]) == ("AMOUNT_MISMATCH", "PAID_TWICE")
     for by in ("FI001", "FI002"):
-        assert say(api, first, "APPLY", by)["errors"] == []
+        assert vote(api, first, "APPLY", by)["errors"] == []
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_receivable"] == payment["amount"]
-    assert books(api, payment)["suspense"] == 700, "what the other case is about"
+    assert books(api, payment)["suspense"] == 700, "the excess of the other case"
     for by in ("FI001", "FI002"):
-        assert say(api, second, "CREDIT", by)["errors"] == []
+        assert vote(api, second, "CREDIT", by)["errors"] == []
     assert books(api, payment)["customer_credit"] == 700
 
 
 @pytest.mark.parametrize("booked", [suspected, suspected_and_paid])
-def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
+def test_a_suspicious_payment_that_two_people_apply_succeeds_and_is_recorded(
     api: Api, sandbox: Sandbox, booked: Callable[..., Payment]
 ) -> None:
-    """Hard case 16: APPLY; where nothing was booked, the two assert that it was paid."""
+    """Hard case 16: APPLY; where nothing was booked, two people assert that it was paid."""
     payment = booked(api, sandbox)
     decide(api, payment, "APPLY")
     assert state(api, payment) == ("SUCCESS", None)
@@ -123,10 +127,10 @@ def test_a_suspicion_that_two_people_dispel_is_a_success_with_all_that_follows(
     assert not is_free(api, payment)
 
 
-def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tells_of_it(
+def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_reports_it(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     doubtful = ipn(payment, **SUSPICION)
     assert call(api, signed(doubtful)) == "00"
     decide(api, payment, "APPLY")
@@ -136,46 +140,46 @@ def test_money_that_two_people_asserted_is_not_booked_again_when_the_gateway_tel
 
 
 @pytest.mark.parametrize("method", ["VNPAY_QR", "CARD", "PAYPAL"])
-def test_of_what_two_people_asserted_the_first_number_that_is_told_is_its_own(
+def test_the_first_number_reported_for_an_asserted_payment_becomes_its_own(
     api: Api, method: str
 ) -> None:
-    """What a page or an order was opened under is no payment's number."""
-    payment = api.paid(method=method)
+    """The id of a page or an order is not the number of a payment."""
+    payment = api.new_payment(method=method)
     reference = payment["gatewayReference"]
 
-    def told(result: GatewayResult, number: str | None = None) -> None:
+    def apply_result(result: GatewayResult, number: str | None = None) -> None:
         (row,) = api.rows("select amount, currency from attempt where reference = $1", reference)
         money = Money(row["amount"], Currency(row["currency"])) if number else None
         grade = EvidenceSource.INQUIRY if number else None
-        said = Evidence(source=grade, origin="test", result=result, money=money, gateway_id=number)
-        api.run(payment_evidence.apply(api.context, reference, said))
+        evidence = Evidence(
+            source=grade, origin="test", result=result, money=money, gateway_id=number
+        )
+        api.run(payment_evidence.apply(api.context, reference, evidence))
 
-    told(GatewayResult.GAVE_UP)
+    apply_result(GatewayResult.GAVE_UP)
     decide(api, payment, "APPLY")
     before = books(api, payment)
     for number in ("N1", "N1"):
-        told(GatewayResult.PAID, number)
+        apply_result(GatewayResult.PAID, number)
         assert (state(api, payment), books(api, payment)) == (("SUCCESS", None), before)
     (row,) = api.rows("select gateway_id, paid_under from attempt where reference = $1", reference)
     assert tuple(row) == ("N1", ["N1"])
-    told(GatewayResult.PAID, "N2")
+    apply_result(GatewayResult.PAID, "N2")
     assert of(api, payment)["kind"] == "PAID_TWICE"
 
 
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
-def test_where_nothing_came_there_is_nothing_to_credit_or_give_back(
+def test_without_money_there_is_nothing_to_credit_or_refund(
     api: Api, sandbox: Sandbox, decision: str
 ) -> None:
     case = of(api, suspected(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, decision)
+        payload = vote(api, case, decision)
     refused(payload, "TRANSITION_REFUSED")
 
 
-def test_a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watched(
-    api: Api, sandbox: Sandbox
-) -> None:
-    """Hard case 16: CLOSE; hard case 6: money that comes after all is recorded."""
+def test_late_money_is_still_found_after_a_suspicion_was_closed(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 16: CLOSE; hard case 6: money that comes later is recorded."""
     payment = suspected(api, sandbox)
     decide(api, payment, "CLOSE")
     assert state(api, payment) == ("CANCELLED", None)
@@ -191,25 +195,27 @@ def test_a_suspicion_that_came_to_nothing_is_closed_and_its_reference_stays_watc
     assert tuple(row) == ("SUCCESS", True)
 
 
-def test_dollars_are_given_back_by_accounting_and_pay_no_bill(api: Api, sandbox: Sandbox) -> None:
+def test_dollars_are_refunded_by_accounting_and_pay_no_bill(api: Api, sandbox: Sandbox) -> None:
     """Hard case 11."""
     payment = paid_in_dollars(api, sandbox)
     case = of(api, payment)
     assert (case["amount"], case["suggestion"]) == (None, "REFUND")
     for decision in ("APPLY", "CREDIT", "CLOSE"):
         with without_effect(api, sandbox, audit=1):
-            payload = say(api, case, decision)
+            payload = vote(api, case, decision)
         refused(payload, "TRANSITION_REFUSED")
     decide(api, payment, "REFUND")
     assert state(api, payment) == ("CANCELLED", None)
-    (row,) = api.rows("select status, amount, currency from reversal where payment = $1", payment["id"])  # fmt: skip
+    (row,) = api.rows(
+        "select status, amount, currency from reversal where payment = $1", payment["id"]
+    )
     assert tuple(row) == ("DONE", 1000, "USD")
     assert "suspense" not in books(api, payment)
 
 
-def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
-    """Hard case 10: the bill is paid, the excess is the customer's, and there is no case."""
-    payment = api.paid(method="VNPAY_QR")
+def test_too_much_pays_the_bill_and_opens_no_case(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 10: the bill is paid, the excess is credited, and there is no case."""
+    payment = api.new_payment(method="VNPAY_QR")
     sandbox.pay(reference=payment["gatewayReference"], amount=payment["amount"] + 500)
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment)["customer_credit"] == 500
@@ -221,9 +227,9 @@ def test_too_much_needs_nobody(api: Api, sandbox: Sandbox) -> None:
 
 def paid_late_for_a_bill_paid_otherwise(api: Api, sandbox: Sandbox) -> Payment:
     """Hard case 6."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
-    api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     sandbox.pay(reference=qr["gatewayReference"])
     api.run(jobs.inquire(api.context, qr["id"]))
     assert of(api, qr)["kind"] == "LATE_MONEY"
@@ -233,7 +239,7 @@ def paid_late_for_a_bill_paid_otherwise(api: Api, sandbox: Sandbox) -> Payment:
 @pytest.mark.parametrize(
     ("decision", "account"), [("CREDIT", "customer_credit"), ("REFUND", "refunds_payable")]
 )
-def test_money_that_came_late_for_a_bill_paid_otherwise_is_the_customers(
+def test_late_money_for_a_bill_paid_otherwise_is_credited_or_refunded(
     api: Api, sandbox: Sandbox, decision: str, account: str
 ) -> None:
     """Hard case 6."""
@@ -245,21 +251,21 @@ def test_money_that_came_late_for_a_bill_paid_otherwise_is_the_customers(
     assert "suspense" not in books(api, payment)
 
 
-def test_money_that_came_late_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> None:
+def test_late_money_does_not_pay_a_bill_twice(api: Api, sandbox: Sandbox) -> None:
     """Hard case 6."""
     case = of(api, paid_late_for_a_bill_paid_otherwise(api, sandbox))
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, "APPLY")
+        payload = vote(api, case, "APPLY")
     assert "CREDIT" in refused(payload, "TRANSITION_REFUSED")["message"]
 
 
-def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
-    api: Api, sandbox: Sandbox
-) -> None:
-    """Hard case 6: by two people, what no machine does by itself any more."""
-    qr = api.paid(method="VNPAY_QR")
+def test_late_money_pays_a_bill_that_is_open_again(api: Api, sandbox: Sandbox) -> None:
+    """Hard case 6: two people decide what the program no longer does by itself."""
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **TOO_LATE))) == "00"
-    other = api.paid(contractNumber=qr["contractNumber"], items=qr["items"], method="VNPAY_QR")
+    other = api.new_payment(
+        contractNumber=qr["contractNumber"], items=qr["items"], method="VNPAY_QR"
+    )
     sandbox.pay(reference=qr["gatewayReference"])
     api.run(jobs.inquire(api.context, qr["id"]))
     reason = {"id": other["id"], "reason": "customer left"}
@@ -271,15 +277,15 @@ def test_money_that_came_late_pays_a_bill_that_has_become_open_again(
     assert not is_free(api, qr)
 
 
-def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
+def test_a_second_payment_of_one_reference_is_credited_and_the_first_stays(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     for _ in range(2):
         assert call(api, signed(ipn(payment))) == "00"
     assert of(api, payment)["kind"] == "PAID_TWICE"
-    no = refused(say(api, of(api, payment), "APPLY"), "INVALID_INPUT")
-    assert no["field"] == "decision"
+    refusal = refused(vote(api, of(api, payment), "APPLY"), "INVALID_INPUT")
+    assert refusal["field"] == "decision"
     decide(api, payment, "CREDIT")
     assert state(api, payment) == ("SUCCESS", None)
     assert books(api, payment) == {
@@ -289,8 +295,8 @@ def test_a_second_payment_of_one_reference_is_given_back_and_the_first_stays(
     }
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
+    """The last test of this module checks what all tests above it have written."""
+    report: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    assert holds, "\n".join(report)

@@ -1,4 +1,4 @@
-"""VNPay calls about a payment that is held, or has ended: what people find, and what is booked."""
+"""VNPay calls about a payment that is held or has ended: the cases and the postings."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_second_payment_of_a_held_reference_is_booked_beside_the_first(
     assert cases(api, held) == ["SUSPICIOUS", "PAID_TWICE"]
 
 
-def test_a_second_payment_whose_amount_is_told_later_is_booked_then_and_is_one_case(
+def test_a_second_payment_whose_amount_is_reported_later_is_booked_then_and_is_one_case(
     api: Api, qr: dict[str, Any]
 ) -> None:
     assert call(api, signed(ipn(qr))) == "00"
@@ -81,9 +81,9 @@ def test_a_second_payment_whose_amount_is_told_later_is_booked_then_and_is_one_c
     assert case["amount"] == qr["amount"]
 
 
-def test_a_bill_of_a_held_payment_is_not_free(api: Api, held: dict[str, Any]) -> None:
+def test_the_bill_of_a_held_payment_stays_locked(api: Api, held: dict[str, Any]) -> None:
     assert call(api, signed(ipn(held))) == "00"
-    again = api.pay(contractNumber=held["contractNumber"], items=held["items"])
+    again = api.process_payment(contractNumber=held["contractNumber"], items=held["items"])
     assert [error["code"] for error in again["errors"]] == ["BILL_LOCKED"]
 
 
@@ -94,7 +94,7 @@ def expired(api: Api, qr: dict[str, Any]) -> dict[str, Any]:
     return qr
 
 
-def test_a_suspicion_after_the_end_is_one_case(api: Api, expired: dict[str, Any]) -> None:
+def test_a_suspicion_about_an_ended_payment_is_one_case(api: Api, expired: dict[str, Any]) -> None:
     query = signed(ipn(expired, **SUSPICION))
     assert call(api, query) == "00"
     assert cases(api, expired) == ["SUSPICIOUS"]
@@ -105,7 +105,7 @@ def test_a_suspicion_after_the_end_is_one_case(api: Api, expired: dict[str, Any]
     assert postings(api, expired) == []
 
 
-def test_a_suspicion_after_the_end_is_in_the_audit_trail(api: Api, expired: dict[str, Any]) -> None:
+def test_a_suspicion_about_an_ended_payment_is_audited(api: Api, expired: dict[str, Any]) -> None:
     call(api, signed(ipn(expired, **SUSPICION)))
     rows = api.rows(
         "select from_status, to_status, details ->> 'result' as result from audit_event"
@@ -119,5 +119,5 @@ def test_a_bill_whose_ended_payment_is_suspected_can_still_be_collected(
     api: Api, expired: dict[str, Any]
 ) -> None:
     call(api, signed(ipn(expired, **SUSPICION)))
-    again = api.paid(contractNumber=expired["contractNumber"], items=expired["items"])
+    again = api.new_payment(contractNumber=expired["contractNumber"], items=expired["items"])
     assert again["status"] == "SUCCESS"

@@ -1,8 +1,7 @@
-"""Cash on its way to the office, as its collector and its cashier send it."""
+"""Hand-ins of cash: the collector submits them, and the cashier confirms them."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -12,47 +11,33 @@ from domain.staff import Actor, Role
 from resolvers import hand_ins
 from resolvers.context import Context
 from tests.support.refusals import both_languages, check_sentence, without_effect
-from tests.support.requests.hand_ins import HAND_IN, confirm, in_hand, submit
+from tests.support.requests.hand_ins import (
+    HAND_IN,
+    confirm,
+    in_hand,
+    postings,
+    staff_cash,
+    submit,
+    submitted,
+)
 from tests.support.running_api import Api, Sandbox, Socket, key
 
 pytest_plugins = ["tests.support.running_api"]
 
-PAGE = f"query ($status: HandInStatus, $staffId: ID, $first: Int, $after: String) {{ handIns(status: $status, staffId: $staffId, first: $first, after: $after) {{ edges {{ cursor node {{ {HAND_IN} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+PAGE = (
+    f"query ($status: HandInStatus, $staffId: ID, $first: Int, $after: String)"
+    f" {{ handIns(status: $status, staffId: $staffId, first: $first, after: $after) {{ edges"
+    f" {{ cursor node {{ {HAND_IN} }} }} pageInfo {{ hasNextPage endCursor }} }} }}"
+)
 PAYMENT = "query ($id: ID!) { payment(id: $id) { custody version status } }"
-
-
-def submitted(api: Api, by: str, *, counted: int | None = None) -> dict[str, Any]:
-    """Return a new hand-in of one cash payment."""
-    paid = api.paid(by)
-    payload = submit(api, by, paid["amount"] if counted is None else counted)
-    assert payload["handIn"], payload
-    return payload["handIn"]
-
-
-def postings(api: Api, hand_in: dict[str, Any]) -> list[tuple[str, str, int, str]]:
-    rows = api.rows(
-        "select debit, credit, amount, p.staff from posting p join entry e on e.id = p.entry"
-        " where e.hand_in = $1 order by p.id",
-        hand_in["id"],
-    )
-    return [tuple(row) for row in rows]
-
-
-def staff_cash(api: Api, by: str) -> int:
-    (row,) = api.rows(
-        "select coalesce(sum(case when debit = 'staff_cash' then amount else -amount end), 0) as held"
-        " from posting where staff = $1 and 'staff_cash' in (debit, credit)",
-        by,
-    )
-    return int(row["held"])
 
 
 def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: Api) -> None:
     by = api.collector()
-    cash = [api.paid(by) for _ in range(3)]
-    qr = api.paid(by, method="VNPAY_QR")
+    cash = [api.new_payment(by) for _ in range(3)]
+    qr = api.new_payment(by, method="VNPAY_QR")
     total = sum(item["amount"] for item in cash)
-    others = api.paid(api.collector())
+    others = api.new_payment(api.collector())
 
     payload = submit(api, by, total - 5_000, note=" thiếu 5.000 ")
 
@@ -72,7 +57,7 @@ def test_all_the_cash_that_a_collector_holds_is_handed_in_and_nothing_else(api: 
     assert postings(api, hand_in) == []
 
 
-def test_a_cashier_who_finds_all_of_it_makes_it_the_banks(api: Api) -> None:
+def test_a_full_count_moves_the_cash_to_the_bank(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     expected = hand_in["expectedAmount"]
@@ -89,7 +74,7 @@ def test_a_cashier_who_finds_all_of_it_makes_it_the_banks(api: Api) -> None:
 
 
 @pytest.mark.parametrize("differs", [-10_000, 10_000])
-def test_what_lacks_or_is_too_much_is_a_variance_and_a_case(api: Api, differs: int) -> None:
+def test_a_difference_in_the_count_is_a_variance_and_a_case(api: Api, differs: int) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     expected = hand_in["expectedAmount"]
@@ -110,7 +95,7 @@ def test_what_lacks_or_is_too_much_is_a_variance_and_a_case(api: Api, differs: i
     assert in_hand(api, by) == 0 == staff_cash(api, by)
 
 
-def test_none_of_it_may_be_there_at_all(api: Api) -> None:
+def test_a_count_of_zero_makes_all_of_it_a_variance(api: Api) -> None:
     hand_in = submitted(api, api.collector(), counted=0)
     expected = hand_in["expectedAmount"]
     assert confirm(api, hand_in, 0)["handIn"]["variance"] == -expected
@@ -121,9 +106,9 @@ def test_none_of_it_may_be_there_at_all(api: Api) -> None:
 
 def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) -> None:
     by, used = api.collector(), key()
-    api.paid(by)
+    api.new_payment(by)
     first = submit(api, by, 1, idempotencyKey=used)["handIn"]
-    api.paid(by)
+    api.new_payment(by)
     with without_effect(api, sandbox, audit=0):
         again = submit(api, by, 1, idempotencyKey=used)
     assert again["handIn"] == first
@@ -131,14 +116,14 @@ def test_the_same_key_and_input_is_the_same_hand_in(api: Api, sandbox: Sandbox) 
     assert submit(api, by, 1, idempotencyKey=used)["handIn"] == confirmed
 
 
-def test_a_cashier_who_confirms_again_hears_the_same(api: Api, sandbox: Sandbox) -> None:
+def test_a_second_confirmation_has_the_same_answer(api: Api, sandbox: Sandbox) -> None:
     hand_in = submitted(api, api.collector())
     once = confirm(api, hand_in, hand_in["expectedAmount"])
     with without_effect(api, sandbox, audit=0):
         assert confirm(api, hand_in, hand_in["expectedAmount"]) == once
 
 
-def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
+def test_the_audit_log_of_each_payment_names_its_hand_in(api: Api) -> None:
     by = api.collector()
     hand_in = submitted(api, by)
     confirm(api, hand_in, hand_in["expectedAmount"])
@@ -150,27 +135,33 @@ def test_each_of_its_payments_tells_that_it_went_along(api: Api) -> None:
     assert [tuple(row) for row in rows][-2:] == [("submitHandIn", by), ("confirmHandIn", "CA001")]
 
 
-def test_the_collector_and_whoever_watches_the_payments_hear_of_it(api: Api) -> None:
+def test_a_hand_in_is_announced_to_its_collector_and_to_watchers_of_its_payments(api: Api) -> None:
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     with Socket(api, api.token(by)) as limits, Socket(api, api.token("FI001")) as office:
         limits.subscribe("subscription { limitChanged { kind used } }", {})
         seen = [limits.next()["payload"]["data"]["limitChanged"] for _ in range(3)]
         assert {"kind": "CASH_IN_HAND", "used": paid["amount"]} in seen
-        office.subscribe("subscription ($by: ID!) { paymentChanged(filter: { staffId: $by }) { custody } }", {"by": by})  # fmt: skip
+        office.subscribe(
+            "subscription ($by: ID!) { paymentChanged(filter: { staffId: $by }) { custody } }",
+            {"by": by},
+        )
         office.send(type="ping")
         assert office.next()["type"] == "pong"
         hand_in = submit(api, by, paid["amount"])["handIn"]
         confirm(api, hand_in, paid["amount"])
         custody = [office.next()["payload"]["data"]["paymentChanged"]["custody"] for _ in range(2)]
         assert custody == ["HANDED_IN", "RECONCILED"]
-        assert limits.next()["payload"]["data"]["limitChanged"] == {"kind": "CASH_IN_HAND", "used": 0}  # fmt: skip
+        assert limits.next()["payload"]["data"]["limitChanged"] == {
+            "kind": "CASH_IN_HAND",
+            "used": 0,
+        }
 
 
 # ── pages ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_pages_are_cut_by_key_and_neither_skip_nor_repeat(api: Api) -> None:
+def test_pages_neither_skip_nor_repeat(api: Api) -> None:
     by = api.collector()
     made = [submitted(api, by)["id"] for _ in range(5)]
     found: list[str] = []
@@ -181,12 +172,12 @@ def test_pages_are_cut_by_key_and_neither_skip_nor_repeat(api: Api) -> None:
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-        made.append(submitted(api, by)["id"])  # one that comes meanwhile is in front of all pages
+        made.append(submitted(api, by)["id"])  # a new hand-in does not shift the pages
         made = made[:5]
     assert found == list(reversed(made))
 
 
-def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
+def test_a_cashier_finds_the_hand_ins_of_each_status(api: Api) -> None:
     by = api.collector()
     counted, waiting = submitted(api, by), submitted(api, by)
     confirm(api, counted, counted["expectedAmount"])
@@ -195,20 +186,28 @@ def test_a_cashier_finds_what_still_waits_to_be_counted(api: Api) -> None:
         assert [edge["node"]["id"] for edge in page["edges"]] == [expected["id"]]
 
 
-@pytest.mark.parametrize(("given", "field"), [({"first": 0}, "first"), ({"first": 101}, "first"), ({"after": "x"}, "after"), ({"after": "WyIyMDI2Il0="}, "after")])  # fmt: skip
-def test_a_page_that_makes_no_sense_is_refused(api: Api, given: Any, field: str) -> None:
-    answer = api.ask(PAGE, given, token=api.token("CA001"))
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [
+        ({"first": 0}, "first"),
+        ({"first": 101}, "first"),
+        ({"after": "x"}, "after"),
+        ({"after": "WyIyMDI2Il0="}, "after"),
+    ],
+)
+def test_an_invalid_page_request_is_refused(api: Api, given: Any, field: str) -> None:
+    answer = api.execute(PAGE, given, token=api.token("CA001"))
     (error,) = answer["errors"]
     assert error["extensions"]["code"] in {"INVALID_INPUT", "QUERY_TOO_EXPENSIVE"}
     assert field in error["message"] or given == {"first": 101}
 
 
-# ── no ───────────────────────────────────────────────────────────────────────────────────────────
+# ── refusals ─────────────────────────────────────────────────────────────────────────────────────
 
 BAD = {
     "nothing held": ({}, "INVALID_INPUT", "countedAmount"),
     "a negative amount": ({"countedAmount": -1}, "INVALID_INPUT", "countedAmount"),
-    "more than anybody counts": ({"countedAmount": 2**53 - 1}, "INVALID_INPUT", "countedAmount"),
+    "more than the maximum": ({"countedAmount": 2**53 - 1}, "INVALID_INPUT", "countedAmount"),
     "a short key": ({"idempotencyKey": "short"}, "INVALID_INPUT", "idempotencyKey"),
     "a long note": ({"note": "x" * 501}, "INVALID_INPUT", "note"),
 }
@@ -216,7 +215,7 @@ BAD = {
 
 @both_languages
 @pytest.mark.parametrize(("but", "code", "field"), BAD.values(), ids=BAD)
-def test_a_hand_in_that_makes_no_sense_changes_nothing(
+def test_an_invalid_hand_in_changes_nothing(
     api: Api, sandbox: Sandbox, but: Any, code: str, field: str, language: str
 ) -> None:
     by = api.collector()
@@ -230,9 +229,9 @@ def test_a_hand_in_that_makes_no_sense_changes_nothing(
 
 def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sandbox) -> None:
     by, used = api.collector(), key()
-    api.paid(by)
+    api.new_payment(by)
     submit(api, by, 1, idempotencyKey=used)
-    api.paid(by)
+    api.new_payment(by)
     with without_effect(api, sandbox, audit=1):
         payload = submit(api, by, 2, idempotencyKey=used)
     (refused,) = payload["errors"]
@@ -241,7 +240,9 @@ def test_a_key_of_one_hand_in_cannot_be_used_for_another(api: Api, sandbox: Sand
 
 @both_languages
 @pytest.mark.invariant(21)
-def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_a_confirmed_hand_in_cannot_be_counted_again(
+    api: Api, sandbox: Sandbox, language: str
+) -> None:
     hand_in = submitted(api, api.collector())
     confirm(api, hand_in, 5_000)
     with without_effect(api, sandbox, audit=1):
@@ -253,8 +254,11 @@ def test_what_was_counted_stays_counted(api: Api, sandbox: Sandbox, language: st
 
 
 @both_languages
-@pytest.mark.parametrize(("which", "counted", "code"), [("HIN_UNKNOWN", 1, "NOT_FOUND"), ("' or 1=1 --", 1, "NOT_FOUND"), ("", -1, "INVALID_INPUT")])  # fmt: skip
-def test_what_is_not_there_is_not_counted(
+@pytest.mark.parametrize(
+    ("which", "counted", "code"),
+    [("HIN_UNKNOWN", 1, "NOT_FOUND"), ("' or 1=1 --", 1, "NOT_FOUND"), ("", -1, "INVALID_INPUT")],
+)
+def test_an_unknown_hand_in_cannot_be_confirmed(
     api: Api, sandbox: Sandbox, which: str, counted: int, code: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=1):
@@ -272,59 +276,3 @@ def test_nobody_counts_their_own_cash_even_once_they_are_a_cashier(
     promoted: Context = api.context.for_actor(Actor(id=by, name="Bich", role=Role.CASHIER))
     with without_effect(api, sandbox, audit=1), pytest.raises(NotPermitted):
         api.run(hand_ins.confirm(promoted, hand_in["id"], counted_amount=1))
-
-
-# ── at once ──────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_of_ten_hand_ins_at_once_one_carries_the_cash(api: Api) -> None:
-    by = api.collector()
-    for _ in range(3):
-        api.paid(by)
-    answers = together(api, [lambda: submit(api, by, 1) for _ in range(10)])
-    taken = [answer["handIn"] for answer in answers if answer["handIn"]]
-    assert len(taken) == 1
-    assert {error["code"] for answer in answers for error in answer["errors"]} == {"INVALID_INPUT"}
-
-
-def test_the_same_key_ten_times_at_once_is_one_hand_in(api: Api) -> None:
-    by, used = api.collector(), key()
-    api.paid(by)
-    answers = together(api, [lambda: submit(api, by, 1, idempotencyKey=used) for _ in range(10)])
-    assert len({answer["handIn"]["id"] for answer in answers}) == 1
-
-
-def test_of_ten_cashiers_who_count_at_once_one_is_believed(api: Api) -> None:
-    by = api.collector()
-    hand_in = submitted(api, by)
-    answers = together(api, [lambda n=n: confirm(api, hand_in, n) for n in range(1, 11)])
-    believed = {answer["handIn"]["countedAmount"] for answer in answers if answer["handIn"]}
-    assert len(believed) == 1
-    assert sum(amount for _, credit, amount, _ in postings(api, hand_in) if credit == "staff_cash") == hand_in["expectedAmount"]  # fmt: skip
-    assert in_hand(api, by) == 0
-
-
-def test_cash_that_is_taken_while_it_is_handed_in_is_in_exactly_one_place(api: Api) -> None:
-    by = api.collector()
-    api.paid(by)
-    answers = together(
-        api,
-        [lambda: api.paid(by) for _ in range(6)] + [lambda: submit(api, by, 1) for _ in range(6)],
-    )
-    expected = sum(answer["handIn"]["expectedAmount"] for answer in answers if answer.get("handIn"))
-    rows = api.rows("select custody, amount, hand_in from payment where staff = $1", by)
-    assert sum(row["amount"] for row in rows if row["hand_in"]) == expected
-    assert {(row["custody"], row["hand_in"] is None) for row in rows} <= {
-        ("HANDED_IN", False),
-        ("HELD_BY_STAFF", True),
-    }
-    assert sum(row["amount"] for row in rows) == in_hand(api, by) == staff_cash(api, by)
-
-
-def together(api: Api, work: list[Any]) -> list[Any]:
-    """Do all of it at once, each in a thread of its own."""
-
-    async def all_of_it() -> list[Any]:
-        return await asyncio.gather(*(asyncio.to_thread(item) for item in work))
-
-    return asyncio.run(all_of_it())

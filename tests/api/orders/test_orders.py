@@ -20,7 +20,10 @@ from tests.support.running_api import Api, Sandbox, key, until
 pytest_plugins = ["tests.support.running_api"]
 __all__ = ["shop"]
 
-ORDER = "query ($id: ID!) { order(id: $id) { id reference status paidAt payments { id status method } } }"
+ORDER = (
+    "query ($id: ID!) { order(id: $id) { id reference status paidAt payments"
+    " { id status method } } }"
+)
 
 
 def seen(api: Api, shop: str, order: dict[str, Any]) -> dict[str, Any]:
@@ -49,8 +52,8 @@ def test_an_order_is_paid_by_a_qr(api: Api, sandbox: Sandbox, shop: str) -> None
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the webhook did not pay it")
     (paid,) = seen(api, shop, order)["payments"]
     assert paid == {"id": payment["id"], "status": "SUCCESS", "method": "VNPAY_QR"}
-    kept = api.rows("select posting_status, staff from payment where id = $1", payment["id"])
-    assert [tuple(row) for row in kept] == [("NONE", "shop")]  # Revenue knows no orders
+    rows = api.rows("select posting_status, staff from payment where id = $1", payment["id"])
+    assert [tuple(row) for row in rows] == [("NONE", "shop")]  # orders are not recorded in Revenue
 
 
 @pytest.mark.invariant(6)
@@ -131,10 +134,10 @@ def test_a_payment_that_does_not_fit_is_refused(
 
 
 @pytest.mark.parametrize("method", ["VNPAY_QR", "PAYPAL"])
-def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
+def test_the_refusal_names_the_other_methods_that_can_pay_an_order(
     api: Api, shop: str, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    """Staff's cash and wallet are no way to pay a merchant: `payOrder` refuses both."""
+    """`payOrder` refuses CASH and FPT_PAY, so the alternatives leave them out."""
     order = created(api, shop)["order"]
     before, known = effects(api), api.context
     if method == "VNPAY_QR":
@@ -145,7 +148,9 @@ def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
     finally:
         api.app.state.context = known
     assert refused["code"] == "GATEWAY_UNAVAILABLE"
-    works = {"BANK_TRANSFER", "MOMO", "CARD", "VNPAY_QR"} - {method}  # without a rate no dollars
+    works = {"BANK_TRANSFER", "MOMO", "CARD", "VNPAY_QR"} - {
+        method
+    }  # PayPal needs an exchange rate
     assert set(refused["alternatives"]) == works
     assert effects(api) == before
 
@@ -162,7 +167,7 @@ def test_what_an_order_can_be_paid_by_instead_is_named_and_nothing_else(
         {"description": "x" * 201},
     ],
 )
-def test_an_order_that_cannot_be_is_refused(api: Api, shop: str, but: dict[str, Any]) -> None:
+def test_an_invalid_order_is_refused(api: Api, shop: str, but: dict[str, Any]) -> None:
     before = effects(api)
     assert code(created(api, shop, **but)) == "INVALID_INPUT"
     assert effects(api) == before
@@ -176,25 +181,32 @@ def test_another_merchants_order_reads_as_not_found(api: Api, shop: str) -> None
             " from api_client where client_id = 'shop' on conflict do nothing",
             secret,
         )
-        form = {"grant_type": "client_credentials", "client_id": secret, "client_secret": "shop-secret"}  # fmt: skip
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": secret,
+            "client_secret": "shop-secret",
+        }
         other = api.http.post("/oauth/token", data=form).json()["access_token"]
         if work is paying:
             assert code(paying(api, other, order)) == "NOT_FOUND"
         else:
-            answer = api.ask(ORDER, {"id": order["id"]}, token=other)
+            answer = api.execute(ORDER, {"id": order["id"]}, token=other)
             assert answer["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
 
 def test_a_merchant_sees_follows_and_cancels_its_own_payments_alone(api: Api, shop: str) -> None:
     mine = paying(api, shop, created(api, shop)["order"])["payment"]["id"]
-    theirs = api.paid(method="VNPAY_QR")["id"]
+    theirs = api.new_payment(method="VNPAY_QR")["id"]
     for document in (
         "query ($id: ID!) { payment(id: $id) { id } }",
         "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
-        'mutation ($id: ID!) { cancelPayment(id: $id, reason: "changed their mind") { payment { id } errors { code } } }',
+        (
+            'mutation ($id: ID!) { cancelPayment(id: $id, reason: "changed their mind")'
+            " { payment { id } errors { code } } }"
+        ),
     ):
-        assert not api.ask(document, {"id": mine}, token=shop).get("errors")
-        answer = api.ask(document, {"id": theirs}, token=shop)
+        assert not api.execute(document, {"id": mine}, token=shop).get("errors")
+        answer = api.execute(document, {"id": theirs}, token=shop)
         assert "NOT_FOUND" in str(answer), answer
 
 
@@ -203,7 +215,10 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
 ) -> None:
     order = created(api, shop)["order"]
     first = paying(api, shop, order)["payment"]
-    cancel = 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "other method") { payment { status } errors { code } } }'
+    cancel = (
+        'mutation ($id: ID!) { cancelPayment(id: $id, reason: "other method") { payment'
+        " { status } errors { code } } }"
+    )
     assert api.get(cancel, {"id": first["id"]}, token=shop)["payment"]["status"] == "CANCELLED"
     second = paying(api, shop, order)["payment"]
     sandbox.pay(reference=second["gatewayReference"], outcome="paid")
@@ -219,9 +234,12 @@ def test_a_late_payment_of_an_order_that_was_paid_again_is_a_case(
     assert found == {first["id"]: "CANCELLED", second["id"]: "SUCCESS"}
     case = of(api, first)
     assert (case["kind"], case["suggestion"]) == ("LATE_MONEY", "REFUND")
-    decide = 'mutation ($id: ID!) { resolveCase(input: {caseId: $id, decision: APPLY, reason: "it is late"}) { errors { code } } }'
-    told = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
-    assert told["errors"] == [{"code": "TRANSITION_REFUSED"}], "it is paid, by the other"
+    decide = (
+        'mutation ($id: ID!) { resolveCase(input: {caseId: $id, decision: APPLY, reason: "it is'
+        ' late"}) { errors { code } } }'
+    )
+    payload = api.get(decide, {"id": case["id"]}, token=api.token("FI001"))
+    assert payload["errors"] == [{"code": "TRANSITION_REFUSED"}], "the other payment has paid it"
 
 
 def test_the_result_page_sends_the_payer_back_to_the_shop(
@@ -235,7 +253,7 @@ def test_the_result_page_sends_the_payer_back_to_the_shop(
         link = payment["confirmationLink"]
         return api.http.get(link, headers={"accept": "text/html"}).text
 
-    assert "shop.example" not in page()  # not while it is open
+    assert "shop.example" not in page()  # not while the payment is open
     sandbox.pay(reference=payment["gatewayReference"], outcome="paid")
     until(lambda: "shop.example" in page(), why="the page does not send back")
     (target,) = re.findall(r'content="5;url=([^"]+)"', page())
@@ -253,7 +271,7 @@ def test_a_card_token_goes_with_a_card_only(api: Api, shop: str) -> None:
     assert effects(api) == before
 
 
-def test_an_order_is_paid_by_a_card_that_the_app_has_a_token_of(api: Api, shop: str) -> None:
+def test_an_order_is_paid_by_a_card_token(api: Api, shop: str) -> None:
     order = created(api, shop)["order"]
     paying(api, shop, order, method="CARD", paymentToken="tok_visa")
     until(lambda: seen(api, shop, order)["status"] == "PAID", why="the card was not charged")

@@ -30,20 +30,23 @@ def test_the_documented_call_creates_the_order_and_opens_its_payment(api: Api, s
     body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
     answer = post(api, shop, body, **{"idempotency-key": "k" * 20 + key()})
     assert answer.status_code == 201
-    told = answer.json()
-    assert told | body == told
-    assert told["status"] == "processing"
-    assert told["payment_url"] is None
-    page = api.http.get(told["confirmation_link"], headers={"accept": "text/html"})
-    assert "data:image/svg+xml;base64," in page.text  # what the payer scans
+    shown = answer.json()
+    assert shown | body == shown
+    assert shown["status"] == "processing"
+    assert shown["payment_url"] is None
+    page = api.http.get(shown["confirmation_link"], headers={"accept": "text/html"})
+    assert "data:image/svg+xml;base64," in page.text  # the QR
     again = post(api, shop, body)
     assert again.status_code == 409
     assert again.json()["error"]["code"] == "BILL_LOCKED"
-    assert again.json()["error"]["details"]["payment_id"] == told["transaction_id"]
+    assert again.json()["error"]["details"]["payment_id"] == shown["transaction_id"]
 
 
 def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None:
-    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
+    body, headers = (
+        {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"},
+        {"idempotency-key": key()},
+    )
     first, again = post(api, shop, body, **headers), post(api, shop, body, **headers)
     assert first.json() == again.json()
     before = effects(api)
@@ -55,7 +58,7 @@ def test_the_same_key_over_rest_is_the_same_payment(api: Api, shop: str) -> None
 def test_no_order_is_made_for_a_payment_that_is_refused(
     api: Api, shop: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The merchant may mend the amount, and send the same reference again."""
+    """The merchant may correct the amount and send the same reference again."""
     body = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}
     before, known = effects(api), api.context
     with monkeypatch.context() as patch:
@@ -83,13 +86,16 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
     assert {item.json()["error"]["details"]["payment_id"] for item in lost} == {
         won["transaction_id"]
     }
-    kept = api.rows("select id from merchant_order where reference = $1", body["order_id"])
-    assert len(kept) == 1
+    rows = api.rows("select id from merchant_order where reference = $1", body["order_id"])
+    assert len(rows) == 1
 
 
 @pytest.mark.parametrize("empty", [None, ""])
 def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | None) -> None:
-    body, headers = {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"}, {"idempotency-key": key()}  # fmt: skip
+    body, headers = (
+        {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"},
+        {"idempotency-key": key()},
+    )
     first = post(api, shop, body | {"return_url": empty}, **headers)
     assert first.status_code == 201
     assert post(api, shop, body, **headers).json() == first.json(), "the same request"
@@ -99,8 +105,8 @@ def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | Non
     assert row["return_url"] is None
 
 
-def test_a_key_in_quotes_is_the_key_within(api: Api, shop: str) -> None:
-    """RFC 8941 has a string in quotes, in which a quote and a backslash are escaped."""
+def test_a_quoted_key_is_the_key_inside_the_quotes(api: Api, shop: str) -> None:
+    """In RFC 8941 a string is quoted, and a quote or backslash in it is escaped."""
     for within, written in (
         (plain := f"key-{key()}", f'"{plain}"'),
         (f'a"b\\c {plain}', f'"a\\"b\\\\c {plain}"'),
@@ -188,7 +194,7 @@ def test_a_bad_body_is_refused_and_leaves_nothing(
         (lambda api: api.token("NV002"), 403, "FORBIDDEN", 1),
     ],
 )
-def test_only_a_merchant_sells(
+def test_only_a_merchant_may_post_a_payment(
     api: Api,
     sandbox: Sandbox,
     who: Callable[[Api], str | None],
@@ -209,7 +215,7 @@ def test_only_a_merchant_sells(
         ("PUT", "/payments", 405, "BAD_USER_INPUT", "Hãy dùng: POST.", "Use one of: POST."),
     ],
 )
-def test_a_path_or_a_method_that_we_do_not_have_is_said_as_every_error_is(
+def test_an_unknown_path_or_method_is_answered_in_the_format_of_errors(
     api: Api, method: str, path: str, status: int, code: str, vietnamese: str, english: str
 ) -> None:
     for language, words in (("vi", vietnamese), ("en", english)):

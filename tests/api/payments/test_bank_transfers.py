@@ -1,4 +1,4 @@
-"""A bank transfer through the whole API: scanned, paid, told of twice, late, too little, to nobody, or the wrong way."""
+"""Bank transfers through the whole API: repeated, late, too small, unknown or outgoing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CASSO, SEPAY = "sandbox-bank-casso-secret", "sandbox-bank-sepay-secret"
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="BANK_TRANSFER")
+    return api.new_payment(method="BANK_TRANSFER")
 
 
 def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:
@@ -54,15 +54,15 @@ def outcomes(api: Api, payment: dict[str, Any]) -> list[str]:
     return [row["outcome"] for row in rows]
 
 
-def calls(told: Any) -> list[tuple[int, Any]]:
-    return [(call["status_code"], call["body"]) for call in told["webhooks"]]
+def calls(response: Any) -> list[tuple[int, Any]]:
+    return [(call["status_code"], call["body"]) for call in response["webhooks"]]
 
 
 UNDERSTOOD = (200, {"success": True})
 
 
 def transfer(payment: dict[str, Any], **but: Any) -> dict[str, Any]:
-    """One line of Casso's."""
+    """Return one transfer as Casso reports it."""
     number = time.time_ns() % 10**12
     return {
         "id": number,
@@ -81,13 +81,13 @@ def casso(api: Api, *transfers: dict[str, Any]) -> httpx.Response:
     return api.http.post("/webhooks/bank/casso", content=json.dumps(body), headers=headers)
 
 
-def test_a_qr_is_open_at_once_and_a_transfer_makes_it_green(
+def test_a_qr_is_open_at_once_and_a_transfer_pays_it(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     assert (qr["status"], qr["needsVerification"], qr["gateway"]) == ("PROCESSING", False, "BANK")
     assert qr["gatewayReference"] in qr["qr"]["payload"]
-    told = sandbox.pay(qr=qr["qr"]["payload"])
-    assert calls(told) == [UNDERSTOOD]
+    response = sandbox.pay(qr=qr["qr"]["payload"])
+    assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("SUCCESS", None)
     assert postings(api, qr) == [("bank", "customer_receivable", qr["amount"])]
     assert outcomes(api, qr) == ["HANDLED"]
@@ -98,23 +98,21 @@ def test_a_content_that_the_bank_rewrote_finds_its_payment(
     api: Api, sandbox: Sandbox, qr: dict[str, Any], rewritten: Any
 ) -> None:
     content = rewritten(qr["gatewayReference"])
-    told = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": "sepay", "content": content})
-    assert calls(told) == [UNDERSTOOD]
+    response = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": "sepay", "content": content})
+    assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_a_transfer_that_names_what_another_gateway_was_asked_for_pays_nothing(api: Api) -> None:
-    """Money at the bank is not money at VNPay: people say whose it is."""
-    other = api.paid(method="VNPAY_QR")
+def test_a_transfer_with_the_reference_of_another_gateway_pays_nothing(api: Api) -> None:
+    """Money at the bank is not money at VNPay, so it becomes a case."""
+    other = api.new_payment(method="VNPAY_QR")
     casso(api, transfer(other))
     assert state(api, other) == ("PROCESSING", None)
     assert postings(api, other) == []
     assert outcomes(api, other) == ["UNMATCHED"]
 
 
-def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_a_transfer_that_both_services_report_is_booked_once(api: Api, qr: dict[str, Any]) -> None:
     line = transfer(qr)
     body = json.dumps(
         {
@@ -143,10 +141,8 @@ def test_both_services_tell_of_one_transfer_and_it_is_booked_once(
     assert cases(api, qr) == []
 
 
-def test_one_call_tells_of_several_transfers_and_each_finds_its_own(
-    api: Api, qr: dict[str, Any]
-) -> None:
-    other = api.paid(method="BANK_TRANSFER")
+def test_each_transfer_in_one_call_finds_its_payment(api: Api, qr: dict[str, Any]) -> None:
+    other = api.new_payment(method="BANK_TRANSFER")
     out = transfer(qr, amount=-qr["amount"])
     lost = transfer(qr, description="chuyen tien", amount=77_000)
     assert casso(api, out, transfer(qr), lost, transfer(other)).json() == {"success": True}
@@ -183,7 +179,7 @@ def test_too_much_pays_the_bill_and_the_rest_is_the_customers(
     assert ("bank", "customer_credit", 500) in postings(api, qr)
 
 
-def test_a_second_transfer_is_paid_twice_and_waits_for_people(
+def test_a_second_transfer_opens_a_case_of_a_double_payment(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     for _ in range(2):
@@ -193,7 +189,7 @@ def test_a_second_transfer_is_paid_twice_and_waits_for_people(
     assert cases(api, qr) == [("PAID_TWICE", qr["amount"])]
 
 
-def test_cancelling_asks_nobody_and_a_late_transfer_pays_the_bill_that_is_still_open(
+def test_cancelling_needs_no_inquiry_and_a_late_transfer_pays_the_open_bill(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     seen = sandbox.last_request
@@ -210,7 +206,7 @@ def test_a_late_transfer_for_a_bill_that_was_paid_otherwise_is_a_case(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     api.get(CANCEL, {"id": qr["id"], "reason": "pays in cash"}, token=api.token("NV002"))
-    cash = api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    cash = api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     assert cash["status"] == "SUCCESS"
     sandbox.pay(qr=qr["qr"]["payload"])
     assert state(api, qr) == ("CANCELLED", None)
@@ -228,15 +224,18 @@ def later(api: Api, **by: int) -> Any:
 def test_a_qr_expires_by_the_clock_alone_and_verifying_changes_nothing(
     api: Api, qr: dict[str, Any]
 ) -> None:
-    asked = api.get(VERIFY, {"id": qr["id"]}, token=api.token("NV002"))
-    assert asked["payment"]["status"] == "PROCESSING"
+    payload = api.get(VERIFY, {"id": qr["id"]}, token=api.token("NV002"))
+    assert payload["payment"]["status"] == "PROCESSING"
     api.run(payment_inquiry.follow_up(later(api, minutes=16), qr["id"]))
     assert state(api, qr) == ("EXPIRED", None)
 
 
 def test_a_crash_while_the_qr_was_made_loses_no_qr(api: Api, qr: dict[str, Any]) -> None:
     api.rows(
-        "update attempt set status = 'SENT', qr_payload = null, answered_at = null where payment = $1",
+        (
+            "update attempt set status = 'SENT', qr_payload = null, answered_at = null where"
+            " payment = $1"
+        ),
         qr["id"],
     )
     api.run(payment_inquiry.follow_up(later(api, minutes=2), qr["id"]))
@@ -248,13 +247,16 @@ def test_a_crash_while_the_qr_was_made_loses_no_qr(api: Api, qr: dict[str, Any])
     assert tuple(row.values()) == (qr["qr"]["payload"], "ACCEPTED", False)
 
 
-def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_with_its_amount(
+def test_money_without_a_reference_becomes_a_case_with_its_amount_after_an_hour(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
-    told = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
-    assert calls(told) == [UNDERSTOOD], "they have done their part"
+    response = sandbox.pay(qr=qr["qr"]["payload"], amount=123_000, transfer={"content": "cam on"})
+    assert calls(response) == [UNDERSTOOD], "the notice is accepted"
     assert state(api, qr) == ("PROCESSING", None)
-    (event,) = api.rows("select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is null order by received_at desc limit 1")  # fmt: skip
+    (event,) = api.rows(
+        "select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is"
+        " null order by received_at desc limit 1"
+    )
     api.rows(
         "update webhook_event set tries = $1 where id = $2", webhooks.MOST_TRIES - 1, event["id"]
     )
@@ -265,12 +267,12 @@ def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_wit
     assert case["about"].startswith("FT")
 
 
-def test_what_leaves_the_account_is_answered_and_stale(
+def test_an_outgoing_transfer_is_answered_and_stale(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     for by in ("casso", "sepay"):
-        told = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": by, "outgoing": True})
-        assert calls(told) == [UNDERSTOOD]
+        response = sandbox.pay(qr=qr["qr"]["payload"], transfer={"by": by, "outgoing": True})
+        assert calls(response) == [UNDERSTOOD]
     assert state(api, qr) == ("PROCESSING", None)
     assert outcomes(api, qr) == ["STALE", "STALE"]
 
@@ -299,5 +301,5 @@ def test_a_forged_notice_touches_nothing(api: Api, qr: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("path", ["bank", "bank/", "bank/payos", "bank/casso/1"])
-def test_nobody_else_tells_of_our_account(api: Api, path: str) -> None:
+def test_no_other_service_has_an_address_for_bank_notices(api: Api, path: str) -> None:
     assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404

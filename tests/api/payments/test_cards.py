@@ -1,4 +1,4 @@
-"""A card: paid on a page or by a token through the whole API, declined, lost, and never kept."""
+"""Card payments through the whole API: by page or token, declined, lost, and never stored."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ def charges(sandbox: Sandbox, payment: dict[str, Any]) -> list[str]:
     return [item["status"] for item in found if item["reference"] == reference]
 
 
-def test_a_page_is_paid_and_its_money_stands_at_stripe(api: Api, sandbox: Sandbox) -> None:
-    payment = api.paid(method="CARD")
+def test_a_page_is_paid_and_its_money_is_in_the_clearing_account(
+    api: Api, sandbox: Sandbox
+) -> None:
+    payment = api.new_payment(method="CARD")
     assert (payment["status"], payment["gateway"]) == ("PROCESSING", "STRIPE")
     assert payment["paymentUrl"]
     assert payment["qr"] is None
-    told = sandbox.pay(payment_url=payment["paymentUrl"])
-    assert [answer["status_code"] for answer in told["webhooks"]] == [200]
+    response = sandbox.pay(payment_url=payment["paymentUrl"])
+    assert [answer["status_code"] for answer in response["webhooks"]] == [200]
     assert state(api, payment) == ("SUCCESS", None)
     assert entries(api, payment) == [
         ("gateway_clearing:stripe", "customer_receivable", payment["amount"])
@@ -61,23 +63,23 @@ def test_a_page_is_paid_and_its_money_stands_at_stripe(api: Api, sandbox: Sandbo
 def test_a_token_is_charged_at_once_and_once(api: Api, sandbox: Sandbox) -> None:
     given = {"idempotencyKey": key(), "paymentToken": CHARGED, "contractNumber": api.contract()}
     given["items"] = api.owed(given["contractNumber"])[:1]
-    paid = api.paid(method="CARD", **given)
+    paid = api.new_payment(method="CARD", **given)
     assert paid["status"] == "SUCCESS"
-    again = api.pay(method="CARD", **given)
+    again = api.process_payment(method="CARD", **given)
     assert (again["replayed"], again["payment"]["id"]) == (True, paid["id"])
-    other = api.pay(method="CARD", **given | {"paymentToken": "pm_card_mastercard"})
+    other = api.process_payment(method="CARD", **given | {"paymentToken": "pm_card_mastercard"})
     assert [error["code"] for error in other["errors"]] == ["IDEMPOTENCY_KEY_REUSED"]
     assert charges(sandbox, paid) == ["paid"]
 
 
 def test_a_declined_token_fails_with_a_reason_and_frees_the_bill(api: Api) -> None:
     contract = api.contract()
-    declined = api.paid(method="CARD", paymentToken=REFUSED, contractNumber=contract)
+    declined = api.new_payment(method="CARD", paymentToken=REFUSED, contractNumber=contract)
     assert declined["status"] == "FAILED"
     assert declined["failure"]["code"] == "insufficient_funds"
     assert "không đủ tiền" in declined["failure"]["message"]
     assert entries(api, declined) == []
-    assert api.paid(contractNumber=contract)["status"] == "SUCCESS"
+    assert api.new_payment(contractNumber=contract)["status"] == "SUCCESS"
 
 
 @pytest.mark.parametrize("fault", ["reset", "500", "truncated"])
@@ -87,22 +89,22 @@ def test_a_charge_whose_answer_was_lost_is_found_and_not_repeated(
     with sandbox.broken(
         "stripe", fault, path="/v1/payment_intents", times=1, after_processing=True
     ):
-        lost = api.paid(method="CARD", paymentToken=CHARGED)
-    if state(api, lost)[0] != "SUCCESS":  # its event may have been quicker than we are
+        lost = api.new_payment(method="CARD", paymentToken=CHARGED)
+    if state(api, lost)[0] != "SUCCESS":  # its event may come before our inquiry
         assert lost["needsVerification"] is True
-        told = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
-        assert told["errors"] == []
+        payload = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
+        assert payload["errors"] == []
     assert state(api, lost) == ("SUCCESS", None)
     assert charges(sandbox, lost) == ["paid"]
 
 
 def test_a_page_whose_address_was_lost_is_found_again(api: Api, sandbox: Sandbox) -> None:
     with sandbox.broken("stripe", "reset", times=1, after_processing=True):
-        lost = api.paid(method="CARD")
+        lost = api.new_payment(method="CARD")
     assert (lost["status"], lost["needsVerification"]) == ("PROCESSING", True)
     assert lost["paymentUrl"] is None
-    told = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
-    found = told["payment"]
+    payload = api.get(VERIFY, {"id": lost["id"]}, token=api.token("NV002"))
+    found = payload["payment"]
     assert found["paymentUrl"]
     assert found["needsVerification"] is False
     sandbox.pay(payment_url=found["paymentUrl"])
@@ -117,7 +119,7 @@ def cancelled(api: Api, payment: dict[str, Any]) -> dict[str, Any]:
 def test_a_page_that_is_cancelled_is_closed_and_nobody_can_pay_it(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="CARD")
+    payment = api.new_payment(method="CARD")
     assert cancelled(api, payment)["payment"]["status"] in {"CANCELLED", "EXPIRED"}
     assert charges(sandbox, payment) == ["expired"]
     assert sandbox.pay(payment_url=payment["paymentUrl"])["status"] == "expired"
@@ -125,8 +127,8 @@ def test_a_page_that_is_cancelled_is_closed_and_nobody_can_pay_it(
 
 
 def test_a_page_is_closed_when_the_time_to_pay_is_over(api: Api, sandbox: Sandbox) -> None:
-    """Stripe keeps one open for half an hour at least; the bill is free before that."""
-    payment = api.paid(method="CARD")
+    """Stripe leaves a page open for at least half an hour; the bill is free earlier."""
+    payment = api.new_payment(method="CARD")
 
     async def later() -> datetime:
         return await api.context.clock() + timedelta(minutes=16)
@@ -137,7 +139,7 @@ def test_a_page_is_closed_when_the_time_to_pay_is_over(api: Api, sandbox: Sandbo
 
 
 def test_a_card_that_waits_for_its_bank_is_closed_too(api: Api, sandbox: Sandbox) -> None:
-    payment = api.paid(method="CARD", paymentToken="pm_card_authenticationRequired")
+    payment = api.new_payment(method="CARD", paymentToken="pm_card_authenticationRequired")
     assert payment["paymentUrl"]
     assert cancelled(api, payment)["payment"]["status"] in {"CANCELLED", "EXPIRED"}
     assert charges(sandbox, payment) == ["expired"]
@@ -146,15 +148,15 @@ def test_a_card_that_waits_for_its_bank_is_closed_too(api: Api, sandbox: Sandbox
 def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
     api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the question and the closing the customer pays: the closing is refused, and says so."""
-    payment = api.paid(method="CARD")
+    """The customer pays between the inquiry and the closing, and Stripe refuses the closing."""
+    payment = api.new_payment(method="CARD")
     gateway: Any = api.context.gateways[GatewayName.STRIPE]
     inquire = gateway.inquire
 
     async def then_pays(attempt: Attempt, *, now: datetime) -> Evidence:
         evidence = await inquire(attempt, now=now)
-        pays = {"payment_url": payment["paymentUrl"], "drop_webhook": True}
-        await asyncio.to_thread(sandbox.pay, **pays)
+        act = {"payment_url": payment["paymentUrl"], "drop_webhook": True}
+        await asyncio.to_thread(sandbox.pay, **act)
         return evidence
 
     with monkeypatch.context() as patch:
@@ -164,27 +166,27 @@ def test_a_page_that_is_paid_while_it_is_cancelled_is_a_success(
     assert state(api, payment) == ("SUCCESS", None)
 
 
-def test_a_page_that_could_not_be_closed_is_cancelled_and_paid_all_the_same_is_found(
+def test_the_payment_of_a_page_that_could_not_be_closed_is_found(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="CARD")
+    payment = api.new_payment(method="CARD")
     with sandbox.broken("stripe", "500", path="/expire"):
         assert cancelled(api, payment)["payment"]["status"] == "CANCELLED"
     sandbox.pay(payment_url=payment["paymentUrl"])
     (claim,) = api.rows(
         "select claimed_at from attempt where reference = $1", payment["gatewayReference"]
     )
-    assert claim["claimed_at"], "what is said of an ended payment is put to the gateway"
+    assert claim["claimed_at"], "an inquiry verifies an event about an ended payment"
 
 
 def test_a_wrong_amount_is_held(api: Api, sandbox: Sandbox) -> None:
-    payment = api.paid(method="CARD")
+    payment = api.new_payment(method="CARD")
     sandbox.pay(payment_url=payment["paymentUrl"], amount=1000)
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
     assert entries(api, payment) == [("gateway_clearing:stripe", "suspense", 1000)]
 
 
-def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) -> None:
+def test_a_forged_event_is_refused_and_an_unknown_one_is_stored(api: Api) -> None:
     body = json.dumps({"id": f"evt_{key()}", "type": "customer.created", "data": {"object": {}}})
     stamp = str(int(time.time()))
     proof = stripe_signature(SECRET, stamp, body.encode())
@@ -203,7 +205,7 @@ def test_a_forged_event_is_refused_and_one_that_is_not_ours_is_kept(api: Api) ->
         ({"method": "CARD", "paymentToken": "4000 not a card"}, "en", "pm_"),
     ],
 )
-def test_a_token_that_is_none_or_fits_no_card_is_refused_without_effect(
+def test_an_invalid_token_is_refused_without_effect(
     api: Api, but: dict[str, str], language: str, word: str
 ) -> None:
     contract = api.contract()
@@ -217,20 +219,20 @@ def test_a_token_that_is_none_or_fits_no_card_is_refused_without_effect(
     assert {name for name in after if after[name] != before[name]} <= {"audit_event"}
 
 
-def test_a_token_is_kept_nowhere(api: Api) -> None:
-    paid = api.paid(method="CARD", paymentToken=CHARGED)
+def test_a_token_is_stored_nowhere(api: Api) -> None:
+    paid = api.new_payment(method="CARD", paymentToken=CHARGED)
     assert paid["status"] == "SUCCESS"
     tables = api.rows("select tablename from pg_tables where schemaname = 'public'")
     for (name,) in tables:
-        kept = api.rows(f"select t::text as row from \"{name}\" t where t::text like '%{CHARGED}%'")
-        assert kept == [], name
+        rows = api.rows(f"select t::text as row from \"{name}\" t where t::text like '%{CHARGED}%'")
+        assert rows == [], name
 
 
-# Money that goes back
+# Refunds
 
 
 def test_a_card_is_refunded_in_parts_to_the_last_dong(api: Api, sandbox: Sandbox) -> None:
-    paid = api.paid(method="CARD", paymentToken=CHARGED)
+    paid = api.new_payment(method="CARD", paymentToken=CHARGED)
     first = refund(api, paid, 1000)
     assert first["reversal"]["status"] == "DONE"
     rest = refund(api, paid, paid["amount"] - 1000)
@@ -239,7 +241,7 @@ def test_a_card_is_refunded_in_parts_to_the_last_dong(api: Api, sandbox: Sandbox
 
 
 def test_a_refund_whose_answer_was_lost_is_found_and_paid_once(api: Api, sandbox: Sandbox) -> None:
-    paid = api.paid(method="CARD", paymentToken=CHARGED)
+    paid = api.new_payment(method="CARD", paymentToken=CHARGED)
     with sandbox.broken("stripe", "reset", path="/v1/refunds", times=1, after_processing=True):
         lost = refund(api, paid)
     assert lost["reversal"]["status"] == "UNKNOWN"

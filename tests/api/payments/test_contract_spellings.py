@@ -1,4 +1,4 @@
-"""However the number of a contract, bill, fee or phone is typed, it is one, and so is a request that holds it."""
+"""Every spelling of the number of a contract, bill, fee or phone means the same number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ pytest_plugins = ["tests.support.running_api"]
 
 CUSTOMER = """
 query ($contract: ID!) { customer(contractNumber: $contract) {
-  contractNumber bills { billNumber } fees { feeId } debt { totalDebt } paymentHistory { transactionId } } }
+  contractNumber bills { billNumber } fees { feeId } debt { totalDebt }
+  paymentHistory { transactionId } } }
 """
 BILLS = "query ($contract: ID!) { bills(contractNumber: $contract) { billNumber } }"
 BILL = """
@@ -27,7 +28,7 @@ subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id sta
 
 
 @spelled
-def test_every_system_is_asked_about_the_contract_as_it_writes_it(
+def test_every_system_receives_the_contract_number_in_its_own_form(
     api: Api, sandbox: Sandbox, spell: Any
 ) -> None:
     contract, token, last = api.contract(), api.token("SV001"), sandbox.last_request
@@ -97,26 +98,26 @@ def test_a_bill_that_was_paid_is_paid_under_every_spelling(
     given = request(api, contract)
     by = api.collector()
     api.token(by)
-    api.paid(by, **given)
+    api.new_payment(by, **given)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(by, **respelled(given, spell) | {"idempotencyKey": key()})
+        payload = api.process_payment(by, **respelled(given, spell) | {"idempotencyKey": key()})
     assert [refusal["code"] for refusal in payload["errors"]] == ["BILL_ALREADY_PAID"]
     assert payload["errors"][0]["billNumber"] == given["items"][0]["id"]
 
 
 def test_a_fee_is_one_fee_in_any_case(api: Api) -> None:
     fee = {"type": "FEE", "id": "fee_sgfdn1015 ", "amount": 300_000}
-    paid = api.paid("NV002", contractNumber="sgfdn1015", items=[fee])
+    paid = api.new_payment("NV002", contractNumber="sgfdn1015", items=[fee])
     assert paid["items"] == [fee | {"id": "FEE_SGFDN1015"}]
 
 
-def test_an_item_in_two_spellings_is_an_item_twice(api: Api, sandbox: Sandbox) -> None:
+def test_an_item_in_two_spellings_is_a_duplicate(api: Api, sandbox: Sandbox) -> None:
     given = request(api, api.contract())
     (item,) = given["items"]
     given["items"] = [item, item | {"id": f"{item['id'].lower()} "}]
     api.token("NV002")
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", **given)
+        payload = api.process_payment("NV002", **given)
     (refused,) = payload["errors"]
     assert (refused["code"], refused["field"]) == ("INVALID_INPUT", "items.1.id")
 
@@ -124,13 +125,13 @@ def test_an_item_in_two_spellings_is_an_item_twice(api: Api, sandbox: Sandbox) -
 @spelled
 def test_a_payment_is_found_by_every_spelling_of_its_contract(api: Api, spell: Any) -> None:
     contract = api.contract()
-    paid = api.paid("NV002", contractNumber=contract)
+    paid = api.new_payment("NV002", contractNumber=contract)
     assert found(api, contractNumber=spell(contract)) == [paid["id"]]
     assert found(api, search=spell(contract)) == [paid["id"]]
 
 
 @pytest.mark.parametrize("by", ["contractNumber", "staffId", "search"])
-def test_a_change_is_told_to_whoever_watches_by_another_spelling(api: Api, by: str) -> None:
+def test_a_watcher_by_another_spelling_receives_the_change(api: Api, by: str) -> None:
     staff_id, contract = api.collector(), api.contract()
     api.token(staff_id)
     value = staff_id if by == "staffId" else contract
@@ -139,13 +140,13 @@ def test_a_change_is_told_to_whoever_watches_by_another_spelling(api: Api, by: s
         socket.subscribe(CHANGED, {"filter": wanted})
         socket.send(type="ping")
         assert socket.next()["type"] == "pong"
-        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
-        paid = api.paid(staff_id, contractNumber=contract)
+        until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
+        paid = api.new_payment(staff_id, contractNumber=contract)
         changed = socket.next()["payload"]["data"]["paymentChanged"]
     assert changed == {"id": paid["id"], "status": "SUCCESS"}
 
 
-def test_a_card_number_between_invisible_letters_is_still_one(api: Api, sandbox: Sandbox) -> None:
+def test_a_card_number_with_invisible_letters_is_refused(api: Api, sandbox: Sandbox) -> None:
     api.token("SV001")
     for number in (
         "4111\u200b1111\u200b1111\u200b1111",
@@ -153,8 +154,8 @@ def test_a_card_number_between_invisible_letters_is_still_one(api: Api, sandbox:
         wide("4111111111111111"),
     ):
         with without_effect(api, sandbox, audit=0):
-            answer = api.ask(CUSTOMER, {"contract": number}, token=api.token("SV001"))
+            answer = api.execute(CUSTOMER, {"contract": number}, token=api.token("SV001"))
         assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]
         staff = {"input": {"staffId": number, "password": "x"}}
-        answer = api.ask(LOGIN, staff)
+        answer = api.execute(LOGIN, staff)
         assert [error["extensions"]["code"] for error in answer["errors"]] == ["BAD_USER_INPUT"]

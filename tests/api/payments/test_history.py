@@ -1,4 +1,4 @@
-"""What happened to a payment, as the dashboards ask for it."""
+"""The history of a payment: attempts, webhook events, entries and timeline."""
 
 from __future__ import annotations
 
@@ -19,34 +19,32 @@ timeline { sequence at actor action evidence fromStatus toStatus requestId }
 webhookEvents { id gateway eventId outcome receivedAt }
 notifications { id channel recipient status attempts sentAt }
 """
-ONE = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
+PAYMENT_HISTORY = f"query ($id: ID!) {{ payment(id: $id) {{ {HISTORY} }} }}"
 
 
 def a_page(of: int) -> str:
-    """The size is written out: a variable counts as the largest page there is."""
+    """Return the document of a page; a variable size would count as the largest page."""
     return f"query {{ payments(first: {of}) {{ edges {{ node {{ id {HISTORY} }} }} }} }}"
 
 
 def history(api: Api, payment: dict[str, Any], *, by: str = "FI001") -> dict[str, Any]:
-    return api.get(ONE, {"id": payment["id"]}, token=api.token(by))
+    return api.get(PAYMENT_HISTORY, {"id": payment["id"]}, token=api.token(by))
 
 
 @pytest.fixture(scope="module")
 def cash(api: Api) -> dict[str, Any]:
-    return api.paid("NV002", customerPhone="0987654321")
+    return api.new_payment("NV002", customerPhone="0987654321")
 
 
 @pytest.fixture(scope="module")
 def scanned(api: Api) -> dict[str, Any]:
-    """A QR that was paid, and that VNPay told us of."""
-    qr = api.paid("NV002", method="VNPAY_QR")
+    """Return a QR that was paid, and whose webhook was handled."""
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     assert call(api, signed(ipn(qr))) == "00"
     return qr
 
 
-def test_of_cash_the_ledger_tells_two_lines_and_no_gateway_anything(
-    api: Api, cash: dict[str, Any]
-) -> None:
+def test_cash_has_one_entry_and_no_gateway_events(api: Api, cash: dict[str, Any]) -> None:
     found = history(api, cash)
     assert (found["attempts"], found["webhookEvents"]) == ([], [])
     (entry,) = found["entries"]
@@ -56,7 +54,7 @@ def test_of_cash_the_ledger_tells_two_lines_and_no_gateway_anything(
     ]
 
 
-def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
+def test_the_timeline_shows_who_did_what_in_the_order_of_the_rows(
     api: Api, cash: dict[str, Any]
 ) -> None:
     steps = history(api, cash)["timeline"]
@@ -69,7 +67,9 @@ def test_the_timeline_tells_who_did_what_in_the_order_of_the_rows(
     assert all(step["requestId"] for step in steps)
 
 
-def test_what_a_gateway_said_is_told_with_what_it_moved(api: Api, scanned: dict[str, Any]) -> None:
+def test_a_webhook_event_is_shown_with_its_transition_and_postings(
+    api: Api, scanned: dict[str, Any]
+) -> None:
     found = history(api, scanned)
     (attempt,) = found["attempts"]
     assert attempt["id"] == attempt["reference"] == scanned["gatewayReference"]
@@ -98,7 +98,7 @@ def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "told"),
+    ("by", "visible"),
     [
         ("NV002", False),
         ("CA001", False),
@@ -108,17 +108,17 @@ def test_a_customers_number_is_masked(api: Api, cash: dict[str, Any]) -> None:
         ("AU001", True),
     ],
 )
-def test_what_gateways_said_and_who_did_what_is_for_those_who_look_after_it(
-    api: Api, scanned: dict[str, Any], by: str, told: bool
+def test_the_timeline_and_the_webhook_events_need_a_permission(
+    api: Api, scanned: dict[str, Any], by: str, visible: bool
 ) -> None:
     found = history(api, scanned, by=by)
-    assert (bool(found["timeline"]), bool(found["webhookEvents"])) == (told, told)
+    assert (bool(found["timeline"]), bool(found["webhookEvents"])) == (visible, visible)
     assert found["attempts"]
     assert found["entries"]
 
 
-def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
-    paid = api.paid("NV002")
+def test_a_sequence_number_may_exceed_32_bits(api: Api) -> None:
+    paid = api.new_payment("NV002")
     api.rows(
         "insert into audit_event (id, at, actor, action, outcome, payment_id, details)"
         " values (2^31, now(), 'system', 'test', 'DONE', $1, '{}')",
@@ -127,9 +127,9 @@ def test_a_number_past_32_bits_is_a_number(api: Api) -> None:
     assert history(api, paid)["timeline"][-1]["sequence"] == 2**31
 
 
-def test_the_history_of_a_page_costs_what_that_of_one_payment_does(api: Api) -> None:
+def test_the_history_of_a_page_needs_as_many_statements_as_that_of_one_payment(api: Api) -> None:
     for _ in range(10):
-        api.paid("NV002")
+        api.new_payment("NV002")
     token = api.token("FI001")
     sent: list[int] = []
     for first in (1, 12):

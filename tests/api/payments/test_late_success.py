@@ -1,4 +1,4 @@
-"""Money that is proven after a payment's end corrects it, and the timeline names the correction."""
+"""Money that is proven after a payment ended corrects it, and the timeline shows that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Payment = dict[str, Any]
 
 
 def cancelled(desk: Desk, method: str = "VNPAY_QR") -> Payment:
-    payment = desk.api.paid(method=method)
+    payment = desk.api.new_payment(method=method)
     cancel(desk, payment)
     return payment
 
@@ -41,7 +41,7 @@ def by_a_banks_notice(desk: Desk) -> Payment:
 
 
 def by_an_inquiry(desk: Desk) -> Payment:
-    payment = desk.api.paid(method="VNPAY_QR")
+    payment = desk.api.new_payment(method="VNPAY_QR")
     assert call(desk.api, signed(ipn(payment, **EXPIRED))) == "00"
     desk.sandbox.pay(reference=payment["gatewayReference"])
     desk.api.run(jobs.inquire(desk.api.context, payment["id"]))
@@ -56,10 +56,10 @@ def by_a_settlement_file(desk: Desk) -> Payment:
 
 
 def by_two_people(desk: Desk) -> Payment:
-    payment = desk.api.paid(method="VNPAY_QR")
+    payment = desk.api.new_payment(method="VNPAY_QR")
     assert call(desk.api, signed(ipn(payment, **EXPIRED))) == "00"
     bill = {"contractNumber": payment["contractNumber"], "items": payment["items"]}
-    other = desk.api.paid(method="VNPAY_QR", **bill)
+    other = desk.api.new_payment(method="VNPAY_QR", **bill)
     desk.sandbox.pay(reference=payment["gatewayReference"])
     desk.api.run(jobs.inquire(desk.api.context, payment["id"]))
     cancel(desk, other)

@@ -1,4 +1,4 @@
-"""The books balance, and a day closes on what they say."""
+"""The trial balance, and the day close of a collector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from tests.support.running_api import Api
 pytest_plugins = ["tests.support.running_api"]
 
 TRIAL = "query ($at: DateTime) { trialBalance(at: $at) { account currency debit credit balance } }"
-CLOSE = "query ($by: ID!, $day: Date!) { dayClose(staffId: $by, date: $day) { collected voided handedIn cashInHand byMethod { method count amount } } }"
+CLOSE = (
+    "query ($by: ID!, $day: Date!) { dayClose(staffId: $by, date: $day)"
+    " { collected voided handedIn cashInHand byMethod { method count amount } } }"
+)
 
 
 def trial_balance(api: Api, at: datetime | None = None) -> dict[str, tuple[int, int, int]]:
@@ -34,10 +37,10 @@ def day_close(api: Api, by: str, moment: datetime | None = None) -> Any:
     return api.get(CLOSE, {"by": by, "day": day}, token=api.token("CA001"))
 
 
-def test_a_trial_balance_tells_what_each_account_has_and_both_sides_are_equal(api: Api) -> None:
+def test_a_trial_balance_shows_each_account_and_equal_sides(api: Api) -> None:
     before = trial_balance(api)
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     held = trial_balance(api)
     hand_in = submit(api, by, paid["amount"])["handIn"]
     confirm(api, hand_in, paid["amount"] - 1_000)
@@ -56,22 +59,22 @@ def test_a_trial_balance_tells_what_each_account_has_and_both_sides_are_equal(ap
     assert moved("variance", after, held) == (1_000, 0, 1_000)
 
 
-def test_a_trial_balance_of_a_moment_knows_nothing_of_what_came_after(api: Api) -> None:
-    api.paid(api.collector())
+def test_a_trial_balance_of_a_time_excludes_later_postings(api: Api) -> None:
+    api.new_payment(api.collector())
     then = now(api)
     seen = trial_balance(api, then)
-    api.paid(api.collector())
+    api.new_payment(api.collector())
     assert trial_balance(api, then) == seen != trial_balance(api)
     assert trial_balance(api, datetime(2000, 1, 1, tzinfo=UTC)) == {}
 
 
-def test_a_day_closes_on_what_was_taken_brought_and_is_still_held(api: Api) -> None:
+def test_a_day_close_shows_the_cash_collected_handed_in_and_in_hand(api: Api) -> None:
     by = api.collector()
-    cash = [api.paid(by) for _ in range(3)]
-    api.paid(by, method="VNPAY_QR")  # not paid yet: nothing was collected by it
+    cash = [api.new_payment(by) for _ in range(3)]
+    api.new_payment(by, method="VNPAY_QR")  # an open QR has collected nothing
     total = sum(item["amount"] for item in cash)
     hand_in = submit(api, by, total - 7_000)["handIn"]
-    again = api.paid(by)
+    again = api.new_payment(by)
 
     close = day_close(api, by)
 
@@ -85,9 +88,9 @@ def test_a_day_closes_on_what_was_taken_brought_and_is_still_held(api: Api) -> N
     assert close["cashInHand"] == again["amount"] == in_hand(api, by)
 
 
-def test_a_day_on_which_nothing_was_taken_yet_carries_nothing_into_itself(api: Api) -> None:
+def test_a_day_without_payments_shows_only_the_cash_in_hand(api: Api) -> None:
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     today = now(api)
     yesterday = day_close(api, by, today - timedelta(days=1))
     assert yesterday == {
@@ -103,9 +106,9 @@ def test_a_day_on_which_nothing_was_taken_yet_carries_nothing_into_itself(api: A
 
 def test_a_payment_closes_with_the_vietnamese_day_on_which_it_was_made(api: Api) -> None:
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     midnight = day_end(business_date(now(api)))
-    api.rows(  # as if it had been made in the last second of yesterday
+    api.rows(  # its time is now the last second of yesterday
         "with off as (select set_config('session_replication_role', 'replica', true))"
         " update payment set created_at = $2, business_date = $3 from off where id = $1",
         paid["id"],
@@ -120,6 +123,6 @@ def test_a_payment_closes_with_the_vietnamese_day_on_which_it_was_made(api: Api)
 
 @pytest.mark.parametrize("day", ["9999-12-31", "0001-01-01"])
 def test_a_day_outside_of_the_calendar_is_refused(api: Api, day: str) -> None:
-    answer = api.ask(CLOSE, {"by": "NV002", "day": day}, token=api.token("CA001"))
+    answer = api.execute(CLOSE, {"by": "NV002", "day": day}, token=api.token("CA001"))
     (error,) = answer["errors"]
     assert error["extensions"]["code"] == "INVALID_INPUT"

@@ -1,4 +1,4 @@
-"""What the office looks at: pages, totals, filters, and every change as it happens."""
+"""The list of payments: pages, totals, filters, and its subscription."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ def collector(api: Api) -> str:
 
 
 @pytest.fixture(scope="module")
-def kept(api: Api, collector: str) -> list[dict[str, Any]]:
-    """Twelve payments of one collector, oldest first: every other a QR."""
-    return [api.paid(collector, method="VNPAY_QR" if n % 2 else "CASH") for n in range(12)]
+def payments(api: Api, collector: str) -> list[dict[str, Any]]:
+    """Return twelve payments of one collector, oldest first; every second is a QR."""
+    return [api.new_payment(collector, method="VNPAY_QR" if n % 2 else "CASH") for n in range(12)]
 
 
 @pytest.fixture
-def ask(api: Api, collector: str, kept: list[dict[str, Any]]) -> Any:
-    def ask(document: str = PAGE, **given: Any) -> Any:
+def query(api: Api, collector: str, payments: list[dict[str, Any]]) -> Any:
+    def query(document: str = PAGE, **given: Any) -> Any:
         return api.get(document, given, token=api.token(collector))
 
-    return ask
+    return query
 
 
 def ids(page: dict[str, Any]) -> list[str]:
@@ -53,39 +53,39 @@ def ids(page: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("order", ["CREATED_DESC", "CREATED_ASC", "AMOUNT_DESC", "AMOUNT_ASC"])
-def test_the_pages_of_every_order_put_together_are_all_payments_once(
-    ask: Any, kept: list[dict[str, Any]], order: str
+def test_the_pages_of_each_sort_order_contain_each_payment_once(
+    query: Any, payments: list[dict[str, Any]], order: str
 ) -> None:
     seen: list[str] = []
     after = None
     while True:
-        page = ask(first=5, after=after, orderBy=order)
+        page = query(first=5, after=after, orderBy=order)
         seen += ids(page)
         after = page["pageInfo"]["endCursor"]
         if not page["pageInfo"]["hasNextPage"]:
             break
-    assert sorted(seen) == sorted(item["id"] for item in kept)
+    assert sorted(seen) == sorted(item["id"] for item in payments)
     if order == "CREATED_ASC":
-        assert seen == [item["id"] for item in kept]
+        assert seen == [item["id"] for item in payments]
 
 
-def test_the_newest_come_first_where_nothing_is_said(ask: Any, kept: list[dict[str, Any]]) -> None:
-    assert ids(ask()) == [item["id"] for item in reversed(kept)]
-    assert ids(ask(first=None, orderBy=None, filter=None)) == ids(ask())
+def test_the_newest_come_first_by_default(query: Any, payments: list[dict[str, Any]]) -> None:
+    assert ids(query()) == [item["id"] for item in reversed(payments)]
+    assert ids(query(first=None, orderBy=None, filter=None)) == ids(query())
 
 
-def test_the_totals_are_of_all_that_was_found_and_not_of_the_page(
-    ask: Any, kept: list[dict[str, Any]]
+def test_the_totals_cover_all_results_and_not_only_the_page(
+    query: Any, payments: list[dict[str, Any]]
 ) -> None:
-    page = ask(TOTALS, first=2)
+    page = query(TOTALS, first=2)
     assert page["totalCount"] == 12
-    assert page["totalAmount"] == sum(item["amount"] for item in kept)
+    assert page["totalAmount"] == sum(item["amount"] for item in payments)
     assert len(page["edges"]) == 2
 
 
-def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(ask: Any) -> None:
-    page = ask(first=5)
-    behind = ask(first=50, after=page["edges"][2]["cursor"])
+def test_a_page_can_start_after_any_edge(query: Any) -> None:
+    page = query(first=5)
+    behind = query(first=50, after=page["edges"][2]["cursor"])
     assert ids(behind)[:2] == ids(page)[3:]
 
 
@@ -109,60 +109,64 @@ def test_a_cursor_of_an_edge_is_a_place_to_go_on_from(ask: Any) -> None:
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
-def test_a_filter_names_exactly_what_it_says(
-    ask: Any, kept: list[dict[str, Any]], filter: dict[str, Any], chosen: Any
+def test_a_filter_finds_exactly_the_payments_that_match(
+    query: Any, payments: list[dict[str, Any]], filter: dict[str, Any], chosen: Any
 ) -> None:
-    assert sorted(ids(ask(filter=filter))) == sorted(item["id"] for item in kept if chosen(item))
+    assert sorted(ids(query(filter=filter))) == sorted(
+        item["id"] for item in payments if chosen(item)
+    )
 
 
-def test_a_payment_is_found_by_each_of_its_names(ask: Any, kept: list[dict[str, Any]]) -> None:
-    qr = kept[1]
+def test_a_payment_is_found_by_each_of_its_names(
+    query: Any, payments: list[dict[str, Any]]
+) -> None:
+    qr = payments[1]
     for named in (qr["id"], qr["contractNumber"], qr["gatewayReference"]):
-        assert ids(ask(filter={"search": named})) == [qr["id"]]
-    assert ids(ask(filter={"gatewayReference": qr["gatewayReference"]})) == [qr["id"]]
-    assert ids(ask(filter={"contractNumber": qr["contractNumber"]})) == [qr["id"]]
+        assert ids(query(filter={"search": named})) == [qr["id"]]
+    assert ids(query(filter={"gatewayReference": qr["gatewayReference"]})) == [qr["id"]]
+    assert ids(query(filter={"contractNumber": qr["contractNumber"]})) == [qr["id"]]
 
 
 def with_marks(name: str) -> str:
-    """Return *name* as another keyboard types it: decomposed marks, đ for d, unbreakable spaces, other case."""
+    """Return *name* with decomposed marks, đ for d, no-break spaces and the other case."""
     marked = "".join(each + "\u0302\u0301" if each in "aeiou" else each for each in name)
     return marked.replace("D", "Đ").replace("d", "đ").replace(" ", "\u00a0\u202f").swapcase()
 
 
-def test_a_name_is_found_however_it_is_typed(ask: Any, kept: list[dict[str, Any]]) -> None:
-    name = ask(first=1)["edges"][0]["node"]["customerName"]
-    page = ask(TOTALS, filter={"search": with_marks(name)}, first=50)
+def test_a_name_is_found_however_it_is_typed(query: Any, payments: list[dict[str, Any]]) -> None:
+    name = query(first=1)["edges"][0]["node"]["customerName"]
+    page = query(TOTALS, filter={"search": with_marks(name)}, first=50)
     assert {edge["node"]["customerName"] for edge in page["edges"]} == {name}
     assert page["totalCount"] == len(page["edges"])
-    assert kept[-1]["id"] in ids(page)
+    assert payments[-1]["id"] in ids(page)
 
 
-def test_a_change_is_heard_of_however_the_name_is_typed(api: Api) -> None:
+def test_a_subscription_matches_a_name_however_it_is_typed(api: Api) -> None:
     by, contract = api.collector(), api.contract()
     customer = api.get(CUSTOMER, {"contract": contract}, token=api.token(by))
     changes = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"
     wanted = {"staffId": by, "search": with_marks(customer["name"])}
     with Socket(api, api.token(by)) as socket:
         socket.subscribe(changes, {"filter": wanted})
-        until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
-        payment = api.paid(by, contractNumber=contract)
+        until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
+        payment = api.new_payment(by, contractNumber=contract)
         assert socket.next()["payload"]["data"]["paymentChanged"] == {"id": payment["id"]}
 
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
 
-OURS_TO_KNOW_WHO_ASKS = 2  # the clock, and whether the session is still open
+AUTHENTICATION_STATEMENTS = 2  # the clock, and whether the session is still open
 
 
 @pytest.mark.parametrize(("document", "more"), [(PAGE, 0), (TOTALS, 1)], ids=["page", "totals"])
 @pytest.mark.parametrize("first", [1, 12])
 def test_a_page_costs_one_statement_and_its_totals_one_more(
-    ask: Any, document: str, more: int, first: int
+    query: Any, document: str, more: int, first: int
 ) -> None:
-    ask(document, first=first)
+    query(document, first=first)
     with statements() as sent:
-        assert len(ask(document, first=first)["edges"]) == first
-    assert len(sent) == OURS_TO_KNOW_WHO_ASKS + 1 + more, sent.seen
+        assert len(query(document, first=first)["edges"]) == first
+    assert len(sent) == AUTHENTICATION_STATEMENTS + 1 + more, sent.seen
 
 
 def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -> None:
@@ -175,11 +179,11 @@ def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -
             api.get(CUSTOMER, given, token=token)
         by_bills[bills] = len(sent)
     assert len(by_bills) > 2
-    assert set(by_bills.values()) == {OURS_TO_KNOW_WHO_ASKS + 1}
+    assert set(by_bills.values()) == {AUTHENTICATION_STATEMENTS + 1}
 
 
 def test_a_bill_in_collection_is_shown_locked_and_a_paid_one_paid(api: Api) -> None:
-    qr, cash = api.paid(method="VNPAY_QR"), api.paid()
+    qr, cash = api.new_payment(method="VNPAY_QR"), api.new_payment()
     token = api.token("NV002")
     held = api.get(CUSTOMER, {"contract": qr["contractNumber"]}, token=token)
     lock = next(

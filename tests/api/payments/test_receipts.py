@@ -1,4 +1,4 @@
-"""The public receipt: for anyone who has its address, and for nobody else; its signature can be checked."""
+"""The public receipt: who can open it, and how its signature is verified."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ JSON = {"accept": "application/json"}
 
 @pytest.fixture(scope="module")
 def paid(api: Api) -> dict[str, Any]:
-    return api.paid()
+    return api.new_payment()
 
 
 def path(payment: dict[str, Any]) -> str:
@@ -39,7 +39,7 @@ def raw(text: str) -> bytes:
 
 
 def verifies(api: Api, receipt: dict[str, str]) -> bool:
-    """Check a receipt as a stranger would: with what is published, and nothing else."""
+    """Verify a receipt with nothing but the published keys."""
     keys = api.http.get("/.well-known/jwks.json").json()["keys"]
     key = next(item for item in keys if item["kid"] == receipt["key_id"])
     public = Ed25519PublicKey.from_public_bytes(raw(key["x"]))
@@ -50,16 +50,14 @@ def verifies(api: Api, receipt: dict[str, str]) -> bool:
     return True
 
 
-def test_the_receipt_swears_to_the_payment_and_anyone_can_check_it(
-    api: Api, paid: dict[str, Any]
-) -> None:
+def test_the_receipt_is_signed_and_anyone_can_verify_it(api: Api, paid: dict[str, Any]) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
     assert receipt["algorithm"] == "Ed25519"
     assert verifies(api, receipt)
-    sworn = json.loads(receipt["payload"])
-    assert (sworn["transaction_id"], sworn["status"]) == (paid["id"], "SUCCESS")
-    assert (sworn["amount"], sworn["contract_number"]) == (paid["amount"], paid["contractNumber"])
-    text = json.dumps(sworn, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    record = json.loads(receipt["payload"])
+    assert (record["transaction_id"], record["status"]) == (paid["id"], "SUCCESS")
+    assert (record["amount"], record["contract_number"]) == (paid["amount"], paid["contractNumber"])
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert text == receipt["payload"], "the signed text is canonical"
 
 
@@ -68,9 +66,9 @@ def test_a_receipt_that_was_tampered_with_does_not_verify(
     api: Api, paid: dict[str, Any], part: str
 ) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
-    sworn = json.loads(receipt["payload"])
-    sworn[part] = 1 if part == "amount" else "2026-01-01T00:00:00+00:00"
-    text = json.dumps(sworn, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    record = json.loads(receipt["payload"])
+    record[part] = 1 if part == "amount" else "2026-01-01T00:00:00+00:00"
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert not verifies(api, receipt | {"payload": text})
     assert not verifies(api, receipt | {"payload": receipt["payload"] + " "})
 
@@ -87,7 +85,7 @@ def test_the_api_shows_the_same_signature(api: Api, paid: dict[str, Any]) -> Non
     assert verifies(api, {"key_id": shown["keyId"], **shown})
 
 
-def test_who_can_make_a_token_cannot_make_a_receipt(api: Api, paid: dict[str, Any]) -> None:
+def test_the_key_of_tokens_cannot_sign_a_receipt(api: Api, paid: dict[str, Any]) -> None:
     keys = api.context.keys
     receipt = api.http.get(path(paid), headers=JSON).json()
     assert receipt["key_id"] == keys.receipts.signing.id
@@ -95,20 +93,20 @@ def test_who_can_make_a_token_cannot_make_a_receipt(api: Api, paid: dict[str, An
     assert keys.receipts.find(keys.tokens.signing.id) is None
 
 
-def test_the_page_says_what_was_paid_in_vietnamese(api: Api, paid: dict[str, Any]) -> None:
+def test_the_page_shows_the_payment_in_vietnamese(api: Api, paid: dict[str, Any]) -> None:
     page = api.http.get(path(paid), headers={"accept": "text/html"})
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert page.headers["cache-control"] == "no-store"
     assert page.headers["referrer-policy"] == "no-referrer"
-    for said in (paid["id"], paid["contractNumber"], "Đã thanh toán", "jwks.json"):
-        assert said in page.text
+    for text in (paid["id"], paid["contractNumber"], "Đã thanh toán", "jwks.json"):
+        assert text in page.text
     assert f"{paid['amount']:,} đ".replace(",", ".") in page.text
 
 
 def test_the_page_shows_text_and_never_markup(api: Api) -> None:
-    """Names come from other systems: whatever they hold is text here."""
-    payment = api.paid()
+    """Names come from other systems, and are shown as text whatever they contain."""
+    payment = api.new_payment()
     nasty = "<script>alert(1)</script>"
     for table, column, where in (
         ("staff", "name", "staff_id = $2"),
@@ -121,7 +119,7 @@ def test_the_page_shows_text_and_never_markup(api: Api) -> None:
     assert "&lt;script&gt;" in page
 
 
-def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
+def test_the_page_runs_no_script_sends_no_referrer_and_cannot_be_framed(
     api: Api, paid: dict[str, Any]
 ) -> None:
     for address in (path(paid), "/pay/nothing"):
@@ -133,7 +131,7 @@ def test_the_page_runs_nothing_tells_nobody_its_address_and_is_framed_by_no_one(
         assert "script" not in policy
 
 
-def test_every_method_and_status_has_its_word_on_the_page() -> None:
+def test_every_method_and_status_has_a_label_on_the_page() -> None:
     assert set(METHOD_LABELS) == set(PaymentMethod)
     assert set(STATUS_LABELS) == set(PaymentStatus)
     assert set(ITEM_LABELS) == set(ItemType)
@@ -158,15 +156,15 @@ def test_the_address_has_at_least_128_bits_and_is_not_the_payments_number(
     assert api.http.get(f"/pay/{paid['id']}").status_code == 404
 
 
-def test_what_is_not_yet_paid_is_not_sworn_to_be(api: Api) -> None:
-    waiting = api.paid(method="VNPAY_QR")
+def test_an_open_payment_is_not_signed(api: Api) -> None:
+    waiting = api.new_payment(method="VNPAY_QR")
     receipt = api.http.get(path(waiting), headers=JSON).json()
     assert verifies(api, receipt)
     assert json.loads(receipt["payload"])["status"] == "PROCESSING"
     assert "Đã thanh toán" not in api.http.get(path(waiting)).text
 
 
-def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_again(
+def test_a_final_payment_is_signed_once_and_not_again_after_a_new_key_or_a_change(
     api: Api, paid: dict[str, Any]
 ) -> None:
     before = api.http.get(path(paid), headers=JSON).json()
@@ -176,13 +174,13 @@ def test_a_final_payment_is_sworn_to_once_and_no_later_key_or_change_signs_it_ag
     try:
         api.rows("update payment set version = version + 1 where id = $1", paid["id"])
         assert api.http.get(path(paid), headers=JSON).json() == before
-        by = api.http.get(path(api.paid()), headers=JSON).json()["key_id"]
+        by = api.http.get(path(api.new_payment()), headers=JSON).json()["key_id"]
     finally:
         api.app.state.context = context
     assert by == another.signing.id
 
 
-def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
+def test_the_audit_log_contains_the_hash_of_the_signed_record(
     api: Api, paid: dict[str, Any]
 ) -> None:
     receipt = api.http.get(path(paid), headers=JSON).json()
@@ -193,9 +191,11 @@ def test_the_audit_trail_carries_the_hash_of_what_was_sworn_to(
     assert json.loads(row["details"])["record"] == digest
 
 
-def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> None:
-    waiting = api.paid(method="VNPAY_QR")
-    cancelled = api.get(CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002"))  # fmt: skip
+def test_a_cancelled_payment_is_signed_as_well(api: Api, sandbox: Sandbox) -> None:
+    waiting = api.new_payment(method="VNPAY_QR")
+    cancelled = api.get(
+        CANCEL, {"id": waiting["id"], "reason": "the customer left"}, token=api.token("NV002")
+    )
     assert cancelled["payment"]["status"] == "CANCELLED", cancelled
     receipt = api.http.get(path(waiting), headers=JSON).json()
     assert verifies(api, receipt)
@@ -204,9 +204,9 @@ def test_a_cancelled_payment_is_sworn_to_as_well(api: Api, sandbox: Sandbox) -> 
     assert json.loads(receipt["payload"])["status"] == "CANCELLED"
 
 
-def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> None:
-    """A collector who voids the cash after showing the receipt is found out by whoever opens it."""
-    paid = api.paid("NV002")
+def test_a_later_reversal_is_shown_with_the_signed_record(api: Api) -> None:
+    """A receipt shows a void that happened after the customer had seen it."""
+    paid = api.new_payment("NV002")
     before = api.http.get(path(paid), headers=JSON).json()
     assert before["given_back"] == 0
     assert void(api, paid, "NV002")["errors"] == []
@@ -217,7 +217,7 @@ def test_what_was_undone_since_is_said_beside_what_was_sworn_to(api: Api) -> Non
 
 
 def test_the_signatures_of_a_page_are_read_by_one_statement(api: Api) -> None:
-    payments = [api.paid() for _ in range(3)]
+    payments = [api.new_payment() for _ in range(3)]
     token = api.token("NV002")
     page = (
         "query ($n: Int!) { payments(first: $n) { edges { node { id signature { payload } } } } }"

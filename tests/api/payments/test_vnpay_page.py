@@ -1,4 +1,4 @@
-"""VNPay's own page: for who may not ask for a QR (`MOBINET_VNPAY__COMMAND=pay`), the customer is sent there."""
+"""VNPay's own page, for merchants without QRs (`MOBINET_VNPAY__COMMAND=pay`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def on_the_page(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def payment(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def test_the_customer_pays_there_and_comes_back_to_the_result(
     until(lambda: state(api, payment) == "SUCCESS", why="the IPN did not come")
 
 
-def test_coming_back_moves_nothing_by_itself(
+def test_the_return_from_the_page_changes_nothing_by_itself(
     api: Api, sandbox: Sandbox, payment: dict[str, Any], browser: httpx.Client
 ) -> None:
-    done = sandbox.pay(payment_url=payment["paymentUrl"], outcome="paid", drop_webhook=True)
-    assert not done["webhooks"]
+    response = sandbox.pay(payment_url=payment["paymentUrl"], outcome="paid", drop_webhook=True)
+    assert not response["webhooks"]
     page = browser.get(
         f"{payment['confirmationLink']}?vnp_ResponseCode=00&vnp_TransactionStatus=00"
     )
@@ -70,4 +70,4 @@ def test_coming_back_moves_nothing_by_itself(
 def test_a_page_that_nobody_opened_can_be_cancelled(api: Api, payment: dict[str, Any]) -> None:
     given = {"id": payment["id"], "reason": "customer pays in cash"}
     cancelled = api.get(CANCEL, given, token=api.token("NV002"))
-    assert cancelled["payment"]["status"] == "CANCELLED", "91: VNPay has never heard of it"
+    assert cancelled["payment"]["status"] == "CANCELLED", "91: VNPay does not know it"

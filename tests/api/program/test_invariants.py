@@ -1,4 +1,4 @@
-"""What the checks found is there from the start, also where no worker has ever run."""
+"""The API serves results of the invariant checks from its start, even without a worker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.running_api import Api
 pytest_plugins = ["tests.support.running_api"]
 
 INVARIANTS = "query { invariants { name holds violations checkedAt } }"
-# The log of heads belongs to the session's other databases too.
+# The file of seal heads also has entries of the session's other databases.
 OF_THE_DATABASE = [name for name in invariants.ALWAYS if name is not InvariantName.SEALS]
 
 
@@ -28,7 +28,7 @@ def test_the_first_query_after_the_first_start_is_answered(api: Api) -> None:
     assert len(at) == 1
 
 
-def test_a_later_start_answers_from_what_was_found_last(api: Api) -> None:
+def test_a_later_start_serves_the_last_results(api: Api) -> None:
     before = api.get(INVARIANTS, token=api.token("AU001"))
 
     async def later() -> datetime:
@@ -39,7 +39,7 @@ def test_a_later_start_answers_from_what_was_found_last(api: Api) -> None:
 
 
 @pytest.mark.parametrize("part", ["latest", "examination"])
-def test_a_start_is_not_held_up_by_a_check_that_fails(
+def test_a_failed_check_does_not_stop_a_start(
     api: Api, monkeypatch: pytest.MonkeyPatch, part: str
 ) -> None:
     api.rows("delete from invariant")

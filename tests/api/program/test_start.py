@@ -1,4 +1,4 @@
-"""The API starts whatever takes long beside it, and leaves nothing running when it ends."""
+"""The API starts without waiting for slow checks, and stops them when it ends."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_first_check_that_takes_long_does_not_hold_up_a_start(
+async def test_a_slow_first_check_does_not_delay_a_start(
     api_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, ended = asyncio.Event(), asyncio.Event()

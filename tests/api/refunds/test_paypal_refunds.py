@@ -1,4 +1,4 @@
-"""Giving PayPal's dollars back for đồng: to the cent, once, and the books in đồng."""
+"""Refunds over PayPal: dollars to the cent, once, with postings in đồng."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAID, OWED, AT_PAYPAL = "customer_receivable", "refunds_payable", "gateway_clear
 
 def captured(api: Api, sandbox: Sandbox, **act: Any) -> dict[str, Any]:
     """Return a bill that was paid by PayPal."""
-    payment = api.paid(method="PAYPAL")
+    payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], drop_webhook=True, **act)
     assert verify(api, payment)["payment"]["status"] == "SUCCESS"
     return look(api, payment)
@@ -40,7 +40,7 @@ def share(api: Api, reversal: dict[str, Any]) -> int:
 
 
 def followed(api: Api, reversal: dict[str, Any], **later: float) -> str:
-    """Do what is due about a refund, so much later; return how it stands."""
+    """Run the refund's job as it is *seconds* later; return the refund's status."""
 
     async def clock() -> datetime:
         return await api.context.clock() + timedelta(**later)
@@ -50,16 +50,17 @@ def followed(api: Api, reversal: dict[str, Any], **later: float) -> str:
     return row["status"]
 
 
-def test_a_whole_refund_gives_every_cent_back_and_reopens_the_bill(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_a_full_refund_returns_every_cent_and_reopens_the_bill(api: Api, sandbox: Sandbox) -> None:
     paid = captured(api, sandbox)
     payload = refund(api, paid)
     assert payload["errors"] == []
-    assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == ("DONE", paid["amount"])  # fmt: skip
+    assert (payload["reversal"]["status"], payload["reversal"]["amount"]) == (
+        "DONE",
+        paid["amount"],
+    )
     assert truth(sandbox, paid) == [cents(sandbox, paid)] == [share(api, payload["reversal"])]
     assert postings(api, paid) == [(PAID, OWED, paid["amount"]), (OWED, AT_PAYPAL, paid["amount"])]
-    again = api.paid("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
+    again = api.new_payment("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
     assert again["status"] == "SUCCESS"
 
 
@@ -79,7 +80,7 @@ def test_parts_add_up_to_the_cent_and_only_then_the_bill_is_open(
 
 
 @both_languages
-def test_less_than_a_cent_is_refused_with_the_least_that_can_be_given_back(
+def test_less_than_a_cent_is_refused_with_the_smallest_refund(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     paid = captured(api, sandbox)
@@ -92,7 +93,7 @@ def test_less_than_a_cent_is_refused_with_the_least_that_can_be_given_back(
     assert truth(sandbox, paid) == [1]
 
 
-def test_what_awaits_approval_has_its_share_already(api: Api, sandbox: Sandbox) -> None:
+def test_a_refund_that_awaits_approval_has_reserved_its_share(api: Api, sandbox: Sandbox) -> None:
     paid = captured(api, sandbox)
     context = api.context
     api.app.state.context = replace(context, terms=replace(context.terms, four_eyes_above=1))
@@ -106,7 +107,7 @@ def test_what_awaits_approval_has_its_share_already(api: Api, sandbox: Sandbox) 
     assert truth(sandbox, paid) == [share(api, rest)]
 
 
-def test_a_refund_that_paypal_declines_fails_and_its_share_can_be_asked_for_again(
+def test_a_refund_that_paypal_declines_fails_and_its_share_is_free_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = captured(api, sandbox)
@@ -138,7 +139,7 @@ def test_a_refund_whose_answer_was_lost_is_found_and_paid_once(
 
 
 @pytest.mark.parametrize(("hours", "becomes"), [(0, "DONE"), (6, "FAILED")])
-def test_a_refund_that_never_arrived_is_asked_for_again_while_our_id_is_known(
+def test_a_refund_that_never_arrived_is_sent_again_while_our_id_is_known(
     api: Api, sandbox: Sandbox, hours: int, becomes: str
 ) -> None:
     paid = captured(api, sandbox)
@@ -149,7 +150,7 @@ def test_a_refund_that_never_arrived_is_asked_for_again_while_our_id_is_known(
     assert truth(sandbox, paid) == ([cents(sandbox, paid)] if becomes == "DONE" else [])
 
 
-def test_what_waits_for_a_bank_is_asked_about_by_its_number_until_it_is_paid(
+def test_a_pending_refund_is_inquired_by_its_number_until_it_is_paid(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = captured(api, sandbox, reason="ECHECK")
@@ -158,21 +159,27 @@ def test_what_waits_for_a_bank_is_asked_about_by_its_number_until_it_is_paid(
     (row,) = api.rows("select gateway_id from reversal where id = $1", waits["id"])
     assert row["gateway_id"]
 
-    def told() -> list[int]:
+    def webhook_answers() -> list[int]:
         answer = sandbox.http.get(f"/_sandbox/webhooks?reference={paid['gatewayReference']}")
         return [call["status_code"] for it in answer.json()["webhooks"] for call in it["calls"]]
 
-    # Captured; its refund is pending, then paid: all is understood, and only our own question counts.
-    until(lambda: told() == [200] * 3, why="PayPal tells of the capture and twice of its refund")
+    # The webhooks of the capture and the refund are accepted, but only our inquiry is evidence.
+    until(
+        lambda: webhook_answers() == [200] * 3,
+        why="PayPal reports the capture once and its refund twice",
+    )
     since = sandbox.last_request
     assert followed(api, waits, seconds=10) == "DONE"
-    (asked,) = sandbox.requests("paypal", since=since)
-    assert (asked["method"], asked["path"]) == ("GET", f"/v2/payments/refunds/{row['gateway_id']}")
+    (request,) = sandbox.requests("paypal", since=since)
+    assert (request["method"], request["path"]) == (
+        "GET",
+        f"/v2/payments/refunds/{row['gateway_id']}",
+    )
     assert truth(sandbox, paid) == [cents(sandbox, paid)]
 
 
-def test_less_dollars_than_were_asked_for_go_back_as_they_came(api: Api, sandbox: Sandbox) -> None:
-    payment = api.paid(method="PAYPAL")
+def test_a_payment_of_too_few_dollars_is_refunded_as_it_came(api: Api, sandbox: Sandbox) -> None:
+    payment = api.new_payment(method="PAYPAL")
     sandbox.pay(payment_url=payment["paymentUrl"], amount=123, drop_webhook=True)
     verify(api, payment)
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
@@ -196,7 +203,7 @@ def test_paypals_file_is_matched_in_dollars(api: Api, sandbox: Sandbox, desk: De
         lines = desk.of(payment)
         assert {item["result"] for item in lines} == {"MATCHED"}
         assert [item["currency"] for item in lines] == ["USD", "USD"]
-    assert look(api, lost)["reversals"][0]["status"] == "DONE", "the file told of it"
+    assert look(api, lost)["reversals"][0]["status"] == "DONE", "the file proves it"
     left_out = captured(api, sandbox)
     line = next(
         item for item in desk.file("paypal") if item.startswith(left_out["gatewayReference"])

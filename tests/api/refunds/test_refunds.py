@@ -1,4 +1,4 @@
-"""Giving money back, as Finance sends it, against the outer systems as they are."""
+"""Refunds by Finance, over the running API and the sandbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ gateways = pytest.mark.parametrize(
 
 
 @gateways
-def test_a_whole_refund_goes_back_by_the_way_it_came_and_reopens_the_bill(
+def test_a_full_refund_goes_through_the_same_gateway_and_reopens_the_bill(
     api: Api, sandbox: Sandbox, method: str, clearing: str
 ) -> None:
     paid = by_gateway(api, sandbox, method)
@@ -49,7 +49,7 @@ def test_a_whole_refund_goes_back_by_the_way_it_came_and_reopens_the_bill(
         ("customer_receivable", "refunds_payable", amount),
         ("refunds_payable", clearing, amount),
     ]
-    again = api.paid("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
+    again = api.new_payment("NV002", contractNumber=paid["contractNumber"], items=paid["items"])
     assert again["status"] == "SUCCESS"
 
 
@@ -60,7 +60,9 @@ def test_parts_add_up_to_the_whole_and_only_then_the_bill_is_open(
     paid = by_gateway(api, sandbox, method)
     part = paid["amount"] // 3
     assert refund(api, paid, part)["reversal"]["status"] == "DONE"
-    locked = api.pay("NV001", contractNumber=paid["contractNumber"], items=paid["items"])
+    locked = api.process_payment(
+        "NV001", contractNumber=paid["contractNumber"], items=paid["items"]
+    )
     assert locked["errors"][0]["code"] in {"BILL_ALREADY_PAID", "BILL_LOCKED"}
     assert refund(api, paid, paid["amount"] - part)["reversal"]["status"] == "DONE"
     assert truth(sandbox, paid) == [part, paid["amount"] - part]
@@ -70,7 +72,7 @@ def test_parts_add_up_to_the_whole_and_only_then_the_bill_is_open(
 
 @both_languages
 @pytest.mark.invariant(17)
-def test_no_more_is_given_back_than_is_left(api: Api, sandbox: Sandbox, language: str) -> None:
+def test_a_refund_is_limited_to_the_rest(api: Api, sandbox: Sandbox, language: str) -> None:
     paid = by_gateway(api, sandbox)
     assert refund(api, paid, 10_000)["reversal"]["status"] == "DONE"
     with without_effect(api, sandbox, audit=1):
@@ -81,7 +83,7 @@ def test_no_more_is_given_back_than_is_left(api: Api, sandbox: Sandbox, language
     assert refused["amountAsked"] == paid["amount"]
 
 
-def test_ten_refunds_at_once_never_give_back_more_than_was_paid(api: Api, sandbox: Sandbox) -> None:
+def test_ten_refunds_at_once_never_exceed_the_payment(api: Api, sandbox: Sandbox) -> None:
     paid = by_gateway(api, sandbox, "FPT_PAY")
     part = paid["amount"] // 4
     with ThreadPoolExecutor(10) as pool:
@@ -91,7 +93,7 @@ def test_ten_refunds_at_once_never_give_back_more_than_was_paid(api: Api, sandbo
     assert sum(truth(sandbox, paid)) <= sum(taken) <= paid["amount"]
 
 
-def test_the_same_key_gives_back_once(api: Api, sandbox: Sandbox) -> None:
+def test_the_same_key_refunds_once(api: Api, sandbox: Sandbox) -> None:
     paid, same = by_gateway(api, sandbox), key()
     with ThreadPoolExecutor(5) as pool:
         answers = list(pool.map(lambda _: refund(api, paid, 10_000, idempotencyKey=same), range(5)))
@@ -104,7 +106,7 @@ def test_the_same_key_gives_back_once(api: Api, sandbox: Sandbox) -> None:
     assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", paid["id"])
 
 
-def test_a_refund_that_the_gateway_declines_fails_and_the_money_is_where_it_was(
+def test_a_refund_that_the_gateway_declines_fails_and_moves_no_money(
     api: Api, sandbox: Sandbox
 ) -> None:
     paid = by_gateway(api, sandbox)
@@ -123,7 +125,7 @@ def test_a_refund_that_the_gateway_declines_fails_and_the_money_is_where_it_was(
 
 @gateways
 @pytest.mark.parametrize("fault", ["reset", "500", "truncated"])
-def test_silence_after_the_refund_was_made_is_unknown_and_it_is_made_once(
+def test_a_refund_whose_answer_is_lost_is_unknown_and_made_once(
     api: Api, sandbox: Sandbox, method: str, clearing: str, fault: str
 ) -> None:
     paid, same = by_gateway(api, sandbox, method), key()
@@ -138,7 +140,7 @@ def test_silence_after_the_refund_was_made_is_unknown_and_it_is_made_once(
     assert truth(sandbox, paid) == [paid["amount"]]
 
 
-def test_cash_that_was_handed_in_is_given_back_by_accounting(api: Api) -> None:
+def test_cash_that_was_handed_in_is_refunded_by_accounting(api: Api) -> None:
     paid = handed_in(api)
     payload = refund(api, paid)
     assert payload["reversal"]["status"] == "DONE"
@@ -150,7 +152,7 @@ def test_cash_that_was_handed_in_is_given_back_by_accounting(api: Api) -> None:
 def test_cash_that_is_still_held_is_voided_not_refunded(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     api.token("FI001")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, paid, language=language)
@@ -158,8 +160,8 @@ def test_cash_that_is_still_held_is_voided_not_refunded(
 
 
 @both_languages
-def test_what_was_never_paid_is_not_given_back(api: Api, sandbox: Sandbox, language: str) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+def test_an_unpaid_payment_cannot_be_refunded(api: Api, sandbox: Sandbox, language: str) -> None:
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, qr, language=language)
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
@@ -177,7 +179,7 @@ def test_what_was_never_paid_is_not_given_back(api: Api, sandbox: Sandbox, langu
 def test_a_refund_needs_an_amount_a_reason_and_a_key(
     api: Api, sandbox: Sandbox, but: dict[str, Any], field: str
 ) -> None:
-    paid = api.paid("NV002", method="VNPAY_QR")
+    paid = api.new_payment("NV002", method="VNPAY_QR")
     api.token("FI001")
     with without_effect(api, sandbox, audit=1):
         payload = refund(api, paid, **but)
@@ -191,6 +193,6 @@ def test_a_payment_that_does_not_exist_is_neither_voided_nor_refunded(
 ) -> None:
     api.token("FI001")
     with without_effect(api, sandbox, audit=2):
-        one = void(api, {"id": unknown}, "NV002")
-        two = refund(api, {"id": unknown}, 1)
-    assert refusal(one)["code"] == refusal(two)["code"] == "NOT_FOUND"
+        of_void = void(api, {"id": unknown}, "NV002")
+        of_refund = refund(api, {"id": unknown}, 1)
+    assert refusal(of_void)["code"] == refusal(of_refund)["code"] == "NOT_FOUND"

@@ -1,4 +1,4 @@
-"""Money that went back, beside what the gateway says that it gave back."""
+"""Refunds compared with the gateway's settlement file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ gateways = pytest.mark.parametrize("method", ["VNPAY_QR", "FPT_PAY"])
 
 
 def settled(desk: Desk, payment: dict[str, Any], *lines: str) -> list[tuple[str, str]]:
-    """Import *lines*, or the day's file; return the kind and the result of each line of *payment*."""
+    """Import *lines* or the day's file; return the kind and result of each line of *payment*."""
     gateway = payment["gateway"].lower()
     desk.imports(*(lines or desk.file(gateway)), gateway=gateway)
     return [(item["kind"], item["result"]) for item in desk.of(payment)]
@@ -34,7 +34,7 @@ def of(desk: Desk, payment: dict[str, Any]) -> list[str]:
 
 
 @gateways
-def test_a_refund_that_both_know_matches_by_its_number(desk: Desk, method: str) -> None:
+def test_a_refund_that_both_sides_know_matches_by_its_number(desk: Desk, method: str) -> None:
     paid = by_gateway(desk.api, desk.sandbox, method)
     part = paid["amount"] // 3
     refunds = [refund(desk.api, paid, part)["reversal"], refund(desk.api, paid, part)["reversal"]]
@@ -53,9 +53,7 @@ def test_a_refund_that_both_know_matches_by_its_number(desk: Desk, method: str) 
 
 
 @gateways
-def test_a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file(
-    desk: Desk, method: str
-) -> None:
+def test_a_refund_of_unknown_outcome_is_done_by_the_gateways_file(desk: Desk, method: str) -> None:
     """Hard case 24: unknown, then proven."""
     paid = by_gateway(desk.api, desk.sandbox, method)
     with desk.sandbox.broken(paid["gateway"].lower(), "reset", after_processing=True):
@@ -69,17 +67,19 @@ def test_a_refund_of_which_we_heard_nothing_is_done_by_the_gateways_file(
 
 
 def failed(desk: Desk, paid: dict[str, Any], *, made: bool) -> str:
-    """Return the refund of all of it that was declined, for all we know; its gateway has *made* it, or not."""
+    """Return the id of a full refund that failed here; *made* tells whether the gateway made it."""
     with desk.sandbox.broken("vnpay", "reset", after_processing=made):
         reversal = refund(desk.api, paid)["reversal"]
-    said = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
-    after = desk.api.run(refund_execution.apply_evidence(desk.api.context, reversal["id"], said))
+    evidence = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
+    after = desk.api.run(
+        refund_execution.apply_evidence(desk.api.context, reversal["id"], evidence)
+    )
     assert after.status is ReversalStatus.FAILED
     assert not is_free(desk.api, paid)
     return reversal["id"]
 
 
-def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateways_file(
+def test_a_failed_refund_that_was_made_is_done_by_the_gateways_file(
     desk: Desk,
 ) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
@@ -92,14 +92,14 @@ def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateway
         ("refunds_payable", "gateway_clearing:vnpay", paid["amount"]),
     ]
     assert desk.cases(paid) == []
-    no = refund(desk.api, paid)["errors"]
-    assert [item["code"] for item in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
-    told = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
-    assert len(desk.api.rows(told, orjson.dumps({"subject": reversal_id}))) == 1
+    refused = refund(desk.api, paid)["errors"]
+    assert [item["code"] for item in refused] == ["AMOUNT_MISMATCH"], "nothing is left to refund"
+    notification_jobs = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
+    assert len(desk.api.rows(notification_jobs, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
 
 
-def test_a_refund_that_was_made_after_all_and_given_back_again_since_is_for_people(
+def test_a_failed_refund_that_was_made_and_repeated_is_a_case(
     desk: Desk,
 ) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
@@ -129,7 +129,7 @@ def test_a_refund_that_no_file_names_is_ours_only_until_one_does(desk: Desk) -> 
     assert desk.cases(paid) == ["SETTLEMENT"]
 
 
-def test_a_refund_that_we_know_nothing_of_is_theirs_only_and_a_case(desk: Desk) -> None:
+def test_an_unknown_refund_is_theirs_only_and_a_case(desk: Desk) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
     (line,) = of(desk, paid)
     theirs = changed(line, kind="refund", amount=1000, gateway_id="77")
@@ -139,7 +139,7 @@ def test_a_refund_that_we_know_nothing_of_is_theirs_only_and_a_case(desk: Desk) 
     assert desk.cases(paid) == ["SETTLEMENT", "SETTLEMENT"]
 
 
-def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
+def test_a_refund_of_another_amount_differs(desk: Desk) -> None:
     paid = by_gateway(desk.api, desk.sandbox)
     refund(desk.api, paid, 5000)
     payment, back = of(desk, paid)
@@ -149,8 +149,10 @@ def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
     assert desk.cases(paid) == ["SETTLEMENT"]
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
-    """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(desk.api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
+    """The last test of this module checks what all tests above it have written."""
+    report: list[str] = []
+    holds = asyncio.run(
+        verify(desk.api.settings, signatures=True, as_json=False, say=report.append)
+    )
+    assert holds, "\n".join(report)

@@ -1,4 +1,4 @@
-"""Voiding cash, as collectors and supervisors send it."""
+"""Voids of cash by collectors and supervisors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytest_plugins = ["tests.support.running_api"]
 def test_a_collector_voids_todays_cash_and_its_bill_can_be_collected_again(api: Api) -> None:
     by = api.collector()
     before = used(api, by)
-    paid = api.paid(by)
+    paid = api.new_payment(by)
 
     payload = void(api, paid, by)
 
@@ -30,17 +30,17 @@ def test_a_collector_voids_todays_cash_and_its_bill_can_be_collected_again(api: 
     assert voided["reversals"] == [reversal]
     assert postings(api, paid) == [("customer_receivable", "staff_cash", paid["amount"])]
     assert used(api, by) == before, "today's turnover and the cash in hand fall with it"
-    again = api.paid(by, contractNumber=paid["contractNumber"], items=paid["items"])
+    again = api.new_payment(by, contractNumber=paid["contractNumber"], items=paid["items"])
     assert again["status"] == "SUCCESS"
 
 
 def test_a_supervisor_of_the_team_voids_what_a_collector_took(api: Api) -> None:
-    payload = void(api, api.paid("NV002"), "SV001")
+    payload = void(api, api.new_payment("NV002"), "SV001")
     assert (payload["reversal"]["status"], payload["reversal"]["requestedBy"]) == ("DONE", "SV001")
 
 
 def test_the_same_key_voids_once_and_gets_the_same_answer(api: Api, sandbox: Sandbox) -> None:
-    paid, same = api.paid("NV002"), key()
+    paid, same = api.new_payment("NV002"), key()
     first = void(api, paid, "NV002", key=same)
     with without_effect(api, sandbox, audit=0):
         again = void(api, paid, "NV002", key=same)
@@ -52,18 +52,18 @@ def test_the_same_key_voids_once_and_gets_the_same_answer(api: Api, sandbox: San
 def test_ten_voids_at_once_void_once(api: Api) -> None:
     by = api.collector()
     before = used(api, by)
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: void(api, paid, by), range(10)))
     assert sum(answer["reversal"] is not None for answer in answers) == 1
-    no = [answer["errors"][0]["code"] for answer in answers if answer["reversal"] is None]
-    assert set(no) == {"TRANSITION_REFUSED"}
+    codes = [answer["errors"][0]["code"] for answer in answers if answer["reversal"] is None]
+    assert set(codes) == {"TRANSITION_REFUSED"}
     assert len(postings(api, paid)) == 1
     assert used(api, by) == before
 
 
 def test_ten_voids_at_once_with_one_key_have_one_answer(api: Api) -> None:
-    paid, same = api.paid("NV002"), key()
+    paid, same = api.new_payment("NV002"), key()
     with ThreadPoolExecutor(10) as pool:
         answers = list(pool.map(lambda _: void(api, paid, "NV002", key=same), range(10)))
     assert len({answer["reversal"]["id"] for answer in answers}) == 1
@@ -71,10 +71,10 @@ def test_ten_voids_at_once_with_one_key_have_one_answer(api: Api) -> None:
 
 
 @both_languages
-def test_what_was_voided_is_not_voided_again_under_another_key(
+def test_a_voided_payment_is_not_voided_again_under_another_key(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     void(api, paid, "NV002")
     with without_effect(api, sandbox, audit=1):
         payload = void(api, paid, "NV002", language=language)
@@ -96,14 +96,14 @@ def test_cash_that_was_handed_in_is_refunded_not_voided(
 
 @both_languages
 def test_only_cash_is_voided(api: Api, sandbox: Sandbox, language: str) -> None:
-    qr = api.paid("NV002", method="VNPAY_QR")
+    qr = api.new_payment("NV002", method="VNPAY_QR")
     with without_effect(api, sandbox, audit=1):
         payload = void(api, qr, "NV002", language=language)
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
 
 
-def test_what_is_not_theirs_to_see_is_not_found(api: Api, sandbox: Sandbox) -> None:
-    paid = api.paid("NV002")
+def test_a_payment_that_they_may_not_see_is_not_found(api: Api, sandbox: Sandbox) -> None:
+    paid = api.new_payment("NV002")
     api.token("NV001")
     with without_effect(api, sandbox, audit=1):
         payload = void(api, paid, "NV001")
@@ -122,7 +122,7 @@ def test_what_is_not_theirs_to_see_is_not_found(api: Api, sandbox: Sandbox) -> N
 def test_a_void_needs_a_reason_and_a_key(
     api: Api, sandbox: Sandbox, but: dict[str, str], field: str
 ) -> None:
-    paid = api.paid("NV002")
+    paid = api.new_payment("NV002")
     with without_effect(api, sandbox, audit=1):
         payload = void(api, paid, "NV002", **but)
     refused = refusal(payload)
@@ -133,9 +133,9 @@ def test_a_void_needs_a_reason_and_a_key(
 def test_a_key_of_one_void_is_not_the_key_of_another(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    one, other, same = api.paid("NV002"), api.paid("NV002"), key()
-    void(api, one, "NV002", key=same)
+    first, second, same = api.new_payment("NV002"), api.new_payment("NV002"), key()
+    void(api, first, "NV002", key=same)
     with without_effect(api, sandbox, audit=1):
-        payload = void(api, other, "NV002", key=same, language=language)
+        payload = void(api, second, "NV002", key=same, language=language)
     refused = refusal(payload, language)
-    assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", one["id"])
+    assert (refused["code"], refused["paymentId"]) == ("IDEMPOTENCY_KEY_REUSED", first["id"])

@@ -1,4 +1,4 @@
-"""Who may do what: every operation of the schema, by everyone who may knock, on their own and on others'."""
+"""Who may do what: every operation by every role, with its own and with others' data."""
 
 from __future__ import annotations
 
@@ -11,122 +11,17 @@ import pytest
 from schema.root import schema
 from tests.support.gateways.calls import call, handled_call, ipn
 from tests.support.gateways.calls import signed as signed_call
+from tests.support.requests.access import CODES, DOCUMENTS, cells
 from tests.support.requests.cases import SUSPICION
 from tests.support.requests.orders import created, merchant_token
 from tests.support.running_api import Api, Sandbox, Socket, key, until
 
 pytest_plugins = ["tests.support.running_api"]
 
-# NV001, NV002 and SV001 are of one team; the other collector is of another.
-# Each operation is tried on what is NV002's ("own"), and on what is the other collector's ("other").
-#   yes    done          404    NOT_FOUND         403   FORBIDDEN
-#   401    UNAUTHENTICATED      no     done by nobody: it has no subject of this kind
-TABLE = """
-operation        subject | nobody NV002 NV001 SV001 CA001 FI001 AD001 AU001 dashboard
-me               -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
-customer         -       | 401    yes   yes   yes   403   yes   yes   yes   403
-bills            -       | 401    yes   yes   yes   403   yes   yes   yes   403
-bill             -       | 401    yes   yes   yes   403   yes   yes   yes   403
-limits           own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-limits           other   | 401    404   404   404   yes   yes   yes   yes   yes
-limitPreview     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
-payment          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-payment          other   | 401    404   404   404   yes   yes   yes   yes   yes
-payments         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-payments         other   | 401    404   404   404   yes   yes   yes   yes   yes
-processPayment   -       | 401    yes   yes   yes   403   403   403   403   403
-verifyPayment    own     | 401    yes   404   yes   403   yes   yes   403   403
-verifyPayment    other   | 401    404   404   404   403   yes   yes   403   403
-cancelPayment    own     | 401    yes   404   yes   403   403   yes   403   403
-cancelPayment    other   | 401    404   404   404   403   403   yes   403   403
-cases            own     | 401    403   403   yes   403   yes   yes   yes   yes
-cases            other   | 401    403   403   404   403   yes   yes   yes   yes
-resolveCase      own     | 401    403   403   403   403   yes   403   403   403
-resolveCase      other   | 401    403   403   403   403   yes   403   403   403
-voidCashPayment  own     | 401    yes   404   yes   403   403   403   403   403
-voidCashPayment  other   | 401    404   404   404   403   403   403   403   403
-refundPayment    own     | 401    403   403   403   403   yes   403   403   403
-refundPayment    other   | 401    403   403   403   403   yes   403   403   403
-paymentStatus    own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-paymentStatus    other   | 401    404   404   404   yes   yes   yes   yes   yes
-paymentChanged   own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-paymentChanged   other   | 401    404   404   404   yes   yes   yes   yes   yes
-submitHandIn     -       | 401    yes   yes   yes   403   403   403   403   403
-confirmHandIn    own     | 401    403   403   403   yes   403   403   403   403
-confirmHandIn    other   | 401    403   403   403   yes   403   403   403   403
-handIns          own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-handIns          other   | 401    404   404   404   yes   yes   yes   yes   yes
-webhookEvents    -       | 401    403   403   403   403   yes   yes   yes   403
-replayWebhook    -       | 401    403   403   403   403   yes   yes   403   403
-createOrder      -       | 401    403   403   403   403   403   403   403   403
-payOrder         -       | 401    403   403   403   403   403   403   403   403
-order            other   | 401    403   403   403   403   yes   yes   yes   yes
-reconciliation   -       | 401    403   403   403   403   yes   yes   yes   yes
-dayClose         own     | 401    yes   404   yes   yes   yes   yes   yes   yes
-dayClose         other   | 401    404   404   404   yes   yes   yes   yes   yes
-trialBalance     -       | 401    403   403   403   403   yes   yes   yes   yes
-invariants       -       | 401    403   403   403   403   yes   yes   yes   yes
-limitChanged     -       | 401    yes   yes   yes   yes   yes   yes   yes   404
-login            -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
-refreshSession   -       | yes    yes   yes   yes   yes   yes   yes   yes   yes
-logout           -       | 401    yes   yes   yes   yes   yes   yes   yes   yes
-"""
-
-DOCUMENTS = {
-    "me": "query { me { staffId role } }",
-    "customer": 'query { customer(contractNumber: "SGFDN1015") { name bills { amount } } }',
-    "bills": 'query { bills(contractNumber: "SGFDN1015") { amount } }',
-    "bill": 'query { bill(contractNumber: "SGFDN1015", billNumber: "U23SG0073526") { amount } }',
-    "limits": "query ($staff: ID!) { limits(staffId: $staff) { kind } }",
-    "limitPreview": "query { limitPreview(method: CASH, amount: 1) { allowed } }",
-    "payment": "query ($id: ID!) { payment(id: $id) { id } }",
-    "payments": "query ($contract: ID!) { payments(filter: { contractNumber: $contract }) { edges { node { id } } } }",
-    "processPayment": "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id } errors { code } } }",
-    "verifyPayment": "mutation ($id: ID!) { verifyPayment(id: $id) { payment { id } errors { code } } }",
-    "cancelPayment": 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { id } errors { code } } }',
-    "voidCashPayment": 'mutation ($id: ID!, $key: String!) { voidCashPayment(id: $id, reason: "mistake", idempotencyKey: $key) { reversal { id } errors { code } } }',
-    "refundPayment": "mutation ($input: RefundInput!) { refundPayment(input: $input) { reversal { id } errors { code } } }",
-    "submitHandIn": "mutation ($input: HandInInput!) { submitHandIn(input: $input) { handIn { id } errors { code } } }",
-    "confirmHandIn": "mutation ($id: ID!) { confirmHandIn(id: $id, countedAmount: 1) { handIn { id } errors { code } } }",
-    "dayClose": 'query ($staff: ID!) { dayClose(staffId: $staff, date: "2026-03-04") { collected } }',
-    "trialBalance": "query { trialBalance { account } }",
-    "handIns": "query ($staff: ID!) { handIns(staffId: $staff) { edges { node { id } } } }",
-    "webhookEvents": "query { webhookEvents(outcome: HANDLED) { edges { node { id } } } }",
-    "replayWebhook": "mutation ($id: ID!) { replayWebhook(id: $id) { event { id } errors { code } } }",
-    "createOrder": "mutation ($input: CreateOrderInput!) { createOrder(input: $input) { order { id } errors { code } } }",
-    "payOrder": "mutation ($input: PayOrderInput!) { payOrder(input: $input) { payment { id } errors { code } } }",
-    "order": "query ($id: ID!) { order(id: $id) { id } }",
-    "resolveCase": "mutation ($input: ResolveCaseInput!) { resolveCase(input: $input) { case { id } errors { code } } }",
-    "cases": "query { cases(first: 100) { edges { node { paymentId } } } }",
-    "reconciliation": 'query { reconciliation(gateway: VNPAY, date: "2026-03-04") { status } }',
-    "paymentStatus": "subscription ($id: ID!) { paymentStatus(id: $id) { id } }",
-    "paymentChanged": "subscription ($contract: ID!) { paymentChanged(filter: { contractNumber: $contract }) { id } }",
-    "invariants": "query { invariants { name holds } }",
-    "limitChanged": "subscription { limitChanged { kind } }",
-    "login": 'mutation { login(input: { staffId: "AU001", password: "mobinetAU001" }) { session { expiresAt } errors { code } } }',
-    "refreshSession": 'mutation ($refresh: String!) { refreshSession(refreshToken: $refresh) { session { expiresAt } errors { code } } }',
-    "logout": "mutation { logout { ok } }",
-}  # fmt: skip
-CODES = {"UNAUTHENTICATED": "401", "FORBIDDEN": "403", "NOT_FOUND": "404"}
-
-
-def cells() -> list[tuple[str, str, str, str]]:
-    heading, *lines = TABLE.strip().splitlines()
-    actors = heading.partition("|")[2].split()
-    found = []
-    for line in lines:
-        left, _, right = line.partition("|")
-        operation, subject = left.split()
-        found += [
-            (operation, subject, actor, cell)
-            for actor, cell in zip(actors, right.split(), strict=True)
-        ]
-    return found
-
 
 @dataclass
 class Subject:
-    """Somebody's payment in each state that an operation needs."""
+    """The payments and the hand-in of one member of staff, as the operations need them."""
 
     staff: str
     qrs: Iterator[dict[str, Any]]
@@ -141,15 +36,15 @@ def subjects(api: Api) -> dict[str, Subject]:
     def of(staff: str) -> Subject:
         def qrs() -> Iterator[dict[str, Any]]:
             while True:
-                yield api.paid(staff, method="VNPAY_QR")
+                yield api.new_payment(staff, method="VNPAY_QR")
 
         token = api.token(staff)
-        cash = api.paid(staff)
+        cash = api.new_payment(staff)
         given = {"idempotencyKey": key(), "countedAmount": 1}
         handed = api.get(DOCUMENTS["submitHandIn"], {"input": given}, token=token)["handIn"]
         held = next(qrs())
         assert call(api, signed_call(ipn(held, **SUSPICION))) == "00"
-        return Subject(staff, qrs(), api.paid(staff), handed["id"], held, cash)
+        return Subject(staff, qrs(), api.new_payment(staff), handed["id"], held, cash)
 
     other = api.collector()
     return {"own": of("NV002"), "other": of(other), "-": of("NV002")}
@@ -164,9 +59,10 @@ def token_of(api: Api, actor: str, *, fresh: bool = False) -> str | None:
 
 
 @pytest.mark.parametrize(
-    ("operation", "subject", "actor", "expected"), [item for item in cells() if item[0] not in {"paymentChanged"}]
-)  # fmt: skip
-def test_each_may_do_what_the_table_says(
+    ("operation", "subject", "actor", "expected"),
+    [item for item in cells() if item[0] not in {"paymentChanged"}],
+)
+def test_each_actor_may_do_what_the_table_shows(
     api: Api, subjects: dict[str, Subject], operation: str, subject: str, actor: str, expected: str
 ) -> None:
     about = subjects[subject]
@@ -175,7 +71,7 @@ def test_each_may_do_what_the_table_says(
     if operation in {"paymentStatus", "limitChanged"}:
         answer = first_event(api, DOCUMENTS[operation], variables, token)
     else:
-        answer = api.ask(DOCUMENTS[operation], variables, token=token)
+        answer = api.execute(DOCUMENTS[operation], variables, token=token)
     if operation == "cases" and answer["data"]:
         edges = answer["data"]["cases"]["edges"]
         held = [edge for edge in edges if edge["node"]["paymentId"] == about.held["id"]]
@@ -198,7 +94,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
         case "verifyPayment" | "cancelPayment":
             return {"id": next(about.qrs)["id"]}
         case "voidCashPayment":
-            return {"id": api.paid(about.staff)["id"], "key": key()}
+            return {"id": api.new_payment(about.staff)["id"], "key": key()}
         case "refundPayment":
             refund = {"paymentId": about.handed_in["id"], "amount": 1, "reason": "mistake"}
             return {"input": refund | {"idempotencyKey": key()}}
@@ -212,8 +108,8 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
         case "payments":
             return {"contract": about.paid["contractNumber"]}
         case "submitHandIn":
-            for staff in ("NV001", "NV002", "SV001"):  # whoever asks holds something
-                api.paid(staff)
+            for staff in ("NV001", "NV002", "SV001"):  # each actor has cash in hand
+                api.new_payment(staff)
             return {"input": {"idempotencyKey": key(), "countedAmount": 1}}
         case "confirmHandIn":
             return {"id": about.hand_in}
@@ -235,7 +131,7 @@ def given(api: Api, operation: str, about: Subject) -> dict[str, Any]:
 
 
 def outcome(answer: dict[str, Any]) -> str:
-    """Return the table's word; a page without the payment is what a stranger's payment looks like."""
+    """Return the table's cell for an answer; a page without the payment counts as 404."""
     if errors := answer.get("errors"):
         return CODES[errors[0]["extensions"]["code"]]
     value = next(iter(answer["data"].values()))
@@ -264,7 +160,7 @@ def test_the_table_names_every_operation_of_the_schema() -> None:
 def first_event(
     api: Api, document: str, variables: dict[str, Any], token: str | None
 ) -> dict[str, Any]:
-    """Return the first event of a subscription as if it were an answer."""
+    """Return the first event of a subscription in the form of an answer."""
     if token is None:
         with pytest.raises(Exception, match=r"4403|4401"), Socket(api, None) as socket:
             socket.next()
@@ -290,7 +186,7 @@ def first_event(
         if actor != "nobody"
     ],
 )
-def test_each_is_told_of_the_changes_that_they_may_see(
+def test_each_actor_receives_the_changes_that_they_may_see(
     api: Api, subjects: dict[str, Subject], actor: str, sees_own: bool, sees_other: bool
 ) -> None:
     everything = "subscription { paymentChanged { id staff { staffId } } }"
@@ -301,7 +197,7 @@ def test_each_is_told_of_the_changes_that_they_may_see(
         _listens(api, actor)
         expected = set()
         for seen, subject in ((sees_other, "other"), (sees_own, "own")):
-            paid = api.paid(subjects[subject].staff)
+            paid = api.new_payment(subjects[subject].staff)
             if seen:
                 expected.add(paid["id"])
         marker = _own_payment_or_last(api, actor)
@@ -314,23 +210,23 @@ def test_each_is_told_of_the_changes_that_they_may_see(
 
 
 def _listens(api: Api, actor: str) -> None:
-    """Wait until the API heard of the subscription: changes before it are not told."""
-    until(lambda: bool(api.context.hub.watched("payments")), why="nobody listens")
+    """Wait until the API watches payments; earlier changes are not sent."""
+    until(lambda: bool(api.context.hub.watched("payments")), why="the API watches no payments")
 
 
 def _own_payment_or_last(api: Api, actor: str) -> str | None:
-    """A payment that the actor surely sees and that comes last: all before it has been told by then."""
-    return api.paid(actor)["id"] if actor in {"NV001", "NV002", "SV001"} else None
+    """Add a last payment that the actor sees; all earlier changes arrive before it."""
+    return api.new_payment(actor)["id"] if actor in {"NV001", "NV002", "SV001"} else None
 
 
 def test_a_role_without_the_permission_collects_nothing(api: Api, sandbox: Sandbox) -> None:
     by = api.collector()
     sandbox.change_staff(by, permissions=["reason_management"])
     contract = api.contract()
-    asked = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
-    answer = api.ask(
+    request = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
+    answer = api.execute(
         DOCUMENTS["processPayment"],
-        {"input": asked | {"items": api.owed(contract)[:1]}},
+        {"input": request | {"items": api.owed(contract)[:1]}},
         token=api.token(by),
     )
     assert outcome(answer) == "403"

@@ -1,4 +1,4 @@
-"""A card's number is refused wherever it is sent, has no effect, and is written down nowhere."""
+"""A card number is refused wherever it is sent, has no effect, and is stored nowhere."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ CANCEL = (
 )
 
 
-def everything_kept(api: Api) -> str:
-    """Return all rows of all tables as text, bytes decoded."""
+def whole_database(api: Api) -> str:
+    """Return all rows of all tables as text, with bytes decoded."""
     tables = api.rows("select tablename from pg_tables where schemaname = 'public'")
     rows = [row for (name,) in tables for row in api.rows(f'select * from "{name}"')]
     return "\n".join(_text(value) for row in rows for value in row.values())
@@ -61,7 +61,7 @@ def test_a_card_number_among_the_variables_is_refused(
     whole = {"idempotencyKey": key(), "contractNumber": "SGFDN1015", "method": "CASH", "items": []}
     token = api.token("NV002")
     before = api.dump()
-    answer = api.ask(PROCESS, {"input": whole | given}, token=token, language=language)
+    answer = api.execute(PROCESS, {"input": whole | given}, token=token, language=language)
     assert refused(answer)
     assert api.dump() == before
 
@@ -70,8 +70,8 @@ def test_a_card_number_in_a_document_is_refused_again_and_again(api: Api) -> Non
     token = api.token("NV002")
     before = api.dump()
     for _ in range(2):
-        assert refused(api.ask(CANCEL % PAN, token=token))
-    assert refused(api.ask(f"query {{ me {{ staffId }} }} # {PAN}", token=token))
+        assert refused(api.execute(CANCEL % PAN, token=token))
+    assert refused(api.execute(f"query {{ me {{ staffId }} }} # {PAN}", token=token))
     assert api.dump() == before
 
 
@@ -99,22 +99,22 @@ def test_a_card_number_as_an_idempotency_key_is_refused(api: Api) -> None:
     assert api.dump() == before
 
 
-def test_a_card_number_as_the_id_of_a_request_is_kept_nowhere(api: Api) -> None:
+def test_a_card_number_as_the_id_of_a_request_is_stored_nowhere(api: Api) -> None:
     headers = {"authorization": f"Bearer {api.token('NV002')}", "x-request-id": PAN}
     api.http.post("/graphql", json={"query": CANCEL % "cũ"}, headers=headers)
     assert api.rows("select 1 from audit_event where action = 'cancelPayment'")
-    assert PAN not in everything_kept(api)
+    assert PAN not in whole_database(api)
 
 
-def test_a_card_number_as_a_password_is_refused_before_anyone_is_asked(api: Api) -> None:
-    assert refused(api.ask(LOGIN, {"input": {"staffId": "NV001", "password": PAN}}))
+def test_a_card_number_as_a_password_is_refused_before_staff_management_is_called(api: Api) -> None:
+    assert refused(api.execute(LOGIN, {"input": {"staffId": "NV001", "password": PAN}}))
 
 
-def test_what_is_nested_deeply_is_looked_through_and_no_fault(api: Api) -> None:
+def test_deeply_nested_input_is_searched_without_a_fault(api: Api) -> None:
     nested: Any = PAN
     for _ in range(400):
         nested = [nested]
-    assert refused(api.ask("query { me { staffId } }", {"deep": nested}))
+    assert refused(api.execute("query { me { staffId } }", {"deep": nested}))
 
 
 def test_a_card_number_in_a_request_for_a_token_is_refused(api: Api) -> None:
@@ -123,7 +123,7 @@ def test_a_card_number_in_a_request_for_a_token_is_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()) == (400, {"error": "invalid_request"})
 
 
-def test_a_call_that_nobody_signed_is_kept_without_the_card_number_in_it(api: Api) -> None:
+def test_an_unsigned_call_is_stored_without_its_card_number(api: Api) -> None:
     answer = api.http.post(
         f"/webhooks/fpt-pay?note={PAN}",
         content=json.dumps({"card": PAN, "printed": PRINTED}) + f"note={SPACED}",
@@ -132,22 +132,22 @@ def test_a_call_that_nobody_signed_is_kept_without_the_card_number_in_it(api: Ap
     assert answer.status_code == 401
     (row,) = api.rows("select * from webhook_event where headers::text like '%x-note%'")
     assert b"424242******4242" in row["body"]
-    kept = everything_kept(api)
-    assert PAN not in kept
-    assert PRINTED not in kept
-    assert SPACED not in kept
+    stored = whole_database(api)
+    assert PAN not in stored
+    assert PRINTED not in stored
+    assert SPACED not in stored
 
 
 @pytest.mark.parametrize("env", ["development", "production"])
 def test_a_log_shows_no_card_number_however_it_gets_there(env: str) -> None:
     before, factory = structlog.get_config(), logging.getLogRecordFactory()
     quiet = logging.getLogger("pgqueuer").level
-    said, heard = io.StringIO(), io.StringIO()
-    handler = logging.StreamHandler(heard)
+    output, handled = io.StringIO(), io.StringIO()
+    handler = logging.StreamHandler(handled)
     theirs = logging.getLogger(secrets.token_hex(4))
     theirs.addHandler(handler)
     try:
-        with redirect_stdout(said):
+        with redirect_stdout(output):
             logs.configure(env)  # type: ignore[arg-type]
             ours = structlog.get_logger(secrets.token_hex(4))
             try:
@@ -159,7 +159,7 @@ def test_a_log_shows_no_card_number_however_it_gets_there(env: str) -> None:
         structlog.configure(**before)
         logging.setLogRecordFactory(factory)
         logging.getLogger("pgqueuer").setLevel(quiet)
-    for text in (said.getvalue(), heard.getvalue()):
+    for text in (output.getvalue(), handled.getvalue()):
         assert "fault" in text
         assert "424242******4242" in text
         assert PAN not in text

@@ -1,4 +1,4 @@
-"""Empty or null in an optional input of GraphQL is as if it had not been sent; what is needed stays refused."""
+"""An optional input that is empty or null is ignored; an empty required input is refused."""
 
 from __future__ import annotations
 
@@ -28,15 +28,23 @@ pytest_plugins = ["tests.support.running_api"]
 
 __all__ = ["shop"]
 
-PAGE = "query ($filter: PaymentFilter, $after: String) { payments(filter: $filter, after: $after) { edges { node { id } } } }"
-PROCESS = "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id } replayed errors { code ... on InvalidInput { field } } } }"
+PAGE = (
+    "query ($filter: PaymentFilter, $after: String) { payments(filter: $filter, after: $after)"
+    " { edges { node { id } } } }"
+)
+PROCESS = (
+    "mutation ($input: ProcessPaymentInput!) { processPayment(input: $input) { payment { id }"
+    " replayed errors { code ... on InvalidInput { field } } } }"
+)
 CHANGED = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"
 LISTS = {
     "Query.payments(after)": "($x: String) { payments(after: $x, first: 3) { edges { cursor } } }",
     "Query.cases(after)": "($x: String) { cases(after: $x) { edges { cursor } } }",
     "Query.handIns(after)": "($x: String) { handIns(after: $x) { edges { cursor } } }",
     "Query.handIns(staffId)": "($x: ID) { handIns(staffId: $x) { edges { cursor } } }",
-    "Query.webhookEvents(after)": "($x: String) { webhookEvents(outcome: HANDLED, after: $x) { edges { cursor } } }",
+    "Query.webhookEvents(after)": (
+        "($x: String) { webhookEvents(outcome: HANDLED, after: $x) { edges { cursor } } }"
+    ),
 }
 FILTERS = ["contractNumber", "gatewayReference", "orderId", "search", "staffId"]
 FILTER_LISTS = ["status", "method", "custody"]
@@ -44,7 +52,7 @@ EMPTY_FILTER: dict[str, Any] = {
     **dict.fromkeys(FILTERS, ""),
     **{name: [] for name in FILTER_LISTS},
 }
-SHOWN_BELOW = {
+OPTIONAL_TEXTS = {
     *LISTS,
     *(f"PaymentFilter.{name}" for name in FILTERS),
     "HandInInput.note",
@@ -57,7 +65,7 @@ SHOWN_BELOW = {
 
 
 def inputs() -> Iterator[tuple[str, GraphQLInputField | GraphQLArgument]]:
-    """Everything that a client may send, by its coordinate."""
+    """Yield each argument and input field of the schema with its coordinate."""
     for type_ in schema._schema.type_map.values():
         if type_.name.startswith("__"):
             continue
@@ -70,7 +78,7 @@ def inputs() -> Iterator[tuple[str, GraphQLInputField | GraphQLArgument]]:
                     yield f"{type_.name}.{name}({argument})", input_
 
 
-def test_what_has_a_default_takes_null_for_it() -> None:
+def test_null_means_the_default() -> None:
     strict = [
         coordinate
         for coordinate, input_ in inputs()
@@ -79,27 +87,27 @@ def test_what_has_a_default_takes_null_for_it() -> None:
     assert strict == []
 
 
-def test_every_optional_text_is_shown_here() -> None:
+def test_every_optional_text_is_listed_here() -> None:
     texts = {name for name, input_ in inputs() if input_.type in (GraphQLString, GraphQLID)}
-    assert texts == SHOWN_BELOW
+    assert texts == OPTIONAL_TEXTS
 
 
 @pytest.fixture(scope="module")
 def present(api: Api) -> list[str]:
-    """Payments, a hand-in and a handled call: what a list that passes over its filter shows."""
-    paid = [api.paid("NV002"), api.paid("NV002", method="VNPAY_QR")]
+    """Add two payments and a hand-in; return the payments' ids."""
+    paid = [api.new_payment("NV002"), api.new_payment("NV002", method="VNPAY_QR")]
     submit(api, "NV002", paid[0]["amount"])
     return [item["id"] for item in paid]
 
 
 @pytest.mark.usefixtures("present")
 @pytest.mark.parametrize("document", LISTS.values(), ids=LISTS)
-def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, document: str) -> None:
+def test_an_empty_cursor_or_owner_is_the_same_as_none(api: Api, document: str) -> None:
     token = api.token("FI001")
-    whole = api.ask(f"query {document}", {}, token=token)
+    whole = api.execute(f"query {document}", {}, token=token)
     assert not whole.get("errors"), whole
     for empty in ("", None):
-        assert api.ask(f"query {document}", {"x": empty}, token=token) == whole
+        assert api.execute(f"query {document}", {"x": empty}, token=token) == whole
 
 
 @pytest.mark.parametrize(
@@ -113,7 +121,7 @@ def test_a_list_without_cursor_or_owner_begins_at_its_beginning(api: Api, docume
     ],
     ids=str,
 )
-def test_an_empty_part_of_a_filter_holds_for_all(
+def test_an_empty_part_of_a_filter_excludes_nothing(
     api: Api, present: list[str], filter: dict[str, Any]
 ) -> None:
     token = api.token("NV002")
@@ -127,7 +135,7 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
         socket.send(type="subscribe", id="2", payload={"query": "{ me { staffId } }"})
         assert socket.next()["id"] == "2"
         assert socket.next()["type"] == "complete"
-        paid = api.paid("NV002")
+        paid = api.new_payment("NV002")
         assert socket.next()["payload"] == {"data": {"paymentChanged": {"id": paid["id"]}}}
 
 
@@ -140,9 +148,16 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
     ],
     ids=str,
 )
-def test_an_empty_wish_is_the_same_payment_as_none(api: Api, empty: dict[str, Any]) -> None:
+def test_empty_notification_wishes_are_the_same_payment_as_none(
+    api: Api, empty: dict[str, Any]
+) -> None:
     contract = api.contract()
-    plain = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH", "items": api.owed(contract)[:1]}  # fmt: skip
+    plain = {
+        "idempotencyKey": key(),
+        "contractNumber": contract,
+        "method": "CASH",
+        "items": api.owed(contract)[:1],
+    }
     first = api.get(PROCESS, {"input": plain | empty}, token=api.token("NV002"))
     again = api.get(PROCESS, {"input": plain}, token=api.token("NV002"))
     assert first["errors"] == []
@@ -167,7 +182,12 @@ def test_an_order_is_paid_without_an_address_to_return_to(
     api: Api, shop: str, empty: str | None
 ) -> None:
     order = created(api, shop)["order"]
-    plain = {"idempotencyKey": key(), "orderId": order["id"], "amount": order["amount"], "method": "VNPAY_QR"}  # fmt: skip
+    plain = {
+        "idempotencyKey": key(),
+        "orderId": order["id"],
+        "amount": order["amount"],
+        "method": "VNPAY_QR",
+    }
     first = api.get(PAY, {"input": plain | {"returnUrl": empty}}, token=shop)
     again = api.get(PAY, {"input": plain}, token=shop)
     assert first["errors"] == []
@@ -177,42 +197,61 @@ def test_an_order_is_paid_without_an_address_to_return_to(
 @pytest.mark.parametrize("empty", ["", "  ", None])
 def test_an_empty_note_is_none(api: Api, empty: str | None) -> None:
     staff = api.collector()
-    paid = api.paid(staff)
+    paid = api.new_payment(staff)
     assert submit(api, staff, paid["amount"], note=empty)["handIn"]["note"] is None
 
 
-def test_a_refund_is_of_what_was_paid_unless_it_says_so(api: Api, sandbox: Sandbox) -> None:
-    paid = api.paid("NV002", method="VNPAY_QR")
+def test_a_refund_is_of_the_payment_by_default(api: Api, sandbox: Sandbox) -> None:
+    paid = api.new_payment("NV002", method="VNPAY_QR")
     sandbox.pay(reference=paid["gatewayReference"], outcome="paid")
-    api.get(f'mutation {{ verifyPayment(id: "{paid["id"]}") {{ errors {{ code }} }} }}', token=api.token("NV002"))  # fmt: skip
+    api.get(
+        f'mutation {{ verifyPayment(id: "{paid["id"]}") {{ errors {{ code }} }} }}',
+        token=api.token("NV002"),
+    )
     payload = refund(api, paid, of=None)
     assert payload["errors"] == []
     assert payload["reversal"]["kind"] == "REFUND"
 
 
-def test_a_number_of_rows_that_is_null_is_the_usual_one(api: Api) -> None:
-    document = 'query ($n: Int) { reconciliation(gateway: VNPAY, date: "2026-03-04") { lines(first: $n) { reference } } }'
+def test_a_page_size_of_null_is_the_default(api: Api) -> None:
+    document = (
+        'query ($n: Int) { reconciliation(gateway: VNPAY, date: "2026-03-04") { lines(first: $n)'
+        " { reference } } }"
+    )
     assert api.get(document, {"n": None}, token=api.token("FI001")) == {"lines": []}
-    document = 'query ($n: Int) { customer(contractNumber: "SGFDN1015") { paymentHistory(first: $n) { amount } } }'
+    document = (
+        'query ($n: Int) { customer(contractNumber: "SGFDN1015") { paymentHistory(first: $n)'
+        " { amount } } }"
+    )
     whole = api.get(document, {}, token=api.token("NV001"))
     assert api.get(document, {"n": None}, token=api.token("NV001")) == whole
 
 
-NEEDED: dict[str, dict[str, Any]] = {
+REQUIRED: dict[str, dict[str, Any]] = {
     "a key": {"idempotencyKey": ""},
     "a card's token": {"method": "CARD", "paymentToken": ""},
     "a token where none goes": {"paymentToken": ""},
 }
 
 
-@pytest.mark.parametrize("but", NEEDED.values(), ids=NEEDED)
-def test_what_is_needed_is_refused_where_it_is_empty(
+@pytest.mark.parametrize("but", REQUIRED.values(), ids=REQUIRED)
+def test_a_required_input_is_refused_where_it_is_empty(
     api: Api, sandbox: Sandbox, shop: str, but: dict[str, Any]
 ) -> None:
     contract = api.contract()
-    bill = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH", "items": api.owed(contract)[:1]}  # fmt: skip
+    bill = {
+        "idempotencyKey": key(),
+        "contractNumber": contract,
+        "method": "CASH",
+        "items": api.owed(contract)[:1],
+    }
     order = created(api, shop)["order"]
-    sale = {"idempotencyKey": key(), "orderId": order["id"], "amount": order["amount"], "method": "VNPAY_QR"}  # fmt: skip
+    sale = {
+        "idempotencyKey": key(),
+        "orderId": order["id"],
+        "amount": order["amount"],
+        "method": "VNPAY_QR",
+    }
     token = api.token("NV002")
     for document, given, who in ((PROCESS, bill, token), (PAY, sale, shop)):
         with without_effect(api, sandbox, audit=1):

@@ -1,4 +1,4 @@
-"""A DateTime says which moment it means: with its offset, as RFC 3339 writes it."""
+"""A DateTime needs its offset, as in RFC 3339."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ BAD = [
 def ask(api: Api, document: str, value: Any, language: str = "vi") -> dict[str, Any]:
     text, variable = DOCUMENTS[document]
     given = {"createdTo": value} if variable == "filter" else value
-    return api.ask(text, {variable: given}, token=api.token("FI001"), language=language)
+    return api.execute(text, {variable: given}, token=api.token("FI001"), language=language)
 
 
 def check_refused(answer: dict[str, Any], language: str) -> None:
@@ -58,16 +58,16 @@ def check_refused(answer: dict[str, Any], language: str) -> None:
 @both_languages
 @pytest.mark.parametrize("value", BAD, ids=str)
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_a_moment_that_leaves_its_offset_open_is_refused(
+def test_a_time_without_an_offset_is_refused(
     api: Api, document: str, value: Any, language: str
 ) -> None:
     check_refused(ask(api, document, value, language), language)
 
 
 @both_languages
-def test_it_is_refused_in_the_document_too(api: Api, language: str) -> None:
+def test_a_literal_without_an_offset_is_refused_too(api: Api, language: str) -> None:
     text = '{ trialBalance(at: "2026-11-30T08:30:00") { account } }'
-    check_refused(api.ask(text, token=api.token("FI001"), language=language), language)
+    check_refused(api.execute(text, token=api.token("FI001"), language=language), language)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_it_is_refused_in_the_document_too(api: Api, language: str) -> None:
     ],
 )
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_way_to_write_one_moment_is_that_moment(
+def test_every_notation_of_a_time_is_the_same_time(
     api: Api, document: str, value: str | None
 ) -> None:
     assert not ask(api, document, value).get("errors")
 
 
-def test_an_offset_moves_the_moment(api: Api) -> None:
-    paid = api.paid("NV002")
+def test_the_offset_changes_the_time(api: Api) -> None:
+    paid = api.new_payment("NV002")
     (row,) = api.rows("select created_at from payment where id = $1", paid["id"])
     there = row["created_at"].isoformat().replace("+00:00", "")
     document = (

@@ -1,4 +1,4 @@
-"""A refusal because of an open breaker says when it is worth coming again."""
+"""A refusal because of an open breaker contains the time to wait."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ pytest_plugins = ["tests.support.running_api"]
 
 LOGIN = """
 mutation ($input: LoginInput!) { login(input: $input) {
-  session { expiresAt } errors { code message ... on UpstreamUnavailable { system retryAfterMs } } } }
+  session { expiresAt }
+  errors { code message ... on UpstreamUnavailable { system retryAfterMs } } } }
 """
 
 
 @pytest.fixture(autouse=True)
-def impatient() -> Iterator[None]:
-    """Repeats follow at once, as many as there would be."""
+def retries_at_once() -> Iterator[None]:
+    """Let retries follow at once, in their normal number."""
     with stamina.set_testing(True, attempts=4, cap=True):
         yield
 
 
 @pytest.fixture(autouse=True)
-def closed(api: Api) -> None:
-    """Every breaker as it is at the start."""
+def closed_breakers(api: Api) -> None:
+    """Close every breaker."""
     context: Any = api.context
     for http in (
         context.staff_management._http,
@@ -51,14 +52,14 @@ def log_in(api: Api, staff_id: str, language: str = "vi") -> dict[str, Any]:
 
 
 @both_languages
-def test_a_login_that_staff_management_is_not_asked_about(
+def test_an_open_breaker_of_staff_management_refuses_a_login(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
     with sandbox.broken("staff", "500"):
         first, second = (log_in(api, api.collector()) for _ in range(2))
         assert (first["code"], first["retryAfterMs"]) == ("UPSTREAM_UNAVAILABLE", None)
-        assert is_a_wait(second["retryAfterMs"]), "it opened while we asked"
+        assert is_a_wait(second["retryAfterMs"]), "it opened during the retries"
     last = sandbox.last_request
     with without_effect(api, sandbox, audit=1):
         refused = log_in(api, api.collector(), language)
@@ -68,18 +69,16 @@ def test_a_login_that_staff_management_is_not_asked_about(
     assert sandbox.requests("staff", since=last) == []
 
 
-def test_one_member_of_staff_who_cannot_log_in_shuts_nobody_else_out(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_failed_logins_of_one_person_open_no_breaker_for_others(api: Api, sandbox: Sandbox) -> None:
     unlucky, other = api.collector(), api.collector()
     with sandbox.broken("staff", "500"):
-        for _ in range(3):  # twelve tries
+        for _ in range(3):  # with retries these are twelve requests
             assert log_in(api, unlucky)["retryAfterMs"] is None
     assert api.login(other)["staff"]["staffId"] == other
 
 
 @both_languages
-def test_a_payment_that_revenue_is_not_asked_about(
+def test_an_open_breaker_of_revenue_refuses_a_payment(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
@@ -87,33 +86,35 @@ def test_a_payment_that_revenue_is_not_asked_about(
     items = [{"type": "BILL", "id": "U1", "amount": 1}]
     with sandbox.broken("revenue", "500"):
         for _ in range(2):
-            api.pay("NV002", contractNumber=api.contract(), items=items)
+            api.process_payment("NV002", contractNumber=api.contract(), items=items)
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay("NV002", contractNumber=contract, items=items, language=language)
+        payload = api.process_payment(
+            "NV002", contractNumber=contract, items=items, language=language
+        )
     (refused,) = payload["errors"]
     assert (refused["code"], refused["system"]) == ("UPSTREAM_UNAVAILABLE", "Revenue Management")
     assert is_a_wait(refused["retryAfterMs"])
     check_sentence(refused["message"], language)
-    answer = api.ask(OWED, {"contract": contract}, token=api.token("SV001"))
+    answer = api.execute(OWED, {"contract": contract}, token=api.token("SV001"))
     (on_top,) = answer["errors"]
     assert on_top["extensions"]["code"] == "UPSTREAM_UNAVAILABLE"
     assert is_a_wait(on_top["extensions"]["details"]["retry_after_ms"])
 
 
 @both_languages
-def test_a_payment_that_its_gateway_is_not_asked_for(
+def test_an_open_breaker_of_a_gateway_refuses_its_payment(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
     warm(api)
     with sandbox.broken("vnpay", "500"):
         for contract in (api.contract(), api.contract()):
-            for _ in range(3):  # nobody scans a QR that is lost: cancelled, it can be tried again
-                _lost(api, contract)
+            for _ in range(3):
+                _lose_qr(api, contract)
     contract = api.contract()
     items = api.owed(contract)[:1]
     last = sandbox.last_request
     with without_effect(api, sandbox, audit=1):
-        payload = api.pay(
+        payload = api.process_payment(
             "NV002", method="VNPAY_QR", contractNumber=contract, items=items, language=language
         )
     (refused,) = payload["errors"]
@@ -134,14 +135,16 @@ def test_a_payment_that_its_gateway_is_not_asked_for(
     assert is_a_wait(error["details"]["retry_after_ms"])
 
 
-def _lost(api: Api, contract: str) -> None:
-    """Ask for a QR that is lost on the way; end it, so that the next can be asked for."""
-    payload = api.pay("NV002", method="VNPAY_QR", contractNumber=contract)
+def _lose_qr(api: Api, contract: str) -> None:
+    """Start a QR whose answer is lost, and unlock its bill for the next one."""
+    payload = api.process_payment("NV002", method="VNPAY_QR", contractNumber=contract)
     if payload["payment"] is not None:
-        api.rows("update payment_item set locked = false where payment = $1", payload["payment"]["id"])  # fmt: skip
+        api.rows(
+            "update payment_item set locked = false where payment = $1", payload["payment"]["id"]
+        )
 
 
-def test_a_gateway_that_is_found_shut_after_all_says_when(
+def test_a_breaker_that_opens_before_the_start_gives_the_wait(
     api: Api, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway: Any = api.context.gateways[GatewayName.FPT_PAY]

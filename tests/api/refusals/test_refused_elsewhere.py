@@ -1,4 +1,4 @@
-"""What a gateway or Revenue would not do or say, decided by two people."""
+"""Two people decide about refusals and missing answers of a gateway or Revenue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from resolvers import jobs, refund_execution
 from tests.support.gateways.calls import state
 from tests.support.refusals import both_languages, without_effect
 from tests.support.requests.cases import of
-from tests.support.requests.decisions import books, decide, refunds, refused, say
+from tests.support.requests.decisions import books, decide, refunds, refused, vote
 from tests.support.requests.held_payments import paid_little
 from tests.support.requests.reversals import by_gateway, refund, refusal, void
 from tests.support.running_api import Api, Sandbox
@@ -27,7 +27,7 @@ Payment = dict[str, Any]
 
 
 def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
-    """Return a payment and its refund, of which nobody ever said what became."""
+    """Return a payment and its refund, whose outcome stayed unknown."""
     paid = by_gateway(api, sandbox)
     with sandbox.broken("vnpay", "reset", after_processing=True):
         reversal = refund(api, paid)["reversal"]
@@ -41,12 +41,12 @@ def silent(api: Api, sandbox: Sandbox) -> tuple[Payment, str]:
     ("decision", "status", "account"),
     [("APPLY", "DONE", "gateway_clearing:vnpay"), ("CLOSE", "FAILED", "customer_receivable")],
 )
-def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
+def test_two_people_decide_whether_an_unanswered_refund_was_paid(
     api: Api, sandbox: Sandbox, decision: str, status: str, account: str
 ) -> None:
     paid, reversal_id = silent(api, sandbox)
     assert of(api, paid)["kind"] == "REFUND_UNKNOWN"
-    refused(say(api, of(api, paid), "CREDIT"), "INVALID_INPUT")
+    refused(vote(api, of(api, paid), "CREDIT"), "INVALID_INPUT")
     decide(api, paid, decision)
     (row,) = api.rows("select status from reversal where id = $1", reversal_id)
     assert row["status"] == status
@@ -62,29 +62,29 @@ def test_people_say_whether_a_refund_that_nobody_answers_for_was_paid_out(
         (GatewayResult.DECLINED, "APPLY", "CLOSE", "en"),
     ],
 )
-def test_what_became_of_a_refund_after_all_is_not_decided_otherwise(
+def test_a_refund_whose_outcome_became_known_is_not_decided_otherwise(
     api: Api, sandbox: Sandbox, result: GatewayResult, wrong: str, right: str, language: str
 ) -> None:
     paid, reversal_id = silent(api, sandbox)
     case = of(api, paid)
-    assert say(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
-    said = Evidence(source=EvidenceSource.SETTLEMENT, origin="vnpay:settlement", result=result)
-    after = api.run(refund_execution.apply_evidence(api.context, reversal_id, said))
+    assert vote(api, case, wrong)["case"]["status"] == "AWAITING_SECOND"
+    evidence = Evidence(source=EvidenceSource.SETTLEMENT, origin="vnpay:settlement", result=result)
+    after = api.run(refund_execution.apply_evidence(api.context, reversal_id, evidence))
     before = books(api, paid)
     api.token("FI002")
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, wrong, "FI002", language=language)
+        payload = vote(api, case, wrong, "FI002", language=language)
     assert right in refused(payload, "INVALID_INPUT", language)["message"]
     assert of(api, paid)["suggestion"] == right
-    steps = [say(api, case, right, by)["case"]["status"] for by in ("FI001", "FI002")]
+    steps = [vote(api, case, right, by)["case"]["status"] for by in ("FI001", "FI002")]
     assert steps == ["AWAITING_SECOND", "RESOLVED"]
     assert books(api, paid) == before
     (row,) = api.rows("select status from reversal where id = $1", reversal_id)
     assert row["status"] == after.status
 
 
-def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
-    payment = paid_little(api, sandbox)  # the gateway has never seen this money: it declines
+def test_money_whose_refund_was_declined_is_a_case_again(api: Api, sandbox: Sandbox) -> None:
+    payment = paid_little(api, sandbox)  # the gateway does not know this money, so it declines
     decide(api, payment, "REFUND")
     assert refunds(api, sandbox, payment) == []
     came = payment["amount"] - 1000
@@ -96,7 +96,7 @@ def test_money_that_could_not_be_given_back_is_a_case_again(api: Api, sandbox: S
 
 
 def not_recorded(api: Api, sandbox: Sandbox, payment: Payment) -> Payment:
-    """Let Revenue have the bill as paid by another system."""
+    """Let another system pay the bill in Revenue first."""
     completed = api.rows("select completed_at from payment where id = $1", payment["id"])[0][0]
     item = payment["items"][0]
     api.run(
@@ -116,12 +116,12 @@ def not_recorded(api: Api, sandbox: Sandbox, payment: Payment) -> Payment:
 
 
 async def _items(api: Api, payment: Payment) -> Any:
-    kept = await payments.by_id(payment["id"])
-    assert kept is not None
-    return kept.items
+    found = await payments.by_id(payment["id"])
+    assert found is not None
+    return found.items
 
 
-def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_back_too(
+def test_a_payment_that_revenue_refuses_is_credited_and_cannot_be_refunded_too(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -131,15 +131,15 @@ def test_a_success_that_revenue_does_not_take_is_credited_and_can_not_be_given_b
     assert refund(api, payment)["errors"][0]["code"] == "AMOUNT_MISMATCH"
 
 
-def test_a_success_that_revenue_does_not_take_is_given_back(api: Api, sandbox: Sandbox) -> None:
+def test_a_payment_that_revenue_refuses_is_refunded(api: Api, sandbox: Sandbox) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
-    refused(say(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
+    refused(vote(api, of(api, payment), "CLOSE"), "TRANSITION_REFUSED")
     decide(api, payment, "REFUND")
     assert refunds(api, sandbox, payment) == [payment["amount"]]
     assert state(api, payment) == ("SUCCESS", None)
 
 
-def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
+def test_two_people_may_record_a_payment_again_and_another_refusal_is_a_new_case(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -152,12 +152,12 @@ def test_revenue_is_asked_again_when_two_people_say_so_and_its_no_is_a_new_case(
     assert again["id"] != first["id"]
 
 
-def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_case_closed(
+def test_cash_in_hand_that_revenue_refuses_is_voided_and_its_case_closed(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = not_recorded(api, sandbox, api.paid("NV002"))
-    no = refused(say(api, of(api, payment), "REFUND"), "TRANSITION_REFUSED")
-    assert "voidCashPayment" in no["message"]
+    payment = not_recorded(api, sandbox, api.new_payment("NV002"))
+    refusal = refused(vote(api, of(api, payment), "REFUND"), "TRANSITION_REFUSED")
+    assert "voidCashPayment" in refusal["message"]
     assert void(api, payment, "NV002")["errors"] == []
     decide(api, payment, "CLOSE")
     assert books(api, payment) == {}
@@ -165,7 +165,7 @@ def test_cash_that_revenue_does_not_take_and_is_still_held_is_voided_and_the_cas
 
 @both_languages
 @pytest.mark.parametrize("decision", ["CREDIT", "REFUND"])
-def test_what_revenue_does_not_take_is_not_given_away_while_a_refund_of_it_awaits_approval(
+def test_a_payment_that_revenue_refuses_is_not_credited_while_its_refund_awaits_approval(
     api: Api, sandbox: Sandbox, decision: str, language: str
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
@@ -178,32 +178,32 @@ def test_what_revenue_does_not_take_is_not_given_away_while_a_refund_of_it_await
     finally:
         api.app.state.context = before
     with without_effect(api, sandbox, audit=1):
-        payload = say(api, case, decision, language=language)
+        payload = vote(api, case, decision, language=language)
     assert "APPROVAL" in refused(payload, "TRANSITION_REFUSED", language)["message"]
-    assert say(api, of(api, payment), "CLOSE", "FI002")["case"]["status"] == "RESOLVED"
-    assert say(api, case, decision, language=language)["errors"] == []
+    assert vote(api, of(api, payment), "CLOSE", "FI002")["case"]["status"] == "RESOLVED"
+    assert vote(api, case, decision, language=language)["errors"] == []
 
 
 @both_languages
 def test_cash_that_was_credited_to_the_customer_is_handed_in_not_voided(
     api: Api, sandbox: Sandbox, language: str
 ) -> None:
-    payment = not_recorded(api, sandbox, api.paid("NV002"))
+    payment = not_recorded(api, sandbox, api.new_payment("NV002"))
     decide(api, payment, "CREDIT")
     with without_effect(api, sandbox, audit=1):
         payload = void(api, payment, "NV002", language=language)
     assert refusal(payload, language)["code"] == "TRANSITION_REFUSED"
 
 
-def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
+def test_a_failed_refund_of_a_payment_that_revenue_refuses_is_one_case_again(
     api: Api, sandbox: Sandbox
 ) -> None:
     payment = not_recorded(api, sandbox, by_gateway(api, sandbox))
     decide(api, payment, "REFUND")
-    no = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
+    declined = Evidence(source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.DECLINED)
     (row,) = api.rows("select id from reversal where payment = $1", payment["id"])
     for _ in range(2):
-        api.run(refund_execution.apply_evidence(api.context, row["id"], no))
+        api.run(refund_execution.apply_evidence(api.context, row["id"], declined))
     open_ = api.rows(
         "select kind from money_case where payment = $1 and status <> 'RESOLVED'",
         payment["id"],
@@ -213,8 +213,8 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
     assert books(api, payment)["customer_credit"] == payment["amount"]
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
-    told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
-    assert holds, "\n".join(told)
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
+    """The last test of this module checks what all tests above it have written."""
+    report: list[str] = []
+    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    assert holds, "\n".join(report)

@@ -1,4 +1,4 @@
-"""What GraphQL's types refuse, and what queries refuse: errors at the top, without a trace."""
+"""Refusals of GraphQL's types and of queries are top-level errors without effect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def known(api: Api) -> None:
     warm(api)
 
 
-# ── what GraphQL's types refuse ──────────────────────────────────────────────────────────────────
+# ── refusals of GraphQL's types ──────────────────────────────────────────────────────────────────
 
 NOT_AMOUNTS: dict[str, Any] = {
     "a fraction": 200_000.5,
@@ -38,7 +38,7 @@ def test_no_other_json_is_an_amount(api: Api, sandbox: Sandbox, amount: Any) -> 
     item = {"type": "BILL", "id": BILL, "amount": amount}
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN | {"items": [item]}
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
@@ -46,14 +46,17 @@ def test_no_other_json_is_an_amount(api: Api, sandbox: Sandbox, amount: Any) -> 
 def test_no_other_literal_is_an_amount(api: Api, sandbox: Sandbox, literal: str) -> None:
     document = f"query {{ limitPreview(method: CASH, amount: {literal}) {{ allowed }} }}"
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(document, token=api.token("NV002"))
+        answer = api.execute(document, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
 def test_an_exponent_in_json_is_no_amount(api: Api) -> None:
     body = json.dumps(
         {
-            "query": "query ($amount: Amount!) { limitPreview(method: CASH, amount: $amount) { allowed } }",
+            "query": (
+                "query ($amount: Amount!) { limitPreview(method: CASH, amount: $amount)"
+                " { allowed } }"
+            ),
             "variables": {"amount": "THE_AMOUNT"},
         }
     ).replace('"THE_AMOUNT"', "2e5")
@@ -69,23 +72,23 @@ def test_an_exponent_in_json_is_no_amount(api: Api) -> None:
 
 
 @pytest.mark.parametrize("missing", ["idempotencyKey", "contractNumber", "method", "items"])
-def test_what_is_needed_is_needed(api: Api, sandbox: Sandbox, missing: str) -> None:
+def test_a_required_input_is_required(api: Api, sandbox: Sandbox, missing: str) -> None:
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN
     del given[missing]
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
 @pytest.mark.parametrize("change", [{"method": "BITCOIN"}, {"method": "cash"}, {"tip": 5}])
-def test_what_is_unknown_is_unknown(api: Api, sandbox: Sandbox, change: dict[str, Any]) -> None:
+def test_an_unknown_input_is_refused(api: Api, sandbox: Sandbox, change: dict[str, Any]) -> None:
     given = {"idempotencyKey": key(), "method": "CASH"} | KNOWN | change
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PROCESS, {"input": given}, token=api.token("NV002"))
+        answer = api.execute(PROCESS, {"input": given}, token=api.token("NV002"))
     check_top(answer, "BAD_USER_INPUT")
 
 
-# ── queries: their refusals are top-level errors ─────────────────────────────────────────────────
+# ── refusals of queries ──────────────────────────────────────────────────────────────────────────
 
 PAGE = """
 query ($first: Int, $after: String, $orderBy: PaymentOrder, $filter: PaymentFilter) {
@@ -125,7 +128,7 @@ def test_a_page_that_does_not_exist_is_refused(
     api: Api, sandbox: Sandbox, given: dict[str, Any], code: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(PAGE, given, token=api.token("NV002"), language=language)
+        answer = api.execute(PAGE, given, token=api.token("NV002"), language=language)
     check_top(answer, code, language)
 
 
@@ -140,24 +143,25 @@ def test_a_page_that_does_not_exist_is_refused(
     ],
     ids=repr,
 )
-def test_a_filter_that_fits_nothing_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
-    answer = api.ask(PAGE, {"filter": filter}, token=api.token("NV002"))
+def test_an_odd_filter_is_no_fault_of_ours(api: Api, filter: dict[str, Any]) -> None:
+    answer = api.execute(PAGE, {"filter": filter}, token=api.token("NV002"))
     codes = {item["extensions"]["code"] for item in answer.get("errors", [])}
     assert codes <= {"BAD_USER_INPUT"}, answer
 
 
+CURSOR_WITH_NUL = _cursor("CREATED_DESC", "2026-01-01T00:00:00+00:00", "T" + chr(0))
 WITH_NUL: dict[str, str] = {
     "payment": '{ payment(id: "TXN\\u0000") { id } }',
     "limits": '{ limits(staffId: "N\\u0000") { kind } }',
     "verify": 'mutation { verifyPayment(id: "T\\u0000") { errors { code } } }',
     "cancel": 'mutation { cancelPayment(id: "T\\u0000", reason: "why") { errors { code } } }',
-    "cursor": f'{{ payments(after: "{_cursor("CREATED_DESC", "2026-01-01T00:00:00+00:00", "T" + chr(0))}") {{ totalCount }} }}',
+    "cursor": f'{{ payments(after: "{CURSOR_WITH_NUL}") {{ totalCount }} }}',
 }
 
 
 @pytest.mark.parametrize("document", WITH_NUL.values(), ids=WITH_NUL)
-def test_a_character_that_no_text_may_hold_is_bad_input(api: Api, document: str) -> None:
-    check_top(api.ask(document, token=api.token("SV001")), "BAD_USER_INPUT")
+def test_a_character_that_no_text_may_contain_is_bad_input(api: Api, document: str) -> None:
+    check_top(api.execute(document, token=api.token("SV001")), "BAD_USER_INPUT")
 
 
 UNKNOWN: dict[str, str] = {
@@ -165,7 +169,9 @@ UNKNOWN: dict[str, str] = {
     "a customer": '{ customer(contractNumber: "SGFDN9") { name } }',
     "a customer by a path": '{ customer(contractNumber: "../../staff") { name } }',
     "a bill": '{ bill(contractNumber: "SGFDN1015", billNumber: "U0") { amount } }',
-    "another contract's bill": f'{{ bill(contractNumber: "SGFDN2001", billNumber: "{BILL}") {{ amount }} }}',
+    "another contract's bill": (
+        f'{{ bill(contractNumber: "SGFDN2001", billNumber: "{BILL}") {{ amount }} }}'
+    ),
     "a member of staff": '{ limits(staffId: "NOBODY") { kind } }',
 }
 
@@ -176,5 +182,5 @@ def test_what_does_not_exist_is_not_found(
     api: Api, sandbox: Sandbox, document: str, language: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
-        answer = api.ask(document, token=api.token("SV001"), language=language)
+        answer = api.execute(document, token=api.token("SV001"), language=language)
     check_top(answer, "NOT_FOUND", language)

@@ -1,4 +1,4 @@
-"""OAuth for programs, and the keys by which anyone checks what we sign."""
+"""OAuth for programs, and the published keys for verifying our signatures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def public_keys(api: Api) -> dict[str, Any]:
 
 
 def claims(api: Api, token: str) -> dict[str, Any]:
-    """Check a token as another service would: with what is published."""
+    """Verify a token with the published keys; return its claims."""
     key = public_keys(api)[jwt.get_unverified_header(token)["kid"]]
     return jwt.decode(token, key, algorithms=["EdDSA"], audience="mobinet-api", issuer="mobinet")
 
@@ -60,7 +60,7 @@ def test_a_program_gets_a_token_by_its_secret(api: Api, how: str) -> None:
     [("dashboard", "wrong"), ("unknown", "dashboard-secret"), ("dashboard", ""), ("", "")],
 )
 @pytest.mark.parametrize("how", ["body", "basic"])
-def test_a_wrong_secret_gets_nothing_and_learns_nothing(
+def test_a_wrong_secret_is_refused_without_details(
     api: Api, client_id: str, secret: str, how: str
 ) -> None:
     in_body = {"client_id": client_id, "client_secret": secret} if how == "body" else {}
@@ -73,18 +73,18 @@ def test_a_wrong_secret_gets_nothing_and_learns_nothing(
     assert "wrong" in answer.json()["error_description"]
 
 
-def test_a_member_of_staff_refreshes_there_too(api: Api) -> None:
+def test_staff_can_refresh_a_session_there_too(api: Api) -> None:
     session = api.login("NV001")
-    asked = {"grant_type": "refresh_token", "refresh_token": session["refreshToken"]}
-    granted = api.http.post("/oauth/token", data=asked).json()
+    form = {"grant_type": "refresh_token", "refresh_token": session["refreshToken"]}
+    granted = api.http.post("/oauth/token", data=form).json()
     assert claims(api, granted["access_token"])["sub"] == "NV001"
     assert granted["refresh_token"] != session["refreshToken"]
-    again = api.http.post("/oauth/token", data=asked)
+    again = api.http.post("/oauth/token", data=form)
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
 @pytest.mark.parametrize("given", [{"grant_type": "password"}, {"grant_type": "code"}])
-def test_no_other_grant_is_given(api: Api, given: dict[str, str]) -> None:
+def test_other_grant_types_are_refused(api: Api, given: dict[str, str]) -> None:
     answer = api.http.post("/oauth/token", data=given | DASHBOARD)
     assert (answer.status_code, answer.json()["error"]) == (400, "unsupported_grant_type")
 
@@ -101,7 +101,7 @@ def test_no_other_grant_is_given(api: Api, given: dict[str, str]) -> None:
     ],
     ids=["repeated", "nul", "no text", "no text either", "too many", "too long"],
 )
-def test_a_form_that_cannot_be_meant_is_refused(api: Api, body: bytes) -> None:
+def test_an_invalid_form_is_refused(api: Api, body: bytes) -> None:
     headers = {"content-type": "application/x-www-form-urlencoded"}
     answer = api.http.post("/oauth/token", content=body, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
@@ -115,15 +115,15 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
-def test_a_form_is_read_without_what_only_tests_install(
+def test_a_form_is_read_without_packages_that_only_tests_install(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Starlette's own forms need a package that production does not have."""
+    """Starlette parses forms with a package that production does not have."""
     monkeypatch.setattr("starlette.requests.parse_options_header", None)
     assert api.http.post("/oauth/token", data=GRANT | DASHBOARD).status_code == 200
 
 
-def test_the_published_keys_are_public_and_of_two_uses(api: Api) -> None:
+def test_the_published_keys_are_public_and_have_two_uses(api: Api) -> None:
     answer = api.http.get("/.well-known/jwks.json")
     keys = answer.json()["keys"]
     assert all(set(key) == {"kty", "crv", "x", "kid", "use", "alg"} for key in keys)
@@ -131,7 +131,7 @@ def test_the_published_keys_are_public_and_of_two_uses(api: Api) -> None:
     assert "max-age" in answer.headers["cache-control"]
 
 
-def test_a_token_says_who_and_until_when_and_no_secret(api: Api) -> None:
+def test_a_token_names_its_owner_and_expiry_and_no_secret(api: Api) -> None:
     session = api.login("NV001")
     found = claims(api, session["accessToken"])
     assert set(found) == {
@@ -143,12 +143,12 @@ def test_a_token_says_who_and_until_when_and_no_secret(api: Api) -> None:
     assert "fpt." not in str(found)
 
 
-def test_no_secret_is_kept_as_it_is(api: Api) -> None:
+def test_no_secret_is_stored_as_plain_text(api: Api) -> None:
     session = api.login("NV001")
-    (kept,) = api.rows(
+    (row,) = api.rows(
         "select * from session where staff = 'NV001' order by created_at desc limit 1"
     )
-    stored = b"".join(value for value in kept.values() if isinstance(value, bytes))
+    stored = b"".join(value for value in row.values() if isinstance(value, bytes))
     assert session["refreshToken"].encode() not in stored
     assert b"fpt.NV001" not in stored
     (client,) = api.rows("select secret_hash from api_client where client_id = 'dashboard'")

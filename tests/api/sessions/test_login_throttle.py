@@ -1,4 +1,4 @@
-"""Guessing at a password or a secret: whoever does it too often waits, and nobody else."""
+"""Repeated wrong passwords and secrets are throttled, and nobody else has to wait."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.running_api import LOGIN, PROCESS, Api, Sandbox
 
 pytest_plugins = ["tests.support.running_api"]
 
-MOST = 10
+MAX_GUESSES = 10
 
 
 def log_in(
@@ -43,7 +43,7 @@ def guess(api: Api, staff_id: str) -> str:
 
 @pytest.fixture
 def elsewhere(api: Api) -> Iterator[httpx.Client]:
-    """The API, asked from another address."""
+    """Return a client of the API with another address."""
     transport = httpx.HTTPTransport(local_address="127.0.0.2")
     with httpx.Client(base_url=api.url, transport=transport, timeout=20) as http:
         yield http
@@ -56,13 +56,13 @@ def staff_id(api: Api) -> str:
 
 @pytest.fixture
 def guessed_at(api: Api, staff_id: str) -> str:
-    """Return somebody at whose password this address has just guessed as often as it may."""
-    for _ in range(MOST):
+    """Return a member of staff for whom this address has used all its guesses."""
+    for _ in range(MAX_GUESSES):
         assert guess(api, staff_id) == "INVALID_CREDENTIALS"
     return staff_id
 
 
-def test_whoever_guesses_too_often_is_told_to_wait_and_the_right_word_too(
+def test_too_many_guesses_have_to_wait_even_with_the_right_password(
     api: Api, sandbox: Sandbox, guessed_at: str
 ) -> None:
     last = sandbox.last_request
@@ -71,16 +71,16 @@ def test_whoever_guesses_too_often_is_told_to_wait_and_the_right_word_too(
     assert sandbox.requests("staff", since=last) == [], "Staff Management is left alone"
 
 
-def test_many_guesses_at_once_are_many_guesses(api: Api, sandbox: Sandbox, staff_id: str) -> None:
+def test_guesses_at_once_are_all_counted(api: Api, sandbox: Sandbox, staff_id: str) -> None:
     last = sandbox.last_request
     with ThreadPoolExecutor(20) as pool:
-        said = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
-    assert said == {"INVALID_CREDENTIALS": MOST, "RATE_LIMITED": 60 - MOST}
-    assert len(sandbox.requests("staff", since=last)) == MOST
+        outcomes = Counter(pool.map(lambda _: guess(api, staff_id), range(60)))
+    assert outcomes == {"INVALID_CREDENTIALS": MAX_GUESSES, "RATE_LIMITED": 60 - MAX_GUESSES}
+    assert len(sandbox.requests("staff", since=last)) == MAX_GUESSES
 
 
-def test_only_what_was_wrong_is_counted(api: Api, sandbox: Sandbox, staff_id: str) -> None:
-    for _ in range(MOST - 1):
+def test_only_wrong_passwords_are_counted(api: Api, sandbox: Sandbox, staff_id: str) -> None:
+    for _ in range(MAX_GUESSES - 1):
         guess(api, staff_id)
     with sandbox.broken("staff", "refuse"):
         assert guess(api, staff_id) == "UPSTREAM_UNAVAILABLE"
@@ -90,7 +90,7 @@ def test_only_what_was_wrong_is_counted(api: Api, sandbox: Sandbox, staff_id: st
     assert guess(api, staff_id) == "RATE_LIMITED"
 
 
-def test_a_guesser_is_slowed_at_one_name_and_from_one_address(
+def test_guesses_are_throttled_for_one_name_and_one_address(
     api: Api, guessed_at: str, elsewhere: httpx.Client
 ) -> None:
     assert guess(api, guessed_at) == "RATE_LIMITED"
@@ -99,7 +99,7 @@ def test_a_guesser_is_slowed_at_one_name_and_from_one_address(
     assert outcome(log_in(api, guessed_at, f"mobinet{guessed_at}", http=elsewhere)) == "in"
 
 
-def test_a_minute_after_the_first_guess_there_is_one_more(api: Api, guessed_at: str) -> None:
+def test_a_minute_after_the_first_guess_another_is_allowed(api: Api, guessed_at: str) -> None:
     async def in_a_minute() -> Any:
         return await api.context.clock() + timedelta(minutes=1)
 
@@ -108,8 +108,8 @@ def test_a_minute_after_the_first_guess_there_is_one_more(api: Api, guessed_at: 
     assert login.staff.staff_id == guessed_at
 
 
-def test_those_who_wait_leave_no_audit_row_and_those_who_guess_do(api: Api, staff_id: str) -> None:
-    for _ in range(MOST):
+def test_a_throttled_login_is_not_audited_and_a_wrong_one_is(api: Api, staff_id: str) -> None:
+    for _ in range(MAX_GUESSES):
         guess(api, staff_id)
     before = audited(api)
     for _ in range(5):
@@ -120,7 +120,7 @@ def test_those_who_wait_leave_no_audit_row_and_those_who_guess_do(api: Api, staf
         " and details ->> 'who' = $1",
         staff_id,
     )
-    assert rows["count"] == MOST
+    assert rows["count"] == MAX_GUESSES
 
 
 def token(http: httpx.Client, client_id: str, secret: str) -> httpx.Response:
@@ -128,8 +128,8 @@ def token(http: httpx.Client, client_id: str, secret: str) -> httpx.Response:
     return http.post("/oauth/token", data=given)
 
 
-def test_a_program_that_guesses_is_slowed_too(api: Api, elsewhere: httpx.Client) -> None:
-    for _ in range(MOST):
+def test_a_program_that_guesses_is_throttled_too(api: Api, elsewhere: httpx.Client) -> None:
+    for _ in range(MAX_GUESSES):
         assert token(elsewhere, "dashboard", "guess").status_code == 401
     for secret in ("guess", "dashboard-secret"):
         answer = token(elsewhere, "dashboard", secret)
@@ -143,9 +143,9 @@ def audited(api: Api) -> int:
 
 
 @pytest.mark.parametrize("operation", ["processPayment", "logout"])
-def test_what_nobody_asks_for_leaves_no_trace(api: Api, operation: str) -> None:
+def test_an_anonymous_request_is_not_audited(api: Api, operation: str) -> None:
     variables = cash(api) if operation == "processPayment" else {}
     before = audited(api)
-    answer = api.ask(PROCESS if operation == "processPayment" else LOGOUT, variables)
+    answer = api.execute(PROCESS if operation == "processPayment" else LOGOUT, variables)
     assert codes(answer) == ["UNAUTHENTICATED"]
     assert audited(api) == before

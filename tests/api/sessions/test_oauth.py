@@ -1,4 +1,4 @@
-"""`POST /oauth/token` by its standard (RFC 6749): credentials that are form-encoded, challenges, errors."""
+"""`POST /oauth/token` by RFC 6749: form-encoded credentials, challenges, errors."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def basic(pair: str | bytes) -> str:
 
 
 def check_bare_error(answer: httpx.Response, status: int, code: str) -> None:
-    """Check what every error has, whoever asks."""
+    """Check what every error of the endpoint has."""
     assert (answer.status_code, answer.json()["error"]) == (status, code)
     assert answer.headers["cache-control"] == "no-store"
     assert answer.headers.get("www-authenticate") == (BASIC if status == 401 else None)
 
 
 def check_error(answer: httpx.Response, status: int, code: str) -> str:
-    """Check an error that is described; return its description."""
+    """Check an error with a description; return the description."""
     check_bare_error(answer, status, code)
     assert set(answer.json()) == {"error", "error_description"}
     description = answer.json()["error_description"]
@@ -99,14 +99,14 @@ def test_credentials_that_need_no_encoding_are_as_before(api: Api, scheme: str) 
 def test_basic_credentials_that_are_wrong_or_none_are_challenged(
     api: Api, authorization: str
 ) -> None:
-    """The body is not looked at then: a client names itself in one way."""
+    """With Basic credentials the body's are ignored."""
     in_body = {"client_id": "dashboard", "client_secret": "dashboard-secret"}
     answer = ask(api, GRANT | in_body, authorization)
     assert "client" in check_error(answer, 401, "invalid_client")
 
 
 @pytest.mark.parametrize("pair", [f"{CARD}:secret", f"shop:{CARD}", "4111+1111+1111+1111:secret"])
-def test_a_card_number_in_credentials_is_refused_and_kept_nowhere(
+def test_a_card_number_in_credentials_is_refused_and_stored_nowhere(
     api: Api, sandbox: Sandbox, pair: str
 ) -> None:
     with without_effect(api, sandbox, audit=0):
@@ -143,7 +143,7 @@ ERRORS: dict[str, tuple[dict[str, str], int, str]] = {
 
 @pytest.mark.parametrize("language", ["vi", "en"])
 @pytest.mark.parametrize(("given", "status", "code"), ERRORS.values(), ids=ERRORS)
-def test_an_error_is_described_in_english_and_about_clients(
+def test_an_error_is_described_in_english_in_any_language(
     api: Api, given: dict[str, str], status: int, code: str, language: str
 ) -> None:
     answer = api.http.post("/oauth/token", data=given, headers={"accept-language": language})
@@ -158,7 +158,7 @@ def test_a_body_that_is_no_form_is_described_too(api: Api) -> None:
     check_error(api.http.post("/oauth/token", json=GRANT), 400, "invalid_request")
 
 
-def test_who_guesses_waits_and_a_refresh_without_staff_management_is_temporary(
+def test_guesses_are_throttled_and_a_refresh_without_staff_management_is_temporary(
     api: Api, sandbox: Sandbox
 ) -> None:
     session = api.login("NV001")
@@ -212,7 +212,7 @@ def test_no_other_refusal_challenges(api: Api) -> None:
     assert "www-authenticate" not in answer.headers
 
 
-def test_what_is_not_there_is_not_cached(api: Api) -> None:
+def test_a_path_that_does_not_exist_is_not_cached(api: Api) -> None:
     for path, status in (("/oauth/token", 405), ("/nowhere", 404)):
         answer = api.http.get(path)
         assert (answer.status_code, answer.headers["cache-control"]) == (status, "no-store")

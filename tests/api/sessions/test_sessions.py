@@ -1,4 +1,4 @@
-"""What ends a session and what does not; and what an open socket may do when it has ended."""
+"""What ends a session, and what an open socket may do afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ mutation ($token: String!) { refreshSession(refreshToken: $token) {
 
 
 def may_ask(api: Api, token: str) -> bool:
-    answer = api.ask(ME, token=token)
+    answer = api.execute(ME, token=token)
     assert codes(answer) in ([], ["UNAUTHENTICATED"])
     return not codes(answer)
 
@@ -44,7 +44,7 @@ def refused(api: Api, token: str) -> None:
 
 
 def endings(api: Api, staff_id: str) -> list[str]:
-    """Return why sessions of this member of staff were ended, as the audit trail says."""
+    """Return the audited reasons for which sessions of this member of staff ended."""
     rows = api.rows(
         "select details from audit_event where action = 'endSession' and actor = $1", staff_id
     )
@@ -68,13 +68,13 @@ def test_a_replaced_token_of_any_generation_ends_its_session(api: Api, generatio
     assert endings(api, staff_id) == ["reused"]
 
 
-def test_the_other_logins_of_whoever_lost_a_token_go_on(api: Api) -> None:
+def test_a_reused_token_ends_no_other_session_of_its_owner(api: Api) -> None:
     staff_id = api.collector()
-    one, other = api.login(staff_id), api.login(staff_id)
-    refreshed(api, one["refreshToken"])
-    refused(api, one["refreshToken"])
-    assert may_ask(api, other["accessToken"])
-    refreshed(api, other["refreshToken"])
+    first, second = api.login(staff_id), api.login(staff_id)
+    refreshed(api, first["refreshToken"])
+    refused(api, first["refreshToken"])
+    assert may_ask(api, second["accessToken"])
+    refreshed(api, second["refreshToken"])
 
 
 def random(session: str, seal: str, _: str) -> str:
@@ -85,8 +85,8 @@ def nothing_known(_: str, __: str, ___: str) -> str:
     return secrets.token_urlsafe(60)
 
 
-def with_the_seal_of_another_session(session: str, _: str, theirs: str) -> str:
-    return f"{session}.{theirs}"
+def with_the_seal_of_another_session(session: str, _: str, second: str) -> str:
+    return f"{session}.{second}"
 
 
 def changed(session: str, seal: str, _: str) -> str:
@@ -126,23 +126,21 @@ FORGED = [
 
 
 @pytest.mark.parametrize("forge", FORGED, ids=lambda item: item.__name__)
-def test_a_token_that_we_did_not_seal_ends_nothing(
+def test_a_token_with_a_wrong_seal_ends_no_session(
     api: Api, forge: Callable[[str, str, str], str]
 ) -> None:
     staff_id = api.collector()
-    mine, theirs = api.login(staff_id), api.login(staff_id)
-    session, _, seal = mine["refreshToken"].partition(".")
-    refused(api, forge(session, seal, theirs["refreshToken"].partition(".")[2]))
-    assert may_ask(api, mine["accessToken"])
-    assert may_ask(api, theirs["accessToken"])
+    first, second = api.login(staff_id), api.login(staff_id)
+    session, _, seal = first["refreshToken"].partition(".")
+    refused(api, forge(session, seal, second["refreshToken"].partition(".")[2]))
+    assert may_ask(api, first["accessToken"])
+    assert may_ask(api, second["accessToken"])
     assert endings(api, staff_id) == []
-    refreshed(api, mine["refreshToken"])
-    refreshed(api, theirs["refreshToken"])
+    refreshed(api, first["refreshToken"])
+    refreshed(api, second["refreshToken"])
 
 
-def test_whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_on(
-    api: Api, sandbox: Sandbox
-) -> None:
+def test_a_changed_role_counts_from_the_next_token(api: Api, sandbox: Sandbox) -> None:
     """Hard case 29."""
     by = api.collector()
     login = api.login(by)
@@ -153,10 +151,12 @@ def test_whose_role_has_changed_may_do_what_the_new_one_may_from_the_next_token_
     contract = api.contract()
     given = {"idempotencyKey": key(), "contractNumber": contract, "method": "CASH"}
     given["items"] = api.owed(contract)[:1]
-    assert codes(api.ask(PROCESS, {"input": given}, token=after["accessToken"])) == ["FORBIDDEN"]
+    assert codes(api.execute(PROCESS, {"input": given}, token=after["accessToken"])) == [
+        "FORBIDDEN"
+    ]
 
 
-def test_who_has_left_staff_management_is_refreshed_no_more_and_is_out_at_once(api: Api) -> None:
+def test_a_member_of_staff_who_has_left_cannot_refresh_and_is_logged_out_at_once(api: Api) -> None:
     staff_id, gone = api.collector(), "NV9001"
     session = api.login(staff_id)
     api.rows(
@@ -172,7 +172,7 @@ def test_who_has_left_staff_management_is_refreshed_no_more_and_is_out_at_once(a
     assert endings(api, gone) == ["gone"]
 
 
-def test_an_absent_staff_management_ends_nobodys_session(api: Api, sandbox: Sandbox) -> None:
+def test_an_outage_of_staff_management_ends_no_session(api: Api, sandbox: Sandbox) -> None:
     staff_id = api.collector()
     session = api.login(staff_id)
     with sandbox.broken("staff", "refuse"):
@@ -190,19 +190,19 @@ def test_an_absent_staff_management_ends_nobodys_session(api: Api, sandbox: Sand
 class Socket:
     wire: ClientConnection
 
-    def say(self, **frame: Any) -> None:
+    def send(self, **frame: Any) -> None:
         self.wire.send(json.dumps(frame))
 
-    def record_vote(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         return json.loads(self.wire.recv(timeout=10))
 
-    def ask(self, document: str, variables: dict[str, Any], id: str = "1") -> None:
-        self.say(type="subscribe", id=id, payload={"query": document, "variables": variables})
+    def execute(self, document: str, variables: dict[str, Any], id: str = "1") -> None:
+        self.send(type="subscribe", id=id, payload={"query": document, "variables": variables})
 
     def closed(self) -> int:
-        """Return the code by which the other side closed it, which it must do before all else."""
+        """Return the code with which the API closes the socket; it sends nothing before."""
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            self.record_vote()
+            self.receive()
         assert closed.value.rcvd is not None
         return closed.value.rcvd.code
 
@@ -213,10 +213,10 @@ def socket(api: Api, session: dict[str, Any]) -> Iterator[Socket]:
     subprotocol: Any = "graphql-transport-ws"
     with connect(url, subprotocols=[subprotocol]) as wire:
         opened = Socket(wire)
-        opened.say(
+        opened.send(
             type="connection_init", payload={"authorization": f"Bearer {session['accessToken']}"}
         )
-        assert opened.record_vote()["type"] == "connection_ack"
+        assert opened.receive()["type"] == "connection_ack"
         yield opened
 
 
@@ -236,10 +236,10 @@ def payments_of(api: Api, staff_id: str) -> int:
 
 
 def test_an_open_socket_may_take_money(api: Api, socket: Socket, staff_id: str) -> None:
-    socket.ask(PROCESS, cash(api))
-    answer = socket.record_vote()
+    socket.execute(PROCESS, cash(api))
+    answer = socket.receive()
     assert answer["payload"]["data"]["processPayment"]["payment"]["status"] == "SUCCESS"
-    assert socket.record_vote() == {"type": "complete", "id": "1"}
+    assert socket.receive() == {"type": "complete", "id": "1"}
     assert payments_of(api, staff_id) == 1
 
 
@@ -247,31 +247,31 @@ def test_an_open_socket_may_take_money(api: Api, socket: Socket, staff_id: str) 
 def test_after_its_session_has_ended_an_open_socket_takes_no_money_and_closes(
     api: Api, socket: Socket, session: dict[str, Any], staff_id: str, how: str
 ) -> None:
-    socket.ask(ME, {})
-    assert socket.record_vote()["payload"] == {"data": {"me": {"staffId": staff_id}}}
-    assert socket.record_vote()["type"] == "complete"
+    socket.execute(ME, {})
+    assert socket.receive()["payload"] == {"data": {"me": {"staffId": staff_id}}}
+    assert socket.receive()["type"] == "complete"
     if how == "logout":
         api.get(LOGOUT, token=session["accessToken"])
     else:
         refreshed(api, session["refreshToken"])
         refused(api, session["refreshToken"])
-    asked = cash(api)
-    socket.ask(PROCESS, asked)
+    variables = cash(api)
+    socket.execute(PROCESS, variables)
     assert socket.closed() == 4401
     assert payments_of(api, staff_id) == 0
-    (kept,) = api.rows(
-        "select count(*) from idempotency_key where key = $1", asked["input"]["idempotencyKey"]
+    (row,) = api.rows(
+        "select count(*) from idempotency_key where key = $1", variables["input"]["idempotencyKey"]
     )
-    assert kept["count"] == 0
+    assert row["count"] == 0
 
 
-def test_a_logout_over_the_socket_ends_what_it_may_do(
+def test_a_logout_over_the_socket_ends_its_permissions(
     socket: Socket,
 ) -> None:
-    socket.ask(LOGOUT, {})
-    assert socket.record_vote()["payload"] == {"data": {"logout": {"ok": True}}}
-    assert socket.record_vote()["type"] == "complete"
-    socket.ask(ME, {}, id="2")
+    socket.execute(LOGOUT, {})
+    assert socket.receive()["payload"] == {"data": {"logout": {"ok": True}}}
+    assert socket.receive()["type"] == "complete"
+    socket.execute(ME, {}, id="2")
     assert socket.closed() == 4401
 
 
@@ -279,5 +279,5 @@ def test_a_subscription_does_not_begin_after_a_logout(
     api: Api, socket: Socket, session: dict[str, Any]
 ) -> None:
     api.get(LOGOUT, token=session["accessToken"])
-    socket.ask("subscription { limitChanged { kind } }", {})
+    socket.execute("subscription { limitChanged { kind } }", {})
     assert socket.closed() == 4401

@@ -1,4 +1,4 @@
-"""How a socket of the real API says who it is, and what becomes of it where that cannot be found out."""
+"""Authentication of a socket of the real API, and its failures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_socket_without_a_token_is_4403(api: Api, payload: dict[str, Any]) -> 
 
 
 def test_a_database_connection_that_is_lost_meanwhile_is_1013(api: Api) -> None:
-    """A client takes 4500 for final, and would not come back when the database does."""
+    """After 4500 a client would not reconnect, even once the database is back."""
     payload = {"authorization": f"Bearer {api.token('NV001')}"}
 
     def login() -> int:

@@ -1,4 +1,4 @@
-"""However the number of a member of staff is typed, it is one: what is asked, kept, counted and found has one spelling."""
+"""Every spelling of a staff number means one member of staff, in every use."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ from tests.support.running_api import Api, Sandbox, key
 
 pytest_plugins = ["tests.support.running_api"]
 
-MOST = 10  # wrong passwords a minute, from one address at one name
+MAX_GUESSES = 10  # a minute, from one address at one name
 
-LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { session { expiresAt } errors { code } } }"
+LOGIN = (
+    "mutation ($input: LoginInput!) { login(input: $input) { session { expiresAt }"
+    " errors { code } } }"
+)
 ME = "query { me { staffId } }"
 DAY = "query ($staff: ID!, $day: Date!) { dayClose(staffId: $staff, date: $day) { collected } }"
 LIMITS = "query ($staff: ID!) { limits(staffId: $staff) { kind used } }"
@@ -32,8 +35,8 @@ mutation ($input: HandInInput!) { submitHandIn(input: $input) {
 
 
 def log_in(api: Api, staff_id: str, password: str = "a guess") -> str:
-    """Return what a login ends in: `in`, or the code of its refusal."""
-    answer = api.ask(LOGIN, {"input": {"staffId": staff_id, "password": password}})
+    """Log in; return `in` or the code of the refusal."""
+    answer = api.execute(LOGIN, {"input": {"staffId": staff_id, "password": password}})
     if answer.get("errors"):
         return answer["errors"][0]["extensions"]["code"]
     payload = answer["data"]["login"]
@@ -46,8 +49,8 @@ def today(api: Api) -> str:
 
 
 @pytest.fixture
-def heard(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
-    """Staff Management as a counterpart of ours, which knows everybody and tells what it was asked."""
+def staff_system(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
+    """Replace Staff Management by a counterpart that accepts every login."""
     counterpart = Counterpart()
     api.run(counterpart.open())
     http = Upstream("staff", counterpart.url)
@@ -75,14 +78,14 @@ def heard(api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counterpart]:
 
 
 @spelled
-def test_staff_management_is_asked_about_the_number_and_given_the_password_as_it_is(
-    api: Api, heard: Counterpart, spell: Any
+def test_staff_management_receives_the_normalised_number_and_the_unchanged_password(
+    api: Api, staff_system: Counterpart, spell: Any
 ) -> None:
     staff_id, password = api.collector(), f" {wide('abc')}\u200bXyz "
     session = api.login(spell(staff_id), password)
     assert session["staff"]["staffId"] == staff_id
-    assert heard.seen[0].json == {"staff_id": staff_id, "password": password}
-    assert len(heard.seen) == 1
+    assert staff_system.seen[0].json == {"staff_id": staff_id, "password": password}
+    assert len(staff_system.seen) == 1
 
 
 @spelled
@@ -95,10 +98,15 @@ def test_two_spellings_of_a_member_of_staff_are_one(api: Api, spell: Any) -> Non
         "select count(*), count(distinct staff) as staff from session where staff = $1", staff_id
     )
     assert (owners["count"], owners["staff"]) == (2, 1)
-    limits = api.rows("select staff, kind from staff_limit where upper(staff) like '%' || $1 || '%'", staff_id)  # fmt: skip
+    limits = api.rows(
+        "select staff, kind from staff_limit where upper(staff) like '%' || $1 || '%'", staff_id
+    )
     assert sorted(row["kind"] for row in limits) == ["CASH_IN_HAND", "DAILY", "PER_TRANSACTION"]
     actors = api.rows(
-        "select distinct actor from audit_event where action = 'login' and actor ilike '%' || $1 || '%'",
+        (
+            "select distinct actor from audit_event where action = 'login' and actor ilike '%'"
+            " || $1 || '%'"
+        ),
         staff_id,
     )
     assert [row["actor"] for row in actors] == [staff_id]
@@ -123,8 +131,8 @@ def test_guesses_at_every_spelling_of_a_number_are_guesses_at_one(
     api: Api, sandbox: Sandbox
 ) -> None:
     staff_id = api.collector()
-    spellings = list(SPELLINGS.values())[:MOST]
-    assert len(spellings) == MOST
+    spellings = list(SPELLINGS.values())[:MAX_GUESSES]
+    assert len(spellings) == MAX_GUESSES
     for spell in spellings:
         assert log_in(api, spell(staff_id)) == "INVALID_CREDENTIALS"
     last = sandbox.last_request
@@ -137,7 +145,7 @@ def test_guesses_at_every_spelling_of_a_number_are_guesses_at_one(
         staff_id,
     )
     assert {json.loads(row["details"])["who"] for row in rows} == {staff_id}
-    assert len(rows) == MOST
+    assert len(rows) == MAX_GUESSES
 
 
 @spelled
@@ -145,7 +153,7 @@ def test_the_office_finds_a_member_of_staff_by_any_spelling(
     api: Api, sandbox: Sandbox, spell: Any
 ) -> None:
     staff_id = api.collector()
-    paid = api.paid(staff_id)
+    paid = api.new_payment(staff_id)
     token, day = api.token("FI001"), today(api)
     variables = {"staff": spell(staff_id)}
     assert api.get(DAY, variables | {"day": day}, token=token)["collected"] == paid["amount"]

@@ -1,4 +1,4 @@
-"""A token that we did not make so, or whose session is over, proves nothing."""
+"""A token that we did not issue, or whose session has ended, is refused."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ME = "query { me { staffId } }"
 
 
 def claims(api: Api, **but: Any) -> dict[str, Any]:
-    kept = jwt.decode(api.token("NV002"), options={"verify_signature": False})
-    return {name: value for name, value in (kept | but).items() if value is not None}
+    decoded = jwt.decode(api.token("NV002"), options={"verify_signature": False})
+    return {name: value for name, value in (decoded | but).items() if value is not None}
 
 
-def mine(api: Api) -> Any:
+def signing_key(api: Api) -> Any:
     return api.context.keys.tokens.signing
 
 
@@ -38,17 +38,19 @@ def _unsigned(header: dict[str, Any], payload: dict[str, Any]) -> str:
 
 
 def by_another_key(api: Api) -> str:
-    return jwt.encode(claims(api), Ed25519PrivateKey.generate(), "EdDSA", {"kid": mine(api).id})
+    return jwt.encode(
+        claims(api), Ed25519PrivateKey.generate(), "EdDSA", {"kid": signing_key(api).id}
+    )
 
 
 def by_no_key(api: Api) -> str:
-    return _unsigned({"alg": "none", "typ": "JWT", "kid": mine(api).id}, claims(api)) + "."
+    return _unsigned({"alg": "none", "typ": "JWT", "kid": signing_key(api).id}, claims(api)) + "."
 
 
 def by_the_public_key(api: Api) -> str:
-    """HS256 with what everyone knows as the secret."""
-    public = mine(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": mine(api).id}, claims(api))
+    """Return a token signed by HS256, with the public key as its secret."""
+    public = signing_key(api).public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    text = _unsigned({"alg": "HS256", "typ": "JWT", "kid": signing_key(api).id}, claims(api))
     seal = hmac.new(public, text.encode(), hashlib.sha256).digest()
     return f"{text}.{base64.urlsafe_b64encode(seal).rstrip(b'=').decode()}"
 
@@ -59,7 +61,9 @@ def by_the_receipts_key(api: Api) -> str:
 
 
 def signed(api: Api, **but: Any) -> str:
-    return jwt.encode(claims(api, **but), mine(api).private, "EdDSA", {"kid": mine(api).id})
+    return jwt.encode(
+        claims(api, **but), signing_key(api).private, "EdDSA", {"kid": signing_key(api).id}
+    )
 
 
 FORGED = {
@@ -74,8 +78,10 @@ FORGED = {
     "no role": lambda api: signed(api, role=None),
     "an unknown role": lambda api: signed(api, role="ROOT"),
     "an unknown session": lambda api: signed(api, sid="SES_UNKNOWN"),
-    "an unknown kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA", {"kid": "?"}),
-    "no kid": lambda api: jwt.encode(claims(api), mine(api).private, "EdDSA"),
+    "an unknown kid": lambda api: jwt.encode(
+        claims(api), signing_key(api).private, "EdDSA", {"kid": "?"}
+    ),
+    "no kid": lambda api: jwt.encode(claims(api), signing_key(api).private, "EdDSA"),
     "half of it": lambda api: api.token("NV002")[:-10],
     "garbage": lambda _: "garbage",
     "no text": lambda _: "đ" * 3,
@@ -87,7 +93,7 @@ def test_the_real_token_works(api: Api) -> None:
 
 
 @pytest.mark.parametrize("forge", FORGED.values(), ids=FORGED)
-def test_a_token_that_we_did_not_make_so_proves_nothing(api: Api, forge: Any) -> None:
+def test_a_token_that_we_did_not_issue_is_refused(api: Api, forge: Any) -> None:
     headers = {"authorization": b"Bearer " + forge(api).encode()}
     assert proves_nothing(api.http.post("/graphql", json={"query": ME}, headers=headers).json())
 
@@ -105,7 +111,7 @@ def proves_nothing(answer: dict[str, Any]) -> bool:
 def test_a_session_that_was_ended_is_over_at_once_for_all_of_its_tokens(api: Api) -> None:
     session = api.login("NV001")
     api.get("mutation { logout { ok } }", token=session["accessToken"])
-    assert proves_nothing(api.ask(ME, token=session["accessToken"]))
+    assert proves_nothing(api.execute(ME, token=session["accessToken"]))
     again = api.get(REFRESH, {"token": session["refreshToken"]})
     assert again["errors"][0]["code"] == "INVALID_CREDENTIALS"
 
@@ -116,4 +122,4 @@ def test_a_refresh_token_works_once_and_its_second_use_ends_the_session(api: Api
     assert api.get(ME, token=new["accessToken"]) == {"staffId": "NV001"}
     stolen = api.get(REFRESH, {"token": old["refreshToken"]})
     assert stolen["errors"][0]["code"] == "INVALID_CREDENTIALS"
-    assert proves_nothing(api.ask(ME, token=new["accessToken"]))
+    assert proves_nothing(api.execute(ME, token=new["accessToken"]))

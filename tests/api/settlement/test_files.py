@@ -1,4 +1,4 @@
-"""A settlement file is imported whole or not at all, however it is written, and once, whoever does it at once."""
+"""A settlement file is imported whole or not at all, and once, also by imports at once."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_a_line_in_another_notation_is_the_same_line(desk: Desk, end: str) -> No
     line = desk.line(qr)
     other = changed(line, amount=f"{qr['amount']}{end}")
     assert desk.imports(other).cases == 0
-    (mine,) = desk.of(qr)
-    assert (mine["result"], mine["theirs"]) == ("MATCHED", qr["amount"])
+    (settled_line,) = desk.of(qr)
+    assert (settled_line["result"], settled_line["theirs"]) == ("MATCHED", qr["amount"])
     assert desk.imports(line, desk.line(desk.pays())).known == 1
 
 
@@ -127,12 +127,12 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_empty_lines_at_the_end_are_passed_over(alone: Desk, end: bytes) -> None:
+def test_empty_lines_at_the_end_are_ignored(alone: Desk, end: bytes) -> None:
     qr = alone.pays()
     path = alone.folder / "export.csv"
     path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
-    done = alone.imports_file(path)
-    assert (done.lines, done.cases, done.known) == (1, 0, 0)
+    result = alone.imports_file(path)
+    assert (result.lines, result.cases, result.known) == (1, 0, 0)
     assert [item["result"] for item in alone.of(qr)] == ["MATCHED"]
 
 
@@ -140,8 +140,8 @@ def test_a_file_that_gained_empty_lines_is_known_line_by_line(alone: Desk) -> No
     qr = alone.pays()
     alone.imports(alone.line(qr, amount=1))
     before = alone.of(qr)
-    done = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
-    assert (done.lines, done.known, done.cases, done.results) == (1, 1, 0, {})
+    result = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
+    assert (result.lines, result.known, result.cases, result.results) == (1, 1, 0, {})
     assert alone.of(qr) == before
     assert alone.cases(qr) == ["SETTLEMENT"]
 
@@ -154,7 +154,7 @@ def test_an_empty_line_within_undoes_all_before_it(alone: Desk) -> None:
     assert alone.of(qr) == []
 
 
-# ── several at once, and much ────────────────────────────────────────────────────────────────────
+# ── imports at once, and long files ──────────────────────────────────────────────────────────────
 
 
 @pytest.mark.invariant(29)
@@ -175,7 +175,7 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
-def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> None:
+def test_one_line_in_two_files_imported_at_once_is_stored_once(alone: Desk) -> None:
     qr, other = alone.pays(), alone.pays()
     line = alone.line(qr, amount=1)
     paths = [alone.folder / "one.csv", alone.folder / "other.csv"]
@@ -193,14 +193,14 @@ def test_one_line_in_two_files_imported_at_once_is_kept_once(alone: Desk) -> Non
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 
-def test_a_long_file_lands_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_file_is_imported_whole(alone: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settlement_lines, "BATCH", 2)
     paid = [alone.pays() for _ in range(5)]
     lines = [alone.line(item) for item in paid]
-    done = alone.imports(*lines, lines[0])
+    result = alone.imports(*lines, lines[0])
     assert {item["result"] for qr in paid[1:] for item in alone.of(qr)} == {"MATCHED"}
     assert sorted(item["result"] for item in alone.of(paid[0])) == ["DUPLICATE", "MATCHED"]
-    assert (done.lines, done.cases) == (6, 1)
+    assert (result.lines, result.cases) == (6, 1)
 
 
 # ── the command ──────────────────────────────────────────────────────────────────────────────────
@@ -221,13 +221,13 @@ def command(api: Api) -> Callable[..., subprocess.CompletedProcess[str]]:
     return run
 
 
-def test_the_command_imports_and_says_what_it_did(alone: Desk, command: Any) -> None:
+def test_the_command_imports_and_prints_the_result(alone: Desk, command: Any) -> None:
     qr = alone.pays()
     path = alone.folder / "today.csv"
     path.write_text(f"{HEADER}\n{alone.line(qr)}\n")
-    done = command("vnpay", str(path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "today.csv: 1 line: 1 matched."
+    result = command("vnpay", str(path))
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "today.csv: 1 line: 1 matched."
     again = command("vnpay", str(path))
     assert again.returncode == 0
     assert "Nothing has changed" in again.stdout

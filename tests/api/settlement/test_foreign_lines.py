@@ -41,7 +41,7 @@ ODD = {
 def test_an_odd_line_of_another_program_does_not_refuse_the_file(
     api: Api, desk: Desk, what: str
 ) -> None:
-    paid = api.paid(method="CARD")
+    paid = api.new_payment(method="CARD")
     desk.sandbox.pay(reference=paid["gatewayReference"])
     ours = desk.file("stripe")
     before = cases(api)
@@ -92,7 +92,7 @@ def test_an_odd_line_with_a_reference_of_our_form_refuses_the_file(
 def test_an_odd_line_with_the_reference_of_an_attempt_refuses_the_file(
     api: Api, desk: Desk
 ) -> None:
-    paid = api.paid(method="CARD")
+    paid = api.new_payment(method="CARD")
     reference = "ORDER-of-ours"
     with pytest.raises(BadFile, match="line 2, column currency"):
         desk.imports(line(paid["gatewayReference"], currency="EUR"), gateway="stripe")

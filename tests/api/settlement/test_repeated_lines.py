@@ -1,4 +1,4 @@
-"""What a later settlement file repeats: known by its content, whatever rounded its time, and never known by less."""
+"""Repeated lines in later settlement files are recognised by content, even with rounded times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def to_the_minute(line: str) -> str:
 
 
 def a_whole_second(line: str, second: int = 7) -> str:
-    """Return *line* with a time that a rounding to minutes changes, and that is over by now."""
+    """Return *line* with a past time that rounding to minutes changes."""
     return moved(line, at(line).replace(second=second, microsecond=0) - timedelta(minutes=2))
 
 
@@ -59,12 +59,15 @@ def qr(desk: Desk) -> Payment:
 
 def test_an_export_that_cuts_seconds_off_makes_no_case(desk: Desk) -> None:
     paid = [desk.pays() for _ in range(3)]
-    exact = [a_whole_second(desk.line(item), second) for item, second in zip(paid, (7, 30, 59), strict=True)]  # fmt: skip
+    exact = [
+        a_whole_second(desk.line(item), second)
+        for item, second in zip(paid, (7, 30, 59), strict=True)
+    ]
     assert desk.imports(*exact).cases == 0
     rows = [desk.of(item) for item in paid]
     receipts = [receipt(desk, item) for item in paid]
-    done = desk.imports(*[to_the_minute(line) for line in exact])
-    assert (done.lines, done.known, done.cases, done.results) == (3, 3, 0, {})
+    result = desk.imports(*[to_the_minute(line) for line in exact])
+    assert (result.lines, result.known, result.cases, result.results) == (3, 3, 0, {})
     assert [desk.of(item) for item in paid] == rows
     assert [desk.cases(item) for item in paid] == [[], [], []]
     assert [receipt(desk, item) for item in paid] == receipts
@@ -95,8 +98,8 @@ def test_a_rounded_line_is_known_as_often_as_an_earlier_file_had_it(
     assert results(desk, qr) == ["MATCHED", "DUPLICATE"]
     cut = to_the_minute(line)
     assert desk.imports(cut, cut).known == 2
-    done = desk.imports(cut, cut, cut)
-    assert (done.known, done.cases) == (2, 1)
+    result = desk.imports(cut, cut, cut)
+    assert (result.known, result.cases) == (2, 1)
     assert results(desk, qr) == ["MATCHED", "DUPLICATE", "DUPLICATE"]
 
 
@@ -106,8 +109,8 @@ def test_a_time_that_no_rounding_explains_is_compared_and_a_case(
 ) -> None:
     line = a_whole_second(desk.line(qr))
     desk.imports(line)
-    done = desk.imports(moved(line, at(line) - apart))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, at(line) - apart))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -117,8 +120,8 @@ def test_a_time_that_no_rounding_explains_is_compared_and_a_case(
 def test_the_same_number_on_another_day_is_compared_and_a_case(desk: Desk, qr: Payment) -> None:
     line = desk.line(qr)
     desk.imports(line)
-    done = desk.imports(moved(line, at(line) - timedelta(days=1)))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, at(line) - timedelta(days=1)))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -126,8 +129,8 @@ def test_a_rounding_over_midnight_is_another_day(desk: Desk, qr: Payment) -> Non
     midnight = at(desk.line(qr)).replace(hour=0, minute=0, second=0, microsecond=0)
     line = moved(desk.line(qr), midnight - timedelta(seconds=20))
     desk.imports(line)
-    done = desk.imports(moved(line, midnight))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(moved(line, midnight))
+    assert (result.known, result.cases) == (0, 1)
 
 
 # ── no number ────────────────────────────────────────────────────────────────────────────────────
@@ -136,8 +139,8 @@ def test_a_rounding_over_midnight_is_another_day(desk: Desk, qr: Payment) -> Non
 def test_a_line_without_a_number_is_never_silently_known(desk: Desk, qr: Payment) -> None:
     line = desk.line(qr, gateway_id="")
     assert desk.imports(line).cases == 0
-    done = desk.imports(line, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(line, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -172,7 +175,7 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
         desk.api.get(
             CANCEL, {"id": qr["id"], "reason": "khách đổi ý"}, token=desk.api.token("NV002")
         )
-        desk.api.paid(contractNumber=qr["contractNumber"])
+        desk.api.new_payment(contractNumber=qr["contractNumber"])
     desk.sandbox.pay(
         reference=qr["gatewayReference"],
         outcome="paid",
@@ -183,14 +186,14 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
     desk.imports(line)
     before = booked(desk, qr)
     assert before == [("suspense", amount or qr["amount"])]
-    done = desk.imports(line, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1)
+    result = desk.imports(line, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1)
     assert booked(desk, qr) == before
 
 
 @pytest.fixture
 def twice_refunded(desk: Desk) -> tuple[Payment, list[str]]:
-    """Return a payment of which two equal parts went back, and the lines of these, of today."""
+    """Return a payment with two equal refunds, and today's lines of these."""
     paid = by_gateway(desk.api, desk.sandbox)
     refund(desk.api, paid, 5000)
     refund(desk.api, paid, 5000)
@@ -219,9 +222,11 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two(
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     found = of_refunds(desk, paid)
     assert [result for result, _ in found] == ["MATCHED", "MATCHED"]
-    assert {reversal for _, reversal in found} == {item["id"] for item in look(desk.api, paid)["reversals"]}  # fmt: skip
-    done = desk.imports(second, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
+    assert {reversal for _, reversal in found} == {
+        item["id"] for item in look(desk.api, paid)["reversals"]
+    }
+    result = desk.imports(second, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
@@ -233,8 +238,8 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
     first = moved(second, at(item) - timedelta(days=1))
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     assert [result for result, _ in of_refunds(desk, paid)] == ["MATCHED", "MATCHED"]
-    done = desk.imports(moved(second, at(item) - timedelta(days=2)))
-    assert (done.known, done.cases) == (0, 1), "nothing of ours is left"
+    result = desk.imports(moved(second, at(item) - timedelta(days=2)))
+    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
@@ -248,13 +253,13 @@ def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
 
 @pytest.mark.parametrize("number", ["", "SETTLED-9"], ids=["no number", "a number of its own"])
 def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, number: str) -> None:
-    """Two equal refunds, one done and settled: that line once more does not say that the other was made."""
+    """One of two equal refunds is settled; its repeated line does not prove the other."""
     paid = by_gateway(desk.api, desk.sandbox)
-    done = refund(desk.api, paid, 5000)["reversal"]
+    result = refund(desk.api, paid, 5000)["reversal"]
     payment, back = [item for item in desk.file() if item.startswith(paid["gatewayReference"])]
     line = a_whole_second(changed(back, gateway_id=number))
     desk.imports(payment, line)
-    assert of_refunds(desk, paid) == [("MATCHED", done["id"])]
+    assert of_refunds(desk, paid) == [("MATCHED", result["id"])]
     with desk.sandbox.broken("vnpay", "reset", after_processing=False):
         unsure = refund(desk.api, paid, 5000)["reversal"]
     assert unsure["status"] == "UNKNOWN"
@@ -264,15 +269,15 @@ def test_a_line_that_comes_again_is_no_evidence_for_another_refund(desk: Desk, n
     for repeat in repeats:
         desk.imports(repeat)
         statuses = {item["id"]: item["status"] for item in look(desk.api, paid)["reversals"]}
-        assert statuses == {done["id"]: "DONE", unsure["id"]: "UNKNOWN"}
+        assert statuses == {result["id"]: "DONE", unsure["id"]: "UNKNOWN"}
     true = moved(line, at(line) - timedelta(minutes=9), gateway_id=number and "SETTLED-10")
     assert desk.imports(true).cases == 0
     assert {item["status"] for item in look(desk.api, paid)["reversals"]} == {"DONE"}
     assert of_refunds(desk, paid)[-1] == ("MATCHED", unsure["id"])
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
+    """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
     settings = desk.api.settings
     holds = asyncio.run(verify(settings, signatures=True, as_json=False, say=findings.append))

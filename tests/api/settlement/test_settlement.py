@@ -1,4 +1,4 @@
-"""A gateway's settlement file beside our books: paid, fetched, imported, and asked about through the API."""
+"""A gateway's settlement file is imported, compared with our records, and shown by the API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.support.running_api import key
 pytest_plugins = ["tests.support.running_api", "tests.support.requests.settlement"]
 
 
-# ── both say the same ────────────────────────────────────────────────────────────────────────────
+# ── both agree ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_day_that_no_file_covers_was_not_imported(desk: Desk) -> None:
@@ -24,8 +24,8 @@ def test_a_day_that_no_file_covers_was_not_imported(desk: Desk) -> None:
 
 def test_what_was_paid_and_settled_matches(desk: Desk) -> None:
     paid = [desk.pays() for _ in range(3)]
-    done = desk.imports(*desk.file())
-    assert (done.lines, done.cases) == (3, 0)
+    result = desk.imports(*desk.file())
+    assert (result.lines, result.cases) == (3, 0)
     day = desk.day()
     assert day["status"] == "MATCHED"
     assert day["counts"] == {
@@ -52,7 +52,7 @@ def test_an_empty_choice_of_results_narrows_nothing(desk: Desk) -> None:
     assert only == {"lines": []}
 
 
-def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk) -> None:
+def test_the_same_file_again_changes_nothing_and_is_reported(desk: Desk) -> None:
     desk.pays()
     path = desk.folder / "vnpay.csv"
     path.write_text("\n".join([HEADER, *desk.file()]) + "\n")
@@ -70,8 +70,8 @@ def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk:
     altered = desk.line(qr, amount=1)
     desk.imports(altered)
     (before,) = desk.of(qr)
-    done = desk.imports(altered, desk.line(desk.pays()))
-    assert (done.known, done.cases) == (1, 0)
+    result = desk.imports(altered, desk.line(desk.pays()))
+    assert (result.known, result.cases) == (1, 0)
     assert desk.of(qr) == [before]
     assert desk.cases(qr) == ["SETTLEMENT"]
 
@@ -81,8 +81,8 @@ def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk:
 
 def test_another_amount_is_a_case(alone: Desk) -> None:
     qr = alone.pays()
-    done = alone.imports(alone.line(qr, amount=qr["amount"] - 1000))
-    assert done.cases == 1
+    result = alone.imports(alone.line(qr, amount=qr["amount"] - 1000))
+    assert result.cases == 1
     (line,) = alone.of(qr)
     assert (line["result"], line["ours"], line["theirs"]) == (
         "AMOUNT_DIFFERS", qr["amount"], qr["amount"] - 1000,
@@ -116,25 +116,25 @@ def test_a_later_file_that_names_it_completes_the_line_and_people_close_its_case
     late, named = alone.pays(), alone.pays()
     alone.imports(alone.line(named))
     case = alone.of(late)[0]["caseId"]
-    done = alone.imports(alone.line(late))
-    assert (done.known, done.cases) == (0, 0)
+    result = alone.imports(alone.line(late))
+    assert (result.known, result.cases) == (0, 0)
     (line,) = alone.of(late)
     assert (line["result"], line["theirs"], line["caseId"]) == ("MATCHED", late["amount"], case)
     assert alone.cases(late) == ["SETTLEMENT"]
     assert alone.imports(alone.line(late), alone.line(named)).known == 2
 
 
-def test_money_that_we_know_nothing_of_is_theirs_only_and_a_case(alone: Desk) -> None:
+def test_unknown_money_is_theirs_only_and_a_case(alone: Desk) -> None:
     stray = f"{key()},17000000,payment,50000,VND,success,{datetime.now(UTC).isoformat()}"
-    done = alone.imports(stray)
-    assert done.cases == 1
+    result = alone.imports(stray)
+    assert result.cases == 1
     (line,) = [item for item in alone.day()["lines"] if item["reference"] == stray.split(",")[0]]
     assert (line["result"], line["theirs"], line["ours"]) == ("THEIRS_ONLY", 50000, None)
     (case,) = alone.api.rows("select * from money_case where id = $1", line["caseId"])
     assert (case["kind"], case["amount"], case["gateway"]) == ("SETTLEMENT", 50000, "VNPAY")
 
 
-def test_a_reference_of_another_gateway_is_none_of_this_ones(alone: Desk) -> None:
+def test_a_reference_of_another_gateway_is_unknown_at_this_one(alone: Desk) -> None:
     qr = alone.pays(outcome="nothing")
     moment = datetime.now(UTC).isoformat()
     alone.imports(
@@ -150,15 +150,15 @@ def test_a_reference_of_another_gateway_is_none_of_this_ones(alone: Desk) -> Non
 def test_a_line_that_is_there_twice_is_a_duplicate_once(alone: Desk) -> None:
     qr = alone.pays()
     line = alone.line(qr)
-    done = alone.imports(line, line)
-    assert done.cases == 1
+    result = alone.imports(line, line)
+    assert result.cases == 1
     assert sorted(item["result"] for item in alone.of(qr)) == ["DUPLICATE", "MATCHED"]
     assert alone.cases(qr) == ["SETTLEMENT"]
     assert alone.imports(line, line, alone.line(alone.pays())).known == 2
     assert len(alone.of(qr)) == 2
 
 
-# ── what it says of money is evidence ────────────────────────────────────────────────────────────
+# ── a line about money is evidence ───────────────────────────────────────────────────────────────
 
 
 def test_money_whose_webhook_was_lost_is_found_by_the_file(alone: Desk) -> None:
@@ -192,10 +192,10 @@ def test_money_that_came_after_a_cancellation_pays_its_bill_late(alone: Desk) ->
 def test_money_that_came_late_for_a_bill_paid_otherwise_keeps_its_case(alone: Desk) -> None:
     """Hard case 6."""
     qr = cancelled(alone)
-    alone.api.paid(contractNumber=qr["contractNumber"])
+    alone.api.new_payment(contractNumber=qr["contractNumber"])
     alone.sandbox.pay(reference=qr["gatewayReference"], outcome="paid", drop_webhook=True)
-    done = alone.imports(alone.line(qr))
-    assert done.cases == 0, "the evidence opened it"
+    result = alone.imports(alone.line(qr))
+    assert result.cases == 0, "the evidence opened it"
     (line,) = alone.of(qr)
     (case,) = alone.api.rows("select id, kind from money_case where payment = $1", qr["id"])
     assert (case["kind"], line["caseId"], line["result"]) == ("LATE_MONEY", case["id"], "MATCHED")
@@ -227,8 +227,8 @@ def test_too_much_money_that_was_credited_matches(alone: Desk) -> None:
 def test_a_reference_settled_twice_under_two_numbers_was_paid_twice(alone: Desk) -> None:
     qr = alone.pays()
     line = alone.line(qr)
-    done = alone.imports(line, changed(line, gateway_id="99999999"))
-    assert done.cases == 0, "the evidence opened it"
+    result = alone.imports(line, changed(line, gateway_id="99999999"))
+    assert result.cases == 0, "the evidence opened it"
     assert alone.cases(qr) == ["PAID_TWICE"]
     first, second = sorted(alone.of(qr), key=lambda item: item["result"], reverse=True)
     assert (first["result"], second["result"]) == ("MATCHED", "DUPLICATE")
@@ -251,7 +251,10 @@ def test_a_number_of_another_kind_than_the_webhooks_books_nothing_twice(alone: D
 
 def cancelled(desk: Desk) -> dict[str, Any]:
     qr = desk.pays(outcome="nothing")
-    cancel = 'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment { status } } }'
+    cancel = (
+        'mutation ($id: ID!) { cancelPayment(id: $id, reason: "customer left") { payment'
+        " { status } } }"
+    )
     answer = desk.api.get(cancel, {"id": qr["id"]}, token=desk.api.token("NV002"))
     assert answer["payment"]["status"] == "CANCELLED"
     return qr

@@ -30,7 +30,7 @@ JSON = {"accept": "application/json"}
 
 
 def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, desk: Desk) -> None:
-    paid = api.paid(method="CARD")
+    paid = api.new_payment(method="CARD")
     desk.sandbox.pay(reference=paid["gatewayReference"])
     ours = desk.file("stripe")
     lines = [
@@ -119,7 +119,8 @@ def test_a_line_that_was_a_case_before_the_account_was_shared_is_known_and_its_c
     api.app.state.context = shared
     before = cases(api)
     done = desk.imports(theirs, line("ORDER-after"), gateway="momo")
-    assert (done.known, {str(item): many for item, many in done.results.items()}) == (1, {"FOREIGN": 1})  # fmt: skip
+    results = {str(item): many for item, many in done.results.items()}
+    assert (done.known, results) == (1, {"FOREIGN": 1})
     assert cases(api) == before
 
 
@@ -128,7 +129,7 @@ def test_at_a_gateway_that_nobody_shares_a_foreign_line_is_a_case(api: Api, desk
 
 
 def test_the_receipt_says_the_same_after_foreign_notices_and_lines(api: Api, desk: Desk) -> None:
-    paid = api.paid(method="MOMO")
+    paid = api.new_payment(method="MOMO")
     desk.sandbox.pay(reference=paid["gatewayReference"])
     path = "/pay/" + paid["confirmationLink"].rpartition("/")[2]
     before = api.http.get(path, headers=JSON).json()

@@ -1,4 +1,4 @@
-"""Where people look at gateways' calls: what is kept of each, who reads it, and what is counted."""
+"""The list of webhook events: what is stored, who reads it, and the metrics."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ def nodes(page: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 def test_the_quarantine_shows_what_can_be_replayed(api: Api, qr: dict[str, Any]) -> None:
     text = signed(ipn(qr), b"the-new-secret")
     assert call(api, text) == "97"
     newest = nodes(desk(api, "BAD_SIGNATURE", gateway="VNPAY"))[0]
-    (kept,) = api.rows("select id from webhook_event where query = $1", text)
-    assert newest["id"] == kept["id"]
+    (event,) = api.rows("select id from webhook_event where query = $1", text)
+    assert newest["id"] == event["id"]
     assert (newest["eventId"], newest["reference"], newest["deliveries"]) == (None, None, 1)
     assert nodes(desk(api, "BAD_SIGNATURE", gateway="MOMO")) == []
 
 
-def test_an_auditor_alone_reads_a_call_as_it_came(api: Api) -> None:
+def test_only_an_auditor_reads_the_raw_call(api: Api) -> None:
     secrets = {
         "Authorization": "Apikey very-secret",
         "Cookie": "a=very-secret",
@@ -70,7 +70,7 @@ def test_an_auditor_alone_reads_a_call_as_it_came(api: Api) -> None:
         assert nodes(desk(api, "BAD_SIGNATURE", by=other, first=1))[0]["raw"] is None
 
 
-def test_the_desk_is_cut_into_pages_newest_first(api: Api) -> None:
+def test_the_events_are_listed_in_pages_newest_first(api: Api) -> None:
     for _ in range(3):
         api.http.post("/webhooks/momo", content=b"{}")
     seen: list[str] = []
@@ -83,11 +83,13 @@ def test_the_desk_is_cut_into_pages_newest_first(api: Api) -> None:
             break
     sql = "select id from webhook_event where gateway = 'MOMO' order by received_at desc, id desc"
     assert seen == [row["id"] for row in api.rows(sql)]
-    refused = api.ask(DESK, {"outcome": "DEAD", "after": "x", "first": 1}, token=api.token("FI001"))
+    refused = api.execute(
+        DESK, {"outcome": "DEAD", "after": "x", "first": 1}, token=api.token("FI001")
+    )
     assert refused["errors"][0]["extensions"]["code"] == "INVALID_INPUT"
 
 
-def test_a_replay_is_no_delivery(api: Api, qr: dict[str, Any]) -> None:
+def test_a_replay_does_not_count_as_a_delivery(api: Api, qr: dict[str, Any]) -> None:
     stray = qr | {"gatewayReference": f"{qr['gatewayReference'][:-1]}z"}
     assert call(api, signed(ipn(stray))) == "01"
     (event,) = events(api, stray["gatewayReference"])
@@ -96,7 +98,7 @@ def test_a_replay_is_no_delivery(api: Api, qr: dict[str, Any]) -> None:
     assert (again["deliveries"], again["outcome"]) == (1, "UNMATCHED")
 
 
-# ── what is counted ──────────────────────────────────────────────────────────────────────────────
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def counted(api: Api, outcome: str) -> float:
@@ -108,9 +110,7 @@ def _metric(api: Api, name: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def test_calls_are_counted_by_what_became_of_them_and_how_long_it_took(
-    api: Api, qr: dict[str, Any]
-) -> None:
+def test_calls_are_counted_by_outcome_and_timed(api: Api, qr: dict[str, Any]) -> None:
     lag = 'mobinet_webhook_lag_seconds_count{gateway="vnpay"}'
     outcomes = ("RECEIVED", "HANDLED", "DUPLICATE", "STALE", "UNMATCHED", "BAD_SIGNATURE")
     before = {outcome: counted(api, outcome) for outcome in outcomes}, _metric(api, lag)
@@ -120,7 +120,7 @@ def test_calls_are_counted_by_what_became_of_them_and_how_long_it_took(
         call(api, query)
     late = fields | {"vnp_ResponseCode": "24", "vnp_TransactionStatus": "02"}
     assert call(api, signed(late)) == "02"
-    retried(api)  # what still waits is not counted anew each minute
+    retried(api)  # a waiting event is not counted again with each retry
     after = {outcome: counted(api, outcome) for outcome in outcomes}
     assert {outcome: after[outcome] - before[0][outcome] for outcome in outcomes} == {
         "RECEIVED": 5,
@@ -133,11 +133,13 @@ def test_calls_are_counted_by_what_became_of_them_and_how_long_it_took(
     assert _metric(api, lag) - before[1] == 2
 
 
-# ── what is no call of theirs ────────────────────────────────────────────────────────────────────
+# ── calls that are refused ───────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("path", ["fpt-pay", "momo", "stripe", "paypal", "bank/casso", "bank/sepay"])  # fmt: skip
-def test_who_calls_by_post_does_not_call_by_get(api: Api, path: str) -> None:
+@pytest.mark.parametrize(
+    "path", ["fpt-pay", "momo", "stripe", "paypal", "bank/casso", "bank/sepay"]
+)
+def test_a_gateway_that_calls_by_post_cannot_call_by_get(api: Api, path: str) -> None:
     before = api.dump()
     for method in ("GET", "HEAD", "PUT"):
         answer = api.http.request(method, f"/webhooks/{path}")
@@ -147,7 +149,7 @@ def test_who_calls_by_post_does_not_call_by_get(api: Api, path: str) -> None:
     assert api.dump() == before
 
 
-def test_vnpay_is_told_that_an_open_payment_is_confirmed_only_once_it_is(
+def test_vnpay_is_answered_that_a_payment_is_confirmed_only_once_it_is(
     api: Api, qr: dict[str, Any]
 ) -> None:
     begun = {"vnp_ResponseCode": "00", "vnp_TransactionStatus": "01"}
@@ -158,7 +160,7 @@ def test_vnpay_is_told_that_an_open_payment_is_confirmed_only_once_it_is(
     assert call(api, signed(ipn(qr, **begun))) == "02"
 
 
-def test_of_a_flood_of_forged_calls_some_are_kept_and_a_true_one_is_heard(
+def test_of_many_forged_calls_some_are_stored_and_a_genuine_one_is_handled(
     api: Api, qr: dict[str, Any]
 ) -> None:
     """Hard case 12."""

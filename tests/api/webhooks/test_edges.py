@@ -1,4 +1,4 @@
-"""Gateways' calls at the edges: a slash at the path's end, and parts that are there and empty."""
+"""Unusual calls of gateways: a slash at the path's end, and empty parts."""
 
 from __future__ import annotations
 
@@ -13,33 +13,32 @@ import pytest
 
 from domain.gateways import Call
 from resolvers import webhooks
-from tests.support.gateways.callers import VOICES, Voice, introduce, send
-from tests.support.gateways.callers import said as statement
+from tests.support.gateways.callers import CALLERS, Caller, new_notice, send, trust_paypal_signer
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
-BY_PATH = {gateway.path: gateway for gateway in VOICES}
+BY_PATH = {gateway.path: gateway for gateway in CALLERS}
 every_gateway = pytest.mark.parametrize("path", BY_PATH)
 ACCEPTED = {200, 204}
 
 
 @pytest.fixture(autouse=True)
-def introduced(api: Api) -> None:
-    """The quarantine, which is small, has room for what each test sends."""
-    introduce(api)
+def quarantine_emptied(api: Api) -> None:
+    """Empty the small quarantine, so that it has room for each test's calls."""
+    trust_paypal_signer(api)
     webhooks._quarantined.clear()
 
 
-def fields_of_success(api: Api, gateway: Voice) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return a payment that waits, and what its gateway says when it is paid."""
-    payment = api.paid(method=gateway.method)
+def fields_of_success(api: Api, gateway: Caller) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return an open payment, and the fields of its gateway's call about a success."""
+    payment = api.new_payment(method=gateway.method)
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
-    return payment, gateway.fields(statement(reference, row["amount"]))
+    return payment, gateway.fields(new_notice(reference, row["amount"]))
 
 
-def signed(gateway: Voice, fields: dict[str, Any]) -> Call:
+def signed(gateway: Caller, fields: dict[str, Any]) -> Call:
     return gateway.sign(fields, datetime.now(UTC))
 
 
@@ -74,7 +73,7 @@ def test_a_path_with_a_slash_at_its_end_is_the_same_path(api: Api, path: str) ->
 
 
 @every_gateway
-def test_a_false_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, path: str) -> None:
+def test_a_forged_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, path: str) -> None:
     gateway = BY_PATH[path]
     call = signed(gateway, fields_of_success(api, gateway)[1])
     body = call.body.replace(b'"signature": "', b'"signature": "0')
@@ -85,13 +84,13 @@ def test_a_false_call_with_a_slash_is_in_quarantine_under_its_path(api: Api, pat
 
 
 @pytest.mark.parametrize("path", ["", "/", "stripe//", "/stripe", "stripe/x/", "bank/", "cash/"])
-def test_no_other_path_is_taken(api: Api, path: str) -> None:
+def test_other_paths_are_not_found(api: Api, path: str) -> None:
     before = api.dump()
     assert api.http.post(f"/webhooks/{path}", json={}).status_code == 404
     assert api.dump() == before
 
 
-def test_a_method_that_a_gateway_does_not_call_by_is_405_there_too(api: Api) -> None:
+def test_a_wrong_method_is_405_there_too(api: Api) -> None:
     answer = api.http.get("/webhooks/stripe/")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
@@ -99,7 +98,7 @@ def test_a_method_that_a_gateway_does_not_call_by_is_405_there_too(api: Api) -> 
 # Empty parts
 
 
-# What each may leave out of a call, by where it stands.
+# The optional parts of each gateway's call, by their paths.
 OPTIONAL = {
     "vnpay": ["vnp_BankCode", "vnp_OrderInfo", "vnp_BankTranNo", "vnp_CardType", "vnp_PayDate"],
     "fpt-pay": ["reason", "paid_at"],
@@ -110,7 +109,7 @@ OPTIONAL = {
     "bank/sepay": ["subAccount", "code", "description", "referenceCode"],
 }
 OBJECTS = {"data.object.metadata", "resource.supplementary_data"}
-# They sign texts, in which a null has no form of its own.
+# These sign a text, in which null has no notation.
 TEXTS_ONLY = {"vnpay", "momo"}
 
 
@@ -158,10 +157,10 @@ def test_a_null_in_a_call_of_vnpays_that_is_json_is_absent(api: Api) -> None:
         ("paypal", "resource.custom_id"),
     ],
 )
-def test_an_empty_reference_is_none_and_money_of_others(api: Api, path: str, place: str) -> None:
+def test_an_empty_reference_is_stale_money_of_others(api: Api, path: str, place: str) -> None:
     gateway = BY_PATH[path]
     for empty in (None, ""):
-        fields = gateway.fields(statement("MB" + "0" * 18, 200_000))
+        fields = gateway.fields(new_notice("MB" + "0" * 18, 200_000))
         put(fields, place, empty)
         assert send(api, gateway, signed(gateway, fields)).status_code == 200
         (row,) = api.rows(

@@ -1,4 +1,8 @@
-"""What the wire may send in a gateway's name: true calls changed in any way, and signed ones of any content. HOSTILE_SEED=n repeats a run."""
+"""
+Random calls in a gateway's name: changed genuine calls, and signed calls of any content.
+
+HOSTILE_SEED=n repeats a run.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +21,8 @@ from hypothesis import strategies as st
 
 from db.engine import fetch
 from resolvers import webhooks
-from tests.support.gateways.callers import VOICES, Voice, call_of, introduce, said
-from tests.support.gateways.webhook_cases import STRANGE, spoken_by
+from tests.support.gateways.callers import CALLERS, Caller, call_of, new_notice, trust_paypal_signer
+from tests.support.gateways.webhook_cases import UNKNOWN_REFERENCE, each_caller
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
@@ -32,33 +36,54 @@ bounded = settings(
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-# Nothing of these is in an answer: where it broke, by whose key it was checked, whose money it is about.
+# No answer contains these: they would reveal code, secrets or payments.
 LEAKS = ("traceback", "secret", "whsec", "sandbox-", "error:", ".py", "select ", "txn_", "asyncpg")
 Json = st.recursive(
     st.none() | st.booleans() | st.integers(-(10**30), 10**30) | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=6,
-)  # fmt: skip
+)
 ODD_TEXT = st.sampled_from(
-    ["", "\x00", "a\x00b", "\ud800", "é" * 40, "0" * 5000, "-1", "1e999", "NaN", "２０００", "' or 1=1 --",
-     "\u202e", "%00", "\r\nX-Evil: 1", "../../etc/passwd", "9" * 400, "true", "[]", "{}"]
-)  # fmt: skip
+    [
+        "",
+        "\x00",
+        "a\x00b",
+        "\ud800",
+        "é" * 40,
+        "0" * 5000,
+        "-1",
+        "1e999",
+        "NaN",
+        "２０００",
+        "' or 1=1 --",
+        "\u202e",
+        "%00",
+        "\r\nX-Evil: 1",
+        "../../etc/passwd",
+        "9" * 400,
+        "true",
+        "[]",
+        "{}",
+    ]
+)
 DEEP: Any = json.loads("[" * 500 + "]" * 500)
 ODD = Json | ODD_TEXT | st.sampled_from([10**400, -0.0, 1e308, DEEP, 2**63, 2**31, -1, 0])
 
 
 @pytest.fixture(scope="module")
 def opened(api: Api) -> dict[str, dict[str, Any]]:
-    """A payment of each method, which waits for its money: what all calls here are after."""
-    introduce(api)
-    methods = {voice.method for voice in VOICES}
+    """Return an open payment of each method, at which the calls aim."""
+    trust_paypal_signer(api)
+    methods = {caller.method for caller in CALLERS}
     facts = ("id", "gatewayReference", "amount")
-    paid = {method: api.paid(method=method) for method in sorted(methods)}
+    paid = {method: api.new_payment(method=method) for method in sorted(methods)}
     return {method: {name: item[name] for name in facts} for method, item in paid.items()}
 
 
 def money(api: Api) -> list[tuple[Any, ...]]:
-    """Everything that a payment is: itself, its attempts, its entries, its cases."""
+    """Return all payments, attempts, postings and cases."""
 
     async def rows() -> list[tuple[Any, ...]]:
         found = await fetch(
@@ -76,7 +101,7 @@ def money(api: Api) -> list[tuple[Any, ...]]:
 def send_raw(
     api: Api, method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes
 ) -> tuple[int, str]:
-    """Send what no well-behaved client would: any bytes in the address, a header more than once."""
+    """Send any bytes in the address, and headers more than once."""
     given = [*headers, (b"host", b"api"), (b"content-length", b"%d" % len(body))]
     head = [b"%s %s HTTP/1.1" % (method.encode(), target), b"connection: close"]
     head += [b"%s: %s" % pair for pair in given]
@@ -87,9 +112,9 @@ def send_raw(
         return answer.status, answer.read().decode()
 
 
-def judged(voice: Voice, answer: tuple[int, str]) -> None:
+def check_answer(caller: Caller, answer: tuple[int, str]) -> None:
     status, text = answer
-    event(f"{voice.path}: {status}")
+    event(f"{caller.path}: {status}")
     note(f"HOSTILE_SEED={SEED}: {status} {text[:200]!r}")
     assert status < 500
     assert '"RspCode":"99"' not in text.replace(" ", "")
@@ -97,15 +122,18 @@ def judged(voice: Voice, answer: tuple[int, str]) -> None:
     assert len(text) < 300
 
 
-# ── changed after it was signed ──────────────────────────────────────────────────────────────────
+# ── calls changed after they were signed ─────────────────────────────────────────────────────────
 
 
 Edit = st.tuples(
     st.sampled_from(["query", "body", "headers"]),
     st.sampled_from(["cut", "flip", "insert", "double", "aim", "retype", "drop", "garble"]),
     st.integers(0, 10**6),
-    st.binary(min_size=1, max_size=12) | st.sampled_from([b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"%00", b"&", b"{", b"\\u0000", b"\\ud800"]),
-)  # fmt: skip
+    st.binary(min_size=1, max_size=12)
+    | st.sampled_from(
+        [b"\x00", b"\xff\xfe", b"\xed\xa0\x80", b"%00", b"&", b"{", b"\\u0000", b"\\ud800"]
+    ),
+)
 
 
 def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
@@ -119,8 +147,8 @@ def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
             return data[:at] + new + data[at:]
         case "double":
             return data + data[at:]
-        case "aim":  # at a payment that waits for its money
-            return data.replace(STRANGE.encode(), aim)
+        case "aim":  # at an open payment
+            return data.replace(UNKNOWN_REFERENCE.encode(), aim)
         case "retype":
             return data.replace(b'"', b"", 2).replace(b":", b":[", 1)
         case _:
@@ -134,18 +162,18 @@ def edited(data: bytes, what: str, at: int, new: bytes, aim: bytes) -> bytes:
     method=st.sampled_from(["GET", "POST", "POST", "GET", "HEAD"]),
     more=st.sampled_from(["", "&vnp_TxnRef=", "?reference="]),
 )
-@spoken_by(VOICES)
-def test_no_change_to_a_signed_call_moves_money_or_breaks_us(
+@each_caller(CALLERS)
+def test_no_change_to_a_signed_call_moves_money_or_causes_a_fault(
     api: Api,
     opened: dict[str, dict[str, Any]],
-    voice: Voice,
+    caller: Caller,
     edits: list[tuple[str, str, int, bytes]],
     method: str,
     more: str,
 ) -> None:
-    """The call is true, of nothing of ours: were a change believed, it would be about our payment."""
-    aim = opened[voice.method]["gatewayReference"].encode()
-    true = call_of(voice, said(STRANGE, opened[voice.method]["amount"]))
+    """The genuine call has an unknown reference; a change may aim at an open payment."""
+    aim = opened[caller.method]["gatewayReference"].encode()
+    true = call_of(caller, new_notice(UNKNOWN_REFERENCE, opened[caller.method]["amount"]))
     parts = {"query": true.query.encode(), "body": true.body}
     headers = [(name.encode(), value.encode()) for name, value in true.headers.items()]
     for where, what, at, new in edits:
@@ -158,31 +186,41 @@ def test_no_change_to_a_signed_call_moves_money_or_breaks_us(
             else:
                 headers.append((name, printable(edited(value, what, at, new, aim))))
     query = parts["query"] + (more.encode() + aim if more else b"")
-    target = f"/webhooks/{voice.path}?".encode() + sendable(query)
+    target = f"/webhooks/{caller.path}?".encode() + sendable(query)
     before = money(api)
     webhooks._quarantined.clear()
-    judged(voice, send_raw(api, method if more else true.method, target, headers, parts["body"]))  # fmt: skip
+    check_answer(
+        caller, send_raw(api, method if more else true.method, target, headers, parts["body"])
+    )
     assert money(api) == before
 
 
 def printable(value: bytes) -> bytes:
-    """What a server's parser lets through as a header: Latin letters, no control character."""
+    """Return the bytes that a server's parser accepts in a header."""
     return bytes(byte for byte in value if byte >= 32 and byte != 127).strip()
 
 
 def sendable(query: bytes) -> bytes:
-    return b"".join(bytes([b]) if 33 <= b != 127 and b != 35 else quote(bytes([b])).encode() for b in query)  # fmt: skip
+    return b"".join(
+        bytes([b]) if 33 <= b != 127 and b != 35 else quote(bytes([b])).encode() for b in query
+    )
 
 
-# ── signed, and of any content ───────────────────────────────────────────────────────────────────
+# ── signed calls of any content ──────────────────────────────────────────────────────────────────
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return where each value stands, as deep as any gateway nests them: what is put there may be deeper."""
+    """Return the path of each value, down to twelve levels."""
     found = [path] if path else []
     if len(path) > 12:
         return found
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()  # fmt: skip
+    keys = (
+        value.keys()
+        if isinstance(value, dict)
+        else range(len(value))
+        if isinstance(value, list)
+        else ()
+    )
     return found + [deeper for key in keys for deeper in places(value[key], (*path, key))]
 
 
@@ -199,31 +237,31 @@ def put(fields: Any, path: tuple[Any, ...], new: Any) -> None:
 @example(where=[0], new="\ud800", ours=True)
 @example(where=[4], new=10**400, ours=False)
 @given(where=st.lists(st.integers(0, 200), min_size=1, max_size=3), new=ODD, ours=st.booleans())
-@spoken_by(VOICES)
-def test_whatever_is_signed_is_read_or_refused_and_pays_nothing_by_accident(
+@each_caller(CALLERS)
+def test_a_signed_call_of_any_content_is_read_or_refused_and_pays_nothing(
     api: Api,
     opened: dict[str, dict[str, Any]],
-    voice: Voice,
+    caller: Caller,
     where: list[int],
     new: Any,
     ours: bool,
 ) -> None:
-    """Odd values stand where a decline has its own; it is of our payment or of none."""
+    """Odd values replace those of a call about our payment or an unknown one."""
     webhooks._quarantined.clear()
-    reference = opened[voice.method]["gatewayReference"] if ours else STRANGE
-    fields = json.loads(json.dumps(voice.fields(said(reference, 1))))
+    reference = opened[caller.method]["gatewayReference"] if ours else UNKNOWN_REFERENCE
+    fields = json.loads(json.dumps(caller.fields(new_notice(reference, 1))))
     for number in where:
         spots = places(fields)
         put(fields, spots[number % len(spots)], new)
     try:
-        call = voice.sign(fields, datetime.now(UTC))
+        call = caller.sign(fields, datetime.now(UTC))
     except (TypeError, ValueError, AttributeError, UnicodeEncodeError):
-        return  # nobody can say this in their protocol
-    others = [row for row in money(api) if not about(row, opened[voice.method])]
-    target = f"/webhooks/{voice.path}?{call.query}".encode()
+        return  # the protocol cannot express this value
+    others = [row for row in money(api) if not about(row, opened[caller.method])]
+    target = f"/webhooks/{caller.path}?{call.query}".encode()
     headers = [(name.encode(), value.encode()) for name, value in call.headers.items()]
-    judged(voice, send_raw(api, call.method, target, headers, call.body))
-    assert [row for row in money(api) if not about(row, opened[voice.method])] == others
+    check_answer(caller, send_raw(api, call.method, target, headers, call.body))
+    assert [row for row in money(api) if not about(row, opened[caller.method])] == others
 
 
 def about(row: tuple[Any, ...], payment: dict[str, Any]) -> bool:

@@ -1,4 +1,4 @@
-"""A gateway's call that nobody finished with is handled again when a person says so, and never twice."""
+"""A call that was given up is handled again on request, and never twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
-REPLAY = "mutation ($id: ID!) { replayWebhook(id: $id) { event { id outcome } errors { code message } } }"
+REPLAY = (
+    "mutation ($id: ID!) { replayWebhook(id: $id) { event { id outcome } errors { code message }"
+    " } }"
+)
 DESK = """
 query ($outcome: WebhookOutcome!) {
   webhookEvents(outcome: $outcome, first: 1) { edges { node { id masked } } } }
@@ -45,32 +48,32 @@ def money(api: Api) -> list[Any]:
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 def test_a_call_that_was_given_up_is_handled_again(api: Api, qr: dict[str, Any]) -> None:
-    stranger = qr | {"gatewayReference": f"{qr['gatewayReference'][:-1]}z"}
-    assert call(api, signed(ipn(stranger))) == "01"
-    (event,) = events(api, stranger["gatewayReference"])
+    unknown = qr | {"gatewayReference": f"{qr['gatewayReference'][:-1]}z"}
+    assert call(api, signed(ipn(unknown))) == "01"
+    (event,) = events(api, unknown["gatewayReference"])
     api.rows("update webhook_event set outcome = 'DEAD' where id = $1", event["id"])
-    assert replayed(api, event["id"])["event"]["outcome"] == "DEAD"  # still nobody's
-    api.rows(  # as if the attempt had been unreadable when it came
+    assert replayed(api, event["id"])["event"]["outcome"] == "DEAD"  # still without a payment
+    api.rows(  # an attempt with the reference of the call
         "update attempt set reference = $2 where reference = $1",
         qr["gatewayReference"],
-        stranger["gatewayReference"],
+        unknown["gatewayReference"],
     )
     assert replayed(api, event["id"])["event"]["outcome"] == "HANDLED"
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_what_was_handled_is_not_handled_again(api: Api) -> None:
+def test_a_handled_call_is_not_handled_again(api: Api) -> None:
     event_id = handled_call(api)
     before = money(api)
     assert replayed(api, event_id)["event"] == {"id": event_id, "outcome": "HANDLED"}
     assert money(api) == before
 
 
-def test_a_call_in_quarantine_counts_once_its_secret_is_mended(
+def test_a_call_in_quarantine_is_handled_after_its_secret_is_corrected(
     api: Api, qr: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = signed(ipn(qr), b"the-new-secret")
@@ -93,19 +96,19 @@ def test_a_call_in_quarantine_counts_once_its_secret_is_mended(
 
 
 def with_a_card_in_its_query(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     query = signed(ipn(payment, vnp_OrderInfo=f"The {PAN}"), secret)
     return payment, api.http.get(f"/webhooks/vnpay?{query}").json()["RspCode"]
 
 
 def with_a_card_in_its_body(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     body = notice(payment, reason=f"card {PAN}")
     return payment, notify(api, body, secret=secret).status_code
 
 
 def with_a_card_in_a_header(api: Api, secret: bytes) -> tuple[dict[str, Any], Any]:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     answer = notify(api, notice(payment), secret=secret, **{"X-Note": PAN})
     return payment, answer.status_code
 
@@ -120,8 +123,14 @@ MASKED: dict[str, tuple[Any, GatewayName, Any, Any]] = {
 @pytest.mark.parametrize(
     ("language", "sentence"),
     [
-        ("vi", "có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng gửi lại."),
-        ("en", "held a card number, was masked and cannot be verified again. Have the gateway send it again."),
+        ("vi", (
+            "có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa. Hãy yêu cầu cổng"
+            " gửi lại."
+        )),
+        ("en", (
+            "held a card number, was masked and cannot be verified again. Have the gateway send"
+            " it again."
+        )),
     ],
     ids=["vi", "en"],
 )  # fmt: skip
@@ -158,7 +167,7 @@ def test_a_call_without_a_card_number_is_not_marked(api: Api, qr: dict[str, Any]
 
 
 def test_a_signed_call_is_replayed_although_a_header_held_a_card_number(api: Api) -> None:
-    payment = api.paid(method="FPT_PAY")
+    payment = api.new_payment(method="FPT_PAY")
     body = notice(payment, reference=f"{payment['gatewayReference'][:-1]}z")
     assert notify(api, body, **{"X-Note": PAN}).status_code == 404
     api.rows("update webhook_event set outcome = 'DEAD' where outcome = 'UNMATCHED'")

@@ -1,4 +1,4 @@
-"""Another program's notices on an account that we share: answered, counted, and no case of ours."""
+"""Another program's notices on a shared account are answered and counted, without a case."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 from mobinet.verify import verify
 from resolvers import webhooks
-from tests.support.gateways.callers import FPTPay, VNPay, call_of, said, send
+from tests.support.gateways.callers import FPTPay, VNPay, call_of, new_notice, send
 from tests.support.gateways.shared_accounts import (
+    CALLERS,
     SHARED,
     THEIRS,
-    VOICES,
     an_hour_passes,
     api_settings,
     at_each,
@@ -36,7 +36,7 @@ __all__ = ["api_settings", "introduced", "unshared"]  # fixtures of this module 
 
 @at_each
 @pytest.mark.parametrize("outcome", ["paid", "declined"])
-def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
+def test_a_payment_of_another_program_is_answered_as_accepted_and_is_no_case(
     api: Api, gateway: str, outcome: str
 ) -> None:
     before, foreign = api.dump(), counted(api, gateway, "FOREIGN")
@@ -50,8 +50,8 @@ def test_what_another_program_was_paid_is_answered_as_taken_and_is_no_case(
 
 
 @at_each
-def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) -> None:
-    caller, event = VOICES[gateway], said(f"{THEIRS[gateway]}-again", 17_470)
+def test_a_foreign_notice_that_is_repeated_is_stored_once(api: Api, gateway: str) -> None:
+    caller, event = CALLERS[gateway], new_notice(f"{THEIRS[gateway]}-again", 17_470)
     quarantined = len(webhooks._quarantined.get(gateway, ()))
     for _ in range(3):
         assert send(api, caller, call_of(caller, event)).status_code in {200, 204}
@@ -61,8 +61,8 @@ def test_a_foreign_notice_that_is_repeated_is_kept_once(api: Api, gateway: str) 
 
 
 @at_each
-def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
-    payment = api.paid(method=VOICES[gateway].method)
+def test_our_own_payments_are_looked_up_first(api: Api, gateway: str) -> None:
+    payment = api.new_payment(method=CALLERS[gateway].method)
     (row,) = api.rows("select amount from attempt where payment = $1", payment["id"])
     assert tell(api, gateway, payment["gatewayReference"], row["amount"]) in {200, 204}
     assert outcomes(api, payment["gatewayReference"]) == ["HANDLED"]
@@ -71,10 +71,8 @@ def test_what_is_ours_is_looked_up_first(api: Api, gateway: str) -> None:
 
 
 @at_each
-def test_an_attempt_under_a_name_of_another_form_is_ours_all_the_same(
-    api: Api, gateway: str
-) -> None:
-    payment = api.paid(method=VOICES[gateway].method)
+def test_an_attempt_under_a_reference_of_another_form_is_ours(api: Api, gateway: str) -> None:
+    payment = api.new_payment(method=CALLERS[gateway].method)
     reference = f"OLD-{gateway}-1"
     api.rows(
         "insert into attempt (reference, payment, gateway, status, amount, currency, created_at,"
@@ -93,7 +91,7 @@ def test_an_attempt_under_a_name_of_another_form_is_ours_all_the_same(
 def test_a_reference_of_our_form_without_an_attempt_stays_unknown(
     api: Api, gateway: str, form: str
 ) -> None:
-    """Hard case 4: it waits for its payment, and is then a case."""
+    """Hard case 4: it waits for its payment, and then becomes a case."""
     reference = form.format(f"{SHARED.index(gateway):04}")
     before = cases(api)
     assert tell(api, gateway, reference) == 404
@@ -107,13 +105,13 @@ def test_a_reference_of_our_form_without_an_attempt_stays_unknown(
 def test_an_attempt_at_another_gateway_is_of_our_form_and_stays_unknown(
     api: Api, gateway: str
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     assert tell(api, gateway, payment["gatewayReference"]) == 404
     assert outcomes(api, payment["gatewayReference"]) == ["UNMATCHED"]
 
 
 @at_each
-def test_where_the_account_is_ours_alone_all_is_as_before(
+def test_nothing_is_foreign_where_the_account_is_ours_alone(
     api: Api, gateway: str, unshared: None
 ) -> None:
     reference, before = f"{THEIRS[gateway]}-alone", cases(api)
@@ -124,7 +122,7 @@ def test_where_the_account_is_ours_alone_all_is_as_before(
 
 
 @at_each
-def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
+def test_an_unmatched_event_becomes_foreign_when_the_account_is_marked_as_shared(
     api: Api, gateway: str
 ) -> None:
     reference, before, shared = f"{THEIRS[gateway]}-waits", cases(api), api.context
@@ -135,14 +133,14 @@ def test_what_waits_as_unknown_is_foreign_once_the_account_is_said_to_be_shared(
     assert (outcomes(api, reference), cases(api)) == (["FOREIGN"], before)
 
 
-def test_a_gateway_whose_account_nobody_shares_refuses_it_as_before(api: Api) -> None:
+def test_a_gateway_whose_account_is_not_shared_refuses_a_foreign_reference(api: Api) -> None:
     for caller in (VNPay(), FPTPay()):
-        event = said("ORDER-778", 200_000)
+        event = new_notice("ORDER-778", 200_000)
         send(api, caller, call_of(caller, event))
         assert outcomes(api, "ORDER-778")[-1] == "UNMATCHED"
 
 
-def test_the_desk_lists_what_was_foreign(api: Api) -> None:
+def test_the_list_of_events_shows_foreign_ones(api: Api) -> None:
     tell(api, "STRIPE", "ORDER-desk")
     desk = """query { webhookEvents(outcome: FOREIGN, gateway: STRIPE, first: 1) {
                 edges { node { reference outcome } } } }"""
@@ -152,16 +150,16 @@ def test_the_desk_lists_what_was_foreign(api: Api) -> None:
     ]
 
 
-def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
-    caller = VOICES["STRIPE"]
-    call = call_of(caller, said("ORDER-forged", 1000))
+def test_a_forged_notice_is_not_foreign(api: Api) -> None:
+    caller = CALLERS["STRIPE"]
+    call = call_of(caller, new_notice("ORDER-forged", 1000))
     forged = replace(call, body=call.body.replace(b"ORDER-forged", b"ORDER-FORGED"))
     assert send(api, caller, forged).status_code == 400
     assert outcomes(api, "ORDER-FORGED") == []
 
 
-def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
-    """The last of this file: over everything that the tests above it have left."""
+def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
+    """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
     holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
     assert holds, "\n".join(findings)

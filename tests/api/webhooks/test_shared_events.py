@@ -1,4 +1,4 @@
-"""What other events of another program's tell of, by what stands on their objects."""
+"""Events about another program's objects are recognised by the references on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from tests.support.gateways import paypal, stripe
 from tests.support.gateways.callers import send
 from tests.support.gateways.shared_accounts import (
-    VOICES,
+    CALLERS,
     an_hour_passes,
     api_settings,
     different,
@@ -28,10 +28,10 @@ OURS = "MB01K1ABCDEFGH234567"
 
 
 def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
-    """Send one of Stripe's events; return what became of it."""
+    """Send one of Stripe's events; return its outcome."""
     id = f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe.event(type, about, id))
-    caller = VOICES["STRIPE"]
+    caller = CALLERS["STRIPE"]
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
@@ -40,7 +40,7 @@ def stripe_event(api: Api, type: str, about: dict[str, Any]) -> str:
 def paypal_event(api: Api, type: str, about: dict[str, Any]) -> str:
     id = f"WH-{datetime.now(UTC).timestamp()}"
     body = json.loads(paypal.event(type, about, id))
-    caller = VOICES["PAYPAL"]
+    caller = CALLERS["PAYPAL"]
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 200
     (row,) = api.rows("select outcome from webhook_event where event_id = $1", id)
     return row["outcome"]
@@ -86,17 +86,21 @@ STRIPE_EVENTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "our charge": ("charge.succeeded", a_charge(reference=OURS), "STALE"),
     "our refund": (
         "refund.updated",
-        {"id": "re_1", "object": "refund", "metadata": {"reference": "REV_01K1ABCDEFGH23456JKMNPQRST"}},
+        {
+            "id": "re_1",
+            "object": "refund",
+            "metadata": {"reference": "REV_01K1ABCDEFGH23456JKMNPQRST"},
+        },
         "STALE",
     ),
     "a refund that names nothing": ("refund.created", {"id": "re_1", "object": "refund"}, "STALE"),
     "what is of the account": ("payout.paid", {"id": "po_1", "object": "payout"}, "STALE"),
     "metadata of another kind": ("charge.refunded", {"id": "ch_1", "metadata": [1]}, "STALE"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("type", "about", "outcome"), STRIPE_EVENTS.values(), ids=STRIPE_EVENTS)
-def test_each_event_of_stripe_is_theirs_by_what_it_names(
+def test_an_event_of_stripe_is_foreign_by_the_reference_that_it_names(
     api: Api, type: str, about: dict[str, Any], outcome: str
 ) -> None:
     before = api.dump()
@@ -143,7 +147,7 @@ PAYPAL_EVENTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize(("type", "about", "outcome"), PAYPAL_EVENTS.values(), ids=PAYPAL_EVENTS)
-def test_each_event_of_paypal_is_theirs_by_what_it_names(
+def test_an_event_of_paypal_is_foreign_by_the_reference_that_it_names(
     api: Api, type: str, about: dict[str, Any], outcome: str
 ) -> None:
     before = api.dump()
@@ -153,18 +157,20 @@ def test_each_event_of_paypal_is_theirs_by_what_it_names(
 
 
 @pytest.mark.parametrize("length", [128, 129, 200, 500])
-def test_a_name_that_is_longer_than_any_of_ours_is_theirs(api: Api, length: int) -> None:
+def test_a_reference_that_is_longer_than_ours_is_foreign(api: Api, length: int) -> None:
     reference = f"ORDER-{length}-".ljust(length, "x")
-    assert stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", reference)) == "FOREIGN"  # fmt: skip
+    assert (
+        stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", reference)) == "FOREIGN"
+    )
     assert stripe_event(api, "charge.refunded", a_charge(reference=reference)) == "FOREIGN"
     assert outcomes(api, reference[:128]) == ["FOREIGN"]
 
 
-def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
+def test_on_an_unshared_account_a_reference_that_is_too_long_is_quarantined(
     api: Api, unshared: None
 ) -> None:
     about = stripe.intent("paid", "ORDER-".ljust(129, "x"))
-    caller, id = VOICES["STRIPE"], f"evt_{datetime.now(UTC).timestamp()}"
+    caller, id = CALLERS["STRIPE"], f"evt_{datetime.now(UTC).timestamp()}"
     body = json.loads(stripe.event("payment_intent.succeeded", about, id))
     assert send(api, caller, caller.sign(body, datetime.now(UTC))).status_code == 400
     (row,) = api.rows("select * from webhook_event order by received_at desc limit 1")
@@ -172,10 +178,17 @@ def test_alone_a_name_that_is_longer_than_any_of_ours_is_refused_and_kept_apart(
 
 
 @pytest.mark.parametrize("name", [None, "ORDER-778"])
-def test_alone_an_event_that_is_not_about_money_of_ours_is_as_before(
+def test_on_an_unshared_account_an_event_about_no_payment_is_stale(
     api: Api, unshared: None, name: str | None
 ) -> None:
     tags = {"reference": name} if name else {}
     assert stripe_event(api, "charge.refunded", a_charge(**tags)) == "STALE"
-    assert stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", metadata={})) == "STALE"  # fmt: skip
-    assert paypal_event(api, "PAYMENT.CAPTURE.REFUNDED", a_refund(**({"custom_id": name} if name else {}))) == "STALE"  # fmt: skip
+    assert (
+        stripe_event(api, "payment_intent.succeeded", stripe.intent("paid", metadata={})) == "STALE"
+    )
+    assert (
+        paypal_event(
+            api, "PAYMENT.CAPTURE.REFUNDED", a_refund(**({"custom_id": name} if name else {}))
+        )
+        == "STALE"
+    )

@@ -1,4 +1,4 @@
-"""Verified calls about another program's money whose form is not what we read, on a shared account."""
+"""Verified calls about another program that we cannot read, on a shared account."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ import pytest
 from domain.gateways import Call
 from mobinet.verify import verify
 from tests.support.gateways import paypal, stripe
-from tests.support.gateways.callers import said, send
+from tests.support.gateways.callers import new_notice, send
 from tests.support.gateways.shared_accounts import (
-    VOICES,
+    CALLERS,
     an_hour_passes,
     api_settings,
     counted,
@@ -34,8 +34,8 @@ OURS = "MB01K1ABCDEFGH24NEAR"
 
 
 def momo(reference: str, **but: Any) -> Call:
-    caller = VOICES["MOMO"]
-    return caller.sign(caller.fields(said(reference, 17_470)) | but, datetime.now(UTC))
+    caller = CALLERS["MOMO"]
+    return caller.sign(caller.fields(new_notice(reference, 17_470)) | but, datetime.now(UTC))
 
 
 def stripe_page(reference: object, **but: Any) -> Call:
@@ -59,7 +59,7 @@ def paypal_order(units: object, **but: Any) -> Call:
 
 
 def _signed(gateway: str, event: str | bytes) -> Call:
-    return VOICES[gateway].sign(json.loads(event), datetime.now(UTC))
+    return CALLERS[gateway].sign(json.loads(event), datetime.now(UTC))
 
 
 def _id(prefix: str) -> str:
@@ -133,7 +133,7 @@ def test_an_unreadable_call_of_another_program_is_taken_and_counted(
     api: Api, gateway: str, call: Any
 ) -> None:
     before, foreign = api.dump(), counted(api, gateway, "FOREIGN")
-    assert send(api, VOICES[gateway], call()).status_code in {200, 204}
+    assert send(api, CALLERS[gateway], call()).status_code in {200, 204}
     assert counted(api, gateway, "FOREIGN") == foreign + 1
     an_hour_passes(api)
     assert different(before, api.dump()) == {"webhook_event"}
@@ -146,7 +146,7 @@ def test_an_unreadable_call_that_may_be_about_us_is_refused(
     api: Api, gateway: str, call: Any
 ) -> None:
     before, foreign = api.dump(), counted(api, gateway, "FOREIGN")
-    assert send(api, VOICES[gateway], call()).status_code in REFUSED
+    assert send(api, CALLERS[gateway], call()).status_code in REFUSED
     assert counted(api, gateway, "FOREIGN") == foreign
     (row,) = api.rows("select * from webhook_event order by received_at desc limit 1")
     assert (row["gateway"], row["outcome"]) == (gateway, "BAD_SIGNATURE")
@@ -157,7 +157,7 @@ def test_an_unreadable_call_that_may_be_about_us_is_refused(
 def test_an_unreadable_call_is_refused_where_the_account_is_ours_alone(
     api: Api, unshared: None, gateway: str, call: Any
 ) -> None:
-    assert send(api, VOICES[gateway], call()).status_code in REFUSED
+    assert send(api, CALLERS[gateway], call()).status_code in REFUSED
 
 
 @pytest.mark.parametrize(("gateway", "call"), THEIRS.values(), ids=THEIRS)
@@ -173,19 +173,19 @@ def test_an_unreadable_call_that_nobody_signed_is_refused(
         received_at=true.received_at,
     )  # fmt: skip
     foreign = counted(api, gateway, "FOREIGN")
-    assert send(api, VOICES[gateway], forged).status_code in REFUSED
+    assert send(api, CALLERS[gateway], forged).status_code in REFUSED
     assert counted(api, gateway, "FOREIGN") == foreign
 
 
 def test_the_reference_of_an_attempt_is_ours_in_an_unreadable_call_too(api: Api) -> None:
-    payment = api.paid(method="CARD")
+    payment = api.new_payment(method="CARD")
     api.rows(
         "insert into attempt (reference, payment, gateway, status, amount, currency, created_at,"
         " expires_at, inquiries) select 'OLD-STRIPE-9', payment, gateway, status, amount, currency,"
         " created_at + interval '1 second', expires_at, 0 from attempt where payment = $1",
         payment["id"],
     )
-    assert send(api, VOICES["STRIPE"], stripe_page("OLD-STRIPE-9", id=None)).status_code in REFUSED
+    assert send(api, CALLERS["STRIPE"], stripe_page("OLD-STRIPE-9", id=None)).status_code in REFUSED
 
 
 def test_after_unreadable_calls_every_invariant_holds(api: Api) -> None:

@@ -1,4 +1,4 @@
-"""Gateways call: what each is answered, what is kept, and what never happens twice. Signed by the test itself."""
+"""Webhooks of VNPay and FPT Pay: answers, stored events, repeats, forgeries and faults."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ __all__ = ["qr", "wallet"]
 # ── VNPay ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_payment_is_confirmed_once_and_a_repeat_is_told_so(api: Api, qr: dict[str, Any]) -> None:
+def test_a_payment_is_confirmed_once_and_a_repeat_is_answered_as_confirmed(
+    api: Api, qr: dict[str, Any]
+) -> None:
     query = signed(ipn(qr))
     assert call(api, query) == "00"
     assert state(api, qr) == ("SUCCESS", None)
@@ -54,14 +56,16 @@ def test_one_event_in_ten_calls_at_once_is_applied_once(api: Api, qr: dict[str, 
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_a_call_about_nothing_of_ours_is_answered_so_and_kept(api: Api, qr: dict[str, Any]) -> None:
+def test_a_call_with_an_unknown_reference_is_answered_so_and_stored(
+    api: Api, qr: dict[str, Any]
+) -> None:
     unknown = "MB" + "0" * 18
     assert call(api, signed(ipn(qr, vnp_TxnRef=unknown))) == "01"
     (event,) = events(api, unknown)
     assert event["outcome"] == "UNMATCHED"
 
 
-def test_too_little_is_held_and_the_gateway_is_told_the_amount_is_wrong(
+def test_too_little_is_held_and_the_answer_names_a_wrong_amount(
     api: Api, qr: dict[str, Any]
 ) -> None:
     assert call(api, signed(ipn(qr, vnp_Amount=str(qr["amount"] * 100 - 100)))) == "04"
@@ -91,18 +95,23 @@ def test_too_much_pays_the_bill_and_the_rest_is_the_customers(api: Api, qr: dict
 @pytest.mark.parametrize("code", ["07", "04"])
 def test_a_suspicion_is_no_success(api: Api, qr: dict[str, Any], code: str) -> None:
     status = {"07": "07", "04": "04"}[code]
-    call(api, signed(ipn(qr, vnp_ResponseCode="00" if code == "04" else code, vnp_TransactionStatus=status)))  # fmt: skip
+    call(
+        api,
+        signed(
+            ipn(qr, vnp_ResponseCode="00" if code == "04" else code, vnp_TransactionStatus=status)
+        ),
+    )
     assert state(api, qr) == ("PROCESSING", "GATEWAY_SUSPICIOUS")
 
 
 def test_a_decline_fails_the_payment_and_frees_its_bill(api: Api, qr: dict[str, Any]) -> None:
     assert call(api, signed(ipn(qr, vnp_ResponseCode="51", vnp_TransactionStatus="02"))) == "00"
     assert state(api, qr) == ("FAILED", None)
-    again = api.paid(contractNumber=qr["contractNumber"], items=qr["items"])
+    again = api.new_payment(contractNumber=qr["contractNumber"], items=qr["items"])
     assert again["status"] == "SUCCESS"
 
 
-def test_a_failure_after_a_success_is_old_news(api: Api, qr: dict[str, Any]) -> None:
+def test_a_failure_after_a_success_is_stale(api: Api, qr: dict[str, Any]) -> None:
     assert call(api, signed(ipn(qr))) == "00"
     late = ipn(qr, vnp_ResponseCode="24", vnp_TransactionStatus="02")
     assert call(api, signed(late)) == "02"
@@ -110,7 +119,7 @@ def test_a_failure_after_a_success_is_old_news(api: Api, qr: dict[str, Any]) -> 
     assert {row["outcome"] for row in events(api, qr["gatewayReference"])} == {"HANDLED", "STALE"}
 
 
-def test_money_after_an_end_waits_for_the_gateways_own_word(api: Api, qr: dict[str, Any]) -> None:
+def test_money_after_an_end_waits_for_an_inquiry(api: Api, qr: dict[str, Any]) -> None:
     cancelled = api.get(
         CANCEL, {"id": qr["id"], "reason": "customer left"}, token=api.token("NV002")
     )
@@ -121,7 +130,7 @@ def test_money_after_an_end_waits_for_the_gateways_own_word(api: Api, qr: dict[s
     assert "inquire" in {row["entrypoint"] for row in jobs}
 
 
-# ── calls that are not theirs ────────────────────────────────────────────────────────────────────
+# ── calls that are refused ───────────────────────────────────────────────────────────────────────
 
 
 def tampered(fields: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -136,7 +145,9 @@ def tampered(fields: dict[str, str]) -> Iterator[tuple[str, str]]:
     yield "nothing", ""
 
 
-def test_a_forged_call_touches_nothing_and_suppresses_nothing(api: Api, qr: dict[str, Any]) -> None:
+def test_a_forged_call_changes_nothing_and_suppresses_no_genuine_one(
+    api: Api, qr: dict[str, Any]
+) -> None:
     fields = ipn(qr)
     before = api.dump()
     calls = list(tampered(fields))
@@ -145,13 +156,13 @@ def test_a_forged_call_touches_nothing_and_suppresses_nothing(api: Api, qr: dict
     after = api.dump()
     changed = {name for name in after if before[name] != after[name]}
     assert changed == {"webhook_event"}, "the quarantine and nothing else"
-    kept = (after["webhook_event"] - before["webhook_event"]).total()
-    assert kept == len(calls)
+    stored = (after["webhook_event"] - before["webhook_event"]).total()
+    assert stored == len(calls)
     assert call(api, signed(fields)) == "00"
     assert state(api, qr) == ("SUCCESS", None)
 
 
-def test_a_signed_code_that_no_column_holds_is_refused_and_no_fault(
+def test_a_signed_code_that_is_too_long_is_refused_without_a_fault(
     api: Api, qr: dict[str, Any]
 ) -> None:
     code = {"vnp_ResponseCode": "5" * 100, "vnp_TransactionStatus": "02"}
@@ -173,7 +184,7 @@ def test_a_gateway_that_does_not_exist_is_not_found(api: Api, path: str) -> None
 # ── FPT Pay ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_wallet_is_answered_in_its_own_words(api: Api, wallet: dict[str, Any]) -> None:
+def test_the_wallet_is_answered_in_its_own_format(api: Api, wallet: dict[str, Any]) -> None:
     body = notice(wallet)
     assert answer_of(notify(api, body)) == (200, "00")
     assert state(api, wallet) == ("SUCCESS", None)
@@ -199,7 +210,7 @@ def test_money_that_does_not_fit_is_held_for_people(
     assert state(api, wallet) == ("PROCESSING", held)
 
 
-def test_a_signature_is_good_for_five_minutes_and_by_the_right_secret(
+def test_a_signature_is_valid_for_five_minutes_and_by_the_right_secret(
     api: Api, wallet: dict[str, Any]
 ) -> None:
     body, now = notice(wallet), int(time.time())
@@ -210,7 +221,7 @@ def test_a_signature_is_good_for_five_minutes_and_by_the_right_secret(
     assert answer_of(notify(api, body, at=now - 200)) == (200, "00")
 
 
-def test_an_event_is_kept_raw_with_its_secrets_masked(api: Api, wallet: dict[str, Any]) -> None:
+def test_an_event_is_stored_raw_with_its_secrets_masked(api: Api, wallet: dict[str, Any]) -> None:
     body = notice(wallet)
     notify(api, body, Authorization="Bearer very-secret", Cookie="a=very-secret")
     (event,) = events(api, wallet["gatewayReference"])
@@ -226,7 +237,7 @@ def test_an_event_is_kept_raw_with_its_secrets_masked(api: Api, wallet: dict[str
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """References for which handling breaks down, until they are taken out again."""
+    """Return a set of references; handling fails while a reference is in it."""
     broken: set[str] = set()
     apply = webhooks.apply
 
@@ -253,10 +264,8 @@ def test_a_fault_of_ours_keeps_the_event_and_the_worker_finishes_it(
     assert event["outcome"] == "HANDLED"
 
 
-def test_one_event_that_cannot_be_handled_keeps_no_other_from_it(
-    api: Api, failing: set[str]
-) -> None:
-    bad, good = api.paid(method="VNPAY_QR"), api.paid(method="VNPAY_QR")
+def test_an_event_that_cannot_be_handled_delays_no_other(api: Api, failing: set[str]) -> None:
+    bad, good = api.new_payment(method="VNPAY_QR"), api.new_payment(method="VNPAY_QR")
     failing |= {bad["gatewayReference"], good["gatewayReference"]}
     for payment in (bad, good):
         assert call(api, signed(ipn(payment))) == "99"
@@ -266,7 +275,7 @@ def test_one_event_that_cannot_be_handled_keeps_no_other_from_it(
     assert state(api, bad) == ("PROCESSING", None)
 
 
-def test_an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once(
+def test_an_event_without_a_payment_for_an_hour_becomes_one_case(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
     stray = ipn(qr) | {"vnp_TxnRef": "MBSTRAY0000000000001"}
@@ -286,10 +295,10 @@ def test_an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once(
         assert [tuple(row.values()) for row in api.rows(cases)] == [("UNMATCHED", "OPEN", "VNPAY")]
 
 
-def test_a_call_that_came_before_its_payment_is_matched_when_it_is_there(
+def test_a_call_that_came_before_its_payment_is_matched_later(
     api: Api, sandbox: Sandbox, qr: dict[str, Any]
 ) -> None:
-    """As the event waits, so it is handled: under the reference that it names."""
+    """The event waits under the reference that it names."""
     fields = ipn(qr)
     early = fields | {"vnp_TxnRef": "MBEARLY0000000000001"}
     assert call(api, signed(early)) == "01"

@@ -27,8 +27,8 @@ _numbers = itertools.count(time.time_ns() % 10**12)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
-    """What a call reports: `amount` is in minor units, `number` is the gateway's own."""
+class Notice:
+    """What a call reports: `amount` is in minor units, `number` is the gateway's number."""
 
     reference: str
     amount: int
@@ -42,13 +42,13 @@ class Said:
         return f"{self.number}:{self.outcome}"
 
 
-def said(reference: str, amount: int, outcome: str = "paid", **but: Any) -> Said:
-    """Return a new report with the present time."""
+def new_notice(reference: str, amount: int, outcome: str = "paid", **but: Any) -> Notice:
+    """Return a notice with a new number and the present time."""
     given: dict[str, Any] = {"number": next(_numbers), "at": datetime.now(UTC)}
-    return Said(reference=reference, amount=amount, outcome=outcome, **given | but)
+    return Notice(reference=reference, amount=amount, outcome=outcome, **given | but)
 
 
-class Voice(Protocol):
+class Caller(Protocol):
     """
     A gateway or service that calls us.
 
@@ -59,27 +59,27 @@ class Voice(Protocol):
     path: str
     amount_at: tuple[str, ...]
 
-    def fields(self, said: Said) -> dict[str, Any]: ...
+    def fields(self, notice: Notice) -> dict[str, Any]: ...
     def sign(self, fields: dict[str, Any], at: datetime) -> Call: ...
 
 
-def call_of(voice: Voice, said: Said) -> Call:
-    return voice.sign(voice.fields(said), said.at)
+def call_of(caller: Caller, notice: Notice) -> Call:
+    return caller.sign(caller.fields(notice), notice.at)
 
 
-def call_with(voice: Voice, said: Said, amount: Any) -> Call:
+def call_with(caller: Caller, notice: Notice, amount: Any) -> Call:
     """Return a signed call whose amount is written as *amount*."""
-    fields = voice.fields(said)
-    *parents, name = voice.amount_at
+    fields = caller.fields(notice)
+    *parents, name = caller.amount_at
     parent = fields
     for key in parents:
         parent = parent[key]
     parent[name] = amount
-    return voice.sign(fields, said.at)
+    return caller.sign(fields, notice.at)
 
 
-def send(api: Api, voice: Voice, call: Call) -> httpx.Response:
-    url = f"/webhooks/{voice.path}" + (f"?{call.query}" if call.query else "")
+def send(api: Api, caller: Caller, call: Call) -> httpx.Response:
+    url = f"/webhooks/{caller.path}" + (f"?{call.query}" if call.query else "")
     return api.http.request(call.method, url, content=call.body, headers=dict(call.headers))
 
 
@@ -87,17 +87,17 @@ class VNPay:
     method, path = "VNPAY_QR", "vnpay"
     amount_at = ("vnp_Amount",)
 
-    def fields(self, said: Said) -> dict[str, Any]:
-        response, status = {"paid": ("00", "00"), "declined": ("51", "02")}[said.outcome]
+    def fields(self, notice: Notice) -> dict[str, Any]:
+        response, status = {"paid": ("00", "00"), "declined": ("51", "02")}[notice.outcome]
         return {
-            "vnp_Amount": f"{said.amount}00",
+            "vnp_Amount": f"{notice.amount}00",
             "vnp_BankCode": "NCB",
             "vnp_OrderInfo": "Thanh toan hop dong",
             "vnp_ResponseCode": response,
             "vnp_TmnCode": "MOBINET1",
-            "vnp_TransactionNo": str(said.number),
+            "vnp_TransactionNo": str(notice.number),
             "vnp_TransactionStatus": status,
-            "vnp_TxnRef": said.reference,
+            "vnp_TxnRef": notice.reference,
         }
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
@@ -108,14 +108,14 @@ class FPTPay:
     method, path = "FPT_PAY", "fpt-pay"
     amount_at = ("amount",)
 
-    def fields(self, said: Said) -> dict[str, Any]:
+    def fields(self, notice: Notice) -> dict[str, Any]:
         return {
-            "event_id": said.event,
-            "payment_id": str(said.number),
-            "reference": said.reference,
-            "status": said.outcome,
-            "amount": said.amount,
-            "currency": said.currency or "VND",
+            "event_id": notice.event,
+            "payment_id": str(notice.number),
+            "reference": notice.reference,
+            "status": notice.outcome,
+            "amount": notice.amount,
+            "currency": notice.currency or "VND",
         }
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
@@ -126,16 +126,16 @@ class MoMo:
     method, path = "MOMO", "momo"
     amount_at = ("amount",)
 
-    def fields(self, said: Said) -> dict[str, Any]:
+    def fields(self, notice: Notice) -> dict[str, Any]:
         return {
             "partnerCode": "MOBINET",
-            "orderId": said.reference,
-            "requestId": said.reference,
-            "amount": said.amount,
+            "orderId": notice.reference,
+            "requestId": notice.reference,
+            "amount": notice.amount,
             "orderInfo": "Thanh toan",
             "orderType": "momo_wallet",
-            "transId": said.number,
-            "resultCode": CODES[said.outcome],
+            "transId": notice.number,
+            "resultCode": CODES[notice.outcome],
             "message": "Giao dich.",
             "payType": "qr",
             "responseTime": 1753758000000,
@@ -150,16 +150,16 @@ class Stripe:
     method, path = "CARD", "stripe"
     amount_at = ("data", "object", "amount_total")
 
-    def fields(self, said: Said) -> dict[str, Any]:
-        kind = {"paid": "completed", "declined": "async_payment_failed"}[said.outcome]
+    def fields(self, notice: Notice) -> dict[str, Any]:
+        kind = {"paid": "completed", "declined": "async_payment_failed"}[notice.outcome]
         session = stripe.session(
-            said.outcome,
-            said.reference,
-            amount_total=said.amount,
-            currency=said.currency or "vnd",
-            payment_intent=f"pi_{said.number}",
+            notice.outcome,
+            notice.reference,
+            amount_total=notice.amount,
+            currency=notice.currency or "vnd",
+            payment_intent=f"pi_{notice.number}",
         )
-        return json.loads(stripe.event(f"checkout.session.{kind}", session, said.event))
+        return json.loads(stripe.event(f"checkout.session.{kind}", session, notice.event))
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
         body = json.dumps(fields).encode()
@@ -174,12 +174,12 @@ class PayPal:
     amount_at = ("resource", "amount", "value")
     cert_url = ""
 
-    def fields(self, said: Said) -> dict[str, Any]:
-        kind = {"paid": "COMPLETED", "declined": "DENIED"}[said.outcome]
-        capture = paypal.capture(kind, said.reference, said.amount) | {"id": str(said.number)}
-        if said.currency:
-            capture["amount"]["currency_code"] = said.currency
-        return json.loads(paypal.event(f"PAYMENT.CAPTURE.{kind}", capture, said.event))
+    def fields(self, notice: Notice) -> dict[str, Any]:
+        kind = {"paid": "COMPLETED", "declined": "DENIED"}[notice.outcome]
+        capture = paypal.capture(kind, notice.reference, notice.amount) | {"id": str(notice.number)}
+        if notice.currency:
+            capture["amount"]["currency_code"] = notice.currency
+        return json.loads(paypal.event(f"PAYMENT.CAPTURE.{kind}", capture, notice.event))
 
     def sign(self, fields: dict[str, Any], at: datetime) -> Call:
         body, id = json.dumps(fields).encode(), "071f7d20-1584-11e7-abf0-6b62a8a99ac4"
@@ -201,12 +201,12 @@ class Casso:
     method, path = "BANK_TRANSFER", "bank/casso"
     amount_at = ("data", "amount")
 
-    def fields(self, said: Said) -> dict[str, Any]:
+    def fields(self, notice: Notice) -> dict[str, Any]:
         transfer = casso_transfer(
-            id=said.number,
-            reference=f"FT{said.number}",
-            description=f"MBVCB {said.reference} CT tu 0011",
-            amount=said.amount,
+            id=notice.number,
+            reference=f"FT{notice.number}",
+            description=f"MBVCB {notice.reference} CT tu 0011",
+            amount=notice.amount,
             accountNumber="MOBINETSANDBOX",
         )
         return {"error": 0, "data": transfer}
@@ -219,12 +219,12 @@ class Sepay:
     method, path = "BANK_TRANSFER", "bank/sepay"
     amount_at = ("transferAmount",)
 
-    def fields(self, said: Said) -> dict[str, Any]:
+    def fields(self, notice: Notice) -> dict[str, Any]:
         return sepay_transfer(
-            id=said.number,
-            referenceCode=f"FT{said.number}",
-            content=f"{said.reference} chuyen tien",
-            transferAmount=said.amount,
+            id=notice.number,
+            referenceCode=f"FT{notice.number}",
+            content=f"{notice.reference} chuyen tien",
+            transferAmount=notice.amount,
             accountNumber="MOBINETSANDBOX",
         )
 
@@ -232,11 +232,11 @@ class Sepay:
         return sepay_call(json.dumps(fields).encode(), at=at, secret="sandbox-bank-sepay-secret")
 
 
-VOICES: tuple[Voice, ...] = (VNPay(), FPTPay(), MoMo(), Stripe(), PayPal(), Casso(), Sepay())
+CALLERS: tuple[Caller, ...] = (VNPay(), FPTPay(), MoMo(), Stripe(), PayPal(), Casso(), Sepay())
 
 
-def introduce(api: Api) -> None:
-    """Give the API the certificate of PayPal's signer; the sandbox's authority signed it."""
+def trust_paypal_signer(api: Api) -> None:
+    """Give the API the certificate of the tests' PayPal signer."""
     PayPal.cert_url = f"http://127.0.0.1:{api.settings.sandbox_port}/v1/notifications/certs/OURS"
     gateway = cast("OurPayPal", api.context.gateways[GatewayName.PAYPAL])
     chain = tuple(x509.load_pem_x509_certificates(_signer.pem))

@@ -57,7 +57,7 @@ def events(api: Api, reference: str) -> list[Any]:
 
 @pytest.fixture
 def qr(api: Api) -> dict[str, Any]:
-    return api.paid(method="VNPAY_QR")
+    return api.new_payment(method="VNPAY_QR")
 
 
 def notice(payment: dict[str, Any], **but: Any) -> bytes:
@@ -85,7 +85,7 @@ def notify(
 
 @pytest.fixture
 def wallet(api: Api) -> dict[str, Any]:
-    return api.paid(method="FPT_PAY")
+    return api.new_payment(method="FPT_PAY")
 
 
 def answer_of(response: httpx.Response) -> tuple[int, str]:
@@ -103,7 +103,7 @@ def retried(api: Api) -> None:
 
 def handled_call(api: Api) -> str:
     """Return the id of a handled call."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr))) == "00"
     (event,) = events(api, qr["gatewayReference"])
     return event["id"]

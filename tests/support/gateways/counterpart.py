@@ -1,4 +1,4 @@
-"""A counterpart on a real socket: it answers, stays silent or breaks off as a test sets it."""
+"""A counterpart on a real socket that answers, stays silent or disconnects as a test sets it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ server_error = says({"error": {"code": "INTERNAL", "message": "internal"}}, 500)
 
 
 class Counterpart:
-    """It has an address from the start, and answers there once it is open."""
+    """A server with an address from the start, which answers there once it is open."""
 
     def __init__(self) -> None:
         self.seen: list[Seen] = []
@@ -103,7 +103,7 @@ class Counterpart:
         self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
 
     def will(self, *acts: Act) -> None:
-        """Do these once each, before what it always does."""
+        """Queue acts for the next requests, one each; later requests get the default act."""
         self._acts.extend(acts)
 
     def always(self, act: Act) -> None:

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from tests.support.gateways.callers import VOICES, Said, Voice, call_with, send
-from tests.support.gateways.webhook_cases import introduced, state, word
+from tests.support.gateways.callers import CALLERS, Caller, Notice, call_with, send
+from tests.support.gateways.webhook_cases import notice_of, quarantine_emptied, state
 from tests.support.requests.cases import of
 from tests.support.running_api import Api
 
-__all__ = ["introduced", "notice", "payment"]
+__all__ = ["notice", "payment", "quarantine_emptied"]
 
-VNPAY, PAYPAL, SEPAY = VOICES[0], VOICES[4], VOICES[6]
-BANKS = [voice for voice in VOICES if voice.path.startswith("bank")]
+VNPAY, PAYPAL, SEPAY = CALLERS[0], CALLERS[4], CALLERS[6]
+BANKS = [caller for caller in CALLERS if caller.path.startswith("bank")]
 
 
-def readable(voice: Voice, amount: int) -> list[Any]:
+def readable(caller: Caller, amount: int) -> list[Any]:
     """Return other notations of *amount*; for dollars, of the next whole amount."""
-    match voice.path:
+    match caller.path:
         case "vnpay":
             return [f"{amount}00.0", f"{amount}00.00"]
         case "paypal":
@@ -29,8 +29,8 @@ def readable(voice: Voice, amount: int) -> list[Any]:
             return [float(amount), str(amount), f"{amount}.0", f"{amount}.00"]
 
 
-def unreadable(voice: Voice, amount: int) -> list[Any]:
-    match voice.path:
+def unreadable(caller: Caller, amount: int) -> list[Any]:
+    match caller.path:
         case "vnpay":
             return [f"{amount}50", f"{amount},00", "2e7", f"{amount}00.000"]
         case "paypal":
@@ -41,29 +41,29 @@ def unreadable(voice: Voice, amount: int) -> list[Any]:
 
 
 @pytest.fixture
-def payment(api: Api, voice: Voice) -> dict[str, Any]:
-    return api.paid(method=voice.method)
+def payment(api: Api, caller: Caller) -> dict[str, Any]:
+    return api.new_payment(method=caller.method)
 
 
 @pytest.fixture
-def notice(api: Api, payment: dict[str, Any]) -> Said:
-    """Return the report that the requested amount was paid."""
-    return word(api, payment)
+def notice(api: Api, payment: dict[str, Any]) -> Notice:
+    """Return the notice that the requested amount was paid."""
+    return notice_of(api, payment)
 
 
-def write(api: Api, voice: Voice, notice: Said, amount: Any) -> int:
+def deliver_with_amount(api: Api, caller: Caller, notice: Notice, amount: Any) -> int:
     """Send *notice* with its amount written as *amount*; return the status of the answer."""
-    return send(api, voice, call_with(voice, notice, amount)).status_code
+    return send(api, caller, call_with(caller, notice, amount)).status_code
 
 
-def write_unreadably(api: Api, voice: Voice, notice: Said) -> str:
-    amount = unreadable(voice, notice.amount)[0]
-    assert write(api, voice, notice, amount) in {200, 204}
+def deliver_unreadable(api: Api, caller: Caller, notice: Notice) -> str:
+    amount = unreadable(caller, notice.amount)[0]
+    assert deliver_with_amount(api, caller, notice, amount) in {200, 204}
     return str(amount)
 
 
-def hold(api: Api, voice: Voice, payment: dict[str, Any], notice: Said) -> dict[str, Any]:
+def hold(api: Api, caller: Caller, payment: dict[str, Any], notice: Notice) -> dict[str, Any]:
     """Let the payment be held for an unreadable amount; return its case."""
-    write_unreadably(api, voice, notice)
+    deliver_unreadable(api, caller, notice)
     assert state(api, payment) == ("PROCESSING", "AMOUNT_MISMATCH")
     return of(api, payment)

@@ -13,20 +13,20 @@ import pytest
 from mobinet.settings import Settings, load
 from resolvers import webhooks
 from tests.support.gateways.callers import (
+    Caller,
     MoMo,
     PayPal,
     Stripe,
-    Voice,
     call_of,
-    introduce,
-    said,
+    new_notice,
     send,
+    trust_paypal_signer,
 )
 from tests.support.running_api import Api
 
 SHARED = ("STRIPE", "PAYPAL", "MOMO")
 THEIRS = {"STRIPE": "ORDER-778", "PAYPAL": "webshop-4711", "MOMO": "4711-0012"}
-VOICES: dict[str, Voice] = {"STRIPE": Stripe(), "PAYPAL": PayPal(), "MOMO": MoMo()}
+CALLERS: dict[str, Caller] = {"STRIPE": Stripe(), "PAYPAL": PayPal(), "MOMO": MoMo()}
 
 at_each = pytest.mark.parametrize("gateway", SHARED)
 
@@ -52,7 +52,7 @@ def api_settings(api_settings: Settings) -> Iterator[Settings]:
 @pytest.fixture(autouse=True)
 def introduced(api: Api) -> None:
     """Give up the events that another test left waiting."""
-    introduce(api)
+    trust_paypal_signer(api)
     api.rows("update webhook_event set outcome = 'DEAD' where outcome in ('RECEIVED', 'UNMATCHED')")
 
 
@@ -67,8 +67,8 @@ def unshared(api: Api) -> Iterator[None]:
 
 def tell(api: Api, gateway: str, reference: str, amount: int = 17_470, **but: Any) -> int:
     """Send a gateway's call about *reference*; return the status of the answer."""
-    caller = VOICES[gateway]
-    return send(api, caller, call_of(caller, said(reference, amount, **but))).status_code
+    caller = CALLERS[gateway]
+    return send(api, caller, call_of(caller, new_notice(reference, amount, **but))).status_code
 
 
 def rows(api: Api, reference: str) -> list[Any]:

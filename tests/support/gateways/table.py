@@ -35,8 +35,8 @@ CASES = (
 )
 CALLS_NOTHING = "we send a bank no requests, so none can fail; test_bank.py"
 NO_CURRENCY = "its calls name no currency: they are always about đồng"
-NO_TIME = "its signature covers no time: a replayed call is a duplicate, and booked once"
-ONLY_MONEY = "it reports only money that came, so nothing can decline or undo a payment"
+NO_TIME = "its signature covers no time, so a replayed call is a duplicate and booked once"
+ONLY_MONEY = "it reports only received money, so nothing can decline or undo a payment"
 NO_REFUNDS = "a bank refunds nothing by itself: accounting pays the refunds; test_refunds.py"
 HOLES: dict[tuple[str, str], str] = {
     ("VNPay", "replayed"): NO_TIME,
@@ -71,7 +71,7 @@ def case(name: str, *gateways: str) -> pytest.MarkDecorator:
     return pytest.mark.case(name, *gateways)
 
 
-_PARAMETERS = ("voice", "dialect", "caller")
+_PARAMETERS = ("dialect", "caller")
 _cells: dict[str, set[tuple[str, str]]] = defaultdict(set)
 _passed: Counter[tuple[str, str]] = Counter()
 _failed: Counter[tuple[str, str]] = Counter()

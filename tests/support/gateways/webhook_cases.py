@@ -10,31 +10,31 @@ import pytest
 
 from resolvers import webhooks
 from tests.support.gateways.callers import (
-    Said,
-    introduce,
-    said,
+    Notice,
+    new_notice,
+    trust_paypal_signer,
 )
 from tests.support.running_api import Api
 
-STRANGE = "MB" + "0" * 18
+UNKNOWN_REFERENCE = "MB" + "0" * 18
 
 
-def spoken_by(voices: Any) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("voice", voices, ids=lambda voice: type(voice).__name__)
+def each_caller(callers: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("caller", callers, ids=lambda caller: type(caller).__name__)
 
 
 @pytest.fixture(autouse=True)
-def introduced(api: Api) -> None:
+def quarantine_emptied(api: Api) -> None:
     """Empty the small quarantine, so that it has room for each test's calls."""
-    introduce(api)
+    trust_paypal_signer(api)
     webhooks._quarantined.clear()
 
 
-def word(api: Api, payment: dict[str, Any], outcome: str = "paid", **but: Any) -> Said:
-    """Return the report that the requested amount of a payment was paid."""
+def notice_of(api: Api, payment: dict[str, Any], outcome: str = "paid", **but: Any) -> Notice:
+    """Return the notice that the requested amount of a payment was paid."""
     reference = payment["gatewayReference"]
     (row,) = api.rows("select amount from attempt where reference = $1", reference)
-    return replace(said(reference, row["amount"], outcome), **but)
+    return replace(new_notice(reference, row["amount"], outcome), **but)
 
 
 def state(api: Api, payment: dict[str, Any]) -> tuple[str, str | None]:

@@ -1,1 +1,1 @@
-"""Requests to the running API, one module per noun, and what the API then holds."""
+"""Requests to the running API, one module per noun, and their effects."""

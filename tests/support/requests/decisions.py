@@ -1,4 +1,4 @@
-"""Votes of two people about a case, and what they have changed."""
+"""Votes of two people about a case, and their effects."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ mutation ($input: ResolveCaseInput!) {{ resolveCase(input: $input) {{
 Payment = dict[str, Any]
 
 
-def say(api: Api, case: dict[str, Any], decision: str, by: str = "FI001", **but: Any) -> Any:
+def vote(api: Api, case: dict[str, Any], decision: str, by: str = "FI001", **but: Any) -> Any:
     """Send resolveCase as *by*; return its payload."""
     language = but.pop("language", "vi")
     given = {"caseId": case["id"], "decision": decision, "reason": "đã đối chiếu sao kê"} | but
@@ -26,10 +26,10 @@ def say(api: Api, case: dict[str, Any], decision: str, by: str = "FI001", **but:
 def decide(api: Api, payment: Payment, decision: str, **but: Any) -> dict[str, Any]:
     """Let two people decide the payment's case; return the resolved case."""
     case = of(api, payment)
-    first = say(api, case, decision, "FI001", **but)
+    first = vote(api, case, decision, "FI001", **but)
     assert first["errors"] == []
     assert (first["case"]["status"], first["case"]["decision"]) == ("AWAITING_SECOND", decision)
-    second = say(api, case, decision, "FI002", **but)
+    second = vote(api, case, decision, "FI002", **but)
     assert second["errors"] == []
     assert second["case"]["status"] == "RESOLVED"
     assert [approval["actor"] for approval in second["case"]["approvals"]] == ["FI001", "FI002"]
@@ -59,7 +59,7 @@ def refused(payload: Any, code: str, language: str = "vi") -> dict[str, Any]:
 
 def is_free(api: Api, payment: Payment) -> bool:
     """Return whether the payment's bills can be paid; it pays them in cash."""
-    payload = api.pay(contractNumber=payment["contractNumber"], items=payment["items"])
+    payload = api.process_payment(contractNumber=payment["contractNumber"], items=payment["items"])
     return payload["errors"] == []
 
 

@@ -14,7 +14,8 @@ query ($gateway: Gateway!, $date: Date!, $results: [ReconciliationResult!]) {
   reconciliation(gateway: $gateway, date: $date) {
     status counts { matched amountDiffers oursOnly theirsOnly duplicate }
     foreign { kind currency count amount }
-    all: lines { reference result } some: lines(results: $results) { reference result theirs ours caseId } } }
+    all: lines { reference result }
+    some: lines(results: $results) { reference result theirs ours caseId } } }
 """
 
 

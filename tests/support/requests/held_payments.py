@@ -10,7 +10,7 @@ from tests.support.running_api import Api, Sandbox
 
 def paid_little(api: Api, sandbox: Sandbox) -> Payment:
     """Return a QR for which too little was paid (hard case 9)."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, vnp_Amount=str((qr["amount"] - 1000) * 100)))) == "04"
     assert state(api, qr) == ("PROCESSING", "AMOUNT_MISMATCH")
     return qr
@@ -18,7 +18,7 @@ def paid_little(api: Api, sandbox: Sandbox) -> Payment:
 
 def suspected(api: Api, sandbox: Sandbox) -> Payment:
     """Return a QR whose payment VNPay suspects, with no money booked (hard case 16)."""
-    qr = api.paid(method="VNPAY_QR")
+    qr = api.new_payment(method="VNPAY_QR")
     assert call(api, signed(ipn(qr, **SUSPICION))) == "00"
     return qr
 

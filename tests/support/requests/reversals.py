@@ -1,4 +1,4 @@
-"""Requests about voids and refunds, and what they have changed."""
+"""Requests about voids and refunds, and their effects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def refund(api: Api, payment: dict[str, Any], amount: int | None = None, **but: 
 
 def by_gateway(api: Api, sandbox: Sandbox, method: str = "VNPAY_QR") -> dict[str, Any]:
     """Return a payment that a gateway has completed."""
-    payment = api.paid(method=method)
+    payment = api.new_payment(method=method)
     sandbox.pay(reference=payment["gatewayReference"])
     paid = look(api, payment)
     assert paid["status"] == "SUCCESS"
@@ -55,7 +55,7 @@ def by_gateway(api: Api, sandbox: Sandbox, method: str = "VNPAY_QR") -> dict[str
 def handed_in(api: Api) -> dict[str, Any]:
     """Return a cash payment whose money was handed in."""
     by = api.collector()
-    paid = api.paid(by)
+    paid = api.new_payment(by)
     given = {"idempotencyKey": key(), "countedAmount": paid["amount"]}
     assert api.get(SUBMIT, {"input": given}, token=api.token(by))["handIn"]
     return look(api, paid)

@@ -32,7 +32,7 @@ class Desk:
 
     def pays(self, **act: Any) -> dict[str, Any]:
         """Return a QR that its customer has paid with a webhook, unless *act* says otherwise."""
-        qr = self.api.paid(method="VNPAY_QR")
+        qr = self.api.new_payment(method="VNPAY_QR")
         if act.get("outcome") != "nothing":
             self.sandbox.pay(reference=qr["gatewayReference"], **({"outcome": "paid"} | act))
         return qr

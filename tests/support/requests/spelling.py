@@ -1,4 +1,4 @@
-"""The ways in which people type a number, and the search by it."""
+"""Spellings of a number as people type it, and the search by a number."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A sandbox on a port of its own, a merchant who takes its webhooks, and clients of its systems."""
+"""A sandbox on a port of its own, a merchant that receives webhooks, and clients of its systems."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Call:
 
 @dataclass
 class Merchant:
-    """Receives and stores every webhook, and answers as the test says."""
+    """Receives and stores every webhook, and answers as the test sets it."""
 
     answer: Callable[[Call], Response | Awaitable[Response]]
     calls: list[Call] = field(default_factory=list)

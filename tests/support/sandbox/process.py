@@ -1,4 +1,4 @@
-"""The sandbox in a process of its own, and the orders that tests give it."""
+"""The sandbox in a process of its own, and its control commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIME_SCALE = "3000"
 
 
 class Sandbox:
-    """Orders what the outer systems do, and reads what they have recorded."""
+    """Controls what the outer systems do, and reads what they have recorded."""
 
     def __init__(self, port: int) -> None:
         self.port = port

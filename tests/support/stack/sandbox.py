@@ -15,7 +15,7 @@ NO_EFFECTS = {"records": 0, "debts": 0, "messages": 0, "conflicts": 0}
 
 
 class Sandbox:
-    """Orders what the outer systems do, and reads what they have recorded."""
+    """Controls what the outer systems do, and reads what they have recorded."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -28,7 +28,7 @@ class Sandbox:
         await self._http.aclose()
 
     async def pay(self, **act: object) -> Json:
-        """Let the customer pay, or what *act* orders, by `qr`, `payment_url` or our `reference`."""
+        """Let the customer act on `qr`, `payment_url` or our `reference`; by default they pay."""
         return await self._post("pay", act)
 
     async def order_fault(self, system: str, fault: str, **how: object) -> None:

@@ -187,5 +187,5 @@ def test_a_running_api_signs_with_the_new_key_and_accepts_the_old_one(
 
 
 def receipt(api: Api) -> dict[str, Any]:
-    token = api.paid()["confirmationLink"].rpartition("/")[2]
+    token = api.new_payment()["confirmationLink"].rpartition("/")[2]
     return api.http.get(f"/pay/{token}", headers={"accept": "application/json"}).json()

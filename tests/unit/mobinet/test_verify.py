@@ -37,7 +37,7 @@ def folder(api: Api, tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     shutil.copytree(api.settings.data_dir, folder, ignore=shutil.ignore_patterns("heads.log"))
     context = replace(api.context, heads=Heads(folder / "heads.log"))
-    api.paid(api.collector())
+    api.new_payment(api.collector())
     while api.run(sealing.seal(context)):
         pass
     return folder

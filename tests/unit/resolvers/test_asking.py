@@ -57,7 +57,7 @@ async def asked(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Eve
 
 async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
     """Return a QR of which the gateway said, a quota ago, that it was not paid."""
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
     backend.clock.move(seconds=QUOTA)
     return qr
@@ -68,14 +68,14 @@ async def test_a_cancellation_does_not_close_on_an_older_unpaid_while_another_as
 ) -> None:
     qr = await unpaid_long_ago(backend, by)
     async with asked(backend, qr):
-        backend.gateway.says = GatewayResult.PAID
+        backend.gateway.inquiry_result = GatewayResult.PAID
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
-        during = await backend.again(qr)
+        during = await backend.reload(qr)
         assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
         assert not await backend.is_free(qr)
-    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
-    assert len(backend.gateway.asked) == 2
+    assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
+    assert len(backend.gateway.inquired_at) == 2
 
 
 async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
@@ -88,17 +88,17 @@ async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
     cancelled = await payment_inquiry.cancel(by, qr.id, reason="customer left")
     assert cancelled.status is PaymentStatus.CANCELLED
     assert await backend.is_free(qr)
-    assert len(backend.gateway.asked) == 2, "the last answer allowed it, inside the quota"
+    assert len(backend.gateway.inquired_at) == 2, "the last answer allowed it, inside the quota"
 
 
 async def test_a_silence_after_an_unpaid_is_what_counts(backend: Backend, by: Context) -> None:
     qr = await unpaid_long_ago(backend, by)
-    backend.gateway.says = GatewayResult.UNKNOWN
+    backend.gateway.inquiry_result = GatewayResult.UNKNOWN
     async with asked(backend, qr):
         pass
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await backend.again(qr)).status is PaymentStatus.PROCESSING
+    assert (await backend.reload(qr)).status is PaymentStatus.PROCESSING
     assert not await backend.is_free(qr)
 
 
@@ -110,7 +110,7 @@ async def test_an_asker_that_died_leaves_no_older_unpaid_behind(
         await jobs.inquire(backend.context, qr.id)
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await backend.again(qr)).status is PaymentStatus.PROCESSING
+    assert (await backend.reload(qr)).status is PaymentStatus.PROCESSING
 
 
 async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
@@ -120,14 +120,14 @@ async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
     async with asked_meanwhile(backend, qr) as (context, answers):
-        backend.gateway.says = GatewayResult.PAID
+        backend.gateway.inquiry_result = GatewayResult.PAID
         again = await jobs.follow_up(context(), qr.id)
-        during = await backend.again(qr)
+        during = await backend.reload(qr)
         assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
         assert not await backend.is_free(qr)
         assert again is not None, "it comes again"
         answers.set()
-    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
 async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
@@ -139,9 +139,9 @@ async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
     backend.clock.at = qr.expires_at
     async with asked_meanwhile(backend, qr, answered=True) as (context, _):
         await jobs.follow_up(context(), qr.id)
-        assert (await backend.again(qr)).status is PaymentStatus.EXPIRED
+        assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(qr)
-    assert len(backend.gateway.asked) == 2
+    assert len(backend.gateway.inquired_at) == 2
 
 
 @asynccontextmanager
@@ -197,8 +197,8 @@ async def died_sending(backend: Backend) -> Payment:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "_send", dies)
         with pytest.raises(ConnectionResetError):
-            await backend.pays(await backend.collector())
-    left = await backend.again(kept[0])
+            await backend.new_payment(await backend.collector())
+    left = await backend.reload(kept[0])
     assert (left.status, attempt_of(left)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
     assert not left.needs_verification
     return left
@@ -216,10 +216,10 @@ async def test_what_a_crash_left_sent_is_to_be_verified(
     backend: Backend, says: GatewayResult, becomes: AttemptStatus
 ) -> None:
     qr = await died_sending(backend)
-    backend.gateway.says = says
+    backend.gateway.inquiry_result = says
     backend.clock.move(seconds=35)
     assert await jobs.follow_up(backend.context, qr.id) is not None
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (after.status, attempt_of(after)) == (PaymentStatus.PROCESSING, becomes)
     assert after.needs_verification
     assert not await backend.is_free(qr)
@@ -229,14 +229,14 @@ async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(backen
     qr = await died_sending(backend)
     backend.clock.move(seconds=30)
     await jobs.follow_up(backend.context, qr.id)
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (attempt_of(after), after.needs_verification) == (AttemptStatus.SENT, False)
-    assert backend.gateway.asked == []
+    assert backend.gateway.inquired_at == []
 
 
 async def test_what_was_to_be_verified_ends_as_any_other(backend: Backend) -> None:
     qr = await died_sending(backend)
-    while not (after := await backend.again(qr)).is_final:
+    while not (after := await backend.reload(qr)).is_final:
         again = await jobs.follow_up(backend.context, qr.id)
         assert again is not None
         backend.clock.at += again

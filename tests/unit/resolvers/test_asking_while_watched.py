@@ -101,12 +101,12 @@ async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> 
     for second in range(to + 1):
         backend.clock.at = opened + second * S
         await turns.pass_by()
-    return [(at - opened) // S for at in backend.gateway.asked]
+    return [(at - opened) // S for at in backend.gateway.inquired_at]
 
 
 async def test_a_watched_qr_is_asked_about_by_the_table(backend: Backend, turns: Turns) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
     async with asking(backend.context):
         assert await walk(backend, turns, qr, to=45) == [3, 6, 12, 27, 42]
@@ -117,21 +117,21 @@ async def test_who_watches_hears_of_a_payment_whose_webhook_was_lost(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
     async with asking(backend.context):
-        backend.gateway.says = GatewayResult.PAID
+        backend.gateway.inquiry_result = GatewayResult.PAID
         backend.clock.move(seconds=3)
         await watcher.end()
     assert watcher.seen[-1].status is PaymentStatus.SUCCESS
-    assert len(backend.gateway.asked) == 1
+    assert len(backend.gateway.inquired_at) == 1
 
 
 async def test_however_many_watch_in_however_many_processes_one_asks(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     watchers = [await Watcher(by, qr).watches() for _ in range(5)]
     async with asking(backend.context, backend.context, backend.context):
         assert await walk(backend, turns, qr, to=30) == [3, 6, 12, 27]
@@ -142,58 +142,58 @@ async def test_however_many_watch_in_however_many_processes_one_asks(
 async def test_vnpays_five_minutes_are_kept(backend: Backend, turns: Turns) -> None:
     backend.gateway.ask_again_after = 300
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
     async with asking(backend.context):
         assert await walk(backend, turns, qr, to=60) == []
         backend.clock.move(seconds=239)
         await turns.pass_by()
-        assert backend.gateway.asked == []
+        assert backend.gateway.inquired_at == []
         backend.clock.move(seconds=1)
         await turns.pass_by()
-        assert len(backend.gateway.asked) == 1
+        assert len(backend.gateway.inquired_at) == 1
     await watcher.gone()
 
 
 async def test_what_nobody_watches_is_not_asked_about(backend: Backend, turns: Turns) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
     async with asking(backend.context):
         assert await walk(backend, turns, qr, to=7) == [3, 6]
         await watcher.gone()
         backend.clock.move(seconds=60)
         await turns.pass_by()
-        assert len(backend.gateway.asked) == 2
+        assert len(backend.gateway.inquired_at) == 2
 
 
 async def test_who_asked_meanwhile_is_not_asked_again(backend: Backend, turns: Turns) -> None:
     """Another process put the same question between our look and our claim."""
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     backend.clock.move(seconds=10)
     assert await payment_inquiry.inquire(by, qr, skip_if_inquired=True) is not None
     backend.clock.move(seconds=4)
     assert await payment_inquiry.inquire(by, qr, skip_if_inquired=True) is None
-    assert len(backend.gateway.asked) == 1
+    assert len(backend.gateway.inquired_at) == 1
 
 
 async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_question(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
-    qrs = [await backend.pays(by) for _ in range(5)]
+    qrs = [await backend.new_payment(by) for _ in range(5)]
     before = len(asyncio.all_tasks())
     async with asking(backend.context):
         watchers = [Watcher(by, qrs[number % len(qrs)]) for number in range(1000)]
         await asyncio.gather(*(watcher.watches() for watcher in watchers))
         backend.clock.move(seconds=3)
         await turns.pass_by()
-        assert len(backend.gateway.asked) == len(qrs)
+        assert len(backend.gateway.inquired_at) == len(qrs)
         await asyncio.gather(*(watcher.gone() for watcher in watchers))
         backend.clock.move(minutes=1)
         await turns.pass_by()
-        assert len(backend.gateway.asked) == len(qrs)
+        assert len(backend.gateway.inquired_at) == len(qrs)
         assert backend.context.hub.watched("payment:") == []
     async with asyncio.timeout(10):
         while len(asyncio.all_tasks()) > before:  # the hub's channels linger for a moment
@@ -215,7 +215,7 @@ async def test_the_asker_takes_its_open_questions_with_it(
 
     monkeypatch.setattr(backend.gateway, "inquire", never)
     by = await backend.collector()
-    watcher = await Watcher(by, await backend.pays(by)).watches()
+    watcher = await Watcher(by, await backend.new_payment(by)).watches()
     async with asking(backend.context), asyncio.timeout(10):
         backend.clock.move(seconds=3)
         await asked.wait()

@@ -27,12 +27,12 @@ QUOTA = 300.0  # VNPay's
 
 
 async def failed(backend: Backend, by: Any) -> Payment:
-    backend.gateway.starts = GatewayResult.DECLINED
-    return await backend.pays(by)
+    backend.gateway.start_result = GatewayResult.DECLINED
+    return await backend.new_payment(by)
 
 
 async def expired(backend: Backend, by: Any) -> Payment:
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
     await jobs.follow_up(backend.context, qr.id)
@@ -49,9 +49,9 @@ ENDED = pytest.mark.parametrize(
 
 async def ended(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
     backend.gateway.ask_again_after = QUOTA
-    payment = await backend.again(await end(backend, await backend.collector()))
+    payment = await backend.reload(await end(backend, await backend.collector()))
     assert payment.status is status
-    backend.gateway.asked.clear()
+    backend.gateway.inquired_at.clear()
     return payment
 
 
@@ -115,13 +115,13 @@ async def test_a_claim_is_put_to_a_gateway_that_does_not_know_yet_until_it_says_
 ) -> None:
     payment = await ended(backend, end, status)
     await told(backend, payment)
-    assert (await backend.again(payment)).status is status, "a claim proves nothing"
+    assert (await backend.reload(payment)).status is status, "a claim proves nothing"
     assert await questions(payment) == 1
     assert not await put_again(backend, payment, until=timedelta(hours=2))
-    assert len(backend.gateway.asked) > 3
-    backend.gateway.says = GatewayResult.PAID
+    assert len(backend.gateway.inquired_at) > 3
+    backend.gateway.inquiry_result = GatewayResult.PAID
     assert await put_again(backend, payment, until=timedelta(hours=6))
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await backend.is_free(payment)
     assert await backend.cases(payment) == []
@@ -134,7 +134,7 @@ async def test_a_claim_is_put_within_the_quota_and_ever_more_rarely(
     payment = await ended(backend, end, status)
     await told(backend, payment)
     await put_again(backend, payment, until=timedelta(days=2))
-    gaps = [later - item for item, later in pairwise(backend.gateway.asked)]
+    gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=QUOTA)
     assert gaps == sorted(gaps)
     assert len(gaps) < 30
@@ -151,7 +151,7 @@ async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
     assert await put_again(backend, payment, until=timedelta(days=3))
     assert CONFIRMING <= backend.clock.at - claimed <= CONFIRMING * 2
     assert await backend.cases(payment) == ["LATE_MONEY"]
-    assert (await backend.again(payment)).status is status
+    assert (await backend.reload(payment)).status is status
     for _ in range(3):
         backend.clock.move(days=2)
         assert await jobs.inquire(backend.context, payment.id) is None
@@ -175,7 +175,7 @@ async def test_money_that_is_proven_after_its_claim_was_given_up_is_named_by_the
     await told(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
     by = await backend.collector()
-    await backend.pays(
+    await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
     await told(backend, payment, source=EvidenceSource.INQUIRY)
@@ -200,10 +200,10 @@ async def test_money_that_the_gateway_confirms_after_the_case_is_still_taken(
     payment = await ended(backend, end, status)
     await told(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     backend.clock.move(days=1)
     assert await jobs.inquire(backend.context, payment.id) is None
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
 
 
@@ -214,7 +214,7 @@ async def test_a_claim_that_was_confirmed_for_a_bill_paid_otherwise_is_one_case(
     """VNPay's number of a payment may be 0, which is none."""
     payment = await ended(backend, failed, PaymentStatus.FAILED)
     by = await backend.collector()
-    await backend.pays(
+    await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
     await told(backend, payment)
@@ -235,7 +235,7 @@ async def test_a_suspicion_of_an_expired_payment_is_one_case_whoever_repeats_it(
     for grade in (EvidenceSource.WEBHOOK, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
         await told(backend, payment, GatewayResult.SUSPICIOUS, source=grade, failure=FRAUD)
     assert await backend.cases(payment) == ["SUSPICIOUS"]
-    assert (await backend.again(payment)).status is PaymentStatus.EXPIRED
+    assert (await backend.reload(payment)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(payment)
 
 
@@ -245,9 +245,9 @@ async def test_money_after_a_suspicion_of_an_expired_payment_is_still_confirmed(
     payment = await ended(backend, expired, PaymentStatus.EXPIRED)
     await told(backend, payment, GatewayResult.SUSPICIOUS, failure=FRAUD)
     await told(backend, payment)
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     assert await put_again(backend, payment, until=timedelta(hours=1))
-    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
     assert await backend.cases(payment) == ["SUSPICIOUS"]
 
 
@@ -260,11 +260,11 @@ async def test_money_after_a_suspicion_of_an_expired_payment_is_still_confirmed(
 async def test_money_of_a_suspicious_payment_is_booked_once_and_waits_with_it(
     backend: Backend, grade: EvidenceSource
 ) -> None:
-    held = await backend.pays(await backend.collector())
+    held = await backend.new_payment(await backend.collector())
     await told(backend, held, GatewayResult.SUSPICIOUS, failure=FRAUD)
     for again in (grade, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
         await told(backend, held, source=again)
-    after = await backend.again(held)
+    after = await backend.reload(held)
     assert (after.status, after.hold_reason) == (
         PaymentStatus.PROCESSING,
         HoldReason.GATEWAY_SUSPICIOUS,

@@ -20,7 +20,7 @@ async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(
 ) -> None:
     by = await backend.collector()
     assert by.actor is not None
-    yesterday = await backend.pays(by, PaymentMethod.CASH)
+    yesterday = await backend.new_payment(by, PaymentMethod.CASH)
     backend.clock.move(days=1)
     contract = f"SGFDN{next(backend.contracts)}"
     item = await backend.owed(contract)
@@ -29,14 +29,18 @@ async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(
 
     async def refused() -> LimitKind:
         with pytest.raises(LimitExceeded) as no:
-            await backend.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+            await backend.new_payment(
+                by, PaymentMethod.CASH, contract_number=contract, items=(item,)
+            )
         return no.value.kind
 
     assert await refused() is LimitKind.CASH_IN_HAND
     asked = SubmitHandIn(idempotency_key=key(), counted_amount=yesterday.amount)
     submitted = await hand_ins.submit(by, asked)
     assert await refused() is LimitKind.CASH_IN_HAND
-    cashier = await backend.by("CA001")
+    cashier = await backend.as_staff("CA001")
     await hand_ins.confirm(cashier, submitted.id, counted_amount=yesterday.amount - 1_000)
-    taken = await backend.pays(by, PaymentMethod.CASH, contract_number=contract, items=(item,))
+    taken = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=contract, items=(item,)
+    )
     assert taken.amount == item.amount

@@ -36,34 +36,34 @@ async def followed(backend: Backend, payment: Payment, *, until: timedelta) -> N
 
 
 async def test_an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free(backend: Backend) -> None:
-    qr = await backend.pays(await backend.collector())
+    qr = await backend.new_payment(await backend.collector())
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at - timedelta(seconds=1)
     await jobs.follow_up(backend.context, qr.id)
-    assert backend.gateway.asked == []
+    assert backend.gateway.inquired_at == []
     backend.clock.move(seconds=1)
     await jobs.follow_up(backend.context, qr.id)
-    assert (await backend.again(qr)).status is PaymentStatus.EXPIRED
+    assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(qr)
 
 
 async def test_a_qr_whose_gateway_is_silent_at_its_end_stays_and_keeps_its_bill(
     backend: Backend,
 ) -> None:
-    qr = await backend.pays(await backend.collector())
-    backend.gateway.says = GatewayResult.UNKNOWN
+    qr = await backend.new_payment(await backend.collector())
+    backend.gateway.inquiry_result = GatewayResult.UNKNOWN
     backend.clock.move(minutes=20)
     await jobs.follow_up(backend.context, qr.id)
-    assert (await backend.again(qr)).status is PaymentStatus.PROCESSING
+    assert (await backend.reload(qr)).status is PaymentStatus.PROCESSING
     assert not await backend.is_free(qr)
-    backend.gateway.says = GatewayResult.UNPAID
+    backend.gateway.inquiry_result = GatewayResult.UNPAID
     await followed(backend, qr, until=timedelta(hours=1))
-    assert (await backend.again(qr)).status is PaymentStatus.EXPIRED
+    assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
 
 
 async def silent(backend: Backend) -> Payment:
-    backend.gateway.starts = backend.gateway.says = GatewayResult.UNKNOWN
-    qr = await backend.pays(await backend.collector())
+    backend.gateway.start_result = backend.gateway.inquiry_result = GatewayResult.UNKNOWN
+    qr = await backend.new_payment(await backend.collector())
     assert (qr.status, qr.needs_verification) == (PaymentStatus.PROCESSING, True)
     return qr
 
@@ -72,7 +72,7 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Ba
     qr = await silent(backend)
     began = backend.clock.at
     await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
-    asked = [moment - began for moment in backend.gateway.asked]
+    asked = [moment - began for moment in backend.gateway.inquired_at]
     assert asked[:6] == [
         timedelta(seconds=5),
         timedelta(seconds=15),
@@ -85,7 +85,7 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Ba
     assert hours | {timedelta(days=day) for day in range(2, 8)} <= set(asked)
     assert len(asked) < 50
     assert GIVE_UP <= asked[-1] <= GIVE_UP + timedelta(minutes=15)
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (after.status, after.needs_verification) == (PaymentStatus.PROCESSING, True)
     assert not await backend.is_free(qr)
 
@@ -94,7 +94,7 @@ async def test_what_nobody_answered_in_seven_days_is_a_case(backend: Backend) ->
     qr = await silent(backend)
     await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
     assert await backend.cases(qr) == ["UNKNOWN_OUTCOME"]
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (after.status, after.hold_reason) == (
         PaymentStatus.PROCESSING,
         HoldReason.UNKNOWN_OUTCOME,
@@ -113,16 +113,16 @@ async def test_a_question_of_its_own_leaves_silence_to_the_table(backend: Backen
 
 async def test_a_silent_gateway_that_answers_at_last_settles_the_payment(backend: Backend) -> None:
     qr = await silent(backend)
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     await followed(backend, qr, until=timedelta(minutes=1))
-    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
 async def test_a_gateway_is_not_asked_within_its_quota(backend: Backend) -> None:
     backend.gateway.ask_again_after = 300
     qr = await silent(backend)
     await followed(backend, qr, until=timedelta(hours=2))
-    gaps = [later - item for item, later in pairwise(backend.gateway.asked)]
+    gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=300)
 
 
@@ -138,55 +138,55 @@ async def test_what_was_promised_and_never_sent_fails_and_frees_its_bill(
 
     monkeypatch.setattr(payment_start, "_mark_sent", dies)
     with pytest.raises(ConnectionResetError):
-        await backend.pays(await backend.collector())
+        await backend.new_payment(await backend.collector())
     (promised,) = kept
-    assert (await backend.again(promised)).status is PaymentStatus.PENDING
+    assert (await backend.reload(promised)).status is PaymentStatus.PENDING
     await followed(backend, promised, until=timedelta(minutes=2))
-    assert (await backend.again(promised)).status is PaymentStatus.FAILED
+    assert (await backend.reload(promised)).status is PaymentStatus.FAILED
     assert await backend.is_free(promised)
-    assert backend.gateway.asked == []
+    assert backend.gateway.inquired_at == []
 
 
 async def test_a_cancellation_asks_first_and_finds_that_it_was_paid(backend: Backend) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
-    backend.gateway.says = GatewayResult.PAID
+    qr = await backend.new_payment(by)
+    backend.gateway.inquiry_result = GatewayResult.PAID
     with pytest.raises(TransitionRefused):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await backend.again(qr)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
 async def test_a_cancellation_that_nobody_answers_changes_nothing(backend: Backend) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
-    backend.gateway.says = GatewayResult.UNKNOWN
+    qr = await backend.new_payment(by)
+    backend.gateway.inquiry_result = GatewayResult.UNKNOWN
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    assert (await backend.again(qr)).version == qr.version
+    assert (await backend.reload(qr)).version == qr.version
     assert not await backend.is_free(qr)
 
 
 async def test_inside_the_quota_the_last_answer_allows_the_cancellation(backend: Backend) -> None:
     backend.gateway.ask_again_after = 300
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
     backend.clock.move(seconds=10)
     assert (await payment_inquiry.cancel(by, qr.id, reason="customer left")).status is (
         PaymentStatus.CANCELLED
     )
-    assert len(backend.gateway.asked) == 1
+    assert len(backend.gateway.inquired_at) == 1
 
 
 async def test_a_cancelled_qr_is_watched_and_money_that_comes_pays_its_bill_late(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer left")
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     await followed(backend, qr, until=timedelta(days=1))
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await backend.is_free(qr)
     assert await backend.cases(qr) == []
@@ -197,53 +197,55 @@ async def test_a_qr_that_cannot_be_revoked_is_asked_about_three_times_after_its_
     backend: Backend, end: str
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     if end == "cancelled":
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
     else:
         assert qr.expires_at is not None
         backend.clock.at = qr.expires_at
         await jobs.follow_up(backend.context, qr.id)
-    ended = (await backend.again(qr)).completed_at
+    ended = (await backend.reload(qr)).completed_at
     assert ended == backend.clock.at
-    backend.gateway.asked.clear()
+    backend.gateway.inquired_at.clear()
     await followed(backend, qr, until=timedelta(days=8))
     an_hour_on = ended + timedelta(hours=1)
     evening = day_end(business_date(ended))
     expected = [ended + timedelta(minutes=5), an_hour_on]
-    assert backend.gateway.asked == expected + ([evening] if evening > an_hour_on else [])
+    assert backend.gateway.inquired_at == expected + ([evening] if evening > an_hour_on else [])
     assert await jobs.follow_up(backend.context, qr.id) is None
-    assert (await backend.again(qr)).status == end.upper()
+    assert (await backend.reload(qr)).status == end.upper()
     assert await backend.is_free(qr)
 
 
 async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(backend: Backend) -> None:
     """Hard case 8: FAILED, then a genuine success; its webhook only makes us ask."""
-    qr = await backend.pays(await backend.collector())
+    qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     declined = Evidence(
         source=EvidenceSource.WEBHOOK, origin="test:webhook", result=GatewayResult.DECLINED
     )
     await apply(backend.context, qr.attempt.reference, declined)
-    assert (await backend.again(qr)).status is PaymentStatus.FAILED
+    assert (await backend.reload(qr)).status is PaymentStatus.FAILED
     claimed = replace(declined, result=GatewayResult.PAID, money=qr.money, gateway_id="G1")
     await apply(backend.context, qr.attempt.reference, claimed)
-    assert (await backend.again(qr)).status is PaymentStatus.FAILED
-    backend.gateway.says = GatewayResult.PAID
+    assert (await backend.reload(qr)).status is PaymentStatus.FAILED
+    backend.gateway.inquiry_result = GatewayResult.PAID
     await jobs.inquire(backend.context, qr.id)
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await backend.is_free(qr)
 
 
 async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(backend: Backend) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer pays cash")
-    await backend.pays(by, PaymentMethod.CASH, contract_number=qr.contract_number, items=qr.items)
-    backend.gateway.says = GatewayResult.PAID
+    await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=qr.contract_number, items=qr.items
+    )
+    backend.gateway.inquiry_result = GatewayResult.PAID
     await followed(backend, qr, until=timedelta(days=1))
-    after = await backend.again(qr)
+    after = await backend.reload(qr)
     assert after.status is PaymentStatus.CANCELLED
     assert after.attempt is not None
     assert after.attempt.status is AttemptStatus.PAID
@@ -252,7 +254,7 @@ async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(backend: Bac
 
 async def test_why_a_payment_was_cancelled_is_in_the_audit_trail(backend: Backend) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer pays in cash instead")
     rows = await engine.fetch("select details from audit_event where payment_id = $1", qr.id)
     assert any("customer pays in cash instead" in row["details"] for row in rows)

@@ -23,7 +23,7 @@ from mobinet.settings import Settings
 from resolvers import hand_ins, invariants, jobs, payment_evidence, reversals, sealing
 from resolvers.context import Context
 from resolvers.reversals import Reversed
-from tests.support.backend import Backend, Clock, Obedient
+from tests.support.backend import Backend, Clock, StubGateway
 from tests.support.databases import other_tests_are_done
 from tests.support.running_api import Sandbox, key
 
@@ -62,7 +62,7 @@ def day(
 
     async def happens() -> dict[str, str]:
         async with running(api_settings) as context:
-            clock, gateway = Clock(await context.clock()), Obedient()
+            clock, gateway = Clock(await context.clock()), StubGateway()
             given = replace(context, clock=clock, gateways=Gateways([gateway]), heads=heads)
             contracts = iter(range(3000, 3030))
             collectors = iter(range(1300, 1310))
@@ -84,33 +84,33 @@ async def everything(backend: Backend) -> dict[str, str]:
     by = await backend.collector()
     assert by.actor is not None
     ids = {"staff": by.actor.id}
-    handed = await backend.pays(by, PaymentMethod.CASH)
+    handed = await backend.new_payment(by, PaymentMethod.CASH)
     asked = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
     hand_in = await hand_ins.submit(by, asked)
     await hand_ins.confirm(
-        await backend.by("CA001"), hand_in.id, counted_amount=handed.amount - 1000
+        await backend.as_staff("CA001"), hand_in.id, counted_amount=handed.amount - 1000
     )
-    backend.gateway.says = GatewayResult.PAID
-    paid = await backend.pays(by)
+    backend.gateway.inquiry_result = GatewayResult.PAID
+    paid = await backend.new_payment(by)
     backend.clock.move(minutes=16)
     await jobs.follow_up(backend.context, paid.id)
-    backend.gateway.says = GatewayResult.UNPAID
-    expired = await backend.pays(by)
+    backend.gateway.inquiry_result = GatewayResult.UNPAID
+    expired = await backend.new_payment(by)
     backend.clock.move(minutes=16)
     await jobs.follow_up(backend.context, expired.id)
-    late = await backend.pays(by)
+    late = await backend.new_payment(by)
     backend.clock.move(minutes=16)
     await jobs.follow_up(backend.context, late.id)
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     await jobs.inquire(backend.context, late.id)
-    backend.gateway.says = GatewayResult.UNPAID
-    cash, open_ = await backend.pays(by, PaymentMethod.CASH), await backend.pays(by)
+    backend.gateway.inquiry_result = GatewayResult.UNPAID
+    cash, open_ = await backend.new_payment(by, PaymentMethod.CASH), await backend.new_payment(by)
     payments = {
         "handed": handed, "cash": cash, "paid": paid, "expired": expired, "late": late, "open": open_
     }  # fmt: skip
     ids |= {name: payment.id for name, payment in payments.items()}
     states = {
-        name: (await backend.again(payment)).status.value for name, payment in payments.items()
+        name: (await backend.reload(payment)).status.value for name, payment in payments.items()
     }
     assert states == {
         "handed": "SUCCESS", "cash": "SUCCESS", "paid": "SUCCESS", "expired": "EXPIRED",
@@ -122,7 +122,7 @@ async def everything(backend: Backend) -> dict[str, str]:
 
 async def held(backend: Backend, by: Context) -> str:
     """Let too little come for a payment, which two people have to decide about; return its id."""
-    little = await backend.pays(by)
+    little = await backend.new_payment(by)
     assert little.attempt is not None
     money = replace(little.money, amount=little.amount - 1000)
     said = Evidence(
@@ -135,19 +135,19 @@ async def held(backend: Backend, by: Context) -> str:
 
 async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
-    finance = await backend.by("FI001")
+    finance = await backend.as_staff("FI001")
 
     async def refunded(result: GatewayResult, part: int = 1) -> Reversed:
-        qr = await backend.pays(by)
-        backend.gateway.says = GatewayResult.PAID
+        qr = await backend.new_payment(by)
+        backend.gateway.inquiry_result = GatewayResult.PAID
         backend.clock.move(minutes=16)
         await jobs.follow_up(backend.context, qr.id)
-        backend.gateway.says, backend.gateway.refunds = GatewayResult.UNPAID, result
+        backend.gateway.inquiry_result, backend.gateway.refund_result = GatewayResult.UNPAID, result
         return await reversals.refund(
             finance, qr.id, amount=qr.amount // part, reason="trả lại", idempotency_key=key()
         )
 
-    cash = await backend.pays(by, PaymentMethod.CASH)
+    cash = await backend.new_payment(by, PaymentMethod.CASH)
     done = {
         "void": await reversals.void(by, cash.id, reason="thu nhầm", idempotency_key=key()),
         "whole": await refunded(GatewayResult.PAID),

@@ -26,7 +26,7 @@ DEBT_JOBS = "select count(*) from pgqueuer where entrypoint = 'settle_debt' and 
 
 
 async def a_success(backend: Backend, **but: Any) -> Payment:
-    return await backend.pays(await backend.collector(), PaymentMethod.CASH, **but)
+    return await backend.new_payment(await backend.collector(), PaymentMethod.CASH, **but)
 
 
 async def reachable(backend: Backend) -> Payment:
@@ -111,11 +111,11 @@ async def test_money_stays_a_success_while_revenue_is_down_and_is_recorded_once_
     assert payment.posting_status is PostingStatus.PENDING
     with backend.sandbox.broken("revenue", "500"), pytest.raises(Exception, match=r"."):
         await jobs.record_payment(backend.context, payment.id)
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.PENDING)
     for _ in range(3):
         assert await jobs.record_payment(backend.context, payment.id) is None
-    recorded = await backend.again(payment)
+    recorded = await backend.reload(payment)
     assert recorded.posting_status is PostingStatus.DONE
     assert recorded.version == payment.version + 1
     assert records(backend, payment) == [1]
@@ -163,7 +163,7 @@ async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_st
     for _ in range(3):
         assert await jobs.record_payment(backend.context, payment.id) is None
     assert len(backend.sandbox.requests("revenue", since=asked)) == 1, "a definite no is people's"
-    after = await backend.again(payment)
+    after = await backend.reload(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.FAILED)
     assert after.version == payment.version + 1, "watchers are told once"
     assert await backend.cases(payment) == ["RECORD_REFUSED"]
@@ -180,7 +180,7 @@ async def test_a_refusal_of_our_key_is_no_refusal_of_the_money(
     with pytest.raises(UpstreamUnavailable):
         await jobs.record_payment(replace(backend.context, revenue=Revenue(stranger)), payment.id)
     await stranger.aclose()
-    assert (await backend.again(payment)).posting_status is PostingStatus.PENDING
+    assert (await backend.reload(payment)).posting_status is PostingStatus.PENDING
     assert await backend.cases(payment) == []
     assert await jobs.record_payment(backend.context, payment.id) is None
 

@@ -33,12 +33,12 @@ async def daily(by: Context) -> Limit:
 async def test_a_payment_counts_on_the_day_on_which_it_was_made(backend: Backend) -> None:
     backend.clock.at = EVENING
     by = await backend.collector()
-    before = await backend.pays(by, PaymentMethod.CASH)
+    before = await backend.new_payment(by, PaymentMethod.CASH)
     assert (await daily(by)).used == before.amount
     assert (await daily(by)).resets_at == datetime(2030, 3, 4, 17, tzinfo=UTC)
     backend.clock.move(seconds=1)
     assert (await daily(by)).used == 0
-    after = await backend.pays(by, PaymentMethod.CASH)
+    after = await backend.new_payment(by, PaymentMethod.CASH)
     assert (before.business_date.day, after.business_date.day) == (4, 5)
     assert (await daily(by)).used == after.amount
     in_hand = next(
@@ -57,14 +57,14 @@ async def test_what_staff_management_said_serves_for_fifteen_minutes_and_no_long
         assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
         backend.clock.move(minutes=14)
         assert (await daily(by)).source is LimitSource.CACHED
-        cash = await backend.pays(by, PaymentMethod.CASH)
+        cash = await backend.new_payment(by, PaymentMethod.CASH)
         assert (await daily(by)).used == cash.amount
         backend.clock.move(seconds=1)
         with pytest.raises(UpstreamUnavailable):
             await daily(by)
         with pytest.raises(UpstreamUnavailable):
-            await backend.pays(by, PaymentMethod.CASH)
-        qr = await backend.pays(by)  # no staff money: their limits are not asked for
+            await backend.new_payment(by, PaymentMethod.CASH)
+        qr = await backend.new_payment(by)  # no staff money: their limits are not asked for
         assert qr.business_date == business_date(backend.clock.at)
 
 
@@ -74,13 +74,13 @@ async def test_yesterdays_limits_serve_nobody_today(backend: Backend) -> None:
     with backend.sandbox.broken("staff", "refuse"):
         backend.clock.move(seconds=1)
         with pytest.raises(UpstreamUnavailable):
-            await backend.pays(by, PaymentMethod.CASH)
+            await backend.new_payment(by, PaymentMethod.CASH)
 
 
 async def test_what_they_know_of_more_than_we_counts(backend: Backend) -> None:
     by = await backend.collector()
     assert by.actor is not None
-    paid = await backend.pays(by, PaymentMethod.CASH)
+    paid = await backend.new_payment(by, PaymentMethod.CASH)
     backend.sandbox.change_staff(by.actor.id, used_today=paid.amount + 3_000_000)
     backend.clock.move(seconds=61)
     assert (await daily(by)).used == paid.amount + 3_000_000
@@ -102,7 +102,7 @@ async def test_a_lowered_limit_is_heard_within_a_minute(backend: Backend) -> Non
 async def test_a_reservation_falls_back_when_a_wallet_payment_ends(backend: Backend) -> None:
     by = await backend.collector()
     backend.gateway.name = GatewayName.FPT_PAY
-    backend.gateway.says = GatewayResult.UNPAID
+    backend.gateway.inquiry_result = GatewayResult.UNPAID
     by = replace(by, gateways=Gateways([backend.gateway]))
 
     async def token(*_: object) -> str:
@@ -110,7 +110,7 @@ async def test_a_reservation_falls_back_when_a_wallet_payment_ends(backend: Back
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payments, "_wallet_token", token)
-        opened = await backend.pays(by, PaymentMethod.FPT_PAY)
+        opened = await backend.new_payment(by, PaymentMethod.FPT_PAY)
     assert (await daily(by)).reserved == opened.amount
     await payment_inquiry.cancel(by, opened.id, reason="customer left")
     assert ((await daily(by)).reserved, (await daily(by)).used) == (0, 0)
@@ -132,7 +132,7 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
     """Hard case 19."""
     by = await backend.collector()
     assert by.actor is not None
-    paid = await backend.pays(by, PaymentMethod.CASH)
+    paid = await backend.new_payment(by, PaymentMethod.CASH)
 
     async def they_say(used_today: int) -> None:
         assert by.actor is not None
@@ -161,7 +161,7 @@ async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
     backend.context = replace(backend.context, terms=terms)
     by = f"NV{next(backend.collectors)}"
     backend.sandbox.change_staff(by, daily_limit=7_000_000)
-    found = await limits.of_staff(await backend.by(by))
+    found = await limits.of_staff(await backend.as_staff(by))
     ceilings = {item.kind: item.limit for item in found}
     assert ceilings[LimitKind.CASH_IN_HAND] == expected
     assert ceilings[LimitKind.DAILY] == 7_000_000
@@ -189,9 +189,9 @@ async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_pro
     try:
         backend.clock.at = last_second
         by = await backend.collector()
-        before = await backend.pays(by, PaymentMethod.CASH)
+        before = await backend.new_payment(by, PaymentMethod.CASH)
         backend.clock.move(seconds=1)
-        after = await backend.pays(by, PaymentMethod.CASH)
+        after = await backend.new_payment(by, PaymentMethod.CASH)
         assert (str(before.business_date), str(after.business_date)) == days
         assert (await daily(by)).used == after.amount
     finally:

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 async def a_success(backend: Backend) -> Payment:
     """Return a success by the obedient gateway."""
-    qr = await backend.pays(await backend.collector())
+    qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     paid = Evidence(
         source=EvidenceSource.INQUIRY,
@@ -43,7 +43,7 @@ async def a_success(backend: Backend) -> Payment:
 
 async def refunded(backend: Backend, payment: Payment, amount: int | None = None) -> Reversal:
     done = await resolve.refund(
-        await backend.by("FI001"),
+        await backend.as_staff("FI001"),
         payment.id,
         amount=amount or payment.amount,
         reason="paid by mistake",
@@ -75,13 +75,13 @@ async def balance(payment: Payment, account: str) -> int:
 
 async def test_a_silent_refund_is_asked_about_and_never_sent_again(backend: Backend) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.UNKNOWN
+    backend.gateway.refund_result = GatewayResult.UNKNOWN
     reversal = await refunded(backend, payment)
     assert reversal.status is ReversalStatus.UNKNOWN
     assert await balance(payment, "refunds_payable") == payment.amount
     await followed(backend, reversal, until=timedelta(hours=2))
-    assert len(backend.gateway.asked) > 4
-    backend.gateway.says_of_refunds = GatewayResult.PAID
+    assert len(backend.gateway.inquired_at) > 4
+    backend.gateway.refund_inquiry_result = GatewayResult.PAID
     after = await followed(backend, reversal, until=timedelta(hours=2))
     assert after.status is ReversalStatus.DONE
     assert backend.gateway.refunded == [(reversal.id, True)]
@@ -93,7 +93,7 @@ async def test_a_refund_that_the_gateway_knows_nothing_of_has_failed_and_the_mon
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds, backend.gateway.says_of_refunds = (
+    backend.gateway.refund_result, backend.gateway.refund_inquiry_result = (
         GatewayResult.UNKNOWN,
         GatewayResult.UNPAID,
     )
@@ -108,19 +108,19 @@ async def test_what_was_never_sent_is_sent_when_the_gateway_is_there_again(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.NOT_CONNECTED
+    backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
     assert (reversal.status, reversal.sent_at) == (ReversalStatus.PENDING, None)
     await followed(backend, reversal, until=timedelta(minutes=10))
-    backend.gateway.refunds = GatewayResult.PAID
+    backend.gateway.refund_result = GatewayResult.PAID
     after = await followed(backend, reversal, until=timedelta(hours=1))
     assert after.status is ReversalStatus.DONE
-    assert backend.gateway.asked == []
+    assert backend.gateway.inquired_at == []
 
 
 async def test_what_could_never_be_sent_fails_in_the_end_and_is_no_case(backend: Backend) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.NOT_CONNECTED
+    backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
     after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
     assert after.status is ReversalStatus.FAILED
@@ -139,7 +139,7 @@ async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_fil
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.DECLINED
+    backend.gateway.refund_result = GatewayResult.DECLINED
     reversal = await refunded(backend, payment)
     for grade, result in [
         (EvidenceSource.INQUIRY, GatewayResult.PAID), (EvidenceSource.FOUR_EYES, GatewayResult.PAID), (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
@@ -159,7 +159,7 @@ async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_fil
 
 async def test_a_refund_that_no_gateway_was_asked_for_is_not_corrected(backend: Backend) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.NOT_CONNECTED
+    backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
     await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
     assert (
@@ -174,7 +174,7 @@ async def test_a_refund_that_stays_unknown_for_a_week_is_one_case_for_people(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.UNKNOWN
+    backend.gateway.refund_result = GatewayResult.UNKNOWN
     reversal = await refunded(backend, payment)
     after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
     assert after.status is ReversalStatus.UNKNOWN
@@ -196,7 +196,7 @@ async def test_a_process_that_dies_while_it_sends_leaves_a_question_and_no_secon
     (reversal,) = await reversals.of_payment(payment.id)
     assert reversal.status is ReversalStatus.PENDING
     assert reversal.sent_at is not None
-    backend.gateway.says_of_refunds = GatewayResult.PAID
+    backend.gateway.refund_inquiry_result = GatewayResult.PAID
     after = await followed(backend, reversal, until=timedelta(minutes=5))
     assert after.status is ReversalStatus.DONE
     assert backend.gateway.refunded == []
@@ -204,12 +204,12 @@ async def test_a_process_that_dies_while_it_sends_leaves_a_question_and_no_secon
 
 async def test_one_refund_of_an_attempt_is_under_way_at_a_time(backend: Backend) -> None:
     payment = await a_success(backend)
-    backend.gateway.refunds = GatewayResult.UNKNOWN
+    backend.gateway.refund_result = GatewayResult.UNKNOWN
     first = await refunded(backend, payment, 10_000)
-    backend.gateway.refunds = GatewayResult.PAID
+    backend.gateway.refund_result = GatewayResult.PAID
     second = await refunded(backend, payment, 20_000)
     assert (first.status, second.status) == (ReversalStatus.UNKNOWN, ReversalStatus.PENDING)
-    backend.gateway.says_of_refunds = GatewayResult.PAID
+    backend.gateway.refund_inquiry_result = GatewayResult.PAID
     await followed(backend, first, until=timedelta(minutes=1))
     after = await followed(backend, second, until=timedelta(minutes=5))
     assert after.status is ReversalStatus.DONE
@@ -246,13 +246,13 @@ async def test_a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_afte
     backend: Backend,
 ) -> None:
     backend.clock.at = datetime(2031, 12, 31, 16, 59, 59, tzinfo=UTC)
-    by = await backend.by("NV002")
+    by = await backend.as_staff("NV002")
     payment, other = await cash(backend, by), await cash(backend, by)
     assert (await voided(backend, other, by)).payment.custody is Custody.VOIDED
     backend.clock.move(seconds=1)
     with pytest.raises(NotPermitted):
         await voided(backend, payment, by)
-    done = await voided(backend, payment, await backend.by("SV001"))
+    done = await voided(backend, payment, await backend.as_staff("SV001"))
     assert done.payment.custody is Custody.VOIDED
 
 
@@ -283,7 +283,7 @@ async def test_a_large_refund_that_is_rejected_comes_to_nothing_and_can_be_asked
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
-    finance = await backend.by("FI001")
+    finance = await backend.as_staff("FI001")
     careful = replace(finance, terms=replace(finance.terms, four_eyes_above=1))
     asked = await resolve.refund(
         careful, payment.id, amount=payment.amount, reason="mistake", idempotency_key=key()
@@ -306,14 +306,14 @@ async def test_vnpay_is_asked_what_became_of_a_refund_and_tells_of_the_latest(
 ) -> None:
     """The real adapter over the sandbox: the refund was made, and its answer lost."""
     context = replace(backend.context, gateways=backend.real)
-    by = replace(await backend.by("NV002"), gateways=backend.real)
-    qr = await backend.pays(by)
+    by = replace(await backend.as_staff("NV002"), gateways=backend.real)
+    qr = await backend.new_payment(by)
     assert qr.attempt is not None
     backend.sandbox.pay(reference=qr.gateway_reference, drop_webhook=True)
     told = await backend.real[qr.attempt.gateway].inquire(qr.attempt, now=backend.clock.at)
     await evidence.apply(context, qr.attempt.reference, told)
     with backend.sandbox.broken("vnpay", "reset", after_processing=True):
-        finance = replace(await backend.by("FI001"), gateways=backend.real)
+        finance = replace(await backend.as_staff("FI001"), gateways=backend.real)
         done = await resolve.refund(
             finance, qr.id, amount=10_000, reason="mistake", idempotency_key=key()
         )

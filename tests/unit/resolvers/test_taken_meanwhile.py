@@ -22,7 +22,7 @@ from resolvers import case_decisions, jobs, payment_inquiry, webhooks
 from resolvers import orders as order_commands
 from resolvers.case_decisions import ResolveCase
 from resolvers.payment_evidence import apply
-from tests.support.backend import Backend, Obedient
+from tests.support.backend import Backend, StubGateway
 from tests.support.running_api import key
 
 pytest_plugins = ["tests.support.running_api"]
@@ -55,7 +55,7 @@ async def raises(work: Awaitable[object], error: type[Exception]) -> None:
 async def cancelled(backend: Backend) -> Payment:
     """Return a payment that was cancelled unpaid, whose bill is free."""
     collector = await backend.collector()
-    qr = await backend.pays(collector)
+    qr = await backend.new_payment(collector)
     return await payment_inquiry.cancel(collector, qr.id, reason="customer left")
 
 
@@ -72,7 +72,7 @@ def paid(payment: Payment, *, unreadable: str | None = None) -> Evidence:
 
 
 @dataclass
-class Caller(Obedient):
+class Caller(StubGateway):
     """The gateway of a test that also calls us, with what the test gives it."""
 
     notice: Notice | None = None
@@ -89,16 +89,16 @@ async def test_an_inquiry_past_the_bound_changes_nothing_and_its_job_tries_again
     backend: Backend,
 ) -> None:
     payment = await cancelled(backend)
-    backend.gateway.says = GatewayResult.PAID
+    backend.gateway.inquiry_result = GatewayResult.PAID
     with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
         await raises(jobs.inquire(backend.context, payment.id), bills.TakenMeanwhile)
     assert len(tries) == TRIES
-    unchanged = await backend.again(payment)
+    unchanged = await backend.reload(payment)
     assert (unchanged.status, unchanged.version) == (payment.status, payment.version)
     assert await backend.is_free(payment)
     backend.clock.move(seconds=1)
     await jobs.inquire(backend.context, payment.id)
-    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
 
 
 async def test_a_webhook_past_the_bound_stays_stored_and_the_worker_tries_again(
@@ -116,11 +116,11 @@ async def test_a_webhook_past_the_bound_stays_stored_and_the_worker_tries_again(
     assert reply.body == Verdict.OUR_ERROR.encode()
     assert len(tries) == TRIES
     assert await outcome(payment) == "RECEIVED"
-    assert await backend.again(payment) == payment
+    assert await backend.reload(payment) == payment
     backend.clock.move(minutes=2)
     await webhooks.retry(context)
     assert await outcome(payment) == "HANDLED"
-    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
 
 
 async def outcome(payment: Payment) -> str:
@@ -138,17 +138,17 @@ async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
     await apply(backend.context, payment.attempt.reference, paid(payment, unreadable="243.000"))
     case_id = await engine.fetchval("select id from money_case where payment = $1", payment.id)
     vote = ResolveCase(case_id=case_id, decision=CaseDecision.APPLY, reason="seen at the bank")
-    await case_decisions.resolve(await backend.by("FI001"), vote)
-    second = await backend.by("FI002")
-    before = await backend.again(payment)
+    await case_decisions.resolve(await backend.as_staff("FI001"), vote)
+    second = await backend.as_staff("FI002")
+    before = await backend.reload(payment)
     with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
         await raises(case_decisions.resolve(second, vote), bills.TakenMeanwhile)
     assert len(tries) == TRIES
-    assert await backend.again(payment) == before
+    assert await backend.reload(payment) == before
     count = "select count(*) from case_approval where money_case = $1"
     assert await engine.fetchval(count, case_id) == 1
     await case_decisions.resolve(second, vote)
-    assert (await backend.again(payment)).status is PaymentStatus.SUCCESS
+    assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
 
 
 async def test_a_bill_that_is_held_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
@@ -162,7 +162,7 @@ async def test_a_bill_that_is_held_and_free_in_turn_opens_no_payment(backend: Ba
     assert collector.actor is not None
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bills, "lock", held)
-        await raises(backend.pays(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
+        await raises(backend.new_payment(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
     assert len(tries) == TRIES
     count = "select count(*) from payment where staff = $1"
     assert await engine.fetchval(count, collector.actor.id) == 0

@@ -38,7 +38,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     assert await jobs.tell_reversal(backend.context, reversal.id) is not None, (
         "they know no payment"
     )
-    again = await backend.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
     assert await jobs.record_payment(backend.context, again.id) is not None, "it waits its turn"
     await jobs.record_payment(backend.context, payment.id)
     await jobs.settle_debt(backend.context, payment.id)
@@ -60,7 +60,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     ]
     assert unsettled == [payment.amount], "the second was a repeat"
     assert (await now(reversal)).posting_status is PostingStatus.DONE
-    assert (await backend.again(again)).posting_status is PostingStatus.DONE
+    assert (await backend.reload(again)).posting_status is PostingStatus.DONE
 
 
 async def to_unsettle(reversal: Reversal) -> int:
@@ -76,12 +76,12 @@ async def test_a_bill_that_is_paid_again_is_recorded_though_debt_does_not_answer
     await jobs.record_payment(backend.context, payment.id)
     reversal = (await voided(backend, payment, by)).reversal
     assert await jobs.tell_reversal(backend.context, reversal.id) is None
-    again = await backend.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
     with backend.sandbox.broken("debt", "500"):
         assert await jobs.record_payment(backend.context, again.id) is None
         with pytest.raises(UpstreamUnavailable):
             await jobs.unsettle_debt(backend.context, reversal.id)
-    assert (await backend.again(again)).posting_status is PostingStatus.DONE
+    assert (await backend.reload(again)).posting_status is PostingStatus.DONE
     with pytest.raises(Rejected):  # it has not heard of the payment yet: that is no case
         await jobs.unsettle_debt(backend.context, reversal.id)
     assert await backend.cases(payment) == []
@@ -106,7 +106,7 @@ async def test_who_waits_for_a_reversal_that_nobody_tells_looks_less_and_less_of
     by = await backend.collector()
     payment = await cash(backend, by)
     await voided(backend, payment, by)
-    again = await backend.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
     waits: list[timedelta | None] = []
     for minutes in (0, 4, 60 * 24):
         backend.clock.move(minutes=minutes)
@@ -120,7 +120,7 @@ async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_fo
     by = await backend.collector()
     one = await cash(backend, by)
     first = (await voided(backend, one, by)).reversal
-    two = await backend.pays(by, PaymentMethod.CASH, contract_number=one.contract_number, items=one.items)  # fmt: skip
+    two = await backend.new_payment(by, PaymentMethod.CASH, contract_number=one.contract_number, items=one.items)  # fmt: skip
     second = (await voided(backend, two, by)).reversal
     for payment, reversal in ((one, first), (two, second)):
         assert await jobs.record_payment(backend.context, payment.id) is None

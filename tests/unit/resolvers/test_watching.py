@@ -85,7 +85,7 @@ async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
     backend: Backend, database: Database
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     events = payment_watch.payment(by, qr.id)
     assert (await seen(events)).version == qr.version
     async with sweeping(backend):
@@ -93,7 +93,7 @@ async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
         database.away = True
         while await database.turn():
             pass
-        backend.gateway.says = GatewayResult.PAID
+        backend.gateway.inquiry_result = GatewayResult.PAID
         await payment_inquiry.verify(by, qr.id)
         for _ in range(3):
             assert not await database.turn()
@@ -108,7 +108,7 @@ async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
     backend: Backend, database: Database
 ) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     events = payment_watch.payment(by, qr.id)
     await seen(events)
     database.away = True
@@ -122,7 +122,7 @@ async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
 
 async def test_nobody_watches_nobody_asks(backend: Backend, database: Database) -> None:
     by = await backend.collector()
-    qr = await backend.pays(by)
+    qr = await backend.new_payment(by)
     async with sweeping(backend):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(20 * payment_watch.SWEEP_SECONDS):

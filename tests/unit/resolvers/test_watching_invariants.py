@@ -40,7 +40,7 @@ async def test_what_is_changed_is_seen_within_a_minute_and_stays_until_a_whole_l
     context = replace(backend.context, heads=Heads(tmp_path / "heads.log"))
     by = await backend.collector()
     assert await broken(context) == set(), "the first look is at everything"
-    cash = await backend.pays(by, PaymentMethod.CASH)
+    cash = await backend.new_payment(by, PaymentMethod.CASH)
     await sealing.seal(context)
     backend.clock.move(minutes=1)
     assert await broken(context) == set(), "then at what changed"

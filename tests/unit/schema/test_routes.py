@@ -37,7 +37,7 @@ def stored(api: Api, payment: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_a_methods_own_gateway_takes_the_payment_while_it_works(api: Api) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     assert stored(api, payment) == ("PROCESSING", "VNPAY_QR", "VNPAY")
 
 
@@ -45,7 +45,7 @@ def test_a_methods_own_gateway_takes_the_payment_while_it_works(api: Api) -> Non
 def test_the_next_gateway_takes_the_payment_and_the_method_stays(
     api: Api, sandbox: Sandbox
 ) -> None:
-    payment = api.paid(method="VNPAY_QR")
+    payment = api.new_payment(method="VNPAY_QR")
     assert (payment["method"], payment["gateway"]) == ("VNPAY_QR", "BANK")
     assert "A000000727" in payment["qr"]["payload"], "a transfer's QR, by NAPAS"
     sandbox.pay(qr=payment["qr"]["payload"])
@@ -62,7 +62,7 @@ def test_a_sent_payment_is_inquired_and_never_sent_to_another_gateway(
     api: Api, sandbox: Sandbox
 ) -> None:
     with sandbox.broken("vnpay", "500", path="vpcpay", times=1, after_processing=True):
-        payment = api.paid(method="VNPAY_QR")
+        payment = api.new_payment(method="VNPAY_QR")
     assert stored(api, payment) == ("PROCESSING", "VNPAY_QR", "VNPAY")
     assert (payment["needsVerification"], payment["qr"]) == (True, None)
     sandbox.pay(reference=payment["gatewayReference"], drop_webhook=True)
@@ -87,7 +87,7 @@ def test_where_no_gateway_of_the_route_works_the_refusal_names_other_methods(
     token = api.token("NV002")
     assert token
     before = api.dump()
-    (refusal,) = api.pay(method="VNPAY_QR", **bills)["errors"]
+    (refusal,) = api.process_payment(method="VNPAY_QR", **bills)["errors"]
     assert (refusal["code"], refusal["gateway"]) == ("GATEWAY_UNAVAILABLE", "VNPAY")
     assert set(refusal["alternatives"]) == {"CASH", "FPT_PAY", "CARD", "PAYPAL"}
     after = api.dump()
