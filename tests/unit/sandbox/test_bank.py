@@ -32,7 +32,7 @@ def qr(
     merchant = emv.tlv("00", scheme) + emv.tlv("01", receiver) + emv.tlv("02", service)
     tags = [("00", "01"), ("01", "12"), ("38", merchant), ("53", currency)]
     tags += [("54", amount)] if amount else []
-    return emv.seal([*tags, ("58", "VN"), ("62", emv.tlv("08", purpose))])
+    return emv.encode([*tags, ("58", "VN"), ("62", emv.tlv("08", purpose))])
 
 
 @pytest.fixture
@@ -150,9 +150,9 @@ def test_an_app_reads_the_good_examples_and_no_bad_one(vector: dict[str, Any]) -
     if not payload:
         return
     if vector.get("negative"):
-        assert not emv.holds(payload)
+        assert not emv.has_valid_checksum(payload)
         return
-    tags = emv.read(payload)
+    tags = emv.decode(payload)
     assert tags["00"] == "01"
     assert list(tags)[-1] == "63"
 
@@ -160,14 +160,14 @@ def test_an_app_reads_the_good_examples_and_no_bad_one(vector: dict[str, Any]) -
 @pytest.mark.parametrize("text", ["0", "00", "000", "0001", "00021", "0099x", "xx01a", "00010000"])
 def test_a_length_that_does_not_fit_is_no_qr(text: str) -> None:
     with pytest.raises(ValueError, match="tag"):
-        emv.read(text)
+        emv.decode(text)
 
 
 def test_the_printed_example_whose_account_is_longer_than_it_says_is_not_paid(
     bank: httpx.Client,
 ) -> None:
     (payload,) = (v["payload"] for v in VECTORS if v["id"] == "napas-6.1.1-static-account")
-    assert emv.holds(payload), "its checksum is right"
+    assert emv.has_valid_checksum(payload), "its checksum is right"
     assert bank.post("/_sandbox/pay", json={"qr": payload}).status_code == 404
 
 
