@@ -16,14 +16,14 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import chart, report
 from benchmarks.engine import EngineError
 from benchmarks.files import allow_files
-from benchmarks.machine import Machine, describe
 from benchmarks.measures import ROWS
 from benchmarks.pinned import ROOT, NotThere, ours, pinned
 from benchmarks.processes import cancel_on_sigterm, is_measurable
-from benchmarks.ratios import OURS, Measured
+from benchmarks.report import chart, table
+from benchmarks.report.machine import Machine, describe
+from benchmarks.report.ratios import OURS, Measured
 from benchmarks.row import Options, Row
 from benchmarks.running import measure, subjects
 from benchmarks.stack import Source, Stack, StackError
@@ -59,12 +59,12 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{report.terminal(results)}\n\n{proof}")
+    print(f"\n{table.terminal(results)}\n\n{proof}")
     command = " ".join(
         ["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]
     )
     if arguments.write or (len(rows) == len(ROWS) and options.rounds >= 3 and not arguments.alone):
-        _PAGE.write_text(report.page(results, machine, command, proof))
+        _PAGE.write_text(table.page(results, machine, command, proof))
         _CHART.write_text(chart.draw(results))
         print("Written: docs/benchmarks.md and docs/benchmarks.svg.")
     else:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from benchmarks.client.loads import Clients, closed
 from benchmarks.engine import EngineError, engine, run
-from benchmarks.filled import fill
+from benchmarks.filling.by_source import fill
 from benchmarks.measures.cash import CASH_CLIENTS, is_paid
-from benchmarks.ratios import OURS, Measured
+from benchmarks.report.ratios import OURS, Measured
 from benchmarks.row import Measure, NotMeasured, Options, Row, Sample, Subject
 from benchmarks.stack import Source, Stack, StackError
 from benchmarks.supply import Supply, SupplyError

@@ -19,8 +19,8 @@ from benchmarks.load.truth import disagreements
 from benchmarks.measures import ROWS
 from benchmarks.measures.cash import count_round_trips
 from benchmarks.pinned import ours
-from benchmarks.ratios import Measured, verdict
-from benchmarks.report import terminal
+from benchmarks.report.ratios import Measured, verdict
+from benchmarks.report.table import terminal
 from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Subject
 from benchmarks.running import subjects
 from benchmarks.supply import once

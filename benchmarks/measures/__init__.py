@@ -1,5 +1,7 @@
 """The rows of the table, each beside what it measures; their order is the table's."""
 
+from __future__ import annotations
+
 from benchmarks.measures import cash, qr, reads, sockets, storms, tables
 from benchmarks.row import Row
 

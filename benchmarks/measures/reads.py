@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from benchmarks import limits, node
+from benchmarks.baselines import limits, node
 from benchmarks.client.loads import OK, Clients, closed, graphql_ok
 from benchmarks.row import CLIENT, Goal, Metric, NotMeasured, Row, Sample, Subject, cpu_values
 from benchmarks.supply import once

@@ -6,7 +6,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from benchmarks import node
+from benchmarks.baselines import node
 from benchmarks.client.http import Address, post
 from benchmarks.processes import Tree
 from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject

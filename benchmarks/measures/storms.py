@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 
-from benchmarks import limits
+from benchmarks.baselines import limits
 from benchmarks.client.http import Response, fetch
 from benchmarks.client.loads import (
     OK,

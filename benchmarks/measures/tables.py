@@ -11,7 +11,7 @@ from pathlib import Path
 from benchmarks.client.http import Response
 from benchmarks.client.loads import OK
 from benchmarks.engine import connected, engine
-from benchmarks.filled import fill
+from benchmarks.filling.by_source import fill
 from benchmarks.measures.cash import is_paid
 from benchmarks.measures.reads import PAGE
 from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject

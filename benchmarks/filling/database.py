@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from benchmarks import rows
+from benchmarks.filling import statements
 from db import engine, payments
 from domain.calendar import business_date, day_end
 from domain.receipts import payload
@@ -49,11 +49,11 @@ def fill(url: str, pem: str, count: int, now: datetime) -> None:
         )
         for first in range(1, count + 1, CHUNK)
     ]
-    asyncio.run(_run(url, rows.STAFF, now))
+    asyncio.run(_run(url, statements.STAFF, now))
     # Spawned processes, because a driver's connections do not survive a fork.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_add_in_process, chunks))
-    for statement in (*rows.AFTER_ALL_CHUNKS, "vacuum (analyze, freeze)", "checkpoint"):
+    for statement in (*statements.AFTER_ALL_CHUNKS, "vacuum (analyze, freeze)", "checkpoint"):
         asyncio.run(_run(url, statement))
 
 
@@ -76,16 +76,16 @@ async def _add(chunk: Chunk) -> None:
     try:
         await connection.execute(_BULK_SETTINGS)
         await connection.execute(
-            rows.FACTS.format(
+            statements.FACTS.format(
                 first=chunk.first, last=chunk.last, count=chunk.count, until=chunk.until
             )
         )
         async with connection.transaction():
-            for statement in rows.BEFORE_RECORDS:
+            for statement in statements.BEFORE_RECORDS:
                 await connection.execute(statement)
         async with connection.transaction():
             await _sign_records(connection, SigningKey(chunk.pem))
-            for statement in rows.AFTER_RECORDS:
+            for statement in statements.AFTER_RECORDS:
                 await connection.execute(statement)
     finally:
         await connection.close()

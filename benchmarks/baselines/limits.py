@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.bare import FILE
+from benchmarks.baselines.bare import FILE
 from benchmarks.client.http import Address, Response, get
 from benchmarks.client.loads import OK, Clients, Outcome, closed, error_code
 from benchmarks.row import NotMeasured, Sample, Subject
@@ -28,7 +28,7 @@ CALLS_OF_A_READ = (
 )
 """The upstream calls of one CustomerBills, as system and path."""
 
-_STATEMENTS = Path(__file__).parent / "peers"
+_STATEMENTS = Path(__file__).parents[1] / "peers"
 
 
 def is_ok(response: Response) -> str:
@@ -57,7 +57,13 @@ async def bare_application(subject: Subject, body: bytes) -> AsyncGenerator[Part
     (port,) = free_ports(1)
     file = subject.stack.folder / "bare.body"
     file.write_bytes(body)
-    words = ["-m", "uvicorn", "benchmarks.bare:application", "--factory", "--no-access-log"]
+    words = [
+        "-m",
+        "uvicorn",
+        "benchmarks.baselines.bare:application",
+        "--factory",
+        "--no-access-log",
+    ]
     words += ["--loop", "uvloop", "--http", "httptools", "--port", str(port)]
     env = {FILE: str(file), "PORT": str(port), "PYTHONPATH": str(subject.stack.source.root)}
     log = subject.stack.folder / "bare.log"

@@ -11,14 +11,14 @@ import subprocess
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.baselines.limits import libpq
 from benchmarks.client.http import Address
 from benchmarks.client.loads import Clients, closed, graphql_ok
-from benchmarks.limits import libpq
 from benchmarks.pinned import CACHE
 from benchmarks.row import NotMeasured, Sample, Subject
 from benchmarks.stack import Part, free_ports
 
-_PEERS = Path(__file__).parent / "peers"
+_PEERS = Path(__file__).parents[1] / "peers"
 _SECONDS_TO_INSTALL = 180.0
 
 

@@ -6,8 +6,8 @@ import html
 import math
 from collections.abc import Sequence
 
-from benchmarks.ratios import PINNED, Measured, Spread
-from benchmarks.report import number
+from benchmarks.report.ratios import PINNED, Measured, Spread
+from benchmarks.report.table import number
 from benchmarks.row import Metric
 
 _LEFT, _RIGHT, _LINE = 330, 90, 26

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from benchmarks.machine import Machine
-from benchmarks.ratios import OURS, PINNED, Measured, Spread, verdict
+from benchmarks.report.machine import Machine
+from benchmarks.report.ratios import OURS, PINNED, Measured, Spread, verdict
 from benchmarks.row import Metric
 
 _HEAD = (
