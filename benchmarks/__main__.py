@@ -19,13 +19,13 @@ import uvloop
 from benchmarks.engine import EngineError
 from benchmarks.files import allow_files
 from benchmarks.measures import ROWS
-from benchmarks.pinned import ROOT, NotThere, ours, pinned
+from benchmarks.pinned import ROOT, PinnedUnavailable, ours, pinned
 from benchmarks.processes import cancel_on_sigterm, is_measurable
 from benchmarks.report import chart, table
 from benchmarks.report.machine import Machine, describe
-from benchmarks.report.ratios import OURS, Measured
+from benchmarks.report.ratios import OURS, RowResult
 from benchmarks.row import Options, Row
-from benchmarks.running import measure, subjects
+from benchmarks.running import measure, start_targets
 from benchmarks.stack import Source, Stack, StackError
 
 _PAGE, _CHART = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
@@ -105,7 +105,7 @@ def _chosen(words: str) -> list[Row]:
 
 async def _run(
     rows: Sequence[Row], options: Options, folder: Path, *, compare: bool
-) -> tuple[list[Measured], Machine, str]:
+) -> tuple[list[RowResult], Machine, str]:
     cancel_on_sigterm()
     sources: list[Source] = [ours(Path(sys.executable))]
     missing = "left out by --alone"
@@ -113,15 +113,15 @@ async def _run(
         print("pinned: its environment is made if it is not there yet", flush=True)
         try:
             sources.append(pinned())
-        except NotThere as reason:
+        except PinnedUnavailable as reason:
             missing = str(reason)
-    async with subjects(sources, folder, options) as found:
+    async with start_targets(sources, folder, options) as found:
         machine = await describe(found[OURS].stack.engine)
         results = await measure(rows, found, options)
         if len(sources) == 1:
-            for measured in results:
-                if not measured.row.only_ours:
-                    measured.reasons["pinned"] = missing
+            for result in results:
+                if not result.row.only_ours:
+                    result.reasons["pinned"] = missing
         return results, machine, await _proof(found[OURS].stack)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import resource
 
-_FILES = 20_000
+_MAX_FILES = 20_000
 
 
 def allow_files() -> None:
     """Raise the limit as far as this user may, up to what a storm needs."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = _FILES if most == resource.RLIM_INFINITY else min(_FILES, most)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, most))
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = _MAX_FILES if maximum == resource.RLIM_INFINITY else min(_MAX_FILES, maximum)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, maximum))

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".data" / "bench"
 
 
-class NotThere(Exception):
+class PinnedUnavailable(Exception):
     """The text says why the commit cannot be measured here."""
 
 
@@ -24,7 +24,7 @@ def ours(python: Path) -> Source:
 
 
 def pinned() -> Source:
-    """Return the pinned commit's tree, made and installed once. Raises NotThere."""
+    """Return the pinned commit's tree, made and installed once. Raises PinnedUnavailable."""
     root = CACHE / "pinned"
     python = root / ".venv" / "bin" / "python"
     if not _is_checked_out(root):
@@ -40,7 +40,7 @@ def pinned() -> Source:
         check=False,
     )
     if made.returncode:
-        raise NotThere(f"its environment cannot be installed: {_last_line(made.stderr)}")
+        raise PinnedUnavailable(f"its environment cannot be installed: {_last_line(made.stderr)}")
     return Source(name="pinned", root=root, python=python)
 
 
@@ -53,12 +53,12 @@ def _is_checked_out(root: Path) -> bool:
 
 def _check_out(root: Path) -> None:
     if _git("cat-file", "-e", f"{COMMIT}^{{commit}}").returncode:
-        raise NotThere(f"commit {COMMIT} is not in this clone: fetch the whole history")
+        raise PinnedUnavailable(f"commit {COMMIT} is not in this clone: fetch the whole history")
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     added = _git("worktree", "add", "--force", "--detach", str(root), COMMIT)
     if added.returncode:
-        raise NotThere(f"its worktree cannot be made: {_last_line(added.stderr)}")
+        raise PinnedUnavailable(f"its worktree cannot be made: {_last_line(added.stderr)}")
 
 
 def _git(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ def _git(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def _program(name: str) -> str:
     if (found := shutil.which(name)) is None:
-        raise NotThere(f"{name} is not installed")
+        raise PinnedUnavailable(f"{name} is not installed")
     return found
 
 

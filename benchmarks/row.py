@@ -38,13 +38,13 @@ class Goal:
     """What a metric should reach; a ratio of 3 means three times better, whichever way is better."""
 
     words: str
-    first: float | None = None
+    first_half: float | None = None
     """The ratio to pinned after the first half."""
-    then: float | None = None
+    second_half: float | None = None
     """The ratio to pinned after the second half."""
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
     """The ratio to each limit or peer."""
-    today: tuple[float, float] | None = None
+    pinned_range: tuple[float, float] | None = None
     """What pinned did on the machine of the goals: elsewhere only ratios count."""
 
 
@@ -68,7 +68,7 @@ class Sample:
 
 
 @dataclass(slots=True)
-class Subject:
+class Target:
     """A stack that is measured, and what its loads use up."""
 
     stack: Stack
@@ -80,7 +80,7 @@ class Subject:
     """The count of clients that does most whole cash payments; None before it is known."""
 
 
-Measure = Callable[[Subject], Awaitable[Sample]]
+Measure = Callable[[Target], Awaitable[Sample]]
 """Measures a stack; a limit or a peer is given the subject *ours*."""
 
 
@@ -96,7 +96,7 @@ class Row:
     worker: bool = False
     """Whether the worker runs meanwhile."""
     only_ours: bool = False
-    most_rounds: int | None = None
+    max_rounds: int | None = None
 
 
 CLIENT = Metric(key="client", title="CPU: load client", unit="ms", compared=False)

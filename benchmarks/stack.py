@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.client.http import Address, fetch, get
 from benchmarks.engine import Engine, connected
-from benchmarks.processes import Tree
+from benchmarks.processes import ProcessTree
 from integrations.embedded import child_of_this
 
 SECONDS_TO_START = 60.0
@@ -54,8 +54,8 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
 
     @property
-    def tree(self) -> Tree | None:
-        return Tree(self.process.pid) if self.process else None
+    def tree(self) -> ProcessTree | None:
+        return ProcessTree(self.process.pid) if self.process else None
 
     def start(self) -> None:
         with self.log.open("ab") as log:

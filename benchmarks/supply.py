@@ -21,12 +21,12 @@ from benchmarks.stack import Stack
 Json = dict[str, Any]
 
 _FIRST_CONTRACT, _FIRST_COLLECTOR = 2000, 1000
-_LOGINS_AT_ONCE, _BILLS_AT_ONCE = 4, 16
+_CONCURRENT_LOGINS, _CONCURRENT_READS = 4, 16
 # The sandbox answers these keys in development; it makes every fortieth contract terminated.
 UPSTREAM_KEYS = {
     name: {"x-api-key": f"sandbox-{name}-key"} for name in ("customer", "revenue", "debt")
 }
-_TERMINATED, _EVERY = 39, 40
+_TERMINATED_REMAINDER, _TERMINATED_EVERY = 39, 40
 OFFICE = "FI001"
 
 
@@ -62,7 +62,7 @@ class Supply:
 
     async def tokens(self, staff_ids: list[str]) -> list[str]:
         """Log in several people, a few at once, and return their tokens in the same order."""
-        at_once = asyncio.Semaphore(_LOGINS_AT_ONCE)
+        at_once = asyncio.Semaphore(_CONCURRENT_LOGINS)
 
         async def log_in(staff_id: str) -> str:
             async with at_once:
@@ -72,7 +72,7 @@ class Supply:
 
     async def token(self, staff_id: str) -> str:
         given = {"staffId": staff_id, "password": f"mobinet{staff_id}"}
-        payload = await self.ask("Login", {"input": given})
+        payload = await self.send("Login", {"input": given})
         return payload["session"]["accessToken"]
 
     def request(self, operation: str, variables: Json, token: str = "") -> bytes:
@@ -91,7 +91,7 @@ class Supply:
     def document(self, operation: str) -> str:
         return self._documents[operation]
 
-    async def ask(self, operation: str, variables: Json, token: str = "") -> Any:
+    async def send(self, operation: str, variables: Json, token: str = "") -> Any:
         """Send one operation; return the value of its only field. Raises SupplyError."""
         response = await once(self.stack.api, self.request(operation, variables, token))
         answer = json.loads(response.body or b"{}")
@@ -103,11 +103,11 @@ class Supply:
             raise SupplyError(f"{operation}: {refusals}")
         return value
 
-    async def order(self, control: str, body: Json) -> Json:
+    async def control(self, name: str, body: Json) -> Json:
         """Give the sandbox an order and return its answer. Raises SupplyError."""
-        response = await once(self.stack.sandbox, post(f"/_sandbox/{control}", body))
+        response = await once(self.stack.sandbox, post(f"/_sandbox/{name}", body))
         if response.status != 200:
-            raise SupplyError(f"sandbox {control}: {response.status} {response.body[:500]!r}")
+            raise SupplyError(f"sandbox {name}: {response.status} {response.body[:500]!r}")
         return response.json()
 
     async def last_upstream_request(self) -> int:
@@ -118,7 +118,7 @@ class Supply:
     def contract(self) -> str:
         """Return an active contract that was not given out before."""
         number = next(self._numbers)
-        if (number - _FIRST_CONTRACT) % _EVERY == _TERMINATED:
+        if (number - _FIRST_CONTRACT) % _TERMINATED_EVERY == _TERMINATED_REMAINDER:
             number = next(self._numbers)
         return f"SGFDN{number}"
 
@@ -135,7 +135,7 @@ class Supply:
                 self._bills.append(Bill(contract, bill["bill_number"], bill["amount"]))
             connection.close()
 
-        await asyncio.gather(*(fetch_bills() for _ in range(_BILLS_AT_ONCE)))
+        await asyncio.gather(*(fetch_bills() for _ in range(_CONCURRENT_READS)))
 
     def payments(self, method: str, collectors: int | None = None) -> Iterator[bytes]:
         """Yield ProcessPayment requests of the bills in stock, each by the next collector."""

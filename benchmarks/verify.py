@@ -48,7 +48,7 @@ _TABLES = (
 class Verified:
     """What `mobinet verify` said and needed, as a process of its own, and its servers meanwhile."""
 
-    said: list[str]
+    output: list[str]
     holds: bool
     seconds: float
     own_mb: float
@@ -59,15 +59,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--payments", type=int, default=100_000)
     parser.add_argument("--signatures", action="store_true", help="of every payment record, too")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     for name in [name for name in os.environ if name.startswith("MOBINET_")]:
         del os.environ[name]
     try:
         with servers(folder) as embedded:
-            few = _measured(embedded, folder, asked.payments // 10, asked.signatures)
-            many = _measured(embedded, folder, asked.payments, asked.signatures)
+            few = _measured(embedded, folder, arguments.payments // 10, arguments.signatures)
+            many = _measured(embedded, folder, arguments.payments, arguments.signatures)
     finally:
         gone(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -110,7 +110,7 @@ def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> 
         with _timed("baseline: Ed25519, one core", _SIGNATURES):
             _verify_signatures(SigningKey(key))
     done = _verified(embedded, "--signatures" if signatures else None)
-    print("\n".join(f"   {line}" for line in done.said))
+    print("\n".join(f"   {line}" for line in done.output))
     print(
         f"{'mobinet verify':<56}{done.seconds:>8.1f} s {count / done.seconds:>10,.0f} payments/s\n",
         flush=True,
@@ -162,22 +162,22 @@ def _verify_signatures(key: SigningKey) -> None:
 def _verified(embedded: Servers, *options: str | None) -> Verified:
     command = [sys.executable, "-m", "mobinet", "verify", *filter(None, options)]
     began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        most = 0.0
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        peak = 0.0
         while True:
-            most = max(most, _memory_of(embedded.postgres_pid))
+            peak = max(peak, _memory_of(embedded.postgres_pid))
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
             if ended:
                 break
             time.sleep(0.1)
-        said.seek(0)
+        output.seek(0)
         return Verified(
-            said=said.read().splitlines(),
+            output=output.read().splitlines(),
             holds=status == 0,
             seconds=time.perf_counter() - began,
             own_mb=used.ru_maxrss / 1024,
-            servers_mb=most,
+            servers_mb=peak,
         )
 
 
@@ -186,16 +186,16 @@ def _memory_of(postgres: int) -> float:
     Return what PostgreSQL's processes hold, in MB; Linux tells it, others do not.
 
     It is what each has of its own, and once what they made to share for a query (parallel hash tables
-    are there); not `shared_buffers`, which is the server's however much is asked of it.
+    are there); not `shared_buffers`, which is the server's however much is arguments of it.
     """
     own, shared = 0, dict[str, int]()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             lines = (process / "status").read_text().splitlines()
-            told = dict(line.split(":", 1) for line in lines if ":" in line)
-            if told["PPid"].strip() != str(postgres):
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            if fields["PPid"].strip() != str(postgres):
                 continue
-            own += int(told.get("RssAnon", "0 kB").split()[0]) * 1024
+            own += int(fields.get("RssAnon", "0 kB").split()[0]) * 1024
             for mapped in (process / "maps").read_text().splitlines():
                 if "/dev/shm/PostgreSQL." in mapped:  # noqa: S108
                     first, last = mapped.split()[0].split("-")

@@ -12,7 +12,7 @@ from datetime import datetime
 from benchmarks.client.http import Address
 from benchmarks.client.websocket import Socket, open_socket
 
-_AT_ONCE = 64
+_CONCURRENT_OPENINGS = 64
 PER_ACTOR = 20
 """The API lets one member of staff have so many sockets."""
 
@@ -26,7 +26,7 @@ class Watcher:
 
 
 @dataclass(slots=True)
-class Crowd:
+class WatcherGroup:
     """Sockets that were opened together; `failed` counts those that did not get so far."""
 
     watchers: list[Watcher] = field(default_factory=list[Watcher])
@@ -38,7 +38,7 @@ class Crowd:
         for watcher in self.watchers:
             watcher.socket.abort()
 
-    def heard_times(self, version: bytes) -> list[float]:
+    def event_times(self, version: bytes) -> list[float]:
         """Return when each watcher first read an event that holds *version*."""
         return [
             found
@@ -56,24 +56,24 @@ class Subscription:
     token: str
 
 
-async def open_crowd(
+async def open_watchers(
     address: Address, subscriptions: Sequence[Subscription], *, seconds: float = 120.0
-) -> Crowd:
+) -> WatcherGroup:
     """Open a socket for each subscription, a few at once, until each has its first event."""
-    crowd, begun = Crowd(), time.perf_counter()
+    group, begun = WatcherGroup(), time.perf_counter()
     waiting = iter(subscriptions)
 
     async def open_some() -> None:
         for subscription in waiting:
             try:
                 async with asyncio.timeout(max(seconds - (time.perf_counter() - begun), 0.01)):
-                    crowd.watchers.append(await _open(address, subscription))
+                    group.watchers.append(await _open(address, subscription))
             except (OSError, TimeoutError):
-                crowd.failed += 1
+                group.failed += 1
 
-    await asyncio.gather(*(open_some() for _ in range(_AT_ONCE)))
-    crowd.seconds = time.perf_counter() - begun
-    return crowd
+    await asyncio.gather(*(open_some() for _ in range(_CONCURRENT_OPENINGS)))
+    group.seconds = time.perf_counter() - begun
+    return group
 
 
 async def _open(address: Address, subscription: Subscription) -> Watcher:
@@ -106,11 +106,13 @@ async def _open(address: Address, subscription: Subscription) -> Watcher:
     return watcher
 
 
-async def wait_for(crowd: Crowd, version: bytes, count: int, *, seconds: float = 30.0) -> int:
+async def wait_for(
+    group: WatcherGroup, version: bytes, count: int, *, seconds: float = 30.0
+) -> int:
     """Wait until *count* watchers have heard of *version*; return how many have."""
     deadline = time.monotonic() + seconds
     while True:
-        found = len(crowd.heard_times(version))
+        found = len(group.event_times(version))
         if found >= count or time.monotonic() > deadline:
             return found
         await asyncio.sleep(0.05)

@@ -19,10 +19,10 @@ from benchmarks.load.truth import disagreements
 from benchmarks.measures import ROWS
 from benchmarks.measures.cash import count_round_trips
 from benchmarks.pinned import ours
-from benchmarks.report.ratios import Measured, verdict
+from benchmarks.report.ratios import RowResult, verdict
 from benchmarks.report.table import terminal
-from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Subject
-from benchmarks.running import subjects
+from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Target
+from benchmarks.running import start_targets
 from benchmarks.supply import once
 
 # What a payment or a read costs at most. Lower a bound when the code does better; raise none.
@@ -52,28 +52,28 @@ def counts() -> Iterator[Counts]:
 
 async def _counts(folder: Path) -> Counts:
     options = Options(seeded=0, warm_up=0)
-    async with subjects([ours(Path(sys.executable))], folder, options) as found:
-        subject = found["ours"]
+    async with start_targets([ours(Path(sys.executable))], folder, options) as found:
+        target = found["ours"]
         cash = None
         with suppress(NotMeasured):
-            cash = (await count_round_trips(subject, clients=4, payments=24)).values
-        token = subject.supply.collectors[0]
-        number = {"contractNumber": subject.supply.contract()}
-        read = subject.supply.request("CustomerBills", number, token)
+            cash = (await count_round_trips(target, clients=4, payments=24)).values
+        token = target.supply.collectors[0]
+        number = {"contractNumber": target.supply.contract()}
+        read = target.supply.request("CustomerBills", number, token)
         return Counts(
             cash=cash,
-            read=await _upstream_calls(subject, read),
-            repeated_read=await _upstream_calls(subject, read),
-            typename=await once(subject.stack.api, subject.supply.typename(token)),
+            read=await _upstream_calls(target, read),
+            repeated_read=await _upstream_calls(target, read),
+            typename=await once(target.stack.api, target.supply.typename(token)),
         )
 
 
-async def _upstream_calls(subject: Subject, request: bytes) -> int:
-    before = await subject.supply.last_upstream_request()
-    response = await once(subject.stack.api, request)
+async def _upstream_calls(target: Target, request: bytes) -> int:
+    before = await target.supply.last_upstream_request()
+    response = await once(target.stack.api, request)
     assert response.status == 200
     assert b'"errors"' not in response.body
-    return await subject.supply.last_upstream_request() - before
+    return await target.supply.last_upstream_request() - before
 
 
 def test_a_cash_payment_asks_no_more_of_the_database_than_before(counts: Counts) -> None:
@@ -127,22 +127,25 @@ def _read(chunks: list[bytes]) -> Response:
 
 def test_the_median_of_the_rounds_ratios_decides() -> None:
     metric = Metric(
-        key="took", title="Took", unit="ms", goal=Goal(words="≥ 3 ×", first=3.0, then=9.0)
+        key="took",
+        title="Took",
+        unit="ms",
+        goal=Goal(words="≥ 3 ×", first_half=3.0, second_half=9.0),
     )
-    measured = Measured(_row(metric))
+    result = RowResult(_row(metric))
     for mine, theirs in ((10, 40), (10, 20), (5, 30)):
-        measured.add("ours", Sample({"took": mine}))
-        measured.add("pinned", Sample({"took": theirs}))
-    ratio = measured.times_better(metric, "pinned")
+        result.add("ours", Sample({"took": mine}))
+        result.add("pinned", Sample({"took": theirs}))
+    ratio = result.times_better(metric, "pinned")
     assert ratio is not None
     assert (ratio.low, ratio.median, ratio.high) == (2, 4, 6)
-    assert verdict(measured, metric) == "first half"
+    assert verdict(result, metric) == "first half"
 
 
 def test_what_was_not_measured_says_why() -> None:
-    measured = Measured(_row(Metric(key="took", title="Took", unit="ms")))
-    measured.reasons["graphql-ws"] = "node and npm are not installed"
-    assert "graphql-ws was not measured: node and npm are not installed" in terminal([measured])
+    result = RowResult(_row(Metric(key="took", title="Took", unit="ms")))
+    result.reasons["graphql-ws"] = "node and npm are not installed"
+    assert "graphql-ws was not measured: node and npm are not installed" in terminal([result])
 
 
 _PAYMENT = {
@@ -202,7 +205,7 @@ def test_every_row_has_a_name_of_its_own_and_a_metric() -> None:
 
 
 def _row(*metrics: Metric) -> Row:
-    async def nothing(_: Subject) -> Sample:
+    async def nothing(_: Target) -> Sample:
         return Sample({})
 
     return Row(key="row", group="rows", title="A row", metrics=metrics, measure=nothing)

@@ -170,14 +170,14 @@ class Arrivals:
     rate: float
     seconds: float
     patience: float
-    most_connections: int = 8_000
+    max_connections: int = 8_000
 
 
 async def open_arrivals(
     address: Address, requests: Iterator[bytes], check: Check, arrivals: Arrivals
 ) -> Outcome:
     """Send requests as they arrive; a latency is measured from the arrival itself."""
-    outcome, pool = Outcome(), Pool(address, arrivals.most_connections)
+    outcome, pool = Outcome(), Pool(address, arrivals.max_connections)
     tasks: set[asyncio.Task[None]] = set()
     begun, cpu = time.perf_counter(), time.process_time()
 

@@ -33,10 +33,10 @@ from benchmarks.processes import cancel_on_sigterm
 from benchmarks.stack import Stack, StackError
 from benchmarks.supply import Supply, SupplyError, once
 
-_BREAKABLE = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt", "hifpt", "sms")
+_SYSTEMS = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt", "hifpt", "sms")
 _FAULTS = ("reset", "500", "truncated", "slow")
-_BROKEN_SECONDS, _MENDED_SECONDS = 15.0, 5.0
-_SHOWN = 30
+_FAULT_SECONDS, _PAUSE_SECONDS = 15.0, 5.0
+_MAX_SHOWN = 30
 # The sandbox repeats webhooks soon, and QRs end soon, so that a drain is over in minutes.
 _SETTINGS = {"SANDBOX__TIME_SCALE": "60", "QR_LIFETIME": "120"}
 
@@ -121,7 +121,7 @@ async def _load(plan: Plan, stack: Stack) -> int:
         api=Pool(stack.api),
         sandbox=Pool(stack.sandbox),
         figures=Figures(),
-        dice=random.Random(plan.seed),
+        rng=random.Random(plan.seed),
         patience=plan.patience,
         until_final=min(plan.drain, 60.0),
         tokens=supply.collectors,
@@ -129,24 +129,26 @@ async def _load(plan: Plan, stack: Stack) -> int:
     before, client, begun = stack.cpu(), time.process_time(), time.perf_counter()
     await _arrive(plan, world)
     print(f"all visits have ended after {time.perf_counter() - begun:.0f} s", flush=True)
-    await supply.order("reset", {})
+    await supply.control("reset", {})
     open_payments, jobs, drained = await _drain(plan, stack, world)
     cpu, client = stack.cpu(), time.process_time() - client
-    believed = (await once(stack.sandbox, get("/_sandbox/truth"))).json()
-    wrong = await truth.violations(stack.engine.database_url, believed, world.figures.intents)
+    outer_truth = (await once(stack.sandbox, get("/_sandbox/truth"))).json()
+    disagreements = await truth.violations(
+        stack.engine.database_url, outer_truth, world.figures.intents
+    )
     if open_payments or jobs:
-        wrong.append(
+        disagreements.append(
             f"after {plan.drain:.0f} s {open_payments} paid payments are open, {jobs} jobs left"
         )
     intents = world.figures.intents
-    silent = sum(intent.payment_id is None for intent in intents)
+    unanswered = sum(intent.payment_id is None for intent in intents)
     found = await truth.found_without_an_answer(stack.engine.database_url, intents)
     verdict, holds = await _proof(stack)
-    _tell(world.figures, cpu_by_part(before, cpu), client, drained)
-    print(f"{silent:,} got no answer; {found:,} of them are payments in the books")
-    print("\n".join(f"✗ {each}" for each in wrong[:_SHOWN]))
-    print(f"{len(wrong)} disagreements with the outer systems; {verdict}")
-    return 0 if not wrong and holds else 1
+    _report(world.figures, cpu_by_part(before, cpu), client, drained)
+    print(f"{unanswered:,} got no answer; {found:,} of them are payments in the books")
+    print("\n".join(f"✗ {each}" for each in disagreements[:_MAX_SHOWN]))
+    print(f"{len(disagreements)} disagreements with the outer systems; {verdict}")
+    return 0 if not disagreements and holds else 1
 
 
 def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
@@ -156,18 +158,18 @@ def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict
 async def _arrive(plan: Plan, world: World) -> None:
     """Begin visits as they arrive, break systems meanwhile, and wait until every visit has ended."""
     visits: set[asyncio.Task[None]] = set()
-    breaking = asyncio.create_task(_break(plan, world.supply))
+    injecting = asyncio.create_task(_inject_faults(plan, world.supply))
     try:
         await _begin_visits(plan, world, visits)
-        breaking.cancel()
-        await world.supply.order("reset", {})
+        injecting.cancel()
+        await world.supply.control("reset", {})
         print(
             f"{world.figures.visits:,} visits have arrived, {len(visits):,} are under way",
             flush=True,
         )
         await asyncio.gather(*visits)
     finally:
-        for task in (breaking, *visits):
+        for task in (injecting, *visits):
             task.cancel()
 
 
@@ -190,30 +192,32 @@ async def _begin_visits(plan: Plan, world: World, visits: set[asyncio.Task[None]
         await asyncio.sleep(0.01)
 
 
-async def _break(plan: Plan, supply: Supply) -> None:
+async def _inject_faults(plan: Plan, supply: Supply) -> None:
     """Break all systems a little for a while, then none for a while."""
-    dice = random.Random(plan.seed)
+    rng = random.Random(plan.seed)
     while plan.faults > 0:
-        for system in _BREAKABLE:
-            fault = dice.choice(_FAULTS)
+        for system in _SYSTEMS:
+            fault = rng.choice(_FAULTS)
             order = {
                 "system": system,
                 "fault": fault,
                 "probability": plan.faults,
-                "after_processing": dice.random() < 0.5,
+                "after_processing": rng.random() < 0.5,
                 "seconds": 1.0 if fault == "slow" else None,
             }
-            await supply.order("faults", order)
-        await asyncio.sleep(_BROKEN_SECONDS)
-        await supply.order("reset", {})
-        await asyncio.sleep(_MENDED_SECONDS)
+            await supply.control("faults", order)
+        await asyncio.sleep(_FAULT_SECONDS)
+        await supply.control("reset", {})
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _drain(plan: Plan, stack: Stack, world: World) -> tuple[int, int, float]:
     """Wait until nothing is due; return what is left, and the seconds that it took."""
     begun = time.monotonic()
     while True:
-        open_payments, jobs = await truth.undone(stack.engine.database_url, world.figures.intents)
+        open_payments, jobs = await truth.unfinished(
+            stack.engine.database_url, world.figures.intents
+        )
         took = time.monotonic() - begun
         if not (open_payments or jobs) or took > plan.drain:
             return open_payments, jobs, took
@@ -230,7 +234,7 @@ async def _proof(stack: Stack) -> tuple[str, bool]:
     return "`mobinet verify --signatures` holds", True
 
 
-def _tell(figures: Figures, cpu: Mapping[str, float], client: float, drained: float) -> None:
+def _report(figures: Figures, cpu: Mapping[str, float], client: float, drained: float) -> None:
     known = sum(intent.payment_id is not None for intent in figures.intents)
     paid = sum(intent.paid_by_customer for intent in figures.intents)
     print(f"\n{figures.table()}\n")

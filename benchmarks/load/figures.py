@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-PARTS = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
+QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,12 @@ class Figures:
 
     def table(self) -> str:
         """Return the operations' times, in milliseconds, and the errors."""
-        head = f"{'':<28}{'times':>8}" + "".join(f"{name + ' ms':>11}" for name, _ in PARTS)
+        head = f"{'':<28}{'times':>8}" + "".join(f"{name + ' ms':>11}" for name, _ in QUANTILES)
         lines = [head]
         for operation, times in sorted(self.times.items()):
             ordered = sorted(times)
             quantiles = [
-                ordered[min(len(ordered) - 1, int(part * len(ordered)))] for _, part in PARTS
+                ordered[min(len(ordered) - 1, int(part * len(ordered)))] for _, part in QUANTILES
             ]
             shown = "".join(f"{1000 * value:>11,.0f}" for value in quantiles)
             lines.append(f"{operation:<28}{len(ordered):>8,}{shown}")

@@ -16,11 +16,11 @@ select p.id, p.status, p.method, p.amount, p.contract_number, p.hold_reason, k.k
        coalesce((select json_agg(a.reference) from attempt a where a.payment = p.id), '[]')::text as refs
   from payment p left join idempotency_key k on k.subject_id = p.id and k.operation = 'processPayment'
 """
-_TWICE = """
+_PAID_TWICE = """
 select i.item_id from payment_item i join payment p on p.id = i.payment
  where p.status = 'SUCCESS' group by i.contract_number, i.type, i.item_id having count(*) > 1
 """
-_POSTED = """
+_WRONGLY_POSTED = """
 select p.id from payment p left join entry e on e.payment = p.id and e.reversal is null
   left join posting g on g.entry = e.id and g.credit = 'customer_receivable'
  where p.status = 'SUCCESS' group by p.id, p.amount
@@ -33,7 +33,7 @@ select count(*) from pgqueuer where status in ('queued', 'picked') and entrypoin
 """
 
 
-async def undone(url: str, intents: Sequence[Intent]) -> tuple[int, int]:
+async def unfinished(url: str, intents: Sequence[Intent]) -> tuple[int, int]:
     """Return how many payments that customers have paid are open still, and how many jobs are left."""
     paid = [intent.payment_id for intent in intents if intent.paid_by_customer]
     async with connected(url) as connection:
@@ -44,8 +44,8 @@ async def violations(url: str, truth: Row, intents: Sequence[Intent]) -> list[st
     """Return every disagreement between the database, the sandbox and what clients were answered."""
     async with connected(url) as connection:
         payments: dict[str, Row] = {row["id"]: row for row in await connection.fetch(_PAYMENTS)}
-        twice = [row["item_id"] for row in await connection.fetch(_TWICE)]
-        unposted = [row["id"] for row in await connection.fetch(_POSTED)]
+        twice = [row["item_id"] for row in await connection.fetch(_PAID_TWICE)]
+        unposted = [row["id"] for row in await connection.fetch(_WRONGLY_POSTED)]
     return [
         *(f"bill {each} is paid twice" for each in twice),
         *(f"{each} is not posted once and whole" for each in unposted),
@@ -75,11 +75,11 @@ def _against_clients(payments: Mapping[str, Row], intents: Sequence[Intent]) -> 
     yield from (
         f"key {key} stands for {count} payments" for key, count in by_key.items() if count > 1
     )
-    meant = {intent.key for intent in intents}
+    known_keys = {intent.key for intent in intents}
     yield from (
         f"{row['id']} was paid, and no client meant to"
         for row in payments.values()
-        if row["key"] not in meant
+        if row["key"] not in known_keys
     )
     for intent in intents:
         if intent.payment_id is None:

@@ -6,27 +6,27 @@ import html
 import math
 from collections.abc import Sequence
 
-from benchmarks.report.ratios import PINNED, Measured, Spread
+from benchmarks.report.ratios import PINNED, RowResult, Spread
 from benchmarks.report.table import number
 from benchmarks.row import Metric
 
 _LEFT, _RIGHT, _LINE = 330, 90, 26
 _WIDTH = 860
-_MOST = 32.0
+_MAX_RATIO = 32.0
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#24292f}.bar{fill:#2da44e}.short{fill:#bf8700}"
     ".goal{stroke:#cf222e;stroke-width:2}.axis{stroke:#d0d7de}"
 )
 
 
-def draw(results: Sequence[Measured]) -> str:
+def draw(results: Sequence[RowResult]) -> str:
     """Return an SVG: a bar for each metric that has a ratio as its goal; the scale is logarithmic."""
     bars = [
-        (f"{measured.row.key}: {metric.title}", metric, ratio)
-        for measured in results
-        for metric in measured.row.metrics
-        if metric.goal and (metric.goal.first or metric.goal.then)
-        and (ratio := measured.times_better(metric, PINNED))
+        (f"{result.row.key}: {metric.title}", metric, ratio)
+        for result in results
+        for metric in result.row.metrics
+        if metric.goal and (metric.goal.first_half or metric.goal.second_half)
+        and (ratio := result.times_better(metric, PINNED))
     ]  # fmt: skip
     height = 40 + _LINE * len(bars) + 30
     body = [_axis(height)]
@@ -45,7 +45,7 @@ def draw(results: Sequence[Measured]) -> str:
 
 def _x(times: float) -> float:
     """Return where a ratio stands; what is worse than pinned stands at the left edge."""
-    part = math.log2(min(max(times, 1.0), _MOST)) / math.log2(_MOST)
+    part = math.log2(min(max(times, 1.0), _MAX_RATIO)) / math.log2(_MAX_RATIO)
     return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
 
 
@@ -61,7 +61,7 @@ def _axis(height: int) -> str:
 
 def _bar(nth: int, title: str, metric: Metric, ratio: Spread) -> str:
     top = 36 + nth * _LINE
-    goal = metric.goal.first or metric.goal.then if metric.goal else None
+    goal = metric.goal.first_half or metric.goal.second_half if metric.goal else None
     reached = goal is not None and ratio.median >= goal
     width = max(_x(ratio.median) - _LEFT, 1.0)
     parts = [

@@ -24,7 +24,7 @@ class Spread:
 
 
 @dataclass(slots=True)
-class Measured:
+class RowResult:
     """All samples of a row, by who was measured; None stands where a round has no sample."""
 
     row: Row
@@ -71,22 +71,22 @@ def spread(values: Iterable[float]) -> Spread | None:
     return Spread(statistics.median(known), min(known), max(known), len(known))
 
 
-def verdict(measured: Measured, metric: Metric) -> str:
+def verdict(result: RowResult, metric: Metric) -> str:
     """Return which goal a metric reaches by its ratios; empty where no ratio is a goal."""
     goal = metric.goal
-    if goal is None or (goal.first is None and goal.then is None and not goal.limits):
+    if goal is None or (goal.first_half is None and goal.second_half is None and not goal.limits):
         return ""
-    ratio = measured.times_better(metric, PINNED)
-    others = {name: measured.times_better(metric, name) for name in goal.limits}
+    ratio = result.times_better(metric, PINNED)
+    others = {name: result.times_better(metric, name) for name in goal.limits}
     if any(found is None for found in others.values()):
         others = {name: found for name, found in others.items() if found is not None}
     limits = all(found.median >= goal.limits[name] for name, found in others.items() if found)
-    if goal.first is None and goal.then is None:
+    if goal.first_half is None and goal.second_half is None:
         return ("reached" if limits else "short") if others else ""
     if ratio is None:
         return ""
-    if goal.then is not None and ratio.median >= goal.then and limits:
+    if goal.second_half is not None and ratio.median >= goal.second_half and limits:
         return "reached"
-    if goal.first is None:
+    if goal.first_half is None:
         return "not yet"
-    return "first half" if ratio.median >= goal.first else "short"
+    return "first half" if ratio.median >= goal.first_half else "short"
