@@ -1,5 +1,5 @@
 """
-`make bench`: how fast Mobinet is beside the pinned commit, beside others, and beside what the machine can do.
+`make bench`: Mobinet's speed beside the pinned commit, limits of the machine, and peers.
 
     python -m benchmarks [--rows reads,cash] [--rounds 5] [--seconds 4] [--minutes 45] …
 """
@@ -45,7 +45,7 @@ def main() -> int:
     )
     rows = _chosen(arguments.rows)
     if not is_measurable():
-        print("This system does not tell what processes cost: no CPU time and no memory.")
+        print("This system has no /proc: CPU time and memory are not measured.")
     allow_files()
     folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
     try:
@@ -68,7 +68,9 @@ def main() -> int:
         _CHART.write_text(chart.draw(results))
         print("Written: docs/benchmarks.md and docs/benchmarks.svg.")
     else:
-        print("docs/benchmarks.md is written by a run of all rows and three rounds, or by --write.")
+        print(
+            "To write docs/benchmarks.md, run all rows with at least three rounds, or add --write."
+        )
     return 0
 
 
@@ -82,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=10_000, help="payments in each database")
     parser.add_argument("--warm-up", type=int, default=300, help="payments before the first round")
     parser.add_argument("--sockets", type=int, default=1000)
-    parser.add_argument("--payments", type=int, default=100_000, help="that verify proves")
+    parser.add_argument("--payments", type=int, default=100_000, help="payments for the row verify")
     parser.add_argument(
         "--growth",
         type=int,
@@ -99,7 +101,7 @@ def _chosen(words: str) -> list[Row]:
     wanted = [word for word in words.replace(" ", "").split(",") if word]
     unknown = [word for word in wanted if not any(word in (row.key, row.group) for row in ROWS)]
     if unknown:
-        sys.exit(f"There is no row {', '.join(unknown)}; --help names them.")
+        sys.exit(f"Unknown rows: {', '.join(unknown)}. --help lists all rows.")
     return [row for row in ROWS if not wanted or row.key in wanted or row.group in wanted]
 
 
@@ -110,7 +112,7 @@ async def _run(
     sources: list[Source] = [ours(Path(sys.executable))]
     missing = "left out by --alone"
     if compare:
-        print("pinned: its environment is made if it is not there yet", flush=True)
+        print("pinned: preparing its environment", flush=True)
         try:
             sources.append(pinned())
         except PinnedUnavailable as reason:
@@ -126,14 +128,14 @@ async def _run(
 
 
 async def _proof(stack: Stack) -> str:
-    """Return what `mobinet verify` makes of the payments of the run."""
+    """Return what `mobinet verify` reports about the payments of the run."""
     await stack.start_worker()
     await stack.drain()
     await stack.stop_worker()
     try:
         await stack.run("verify", "--signatures")
     except StackError as error:
-        return f"`mobinet verify --signatures` afterwards FAILS: {str(error).splitlines()[-1]}"
+        return f"`mobinet verify --signatures` afterwards failed: {str(error).splitlines()[-1]}"
     return "`mobinet verify --signatures` holds over all payments of the run"
 
 

@@ -1,4 +1,4 @@
-"""The PostgreSQL and Valkey of one stack: embedded servers of its own, or databases on servers that are given."""
+"""The PostgreSQL and Valkey of one stack: embedded servers, or databases on given servers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FIRST_LOGICAL, _LOGICAL_DATABASES = 1, 16
 
 
 class EngineError(Exception):
-    """The text says which server cannot be used, and why."""
+    """A server cannot be used; the text says which one and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Addresses, and the servers' processes: None where they run on another machine."""
+    """Addresses and processes of the servers; None where a server runs on another machine."""
 
     database_url: str
     redis_url: str
@@ -38,7 +38,7 @@ class Engine:
 
 @contextlib.asynccontextmanager
 async def engine(folder: Path, name: str) -> AsyncGenerator[Engine]:
-    """An empty database and an empty Valkey; they end, or are emptied, with the block."""
+    """Provide an empty database and an empty Valkey, removed or emptied with the block."""
     database_url = os.environ.get("MOBINET_DATABASE_URL")
     redis_url = os.environ.get("MOBINET_REDIS_URL")
     if database_url and redis_url:
@@ -108,7 +108,7 @@ async def _postmaster(url: str) -> ProcessTree | None:
 
 @contextlib.asynccontextmanager
 async def connected(url: str) -> AsyncGenerator[Any]:
-    """A connection as the databases' owner, closed with the block."""
+    """Open a connection as the databases' owner, closed with the block."""
     connection = cast("Any", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
     try:
         yield connection

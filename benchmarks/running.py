@@ -1,4 +1,4 @@
-"""A run: two stacks side by side, measured in turns, round after round."""
+"""A run: stacks measured in turns, round after round."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _FAILURES = (StackError, SupplyError, EngineError, OSError, ValueError, KeyError
 async def start_targets(
     sources: Sequence[Source], folder: Path, options: Options
 ) -> AsyncGenerator[dict[str, Target]]:
-    """Start a stack of each source, fill it alike and warm it up; the first is ours."""
+    """Start a stack of each source, fill it and warm it up; the first source is ours."""
     async with contextlib.AsyncExitStack() as stacks:
         found: dict[str, Target] = {}
         for source in sources:
@@ -63,7 +63,7 @@ async def _prepare(target: Target) -> None:
 async def measure(
     rows: Sequence[Row], stacks: Mapping[str, Target], options: Options
 ) -> list[RowResult]:
-    """Measure every row in every round; a round that begins after the last minute is left out."""
+    """Measure every row in every round; no round begins after the last minute."""
     results = [RowResult(row) for row in rows]
     # Rows without the worker come first, so that it starts once a round.
     ordered = sorted(results, key=lambda each: each.row.worker)
@@ -74,7 +74,7 @@ async def measure(
             break
         for result in ordered:
             if result.row.max_rounds is None or nth < result.row.max_rounds:
-                # Whoever is measured second finds the machine otherwise, so that turns change.
+                # The second of two measurements finds a warmer machine, so the order alternates.
                 turns = dict(list(stacks.items())[:: -1 if nth % 2 else 1])
                 await _round(result, turns, f"{nth + 1}/{options.rounds}")
     return results
@@ -104,7 +104,7 @@ async def _set_worker(target: Target, *, on: bool) -> None:
 
 
 async def _sample(result: RowResult, name: str, measure: Measure, target: Target) -> Sample | None:
-    """Return a sample, or None with the reason noted."""
+    """Return a sample, or None after noting the reason."""
     try:
         async with asyncio.timeout(_SECONDS_A_SAMPLE):
             sample = await measure(target)
@@ -120,7 +120,7 @@ async def _sample(result: RowResult, name: str, measure: Measure, target: Target
 
 
 async def _ensure_api_answers(target: Target) -> None:
-    """Leave a stack whose API answers, whatever a row did to it."""
+    """Restart the API where it no longer answers after a row."""
     try:
         async with asyncio.timeout(20):
             await target.supply.send("Me", {}, target.supply.collectors[0])

@@ -1,10 +1,10 @@
 """
-`make bench`: how fast `mobinet verify` is, over payments that are true, on embedded servers of its own.
+The speed of `mobinet verify` over valid payments, on embedded servers of its own.
 
     python -m benchmarks.verify [--payments N] [--signatures]
 
-Two databases, of a tenth and of all the payments: memory must be the same. Beside it stands what the same
-machine does with the same rows when nothing is checked.
+It verifies two databases, with a tenth and with all of the payments; the memory must be the same.
+Baselines show how fast the same machine reads the same rows without any check.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ from resolvers import sealing
 
 _SIGNATURES = 10_000
 _TABLES = (
-    "payment", "payment_item", "attempt", "notification", "idempotency_key", "reversal", "hand_in", "entry",
-    "posting", "payment_record", "audit_event", "audit_link",
+    "payment", "payment_item", "attempt", "notification", "idempotency_key", "reversal", "hand_in",
+    "entry", "posting", "payment_record", "audit_event", "audit_link",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What `mobinet verify` said and needed, as a process of its own, and its servers meanwhile."""
+    """The output and cost of one `mobinet verify`."""
 
     output: list[str]
     holds: bool
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> Verified:
-    """Fill a new database with *count* payments, seal it and verify it; tell how long each took."""
+    """Fill a new database with *count* payments, seal and verify it, and print each time."""
     url = embedded.postgres_url.replace("/mobinet?", f"/bench_{count}?")
     os.environ |= {
         "MOBINET_DATABASE_URL": url,
@@ -89,7 +89,7 @@ def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> 
         flush=True,
     )
     asyncio.run(_run(embedded.postgres_url, f"create database bench_{count}"))
-    with redirect_stdout(io.StringIO()):  # of each migration
+    with redirect_stdout(io.StringIO()):  # hides the output of each migration
         asyncio.run(migrate(url))
     key = load().keys.receipts[0].get_secret_value()
     with _timed("filled, records signed", count):
@@ -183,10 +183,10 @@ def _verified(embedded: Servers, *options: str | None) -> Verified:
 
 def _memory_of(postgres: int) -> float:
     """
-    Return what PostgreSQL's processes hold, in MB; Linux tells it, others do not.
+    Return the memory of PostgreSQL's processes in MB, or 0 on systems without /proc.
 
-    It is what each has of its own, and once what they made to share for a query (parallel hash tables
-    are there); not `shared_buffers`, which is the server's however much is arguments of it.
+    It counts each process's private memory, and once the shared memory of parallel queries. It
+    leaves out `shared_buffers`, whose size does not depend on the query.
     """
     own, shared = 0, dict[str, int]()
     for process in Path("/proc").glob("[0-9]*"):
@@ -201,7 +201,7 @@ def _memory_of(postgres: int) -> float:
                     first, last = mapped.split()[0].split("-")
                     shared[mapped.split()[5]] = int(last, 16) - int(first, 16)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
     return (own + sum(shared.values())) / 2**20
 
 

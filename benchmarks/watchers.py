@@ -1,4 +1,4 @@
-"""Many sockets that each watch a payment, and what they hear of it."""
+"""Many sockets that each watch a payment, and the events that they receive."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from benchmarks.client.websocket import Socket, open_socket
 
 _CONCURRENT_OPENINGS = 64
 PER_ACTOR = 20
-"""The API lets one member of staff have so many sockets."""
+"""Sockets that the API allows one member of staff."""
 
 
 @dataclass(slots=True)
 class Watcher:
-    """A socket with one subscription. Times are the wall clock's, in seconds."""
+    """A socket with one subscription. Times are Unix seconds."""
 
     socket: Socket
     events: list[tuple[bytes, float]] = field(default_factory=list[tuple[bytes, float]])
@@ -27,7 +27,7 @@ class Watcher:
 
 @dataclass(slots=True)
 class WatcherGroup:
-    """Sockets that were opened together; `failed` counts those that did not get so far."""
+    """Sockets that were opened together; `failed` counts those that were not."""
 
     watchers: list[Watcher] = field(default_factory=list[Watcher])
     failed: int = 0
@@ -39,7 +39,7 @@ class WatcherGroup:
             watcher.socket.abort()
 
     def event_times(self, version: bytes) -> list[float]:
-        """Return when each watcher first read an event that holds *version*."""
+        """Return when each watcher first received an event that contains *version*."""
         return [
             found
             for watcher in self.watchers
@@ -49,7 +49,7 @@ class WatcherGroup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a socket subscribes to, and as whom; an empty token connects without a login."""
+    """The subscription of a socket; an empty token connects without a login."""
 
     document: str
     payment: str
@@ -59,7 +59,7 @@ class Subscription:
 async def open_watchers(
     address: Address, subscriptions: Sequence[Subscription], *, seconds: float = 120.0
 ) -> WatcherGroup:
-    """Open a socket for each subscription, a few at once, until each has its first event."""
+    """Open a socket for each subscription, a few at once, and wait for its first event."""
     group, begun = WatcherGroup(), time.perf_counter()
     waiting = iter(subscriptions)
 
@@ -109,7 +109,7 @@ async def _open(address: Address, subscription: Subscription) -> Watcher:
 async def wait_for(
     group: WatcherGroup, version: bytes, count: int, *, seconds: float = 30.0
 ) -> int:
-    """Wait until *count* watchers have heard of *version*; return how many have."""
+    """Wait until *count* watchers have received *version*; return how many have."""
     deadline = time.monotonic() + seconds
     while True:
         found = len(group.event_times(version))
@@ -119,6 +119,6 @@ async def wait_for(
 
 
 def changed_at(message: bytes) -> float:
-    """Return the wall clock's time at which the payment of an event was changed."""
+    """Return the Unix time at which the payment of an event was changed."""
     payment = json.loads(message)["payload"]["data"]["paymentStatus"]
     return datetime.fromisoformat(payment["updatedAt"]).timestamp()

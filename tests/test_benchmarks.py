@@ -1,4 +1,4 @@
-"""A benchmark guards counts in every test run: round trips, calls and bytes, never a time."""
+"""The benchmarks' own rules, and bounds on round trips, calls and bytes of a request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Targ
 from benchmarks.running import start_targets
 from benchmarks.supply import once
 
-# What a payment or a read costs at most. Lower a bound when the code does better; raise none.
+# Upper bounds of a payment or a read. Lower a bound when the code does better; raise none.
 ROUND_TRIPS_OF_A_CASH_PAYMENT = 21
 UPSTREAM_CALLS_OF_A_CASH_PAYMENT = 3
 UPSTREAM_CALLS_OF_A_READ = 5
@@ -35,7 +35,7 @@ BYTES_AROUND_A_TYPENAME = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was counted on a stack of its own, without a worker."""
+    """Counts of a stack without a worker."""
 
     cash: dict[str, float] | None
     """None where pg_stat_statements cannot be read."""
@@ -76,10 +76,10 @@ async def _upstream_calls(target: Target, request: bytes) -> int:
     return await target.supply.last_upstream_request() - before
 
 
-def test_a_cash_payment_asks_no_more_of_the_database_than_before(counts: Counts) -> None:
+def test_a_cash_payment_makes_no_more_round_trips_than_before(counts: Counts) -> None:
     if counts.cash is None:
         pytest.skip("the server has no pg_stat_statements")
-    # Loops of the API ask a few things beside the payments.
+    # Background loops of the API make a few statements of their own.
     assert counts.cash["trips"] < ROUND_TRIPS_OF_A_CASH_PAYMENT + 1
 
 
@@ -100,14 +100,14 @@ def test_a_small_answer_is_small_with_all_its_headers(counts: Counts) -> None:
     assert len(response.head) + len(response.body) <= BYTES_AROUND_A_TYPENAME
 
 
-def test_a_cut_answer_is_lost_and_a_dripping_one_is_whole() -> None:
+def test_an_incomplete_answer_is_lost_and_one_in_pieces_is_whole() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     assert _read([answer[:30], answer[30:44], answer[44:]]).body == b"hello"
     assert _read([answer[:-1]]).status == 0
 
 
 def _read(chunks: list[bytes]) -> Response:
-    """Feed a connection with an answer in pieces, then end it."""
+    """Feed an answer to a connection in pieces, and then end the connection."""
     found: list[Response] = []
 
     class Transport(asyncio.Transport):
@@ -125,7 +125,7 @@ def _read(chunks: list[bytes]) -> Response:
     return response
 
 
-def test_the_median_of_the_rounds_ratios_decides() -> None:
+def test_the_median_of_the_rounds_ratios_decides_the_verdict() -> None:
     metric = Metric(
         key="took",
         title="Took",
@@ -142,7 +142,7 @@ def test_the_median_of_the_rounds_ratios_decides() -> None:
     assert verdict(result, metric) == "first half"
 
 
-def test_what_was_not_measured_says_why() -> None:
+def test_a_row_that_was_not_measured_has_its_reason() -> None:
     result = RowResult(_row(Metric(key="took", title="Took", unit="ms")))
     result.reasons["graphql-ws"] = "node and npm are not installed"
     assert "graphql-ws was not measured: node and npm are not installed" in terminal([result])
@@ -169,12 +169,12 @@ _TRUTH = {
 _INTENT = Intent(key="k1", method="VNPAY_QR", amount=5, payment_id="TXN1", paid_by_customer=True)
 
 
-def test_books_that_agree_with_everybody_are_found_right() -> None:
+def test_payments_that_all_systems_agree_on_have_no_disagreements() -> None:
     assert disagreements({"TXN1": _PAYMENT}, _TRUTH, [_INTENT]) == []
 
 
 @pytest.mark.parametrize(
-    ("payment", "believed", "intent"),
+    ("payment", "outer_truth", "intent"),
     [
         ({"status": "PROCESSING"}, {}, {}),
         ({"amount": 6}, {}, {}),
@@ -192,14 +192,14 @@ def test_books_that_agree_with_everybody_are_found_right() -> None:
         ({}, {}, {"payment_id": "TXN2"}),
     ],
 )
-def test_money_that_is_lost_doubled_or_guessed_is_found(
-    payment: dict[str, object], believed: dict[str, object], intent: dict[str, Any]
+def test_lost_doubled_or_invented_money_is_a_disagreement(
+    payment: dict[str, object], outer_truth: dict[str, object], intent: dict[str, Any]
 ) -> None:
     books = {"TXN1": _PAYMENT | payment}
-    assert disagreements(books, _TRUTH | believed, [replace(_INTENT, **intent)]) != []
+    assert disagreements(books, _TRUTH | outer_truth, [replace(_INTENT, **intent)]) != []
 
 
-def test_every_row_has_a_name_of_its_own_and_a_metric() -> None:
+def test_every_row_has_a_unique_key_and_a_metric() -> None:
     assert len({row.key for row in ROWS}) == len(ROWS)
     assert all(row.metrics for row in ROWS)
 

@@ -1,4 +1,4 @@
-"""What rows are compared with beside the pinned commit: the outer systems alone, uvicorn alone, PostgreSQL alone."""
+"""Limits of the machine: the outer systems alone, uvicorn alone, PostgreSQL alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def is_ok(response: Response) -> str:
 
 
 def upstream_calls(supply: Supply) -> Iterator[bytes]:
-    """Yield, without end, the upstream calls of reads of contracts that nobody has read."""
+    """Yield endlessly the upstream calls of reads of unread contracts."""
     while True:
         contract = supply.contract()
         for system, path in CALLS_OF_A_READ:
@@ -44,7 +44,7 @@ def upstream_calls(supply: Supply) -> Iterator[bytes]:
 
 
 async def direct(target: Target, clients: Clients, reads: int | None = None) -> Outcome:
-    """Make the calls of many reads to the sandbox itself; the outcome counts calls, not reads."""
+    """Make the calls of many reads to the sandbox; the outcome counts calls, not reads."""
     calls = upstream_calls(target.supply)
     if reads is not None:
         calls = iter([next(calls) for _ in range(reads * len(CALLS_OF_A_READ))])
@@ -53,7 +53,7 @@ async def direct(target: Target, clients: Clients, reads: int | None = None) -> 
 
 @contextlib.asynccontextmanager
 async def bare_application(target: Target, body: bytes) -> AsyncGenerator[Part]:
-    """A bare uvicorn application that answers *body*; `part.env["PORT"]` is where it listens."""
+    """Run a uvicorn application that answers *body*; `part.env["PORT"]` is its port."""
     (port,) = free_ports(1)
     file = target.stack.folder / "bare.body"
     file.write_bytes(body)
@@ -96,7 +96,7 @@ async def bare(target: Target, request: bytes, body: bytes, clients: Clients) ->
 
 
 async def pgbench(target: Target, payment_id: str, clients: Clients) -> Sample:
-    """Run the statement of a read by pgbench: what PostgreSQL alone can answer."""
+    """Run the statement of a read with pgbench, to measure PostgreSQL alone."""
     program = _pgbench()
     script = target.stack.folder / "payment.pgbench"
     statement = (_STATEMENTS / "payment.sql").read_text().strip().rstrip(";")

@@ -1,4 +1,4 @@
-"""What others build the same with on Node: mercurius with its JIT, and graphql-ws, installed when they are result."""
+"""Peers on Node: mercurius with its JIT, and graphql-ws, installed at their first use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _SECONDS_TO_INSTALL = 180.0
 
 
 async def graphql(target: Target, requests: Iterator[bytes], clients: Clients) -> Sample:
-    """Send GraphQL requests to mercurius, over the database and the sandbox of *subject*."""
+    """Send GraphQL requests to mercurius, over the database and the sandbox of *target*."""
     sdl = target.stack.folder / "peer.graphql"
     if not sdl.exists():
         sdl.write_text(await target.stack.run("schema"))
@@ -51,7 +51,7 @@ async def graphql(target: Target, requests: Iterator[bytes], clients: Clients) -
 async def peer(
     target: Target, script: str, env: Mapping[str, str]
 ) -> AsyncGenerator[tuple[Part, Address]]:
-    """Run one of the peers while the block lasts. Raises NotMeasured where there is no Node."""
+    """Run a peer while the block lasts. Raises NotMeasured where there is no Node."""
     folder = await asyncio.to_thread(installed)
     (port,) = free_ports(1)
     node = shutil.which("node")
@@ -69,7 +69,7 @@ async def peer(
 
 
 def installed() -> Path:
-    """Return the folder of the peers, installed from the registry. Raises NotMeasured."""
+    """Return the folder of the peers, installed from npm's registry. Raises NotMeasured."""
     if shutil.which("node") is None or (npm := shutil.which("npm")) is None:
         raise NotMeasured("node and npm are not installed")
     folder = CACHE / "peers"
@@ -97,5 +97,5 @@ def installed() -> Path:
     except subprocess.TimeoutExpired:
         raise NotMeasured("npm did not install the peers in time") from None
     if done.returncode:
-        raise NotMeasured("npm finds no registry that has the peers")
+        raise NotMeasured("npm cannot install the peers from its registry")
     return folder

@@ -1,4 +1,4 @@
-"""Connections that many senders share: as many as are busy at once, each used again while it is fresh."""
+"""A pool of connections that are reused while they are fresh."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _FRESH = 3.0
 
 
 class Pool:
-    """Raises ConnectionRefusedError past *max_busy* busy connections, as for a server that refuses."""
+    """A pool that raises ConnectionRefusedError beyond *max_busy* busy connections."""
 
     def __init__(self, address: Address, max_busy: int = 8_000) -> None:
         self.address = address

@@ -1,6 +1,7 @@
-"""Databases filled with valid payments.
+"""
+Databases filled with valid payments.
 
-`benchmarks.filling.fill` has this name in every measured source tree, the pinned one included.
+Every measured source tree, also the pinned one, has the function `benchmarks.filling.fill`.
 """
 
 from __future__ import annotations

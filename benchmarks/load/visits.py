@@ -1,4 +1,4 @@
-"""One visit of a collector: look the contract up, open a payment, and let the customer pay it."""
+"""One visit of a collector: read the contract, open a payment, and let the customer pay."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ METHODS: Mapping[str, int] = {
     "MOMO": 10,
     "CARD": 5,
 }
-"""How many of a hundred payments are made by each method."""
+"""Payments of each method in a hundred."""
 
 _MAX_ATTEMPTS = 5
 _POLL_INTERVAL, _VERIFY_AFTER = 2.0, 20.0  # seconds
@@ -53,16 +53,16 @@ class World:
     patience: float
     """Seconds that a client waits for an answer."""
     until_final: float
-    """Seconds that a collector looks whether a payment has become final."""
+    """Seconds that a collector waits for a final status."""
     tokens: list[str] = field(default_factory=list[str])
 
 
 class VisitEnded(Exception):
-    """The visit ends here; what went wrong is counted already."""
+    """The visit ends here, and its error has been counted."""
 
 
 async def visit(world: World, arrived: float) -> None:
-    """Do one visit from its arrival on; `arrived` is a time of the performance counter."""
+    """Make one visit; `arrived` is a time of the performance counter."""
     token = world.rng.choice(world.tokens)
     method = world.rng.choices(list(METHODS), list(METHODS.values()))[0]
     contract = world.supply.contract()
@@ -121,7 +121,7 @@ async def _send(world: World, operation: str, request: bytes, *, since: float) -
     """
     Send one operation and return its value. Raises VisitEnded.
 
-    What may succeed later is repeated with the same bytes, and so with the same key.
+    A temporary error is repeated with the same bytes, and so with the same key.
     """
     for nth in range(_MAX_ATTEMPTS):
         try:
@@ -145,7 +145,7 @@ async def _send(world: World, operation: str, request: bytes, *, since: float) -
 
 
 def _value(response: Response) -> tuple[Json, str | None]:
-    """Return the value of an answer's only field, and the kind of error where there is one."""
+    """Return the value of an answer's only field, and the kind of its error or None."""
     if response.status != 200:
         return {}, error_code(response)
     answer: Json = json.loads(response.body)
@@ -157,7 +157,7 @@ def _value(response: Response) -> tuple[Json, str | None]:
 
 
 async def _customer_pays(world: World, payment: Json) -> bool:
-    """Let the customer pay, most of them soon; return whether the sandbox took the money."""
+    """Let most customers pay, after a delay; return whether the sandbox confirmed it."""
     if world.rng.random() < 0.03:
         return False
     await asyncio.sleep(world.rng.uniform(0.2, 3.0))
@@ -186,9 +186,10 @@ async def _customer_pays(world: World, payment: Json) -> bool:
 
 
 async def _wait_until_final(world: World, payment_id: str, token: str, method: str) -> None:
-    """Look at the payment now and then, and let the gateway be asked once where nothing comes.
+    """
+    Poll the payment, and verify it once at its gateway after a while.
 
-    The payment's own times say how long it took to become final.
+    The time until the final status is taken from the payment's own times.
     """
     begun, has_verified = time.time(), False
     poll = world.supply.request("Payment", {"id": payment_id}, token)

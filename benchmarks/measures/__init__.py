@@ -1,4 +1,4 @@
-"""The rows of the table, each beside what it measures; their order is the table's."""
+"""All rows, in the order of the table."""
 
 from __future__ import annotations
 

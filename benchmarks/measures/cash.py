@@ -1,4 +1,4 @@
-"""Cash payments: from the request to the last job, what they cost, and what they ask of others."""
+"""Cash payments: throughput, latency, CPU, database round trips and upstream calls."""
 
 from __future__ import annotations
 
@@ -36,19 +36,21 @@ CASH_CLIENTS, MANY_CLIENTS = 64, 128
 CLIENT_COUNTS = (16, CASH_CLIENTS)
 LONE_PAYMENTS, COUNTED_PAYMENTS = 15, 192
 LOAD_FACTOR = 2.0
-"""A load of payments lasts longer than one of reads, as its jobs take their time."""
+"""A load of payments lasts longer than one of reads, because its jobs take time."""
 _SAMPLE_EVERY = 0.05  # seconds
-# A trigger's expressions are listed too; they begin with no word of SQL and are no round trips.
+# Expressions of triggers are listed too; they are no round trips, and begin with no command.
 _CALLS = r"""
-select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d on d.oid = s.dbid
+select coalesce(sum(calls), 0)::bigint
+  from pg_stat_statements s join pg_database d on d.oid = s.dbid
  where d.datname = current_database() and query not like '%pg_stat_statements%'
-   and query ~* '^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit|rollback|set|listen|lock|do)'
+   and query ~* ('^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit'
+                 '|rollback|set|listen|lock|do)')
 """
 
 
 @dataclass(slots=True)
 class LockWaits:
-    """How many backends waited for a lock on an object, which is NOTIFY's, at each look."""
+    """The backends that waited for an object lock, which is NOTIFY's, over all samples."""
 
     waiting: int = 0
     samples: int = 0
@@ -60,7 +62,7 @@ class LockWaits:
 
 @contextlib.asynccontextmanager
 async def lock_waits(url: str) -> AsyncGenerator[LockWaits]:
-    """Look at the waits of the database's backends while the block runs."""
+    """Sample the waits of the database's backends while the block runs."""
     found = LockWaits()
     statement = (
         "select count(*) from pg_stat_activity where datname = current_database()"
@@ -90,14 +92,14 @@ def is_paid(response: Response) -> str:
 
 
 async def stock_up(target: Target, clients: int) -> None:
-    """Log in collectors and fetch twice the bills that a load is expected to use up."""
+    """Log in collectors and fetch twice the expected number of bills."""
     expected = target.rates.get("payments", 60.0) * LOAD_FACTOR * target.options.seconds
     await target.supply.log_in(clients)
     await target.supply.stock(int(2 * expected) + clients)
 
 
 async def pay_cash(target: Target, clients: int) -> Outcome:
-    """Pay the bills in stock in cash, by so many clients."""
+    """Pay the bills in stock in cash, with so many clients."""
     requests = target.supply.payments("CASH")
     load = Clients(count=clients, seconds=LOAD_FACTOR * target.options.seconds)
     outcome = await closed(target.stack.api, requests, is_paid, load)
@@ -106,7 +108,7 @@ async def pay_cash(target: Target, clients: int) -> Outcome:
 
 
 async def _whole_cash(target: Target) -> Sample:
-    """Measure by the count of clients that did best in the stack's first round."""
+    """Measure with the number of clients that was best in the stack's first round."""
     if target.best_clients is not None:
         return await _whole_cash_by(target, target.best_clients)
     samples = {count: await _whole_cash_by(target, count) for count in CLIENT_COUNTS}
@@ -166,7 +168,7 @@ async def _round_trips(target: Target) -> Sample:
 
 
 async def count_round_trips(target: Target, *, clients: int, payments: int) -> Sample:
-    """Return the statements and upstream calls of a cash payment. Raises NotMeasured."""
+    """Return the statements and upstream calls per cash payment. Raises NotMeasured."""
     supply = target.supply
     await supply.log_in(clients)
     await supply.stock(clients + payments)
@@ -176,7 +178,7 @@ async def count_round_trips(target: Target, *, clients: int, payments: int) -> S
         part = itertools.islice(requests, count)
         return await closed(target.stack.api, part, is_paid, Clients(count=clients))
 
-    # A collector's first payment in a minute asks for more than the next ones.
+    # A collector's first payment in a minute makes more calls than the next ones.
     await pay(clients)
     try:
         async with connected(target.stack.engine.database_url) as connection:

@@ -1,4 +1,4 @@
-"""QR payments: created, paid by the sandbox's payer, told by a webhook, and followed by their jobs."""
+"""QR payments: creation, the customer's payment, the webhook, and the jobs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ async def _whole_qr(target: Target) -> Sample:
 
 
 async def _successes(target: Target, payments: list[str], *, patience: float = 60.0) -> int:
-    """Wait until all *payments* are SUCCESS, or patience ends, and return how many are."""
+    """Wait until all *payments* are SUCCESS or *patience* seconds pass; return how many are."""
     statement = "select count(*) from payment where id = any($1::text[]) and status = 'SUCCESS'"
     deadline = time.monotonic() + patience
     async with connected(target.stack.engine.database_url) as connection:

@@ -1,4 +1,4 @@
-"""Reads: what one costs, and how many a second one API process answers."""
+"""Reads: CPU per read, and throughput of one API process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def _read(target: Target, requests: Iterator[bytes], clients: Clients) -> 
 
 
 async def _body(target: Target, request: bytes) -> bytes:
-    """Return what the API answers now. Raises NotMeasured where that is an error."""
+    """Return the API's current answer. Raises NotMeasured where it is an error."""
     response = await once(target.stack.api, request)
     if graphql_ok(response) != OK:
         raise NotMeasured(f"the API answers {graphql_ok(response)}")
@@ -57,7 +57,7 @@ async def _bare_typename(target: Target) -> Sample:
 
 
 async def _payment_ids(target: Target) -> list[str]:
-    """Return the payments of a page, the newest ones."""
+    """Return the ids of a page of payments, newest first."""
     variables = {"first": PAGE}
     page = await target.supply.send("Transactions", variables, target.supply.office)
     return [edge["node"]["id"] for edge in page["edges"]]
@@ -111,7 +111,7 @@ async def _node_transactions(target: Target) -> Sample:
 
 
 def customer_requests(target: Target) -> Iterator[bytes]:
-    """Yield, without end, CustomerBills of contracts that nobody has read."""
+    """Yield endlessly CustomerBills of unread contracts."""
     supply = target.supply
     for token in itertools.cycle(supply.collectors):
         yield supply.request("CustomerBills", {"contractNumber": supply.contract()}, token)

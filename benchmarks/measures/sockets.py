@@ -1,4 +1,4 @@
-"""Subscriptions: what a socket costs, how soon a change is heard, and how a change reaches thousands."""
+"""Subscriptions: cost of a socket, latency of a change, and fan-out to thousands."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _SUCCESS = b'"status":"SUCCESS"'
 
 @dataclass(frozen=True, slots=True)
 class OpenPayment:
-    """A payment whose QR is open, and the token of its collector."""
+    """A payment with an open QR, and the token of its collector."""
 
     id: str
     qr: str
@@ -65,7 +65,7 @@ def _quantile(values: list[float], part: float) -> float:
 
 
 async def _sockets(target: Target) -> Sample:
-    """Memory counts in an API's first crowd only, so the API is started anew."""
+    """Measure sockets on a restarted API, because only its first group grows its memory."""
     stack, options = target.stack, target.options
     opened = await _open_payments(target, max(PAYMENTS, options.sockets // PER_ACTOR))
     await stack.restart_api()
@@ -97,7 +97,7 @@ async def _sockets(target: Target) -> Sample:
 async def _growth_by_another_group(
     target: Target, group: WatcherGroup, opened: list[OpenPayment]
 ) -> int:
-    """Let all sockets vanish, open as many again, and return the bytes that this adds."""
+    """Drop all sockets, open as many again, and return the bytes that this adds."""
     stack = target.stack
     memory = _api(stack).private_memory()
     group.abort()
@@ -114,7 +114,7 @@ async def _growth_by_another_group(
 async def _changes(
     target: Target, group: WatcherGroup, opened: list[OpenPayment]
 ) -> tuple[list[float], int]:
-    """Pay a few payments, one after the other; return how long each watcher took to hear of it."""
+    """Pay some payments one by one; return each watcher's latency, and lost events."""
     latencies: list[float] = []
     lost = 0
     for payment in opened[:CHANGES]:
@@ -204,7 +204,7 @@ def _fan_out_sample(times: list[float], begun: float, cpu: float) -> Sample:
 
 
 async def _graphql_ws(target: Target) -> Sample:
-    # Its schema has the fields of a payment, but not the objects that a cash payment lacks.
+    # The peer's schema has a payment's fields, without the objects that are null for cash.
     plain = (
         "subscription PaymentStatus($id: ID!) { paymentStatus(id: $id) { id version status method"
         " amount currency contractNumber needsVerification paymentUrl confirmationLink"

@@ -1,4 +1,4 @@
-"""Storms: a thousand reads at once, and more arrivals than an API process can answer."""
+"""Storms: a thousand concurrent reads, and more arrivals than one API process can answer."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def _overload(target: Target) -> Sample:
 
 
 async def _rate(target: Target, count: int) -> float:
-    """Return how many reads a second so many clients get, each waiting for its answer."""
+    """Return the reads a second of so many clients, each waiting for its answer."""
     probe = Clients(count=count, seconds=2.0)
     requests = customer_requests(target)
     return (await closed(target.stack.api, requests, graphql_ok, probe)).rate
@@ -91,7 +91,7 @@ def _admitted_or_refused(response: Response) -> str:
 
 
 async def _one_read(target: Target) -> tuple[float, str]:
-    """Return the seconds that one read takes now, and whether it is OK."""
+    """Return the seconds of one read now, and `OK` or its kind of error."""
     begun = time.perf_counter()
     request = next(customer_requests(target))
     response = await fetch(target.stack.api, request, seconds=TIMEOUT)
@@ -100,7 +100,7 @@ async def _one_read(target: Target) -> tuple[float, str]:
 
 
 async def ensure_api_answers(target: Target) -> None:
-    """Leave an API that answers: wait until the storm is over, and restart it where it is not."""
+    """Wait until the API is quiet, and restart it if it does not answer."""
     await target.stack.wait_until_quiet(seconds=20)
     if (await _one_read(target))[1] != OK:
         await target.stack.restart_api()
@@ -132,7 +132,10 @@ ROWS = (
     Row(
         key="overload",
         group="storms",
-        title=f"Open arrivals at {TIMES_CAPACITY:.0f} × capacity for {STORM_SECONDS:.0f} s, CustomerBills",
+        title=(
+            f"Open arrivals at {TIMES_CAPACITY:.0f} × capacity"
+            f" for {STORM_SECONDS:.0f} s, CustomerBills"
+        ),
         metrics=(
             Metric(key="arrivals", title="Arrivals", unit="/s", compared=False),
             Metric(key="p99", title="Admitted, p99", unit="s", goal=Goal(words="≤ 5 s")),

@@ -1,4 +1,4 @@
-"""What grows with the table: a page of payments at two sizes, and the proof of all of them."""
+"""Costs that grow with the table: a page of payments, a payment, and `mobinet verify`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ select coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint from pg_stat
 
 
 async def _growth(target: Target) -> Sample:
-    """Measure a page and a payment over two databases of their own, a small and a large one."""
+    """Measure a page and a payment on a small and on a large database."""
     if len(target.options.growth) != 2:
         raise NotMeasured("it takes minutes: ask for it with --growth 10000 1000000")
     small, large = [await _at_size(target, size) for size in target.options.growth]

@@ -1,4 +1,4 @@
-"""A drawing of how many times better each row is than the pinned commit, beside its goal."""
+"""A chart of each row's ratio to the pinned commit, with its goal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STYLE = (
 
 
 def draw(results: Sequence[RowResult]) -> str:
-    """Return an SVG: a bar for each metric that has a ratio as its goal; the scale is logarithmic."""
+    """Return an SVG with a bar for each metric whose goal is a ratio, on a logarithmic scale."""
     bars = [
         (f"{result.row.key}: {metric.title}", metric, ratio)
         for result in results
@@ -44,7 +44,7 @@ def draw(results: Sequence[RowResult]) -> str:
 
 
 def _x(times: float) -> float:
-    """Return where a ratio stands; what is worse than pinned stands at the left edge."""
+    """Return the x position of a ratio; ratios below 1 are at the left edge."""
     part = math.log2(min(max(times, 1.0), _MAX_RATIO)) / math.log2(_MAX_RATIO)
     return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
 
@@ -66,7 +66,8 @@ def _bar(nth: int, title: str, metric: Metric, ratio: Spread) -> str:
     width = max(_x(ratio.median) - _LEFT, 1.0)
     parts = [
         f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end">{html.escape(title)}</text>',
-        f'<rect class="{"bar" if reached else "short"}" x="{_LEFT}" y="{top}" width="{width:.0f}" height="18"/>',
+        f'<rect class="{"bar" if reached else "short"}" x="{_LEFT}" y="{top}"'
+        f' width="{width:.0f}" height="18"/>',
         f'<text x="{_LEFT + width + 8:.0f}" y="{top + 14}">{number(ratio.median)} ×</text>',
     ]
     if goal is not None:

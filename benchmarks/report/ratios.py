@@ -1,4 +1,4 @@
-"""What several rounds come to: medians, and how many times better one side is than another."""
+"""Results over several rounds: medians, and ratios between stacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS, PINNED = "ours", "pinned"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some values, and the smallest and largest of them."""
+    """The median, smallest and largest of some values."""
 
     median: float
     low: float
@@ -25,12 +25,12 @@ class Spread:
 
 @dataclass(slots=True)
 class RowResult:
-    """All samples of a row, by who was measured; None stands where a round has no sample."""
+    """All samples of a row by stack, limit or peer; None where a round has no sample."""
 
     row: Row
     samples: dict[str, list[Sample | None]] = field(default_factory=dict[str, list[Sample | None]])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
-    """Why somebody was not measured."""
+    """Why a stack, limit or peer was not measured, by its name."""
 
     def add(self, name: str, sample: Sample | None) -> None:
         self.samples.setdefault(name, []).append(sample)
@@ -40,7 +40,7 @@ class RowResult:
         return spread(value for value in values if value is not None)
 
     def times_better(self, metric: Metric, other: str) -> Spread | None:
-        """Return how many times better we are than *other*, round by round."""
+        """Return how many times better our stack is than *other*, from each round's ratio."""
         ratios: list[float] = []
         if not metric.compared:
             return None
@@ -64,7 +64,7 @@ class RowResult:
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Return the spread of the values that are numbers, or None where there is none."""
+    """Return the spread of the finite values, or None where there are none."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
         return None

@@ -1,4 +1,4 @@
-"""The table of a run, on the terminal and as a page of the documentation."""
+"""The table of a run, for the terminal and for docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def cells(result: RowResult, metric: Metric) -> tuple[str, ...]:
 
 
 def terminal(results: Sequence[RowResult]) -> str:
-    """Return the whole table as text, a block for each row, and what was not measured."""
+    """Return the whole table as text: a block for each row, with its notes."""
     blocks = [(result, [cells(result, each) for each in _shown(result)]) for result in results]
     table = [_HEAD, *(line for _, lines in blocks for line in lines)]
     widths = [max(len(line[column]) for line in table) for column in range(len(_HEAD))]
@@ -60,10 +60,11 @@ def page(results: Sequence[RowResult], machine: Machine, command: str, proof: st
     lines = [
         "# How fast it is",
         "",
-        "`make bench` wrote this page. *Ours* is this source tree, *pinned* is commit 14d14ad on servers of the",
-        "same kind, measured in turns within one run. *Times better* is the median of the rounds' ratios, with the",
-        "least and the most; only ratios compare across machines. CPU is the operating system's figure for each",
-        "part, the load client left out. [benchmarks/README.md](../benchmarks/README.md) says what each row does.",
+        "`make bench` wrote this page. *Ours* is this source tree, *pinned* is commit 14d14ad on",
+        "servers of the same kind, measured in turns within one run. *Times better* is the median",
+        "of the rounds' ratios, with the smallest and the largest; only ratios compare across",
+        "machines. CPU is the operating system's figure for each part, without the load client.",
+        "[benchmarks/README.md](../benchmarks/README.md) explains each row.",
         "",
         *(f"- {line}" for line in machine.lines),
         f"- measured by `{command}`",
@@ -82,7 +83,7 @@ def page(results: Sequence[RowResult], machine: Machine, command: str, proof: st
 
 
 def notes(result: RowResult) -> list[str]:
-    """Return what went wrong in a row, and why somebody was not measured."""
+    """Return a row's errors, and the reasons for what was not measured."""
     found = [f"{name} was not measured: {why}" for name, why in result.reasons.items()]
     for metric in result.row.metrics:
         today = metric.goal.pinned_range if metric.goal else None
@@ -100,7 +101,7 @@ def notes(result: RowResult) -> list[str]:
 
 
 def is_reproduced(value: float, today: tuple[float, float]) -> bool:
-    """Return whether a value lies within 35 % of what pinned did where the goals were set."""
+    """Return whether a value is within 35 % of the pinned values where the goals were set."""
     return today[0] / 1.35 <= value <= today[1] * 1.35
 
 
