@@ -71,7 +71,7 @@ async def save(reversal: Reversal) -> None:
     )
 
 
-async def note_told(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
+async def set_posting_status(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
     """
     Set how far Revenue's record of the reversal is.
 
@@ -150,7 +150,7 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Reversal]]:
     return reversals
 
 
-async def given_back(payment_id: str, source: Account) -> int:
+async def reversed_sum(payment_id: str, source: Account) -> int:
     """Return the sum of the payment's DONE reversals from the account *source*."""
     return await fetchval(
         """
@@ -162,7 +162,7 @@ async def given_back(payment_id: str, source: Account) -> int:
     )
 
 
-async def left(payment_id: str, source: Account, currency: Currency) -> int:
+async def remaining(payment_id: str, source: Account, currency: Currency) -> int:
     """
     Return how much the payment still has in the account *source*.
 
@@ -195,7 +195,7 @@ async def captured(payment_id: str) -> int:
     )
 
 
-async def untold_before(payment_id: str) -> bool:
+async def awaits_earlier_reversal(payment_id: str) -> bool:
     """
     Return whether Revenue does not know yet of a reversal of another payment of the same bill.
 
@@ -222,7 +222,7 @@ async def untold_before(payment_id: str) -> bool:
     )
 
 
-async def awaits_people(reversal_id: str, kind: CaseKind) -> bool:
+async def has_open_case(reversal_id: str, kind: CaseKind) -> bool:
     """Return whether a case of *kind* about the reversal is open."""
     return await fetchval(
         """

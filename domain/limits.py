@@ -57,7 +57,7 @@ class StaffLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class UsageReport:
     """
     Staff Management's figure of the day, read three times, and ours; in VND.
 
@@ -65,15 +65,18 @@ class Reading:
     reading and includes reservations, because they may count a success before we do.
     """
 
-    first: int
-    before: int
-    now: int
-    ours: int
+    first_reported: int
+    last_reported: int
+    reported: int
+    own_used: int
 
     @property
-    def drifts(self) -> bool:
+    def has_drifted(self) -> bool:
         """Whether they newly count more than we took: this name collects elsewhere too."""
-        return self.now > self.before and self.now - self.first > self.ours
+        return (
+            self.reported > self.last_reported
+            and self.reported - self.first_reported > self.own_used
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

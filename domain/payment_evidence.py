@@ -132,7 +132,7 @@ class Decision:
     postings: tuple[Posting, ...] = ()
     case: CaseKind | None = None
     refund: Refund | None = None
-    ask: bool = False
+    inquire: bool = False
     verdict: Verdict = field(default=Verdict.ACCEPTED, compare=False)
 
     @property

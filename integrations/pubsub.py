@@ -52,7 +52,7 @@ class RedisBroadcast(Broadcast):
         super().__init__(backend=self.backend)
 
 
-def broadcast(url: str) -> RedisBroadcast:
+def RedisBroadcast(url: str) -> RedisBroadcast:
     return RedisBroadcast(url)
 
 

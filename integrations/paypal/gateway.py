@@ -89,20 +89,20 @@ class PayPal(HttpGateway):
     paths = ("paypal",)
     methods = frozenset({"POST"})
     revocable = False  # a capture may be processed while its payment ends
-    ask_again_after = 3.0
+    inquiry_interval = 3.0
 
     def __init__(
         self,
         http: Upstream,
         *,
         bearer: Callable[[], Awaitable[str]],
-        refused: Callable[[], None],
+        on_token_refused: Callable[[], None],
         webhook_id: str,
         certificates: Certificates,
     ) -> None:
         super().__init__(http)
         self._bearer = bearer
-        self._refused = refused
+        self._on_token_refused = on_token_refused
         self._webhook_id = webhook_id
         self._certificates = certificates
 
@@ -318,4 +318,4 @@ class PayPal(HttpGateway):
 
     def _discard_refused_token(self, answer: Answer) -> None:
         if answer.status == 401:
-            self._refused()
+            self._on_token_refused()
