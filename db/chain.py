@@ -35,7 +35,7 @@ class Tip:
     event: int = 0
 
 
-async def alone() -> bool:
+async def lock_sealer() -> bool:
     """Take the sealer's lock until the transaction ends; False where another process has it."""
     return await fetchval("select pg_try_advisory_xact_lock($1)", _LOCK)
 
@@ -56,7 +56,7 @@ async def tip() -> Tip:
     return Tip(number=row["number"], hash=row["hash"], txid=row["txid"], event=row["id"])
 
 
-async def waiting(tip: Tip, *, most: int) -> list[tuple[int, str]]:
+async def unlinked_rows(tip: Tip, *, most: int) -> list[tuple[int, str]]:
     """
     Return the id and text of the rows after the tip, in the order of their transactions.
 

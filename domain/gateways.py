@@ -139,7 +139,7 @@ class Gateway(Protocol):
         ...
 
     @property
-    def ask_again_after(self) -> float:
+    def inquiry_interval(self) -> float:
         """The least seconds between two inquiries about one reference (VNPay: 300)."""
         ...
 
@@ -165,7 +165,7 @@ class Gateway(Protocol):
 
 
 @runtime_checkable
-class Prepares(Protocol):
+class PreparingGateway(Protocol):
     """A gateway whose calls are verified with something that is fetched first, as a certificate."""
 
     async def prepare(self, call: Call) -> None:
@@ -174,7 +174,7 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
-class Closes(Gateway, Protocol):
+class ClosingGateway(Gateway, Protocol):
     """A gateway where an unpaid payment can be closed, so that nobody can pay it any more."""
 
     async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
@@ -187,7 +187,7 @@ class Closes(Gateway, Protocol):
 
 
 @runtime_checkable
-class Refunds(Gateway, Protocol):
+class RefundingGateway(Gateway, Protocol):
     """A gateway that pays refunds. Accounting pays the refunds of every other gateway by itself."""
 
     async def refund(

@@ -65,7 +65,7 @@ class ReversalStatus(StrEnum):
 
 
 UNSETTLED = frozenset({ReversalStatus.PENDING, ReversalStatus.UNKNOWN})
-NEW = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
+NOT_BEGUN = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
 OFFICE = "office"
 
 
@@ -108,11 +108,11 @@ class Reversal:
         return Money(self.amount, self.currency)
 
     @property
-    def asked(self) -> Money:
+    def gateway_money(self) -> Money:
         """The sum of the request to the gateway."""
         return self.share or self.money
 
-    def by_the_office(self) -> Reversal:
+    def without_staff_names(self) -> Reversal:
         """Return the reversal without the names of the staff who decided it."""
         approved_by = None if self.approved_by is None else OFFICE
         return replace(self, requested_by=OFFICE, approved_by=approved_by)
@@ -193,7 +193,7 @@ _NOT_FOUND = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) -> None:
+def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, remaining: int) -> None:
     """Raise NotReversible unless *payment* is cash with its collector and unreversed."""
     if payment.method is not PaymentMethod.CASH:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_CASH)
@@ -207,7 +207,7 @@ def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) 
             pass
     if any(item.status is ReversalStatus.AWAITING_APPROVAL for item in earlier):
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.VOID_AWAITS_APPROVAL)
-    if left < payment.amount:
+    if remaining < payment.amount:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.CREDITED)
 
 
@@ -225,12 +225,12 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
         raise NotPermitted.because(PermissionReason.COLLECTED_BY_ANOTHER)
 
 
-def check_refund(payment: Payment, amount: int, *, source: Account, left: int) -> None:
-    """Raise a refusal unless *amount* is at most *left*, the payment's money at *source*."""
+def check_refund(payment: Payment, amount: int, *, source: Account, remaining: int) -> None:
+    """Raise a refusal unless *amount* is at most *remaining*, the payment's money at *source*."""
     if source is Account.CUSTOMER_RECEIVABLE:
         _check_left_collector(payment)
-    if amount > left:
-        raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
+    if amount > remaining:
+        raise TooMuchToRefund(id=payment.id, expected=remaining, requested=amount)
 
 
 def _check_left_collector(payment: Payment) -> None:
@@ -258,21 +258,23 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
 # ── effects ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> tuple[Posting, ...]:
-    """Return the postings of the reversal's move from status *was*, None for a new one."""
+def booked(
+    payment: Payment, before: ReversalStatus | None, reversal: Reversal
+) -> tuple[Posting, ...]:
+    """Return the postings of the reversal's move from status *before*, None for a new one."""
     status, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
     begun, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
     sides: tuple[tuple[Account, Account], ...] = ()
     if reversal.kind is ReversalKind.VOID:
         if status is ReversalStatus.DONE:
             sides = ((source, Account.STAFF_CASH),)
-    elif was in NEW and status in {ReversalStatus.PENDING, ReversalStatus.DONE}:
+    elif before in NOT_BEGUN and status in {ReversalStatus.PENDING, ReversalStatus.DONE}:
         sides = (begun,)
-    elif was in UNSETTLED and status is ReversalStatus.DONE:
+    elif before in UNSETTLED and status is ReversalStatus.DONE:
         sides = (paid_out,)
-    elif was in UNSETTLED and status is ReversalStatus.FAILED:
+    elif before in UNSETTLED and status is ReversalStatus.FAILED:
         sides = ((payable, source),)
-    elif was is ReversalStatus.FAILED and status is ReversalStatus.DONE:
+    elif before is ReversalStatus.FAILED and status is ReversalStatus.DONE:
         sides = (begun, paid_out)
     return tuple(
         Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id)

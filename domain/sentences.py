@@ -52,7 +52,7 @@ def in_words(value: object, language: Language) -> str:
         case GatewayName():
             return GATEWAY_NAMES[value]
         case Reason():
-            return value.say(language, {})
+            return value.text(language, {})
         case tuple():
             parts = cast("tuple[object, ...]", value)
             return ", ".join(in_words(part, language) for part in parts) or "–"
@@ -85,7 +85,7 @@ class Reason(Enum):
         self.vi = vi
         self.en = en
 
-    def say(self, language: Language, facts: Mapping[str, object]) -> str:
+    def text(self, language: Language, facts: Mapping[str, object]) -> str:
         """Return the sentence in *language*, filled with *facts*."""
         return fill(self.vi if language == "vi" else self.en, facts, language)
 

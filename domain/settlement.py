@@ -40,10 +40,10 @@ class SettlementResult(StrEnum):
 
 
 # Lines with these results need no case.
-NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
+RESULTS_WITHOUT_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
 # Kinds of case that already explain money of a payment that is not a success.
-EXPLAINS = frozenset(
+EXPLAINING_KINDS = frozenset(
     {
         CaseKind.AMOUNT_MISMATCH,
         CaseKind.CURRENCY_MISMATCH,
@@ -143,13 +143,13 @@ class OurPayment:
     """
     What we have under a reference.
 
-    `asked` is the requested sum, `arrived` the first money that we booked for it. `explained_by` is
+    `requested` is the sum that we asked for, `arrived` the first money that we booked. `explained_by` is
     its open case of a kind in EXPLAINS, `paid_twice` its open PAID_TWICE case.
     """
 
     payment_id: str
     status: PaymentStatus
-    asked: Money
+    requested: Money
     arrived: Money | None
     paid_under: tuple[str, ...] = ()
     explained_by: str | None = None
@@ -159,7 +159,7 @@ class OurPayment:
     def money(self) -> Money | None:
         """The sum to compare: the requested one while an open case explains the payment."""
         if self.status is not PaymentStatus.SUCCESS and self.explained_by is not None:
-            return self.asked
+            return self.requested
         return self.arrived
 
     def case_of(self, line: Line, result: SettlementResult) -> str | None:
@@ -172,13 +172,13 @@ class OurPayment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
     """
-    A refund of ours through the gateway; `asked` is the requested sum.
+    A refund of ours through the gateway; `requested` is its sum in the gateway's currency.
 
     It is `done`, `failed` after it was sent, or `unsure`; `settled` once a line is about it.
     """
 
     reversal_id: str
-    asked: Money
+    requested: Money
     gateway_id: str | None
     unsure: bool = False
     done: bool = False
@@ -187,10 +187,10 @@ class OurRefund:
 
     @property
     def money(self) -> Money | None:
-        return self.asked if self.done else None
+        return self.requested if self.done else None
 
 
-def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]) -> bool:
+def is_new_evidence(line: Line, attempt: Attempt, numbers: Collection[str | None]) -> bool:
     """
     Return whether *line* is new evidence about *attempt*.
 
@@ -203,13 +203,13 @@ def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]
     return is_unknown and any(number in attempt.paid_under for number in numbers)
 
 
-def tells_of_refund(line: Line, refund: OurRefund) -> bool:
+def proves_refund(line: Line, refund: OurRefund) -> bool:
     """Return whether *line* proves a refund that is unsure or failed here."""
-    return (refund.unsure or refund.failed) and refund.asked == line.money
+    return (refund.unsure or refund.failed) and refund.requested == line.money
 
 
 def refund_of(
-    line: Line, refunds: Collection[OurRefund], *, again: bool = False
+    line: Line, refunds: Collection[OurRefund], *, repeated: bool = False
 ) -> OurRefund | None:
     """
     Return the refund that *line* is about, or None.
@@ -217,29 +217,29 @@ def refund_of(
     First by number; then a refund of the same sum that no line has named, failed ones last, for the
     gateway may have paid them after all; then the only one left.
 
-    A line that comes `again` proves no other refund, so only refunds that are done are compared.
+    A `repeated` line proves no other refund, so only refunds that are done are compared.
     """
     for refund in refunds:
         if line.gateway_id is not None and refund.gateway_id == line.gateway_id:
             return refund
-    left = [refund for refund in refunds if not refund.settled and (refund.done or not again)]
+    left = [refund for refund in refunds if not refund.settled and (refund.done or not repeated)]
     left.sort(key=lambda refund: refund.failed)
-    same_sum = [refund for refund in left if refund.asked == line.money]
+    same_sum = [refund for refund in left if refund.requested == line.money]
     not_failed = [refund for refund in left if not refund.failed]
     return same_sum[0] if same_sum else not_failed[0] if len(not_failed) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class ImportSummary:
     """
-    The summary of an import. `known` counts lines of earlier files.
+    The summary of an import. `known_lines` counts those that earlier files had.
 
-    `since` is when the same file was imported before; the import then did nothing.
+    `imported_at` is when the same file was imported before; the import then did nothing.
     """
 
     file: str
     lines: int
-    known: int
+    known_lines: int
     results: dict[SettlementResult, int]
     cases: int
-    since: datetime | None = None
+    imported_at: datetime | None = None

@@ -115,7 +115,7 @@ class Unauthenticated(Exception):
     """There is no token, or it is expired, forged or ended by a logout."""
 
 
-class TooManyTries(Exception):
+class TooManyAttempts(Exception):
     """There were too many wrong passwords in a minute."""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from domain.staff import Actor, Role
 from integrations.keys import SigningKey
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.key_files import DEVELOPMENT_KEYS, file_of, variable
 from mobinet.settings import Settings, development_keys
 from resolvers import keys
@@ -25,14 +25,14 @@ class CannotRotate(Exception):
     """The keys cannot be rotated; the text gives the reason and the remedy."""
 
 
-async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
+async def rotate(settings: Settings, write_line: Callable[[str], None]) -> None:
     """
-    Put a new key first in the file of each kind, audit it, and report each to *say*.
+    Put a new key first in the file of each kind, audit it, and report each by *write_line*.
 
     Raises CannotRotate.
     """
     files = {name: _file(settings, name) for name in DEVELOPMENT_KEYS}
-    async with running(settings, pool_size=2) as context:
+    async with process_context(settings, pool_size=2) as context:
         for name, path in files.items():
             pem = development_keys.new_ed25519().decode()
             new = SigningKey(pem)
@@ -49,8 +49,8 @@ async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
                     " Where a secret store keeps it, put a new key first there."
                 ) from error
             count = path.read_text().count("-----BEGIN")
-            say(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
-    say(_NOTE)
+            write_line(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
+    write_line(_NOTE)
 
 
 def _file(settings: Settings, name: str) -> Path:

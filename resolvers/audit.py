@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from db import audit
 from db.audit import AuditEvent, AuditOutcome
 from domain.refusals import Refusal, Refused
-from domain.staff import Forbidden, TooManyTries, Unauthenticated
+from domain.staff import Forbidden, TooManyAttempts, Unauthenticated
 from resolvers.context import Context
 
 P = ParamSpec("P")
@@ -34,7 +34,7 @@ def audited(
         async def run(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return await operation(context, *args, **kwargs)
-            except (Unauthenticated, TooManyTries):
+            except (Unauthenticated, TooManyAttempts):
                 # Anonymous requests are not audited: they could flood the log.
                 raise
             except (Refused, Refusal, Forbidden) as refusal:

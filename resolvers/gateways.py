@@ -22,7 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
 
 
-async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
+async def ready_gateway(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
     """
     Return the gateway of *method*, None for cash. Raises GatewayUnavailable.
 
@@ -39,7 +39,7 @@ async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gate
     raise replace(refusal, retry_after_ms=retry_after_ms)
 
 
-def charged(
+def gateway_charge(
     context: Context,
     gateway: Gateway,
     money: Money,
@@ -63,10 +63,10 @@ def charged(
     return rate.dollars(money)
 
 
-async def not_sent(context: Context, payment: Payment) -> Failure:
+async def not_sent_failure(context: Context, payment: Payment) -> Failure:
     """Return the failure of a payment that was never sent, because the breaker was open."""
     refusal = await _unavailable_for(context, payment)
-    return Failure(code=UNAVAILABLE, message=refusal.say("vi"))
+    return Failure(code=UNAVAILABLE, message=refusal.text("vi"))
 
 
 async def start_refusals(

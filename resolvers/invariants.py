@@ -66,18 +66,18 @@ async def measure() -> None:
         _VIOLATIONS.labels(name.value).set(found.violations)
 
 
-async def prove(
+async def check_all(
     connections: Sequence[Any],
     keys: KeyRing,
     heads: Heads,
     *,
     signatures: bool,
-    tell: Callable[[Invariant, float], None] = lambda found, seconds: None,
+    report: Callable[[Invariant, float], None] = lambda found, seconds: None,
 ) -> list[Invariant]:
     """
     Check everything, in parallel on the connections, and return each result.
 
-    *tell* is called with each result as soon as it is known, and the seconds that it took. Raises
+    *report* is called with each result as soon as it is known, and the seconds that it took. Raises
     the first error of any connection: a check that did not run is never taken to hold.
     """
     signed = (InvariantName.SIGNATURES,) if signatures else ()
@@ -90,7 +90,7 @@ async def prove(
             count, rows = await _find(connection, name, keys, heads, None)
             at = await checks.now(connection)
             found[name] = Invariant(name=name, violations=count, rows=rows, checked_at=at)
-            tell(found[name], time.perf_counter() - began)
+            report(found[name], time.perf_counter() - began)
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -108,27 +108,27 @@ async def watch(context: Context) -> None:
     A violation stays until a check of the whole finds none.
     """
     now = await context.clock()
-    results, whole_at = await checks.latest(), await checks.whole_at()
-    async with checks.examination() as connection:
+    results, fully_checked_at = await checks.latest(), await checks.fully_checked_at()
+    async with checks.open_check_connection() as connection:
         for name in ALWAYS:
             last = results.get(name)
-            is_whole = _is_whole_due(last, whole_at.get(name), now)
-            if not is_whole and name in checks.WHOLE_ONLY:
+            is_whole = _is_whole_due(last, fully_checked_at.get(name), now)
+            if not is_whole and name in checks.FULL_CHECK_ONLY:
                 continue
             since = None if is_whole or last is None else last.checked_at - OVERLAP
             heads, keys = context.heads, context.keys.receipts
             count, rows = await _find(connection, name, keys, heads, since)
             found = Invariant(name=name, violations=count, rows=rows, checked_at=now)
             if is_whole or count or last is None or last.holds:
-                await checks.keep(found, whole=is_whole)
+                await checks.store(found, is_full=is_whole)
             _log_violations(found)
 
 
-def _is_whole_due(last: Invariant | None, whole_at: datetime | None, now: datetime) -> bool:
+def _is_whole_due(last: Invariant | None, fully_checked_at: datetime | None, now: datetime) -> bool:
     """Return whether everything is to be checked, and not only what changed."""
-    if last is None or whole_at is None:
+    if last is None or fully_checked_at is None:
         return True
-    return now - whole_at >= (WHOLE_EVERY if last.holds else WHOLE_AFTER_VIOLATION)
+    return now - fully_checked_at >= (WHOLE_EVERY if last.holds else WHOLE_AFTER_VIOLATION)
 
 
 def _log_violations(found: Invariant) -> None:
@@ -196,7 +196,7 @@ class _Violations:
 
     def add(self, row: int, why: str) -> None:
         self._count += 1
-        if self._count <= checks.SHOWN:
+        if self._count <= checks.MAX_ROWS:
             self._rows.append(Violation(table=self._table, row=str(row), why=why))
 
     @property
@@ -206,4 +206,4 @@ class _Violations:
 
 def _sum(*results: Found) -> Found:
     rows = [row for _, result in results for row in result]
-    return sum(count for count, _ in results), tuple(rows[: checks.SHOWN])
+    return sum(count for count, _ in results), tuple(rows[: checks.MAX_ROWS])

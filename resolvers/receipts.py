@@ -31,7 +31,7 @@ async def receipt(context: Context, token: str) -> Receipt:
     if payment is None:
         raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
     (signature,) = await signatures(context, [payment])
-    given_back = await reversals.given_back(payment.id, Account.CUSTOMER_RECEIVABLE)
+    given_back = await reversals.reversed_sum(payment.id, Account.CUSTOMER_RECEIVABLE)
     return Receipt(payment=payment, signature=signature, given_back=given_back)
 
 

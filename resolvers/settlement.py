@@ -22,14 +22,14 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, beside, in_question
+from domain.reconciliation import ReconciliationLine, disputed_amount, reconciliation_line
 from domain.settlement import (
-    NO_CASE,
+    RESULTS_WITHOUT_CASE,
+    ImportSummary,
     Line,
     LineKind,
     OurPayment,
     OurRefund,
-    Settled,
     SettlementResult,
 )
 from integrations.settlement import BadFile, digest, read
@@ -45,7 +45,7 @@ MAX_DAYS = 31  # a wrong year in one line would make a difference of every payme
 @audited("settle")
 async def import_file(
     context: Context, gateway: GatewayName, path: Path, *, day: date | None = None
-) -> Settled:
+) -> ImportSummary:
     """
     Import the settlement file at *path*; it covers the days of its lines, and *day*.
 
@@ -56,7 +56,7 @@ async def import_file(
     is_shared = gateway in context.terms.shared
     survey = _survey(path, business_date(now), day, shared=is_shared)
     if (since := await settlement.imported_at(gateway, survey.digest)) is not None:
-        return _nothing_new(path, survey, since)
+        return _unchanged_summary(path, survey, since)
     await apply_evidence(context, gateway, path)
     imported = Settlement(
         id=context.ids.record("SET"),
@@ -76,12 +76,17 @@ async def import_file(
             return result
     since = await settlement.imported_at(gateway, survey.digest)
     assert since is not None, "another import of the same file came first"
-    return _nothing_new(path, survey, since)
+    return _unchanged_summary(path, survey, since)
 
 
-def _nothing_new(path: Path, survey: _Survey, since: datetime) -> Settled:
-    return Settled(
-        file=path.name, lines=survey.lines, known=survey.lines, results={}, cases=0, since=since
+def _unchanged_summary(path: Path, survey: _Survey, since: datetime) -> ImportSummary:
+    return ImportSummary(
+        file=path.name,
+        lines=survey.lines,
+        known_lines=survey.lines,
+        results={},
+        cases=0,
+        imported_at=since,
     )
 
 
@@ -142,17 +147,19 @@ class _Comparison:
         return repeats(line, of_other_files, self.claimed)
 
 
-async def _compare(context: Context, imported: Settlement, path: Path, survey: _Survey) -> Settled:
+async def _compare(
+    context: Context, imported: Settlement, path: Path, survey: _Survey
+) -> ImportSummary:
     """Store each line with what we have, and what only we have; in the caller's transaction."""
     comparison = _Comparison(context=context, settlement=imported)
     is_shared = imported.gateway in context.terms.shared
     for lines in batches(read(path, shared=is_shared)):
         await _compare_batch(comparison, lines)
     await _add_ours_only(comparison)
-    result = Settled(
+    result = ImportSummary(
         file=path.name,
         lines=survey.lines,
-        known=comparison.known,
+        known_lines=comparison.known,
         results=dict(comparison.results),
         cases=comparison.cases,
     )
@@ -211,8 +218,10 @@ async def _compare_line(
     numbers = {other.gateway_id for other in earlier}
     is_again = line.gateway_id in numbers if line.gateway_id else is_repeated
     is_refund = line.kind is LineKind.REFUND
-    refund = take_refund(line, refunds, again=is_again) if is_refund else None
-    compared = beside(line, payment, refund, earlier, settlement_id=imported.id, foreign=is_foreign)
+    refund = take_refund(line, refunds, repeated=is_again) if is_refund else None
+    compared = reconciliation_line(
+        line, payment, refund, earlier, settlement_id=imported.id, foreign=is_foreign
+    )
     return await _count(comparison, compared, where=f"line {line.number} of {imported.name}")
 
 
@@ -221,14 +230,14 @@ async def _count(
 ) -> ReconciliationLine:
     """Count a line by its result, and open a case for a difference that has none yet."""
     comparison.results[line.result] += 1
-    if line.result in NO_CASE or line.case_id is not None:
+    if line.result in RESULTS_WITHOUT_CASE or line.case_id is not None:
         return line
     number = "" if line.gateway_id is None else f" ({line.gateway_id})"
     new_case = NewCase(
         kind=CaseKind.SETTLEMENT,
         payment=await payments.by_id(line.payment_id) if line.payment_id else None,
         gateway=comparison.settlement.gateway,
-        amount=in_question(line),
+        amount=disputed_amount(line),
         reversal_id=line.reversal_id,
         about=f"{line.result}: {line.kind.lower()} {line.reference}{number}, {where}",
     )
@@ -237,7 +246,7 @@ async def _count(
     return replace(line, case_id=case.id)
 
 
-async def _audit(context: Context, imported: Settlement, result: Settled) -> None:
+async def _audit(context: Context, imported: Settlement, result: ImportSummary) -> None:
     await audit.append(
         AuditEvent(
             at=imported.imported_at,
@@ -250,7 +259,7 @@ async def _audit(context: Context, imported: Settlement, result: Settled) -> Non
                 "file": imported.name,
                 "digest": imported.digest.hex(),
                 "lines": result.lines,
-                "known": result.known,
+                "known": result.known_lines,
                 "results": {str(kind): count for kind, count in result.results.items()},
                 "cases": result.cases,
             },

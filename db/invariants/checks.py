@@ -21,11 +21,11 @@ from db.invariants.money import CASH_IN_HAND
 from domain.chain import Head, Seal
 from domain.invariants import Invariant, InvariantName, Violation
 
-SHOWN = 10  # violations of one invariant that are returned with their rows
+MAX_ROWS = 10  # violations of one invariant that are returned with their rows
 
 QUERIES = money.QUERIES | proofs.QUERIES
 # Checked whole only: a part proves nothing, or is too slow to find by what changed.
-WHOLE_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
+FULL_CHECK_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
 
 # The payments that changed since $1.
 _CHANGED = """(
@@ -58,17 +58,17 @@ _PARTS = {
 }
 
 
-class Unanswered(Exception):
-    """A check was not answered: the statement failed, or the connection was lost."""
+class ChecksIncomplete(Exception):
+    """A check has no result: its statement failed, or the connection was lost."""
 
 
 @asynccontextmanager
-async def examination(url: str | None = None) -> AsyncGenerator[Any]:
+async def open_check_connection(url: str | None = None) -> AsyncGenerator[Any]:
     """
     Yield a read-only connection without a timeout, which acts as the application does.
 
     It uses one core and little memory: tables are joined by merging their indexes, and sorts spill
-    to disk. Raises Unanswered.
+    to disk. Raises ChecksIncomplete.
     """
     connection = await own_connection(url)
     try:
@@ -79,7 +79,7 @@ async def examination(url: str | None = None) -> AsyncGenerator[Any]:
         )
         yield connection
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Unanswered(f"{error}") from error
+        raise ChecksIncomplete(f"{error}") from error
     finally:
         await connection.close(timeout=5)
 
@@ -94,7 +94,7 @@ async def violations(
         query = query.replace(part, whole if since is None else lately.format(**sealed))
     rows = await connection.fetch(
         f'select count(*) over () as n, found."table", found.row, found.why'
-        f" from ({query}) found limit {SHOWN}",
+        f" from ({query}) found limit {MAX_ROWS}",
         *([since] if "$1" in query else []),
     )
     first = tuple(Violation(table=row["table"], row=row["row"], why=row["why"]) for row in rows)
@@ -159,8 +159,8 @@ async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
 # ── results ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def keep(result: Invariant, *, whole: bool) -> None:
-    """Store the latest result of a check; *whole* is true where it looked at all rows."""
+async def store(result: Invariant, *, is_full: bool) -> None:
+    """Store the latest result of a check; *is_full* is true where it looked at all rows."""
     await execute(
         """
         insert into invariant (name, violations, rows, checked_at, fully_checked_at)
@@ -175,7 +175,7 @@ async def keep(result: Invariant, *, whole: bool) -> None:
         result.violations,
         orjson.dumps(result.rows).decode(),
         result.checked_at,
-        whole,
+        is_full,
     )
 
 
@@ -194,7 +194,7 @@ async def latest() -> dict[InvariantName, Invariant]:
     }
 
 
-async def whole_at() -> dict[InvariantName, datetime]:
+async def fully_checked_at() -> dict[InvariantName, datetime]:
     """Return when each invariant was last checked over all rows."""
     rows = await fetch(
         "select name, fully_checked_at from invariant where fully_checked_at is not null"

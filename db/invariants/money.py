@@ -245,7 +245,7 @@ union all
 select 'reversal', r.id, 'Revenue has no record of it, and no job will record it'
   from reversal r
  where r.status = 'DONE' and r.posting_status = 'PENDING'
-   and r.id not in (select subject from queued where entrypoint = 'tell_reversal')
+   and r.id not in (select subject from queued where entrypoint = 'report_reversal')
 """
 
 KEYS = """

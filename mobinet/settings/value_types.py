@@ -150,7 +150,7 @@ def _dollar_rate(value: object) -> object:
     match = re.fullmatch(r"([1-9]\d{3,5})@(\d{4}-\d\d-\d\d)", value, re.ASCII)
     try:
         assert match
-        return Rate(dong=int(match[1]), day=date.fromisoformat(match[2]))
+        return Rate(dong_per_dollar=int(match[1]), day=date.fromisoformat(match[2]))
     except (AssertionError, ValueError):
         raise ValueError(
             "is not a rate with its date: set đồng for a dollar and the day,"

@@ -55,7 +55,7 @@ async def receipt_page(request: Request) -> Response:
     try:
         receipt = await receipts.receipt(context, request.path_params["token"])
     except NotFound as refusal:
-        text = refusal.say(language_of(request.headers))
+        text = refusal.text(language_of(request.headers))
         if wants_json:
             return JSONResponse({"error": {"code": refusal.code, "message": text}}, 404)
         return HTMLResponse(

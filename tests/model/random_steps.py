@@ -239,7 +239,7 @@ class RandomSteps:
         for row in await self._rows(
             "select id from reversal where payment = any($1) and posting_status = 'PENDING'"
         ):
-            await jobs.tell_reversal(self.backend.context, row["id"])
+            await jobs.report_reversal(self.backend.context, row["id"])
 
     async def import_settlement(self) -> None:
         lines: list[str] = []

@@ -51,5 +51,7 @@ def test_money_that_came_after_an_amount_that_was_none_is_decided_with_it(api: A
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=told.append)
+    )
     assert holds, "\n".join(told)

@@ -256,7 +256,7 @@ def test_money_without_a_reference_is_kept_and_after_an_hour_given_to_people_wit
     assert state(api, qr) == ("PROCESSING", None)
     (event,) = api.rows("select id, tries from webhook_event where outcome = 'UNMATCHED' and reference is null order by received_at desc limit 1")  # fmt: skip
     api.rows(
-        "update webhook_event set tries = $1 where id = $2", webhooks.MOST_TRIES - 1, event["id"]
+        "update webhook_event set tries = $1 where id = $2", webhooks.MAX_TRIES - 1, event["id"]
     )
     for _ in range(2):
         api.run(webhooks.retry(later(api, minutes=5)))

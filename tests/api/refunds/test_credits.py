@@ -104,5 +104,7 @@ def test_a_key_stands_for_one_of_the_two(
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=told.append)
+    )
     assert holds, "\n".join(told)

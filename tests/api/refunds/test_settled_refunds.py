@@ -94,7 +94,7 @@ def test_a_refund_that_failed_here_and_was_made_after_all_is_done_by_the_gateway
     assert desk.cases(paid) == []
     no = refund(desk.api, paid)["errors"]
     assert [item["code"] for item in no] == ["AMOUNT_MISMATCH"], "nothing is left to give back"
-    told = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
+    told = "select 1 from pgqueuer where entrypoint = 'report_reversal' and payload = $1"
     assert len(desk.api.rows(told, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
 
@@ -152,5 +152,7 @@ def test_a_refund_of_another_sum_differs(desk: Desk) -> None:
 def test_after_all_this_every_invariant_of_the_books_holds(desk: Desk) -> None:
     """The last of this file: over everything that the tests above it have left."""
     told: list[str] = []
-    holds = asyncio.run(verify(desk.api.settings, signatures=True, as_json=False, say=told.append))
+    holds = asyncio.run(
+        verify(desk.api.settings, signatures=True, as_json=False, write_line=told.append)
+    )
     assert holds, "\n".join(told)

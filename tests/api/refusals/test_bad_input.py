@@ -97,7 +97,7 @@ def test_many_right_logins_of_one_person_at_once_are_all_let_in(api: Api) -> Non
 def test_production_refuses_the_secret_that_everybody_knows(api: Api) -> None:
     assert api.service_token()
     api.run(
-        sessions.disown_api_client(api.context, client_id="dashboard", secret="dashboard-secret")
+        sessions.revoke_known_secret(api.context, client_id="dashboard", secret="dashboard-secret")
     )
     with pytest.raises(KeyError):
         api.service_token()

@@ -216,5 +216,7 @@ def test_a_refund_that_fails_of_what_revenue_did_not_take_is_a_case_again_once(
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     told: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=told.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=told.append)
+    )
     assert holds, "\n".join(told)

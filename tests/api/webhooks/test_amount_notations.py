@@ -103,7 +103,7 @@ def test_money_that_names_no_payment_is_given_to_people_with_its_text(
     text = write_unreadably(api, voice, stray)
     assert outcomes(api, stray.reference) == ["UNMATCHED"]
     tries = "update webhook_event set tries = $1 where reference = $2"
-    api.rows(tries, webhooks.MOST_TRIES - 1, stray.reference)
+    api.rows(tries, webhooks.MAX_TRIES - 1, stray.reference)
     retried(api)
     (row,) = api.rows("select kind, about from money_case where payment is null")
     assert row["kind"] == "UNMATCHED"
@@ -196,7 +196,9 @@ def line(voice: Voice, payment: dict[str, Any], notice: Said, amount: str) -> st
 
 def holds(api: Api) -> None:
     heard: list[str] = []
-    sound = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=heard.append))
+    sound = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=heard.append)
+    )
     assert sound, "\n".join(heard)
 
 

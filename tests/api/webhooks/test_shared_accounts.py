@@ -163,5 +163,7 @@ def test_a_forged_notice_is_no_foreign_one(api: Api) -> None:
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     findings: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

@@ -273,7 +273,7 @@ def test_an_event_that_nobody_can_place_for_an_hour_is_given_to_people_once(
     assert call(api, signed(stray)) == "01"
     api.rows(
         "update webhook_event set tries = $1 where reference = $2",
-        webhooks.MOST_TRIES - 2,
+        webhooks.MAX_TRIES - 2,
         stray["vnp_TxnRef"],
     )
     cases = "select kind, status, gateway from money_case where kind = 'UNMATCHED'"

@@ -59,7 +59,7 @@ async def test_a_share_is_read_as_it_was_added() -> None:
         await add_refund(payment, refund)
         found = await reversals.by_id(refund.id)
         assert found is not None
-        assert (found.share, found.asked) == (share, share or Money(1000))
+        assert (found.share, found.gateway_money) == (share, share or Money(1000))
 
 
 @pytest.mark.invariant(24)

@@ -28,7 +28,7 @@ QUOTA = 300.0  # VNPay's
 
 @pytest.fixture
 async def by(backend: Backend) -> Context:
-    backend.gateway.ask_again_after = QUOTA
+    backend.gateway.inquiry_interval = QUOTA
     return await backend.collector()
 
 

@@ -50,7 +50,7 @@ class Turns:
 
 @pytest.fixture
 def turns(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Turns:
-    backend.gateway.ask_again_after = 3
+    backend.gateway.inquiry_interval = 3
     return Turns(monkeypatch)
 
 
@@ -140,7 +140,7 @@ async def test_however_many_watch_in_however_many_processes_one_asks(
 
 
 async def test_vnpays_five_minutes_are_kept(backend: Backend, turns: Turns) -> None:
-    backend.gateway.ask_again_after = 300
+    backend.gateway.inquiry_interval = 300
     by = await backend.collector()
     qr = await backend.pays(by)
     watcher = await Watcher(by, qr).watches()

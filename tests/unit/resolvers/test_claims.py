@@ -14,7 +14,7 @@ from db import engine
 from domain.attempts import Failure
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import CONFIRMING
+from domain.payment_inquiry import CONFIRM_FOR
 from domain.payments import HoldReason, Payment, PaymentStatus
 from resolvers import jobs
 from resolvers.payment_evidence import apply
@@ -48,7 +48,7 @@ ENDED = pytest.mark.parametrize(
 
 
 async def ended(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
-    backend.gateway.ask_again_after = QUOTA
+    backend.gateway.inquiry_interval = QUOTA
     payment = await backend.again(await end(backend, await backend.collector()))
     assert payment.status is status
     backend.gateway.asked.clear()
@@ -149,7 +149,7 @@ async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
     await told(backend, payment)
     await told(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
-    assert CONFIRMING <= backend.clock.at - claimed <= CONFIRMING * 2
+    assert CONFIRM_FOR <= backend.clock.at - claimed <= CONFIRM_FOR * 2
     assert await backend.cases(payment) == ["LATE_MONEY"]
     assert (await backend.again(payment)).status is status
     for _ in range(3):
@@ -188,7 +188,7 @@ async def test_money_that_is_proven_after_its_claim_was_given_up_is_named_by_the
 async def test_two_workers_that_give_up_a_claim_at_once_open_one_case(backend: Backend) -> None:
     payment = await ended(backend, failed, PaymentStatus.FAILED)
     await told(backend, payment)
-    backend.clock.at += CONFIRMING
+    backend.clock.at += CONFIRM_FOR
     await asyncio.gather(*(jobs.inquire(backend.context, payment.id) for _ in range(4)))
     assert await backend.cases(payment) == ["LATE_MONEY"]
 

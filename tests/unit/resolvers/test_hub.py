@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.pubsub import broadcast
+from integrations.pubsub import RedisBroadcast
 from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Watcher
 from tests.support.valkey import PrivateValkey, until
 
@@ -24,7 +24,7 @@ async def valkey(tmp_path: Path) -> AsyncIterator[PrivateValkey]:
 
 @pytest.fixture
 async def hub(valkey: PrivateValkey) -> AsyncIterator[Hub]:
-    async with broadcast(valkey.url) as channels:
+    async with RedisBroadcast(valkey.url) as channels:
         hub = Hub(channels, linger=0.05)
         yield hub
         await hub.close()
@@ -35,7 +35,7 @@ async def next_of(watcher: Watcher) -> str | None:
 
 
 async def test_a_watcher_is_woken_by_another_process(hub: Hub, valkey: PrivateValkey) -> None:
-    async with broadcast(valkey.url) as channels, hub.watch("payment-1") as watcher:
+    async with RedisBroadcast(valkey.url) as channels, hub.watch("payment-1") as watcher:
         await Hub(channels).publish("payment-1", "3")
         assert await next_of(watcher) == "3"
 

@@ -15,7 +15,7 @@ from domain.calendar import business_date, day_end
 from domain.gateways import GatewayUnavailable
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import GIVE_UP
+from domain.payment_inquiry import GIVE_UP_AFTER
 from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
 from resolvers import jobs, payment_inquiry, payment_start
 from resolvers.payment_evidence import apply
@@ -71,7 +71,7 @@ async def silent(backend: Backend) -> Payment:
 async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Backend) -> None:
     qr = await silent(backend)
     began = backend.clock.at
-    await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
+    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
     asked = [moment - began for moment in backend.gateway.asked]
     assert asked[:6] == [
         timedelta(seconds=5),
@@ -84,7 +84,7 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Ba
     hours = {timedelta(hours=hour) for hour in range(1, 25)}
     assert hours | {timedelta(days=day) for day in range(2, 8)} <= set(asked)
     assert len(asked) < 50
-    assert GIVE_UP <= asked[-1] <= GIVE_UP + timedelta(minutes=15)
+    assert GIVE_UP_AFTER <= asked[-1] <= GIVE_UP_AFTER + timedelta(minutes=15)
     after = await backend.again(qr)
     assert (after.status, after.needs_verification) == (PaymentStatus.PROCESSING, True)
     assert not await backend.is_free(qr)
@@ -92,7 +92,7 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Ba
 
 async def test_what_nobody_answered_in_seven_days_is_a_case(backend: Backend) -> None:
     qr = await silent(backend)
-    await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
+    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
     assert await backend.cases(qr) == ["UNKNOWN_OUTCOME"]
     after = await backend.again(qr)
     assert (after.status, after.hold_reason) == (
@@ -119,7 +119,7 @@ async def test_a_silent_gateway_that_answers_at_last_settles_the_payment(backend
 
 
 async def test_a_gateway_is_not_asked_within_its_quota(backend: Backend) -> None:
-    backend.gateway.ask_again_after = 300
+    backend.gateway.inquiry_interval = 300
     qr = await silent(backend)
     await followed(backend, qr, until=timedelta(hours=2))
     gaps = [later - item for item, later in pairwise(backend.gateway.asked)]
@@ -167,7 +167,7 @@ async def test_a_cancellation_that_nobody_answers_changes_nothing(backend: Backe
 
 
 async def test_inside_the_quota_the_last_answer_allows_the_cancellation(backend: Backend) -> None:
-    backend.gateway.ask_again_after = 300
+    backend.gateway.inquiry_interval = 300
     by = await backend.collector()
     qr = await backend.pays(by)
     await payment_inquiry.verify(by, qr.id)

@@ -18,11 +18,11 @@ from domain.payments import HoldReason
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.keys import KeyRing
-from mobinet.bootstrap import keys_of, running
+from mobinet.bootstrap import keys_of, process_context
 from mobinet.settings import Settings
 from resolvers import hand_ins, invariants, jobs, payment_evidence, reversals, sealing
 from resolvers.context import Context
-from resolvers.reversals import Reversed
+from resolvers.reversals import ReversalResult
 from tests.support.backend import Backend, Clock, Obedient
 from tests.support.databases import other_tests_are_done
 from tests.support.running_api import Sandbox, key
@@ -48,7 +48,7 @@ class Day:
             await connection.execute(
                 f"set local session_replication_role = replica; {after}; set local role mobinet_app"
             )
-            found = await invariants.prove([connection], self.keys, self.heads, signatures=True)
+            found = await invariants.check_all([connection], self.keys, self.heads, signatures=True)
             return {item.name: item for item in found}
         finally:
             await connection.close()
@@ -61,7 +61,7 @@ def day(
     heads = Heads(tmp_path_factory.mktemp("heads") / "heads.log")
 
     async def happens() -> dict[str, str]:
-        async with running(api_settings) as context:
+        async with process_context(api_settings) as context:
             clock, gateway = Clock(await context.clock()), Obedient()
             given = replace(context, clock=clock, gateways=Gateways([gateway]), heads=heads)
             contracts = iter(range(3000, 3030))
@@ -137,7 +137,7 @@ async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
     finance = await backend.by("FI001")
 
-    async def refunded(result: GatewayResult, part: int = 1) -> Reversed:
+    async def refunded(result: GatewayResult, part: int = 1) -> ReversalResult:
         qr = await backend.pays(by)
         backend.gateway.says = GatewayResult.PAID
         backend.clock.move(minutes=16)
@@ -159,7 +159,7 @@ async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     # So that Revenue and Debt can hear of the void.
     await jobs.record_payment(backend.context, cash.id)
     await jobs.settle_debt(backend.context, cash.id)
-    await jobs.tell_reversal(backend.context, done["void"].reversal.id)
+    await jobs.report_reversal(backend.context, done["void"].reversal.id)
     return {name: item.reversal.id for name, item in done.items()}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from db import engine
 from domain.methods import PaymentMethod
-from domain.payment_request import NotifyWish
+from domain.payment_request import NotificationChannels
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from domain.refusals import UpstreamUnavailable
 from integrations.http.client import Upstream
@@ -99,7 +99,7 @@ async def test_when_every_channel_says_no_it_is_written_down_and_not_tried_for_e
 
 
 async def test_nobody_is_told_who_did_not_want_to_be(backend: Backend) -> None:
-    payment = await a_success(backend, notify=NotifyWish(hifpt=False, sms_zalo=False))
+    payment = await a_success(backend, notify=NotificationChannels(hifpt=False, sms_zalo=False))
     assert await jobs.notify_customer(backend.context, payment.id) is None
     assert await kept(payment) is None
 

@@ -145,7 +145,7 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
     counted = limits.DRIFTS._value.get()
     await they_say(paid.amount + 1)
     await they_say(paid.amount + 1)  # no news
-    assert [(drift["now"], drift["ours"]) for drift in await drifts(by)] == [
+    assert [(drift["reported"], drift["own_used"]) for drift in await drifts(by)] == [
         (paid.amount + 1, paid.amount)
     ]
     assert limits.DRIFTS._value.get() == counted + 1

@@ -12,7 +12,7 @@ import pytest
 from db import engine, payments, reversals
 from db.transaction import transaction
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import GIVE_UP
+from domain.payment_inquiry import GIVE_UP_AFTER
 from domain.payments import Custody, Payment
 from domain.refusals import NotPermitted
 from domain.reversals import NotReversible, Reversal, ReversalKind, ReversalStatus
@@ -122,7 +122,7 @@ async def test_what_could_never_be_sent_fails_in_the_end_and_is_no_case(backend:
     payment = await a_success(backend)
     backend.gateway.refunds = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.FAILED
     assert await backend.cases(payment) == []
 
@@ -161,7 +161,7 @@ async def test_a_refund_that_no_gateway_was_asked_for_is_not_corrected(backend: 
     payment = await a_success(backend)
     backend.gateway.refunds = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
-    await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert (
         await said(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
         is ReversalStatus.FAILED
@@ -176,7 +176,7 @@ async def test_a_refund_that_stays_unknown_for_a_week_is_one_case_for_people(
     payment = await a_success(backend)
     backend.gateway.refunds = GatewayResult.UNKNOWN
     reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.UNKNOWN
     await jobs.refund(backend.context, reversal.id)
     assert await backend.cases(payment) == ["REFUND_UNKNOWN"]
@@ -290,7 +290,7 @@ async def test_a_large_refund_that_is_rejected_comes_to_nothing_and_can_be_asked
     )
     assert asked.reversal.status is ReversalStatus.AWAITING_APPROVAL
     assert backend.gateway.refunded == []
-    assert await reversals.left(payment.id, resolve.PAID, payment.currency) == 0
+    assert await reversals.remaining(payment.id, resolve.PAID, payment.currency) == 0
     async with transaction():
         await payments.lock(payment.id)
         rejected = await resolve.reject(backend.context, asked.reversal.id, now=backend.clock.at)

@@ -16,7 +16,7 @@ from domain.attempts import Attempt
 from domain.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, GatewayResult
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import PaymentStatus
 from resolvers import idempotency, payments
 from resolvers.context import Context
@@ -46,7 +46,7 @@ async def asked(backend: Backend) -> ProcessPayment:
         method=PaymentMethod.VNPAY_QR,
         items=(await backend.owed(contract),),
         customer_phone=None,
-        notify=NotifyWish(),
+        notify=NotificationChannels(),
     )
 
 
@@ -58,7 +58,7 @@ def never_answered() -> Iterator[None]:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "answered", dies)
+        patch.setattr(keys, "mark_answered", dies)
         with pytest.raises(ConnectionResetError):
             yield
 
@@ -95,7 +95,7 @@ async def test_a_key_that_was_never_answered_still_means_one_request(
         await payments.process(by, asked)
     backend.clock.move(minutes=1)
     with pytest.raises(IdempotencyKeyReused):
-        await payments.process(by, replace(asked, notify=NotifyWish(email=True)))
+        await payments.process(by, replace(asked, notify=NotificationChannels(email=True)))
     assert len(await opened(by)) == 1
 
 

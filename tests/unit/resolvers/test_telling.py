@@ -35,7 +35,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     since = backend.sandbox.last_request
     reversal = (await voided(backend, payment, by)).reversal
     assert reversal.posting_status is PostingStatus.PENDING
-    assert await jobs.tell_reversal(backend.context, reversal.id) is not None, (
+    assert await jobs.report_reversal(backend.context, reversal.id) is not None, (
         "they know no payment"
     )
     again = await backend.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
@@ -43,7 +43,7 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     await jobs.record_payment(backend.context, payment.id)
     await jobs.settle_debt(backend.context, payment.id)
     for _ in range(2):
-        assert await jobs.tell_reversal(backend.context, reversal.id) is None
+        assert await jobs.report_reversal(backend.context, reversal.id) is None
         assert await to_unsettle(reversal) == 1
     for _ in range(2):
         assert await jobs.unsettle_debt(backend.context, reversal.id) is None
@@ -75,7 +75,7 @@ async def test_a_bill_that_is_paid_again_is_recorded_though_debt_does_not_answer
     payment = await cash(backend, by)
     await jobs.record_payment(backend.context, payment.id)
     reversal = (await voided(backend, payment, by)).reversal
-    assert await jobs.tell_reversal(backend.context, reversal.id) is None
+    assert await jobs.report_reversal(backend.context, reversal.id) is None
     again = await backend.pays(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
     with backend.sandbox.broken("debt", "500"):
         assert await jobs.record_payment(backend.context, again.id) is None
@@ -125,16 +125,16 @@ async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_fo
     for payment, reversal in ((one, first), (two, second)):
         assert await jobs.record_payment(backend.context, payment.id) is None
         await jobs.settle_debt(backend.context, payment.id)
-        assert await jobs.tell_reversal(backend.context, reversal.id) is None
+        assert await jobs.report_reversal(backend.context, reversal.id) is None
         assert (await now(reversal)).posting_status is PostingStatus.DONE
 
 
 async def test_what_revenue_refused_to_record_needs_no_reversal_there(backend: Backend) -> None:
     by = await backend.collector()
     payment = await cash(backend, by)
-    await payments.posting_status(payment.id, PostingStatus.FAILED, backend.clock.at)
+    await payments.set_posting_status(payment.id, PostingStatus.FAILED, backend.clock.at)
     reversal = (await voided(backend, payment, by)).reversal
     since = backend.sandbox.last_request
-    assert await jobs.tell_reversal(backend.context, reversal.id) is None
+    assert await jobs.report_reversal(backend.context, reversal.id) is None
     assert heard(backend, since) == []
     assert (await now(reversal)).posting_status is PostingStatus.NONE
