@@ -200,7 +200,7 @@ class RandomSteps:
         )
         self._log(f"{reversal_id}: {result} {source}")
         evidence = Evidence(source=source, origin="random steps", result=result)
-        await refund_execution.settle(self.backend.context, reversal_id, evidence)
+        await refund_execution.apply_evidence(self.backend.context, reversal_id, evidence)
 
     # ── people and internal systems ────────────────────────────────────────────────────────────
 
