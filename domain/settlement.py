@@ -97,20 +97,15 @@ def _is_whole(moment: datetime, unit: timedelta) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Movement):
     """
-    A line of a settlement file.
+    A line of a settlement file; `number` is the line's number in the file.
 
     `reference` is our reference of the payment, also on the line of its refund. `gateway_id` is the
-    gateway's number of this movement, `number` the line number in the file.
+    gateway's number of this movement.
     """
 
     number: int
-    kind: LineKind
-    reference: str
-    gateway_id: str | None
-    money: Money
-    at: datetime
 
     @property
     def movement(self) -> Movement:
@@ -121,10 +116,6 @@ class Line:
             money=self.money,
             at=self.at,
         )
-
-    @property
-    def day(self) -> date:
-        return self.movement.day
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
         """Return the evidence of this line of *file*, for a payment."""
@@ -143,8 +134,8 @@ class OurPayment:
     """
     What we have under a reference.
 
-    `requested` is the sum that we asked for, `arrived` the first money that we booked. `explained_by` is
-    its open case of a kind in EXPLAINS, `paid_twice` its open PAID_TWICE case.
+    `requested` is the requested sum, `arrived` the first money that we booked. `explained_by` is
+    its open case of a kind in EXPLAINING_KINDS, `paid_twice` its open PAID_TWICE case.
     """
 
     payment_id: str
