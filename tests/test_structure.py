@@ -123,7 +123,7 @@ _LAYERS = ("db", "domain", "integrations", "resolvers", "sandbox")
 _TESTS = ("api", "crash", "demo", "journeys", "model", "races", "soak", "support")
 _TEST_MODULES = ("conftest", "test_containers", "test_gateway_table", "test_hard_cases")
 UNREVISED_NAMES = (
-    *(f"{name}/" for name in _LAYERS),
+    "sandbox/",
     *(f"tests/unit/{name}/" for name in _LAYERS),
     *(f"tests/{name}/" for name in _TESTS),
     *(f"tests/{name}.py" for name in _TEST_MODULES),
