@@ -132,17 +132,17 @@ async def take(
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Turn a reservation into use, as the payment succeeded."""
+    """Turn a reservation into use, because the payment succeeded."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=amount)
 
 
 async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Release a reservation, as the payment ended without success."""
+    """Release a reservation, because the payment ended without success."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=0)
 
 
 async def give_back(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Subtract what was used, as cash was handed in or a payment voided."""
+    """Subtract from what is used, because cash was handed in or a payment voided."""
     await _move(staff_id, kinds, today, reserved=0, own_used=-amount)
 
 

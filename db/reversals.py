@@ -73,9 +73,9 @@ async def save(reversal: Reversal) -> None:
 
 async def set_posting_status(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Set how far Revenue's record of the reversal is.
+    Set the state of Revenue's record of the reversal.
 
-    Returns False where it is so already, or is DONE, which is never left.
+    Returns False if it is so already, or is DONE, which never changes.
     """
     changed = await fetchval(
         """

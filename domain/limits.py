@@ -103,7 +103,7 @@ class LimitExceeded(Refusal):
     vi = "Vượt quá hạn mức gạch nợ bằng tiền mặt"
     en = (
         "The staff collection limit is exceeded: {remaining} remains of {limit},"
-        " {requested} was asked."
+        " {requested} was requested."
     )
 
     kind: LimitKind

@@ -143,7 +143,7 @@ def _systems(settings: Settings) -> Iterator[tuple[str, str, str]]:
         )
     for name, url in settings.systems.items():
         if not url.startswith(settings.sandbox_url):
-            yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for a way through to it"
+            yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for network access to it"
 
 
 async def _system(name: str, url: str, remedy: str) -> Check:

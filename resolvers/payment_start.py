@@ -49,7 +49,7 @@ async def start_at_gateway(context: Context, key: CommandKey, start: Start) -> P
     """
     Return the payment as it is once its gateway has answered, or has not answered in time.
 
-    It goes on when the client disconnects: a payment that was sent is always concluded.
+    It continues when the client disconnects: a payment that was sent is always concluded.
     """
     return await asyncio.shield(asyncio.ensure_future(_start(context, key, start)))
 

@@ -114,7 +114,7 @@ async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list
     return groups
 
 
-# ── inside the transaction of whoever decides ────────────────────────────────────────────────────
+# ── inside the transaction of the decision ───────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +141,7 @@ async def open_reversal(
     context: Context, payment: Payment, new: NewReversal, now: datetime
 ) -> Reversal:
     """
-    Open a reversal in the transaction that locked *payment*, and begin it unless it awaits approval.
+    Open a reversal in the transaction that locked *payment*; begin it unless it awaits approval.
 
     A void, and a refund that no gateway pays, is DONE with it; else it is PENDING and a job sends
     it. It saves the payment's next version: the caller reads it again, and announces it after the
@@ -260,7 +260,7 @@ async def _open_approval(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What a client wants reversed: *amount* to refund, or None to void the whole payment."""
+    """A client's request: *amount* to refund, or None to void the whole payment."""
 
     payment_id: str
     amount: int | None
@@ -285,7 +285,7 @@ async def _reverse(
         await announce(context, opened.payment)
         if reversal.status is not ReversalStatus.PENDING:
             return opened
-        # It goes on when the client disconnects: a refund that was sent is always concluded.
+        # It continues when the client disconnects: a refund that was sent is always concluded.
         await asyncio.shield(asyncio.ensure_future(_send(context, key, reversal)))
         return await _reversed(reversal.id)
 

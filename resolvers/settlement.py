@@ -104,7 +104,7 @@ class _Survey:
 
 
 def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Survey:
-    """Read all of the file and keep no line of it. Raises BadFile."""
+    """Read the whole file without holding its lines. Raises BadFile."""
     file_digest = digest(path, day)
     lines, days = 0, set[date]() if day is None else {day}
     for line in read(path, shared=shared):
@@ -113,7 +113,7 @@ def _survey(path: Path, today: date, day: date | None, *, shared: bool) -> _Surv
         lines += 1
         days.add(line.day)
     if not days:
-        raise BadFile("it has no lines: say by --date which day it is of")
+        raise BadFile("it has no lines: name its day with --date")
     first_day, last_day = min(days), max(days)
     if (last_day - first_day).days >= MAX_DAYS:
         raise BadFile(

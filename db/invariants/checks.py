@@ -24,14 +24,14 @@ from domain.invariants import Invariant, InvariantName, Violation
 MAX_ROWS = 10  # violations of one invariant that are returned with their rows
 
 QUERIES = money.QUERIES | proofs.QUERIES
-# Checked whole only: a part proves nothing, or is too slow to find by what changed.
+# Checked over all rows only: a check of recent changes would prove nothing, or be too slow.
 FULL_CHECK_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
 
 # The payments that changed since $1.
 _CHANGED = """(
     select * from payment where updated_at >= $1
      union select p.* from entry e join payment p on p.id = e.payment where e.created_at >= $1)"""
-# Each placeholder of a query: its text in a whole check, and in one of what changed lately.
+# Each placeholder of a query: its text in a check of all rows, and of what changed lately.
 _PARTS = {
     "{payments}": ("payment", _CHANGED),
     "{of_payments}": ("", f"where payment in (select id from {_CHANGED} changed)"),
@@ -87,7 +87,7 @@ async def open_check_connection(url: str | None = None) -> AsyncGenerator[Any]:
 async def violations(
     connection: Any, name: InvariantName, since: datetime | None = None
 ) -> tuple[int, tuple[Violation, ...]]:
-    """Return how many rows violate the invariant, and the first of them; *since* limits the rows."""
+    """Return how many rows violate the invariant, and the first ones; *since* limits the rows."""
     query = QUERIES[name]
     sealed = {} if since is None else await _sealed_before(connection, since)
     for part, (whole, lately) in _PARTS.items():
@@ -105,7 +105,8 @@ async def _sealed_before(connection: Any, since: datetime) -> dict[str, int]:
     """
     Return the last seal before *since*, its last link, and that link's transaction.
 
-    All later rows are of later transactions. With these numbers as literals the planner expects few.
+    All later rows are of later transactions. With these numbers as literals the planner expects
+    few rows.
     """
     row = await connection.fetchrow(
         """

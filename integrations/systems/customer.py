@@ -36,7 +36,7 @@ class _Customer(WireModel):
 
 class CustomerManagement:
     """
-    An answer is used for `fresh_seconds`, and for `stale_seconds` while Customer Management is down.
+    An answer is used for `fresh_seconds`; while Customer Management is down, for `stale_seconds`.
 
     Only customers are cached: an unknown contract is fetched again.
     """
