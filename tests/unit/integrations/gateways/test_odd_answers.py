@@ -99,7 +99,7 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return ([path] if path else []) + below
 
 
-def updated(content: Any, changes: list[tuple[int, Any]]) -> Any:
+def with_changes(content: Any, changes: list[tuple[int, Any]]) -> Any:
     """Return a copy of *content* in which members are replaced, each chosen by its number."""
     content = json.loads(json.dumps(content))
     for number, value in changes:
@@ -153,7 +153,7 @@ def test_odd_values_in_an_answer_are_storable_or_unknown(
 ) -> None:
     send, answers = REQUESTS[operation]
     status, content = answer_of(answers(dialect))
-    content = updated(content, changes)
+    content = with_changes(content, changes)
     if (
         isinstance(dialect, VNPayDialect)
         and isinstance(content, dict)
