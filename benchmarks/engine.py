@@ -16,7 +16,7 @@ import redis
 
 from benchmarks import processes
 from benchmarks.processes import Tree
-from integrations.embedded import wait_until_stopped, servers
+from integrations.embedded import servers, wait_until_stopped
 
 _FIRST_LOGICAL, _LOGICAL_DATABASES = 1, 16
 

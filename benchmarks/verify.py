@@ -31,7 +31,7 @@ import structlog
 from benchmarks.filling import fill
 from db.engine import own_connection
 from db.migrate import migrate
-from integrations.embedded import Servers, wait_until_stopped, servers
+from integrations.embedded import Servers, servers, wait_until_stopped
 from integrations.keys import SigningKey
 from mobinet.bootstrap import process_context
 from mobinet.settings import load

@@ -87,7 +87,7 @@ def case_of_row(row: Row, now: datetime) -> Case:
             )
             for actor, decision, reason, at, amount in orjson.loads(row["approvals"] or "[]")
         ),
-        books=_standing(row),
+        books=_books(row),
         outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.REFUND_UNKNOWN else None,
         seen_at=now,
         unreadable=row["unreadable"],
@@ -101,7 +101,7 @@ _OUTCOMES = {
 }
 
 
-def _standing(row: Row) -> PaymentBooks | None:
+def _books(row: Row) -> PaymentBooks | None:
     if row["p_status"] is None:
         return None
     foreign = row["foreign_amount"]

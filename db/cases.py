@@ -195,7 +195,7 @@ async def locked(case_id: str, now: datetime) -> Case:
 
 
 async def save(case: Case) -> None:
-    """Write the case's status and decision; `approve` adds the votes."""
+    """Write the case's status and decision; `add_approval` adds the votes."""
     await execute(
         "update money_case set status = $2, decision = $3, resolved_at = $4 where id = $1",
         case.id,

@@ -1,8 +1,8 @@
 """
 The chain of audit rows and its seals.
 
-One sealer at a time links rows in the order of their transactions. No row is added before a
-linked one.
+One sealer at a time links rows in the order of their transactions. No row can be added before
+a linked one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from domain.chain import BEGINNING, Link, Seal
 
 _LOCK = 0x5345414C  # "SEAL"
 
-# The text of a row that its link's hash covers. PostgreSQL's text of a composite value keeps null
-# and '' apart, and takes half the time of JSON. The columns are listed, so that neither a session's
+# The text of a row that its link's hash covers. PostgreSQL's text of a composite value tells null
+# from '', and takes half the time of JSON. The columns are listed, so that neither a session's
 # settings nor a later column changes the text.
 ROW_TEXT = """
     row(e.id, e.txid, (extract(epoch from e.at) * 1000000)::bigint, e.actor, e.action, e.outcome,

@@ -17,7 +17,7 @@ class Transaction(PostgresTransaction):
     """
     Piccolo's transaction, which always returns its connection to the pool.
 
-    The stock one loses it where COMMIT fails or BEGIN is cancelled; n losses empty a pool of n.
+    The stock one loses it where COMMIT fails or BEGIN is cancelled, until the pool is empty.
     """
 
     async def __aenter__(self) -> PostgresTransaction:

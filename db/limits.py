@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from db.engine import execute, fetch, fetchrow, fetchval
 from domain.calendar import day_end
-from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, UsageReport, StaffLimits
+from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, StaffLimits, UsageReport
 from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover, so that its row has this date on every day.
@@ -132,17 +132,17 @@ async def take(
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Turn a reservation into use, as the payment succeeded."""
+    """Turn a reservation into use, because the payment succeeded."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=amount)
 
 
 async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Release a reservation, as the payment ended without success."""
+    """Release a reservation, because the payment ended without success."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=0)
 
 
 async def give_back(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Subtract what was used, as cash was handed in or a payment voided."""
+    """Subtract from what is used, because cash was handed in or a payment voided."""
     await _move(staff_id, kinds, today, reserved=0, own_used=-amount)
 
 
@@ -178,7 +178,5 @@ def _day(kind: LimitKind, today: date) -> date:
     return _STANDING if kind is LimitKind.CASH_IN_HAND else today
 
 
-FRESH_FOR = timedelta(
-    seconds=60
-)  # how long a report is used before Staff Management is called again
-USABLE_FOR = timedelta(minutes=15)  # how long a report is used while Staff Management is down
+# How long a report is used: before Staff Management is called again, and while it is down.
+FRESH_FOR, USABLE_FOR = timedelta(seconds=60), timedelta(minutes=15)

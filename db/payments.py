@@ -150,9 +150,9 @@ async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
 
 async def set_posting_status(payment_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Set how far Revenue's record of the payment is, with a new version.
+    Set the state of Revenue's record of the payment, with a new version.
 
-    Returns False where it is so already, or is DONE, which is never left.
+    Returns False if it is so already, or is DONE, which never changes.
     """
     changed = await fetchval(
         """

@@ -73,9 +73,9 @@ async def save(reversal: Reversal) -> None:
 
 async def set_posting_status(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Set how far Revenue's record of the reversal is.
+    Set the state of Revenue's record of the reversal.
 
-    Returns False where it is so already, or is DONE, which is never left.
+    Returns False if it is so already, or is DONE, which never changes.
     """
     changed = await fetchval(
         """
@@ -102,14 +102,10 @@ async def get(reversal_id: str) -> Reversal:
     return reversal
 
 
-async def payment_of(reversal_id: str) -> str | None:
-    """Return the id of the payment that the reversal is about; None where it does not exist."""
-    return await fetchval("select payment from reversal where id = $1", reversal_id)
-
-
 async def payment_id_of(reversal_id: str) -> str:
     """Return the id of the payment that the reversal is about. Raises RowMissing."""
-    if (payment_id := await payment_of(reversal_id)) is None:
+    sql = "select payment from reversal where id = $1"
+    if (payment_id := await fetchval(sql, reversal_id)) is None:
         raise RowMissing("reversal", reversal_id)
     return payment_id
 

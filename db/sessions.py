@@ -107,7 +107,7 @@ async def api_client(client_id: str) -> ApiClient | None:
 
 
 async def register_api_client(client: ApiClient, now: datetime) -> None:
-    """Add the program where it is not known."""
+    """Add the program, unless the database has one of this id."""
     await execute(
         """
         insert into api_client (client_id, name, role, secret_hash, created_at)

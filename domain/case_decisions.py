@@ -82,13 +82,13 @@ def decide_case(
             raise AssertionError(f"{case.kind} is not about a payment's money")
 
 
-def _pay(payment: Payment, case: Case, standing: PaymentBooks, now: datetime) -> Decision:
+def _pay(payment: Payment, case: Case, books: PaymentBooks, now: datetime) -> Decision:
     _check_not_succeeded(payment)
     _check_in_vnd(payment, case)
     was_paid = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
-    asserted = case.kind in ASSERTED and standing.suspense == 0 and not was_paid
-    if not asserted and standing.suspense < payment.amount:
-        raise NotCovered(id=payment.id, expected=payment.amount, requested=standing.suspense)
+    asserted = case.kind in ASSERTED and books.suspense == 0 and not was_paid
+    if not asserted and books.suspense < payment.amount:
+        raise NotCovered(id=payment.id, expected=payment.amount, requested=books.suspense)
     if asserted:
         postings = ledger.collected(payment, payment.money)
     else:
@@ -185,10 +185,10 @@ def _paid_under(attempt: Attempt, number: str | None, now: datetime) -> Attempt:
     return replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=numbers)
 
 
-def _record(payment: Payment, standing: PaymentBooks, now: datetime) -> Decision:
+def _record(payment: Payment, books: PaymentBooks, now: datetime) -> Decision:
     if payment.posting_status is not PostingStatus.FAILED:
         raise _refused(payment, DecisionReason.RECORD_IS_NOT_REFUSED)
-    if standing.receivable < payment.amount:
+    if books.receivable < payment.amount:
         raise _refused(payment, DecisionReason.WAS_REVERSED)
     pending = payment.updated(now, posting_status=PostingStatus.PENDING)
     return Decision(payment=pending, attempt=payment.attempt, effect=Effect.RECORD)

@@ -2,7 +2,7 @@
 Cases: money that does not fit, waiting for two people who take the same decision.
 
     OPEN ──▶ AWAITING_SECOND ──▶ RESOLVED
-               ↺ the first may change their vote; after a day another may begin anew
+               ↺ the first may change their vote; after a day another may vote anew
 
 The table EFFECTS says what each decision about each kind does; `domain/case_decisions.py` does it.
 """
@@ -56,8 +56,8 @@ class Approval:
     """
     One person's vote on a case.
 
-    `amount` is the sum that they say came, in the minor unit of the attempt's currency. It is named
-    only where the gateway's own sum is unreadable.
+    `amount` is the sum that arrived, in the minor unit of the attempt's currency. It is stated
+    only if the gateway's own sum is unreadable.
     """
 
     actor: str
@@ -122,9 +122,9 @@ CLAIMS_ITS_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseK
 # A later notice of an exact sum can settle a case of these kinds whose own sum is unreadable.
 SETTLED_BY_A_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY})
 
-VOTE_LIFETIME = timedelta(days=1)  # after it another person may begin anew
+VOTE_LIFETIME = timedelta(days=1)  # after it another person may vote anew
 
-# Such a case books nothing when it opens, so it is about whatever money comes.
+# A case of these kinds books nothing when it opens; it is about all money that comes later.
 ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
 
 
@@ -167,8 +167,8 @@ class Case:
     `amount` is in VND, None if it is not known; `unreadable` is then the sum as the gateway wrote
     it, until the sum is known. `about` names what no other field does: a gateway's number, a
     settlement line. `approvals` are in order; requesting a reversal is the first approval of it.
-    `outcome` is the decision that fits what became of a REFUND_UNKNOWN refund. `seen_at` is when
-    the row was read, by the database's clock.
+    `outcome` is the one possible decision once a REFUND_UNKNOWN refund's outcome is known.
+    `seen_at` is when the row was read, by the database's clock.
     """
 
     id: str
@@ -283,10 +283,10 @@ class Case:
 
     def step_of_vote(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
         """
-        Return what the vote of *actor* is to the case; they may name a sum as *amount*.
+        Return what a vote of *actor* does; *amount* is the sum that they state, if any.
 
         Raises InvalidInput if the kind does not allow it or the first person decided otherwise,
-        NotPermitted for whoever requested the reversal, and AlreadyResolved.
+        NotPermitted if *actor* requested the reversal, and AlreadyResolved.
         """
         if self.status is CaseStatus.RESOLVED:
             decided = self._last is not None and self._last.matches(wanted, amount)

@@ -74,7 +74,7 @@ class Notice:
     """
     One event that a verified call reports. `event_id` is the sender's identity of it.
 
-    Without a `reference`, money came and the call does not say what for. Without `evidence`, the
+    Without a `reference`, money came and the call names no payment. Without `evidence`, the
     event reports no money that came to us and is only stored; `named` is then the reference of its
     subject: empty if the subject has none, None if it is not known.
 
@@ -179,7 +179,7 @@ class PreparingGateway(Protocol):
 
 @runtime_checkable
 class ClosingGateway(Gateway, Protocol):
-    """A gateway where an unpaid payment can be closed, so that nobody can pay it any more."""
+    """A gateway where an unpaid payment can be closed, so that it can no longer be paid."""
 
     async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
         """

@@ -56,7 +56,7 @@ def decide(
 
 
 def _verdict(decision: Decision, evidence: Evidence) -> Verdict:
-    """Return what the gateway is answered whose webhook carried the evidence."""
+    """Return the answer to the gateway whose webhook carried the evidence."""
     if decision.case in {CaseKind.AMOUNT_MISMATCH, CaseKind.CURRENCY_MISMATCH}:
         return Verdict.WRONG_AMOUNT
     if decision.changed or decision.inquire:
@@ -146,18 +146,16 @@ def _while_open(
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
                 return _unchanged(payment, attempt)
             accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
-            return Decision(
-                payment=payment.updated(now, needs_verification=False), attempt=accepted
-            )
+            verified = payment.updated(now, needs_verification=False)
+            return Decision(payment=verified, attempt=accepted)
         case GatewayResult.UNKNOWN:
             if attempt.status is not AttemptStatus.SENT:
                 # A verified call that contradicts itself is settled by an inquiry.
                 is_call = evidence.source is EvidenceSource.WEBHOOK
                 return Decision(payment=payment, attempt=attempt, changed=False, inquire=is_call)
             unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
-            return Decision(
-                payment=payment.updated(now, needs_verification=True), attempt=unknown, inquire=True
-            )
+            unverified = payment.updated(now, needs_verification=True)
+            return Decision(payment=unverified, attempt=unknown, inquire=True)
         case GatewayResult.DECIDED:
             raise AssertionError("decisions of people are handled by decide_case")
         case _:
@@ -200,7 +198,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
 def _while_held(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
 ) -> Decision:
-    """Decide about a held payment: its money waits in suspense, unless it is the unread exact sum."""
+    """Return the decision about a held payment: only the exact sum of an unreadable one pays it."""
     if evidence.result is not GatewayResult.PAID or attempt.status is AttemptStatus.PAID:
         return _further_payment(payment, attempt, evidence, now=now)
     known = case is not None and case.is_under(evidence.gateway_id)
@@ -209,8 +207,8 @@ def _while_held(
         return Decision(payment=payment, attempt=attempt, changed=not known, case=kind)
     if _status_of_paid(attempt, evidence) is not AttemptStatus.PAID:
         return _unchanged(payment, attempt)
-    unread = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
-    if unread and evidence.money == attempt.money:
+    unread_before = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
+    if unread_before and evidence.money == attempt.money:
         return _paid(payment, attempt, evidence, now=now)
     return Decision(
         payment=payment.updated(now),
@@ -327,7 +325,7 @@ def _unchanged(payment: Payment, attempt: Attempt) -> Decision:
 
 
 def _status_of_paid(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
-    """Return PAID if the sum is known; an unreadable sum may still be reported and booked later."""
+    """Return PAID if the sum is known; an exact sum may follow an unreadable one."""
     known = evidence.money is not None and evidence.money.amount > 0
     return AttemptStatus.PAID if known else attempt.status
 

@@ -1,5 +1,5 @@
 """
-The inquiry schedule: when to ask a gateway about a payment that no webhook has settled.
+The inquiry schedule: when to inquire at a gateway about a payment that no webhook has settled.
 
 The next moment depends only on the stored payment and the clock, so every follow-up computes it
 anew.
@@ -82,8 +82,8 @@ def next_while_watched(payment: Payment, *, quota: timedelta, now: datetime) -> 
     """
     Return when to inquire next about an open QR or form that a client watches; None if never.
 
-    A gateway with a longer quota is first asked after one quota. No inquiry comes so late that it
-    would delay the one at the QR's end, which frees the bill.
+    A gateway with a longer quota gets its first inquiry after one quota. No inquiry comes so
+    late that it would delay the one at the QR's end, which frees the bill.
     """
     attempt = payment.attempt
     if attempt is None or payment.status is not PaymentStatus.PROCESSING or payment.hold_reason:

@@ -17,8 +17,8 @@ class ReconciliationLine:
     """
     A stored line: one of a file compared with our books, or one that only we have so far.
 
-    `theirs` and `ours` are in the minor unit of `currency`. Each is None if that side has nothing,
-    or has it in another currency. `id` is None until the line is stored.
+    `reported_amount` is the file's and `own_amount` ours, in the minor unit of `currency`. Each is
+    None if that side has nothing, or has it in another currency. `id` is None until it is stored.
     """
 
     settlement_id: str
@@ -95,11 +95,8 @@ def reconciliation_line(
     and keeps its id and case. A `foreign` line is another program's.
     """
     if line.kind is LineKind.PAYMENT:
-        ours, same, repeated = (
-            payment,
-            earlier,
-            any(item.reported_amount is not None for item in earlier),
-        )
+        ours, same = payment, earlier
+        repeated = any(item.reported_amount is not None for item in earlier)
     else:
         ours = refund
         known = refund.reversal_id if refund else None

@@ -18,7 +18,7 @@ from domain.reversals import UNSETTLED, Reversal, ReversalStatus
 
 class Step(StrEnum):
     SEND = "SEND"
-    INQUIRE = "ASK"
+    INQUIRE = "INQUIRE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,10 +74,11 @@ class Reversal:
     """
     A reversal. `source` is the account that the money leaves.
 
-    `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
-    before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `share` is what the gateway is asked for where it was paid in another currency. `posting_status` is
-    how far Revenue's record of it is: NONE before it is DONE, and where Revenue needs none.
+    `id` is also our reference of the refund at its gateway, and `gateway_id` the gateway's number.
+    `sent_at` is set before the refund is sent, and cleared if nothing was sent; `inquiries` counts
+    the tries since. `share` is the refund in the gateway's currency, if that is another one.
+    `posting_status` is the state of Revenue's record: NONE before the reversal is DONE, and where
+    Revenue needs no record.
     """
 
     id: str
@@ -109,7 +110,7 @@ class Reversal:
 
     @property
     def gateway_money(self) -> Money:
-        """The sum of the request to the gateway."""
+        """The sum that the gateway is to refund: the share, or all of it in our currency."""
         return self.share or self.money
 
     def without_staff_names(self) -> Reversal:
@@ -134,9 +135,7 @@ class Reversal:
         if self.status not in UNSETTLED and not self._is_proven_after_all_by(evidence):
             return self
         number = evidence.gateway_id or self.gateway_id
-        named = (
-            number != self.gateway_id
-        )  # by which to ask for it, before it is known what became of it
+        is_new_number = number != self.gateway_id  # later inquiries use it
         match evidence.result:
             case GatewayResult.PAID:
                 return replace(self._done(now), gateway_id=number)
@@ -151,7 +150,7 @@ class Reversal:
                     failure=evidence.failure,
                     updated_at=now,
                 )
-            case GatewayResult.UNKNOWN if self.status is ReversalStatus.PENDING or named:
+            case GatewayResult.UNKNOWN if self.status is ReversalStatus.PENDING or is_new_number:
                 return replace(
                     self,
                     status=ReversalStatus.UNKNOWN,
@@ -226,7 +225,7 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
 
 
 def check_refund(payment: Payment, amount: int, *, source: Account, remaining: int) -> None:
-    """Raise a refusal unless *amount* is at most *left*, the payment's money at *source*."""
+    """Raise a refusal unless *amount* is at most *remaining*, the payment's money at *source*."""
     if source is Account.CUSTOMER_RECEIVABLE:
         _check_left_collector(payment)
     if amount > remaining:
@@ -261,7 +260,7 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
 def booked(
     payment: Payment, before: ReversalStatus | None, reversal: Reversal
 ) -> tuple[Posting, ...]:
-    """Return the postings of the reversal's move from status *was*, None for a new one."""
+    """Return the postings of the reversal's move from status *before*, None for a new one."""
     status, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
     begun, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
     sides: tuple[tuple[Account, Account], ...] = ()
@@ -310,7 +309,7 @@ class TooMuchToRefund(AmountMismatch):
         "Giao dịch {id} còn hoàn được {expected}, không phải {requested}."
         " Đừng hoàn nhiều hơn số còn lại."
     )
-    en = "Of payment {id} {expected} can still be given back, not {requested}. Ask for no more."
+    en = "Of payment {id} {expected} can still be given back, not {requested}. Request no more."
 
 
 def _check_success(payment: Payment) -> None:

@@ -97,20 +97,15 @@ def _is_whole(moment: datetime, unit: timedelta) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Movement):
     """
-    A line of a settlement file.
+    A line of a settlement file; `number` is the line's number in the file.
 
     `reference` is our reference of the payment, also on the line of its refund. `gateway_id` is the
-    gateway's number of this movement, `number` the line number in the file.
+    gateway's number of this movement.
     """
 
     number: int
-    kind: LineKind
-    reference: str
-    gateway_id: str | None
-    money: Money
-    at: datetime
 
     @property
     def movement(self) -> Movement:
@@ -121,10 +116,6 @@ class Line:
             money=self.money,
             at=self.at,
         )
-
-    @property
-    def day(self) -> date:
-        return self.movement.day
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
         """Return the evidence of this line of *file*, for a payment."""
@@ -162,8 +153,8 @@ class OurPayment:
     """
     What we have under a reference.
 
-    `asked` is the requested sum, `arrived` the first money that we booked for it. `explained_by` is
-    its open case of a kind in EXPLAINS, `paid_twice` its open PAID_TWICE case.
+    `requested` is the requested sum, `arrived` the first money that we booked. `explained_by` is
+    its open case of a kind in EXPLAINING_KINDS, `paid_twice` its open PAID_TWICE case.
     """
 
     payment_id: str
@@ -191,7 +182,7 @@ class OurPayment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
     """
-    A refund of ours through the gateway; `asked` is the requested sum.
+    A refund of ours through the gateway; `requested` is its sum in the gateway's currency.
 
     It is `done`, `failed` after it was sent, or `unsure`; `settled` once a line is about it.
     """
@@ -236,7 +227,7 @@ def refund_of(
     First by number; then a refund of the same sum that no line has named, failed ones last, for the
     gateway may have paid them after all; then the only one left.
 
-    A line that comes `again` proves no other refund, so only refunds that are done are compared.
+    A `repeated` line proves no other refund, so only refunds that are done are compared.
     """
     for refund in refunds:
         if line.gateway_id is not None and refund.gateway_id == line.gateway_id:
@@ -251,9 +242,9 @@ def refund_of(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportSummary:
     """
-    The summary of an import. `known` counts lines of earlier files.
+    The summary of an import. `known_lines` counts those that earlier files had.
 
-    `since` is when the same file was imported before; the import then did nothing.
+    `imported_at` is when the same file was imported before; the import then did nothing.
     """
 
     file: str

@@ -55,7 +55,7 @@ class KeyRing:
     """
     The keys of one use: the first signs, all verify, so that keys can be rotated.
 
-    *again* is called before each use and returns the new keys, or None while nothing has changed.
+    *reread* is called before each use and returns the new keys, or None while nothing has changed.
     So a running process uses a new key, and verifies with a key that another process signs with.
     """
 

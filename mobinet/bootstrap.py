@@ -182,7 +182,7 @@ def _gateway(stack: AsyncExitStack, name: str, url: str, *, read: float = 10.0) 
     """
     Return a gateway's upstream, whose calls take at most *read* seconds.
 
-    It times out a second before the mutation, which could not tell whether anything was sent.
+    It times out a second before the mutation, which does not know whether anything was sent.
     """
     return _opened(
         stack, Upstream(name, url, timeouts=Timeouts(read=read, total=GATEWAY_TIMEOUT_SECONDS - 1))

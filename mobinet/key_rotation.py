@@ -16,8 +16,8 @@ from resolvers import keys
 
 OPERATOR = Actor(id="keys", name="mobinet keys rotate", role=Role.SERVICE)
 _NOTE = (
-    "Running processes on this machine use it at once; on another machine, once its own file has"
-    " it."
+    "Running processes on this machine use it at once; those on another machine, once their file"
+    " has it."
 )
 
 
@@ -27,7 +27,7 @@ class CannotRotate(Exception):
 
 async def rotate(settings: Settings, write_line: Callable[[str], None]) -> None:
     """
-    Put a new key first in the file of each kind, audit it, and report each to *say*.
+    Put a new key first in the file of each kind, audit it, and report each by *write_line*.
 
     Raises CannotRotate.
     """
@@ -58,9 +58,9 @@ def _file(settings: Settings, name: str) -> Path:
         return path
     if os.environ.get(variable(name)) is None:
         raise CannotRotate(
-            f"{variable(name)} is not set, and its key is made of the encryption key. Set it to a"
-            " file with a new key (`openssl genpkey -algorithm ed25519`); what the made one signed"
-            " goes on to verify."
+            f"{variable(name)} is not set, so its key is derived from the encryption key. Set it"
+            " to a file with a new key (`openssl genpkey -algorithm ed25519`); signatures by the"
+            " derived key still verify."
         )
     raise CannotRotate(
         f"{variable(name)} holds the key itself. Put a new one (`openssl genpkey -algorithm"

@@ -22,8 +22,8 @@ async def verify(
     """
     Check everything over two connections, and return whether every invariant holds.
 
-    *say* receives each result as soon as it is known; as JSON, all at the end in the order of
-    InvariantName. Raises Unanswered.
+    *write_line* receives each result as soon as it is known; as JSON, all at the end in the order
+    of InvariantName. Raises ChecksIncomplete.
     """
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()

@@ -26,7 +26,7 @@ def audited(
     Write an audit row for a command that ends in a refusal, a Forbidden or a fault, and re-raise.
 
     A command that succeeds writes its own row in its transaction. *requester* names the argument
-    that tells who makes the request, where no token does.
+    with the id of the requester, for a command that has no token.
     """
 
     def decorate(operation: Operation[P, T]) -> Operation[P, T]:

@@ -31,8 +31,8 @@ class ResolveCase:
     """
     One person's vote on a case.
 
-    `amount` is what arrived, where the gateway's own sum is unreadable; it is in the minor unit of
-    the currency that the gateway was asked for.
+    `amount` is the sum that arrived, if the gateway's own is unreadable; it is in the minor unit of
+    the currency of the attempt.
     """
 
     case_id: str
@@ -170,7 +170,7 @@ async def _decide_payment(
 
 
 def _named_sum(payment: Payment, vote: Approval) -> Money | None:
-    """Return the sum that *vote* names, in the currency that the gateway was asked for."""
+    """Return the sum that *vote* names, in the currency of the attempt."""
     if vote.amount is None or payment.attempt is None:
         return None
     return Money(vote.amount, payment.attempt.money.currency)

@@ -27,8 +27,8 @@ class NewCase:
     What a case is about: a payment, or a gateway or hand-in where no payment is known.
 
     `amount` is in VND, `number` the gateway's own of the money, and `unreadable` its sum as the
-    gateway wrote it. `about` says what no other field names. `first_vote` is of whoever asked for
-    the reversal that the case is about.
+    gateway wrote it. `about` names the subject if no other field does. `first_vote` is the vote of
+    the person who requested the reversal.
     """
 
     kind: CaseKind

@@ -49,7 +49,7 @@ def gateway_charge(
     order: bool,
 ) -> Money:
     """
-    Return what to ask the gateway for: PayPal takes no đồng and is asked for dollars.
+    Return the sum to request from the gateway: dollars for PayPal, which takes no đồng.
 
     Raises GatewayUnavailable where the exchange rate is too old.
     """
@@ -119,6 +119,6 @@ def _unavailable(
 
 
 def _rate(context: Context, now: datetime) -> Rate | None:
-    """Return the price of a dollar, None where what we know is too old to charge by."""
+    """Return the price of a dollar, None if the known rate is too old."""
     rate = context.terms.usd_rate
     return rate if rate is not None and rate.is_good(business_date(now)) else None

@@ -18,8 +18,8 @@ from domain.hand_ins import (
     SubmitHandIn,
     check_counted,
     counted,
-    note_of,
     no_cash_held,
+    note_of,
 )
 from domain.idempotency import check_key
 from domain.limits import LimitKind
@@ -133,7 +133,7 @@ async def page(
 async def _submit(
     context: Context, actor: Actor, request: SubmitHandIn, key: CommandKey
 ) -> _Submitted:
-    """Take all the cash of *actor* in one transaction. Raises KeyTaken, and InvalidInput for none."""
+    """Take all the cash of *actor* in one transaction. Raises KeyTaken, InvalidInput for none."""
     now = await context.clock()
     hand_in_id = context.ids.record("HIN")
     async with transaction():

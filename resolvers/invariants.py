@@ -32,7 +32,7 @@ ALWAYS = tuple(name for name in InvariantName if name is not InvariantName.SIGNA
 LONGEST_FIRST = (InvariantName.CHAIN, InvariantName.RECORDS, InvariantName.LEDGER_AS_WRITTEN)
 WHOLE_EVERY = timedelta(days=1)
 WHOLE_AFTER_VIOLATION = timedelta(minutes=10)
-OVERLAP = timedelta(minutes=5)  # a slow transaction commits this long after the time it is dated
+OVERLAP = timedelta(minutes=5)  # a slow transaction may commit this long after its timestamp
 HEADS_BATCH = 1000
 
 _VIOLATIONS = Gauge(
@@ -52,11 +52,11 @@ async def read(context: Context) -> list[Invariant]:
 
 
 async def check_first(context: Context) -> None:
-    """Check everything where nothing was ever checked, so that there is a result to read."""
+    """Check everything if nothing was checked before, so that there is a result to read."""
     try:
         if not await checks.latest():
             await watch(context)
-    except Exception:  # the start goes on; the worker checks within a minute
+    except Exception:  # the start continues; the worker checks within a minute
         log.exception("first_check_failed")
 
 
@@ -77,7 +77,7 @@ async def check_all(
     """
     Check everything, in parallel on the connections, and return each result.
 
-    *tell* is called with each result as soon as it is known, and the seconds that it took. Raises
+    *report* is called with each result as soon as it is known, and the seconds that it took. Raises
     the first error of any connection: a check that did not run is never taken to hold.
     """
     signed = (InvariantName.SIGNATURES,) if signatures else ()
@@ -85,7 +85,7 @@ async def check_all(
     found: dict[InvariantName, Invariant] = {}
 
     async def check_in_turn(connection: Any) -> None:
-        for name in remaining:  # shared: whichever connection is free takes the next
+        for name in remaining:  # shared: the next free connection takes the next name
             began = time.perf_counter()
             count, rows = await _find(connection, name, keys, heads, None)
             at = await checks.now(connection)
@@ -167,18 +167,18 @@ async def _find_forged_seals(connection: Any, keys: KeyRing, since: datetime | N
 
 
 async def _find_missing_heads(connection: Any, heads: Heads) -> Found:
-    """Compare the chain with the published heads: it was neither cut off nor begun anew."""
+    """Compare the chain with the published heads: it may have been cut off or replaced."""
     violations = _Violations("audit_link")
     published = heads.read()
     while batch := list(islice(published, HEADS_BATCH)):
         for head in await checks.not_linked(connection, batch):
-            why = f"is gone or another: {heads.path.name} has {head.hash.hex()}"
+            why = f"is missing or differs: {heads.path.name} has {head.hash.hex()}"
             violations.add(head.number, why)
     return violations.found
 
 
 class _Violations:
-    """Counts the violations in one table, and keeps the first of them."""
+    """Counts the violations in one table, and holds the first of them."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -192,7 +192,7 @@ class _Violations:
         if key is None:
             self.add(row, f"is signed by {key_id}, which is no key of ours")
         elif not key.verifies(signature, text):
-            self.add(row, "its signature is not over what it says")
+            self.add(row, "its signature does not match its content")
 
     def add(self, row: int, why: str) -> None:
         self._count += 1

@@ -46,7 +46,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an unpaid payment is to end, and why somebody ends it, for the audit log."""
+    """How an unpaid payment is to end, and a person's reason for it, for the audit log."""
 
     closing: Closing | None = None
     reason: str | None = None
@@ -65,7 +65,7 @@ async def apply(
     gateway: GatewayName | None = None,
 ) -> Applied:
     """
-    Do with the payment of *reference* what the domain decides from *evidence*.
+    Apply the domain's decision about *evidence* to the payment of *reference*.
 
     `closing` and `reason` are those of `Ending`. With `gateway`, a reference that was given to
     another gateway is unknown. Repeats and late or parallel deliveries wait for the payment's row

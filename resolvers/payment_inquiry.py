@@ -33,7 +33,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     """
     Inquire now, and return the payment as it is then.
 
-    Inside the gateway's quota its last answer counts. A payment without an open question is
+    Inside the gateway's quota its last answer counts. A payment that needs no inquiry is
     returned as it is. Raises NotFound, and GatewaySilent where the gateway does not answer.
     """
     actor = check(context.actor, Operation.FOLLOW_UP)
@@ -80,20 +80,20 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
 
 async def follow_up(context: Context, payment_id: str) -> datetime | None:
     """
-    Inquire about a payment if it is due; return when to come again, None when nothing is left.
+    Inquire about a payment if it is due; return the time of the next inquiry, or None.
 
     This concludes a payment after a lost webhook, a missing answer, a crash after sending, and at
     a QR's end. It may be called at any time: it inquires only when it is due.
     """
     payment = await payments.get(payment_id)
-    question = _next_inquiry(context, payment)
+    due = _next_inquiry(context, payment)
     now = await context.clock()
-    if question is None:
+    if due is None:
         await _give_up(context, payment)
         return None
-    if question.at > now:
-        return question.at
-    await _inquire_when_due(context, payment, question, now)
+    if due.at > now:
+        return due.at
+    await _inquire_when_due(context, payment, due, now)
     after = await payments.get(payment_id)
     following = _next_inquiry(context, after)
     if following is None:
@@ -105,7 +105,7 @@ async def follow_up(context: Context, payment_id: str) -> datetime | None:
 async def _inquire_when_due(
     context: Context, payment: Payment, due: DueInquiry, now: datetime
 ) -> None:
-    """Apply what we know of a payment that is due, and inquire where the gateway may know more."""
+    """Inquire about a payment that is due; a payment that was never sent has failed."""
     attempt = attempt_of(payment)
     if payment.status is PaymentStatus.PENDING:
         await apply(context, attempt.reference, NEVER_SENT)

@@ -19,9 +19,8 @@ from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import apply
 from resolvers.payment_transitions import Transition, record_transition
 
-GATEWAY_TIMEOUT_SECONDS = (
-    14.0  # the gateway's share of a mutation's 25 s; after it the result is UNKNOWN
-)
+# The gateway's share of a mutation's 25 s; after it the result is UNKNOWN.
+GATEWAY_TIMEOUT_SECONDS = 14.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +49,7 @@ async def start_at_gateway(context: Context, key: CommandKey, start: Start) -> P
     """
     Return the payment as it is once its gateway has answered, or has not answered in time.
 
-    It goes on when the client disconnects: a payment that was sent is always concluded.
+    It continues when the client disconnects: a payment that was sent is always concluded.
     """
     return await asyncio.shield(asyncio.ensure_future(_start(context, key, start)))
 

@@ -32,7 +32,7 @@ from integrations.keys import VaultError
 from resolvers import gateways
 from resolvers import limits as limit_operations
 from resolvers.audit import audited
-from resolvers.bills import with_payment_times, refusals_of_held
+from resolvers.bills import refusals_of_held, with_payment_times
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce

@@ -18,7 +18,7 @@ from resolvers.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A payment with its signature. `given_back` is what was reversed since it was signed, in VND."""
+    """A payment with its signature; `given_back` is the sum reversed after it was signed."""
 
     payment: Payment
     signature: Signature

@@ -1,5 +1,5 @@
 """
-Refunds through a gateway: send once, inquire until the outcome is known, apply what it says.
+Refunds through a gateway: send once, inquire until the outcome is known, apply each answer.
 
 A refund is committed before its gateway is called, and a missing answer is UNKNOWN, as for a
 payment. Evidence about a refund enters through `apply_evidence` alone.
@@ -38,7 +38,7 @@ WAIT_FOR_TURN = timedelta(minutes=1)  # while another refund of the same attempt
 
 
 async def apply_evidence(context: Context, reversal_id: str, evidence: Evidence) -> Reversal:
-    """Do with a refund what the domain decides from *evidence*, and announce its payment."""
+    """Apply the domain's decision about *evidence* to a refund, and announce its payment."""
     payment_id = await reversals.payment_id_of(reversal_id)
     now = await context.clock()
     async with transaction():
@@ -151,9 +151,9 @@ async def _refund(
 
 async def follow_up(context: Context, reversal_id: str) -> datetime | None:
     """
-    Send or inquire if it is due; return when to come again, None when nothing is left to do.
+    Send or inquire if it is due; return the time of the next step, None if none is left.
 
-    It may be called at any time: what is not due is not done.
+    It may be called at any time: nothing happens before it is due.
     """
     reversal = await reversals.get(reversal_id)
     step = _next(context, reversal)
@@ -205,7 +205,7 @@ def _is_in_quota(reversal: Reversal, gateway: RefundingGateway, now: datetime) -
 
 
 async def _give_up(context: Context, reversal: Reversal) -> None:
-    """Leave an unknown outcome to people after the last inquiry; what was never sent has failed."""
+    """Leave an unknown outcome to people after the last inquiry; an unsent refund has failed."""
     if reversal.status not in UNSETTLED:
         return
     was_sent = reversal.sent_at is not None

@@ -106,7 +106,7 @@ async def _record_refusal(
     error: Rejected,
     now: datetime,
 ) -> None:
-    """Open a case, once: the system holds as paid what we gave back, and people correct it."""
+    """Open a case, once: the system refuses the reversal, so people must correct it there."""
     about = f"{system}: {error.code} refuses reversal {reversal.id}"
     if await cases.exists_about(payment.id, about):
         return

@@ -90,7 +90,7 @@ async def _free_limits(payment: Payment, move: Move) -> None:
 
 
 async def _reopen_bills(payment: Payment, reversal: Reversal) -> None:
-    """Unlock the bills where all that was paid for them is given back."""
+    """Unlock the bills once their whole amount is reversed."""
     if reversal.source is not Account.CUSTOMER_RECEIVABLE:
         return
     given_back = await reversals.reversed_sum(payment.id, reversal.source)

@@ -108,17 +108,13 @@ async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
     found = await reversals.of_payments(payment_ids)
-    anonymous = actor.role is Role.MERCHANT
-    return [
-        [
-            reversal.without_staff_names() if anonymous else reversal
-            for reversal in found.get(payment_id, [])
-        ]
-        for payment_id in payment_ids
-    ]
+    groups = [found.get(payment_id, []) for payment_id in payment_ids]
+    if actor.role is Role.MERCHANT:
+        return [[reversal.without_staff_names() for reversal in group] for group in groups]
+    return groups
 
 
-# ── inside the transaction of whoever decides ────────────────────────────────────────────────────
+# ── inside the transaction of the decision ───────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +141,7 @@ async def open_reversal(
     context: Context, payment: Payment, new: NewReversal, now: datetime
 ) -> Reversal:
     """
-    Open a reversal in the transaction that locked *payment*, and begin it unless it awaits approval.
+    Open a reversal in the transaction that locked *payment*; begin it unless it awaits approval.
 
     A void, and a refund that no gateway pays, is DONE with it; else it is PENDING and a job sends
     it. It saves the payment's next version: the caller reads it again, and announces it after the
@@ -173,9 +169,8 @@ async def approve(
     reversal, payment = await _locked_with_payment(reversal_id)
     if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
         return reversal
-    left = (
-        await reversals.remaining(payment.id, reversal.source, reversal.currency) + reversal.amount
-    )
+    left = await reversals.remaining(payment.id, reversal.source, reversal.currency)
+    left += reversal.amount  # it awaits approval itself
     if reversal.kind is ReversalKind.VOID:
         check_voidable(payment, (), remaining=left)
     else:
@@ -265,7 +260,7 @@ async def _open_approval(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What a client wants reversed: *amount* to refund, or None to void the whole payment."""
+    """A client's request: *amount* to refund, or None to void the whole payment."""
 
     payment_id: str
     amount: int | None
@@ -290,7 +285,7 @@ async def _reverse(
         await announce(context, opened.payment)
         if reversal.status is not ReversalStatus.PENDING:
             return opened
-        # It goes on when the client disconnects: a refund that was sent is always concluded.
+        # It continues when the client disconnects: a refund that was sent is always concluded.
         await asyncio.shield(asyncio.ensure_future(_send(context, key, reversal)))
         return await _reversed(reversal.id)
 

@@ -22,15 +22,15 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, reconciliation_line, disputed_amount
+from domain.reconciliation import ReconciliationLine, disputed_amount, reconciliation_line
 from domain.settlement import (
     RESULTS_WITHOUT_CASE,
     ForeignLine,
+    ImportSummary,
     Line,
     LineKind,
     OurPayment,
     OurRefund,
-    ImportSummary,
     SettlementResult,
 )
 from integrations.settlement import BadFile, digest

@@ -1,4 +1,4 @@
-"""The lines of a settlement file: read in batches, with the lines of earlier files about the same."""
+"""The lines of a settlement file, in batches, and the lines of earlier files that they repeat."""
 
 from __future__ import annotations
 

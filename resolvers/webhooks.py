@@ -33,12 +33,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 CALLS = Counter(
     "mobinet_webhooks",
-    "Gateways' calls: how many were verified (received), and what became of all",
+    "Gateways' calls: how many were verified (received), and the outcome of all",
     ["gateway", "outcome"],
 )
 LAG = Histogram(
     "mobinet_webhook_lag_seconds",
-    "From the first delivery of an event until it was done with",
+    "From the first delivery of an event until it was finished",
     ["gateway"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600),
 )
@@ -229,7 +229,7 @@ def _too_long(notice: Notice) -> str | None:
         and len(notice.reference or "") <= MAX_REFERENCE_LENGTH
         and (notice.evidence is None or is_storable(notice.evidence))
     )
-    return None if fits else "a name in it is longer than any of theirs"
+    return None if fits else "a name in it is longer than the gateway's names are"
 
 
 async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:
@@ -239,7 +239,7 @@ async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -
     return notices[event.event_id]
 
 
-# ── the quarantine ──────────────────────────────────────────────────────────────────────────────────
+# ── the quarantine ───────────────────────────────────────────────────────────────────────────────
 
 
 _quarantined: dict[str, deque[datetime]] = {}

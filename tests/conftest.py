@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from integrations.embedded import Servers, wait_until_stopped, servers
+from integrations.embedded import Servers, servers, wait_until_stopped
 from tests.support.databases import (
     copy_of,
     drop,

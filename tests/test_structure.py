@@ -122,7 +122,7 @@ BANNED_NAMES = {"no", "one", "print_", "saying", "beside", "voice", "face", "hou
 _LAYERS = ("db", "domain", "integrations", "resolvers", "sandbox")
 _TESTS = ("crash", "demo", "journeys", "model", "races", "soak")
 UNREVISED_NAMES = (
-    *(f"{name}/" for name in _LAYERS),
+    "sandbox/",
     *(f"tests/unit/{name}/" for name in _LAYERS),
     *(f"tests/{name}/" for name in _TESTS),
 )

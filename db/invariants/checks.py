@@ -24,14 +24,14 @@ from domain.invariants import Invariant, InvariantName, Violation
 MAX_ROWS = 10  # violations of one invariant that are returned with their rows
 
 QUERIES = money.QUERIES | proofs.QUERIES
-# Checked whole only: a part proves nothing, or is too slow to find by what changed.
+# Checked over all rows only: a check of recent changes would prove nothing, or be too slow.
 FULL_CHECK_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
 
 # The payments that changed since $1.
 _CHANGED = """(
     select * from payment where updated_at >= $1
      union select p.* from entry e join payment p on p.id = e.payment where e.created_at >= $1)"""
-# Each placeholder of a query: its text in a whole check, and in one of what changed lately.
+# Each placeholder of a query: its text in a check of all rows, and of what changed lately.
 _PARTS = {
     "{payments}": ("payment", _CHANGED),
     "{of_payments}": ("", f"where payment in (select id from {_CHANGED} changed)"),
@@ -59,7 +59,7 @@ _PARTS = {
 
 
 class ChecksIncomplete(Exception):
-    """A check was not answered: the statement failed, or the connection was lost."""
+    """A check has no result: its statement failed, or the connection was lost."""
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def open_check_connection(url: str | None = None) -> AsyncGenerator[Any]:
     Yield a read-only connection without a timeout, which acts as the application does.
 
     It uses one core and little memory: tables are joined by merging their indexes, and sorts spill
-    to disk. Raises Unanswered.
+    to disk. Raises ChecksIncomplete.
     """
     connection = await own_connection(url)
     try:
@@ -87,7 +87,7 @@ async def open_check_connection(url: str | None = None) -> AsyncGenerator[Any]:
 async def violations(
     connection: Any, name: InvariantName, since: datetime | None = None
 ) -> tuple[int, tuple[Violation, ...]]:
-    """Return how many rows violate the invariant, and the first of them; *since* limits the rows."""
+    """Return how many rows violate the invariant, and the first ones; *since* limits the rows."""
     query = QUERIES[name]
     sealed = {} if since is None else await _sealed_before(connection, since)
     for part, (whole, lately) in _PARTS.items():
@@ -105,7 +105,8 @@ async def _sealed_before(connection: Any, since: datetime) -> dict[str, int]:
     """
     Return the last seal before *since*, its last link, and that link's transaction.
 
-    All later rows are of later transactions. With these numbers as literals the planner expects few.
+    All later rows are of later transactions. With these numbers as literals the planner expects
+    few rows.
     """
     row = await connection.fetchrow(
         """
@@ -160,7 +161,7 @@ async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
 
 
 async def store(result: Invariant, *, is_full: bool) -> None:
-    """Store the latest result of a check; *whole* is true where it looked at all rows."""
+    """Store the latest result of a check; *is_full* is true where it looked at all rows."""
     await execute(
         """
         insert into invariant (name, violations, rows, checked_at, fully_checked_at)

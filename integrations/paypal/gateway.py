@@ -81,8 +81,8 @@ class PayPal(HttpGateway):
     """
     PayPal takes no VND, so an attempt's money is in dollars.
 
-    `bearer` returns the Authorization header or raises NotConnected. `refused` is called when
-    PayPal refuses that header.
+    `bearer` returns the Authorization header or raises NotConnected. `on_token_refused` is
+    called when PayPal refuses that header.
     """
 
     name = GatewayName.PAYPAL

@@ -36,10 +36,9 @@ class _Customer(WireModel):
 
 class CustomerManagement:
     """
-    `keep` is the seconds for which an answer is fresh.
+    An answer is used for `fresh_seconds`; while Customer Management is down, for `stale_seconds`.
 
-    `stale` is the seconds for which an answer is returned while Customer Management is down. Only
-    customers are cached: an unknown contract is fetched again.
+    Only customers are cached: an unknown contract is fetched again.
     """
 
     def __init__(

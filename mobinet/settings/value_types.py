@@ -19,7 +19,7 @@ from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Rate
 from integrations.bank.vietqr import BANKS
 
-# No bank has this BIN, so that nobody can really pay a QR of the sandbox.
+# No bank has this BIN, so that no QR of the sandbox can really be paid.
 SANDBOX_BIN = "999999"
 
 

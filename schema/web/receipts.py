@@ -109,7 +109,7 @@ trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ s
 
 
 def _given_back(receipt: Receipt) -> str:
-    """Return a note about money given back since: then the receipt proves no paid bill."""
+    """Return a note about a later reversal, after which the receipt proves no paid bill."""
     if not receipt.given_back:
         return ""
     whole = receipt.given_back == receipt.payment.amount

@@ -29,7 +29,7 @@ import pytest
 import structlog
 
 from db.migrate import migrate
-from integrations.embedded import wait_until_stopped, servers
+from integrations.embedded import servers, wait_until_stopped
 from mobinet.bootstrap import process_context
 from mobinet.settings import load
 from tests.crash.due_jobs import run_due_jobs

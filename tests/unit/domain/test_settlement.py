@@ -14,8 +14,8 @@ from domain.money import Currency, Money
 from domain.payments import PaymentStatus
 from domain.reconciliation import (
     ReconciliationLine,
-    reconciliation_line,
     disputed_amount,
+    reconciliation_line,
     repeated_by,
 )
 from domain.settlement import (
@@ -25,9 +25,9 @@ from domain.settlement import (
     OurPayment,
     OurRefund,
     SettlementResult,
-    refund_of,
     is_new_evidence,
     proves_refund,
+    refund_of,
 )
 from tests.support.builders import an_attempt
 

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 import redis
 
-from integrations.embedded import Servers, attach, binaries, wait_until_stopped, servers
+from integrations.embedded import Servers, attach, binaries, servers, wait_until_stopped
 from integrations.embedded.keeper import _fits
 from integrations.embedded.process import lesser_account
 
