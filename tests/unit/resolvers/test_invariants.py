@@ -85,8 +85,8 @@ async def everything(backend: Backend) -> dict[str, str]:
     assert by.actor is not None
     ids = {"staff": by.actor.id}
     handed = await backend.new_payment(by, PaymentMethod.CASH)
-    asked = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
-    hand_in = await hand_ins.submit(by, asked)
+    command = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
+    hand_in = await hand_ins.submit(by, command)
     await hand_ins.confirm(
         await backend.as_staff("CA001"), hand_in.id, counted_amount=handed.amount - 1000
     )
@@ -125,10 +125,10 @@ async def held(backend: Backend, by: Context) -> str:
     little = await backend.new_payment(by)
     assert little.attempt is not None
     money = replace(little.money, amount=little.amount - 1000)
-    said = Evidence(
+    evidence = Evidence(
         source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.PAID, money=money
     )
-    applied = await payment_evidence.apply(backend.context, little.attempt.reference, said)
+    applied = await payment_evidence.apply(backend.context, little.attempt.reference, evidence)
     assert applied.payment.hold_reason is HoldReason.AMOUNT_MISMATCH
     return little.id
 
@@ -196,7 +196,7 @@ def broken(found: dict[InvariantName, Invariant]) -> dict[str, list[str]]:
     }
 
 
-async def test_all_holds_of_a_house_in_which_everything_happened_once(day: Day) -> None:
+async def test_every_invariant_holds_where_every_operation_happened_once(day: Day) -> None:
     found = await day.proved()
     assert broken(found) == {}
     assert set(found) == set(InvariantName)
@@ -320,9 +320,7 @@ TAMPERING = LEDGER | PAYMENTS | REVERSALS | PROOFS
 
 @pytest.mark.parametrize("what", TAMPERING)
 @pytest.mark.invariant(18, 27, 31)
-async def test_whoever_changes_what_was_written_is_told_of_by_table_and_row(
-    day: Day, what: str
-) -> None:
+async def test_a_changed_row_is_named_by_table_and_key(day: Day, what: str) -> None:
     ids = day.ids | {
         "after_link": str(int(day.ids["link"]) + 1),
         "after_seal": str(int(day.ids["seal"]) + 1),

@@ -151,7 +151,7 @@ async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
     assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
 
 
-async def test_a_bill_that_is_held_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
+async def test_a_bill_that_is_locked_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
     tries: list[object] = []
 
     async def held(*args: object) -> bool:
