@@ -270,7 +270,7 @@ class RandomSteps:
             )
             self._log(" | ".join(drawn))
             context = self.backend.context.for_actor(OPERATOR)
-            await settlement.settle(context, GatewayName.VNPAY, path)
+            await settlement.import_file(context, GatewayName.VNPAY, path)
 
     # ── private ──────────────────────────────────────────────────────────────────────────────────
 
