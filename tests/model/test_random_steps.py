@@ -1,6 +1,5 @@
 """
-After each of many random operations every invariant holds, and a case can move all money in
-suspense.
+After each random operation every invariant holds, and a case can move all suspense.
 
 A failing run prints its steps; PROOF_SEED repeats it, WALKS and WALK_STEPS make it longer.
 """

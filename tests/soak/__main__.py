@@ -1,6 +1,5 @@
 """
-`make soak`: mixed load on a stack of its own, with faults in the outer systems and a worker that is
-killed.
+`make soak`: mixed load on a stack of its own, with faults and a worker that is killed.
 
     python -m tests.soak [SECONDS]
 

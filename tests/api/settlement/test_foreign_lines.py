@@ -70,7 +70,7 @@ def test_an_odd_line_is_counted_once_as_often_as_one_file_has_it(api: Api, desk:
     first = desk.imports(odd, odd, gateway="momo")
     assert {str(item): many for item, many in first.results.items()} == {"FOREIGN": 2}
     second = desk.imports(odd, odd, odd, gateway="momo")
-    assert (second.known, {str(item): many for item, many in second.results.items()}) == (
+    assert (second.known_lines, {str(item): many for item, many in second.results.items()}) == (
         2, {"FOREIGN": 1},
     )  # fmt: skip
     assert ("PAYMENT", None, 3, None) in sums(api, "MOMO")

@@ -36,7 +36,8 @@ def a_refund(payment: Payment, amount: int, share: Money | None) -> Reversal:
     return Reversal(
         id=unique("REV_"), payment_id=payment.id, kind=ReversalKind.REFUND,
         status=ReversalStatus.PENDING, amount=amount, currency=Currency.VND,
-        source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001", reference=payment.gateway_reference, gateway=GatewayName.PAYPAL,
+        source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001",
+        reference=payment.gateway_reference, gateway=GatewayName.PAYPAL,
         created_at=NOW, updated_at=NOW, share=share,
     )  # fmt: skip
 

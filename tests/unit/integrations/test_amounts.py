@@ -62,7 +62,8 @@ def test_digits_with_at_most_two_decimal_zeros_are_that_whole_number(raw: Any) -
     [
         "243.000", "243,000", "243 000", "2.43e5", "243000.5", "243000.01", "243000.000", "243000.",
         ".0", "", " 243000", "243000 ", "243000\n", "+243000", "-243000", "٢٤٣٠٠٠", "２４３０００",
-        "0x3b538", "243_000", "1" * 17, str(MAX_JSON_INTEGER + 1), MAX_JSON_INTEGER + 1, -1, True, None, [], {},
+        "0x3b538", "243_000", "1" * 17, str(MAX_JSON_INTEGER + 1), MAX_JSON_INTEGER + 1,
+        -1, True, None, [], {},
         243_000.0, RawNumber("2.43e5"), RawNumber("243000.000"), RawNumber("-0"), RawNumber("NaN"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Several ask about one payment at a time: an answer that is still open counts for nobody."""
+"""Concurrent inquiries about one payment: while one is open, an older answer decides nothing."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ async def by(backend: Backend) -> Context:
 
 @asynccontextmanager
 async def open_inquiry(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Event]:
-    """Put a question to the gateway that it answers when the event is set; it must within the block."""
+    """Inquire at the gateway, which answers when the event is set; set it within the block."""
     began, answers = asyncio.Event(), asyncio.Event()
     inquire = backend.gateway.inquire
 
@@ -56,7 +56,7 @@ async def open_inquiry(backend: Backend, payment: Payment) -> AsyncIterator[asyn
 
 
 async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
-    """Return a QR of which the gateway said, a quota ago, that it was not paid."""
+    """Return a QR that the gateway reported as unpaid one quota ago."""
     qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
     backend.clock.move(seconds=QUOTA)
@@ -135,7 +135,7 @@ async def test_an_expiry_closes_nothing_on_an_older_unpaid_during_another_inquir
 async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
     backend: Backend, by: Context
 ) -> None:
-    """Another asked between this one's look and its question, and was answered."""
+    """Another process inquires, and is answered, between our read and our inquiry."""
     qr = await unpaid_long_ago(backend, by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
@@ -189,7 +189,7 @@ def raising(backend: Backend) -> Any:
 
 
 async def died_sending(backend: Backend) -> Payment:
-    """Return what a process left that died between sending and hearing: SENT, and nobody waits."""
+    """Return a payment whose process died after sending: it is SENT, and no process waits."""
     opened: list[Payment] = []
 
     async def dies(_: object, sent: Payment, *__: object) -> Evidence:

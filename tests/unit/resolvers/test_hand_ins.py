@@ -1,4 +1,4 @@
-"""Cash that was taken yesterday fills a collector's hands today, until a cashier has counted it."""
+"""Cash of yesterday counts against the cash limit until a cashier confirms its hand-in."""
 
 from __future__ import annotations
 

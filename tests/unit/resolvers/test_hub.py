@@ -1,5 +1,7 @@
 """The hub over a real Valkey: coalescing, feeds, resync, and nothing left behind."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack

@@ -1,4 +1,4 @@
-"""The sweep: whoever's hint was lost is woken by it, also after the database was away."""
+"""The sweep wakes watchers whose hint was lost, also after the database was away."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Database:
-    """Says how many sweeps it failed, and fails the next ones until it is back."""
+    """Counts the failed sweeps, and makes sweeps fail until it is back."""
 
     away: bool = False
     turns: asyncio.Queue[bool] = field(default_factory=asyncio.Queue)
@@ -55,7 +55,7 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Database:
 
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No hint arrives: only the sweep can wake."""
+    """A hub that receives no hint: only the sweep wakes its watchers."""
 
     async def lost(*_: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""A key whose first request was never answered: a repeat waits for it, but not for ever."""
+"""A repeat of an unanswered idempotency key waits for the first request, within a bound."""
 
 from __future__ import annotations
 

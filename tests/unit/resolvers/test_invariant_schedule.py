@@ -1,4 +1,4 @@
-"""The worker's look each minute: at what changed, and at everything when it is due."""
+"""The worker checks changed rows each minute, and all rows when that is due."""
 
 from __future__ import annotations
 

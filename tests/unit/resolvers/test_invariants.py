@@ -1,5 +1,6 @@
-"""What the checks say of an untouched house, and of one in which somebody changed what was written."""
+"""The checks hold for an untouched database, and name each row that somebody changed."""
 
+# ruff: noqa: E501 — a row of a table is one line.
 from __future__ import annotations
 
 import asyncio
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Day:
-    """A database in which everything happened once, all of it sealed, and the ids of what happened."""
+    """A sealed database in which every operation happened once, and the ids of its rows."""
 
     database: str
     keys: KeyRing
@@ -80,7 +81,7 @@ def day(
 
 
 async def everything(backend: Backend) -> dict[str, str]:
-    """Let one payment of each kind happen; return their ids."""
+    """Make one payment of each kind; return their ids."""
     by = await backend.collector()
     assert by.actor is not None
     ids = {"staff": by.actor.id}
@@ -121,7 +122,7 @@ async def everything(backend: Backend) -> dict[str, str]:
 
 
 async def held(backend: Backend, by: Context) -> str:
-    """Let too little come for a payment, which two people have to decide about; return its id."""
+    """Make a payment that was paid too little and two people must decide; return its id."""
     little = await backend.new_payment(by)
     assert little.attempt is not None
     money = replace(little.money, amount=little.amount - 1000)
@@ -134,7 +135,7 @@ async def held(backend: Backend, by: Context) -> str:
 
 
 async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
-    """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
+    """Make a void, a whole, a partial and a failed refund; return their ids."""
     finance = await backend.as_staff("FI001")
 
     async def refunded(result: GatewayResult, part: int = 1) -> ReversalResult:
@@ -156,7 +157,7 @@ async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     }
     states = {name: item.reversal.status.value for name, item in done.items()}
     assert states == {"void": "DONE", "whole": "DONE", "part": "DONE", "failed": "FAILED"}
-    # So that Revenue and Debt can hear of the void.
+    # Lets Revenue and Debt be notified of the void.
     await jobs.record_payment(backend.context, cash.id)
     await jobs.settle_debt(backend.context, cash.id)
     await jobs.report_reversal(backend.context, done["void"].reversal.id)
@@ -204,7 +205,7 @@ async def test_every_invariant_holds_where_every_operation_happened_once(day: Da
 
 # ── tampering ────────────────────────────────────────────────────────────────────────────────────
 
-# What somebody did, and the row that must be named. As the owner, with every trigger off.
+# A change by the owner, with every trigger off, and the row that must be named.
 LEDGER = {
     "a posting's amount": ("update posting set amount = amount + 1 where id = {posting}", "posting {posting}"),
     "a posting's account": ("update posting set debit = 'bank' where id = {posting}", "posting {posting}"),

@@ -1,4 +1,4 @@
-"""What happens after a success, however often it has to be tried: nothing twice, nothing lost."""
+"""The jobs after a success may run any number of times: nothing is lost or doubled."""
 
 from __future__ import annotations
 

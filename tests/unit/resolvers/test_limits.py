@@ -1,4 +1,4 @@
-"""Limits as the day turns, and as Staff Management comes and goes."""
+"""Limits over midnight, and with and without Staff Management."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def test_limits_of_staff_management_are_used_for_fifteen_minutes(
             await daily(by)
         with pytest.raises(UpstreamUnavailable):
             await backend.new_payment(by, PaymentMethod.CASH)
-        qr = await backend.new_payment(by)  # no staff money: their limits are not asked for
+        qr = await backend.new_payment(by)  # no staff money: limits are not requested
         assert qr.business_date == business_date(backend.clock.at)
 
 

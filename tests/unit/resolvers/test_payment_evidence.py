@@ -1,4 +1,4 @@
-"""Somebody says that money came: what becomes of it where only the gateway's own word proves it."""
+"""Reported money: at some gateways it counts only once an inquiry confirms it."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def report(
     number: str | None = "G1",
     failure: Failure | None = None,
 ) -> None:
-    """Say something about the payment, by default as a signed webhook would."""
+    """Apply evidence about the payment, by default that of a signed webhook."""
     assert payment.attempt is not None
     evidence = Evidence(
         source=source,
@@ -78,7 +78,7 @@ async def report(
 
 
 async def put_again(backend: Backend, payment: Payment, *, until: timedelta) -> bool:
-    """Run the question's job whenever it wants to come again; tell whether it came to rest."""
+    """Run the inquiry job until its time is over; return whether it ended."""
     end = backend.clock.at + until
     backend.clock.move(seconds=1)
     while backend.clock.at <= end:

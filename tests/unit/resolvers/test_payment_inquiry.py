@@ -1,4 +1,4 @@
-"""Settling what no webhook settled, as the clock moves on."""
+"""Inquiries decide payments whose webhook never came, as time passes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ async def test_seven_days_of_silence_end_in_a_case(backend: Backend) -> None:
 
 
 async def test_a_single_inquiry_leaves_silence_to_the_schedule(backend: Backend) -> None:
-    """UNKNOWN enqueues `inquire` beside `follow_up`: only one of them may go on asking."""
+    """UNKNOWN enqueues `inquire` beside `follow_up`; only one of them repeats."""
     qr = await silent(backend)
     backend.clock.move(seconds=1)
     assert await jobs.inquire(backend.context, qr.id) is None
@@ -222,7 +222,7 @@ async def test_a_qr_that_cannot_be_revoked_is_inquired_three_times_after_its_end
 
 
 async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(backend: Backend) -> None:
-    """Hard case 8: FAILED, then a genuine success; its webhook only makes us ask."""
+    """Hard case 8: FAILED, then a genuine success; its webhook only causes an inquiry."""
     qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     declined = Evidence(

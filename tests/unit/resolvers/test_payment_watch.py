@@ -1,4 +1,4 @@
-"""A watched QR is asked about by one asker, whoever watches, and by none once nobody does."""
+"""A watched QR causes inquiries by one process; an unwatched one causes none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ S = timedelta(seconds=1)
 
 
 class Turns:
-    """The askers' turns; the test moves the clock between them."""
+    """The turns of the watching processes; the test moves the clock between them."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._ended = asyncio.Event()
@@ -67,7 +67,7 @@ async def asking(*processes: Context) -> AsyncIterator[None]:
 
 
 class Watcher:
-    """A client that watches a payment until it goes, abruptly."""
+    """A client that watches a payment until it disconnects abruptly."""
 
     def __init__(self, by: Context, payment: Payment) -> None:
         self.seen: list[Payment] = []
@@ -94,7 +94,7 @@ class Watcher:
 
 
 async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> list[int]:
-    """Move the clock second by second; return at which ones, after its opening, the gateway was asked."""
+    """Move the clock second by second; return the seconds of the inquiries since the opening."""
     assert payment.attempt is not None
     opened = payment.attempt.answered_at
     assert opened is not None
@@ -172,7 +172,7 @@ async def test_an_unwatched_payment_causes_no_inquiry(backend: Backend, turns: T
 async def test_an_inquiry_of_another_process_is_not_repeated(
     backend: Backend, turns: Turns
 ) -> None:
-    """Another process put the same question between our look and our claim."""
+    """Another process makes the same inquiry between our read and our claim."""
     by = await backend.collector()
     qr = await backend.new_payment(by)
     backend.clock.move(seconds=10)

@@ -1,4 +1,4 @@
-"""Refunds whose gateway is slow, silent or gone, as the clock moves on; and who is told of them, in which order."""
+"""Refunds at gateways that are slow, silent or down, as time passes."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def a_success(backend: Backend) -> Payment:
-    """Return a success by the obedient gateway."""
+    """Return a success at the stub gateway."""
     qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     paid = Evidence(
@@ -144,7 +144,9 @@ async def test_only_a_settlement_file_corrects_a_failed_refund(
     backend.gateway.refund_result = GatewayResult.DECLINED
     reversal = await refunded(backend, payment)
     for grade, result in [
-        (EvidenceSource.INQUIRY, GatewayResult.PAID), (EvidenceSource.FOUR_EYES, GatewayResult.PAID), (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
+        (EvidenceSource.INQUIRY, GatewayResult.PAID),
+        (EvidenceSource.FOUR_EYES, GatewayResult.PAID),
+        (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
     ]:  # fmt: skip
         assert await report(backend, reversal, grade, result) is ReversalStatus.FAILED
     assert await balance(payment, "customer_receivable") == payment.amount
@@ -320,7 +322,7 @@ async def test_an_inquiry_at_vnpay_reports_the_latest_refund(
             finance, qr.id, amount=10_000, reason="mistake", idempotency_key=key()
         )
     assert done.reversal.status is ReversalStatus.UNKNOWN
-    for _ in range(100):  # inside VNPay's five minutes, which go by its own clock, it tells nothing
+    for _ in range(100):  # within VNPay's five minutes, by its own clock, the answer is empty
         backend.clock.move(minutes=6)
         await refund_execution.follow_up(context, done.reversal.id)
         after = await now(done.reversal)

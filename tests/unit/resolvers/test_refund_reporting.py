@@ -1,4 +1,4 @@
-"""What Revenue and Debt hear of a reversal, in which order, and who waits for it meanwhile."""
+"""Revenue and Debt are notified of reversals in order; jobs that depend on one wait."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ async def test_revenue_and_debt_are_notified_of_a_void_once_in_order_after_the_p
     assert await jobs.report_reversal(backend.context, reversal.id) is not None, (
         "they know no payment"
     )
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     assert await jobs.record_payment(backend.context, again.id) is not None, "it waits its turn"
     await jobs.record_payment(backend.context, payment.id)
     await jobs.settle_debt(backend.context, payment.id)
@@ -76,13 +78,15 @@ async def test_a_bill_that_is_paid_again_is_recorded_though_debt_does_not_answer
     await jobs.record_payment(backend.context, payment.id)
     reversal = (await voided(backend, payment, by)).reversal
     assert await jobs.report_reversal(backend.context, reversal.id) is None
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     with backend.sandbox.broken("debt", "500"):
         assert await jobs.record_payment(backend.context, again.id) is None
         with pytest.raises(UpstreamUnavailable):
             await jobs.unsettle_debt(backend.context, reversal.id)
     assert (await backend.reload(again)).posting_status is PostingStatus.DONE
-    with pytest.raises(Rejected):  # it has not heard of the payment yet: that is no case
+    with pytest.raises(Rejected):  # Debt does not know the payment yet: that is no case
         await jobs.unsettle_debt(backend.context, reversal.id)
     assert await backend.cases(payment) == []
 
@@ -106,7 +110,9 @@ async def test_a_job_that_waits_for_an_unreported_reversal_backs_off(
     by = await backend.collector()
     payment = await cash(backend, by)
     await voided(backend, payment, by)
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     waits: list[timedelta | None] = []
     for minutes in (0, 4, 60 * 24):
         backend.clock.move(minutes=minutes)
@@ -120,7 +126,9 @@ async def test_two_voids_before_any_report_to_revenue_do_not_block_each_other(
     by = await backend.collector()
     earlier = await cash(backend, by)
     first = (await voided(backend, earlier, by)).reversal
-    later = await backend.new_payment(by, PaymentMethod.CASH, contract_number=earlier.contract_number, items=earlier.items)  # fmt: skip
+    later = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=earlier.contract_number, items=earlier.items
+    )
     second = (await voided(backend, later, by)).reversal
     for payment, reversal in ((earlier, first), (later, second)):
         assert await jobs.record_payment(backend.context, payment.id) is None

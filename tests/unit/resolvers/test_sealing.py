@@ -1,4 +1,4 @@
-"""One chain, whoever writes and however many seal; no row of an open transaction is jumped over."""
+"""Any number of writers and sealers make one chain; rows of open transactions are not skipped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ async def sealed(context: Context) -> int:
 async def links() -> list[Any]:
     return list(
         await engine.fetch(
-            "select l.*, e.action, e.txid from audit_link l join audit_event e on e.id = l.event order by number"
+            "select l.*, e.action, e.txid from audit_link l join audit_event e on e.id = l.event"
+            " order by number"
         )
     )
 

@@ -1,5 +1,6 @@
 """Case × decision of two people → effect on the money, against a table written by hand."""
 
+# ruff: noqa: E501 — a row of a table is one line.
 from __future__ import annotations
 
 from collections.abc import Iterator
