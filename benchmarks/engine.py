@@ -16,7 +16,7 @@ import redis
 
 from benchmarks import processes
 from benchmarks.processes import ProcessTree
-from integrations.embedded import gone, servers
+from integrations.embedded import servers, wait_until_stopped
 
 _FIRST_LOGICAL, _LOGICAL_DATABASES = 1, 16
 
@@ -55,7 +55,7 @@ async def engine(folder: Path, name: str) -> AsyncGenerator[Engine]:
                 is_embedded=True,
             )
     finally:
-        gone(folder)
+        wait_until_stopped(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -31,9 +31,9 @@ import structlog
 from benchmarks.filling import fill
 from db.engine import own_connection
 from db.migrate import migrate
-from integrations.embedded import Servers, gone, servers
+from integrations.embedded import Servers, servers, wait_until_stopped
 from integrations.keys import SigningKey
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import load
 from resolvers import sealing
 
@@ -69,7 +69,7 @@ def main() -> int:
             few = _measured(embedded, folder, arguments.payments // 10, arguments.signatures)
             many = _measured(embedded, folder, arguments.payments, arguments.signatures)
     finally:
-        gone(folder)
+        wait_until_stopped(folder)
         shutil.rmtree(folder, ignore_errors=True)
     print(f"Memory of a tenth → of all: itself {few.own_mb:.0f} → {many.own_mb:.0f} MB, its servers"
           f" {few.servers_mb:.0f} → {many.servers_mb:.0f} MB.")  # fmt: skip
@@ -128,7 +128,7 @@ def _timed(what: str, count: int | None = None) -> Generator[None]:
 
 
 async def _sealed() -> None:
-    async with running(load()) as context:
+    async with process_context(load()) as context:
         while await sealing.seal(context):
             pass
 

@@ -108,7 +108,7 @@ async def claim_inquiry(reference: str, *, now: datetime, not_after: datetime) -
     )
 
 
-async def last_finding(reference: str) -> GatewayResult | None:
+async def last_result(reference: str) -> GatewayResult | None:
     """Return the result of the last inquiry; None while it is not answered."""
     result = await fetchval("select last_result from attempt where reference = $1", reference)
     return None if result is None else GatewayResult(result)
@@ -152,12 +152,12 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Attempt]]:
     )
     attempts: dict[str, list[Attempt]] = {}
     for row in rows:
-        if (attempt := of(row)) is not None:
+        if (attempt := from_row(row)) is not None:
             attempts.setdefault(attempt.payment_id, []).append(attempt)
     return attempts
 
 
-def of(row: Row) -> Attempt | None:
+def from_row(row: Row) -> Attempt | None:
     """Return the attempt in a row with `COLUMNS`; None where the row has none."""
     if row["a_reference"] is None:
         return None

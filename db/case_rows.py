@@ -14,7 +14,7 @@ from domain.cases import (
     CaseDecision,
     CaseKind,
     CaseStatus,
-    Standing,
+    PaymentBooks,
 )
 from domain.methods import GatewayName
 from domain.money import Currency, Money
@@ -87,7 +87,7 @@ def case_of_row(row: Row, now: datetime) -> Case:
             )
             for actor, decision, reason, at, amount in orjson.loads(row["approvals"] or "[]")
         ),
-        standing=_standing(row),
+        books=_books(row),
         outcome=_OUTCOMES.get(row["r_status"]) if row["kind"] == CaseKind.REFUND_UNKNOWN else None,
         seen_at=now,
         unreadable=row["unreadable"],
@@ -101,17 +101,17 @@ _OUTCOMES = {
 }
 
 
-def _standing(row: Row) -> Standing | None:
+def _books(row: Row) -> PaymentBooks | None:
     if row["p_status"] is None:
         return None
     foreign = row["foreign_amount"]
-    return Standing(
+    return PaymentBooks(
         status=PaymentStatus(row["p_status"]),
         owed=row["p_amount"],
         suspense=row["suspense"],
         claimed=row["claimed"],
         receivable=row["receivable"],
-        asked_back=row["refund_requested"],
+        refund_requested=row["refund_requested"],
         refused=row["refused"],
         bills_open=row["bills_open"],
         foreign=Money(foreign, Currency(row["foreign_currency"])) if foreign else None,

@@ -19,7 +19,7 @@ from domain.cases import (
 from domain.staff import Scope
 
 
-async def open_case(case: Case) -> None:
+async def add(case: Case) -> None:
     """Add a case, with the votes that it begins with."""
     await execute(
         """
@@ -41,10 +41,10 @@ async def open_case(case: Case) -> None:
         case.unreadable,
     )
     for approval in case.approvals:
-        await approve(case.id, approval)
+        await add_approval(case.id, approval)
 
 
-async def approve(case_id: str, approval: Approval) -> None:
+async def add_approval(case_id: str, approval: Approval) -> None:
     """Add one person's vote to the case."""
     await execute(
         """
@@ -60,13 +60,13 @@ async def approve(case_id: str, approval: Approval) -> None:
     )
 
 
-async def is_known(payment_id: str, about: str) -> bool:
+async def exists_about(payment_id: str, about: str) -> bool:
     """Return whether the payment has, or had, a case with exactly this `about`."""
     sql = "select exists (select from money_case where payment = $1 and about = $2)"
     return await fetchval(sql, payment_id, about)
 
 
-async def awaits_people(payment_id: str, kind: CaseKind) -> bool:
+async def has_open_case(payment_id: str, kind: CaseKind) -> bool:
     """Return whether a case of this kind about the payment is open."""
     return await fetchval(
         """
@@ -93,7 +93,7 @@ _IS_SAME_MONEY = {
 }
 
 
-async def joined(case: Case, *, number: str | None) -> str | None:
+async def join_open_case(case: Case, *, number: str | None) -> str | None:
     """
     Merge *case* into an open case about the same money; return that case's id, or None without one.
 
@@ -123,7 +123,7 @@ async def joined(case: Case, *, number: str | None) -> str | None:
     )
 
 
-async def unread(payment_id: str, number: str | None, now: datetime) -> Case | None:
+async def open_unreadable(payment_id: str, number: str | None, now: datetime) -> Case | None:
     """Return an open case about an unreadable amount, preferably one with *number*."""
     row = await fetchrow(
         f"""{SELECT}
@@ -138,7 +138,7 @@ async def unread(payment_id: str, number: str | None, now: datetime) -> Case | N
     return None if row is None else case_of_row(row, now)
 
 
-async def note_sum(
+async def note_amount(
     payment_id: str, number: str | None, *, amount: int | None, case_id: str | None
 ) -> None:
     """
@@ -195,7 +195,7 @@ async def locked(case_id: str, now: datetime) -> Case:
 
 
 async def save(case: Case) -> None:
-    """Write the case's status and decision; `approve` adds the votes."""
+    """Write the case's status and decision; `add_approval` adds the votes."""
     await execute(
         "update money_case set status = $2, decision = $3, resolved_at = $4 where id = $1",
         case.id,
@@ -242,19 +242,20 @@ async def page(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class OpenCount:
     """How many cases of a kind are open, and since when the oldest is."""
 
     kind: CaseKind
     count: int
-    since: datetime
+    oldest_at: datetime
 
 
-async def waiting() -> list[Waiting]:
+async def open_counts() -> list[OpenCount]:
     rows = await fetch(
         "select kind, count(*) as count, min(opened_at) as since from money_case"
         " where status <> 'RESOLVED' group by kind"
     )
     return [
-        Waiting(kind=CaseKind(row["kind"]), count=row["count"], since=row["since"]) for row in rows
+        OpenCount(kind=CaseKind(row["kind"]), count=row["count"], oldest_at=row["since"])
+        for row in rows
     ]

@@ -1,8 +1,8 @@
 """
 The chain of audit rows and its seals.
 
-One sealer at a time links rows in the order of their transactions. No row is added before a
-linked one.
+One sealer at a time links rows in the order of their transactions. No row can be added before
+a linked one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from domain.chain import BEGINNING, Link, Seal
 
 _LOCK = 0x5345414C  # "SEAL"
 
-# The text of a row that its link's hash covers. PostgreSQL's text of a composite value keeps null
-# and '' apart, and takes half the time of JSON. The columns are listed, so that neither a session's
+# The text of a row that its link's hash covers. PostgreSQL's text of a composite value tells null
+# from '', and takes half the time of JSON. The columns are listed, so that neither a session's
 # settings nor a later column changes the text.
 ROW_TEXT = """
     row(e.id, e.txid, (extract(epoch from e.at) * 1000000)::bigint, e.actor, e.action, e.outcome,
@@ -35,7 +35,7 @@ class Tip:
     event: int = 0
 
 
-async def alone() -> bool:
+async def lock_sealer() -> bool:
     """Take the sealer's lock until the transaction ends; False where another process has it."""
     return await fetchval("select pg_try_advisory_xact_lock($1)", _LOCK)
 
@@ -56,7 +56,7 @@ async def tip() -> Tip:
     return Tip(number=row["number"], hash=row["hash"], txid=row["txid"], event=row["id"])
 
 
-async def waiting(tip: Tip, *, most: int) -> list[tuple[int, str]]:
+async def unlinked_rows(tip: Tip, *, most: int) -> list[tuple[int, str]]:
     """
     Return the id and text of the rows after the tip, in the order of their transactions.
 

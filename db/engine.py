@@ -17,7 +17,7 @@ class Transaction(PostgresTransaction):
     """
     Piccolo's transaction, which always returns its connection to the pool.
 
-    The stock one loses it where COMMIT fails or BEGIN is cancelled; n losses empty a pool of n.
+    The stock one loses it where COMMIT fails or BEGIN is cancelled, until the pool is empty.
     """
 
     async def __aenter__(self) -> PostgresTransaction:
@@ -109,7 +109,7 @@ async def _keep_state(_: object) -> None:
     """Reset nothing: no session state is ever left, and the stock RESET halves throughput."""
 
 
-class NotText(ValueError):
+class UnstorableText(ValueError):
     """A text holds the character U+0000, which the database cannot store."""
 
 
@@ -117,7 +117,7 @@ async def fetch(sql: str, *args: object) -> Sequence[Row]:
     """
     Run a statement in the current transaction, if any; each connection prepares it once.
 
-    Raises NotText.
+    Raises UnstorableText.
     """
     transaction: Any = DB.current_transaction.get()
     runner = cast("Any", DB).pool if transaction is None else transaction.connection
@@ -125,7 +125,7 @@ async def fetch(sql: str, *args: object) -> Sequence[Row]:
     try:
         return await runner.fetch(sql, *args)
     except (asyncpg.CharacterNotInRepertoireError, asyncpg.UntranslatableCharacterError):
-        raise NotText from None
+        raise UnstorableText from None
 
 
 async def fetchrow(sql: str, *args: object) -> Row | None:

@@ -61,7 +61,7 @@ async def claim(
 
 
 # A request answers within 25 s; an older one without an answer has failed.
-LONGEST_FLIGHT = timedelta(seconds=30)
+MAX_IN_FLIGHT = timedelta(seconds=30)
 
 
 async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim | None:
@@ -83,7 +83,7 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
         return None
     in_flight = (
         row["answered_at"] is None
-        and now - row["created_at"] < LONGEST_FLIGHT
+        and now - row["created_at"] < MAX_IN_FLIGHT
         and await processes.is_alive(row["process"])
     )
     return Claim(
@@ -94,7 +94,7 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
     )
 
 
-async def answered(actor_id: str, operation: str, key: str, now: datetime) -> None:
+async def mark_answered(actor_id: str, operation: str, key: str, now: datetime) -> None:
     """Note that the key's first request has answered."""
     await execute(
         """

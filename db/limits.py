@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 
 from db.engine import execute, fetch, fetchrow, fetchval
 from domain.calendar import day_end
-from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, Reading, StaffLimits
+from domain.limits import Limit, LimitExceeded, LimitKind, LimitSource, StaffLimits, UsageReport
 from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover, so that its row has this date on every day.
@@ -15,12 +15,15 @@ _STANDING = date(2000, 1, 1)
 _USED = "(first_reported_used + greatest(own_used, reported_used - first_reported_used))"
 
 
-async def learn(
+async def record_reported(
     staff_id: str, reported: StaffLimits, *, cash_in_hand: int, today: date, now: datetime
-) -> Reading:
+) -> UsageReport:
     """Write the limits that Staff Management reports today; its first figure of the day stays."""
-    reading = Reading(
-        first=reported.used_today, before=reported.used_today, now=reported.used_today, ours=0
+    reading = UsageReport(
+        first_reported=reported.used_today,
+        last_reported=reported.used_today,
+        reported=reported.used_today,
+        own_used=0,
     )
     ceilings = {
         LimitKind.PER_TRANSACTION: (today, reported.per_transaction, 0),
@@ -51,11 +54,11 @@ async def learn(
             now,
         )
         if kind is LimitKind.DAILY and row is not None:
-            reading = Reading(
-                first=row["first_reported_used"],
-                before=row["before"],
-                now=reported.used_today,
-                ours=row["own_used"],
+            reading = UsageReport(
+                first_reported=row["first_reported_used"],
+                last_reported=row["before"],
+                reported=reported.used_today,
+                own_used=row["own_used"],
             )
     return reading
 
@@ -129,17 +132,17 @@ async def take(
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Turn a reservation into use, as the payment succeeded."""
+    """Turn a reservation into use, because the payment succeeded."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=amount)
 
 
 async def release(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Release a reservation, as the payment ended without success."""
+    """Release a reservation, because the payment ended without success."""
     await _move(staff_id, kinds, today, reserved=-amount, own_used=0)
 
 
 async def give_back(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
-    """Subtract what was used, as cash was handed in or a payment voided."""
+    """Subtract from what is used, because cash was handed in or a payment voided."""
     await _move(staff_id, kinds, today, reserved=0, own_used=-amount)
 
 
@@ -175,5 +178,5 @@ def _day(kind: LimitKind, today: date) -> date:
     return _STANDING if kind is LimitKind.CASH_IN_HAND else today
 
 
-FRESH = timedelta(seconds=60)  # how long a report is used before Staff Management is called again
-USABLE = timedelta(minutes=15)  # how long a report is used while Staff Management is down
+# How long a report is used: before Staff Management is called again, and while it is down.
+FRESH_FOR, USABLE_FOR = timedelta(seconds=60), timedelta(minutes=15)

@@ -77,7 +77,7 @@ async def migrate(owner_url: str) -> None:
     Raises MigrationFailed, NotReady. Connects the engine, which must not be connected, and
     disconnects it.
     """
-    # A process that only asks for `pending` does not load Piccolo's commands.
+    # A process that only calls `pending` does not load Piccolo's commands.
     from piccolo.apps.migrations.commands.forwards import ForwardsMigrationManager
 
     os.environ.setdefault("PICCOLO_CONF", "db.piccolo_conf")

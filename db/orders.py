@@ -47,7 +47,7 @@ async def add(order: Order) -> None:
 
 async def by_id(order_id: str) -> Order | None:
     row = await fetchrow(_SELECT + " where o.id = $1", order_id)
-    return None if row is None else of(row)
+    return None if row is None else from_row(row)
 
 
 async def get(order_id: str) -> Order:
@@ -61,7 +61,7 @@ async def by_reference(merchant_id: str, reference: str) -> Order | None:
     row = await fetchrow(
         _SELECT + " where o.merchant = $1 and o.reference = $2", merchant_id, reference
     )
-    return None if row is None else of(row)
+    return None if row is None else from_row(row)
 
 
 async def lock(order_id: str) -> Order | None:
@@ -78,7 +78,7 @@ async def locked(order_id: str) -> Order:
     return order
 
 
-async def collection(order_id: str, *, but: str | None = None) -> str | None:
+async def collecting_payment_id(order_id: str, *, but: str | None = None) -> str | None:
     """Return the id of the live or successful payment of the order, other than *but*."""
     return await fetchval(
         """
@@ -99,7 +99,7 @@ async def payment_ids(order_id: str) -> list[str]:
     return [row["id"] for row in rows]
 
 
-async def paid(payment: Payment) -> None:
+async def mark_paid(payment: Payment) -> None:
     """Mark the order of a payment that succeeded."""
     if payment.order is not None:
         await execute(
@@ -110,7 +110,7 @@ async def paid(payment: Payment) -> None:
         )
 
 
-def of(row: Row) -> Order | None:
+def from_row(row: Row) -> Order | None:
     """Return the order in a row; None where the row has none."""
     if row["order_id"] is None:
         return None

@@ -148,11 +148,11 @@ async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
     return [_payment(row) for row in rows]
 
 
-async def posting_status(payment_id: str, status: PostingStatus, now: datetime) -> bool:
+async def set_posting_status(payment_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Set how far Revenue's record of the payment is, with a new version.
+    Set the state of Revenue's record of the payment, with a new version.
 
-    Returns False where it is so already, or is DONE, which is never left.
+    Returns False if it is so already, or is DONE, which never changes.
     """
     changed = await fetchval(
         """
@@ -291,7 +291,7 @@ def _payment(row: Row) -> Payment:
         needs_verification=row["needs_verification"],
         late=row["late"],
         posting_status=PostingStatus(row["posting_status"]),
-        attempt=attempts.of(row),
-        order=orders.of(row),
+        attempt=attempts.from_row(row),
+        order=orders.from_row(row),
         return_url=row["return_url"],
     )

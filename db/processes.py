@@ -11,7 +11,7 @@ _LOCK_CLASS = 0x4D42  # the class id of these advisory locks
 
 
 @asynccontextmanager
-async def presence() -> AsyncGenerator[int]:
+async def hold_process_number() -> AsyncGenerator[int]:
     """
     Yield this process's number, locked on a separate connection.
 

@@ -71,11 +71,11 @@ async def save(reversal: Reversal) -> None:
     )
 
 
-async def note_told(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
+async def set_posting_status(reversal_id: str, status: PostingStatus, now: datetime) -> bool:
     """
-    Set how far Revenue's record of the reversal is.
+    Set the state of Revenue's record of the reversal.
 
-    Returns False where it is so already, or is DONE, which is never left.
+    Returns False if it is so already, or is DONE, which never changes.
     """
     changed = await fetchval(
         """
@@ -102,14 +102,10 @@ async def get(reversal_id: str) -> Reversal:
     return reversal
 
 
-async def payment_of(reversal_id: str) -> str | None:
-    """Return the id of the payment that the reversal is about; None where it does not exist."""
-    return await fetchval("select payment from reversal where id = $1", reversal_id)
-
-
 async def payment_id_of(reversal_id: str) -> str:
     """Return the id of the payment that the reversal is about. Raises RowMissing."""
-    if (payment_id := await payment_of(reversal_id)) is None:
+    sql = "select payment from reversal where id = $1"
+    if (payment_id := await fetchval(sql, reversal_id)) is None:
         raise RowMissing("reversal", reversal_id)
     return payment_id
 
@@ -150,7 +146,7 @@ async def of_payments(payment_ids: Sequence[str]) -> dict[str, list[Reversal]]:
     return reversals
 
 
-async def given_back(payment_id: str, source: Account) -> int:
+async def reversed_sum(payment_id: str, source: Account) -> int:
     """Return the sum of the payment's DONE reversals from the account *source*."""
     return await fetchval(
         """
@@ -162,7 +158,7 @@ async def given_back(payment_id: str, source: Account) -> int:
     )
 
 
-async def left(payment_id: str, source: Account, currency: Currency) -> int:
+async def remaining(payment_id: str, source: Account, currency: Currency) -> int:
     """
     Return how much the payment still has in the account *source*.
 
@@ -195,7 +191,7 @@ async def captured(payment_id: str) -> int:
     )
 
 
-async def untold_before(payment_id: str) -> bool:
+async def awaits_earlier_reversal(payment_id: str) -> bool:
     """
     Return whether Revenue does not know yet of a reversal of another payment of the same bill.
 
@@ -222,7 +218,7 @@ async def untold_before(payment_id: str) -> bool:
     )
 
 
-async def awaits_people(reversal_id: str, kind: CaseKind) -> bool:
+async def has_open_case(reversal_id: str, kind: CaseKind) -> bool:
     """Return whether a case of *kind* about the reversal is open."""
     return await fetchval(
         """

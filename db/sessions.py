@@ -106,8 +106,8 @@ async def api_client(client_id: str) -> ApiClient | None:
     )
 
 
-async def learn_api_client(client: ApiClient, now: datetime) -> None:
-    """Add the program where it is not known."""
+async def register_api_client(client: ApiClient, now: datetime) -> None:
+    """Add the program, unless the database has one of this id."""
     await execute(
         """
         insert into api_client (client_id, name, role, secret_hash, created_at)
@@ -121,7 +121,7 @@ async def learn_api_client(client: ApiClient, now: datetime) -> None:
     )
 
 
-async def disown_api_client(client_id: str, secret_hash: bytes) -> None:
+async def revoke_known_secret(client_id: str, secret_hash: bytes) -> None:
     """Replace the program's secret by one that never matches, where it still has this one."""
     await execute(
         "update api_client set secret_hash = $3 where client_id = $1 and secret_hash = $2",
@@ -134,7 +134,7 @@ async def disown_api_client(client_id: str, secret_hash: bytes) -> None:
 def _session(row: Row) -> Session:
     return Session(
         id=row["id"],
-        staff=staff.of(row),
+        staff=staff.from_row(row),
         expires_at=row["expires_at"],
         refresh_hash=row["refresh_hash"],
     )

@@ -15,7 +15,7 @@ from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payments import PaymentStatus
 from domain.reconciliation import ReconciliationLine
-from domain.settlement import EXPLAINS, LineKind, OurPayment, OurRefund, SettlementResult
+from domain.settlement import EXPLAINING_KINDS, LineKind, OurPayment, OurRefund, SettlementResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,8 +87,8 @@ async def add_lines(gateway: GatewayName, lines: Sequence[ReconciliationLine]) -
         [line.kind for line in lines],
         [line.reference for line in lines],
         [line.gateway_id for line in lines],
-        [line.theirs for line in lines],
-        [line.ours for line in lines],
+        [line.reported_amount for line in lines],
+        [line.own_amount for line in lines],
         [line.currency for line in lines],
         [line.at for line in lines],
         [line.result for line in lines],
@@ -112,8 +112,8 @@ async def complete(line: ReconciliationLine) -> None:
         line.settlement_id,
         line.day,
         line.gateway_id,
-        line.theirs,
-        line.ours,
+        line.reported_amount,
+        line.own_amount,
         line.currency,
         line.at,
         line.result,
@@ -176,7 +176,7 @@ async def payments_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
         """,
         gateway,
         references,
-        list(EXPLAINS),
+        list(EXPLAINING_KINDS),
         CLEARING[gateway],
         CaseKind.PAID_TWICE,
     )
@@ -203,7 +203,7 @@ async def refunds_of(gateway: GatewayName, references: Sequence[str]) -> dict[st
     for row in rows:
         refund = OurRefund(
             reversal_id=row["id"],
-            asked=Money(row["amount"], Currency(row["currency"])),
+            requested=Money(row["amount"], Currency(row["currency"])),
             gateway_id=row["gateway_id"],
             unsure=row["status"] in {"PENDING", "UNKNOWN"},
             done=row["status"] == "DONE",
@@ -259,8 +259,8 @@ async def ours_only(
             gateway_id=None,
             day=business_date(row["at"]),
             at=None,
-            theirs=None,
-            ours=row["amount"],
+            reported_amount=None,
+            own_amount=row["amount"],
             currency=Currency(row["currency"]),
             result=SettlementResult.OURS_ONLY,
             payment_id=row["payment"],
@@ -276,7 +276,7 @@ def _our_payment(row: Row) -> OurPayment:
     return OurPayment(
         payment_id=row["id"],
         status=PaymentStatus(row["status"]),
-        asked=Money(row["requested"], Currency(row["currency"])),
+        requested=Money(row["requested"], Currency(row["currency"])),
         arrived=None if arrived is None else Money(arrived, Currency(row["arrived_in"])),
         paid_under=tuple(row["paid_under"]),
         explained_by=row["explained_by"],

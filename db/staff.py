@@ -10,7 +10,7 @@ from db.engine import Row, execute, fetchrow
 from domain.staff import Role, Staff
 
 
-async def learn(staff: Staff, now: datetime) -> None:
+async def upsert(staff: Staff, now: datetime) -> None:
     """Add or update the member of staff."""
     await execute(
         """
@@ -31,10 +31,10 @@ async def learn(staff: Staff, now: datetime) -> None:
 
 async def by_id(staff_id: str) -> Staff | None:
     row = await fetchrow("select * from staff where staff_id = $1", staff_id)
-    return None if row is None else of(row)
+    return None if row is None else from_row(row)
 
 
-def of(row: Row) -> Staff:
+def from_row(row: Row) -> Staff:
     return Staff(
         staff_id=row["staff_id"],
         name=row["name"],

@@ -14,7 +14,7 @@ from domain.methods import GatewayName
 from domain.webhooks import WebhookEvent
 
 
-async def keep(event: WebhookEvent) -> WebhookEvent:
+async def store(event: WebhookEvent) -> WebhookEvent:
     """
     Store an event once for each `event_id` of its gateway; a repeat returns the stored one.
 
@@ -60,12 +60,12 @@ async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> Non
     )
 
 
-async def tried(event_id: str) -> None:
+async def count_try(event_id: str) -> None:
     """Count a failed try; events with fewer tries are handled first."""
     await execute("update webhook_event set tries = tries + 1 where id = $1", event_id)
 
 
-async def bury(event_id: str, now: datetime) -> bool:
+async def mark_dead(event_id: str, now: datetime) -> bool:
     """Mark an unfinished event as DEAD; False where another process has finished it."""
     row = await fetchrow(
         """
@@ -91,7 +91,7 @@ async def get(event_id: str) -> WebhookEvent:
     return event
 
 
-async def waiting(before: datetime, *, most: int) -> list[WebhookEvent]:
+async def unfinished(before: datetime, *, most: int) -> list[WebhookEvent]:
     """Return unfinished verified events that were received before *before*, least tried first."""
     rows = await fetch(
         """

@@ -23,7 +23,7 @@ from datetime import datetime
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
 from domain.bills import AmountMismatch
-from domain.cases import ASSERTED, Case, CaseDecision, CaseEffect, CaseKind, Standing
+from domain.cases import ASSERTED, Case, CaseDecision, CaseEffect, CaseKind, PaymentBooks
 from domain.ledger import Account, Posting
 from domain.money import Currency, Money
 from domain.payment_evidence import Decision, Effect, Refund
@@ -49,7 +49,7 @@ HOLDING = frozenset(
 )
 
 
-def rule(
+def decide_case(
     payment: Payment,
     case: Case,
     wanted: CaseDecision,
@@ -62,37 +62,39 @@ def rule(
 
     `named` is the sum that people name if the gateway's is unreadable (see `check_named`).
     """
-    assert case.standing is not None, "the case has a payment"
+    assert case.books is not None, "the case has a payment"
     if case.unreadable is not None and wanted is not CaseDecision.CLOSE:
         return _by_named_sum(payment, case, wanted, now, named=named)
     match case.effect(wanted):
         case CaseEffect.RECORD:
-            return _record(payment, case.standing, now)
+            return _record(payment, case.books, now)
         case CaseEffect.PAY:
-            return _pay(payment, case, case.standing, now)
+            return _pay(payment, case, case.books, now)
         case CaseEffect.CREDIT:
             return _credit(payment, case, now)
         case CaseEffect.REFUND:
             return _refund(payment, case, now)
         case CaseEffect.END:
-            if case.waiting or case.foreign:
+            if case.undecided_amount or case.foreign_money:
                 raise _refused(payment, DecisionReason.MONEY_IS_LEFT)
             return _end(payment, case, now)
         case _:
             raise AssertionError(f"{case.kind} is not about a payment's money")
 
 
-def _pay(payment: Payment, case: Case, standing: Standing, now: datetime) -> Decision:
+def _pay(payment: Payment, case: Case, books: PaymentBooks, now: datetime) -> Decision:
     _check_not_succeeded(payment)
     _check_in_vnd(payment, case)
     was_paid = payment.attempt is not None and payment.attempt.status is AttemptStatus.PAID
-    asserted = case.kind in ASSERTED and standing.suspense == 0 and not was_paid
-    if not asserted and standing.suspense < payment.amount:
-        raise NotCovered(id=payment.id, expected=payment.amount, requested=standing.suspense)
+    asserted = case.kind in ASSERTED and books.suspense == 0 and not was_paid
+    if not asserted and books.suspense < payment.amount:
+        raise NotCovered(id=payment.id, expected=payment.amount, requested=books.suspense)
     if asserted:
         postings = ledger.collected(payment, payment.money)
     else:
-        postings = ledger.from_suspense(payment, excess=max(0, case.waiting - payment.amount))
+        postings = ledger.from_suspense(
+            payment, excess=max(0, case.undecided_amount - payment.amount)
+        )
     attempt = payment.attempt
     if attempt is not None and attempt.status is not AttemptStatus.PAID:
         # Only a suspicion names a payment; else the id may be the gateway's of an order or a page.
@@ -113,7 +115,7 @@ def _succeed(
             effect=Effect.COLLECT,
             postings=postings,
         )
-    if case.standing is None or not case.standing.bills_open:
+    if case.books is None or not case.books.bills_open:
         raise _refused(payment, DecisionReason.BILLS_ARE_TAKEN)
     return Decision(
         payment=payment.succeed_late(now),
@@ -183,12 +185,12 @@ def _paid_under(attempt: Attempt, number: str | None, now: datetime) -> Attempt:
     return replace(attempt, status=AttemptStatus.PAID, answered_at=now, paid_under=numbers)
 
 
-def _record(payment: Payment, standing: Standing, now: datetime) -> Decision:
+def _record(payment: Payment, books: PaymentBooks, now: datetime) -> Decision:
     if payment.posting_status is not PostingStatus.FAILED:
         raise _refused(payment, DecisionReason.RECORD_IS_NOT_REFUSED)
-    if standing.receivable < payment.amount:
+    if books.receivable < payment.amount:
         raise _refused(payment, DecisionReason.WAS_REVERSED)
-    pending = payment.noted(now, posting_status=PostingStatus.PENDING)
+    pending = payment.updated(now, posting_status=PostingStatus.PENDING)
     return Decision(payment=pending, attempt=payment.attempt, effect=Effect.RECORD)
 
 
@@ -197,7 +199,7 @@ def _credit(payment: Payment, case: Case, now: datetime) -> Decision:
     _check_money_waits(payment, case)
     _check_no_reversal_waits(payment, case)
     source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
-    postings = ledger.credited(payment, source, case.waiting)
+    postings = ledger.credited(payment, source, case.undecided_amount)
     return replace(_end(payment, case, now), postings=postings)
 
 
@@ -207,14 +209,14 @@ def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
     if _is_of_record(case) and payment.custody is Custody.HELD_BY_STAFF:
         raise _refused(payment, DecisionReason.CASH_IS_WITH_COLLECTOR)
     source = Account.CUSTOMER_RECEIVABLE if _is_of_record(case) else Account.SUSPENSE
-    money = case.foreign or Money(case.waiting, Currency.VND)
+    money = case.foreign_money or Money(case.undecided_amount, Currency.VND)
     return replace(_end(payment, case, now), refund=Refund(source=source, money=money))
 
 
 def _end(payment: Payment, case: Case, now: datetime) -> Decision:
     """Return a held payment cancelled and its bills freed; any other only as a new version."""
     if payment.is_final or case.kind not in HOLDING:
-        return Decision(payment=payment.noted(now), attempt=payment.attempt)
+        return Decision(payment=payment.updated(now), attempt=payment.attempt)
     return Decision(
         payment=payment.become(PaymentStatus.CANCELLED, now),
         attempt=_cancelled(payment.attempt, now),
@@ -229,7 +231,7 @@ def _cancelled(attempt: Attempt | None, now: datetime) -> Attempt | None:
 
 
 def _check_money_waits(payment: Payment, case: Case) -> None:
-    if not case.waiting and case.foreign is None:
+    if not case.undecided_amount and case.foreign_money is None:
         raise _refused(payment, DecisionReason.NO_MONEY_WAITS)
 
 
@@ -239,12 +241,12 @@ def _is_of_record(case: Case) -> bool:
 
 
 def _check_no_reversal_waits(payment: Payment, case: Case) -> None:
-    if _is_of_record(case) and case.standing is not None and case.standing.asked_back:
+    if _is_of_record(case) and case.books is not None and case.books.refund_requested:
         raise _refused(payment, DecisionReason.REVERSAL_AWAITS_APPROVAL)
 
 
 def _check_in_vnd(payment: Payment, case: Case) -> None:
-    if case.foreign is not None:
+    if case.foreign_money is not None:
         raise _refused(payment, DecisionReason.IN_ANOTHER_CURRENCY)
 
 

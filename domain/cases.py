@@ -2,7 +2,7 @@
 Cases: money that does not fit, waiting for two people who take the same decision.
 
     OPEN ──▶ AWAITING_SECOND ──▶ RESOLVED
-               ↺ the first may change their vote; after a day another may begin anew
+               ↺ the first may change their vote; after a day another may vote anew
 
 The table EFFECTS says what each decision about each kind does; `domain/case_decisions.py` does it.
 """
@@ -56,8 +56,8 @@ class Approval:
     """
     One person's vote on a case.
 
-    `amount` is the sum that they say came, in the minor unit of the attempt's currency. It is named
-    only where the gateway's own sum is unreadable.
+    `amount` is the sum that arrived, in the minor unit of the attempt's currency. It is stated
+    only if the gateway's own sum is unreadable.
     """
 
     actor: str
@@ -66,7 +66,7 @@ class Approval:
     at: datetime
     amount: int | None = None
 
-    def says(self, decision: CaseDecision, amount: int | None) -> bool:
+    def matches(self, decision: CaseDecision, amount: int | None) -> bool:
         """Return whether this vote is for the same decision and sum."""
         return (self.decision, self.amount) == (decision, amount)
 
@@ -86,12 +86,12 @@ class CaseEffect(StrEnum):
     ACKNOWLEDGE = "ACKNOWLEDGE"  # nothing but the case changes
 
 
-_GIVE_AWAY = {
+_WITHOUT_APPLY = {
     CaseDecision.CREDIT: CaseEffect.CREDIT,
     CaseDecision.REFUND: CaseEffect.REFUND,
     CaseDecision.CLOSE: CaseEffect.END,
 }
-_MONEY = {CaseDecision.APPLY: CaseEffect.PAY} | _GIVE_AWAY
+_MONEY = {CaseDecision.APPLY: CaseEffect.PAY} | _WITHOUT_APPLY
 _ACKNOWLEDGE = {CaseDecision.CLOSE: CaseEffect.ACKNOWLEDGE}
 
 _RESULT = {CaseDecision.APPLY: CaseEffect.REFUND_DONE, CaseDecision.CLOSE: CaseEffect.REFUND_FAILED}
@@ -104,8 +104,8 @@ EFFECTS: dict[CaseKind, dict[CaseDecision, CaseEffect]] = {
     CaseKind.SUSPICIOUS: _MONEY,
     CaseKind.UNKNOWN_OUTCOME: _MONEY,
     CaseKind.LATE_MONEY: _MONEY,
-    CaseKind.PAID_TWICE: _GIVE_AWAY,
-    CaseKind.RECORD_REFUSED: {CaseDecision.APPLY: CaseEffect.RECORD} | _GIVE_AWAY,
+    CaseKind.PAID_TWICE: _WITHOUT_APPLY,
+    CaseKind.RECORD_REFUSED: {CaseDecision.APPLY: CaseEffect.RECORD} | _WITHOUT_APPLY,
     CaseKind.REFUND_UNKNOWN: _RESULT,
     CaseKind.APPROVAL: _APPROVAL,
     CaseKind.UNMATCHED: _ACKNOWLEDGE,
@@ -122,20 +122,20 @@ CLAIMS_ITS_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY, CaseK
 # A later notice of an exact sum can settle a case of these kinds whose own sum is unreadable.
 SETTLED_BY_A_SUM = frozenset({CaseKind.AMOUNT_MISMATCH, CaseKind.LATE_MONEY})
 
-VOTE_LIFETIME = timedelta(days=1)  # after it another person may begin anew
+VOTE_LIFETIME = timedelta(days=1)  # after it another person may vote anew
 
-# Such a case books nothing when it opens, so it is about whatever money comes.
+# A case of these kinds books nothing when it opens; it is about all money that comes later.
 ASSERTED = frozenset({CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class PaymentBooks:
     """
     The books of a case's payment, in VND where no currency is named.
 
     `owed` is the payment's amount. `suspense` waits for a decision, `foreign` too in another
     currency; `claimed` is the part of `suspense` that the payment's other open cases name.
-    `receivable` is what paid its bills and was not reversed; reversals of `asked_back` await
+    `receivable` is what paid its bills and was not reversed; reversals of `refund_requested` await
     approval. `refused`: Revenue refused the record. `bills_open`: its bills are neither paid nor
     held by another payment.
     """
@@ -147,7 +147,7 @@ class Standing:
     receivable: int
     refused: bool
     bills_open: bool
-    asked_back: int = 0
+    refund_requested: int = 0
     foreign: Money | None = None
 
 
@@ -167,8 +167,8 @@ class Case:
     `amount` is in VND, None if it is not known; `unreadable` is then the sum as the gateway wrote
     it, until the sum is known. `about` names what no other field does: a gateway's number, a
     settlement line. `approvals` are in order; requesting a reversal is the first approval of it.
-    `outcome` is the decision that fits what became of a REFUND_UNKNOWN refund. `seen_at` is when
-    the row was read, by the database's clock.
+    `outcome` is the one possible decision once a REFUND_UNKNOWN refund's outcome is known.
+    `seen_at` is when the row was read, by the database's clock.
     """
 
     id: str
@@ -184,7 +184,7 @@ class Case:
     decision: CaseDecision | None = None
     resolved_at: datetime | None = None
     approvals: tuple[Approval, ...] = ()
-    standing: Standing | None = None
+    books: PaymentBooks | None = None
     outcome: CaseDecision | None = None
     seen_at: datetime | None = None
     unreadable: str | None = None
@@ -223,23 +223,23 @@ class Case:
         )
 
     @property
-    def waiting(self) -> int:
+    def undecided_amount(self) -> int:
         """The money of this case without an owner, in VND; 0 while its sum is unreadable."""
         about_money = self.unreadable is None and CaseDecision.REFUND in self.choices
-        if self.standing is None or not about_money:
+        if self.books is None or not about_money:
             return 0
         if self.kind is CaseKind.RECORD_REFUSED:
-            return self.standing.receivable if self.standing.refused else 0
+            return self.books.receivable if self.books.refused else 0
         if self._sum is not None:
-            return min(self._sum, self.standing.suspense)
-        return max(0, self.standing.suspense - self.standing.claimed)
+            return min(self._sum, self.books.suspense)
+        return max(0, self.books.suspense - self.books.claimed)
 
     @property
-    def foreign(self) -> Money | None:
+    def foreign_money(self) -> Money | None:
         """The money of this case in another currency."""
         known = self.unreadable is None and self._sum is None
         about_money = known and CaseDecision.REFUND in self.choices
-        return self.standing.foreign if self.standing and about_money else None
+        return self.books.foreign if self.books and about_money else None
 
     @property
     def _sum(self) -> int | None:
@@ -249,7 +249,7 @@ class Case:
     @property
     def suggestion(self) -> CaseDecision | None:
         """The decision that the books imply; None if they imply none, or the case is resolved."""
-        books = self.standing
+        books = self.books
         if books is None or self.status is CaseStatus.RESOLVED or self.unreadable is not None:
             return None
         if self.outcome is not None:
@@ -263,7 +263,7 @@ class Case:
                 return CaseDecision.APPLY
         elif self.kind not in {CaseKind.CURRENCY_MISMATCH, CaseKind.PAID_TWICE}:
             return None
-        if self.waiting or self.foreign:
+        if self.undecided_amount or self.foreign_money:
             return CaseDecision.REFUND
         return CaseDecision.CLOSE if books.status is PaymentStatus.SUCCESS else None
 
@@ -281,16 +281,16 @@ class Case:
         same = [vote for vote in self.approvals if vote.decision is self.decision]
         return same[-1] if same else None
 
-    def record_vote(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
+    def step_of_vote(self, actor: str, wanted: CaseDecision, amount: int | None = None) -> Step:
         """
-        Return what the vote of *actor* is to the case; they may name a sum as *amount*.
+        Return what a vote of *actor* does; *amount* is the sum that they state, if any.
 
         Raises InvalidInput if the kind does not allow it or the first person decided otherwise,
-        NotPermitted for whoever requested the reversal, and AlreadyResolved.
+        NotPermitted if *actor* requested the reversal, and AlreadyResolved.
         """
         if self.status is CaseStatus.RESOLVED:
-            decided = self._last is not None and self._last.says(wanted, amount)
-            agreed = {vote.actor for vote in self.approvals if vote.says(wanted, amount)}
+            decided = self._last is not None and self._last.matches(wanted, amount)
+            agreed = {vote.actor for vote in self.approvals if vote.matches(wanted, amount)}
             if decided and actor in agreed:
                 return Step.REPEAT
             raise AlreadyResolved(
@@ -305,7 +305,7 @@ class Case:
         first = self.first
         if first is None:
             return Step.FIRST
-        if first.says(wanted, amount):
+        if first.matches(wanted, amount):
             return Step.REPEAT if actor == first.actor else Step.SECOND
         ends_at = first.at + VOTE_LIFETIME
         if actor == first.actor or (self.seen_at is not None and self.seen_at >= ends_at):

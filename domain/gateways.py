@@ -74,7 +74,7 @@ class Notice:
     """
     One event that a verified call reports. `event_id` is the sender's identity of it.
 
-    Without a `reference`, money came and the call does not say what for. Without `evidence`, the
+    Without a `reference`, money came and the call names no payment. Without `evidence`, the
     event reports no money that came to us and is only stored; `named` is then the reference of its
     subject: empty if the subject has none, None if it is not known.
 
@@ -143,7 +143,7 @@ class Gateway(Protocol):
         ...
 
     @property
-    def ask_again_after(self) -> float:
+    def inquiry_interval(self) -> float:
         """The least seconds between two inquiries about one reference (VNPay: 300)."""
         ...
 
@@ -169,7 +169,7 @@ class Gateway(Protocol):
 
 
 @runtime_checkable
-class Prepares(Protocol):
+class PreparingGateway(Protocol):
     """A gateway whose calls are verified with something that is fetched first, as a certificate."""
 
     async def prepare(self, call: Call) -> None:
@@ -178,8 +178,8 @@ class Prepares(Protocol):
 
 
 @runtime_checkable
-class Closes(Gateway, Protocol):
-    """A gateway where an unpaid payment can be closed, so that nobody can pay it any more."""
+class ClosingGateway(Gateway, Protocol):
+    """A gateway where an unpaid payment can be closed, so that it can no longer be paid."""
 
     async def close(self, attempt: Attempt, *, now: datetime) -> Evidence:
         """
@@ -191,7 +191,7 @@ class Closes(Gateway, Protocol):
 
 
 @runtime_checkable
-class Refunds(Gateway, Protocol):
+class RefundingGateway(Gateway, Protocol):
     """A gateway that pays refunds. Accounting pays the refunds of every other gateway by itself."""
 
     async def refund(

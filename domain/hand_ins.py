@@ -112,7 +112,7 @@ def note_of(text: str | None) -> str | None:
     return note or None
 
 
-def nothing_held() -> InvalidInput:
+def no_cash_held() -> InvalidInput:
     """Return the refusal of a hand-in without cash; cash whose void is undecided does not count."""
     return InvalidInput.because(InputProblem.NO_CASH_HELD, field="countedAmount")
 

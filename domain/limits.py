@@ -57,23 +57,27 @@ class StaffLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class UsageReport:
     """
-    Staff Management's figure of the day, read three times, and ours; in VND.
+    What Staff Management reports as used today, and what our payments used; in VND.
 
-    Theirs at our `first` reading, at the one `before`, and `now`. `ours` counts from the first
-    reading and includes reservations, because they may count a success before we do.
+    It reported `first_reported` at our first reading of the day, `last_reported` at the previous
+    one, and `reported` now. `own_used` counts from the first reading and includes reservations,
+    because Staff Management may count a success before we do.
     """
 
-    first: int
-    before: int
-    now: int
-    ours: int
+    first_reported: int
+    last_reported: int
+    reported: int
+    own_used: int
 
     @property
-    def drifts(self) -> bool:
-        """Whether they newly count more than we took: this name collects elsewhere too."""
-        return self.now > self.before and self.now - self.first > self.ours
+    def has_drifted(self) -> bool:
+        """Whether Staff Management newly counts more than we took: money was taken elsewhere."""
+        return (
+            self.reported > self.last_reported
+            and self.reported - self.first_reported > self.own_used
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ class LimitExceeded(Refusal):
     vi = "Vượt quá hạn mức gạch nợ bằng tiền mặt"
     en = (
         "The staff collection limit is exceeded: {remaining} remains of {limit},"
-        " {requested} was asked."
+        " {requested} was requested."
     )
 
     kind: LimitKind

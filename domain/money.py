@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import StrEnum
 
-LARGEST = 2**53 - 1  # the largest integer that JSON numbers carry exactly
+MAX_JSON_INTEGER = 2**53 - 1  # the largest integer that JSON numbers carry exactly
 RATE_GOOD_FOR = timedelta(days=7)  # no charge uses an older rate
 
 
@@ -30,7 +30,7 @@ class Money:
 class Rate:
     """The price of a dollar in đồng on a day, for gateways that take no VND."""
 
-    dong: int
+    dong_per_dollar: int
     day: date
 
     def is_good(self, today: date) -> bool:
@@ -40,4 +40,4 @@ class Rate:
     def dollars(self, money: Money) -> Money:
         """Return *money*, which is VND, in US cents, rounded up so that no debt is underpaid."""
         assert money.currency is Currency.VND
-        return Money(-(-money.amount * 100 // self.dong), Currency.USD)
+        return Money(-(-money.amount * 100 // self.dong_per_dollar), Currency.USD)

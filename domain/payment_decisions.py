@@ -8,7 +8,7 @@ from typing import assert_never
 
 from domain import ledger
 from domain.attempts import Attempt, AttemptStatus
-from domain.case_decisions import rule
+from domain.case_decisions import decide_case
 from domain.cases import Case, CaseKind
 from domain.ledger import Posting
 from domain.methods import GatewayName
@@ -56,10 +56,10 @@ def decide(
 
 
 def _verdict(decision: Decision, evidence: Evidence) -> Verdict:
-    """Return what the gateway is answered whose webhook carried the evidence."""
+    """Return the answer to the gateway whose webhook carried the evidence."""
     if decision.case in {CaseKind.AMOUNT_MISMATCH, CaseKind.CURRENCY_MISMATCH}:
         return Verdict.WRONG_AMOUNT
-    if decision.changed or decision.ask:
+    if decision.changed or decision.inquire:
         return Verdict.ACCEPTED
     is_over = evidence.result is GatewayResult.PAID or decision.payment.is_final
     return Verdict.ALREADY_DONE if is_over else Verdict.ACCEPTED
@@ -77,10 +77,10 @@ def _decide(
 ) -> Decision:
     if evidence.decided is not None:
         assert case is not None, "a decision names its case"
-        return rule(payment, case, evidence.decided, now, named=evidence.money)
+        return decide_case(payment, case, evidence.decided, now, named=evidence.money)
     assert attempt is not None, "cash has no gateway evidence"
     if evidence.source is EvidenceSource.CLIENT:
-        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+        return Decision(payment=payment, attempt=attempt, changed=False, inquire=True)
     match payment.status:
         case PaymentStatus.PENDING | PaymentStatus.PROCESSING:
             if payment.hold_reason is not None:
@@ -141,21 +141,21 @@ def _while_open(
             known = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
             # Without a QR or an address the customer cannot pay, so the payment stays flagged.
             lost = known.qr_payload is None and known.payment_url is None
-            return Decision(payment=payment.noted(now, needs_verification=lost), attempt=known)
+            return Decision(payment=payment.updated(now, needs_verification=lost), attempt=known)
         case GatewayResult.ACCEPTED:
             if attempt.status not in {AttemptStatus.SENT, AttemptStatus.UNKNOWN}:
                 return _unchanged(payment, attempt)
             accepted = _answered(attempt, AttemptStatus.ACCEPTED, evidence, now)
-            return Decision(payment=payment.noted(now, needs_verification=False), attempt=accepted)
+            verified = payment.updated(now, needs_verification=False)
+            return Decision(payment=verified, attempt=accepted)
         case GatewayResult.UNKNOWN:
             if attempt.status is not AttemptStatus.SENT:
                 # A verified call that contradicts itself is settled by an inquiry.
                 is_call = evidence.source is EvidenceSource.WEBHOOK
-                return Decision(payment=payment, attempt=attempt, changed=False, ask=is_call)
+                return Decision(payment=payment, attempt=attempt, changed=False, inquire=is_call)
             unknown = replace(attempt, status=AttemptStatus.UNKNOWN)
-            return Decision(
-                payment=payment.noted(now, needs_verification=True), attempt=unknown, ask=True
-            )
+            unverified = payment.updated(now, needs_verification=True)
+            return Decision(payment=unverified, attempt=unknown, inquire=True)
         case GatewayResult.DECIDED:
             raise AssertionError("decisions of people are handled by decide_case")
         case _:
@@ -198,7 +198,7 @@ def _paid(payment: Payment, attempt: Attempt, evidence: Evidence, *, now: dateti
 def _while_held(
     payment: Payment, attempt: Attempt, evidence: Evidence, *, now: datetime, case: Case | None
 ) -> Decision:
-    """Decide about a held payment: its money waits in suspense, unless it is the unread exact sum."""
+    """Return the decision about a held payment: only the exact sum of an unreadable one pays it."""
     if evidence.result is not GatewayResult.PAID or attempt.status is AttemptStatus.PAID:
         return _further_payment(payment, attempt, evidence, now=now)
     known = case is not None and case.is_under(evidence.gateway_id)
@@ -207,11 +207,11 @@ def _while_held(
         return Decision(payment=payment, attempt=attempt, changed=not known, case=kind)
     if _status_of_paid(attempt, evidence) is not AttemptStatus.PAID:
         return _unchanged(payment, attempt)
-    unread = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
-    if unread and evidence.money == attempt.money:
+    unread_before = case is not None and payment.hold_reason is HoldReason.AMOUNT_MISMATCH
+    if unread_before and evidence.money == attempt.money:
         return _paid(payment, attempt, evidence, now=now)
     return Decision(
-        payment=payment.noted(now),
+        payment=payment.updated(now),
         attempt=_answered(attempt, AttemptStatus.PAID, evidence, now),
         postings=ledger.to_suspense(payment, evidence.money),
         case=CaseKind.AMOUNT_MISMATCH if case is not None and not known else None,
@@ -232,7 +232,7 @@ def _further_payment(
         return _unchanged(payment, attempt)
     if not attempt.paid_under:
         named = replace(attempt, gateway_id=number, paid_under=(number,))
-        return Decision(payment=payment.noted(now), attempt=named)
+        return Decision(payment=payment.updated(now), attempt=named)
     booked = ledger.to_suspense(payment, evidence.money)  # empty for an unreadable sum
     return Decision(
         payment=payment,
@@ -262,7 +262,7 @@ def _after_end(
         or attempt.gateway is GatewayName.BANK
     )
     if not proven:
-        return Decision(payment=payment, attempt=attempt, changed=False, ask=True)
+        return Decision(payment=payment, attempt=attempt, changed=False, inquire=True)
     received = evidence.money
     fits = (
         received is not None
@@ -273,7 +273,7 @@ def _after_end(
     paid = _answered(attempt, _status_of_paid(attempt, evidence), evidence, now)
     if not (fits and bills_open):
         return Decision(
-            payment=payment.noted(now),
+            payment=payment.updated(now),
             attempt=paid,
             postings=ledger.to_suspense(payment, received),
             case=CaseKind.LATE_MONEY,
@@ -294,7 +294,7 @@ def _suspected(
     if attempt.failure == evidence.failure:
         return _unchanged(payment, attempt)
     return Decision(
-        payment=payment.noted(now),
+        payment=payment.updated(now),
         attempt=_answered(attempt, attempt.status, evidence, now),
         case=CaseKind.SUSPICIOUS,
     )
@@ -309,7 +309,7 @@ def _hold(
     now: datetime,
 ) -> Decision:
     return Decision(
-        payment=payment.noted(now, hold_reason=reason, needs_verification=True),
+        payment=payment.updated(now, hold_reason=reason, needs_verification=True),
         attempt=attempt,
         postings=postings,
         case=case,
@@ -325,7 +325,7 @@ def _unchanged(payment: Payment, attempt: Attempt) -> Decision:
 
 
 def _status_of_paid(attempt: Attempt, evidence: Evidence) -> AttemptStatus:
-    """Return PAID if the sum is known; an unreadable sum may still be reported and booked later."""
+    """Return PAID if the sum is known; an exact sum may follow an unreadable one."""
     known = evidence.money is not None and evidence.money.amount > 0
     return AttemptStatus.PAID if known else attempt.status
 

@@ -20,7 +20,7 @@ from domain.verdicts import Verdict
 
 
 class EvidenceSource(StrEnum):
-    """Who says it. A CLIENT never moves money; it can only cause an inquiry."""
+    """Who reports it. A CLIENT never moves money; it can only cause an inquiry."""
 
     CLIENT = "CLIENT"  # a client's claim, or the browser that came back
     WEBHOOK = "WEBHOOK"  # a verified webhook
@@ -121,7 +121,7 @@ class Decision:
     """
     What to write. `changed` is False for duplicate or stale evidence, which is only counted.
 
-    `attempt` is None for cash. `ask` starts an inquiry. `verdict` is the answer to the gateway whose
+    `attempt` is None for cash. `inquire` starts an inquiry. `verdict` answers the gateway whose
     webhook carried the evidence.
     """
 
@@ -132,7 +132,7 @@ class Decision:
     postings: tuple[Posting, ...] = ()
     case: CaseKind | None = None
     refund: Refund | None = None
-    ask: bool = False
+    inquire: bool = False
     verdict: Verdict = field(default=Verdict.ACCEPTED, compare=False)
 
     @property

@@ -1,5 +1,5 @@
 """
-The inquiry schedule: when to ask a gateway about a payment that no webhook has settled.
+The inquiry schedule: when to inquire at a gateway about a payment that no webhook has settled.
 
 The next moment depends only on the stored payment and the clock, so every follow-up computes it
 anew.
@@ -17,24 +17,24 @@ from domain.payment_evidence import Closing
 from domain.payments import Payment, PaymentStatus
 
 # A process has this long to send; then it counts as crashed.
-SENDING = timedelta(seconds=30)
-GIVE_UP = timedelta(days=7)
+SEND_GRACE = timedelta(seconds=30)
+GIVE_UP_AFTER = timedelta(days=7)
 # A claim that money came is checked with the gateway for this long, then becomes a case.
-CONFIRMING = timedelta(days=1)
+CONFIRM_FOR = timedelta(days=1)
 # While a client watches an open QR or form: 3, 6 and 12 s after it opened, then every step.
 WATCH_DELAYS = (timedelta(seconds=3), timedelta(seconds=6), timedelta(seconds=12))
 WATCH_STEP = timedelta(seconds=15)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class DueInquiry:
     """The next inquiry: due at `at`; an unpaid payment then ends as `closing`."""
 
     at: datetime
     closing: Closing | None = None
 
 
-def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Question | None:
+def next_inquiry(payment: Payment, *, quota: timedelta, revocable: bool) -> DueInquiry | None:
     """
     Return the next inquiry about *payment*; None if none is left.
 
@@ -46,11 +46,11 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
         return None
     match payment.status:
         case PaymentStatus.PENDING:
-            return Question(at=attempt.created_at + SENDING)
+            return DueInquiry(at=attempt.created_at + SEND_GRACE)
         case PaymentStatus.PROCESSING:
             sent = attempt.sent_at or attempt.created_at
             if attempt.status is AttemptStatus.SENT:
-                moments = (sent + SENDING + delay for delay in backoff())
+                moments = (sent + SEND_GRACE + delay for delay in backoff())
             elif attempt.status is AttemptStatus.UNKNOWN:
                 moments = (sent + delay for delay in backoff())
             else:
@@ -75,15 +75,15 @@ def next_question(payment: Payment, *, quota: timedelta, revocable: bool) -> Que
     if attempt.inquired_at is not None:
         at = max(at, attempt.inquired_at + quota)
     closing = Closing.EXPIRED if not payment.is_final and at >= attempt.expires_at else None
-    return Question(at=at, closing=closing)
+    return DueInquiry(at=at, closing=closing)
 
 
 def next_while_watched(payment: Payment, *, quota: timedelta, now: datetime) -> datetime | None:
     """
     Return when to inquire next about an open QR or form that a client watches; None if never.
 
-    A gateway with a longer quota is first asked after one quota. No inquiry comes so late that it
-    would delay the one at the QR's end, which frees the bill.
+    A gateway with a longer quota gets its first inquiry after one quota. No inquiry comes so
+    late that it would delay the one at the QR's end, which frees the bill.
     """
     attempt = payment.attempt
     if attempt is None or payment.status is not PaymentStatus.PROCESSING or payment.hold_reason:
@@ -117,7 +117,7 @@ def _after(moments: Iterator[datetime], last: datetime | None) -> datetime | Non
 
 
 def backoff(*, now: bool = False) -> Iterator[timedelta]:
-    """Yield 5 s, 15 s, 1, 5, 15 min, then hourly for a day, then daily until GIVE_UP."""
+    """Yield 5 s, 15 s, 1, 5, 15 min, then hourly for a day, then daily until GIVE_UP_AFTER."""
     if now:
         yield timedelta(0)
     yield timedelta(seconds=5)
@@ -126,5 +126,5 @@ def backoff(*, now: bool = False) -> Iterator[timedelta]:
         yield timedelta(minutes=minutes)
     for hours in range(1, 25):
         yield timedelta(hours=hours)
-    for days in range(2, GIVE_UP.days + 1):
+    for days in range(2, GIVE_UP_AFTER.days + 1):
         yield timedelta(days=days)

@@ -17,7 +17,7 @@ MAX_ITEMS = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NotifyWish:
+class NotificationChannels:
     """The channels by which the client wants the customer notified."""
 
     hifpt: bool = True
@@ -39,7 +39,7 @@ class ProcessPayment:
     method: PaymentMethod
     items: tuple[Item, ...]
     customer_phone: str | None
-    notify: NotifyWish
+    notify: NotificationChannels
     card_token: str | None = field(default=None, repr=False)
 
     def folded(self) -> ProcessPayment:

@@ -69,7 +69,7 @@ class PaymentFilter:
             contract_number=None if contract is None else identifiers.contract_number(contract),
         )
 
-    def holds(self, payment: Payment) -> bool:
+    def matches(self, payment: Payment) -> bool:
         """Return whether *payment* matches, by the same rule as the database's query."""
         attempt = payment.attempt
         references = {attempt.reference, attempt.gateway_id} if attempt else set[str | None]()

@@ -193,7 +193,7 @@ class Payment:
             custody=Custody.HELD_BY_STAFF if self.method is PaymentMethod.CASH else None,
         )
 
-    def noted(self, now: datetime, **changes: object) -> Payment:
+    def updated(self, now: datetime, **changes: object) -> Payment:
         """Return the payment in the same status with these fields changed."""
         return replace(self, version=self.version + 1, updated_at=now, **changes)  # type: ignore[arg-type]
 

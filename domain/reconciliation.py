@@ -17,8 +17,8 @@ class ReconciliationLine:
     """
     A stored line: one of a file compared with our books, or one that only we have so far.
 
-    `theirs` and `ours` are in the minor unit of `currency`. Each is None if that side has nothing,
-    or has it in another currency. `id` is None until the line is stored.
+    `reported_amount` is the file's and `own_amount` ours, in the minor unit of `currency`. Each is
+    None if that side has nothing, or has it in another currency. `id` is None until it is stored.
     """
 
     settlement_id: str
@@ -27,8 +27,8 @@ class ReconciliationLine:
     gateway_id: str | None
     day: date
     at: datetime | None
-    theirs: int | None
-    ours: int | None
+    reported_amount: int | None
+    own_amount: int | None
     currency: Currency
     result: SettlementResult
     payment_id: str | None
@@ -39,13 +39,13 @@ class ReconciliationLine:
     @property
     def movement(self) -> Movement | None:
         """The movement of the file's line; None while no file names it."""
-        if self.theirs is None or self.at is None:
+        if self.reported_amount is None or self.at is None:
             return None
         return Movement(
             kind=self.kind,
             reference=self.reference,
             gateway_id=self.gateway_id,
-            money=Money(self.theirs, self.currency),
+            money=Money(self.reported_amount, self.currency),
             at=self.at,
         )
 
@@ -79,7 +79,7 @@ def compare(line: Line, ours: OurPayment | OurRefund | None, *, repeated: bool) 
     return SettlementResult.MATCHED
 
 
-def beside(
+def reconciliation_line(
     line: Line,
     payment: OurPayment | None,
     refund: OurRefund | None,
@@ -95,7 +95,8 @@ def beside(
     and keeps its id and case. A `foreign` line is another program's.
     """
     if line.kind is LineKind.PAYMENT:
-        ours, same, repeated = payment, earlier, any(item.theirs is not None for item in earlier)
+        ours, same = payment, earlier
+        repeated = any(item.reported_amount is not None for item in earlier)
     else:
         ours = refund
         known = refund.reversal_id if refund else None
@@ -105,7 +106,7 @@ def beside(
     compared = compare(line, ours, repeated=repeated)
     result = SettlementResult.FOREIGN if foreign else compared
     money = ours.money if ours and not repeated else None
-    ours_only = next((item for item in same if item.theirs is None), None)
+    ours_only = next((item for item in same if item.reported_amount is None), None)
     explained = payment.case_of(line, result) if payment and ours is payment else None
     return ReconciliationLine(
         id=ours_only.id if ours_only else None,
@@ -115,8 +116,8 @@ def beside(
         gateway_id=line.gateway_id,
         day=line.day,
         at=line.at,
-        theirs=line.money.amount,
-        ours=money.amount if money and money.currency is line.money.currency else None,
+        reported_amount=line.money.amount,
+        own_amount=money.amount if money and money.currency is line.money.currency else None,
         currency=line.money.currency,
         result=result,
         payment_id=payment.payment_id if payment else None,
@@ -125,13 +126,13 @@ def beside(
     )
 
 
-def in_question(line: ReconciliationLine) -> int | None:
+def disputed_amount(line: ReconciliationLine) -> int | None:
     """Return the sum in VND for a case about *line*; None if it has none."""
     if line.currency is not Currency.VND:
         return None
-    if line.result is SettlementResult.AMOUNT_DIFFERS and line.theirs is not None:
-        return None if line.ours is None else abs(line.theirs - line.ours)
-    return line.theirs if line.theirs is not None else line.ours
+    if line.result is SettlementResult.AMOUNT_DIFFERS and line.reported_amount is not None:
+        return None if line.own_amount is None else abs(line.reported_amount - line.own_amount)
+    return line.reported_amount if line.reported_amount is not None else line.own_amount
 
 
 # ── a day ────────────────────────────────────────────────────────────────────────────────────────

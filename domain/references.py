@@ -36,7 +36,7 @@ def is_ours(reference: str) -> bool:
     """
     Return whether *reference* has one of our forms or contains a reference of ours.
 
-    The forms are wide, because nobody checks what counts as another program's.
+    The forms are wide, because a line that counts as another program's opens no case.
     """
     upper = reference.upper()
     whole = _OUR_FORMS.fullmatch(upper.strip()) is not None

@@ -12,22 +12,22 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 
-from domain.payment_inquiry import SENDING, backoff
+from domain.payment_inquiry import SEND_GRACE, backoff
 from domain.reversals import UNSETTLED, Reversal, ReversalStatus
 
 
 class Step(StrEnum):
     SEND = "SEND"
-    ASK = "ASK"
+    INQUIRE = "INQUIRE"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Next:
+class NextStep:
     step: Step
     at: datetime
 
 
-def next_step(reversal: Reversal, *, quota: timedelta) -> Next | None:
+def next_step(reversal: Reversal, *, quota: timedelta) -> NextStep | None:
     """
     Return the next step of a refund; None if it has ended or the schedule has no more steps.
 
@@ -38,18 +38,18 @@ def next_step(reversal: Reversal, *, quota: timedelta) -> Next | None:
     sent, last = reversal.sent_at, reversal.inquired_at
     if sent is None:
         if last is None:
-            return Next(step=Step.SEND, at=reversal.created_at)
+            return NextStep(step=Step.SEND, at=reversal.created_at)
         waits = _waits()
         if reversal.inquiries > len(waits):
             return None
-        return Next(step=Step.SEND, at=last + waits[reversal.inquiries - 1])
+        return NextStep(step=Step.SEND, at=last + waits[reversal.inquiries - 1])
     if reversal.status is ReversalStatus.PENDING:  # the sending process has this long
-        return Next(step=Step.ASK, at=sent + SENDING)
+        return NextStep(step=Step.INQUIRE, at=sent + SEND_GRACE)
     moments = (sent + delay for delay in backoff())
     at = next((moment for moment in moments if last is None or moment > last), None)
     if at is None:
         return None
-    return Next(step=Step.ASK, at=at if last is None else max(at, last + quota))
+    return NextStep(step=Step.INQUIRE, at=at if last is None else max(at, last + quota))
 
 
 def _waits() -> Sequence[timedelta]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, ClassVar, cast
 
-from domain.money import LARGEST
+from domain.money import MAX_JSON_INTEGER
 from domain.sentences import InputProblem, Language, Reason, fill
 
 
@@ -53,12 +53,12 @@ class Refusal(Exception):
     def _facts(self) -> dict[str, object]:
         return {field.name: getattr(self, field.name) for field in fields(cast("Any", self))}
 
-    def say(self, language: Language) -> str:
+    def text(self, language: Language) -> str:
         """Return the sentence in *language*, filled with the facts."""
         return fill(self.vi if language == "vi" else self.en, self._facts, language)
 
     def __str__(self) -> str:
-        return f"{self.code}: {self.say('en')}"
+        return f"{self.code}: {self.text('en')}"
 
 
 class Refused(Exception):
@@ -87,15 +87,15 @@ class InvalidInput(Refusal):
         """Return the refusal of *field*; *facts* fill the sentence of *reason*."""
         return cls(
             field=field,
-            problem_vi=reason.say("vi", facts),
-            problem_en=reason.say("en", facts),
+            problem_vi=reason.text("vi", facts),
+            problem_en=reason.text("en", facts),
             reason=reason,
         )
 
 
 def check_amount(amount: int, *, field: str = "amount") -> None:
     """Raise InvalidInput unless *amount* is positive and a JSON number can carry it."""
-    if not 0 < amount <= LARGEST:
+    if not 0 < amount <= MAX_JSON_INTEGER:
         raise InvalidInput.because(InputProblem.AMOUNT, field=field)
 
 

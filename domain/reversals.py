@@ -65,7 +65,7 @@ class ReversalStatus(StrEnum):
 
 
 UNSETTLED = frozenset({ReversalStatus.PENDING, ReversalStatus.UNKNOWN})
-NEW = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
+NOT_BEGUN = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
 OFFICE = "office"
 
 
@@ -74,10 +74,11 @@ class Reversal:
     """
     A reversal. `source` is the account that the money leaves.
 
-    `id` is also what the gateway knows the refund by, and `gateway_id` what it calls it. `sent_at` is set
-    before it is asked, and cleared when nothing was sent. `inquiries` counts what was tried since.
-    `share` is what the gateway is asked for where it was paid in another currency. `posting_status` is
-    how far Revenue's record of it is: NONE before it is DONE, and where Revenue needs none.
+    `id` is also our reference of the refund at its gateway, and `gateway_id` the gateway's number.
+    `sent_at` is set before the refund is sent, and cleared if nothing was sent; `inquiries` counts
+    the tries since. `share` is the refund in the gateway's currency, if that is another one.
+    `posting_status` is the state of Revenue's record: NONE before the reversal is DONE, and where
+    Revenue needs no record.
     """
 
     id: str
@@ -108,11 +109,11 @@ class Reversal:
         return Money(self.amount, self.currency)
 
     @property
-    def asked(self) -> Money:
-        """The sum of the request to the gateway."""
+    def gateway_money(self) -> Money:
+        """The sum that the gateway is to refund: the share, or all of it in our currency."""
         return self.share or self.money
 
-    def by_the_office(self) -> Reversal:
+    def without_staff_names(self) -> Reversal:
         """Return the reversal without the names of the staff who decided it."""
         approved_by = None if self.approved_by is None else OFFICE
         return replace(self, requested_by=OFFICE, approved_by=approved_by)
@@ -134,9 +135,7 @@ class Reversal:
         if self.status not in UNSETTLED and not self._is_proven_after_all_by(evidence):
             return self
         number = evidence.gateway_id or self.gateway_id
-        named = (
-            number != self.gateway_id
-        )  # by which to ask for it, before it is known what became of it
+        is_new_number = number != self.gateway_id  # later inquiries use it
         match evidence.result:
             case GatewayResult.PAID:
                 return replace(self._done(now), gateway_id=number)
@@ -151,7 +150,7 @@ class Reversal:
                     failure=evidence.failure,
                     updated_at=now,
                 )
-            case GatewayResult.UNKNOWN if self.status is ReversalStatus.PENDING or named:
+            case GatewayResult.UNKNOWN if self.status is ReversalStatus.PENDING or is_new_number:
                 return replace(
                     self,
                     status=ReversalStatus.UNKNOWN,
@@ -193,7 +192,7 @@ _NOT_FOUND = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận
 # ── checks ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) -> None:
+def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, remaining: int) -> None:
     """Raise NotReversible unless *payment* is cash with its collector and unreversed."""
     if payment.method is not PaymentMethod.CASH:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_CASH)
@@ -207,7 +206,7 @@ def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, left: int) 
             pass
     if any(item.status is ReversalStatus.AWAITING_APPROVAL for item in earlier):
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.VOID_AWAITS_APPROVAL)
-    if left < payment.amount:
+    if remaining < payment.amount:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.CREDITED)
 
 
@@ -225,12 +224,12 @@ def check_voider(payment: Payment, actor: Actor, *, now: datetime) -> None:
         raise NotPermitted.because(PermissionReason.COLLECTED_BY_ANOTHER)
 
 
-def check_refund(payment: Payment, amount: int, *, source: Account, left: int) -> None:
-    """Raise a refusal unless *amount* is at most *left*, the payment's money at *source*."""
+def check_refund(payment: Payment, amount: int, *, source: Account, remaining: int) -> None:
+    """Raise a refusal unless *amount* is at most *remaining*, the payment's money at *source*."""
     if source is Account.CUSTOMER_RECEIVABLE:
         _check_left_collector(payment)
-    if amount > left:
-        raise TooMuchToRefund(id=payment.id, expected=left, requested=amount)
+    if amount > remaining:
+        raise TooMuchToRefund(id=payment.id, expected=remaining, requested=amount)
 
 
 def _check_left_collector(payment: Payment) -> None:
@@ -258,21 +257,23 @@ def decided_alone(earlier: Sequence[Reversal]) -> int:
 # ── effects ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def booked(payment: Payment, was: ReversalStatus | None, reversal: Reversal) -> tuple[Posting, ...]:
-    """Return the postings of the reversal's move from status *was*, None for a new one."""
+def booked(
+    payment: Payment, before: ReversalStatus | None, reversal: Reversal
+) -> tuple[Posting, ...]:
+    """Return the postings of the reversal's move from status *before*, None for a new one."""
     status, source, payable = reversal.status, reversal.source, Account.REFUNDS_PAYABLE
     begun, paid_out = (source, payable), (payable, CLEARING[reversal.gateway])
     sides: tuple[tuple[Account, Account], ...] = ()
     if reversal.kind is ReversalKind.VOID:
         if status is ReversalStatus.DONE:
             sides = ((source, Account.STAFF_CASH),)
-    elif was in NEW and status in {ReversalStatus.PENDING, ReversalStatus.DONE}:
+    elif before in NOT_BEGUN and status in {ReversalStatus.PENDING, ReversalStatus.DONE}:
         sides = (begun,)
-    elif was in UNSETTLED and status is ReversalStatus.DONE:
+    elif before in UNSETTLED and status is ReversalStatus.DONE:
         sides = (paid_out,)
-    elif was in UNSETTLED and status is ReversalStatus.FAILED:
+    elif before in UNSETTLED and status is ReversalStatus.FAILED:
         sides = ((payable, source),)
-    elif was is ReversalStatus.FAILED and status is ReversalStatus.DONE:
+    elif before is ReversalStatus.FAILED and status is ReversalStatus.DONE:
         sides = (begun, paid_out)
     return tuple(
         Posting(debit=debit, credit=credit, money=reversal.money, staff_id=payment.staff_id)
@@ -308,7 +309,7 @@ class TooMuchToRefund(AmountMismatch):
         "Giao dịch {id} còn hoàn được {expected}, không phải {requested}."
         " Đừng hoàn nhiều hơn số còn lại."
     )
-    en = "Of payment {id} {expected} can still be given back, not {requested}. Ask for no more."
+    en = "Of payment {id} {expected} can still be given back, not {requested}. Request no more."
 
 
 def _check_success(payment: Payment) -> None:

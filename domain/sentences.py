@@ -52,7 +52,7 @@ def in_words(value: object, language: Language) -> str:
         case GatewayName():
             return GATEWAY_NAMES[value]
         case Reason():
-            return value.say(language, {})
+            return value.text(language, {})
         case tuple():
             parts = cast("tuple[object, ...]", value)
             return ", ".join(in_words(part, language) for part in parts) or "–"
@@ -85,7 +85,7 @@ class Reason(Enum):
         self.vi = vi
         self.en = en
 
-    def say(self, language: Language, facts: Mapping[str, object]) -> str:
+    def text(self, language: Language, facts: Mapping[str, object]) -> str:
         """Return the sentence in *language*, filled with *facts*."""
         return fill(self.vi if language == "vi" else self.en, facts, language)
 
@@ -165,7 +165,7 @@ class InputProblem(Reason):
     )
     OUTCOME_IS_KNOWN = (
         "kết quả hoàn tiền đã rõ, hồ sơ chỉ còn nhận {choices}.",
-        "what became of the refund is known by now: the case takes only {choices}.",
+        "the outcome of the refund is known by now: the case takes only {choices}.",
     )
     NOT_A_CHOICE = (
         "hồ sơ loại này chỉ nhận {choices}.",
@@ -190,7 +190,7 @@ class PermissionReason(Reason):
 
     COUNTS_OWN_CASH = (
         "tiền bạn nộp phải do thu ngân khác đếm. Hãy nhờ một thu ngân khác xác nhận.",
-        "what you hand in is counted by somebody else. Ask another cashier to confirm it.",
+        "another cashier must count the cash that you hand in. Ask one to confirm it.",
     )
     VOIDS_ON_ANOTHER_DAY = (
         "chỉ được tự huỷ trong ngày thu. Hãy nhờ giám sát của bạn.",
@@ -198,11 +198,11 @@ class PermissionReason(Reason):
     )
     COLLECTED_BY_ANOTHER = (
         "khoản này do người khác thu. Hãy nhờ người thu hoặc giám sát.",
-        "somebody else collected it. Ask them or their supervisor.",
+        "another person collected it. Ask them or their supervisor.",
     )
     DECIDES_OWN_REQUEST = (
         "bạn là người đề nghị. Hãy nhờ người khác duyệt.",
-        "you asked for it. Somebody else has to decide.",
+        "you requested it. Another person must decide.",
     )
 
 

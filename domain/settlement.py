@@ -40,10 +40,10 @@ class SettlementResult(StrEnum):
 
 
 # Lines with these results need no case.
-NO_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
+RESULTS_WITHOUT_CASE = frozenset({SettlementResult.MATCHED, SettlementResult.FOREIGN})
 
 # Kinds of case that already explain money of a payment that is not a success.
-EXPLAINS = frozenset(
+EXPLAINING_KINDS = frozenset(
     {
         CaseKind.AMOUNT_MISMATCH,
         CaseKind.CURRENCY_MISMATCH,
@@ -97,20 +97,15 @@ def _is_whole(moment: datetime, unit: timedelta) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class Line(Movement):
     """
-    A line of a settlement file.
+    A line of a settlement file; `number` is the line's number in the file.
 
     `reference` is our reference of the payment, also on the line of its refund. `gateway_id` is the
-    gateway's number of this movement, `number` the line number in the file.
+    gateway's number of this movement.
     """
 
     number: int
-    kind: LineKind
-    reference: str
-    gateway_id: str | None
-    money: Money
-    at: datetime
 
     @property
     def movement(self) -> Movement:
@@ -121,10 +116,6 @@ class Line:
             money=self.money,
             at=self.at,
         )
-
-    @property
-    def day(self) -> date:
-        return self.movement.day
 
     def evidence(self, gateway: GatewayName, file: str) -> Evidence:
         """Return the evidence of this line of *file*, for a payment."""
@@ -162,13 +153,13 @@ class OurPayment:
     """
     What we have under a reference.
 
-    `asked` is the requested sum, `arrived` the first money that we booked for it. `explained_by` is
-    its open case of a kind in EXPLAINS, `paid_twice` its open PAID_TWICE case.
+    `requested` is the requested sum, `arrived` the first money that we booked. `explained_by` is
+    its open case of a kind in EXPLAINING_KINDS, `paid_twice` its open PAID_TWICE case.
     """
 
     payment_id: str
     status: PaymentStatus
-    asked: Money
+    requested: Money
     arrived: Money | None
     paid_under: tuple[str, ...] = ()
     explained_by: str | None = None
@@ -178,7 +169,7 @@ class OurPayment:
     def money(self) -> Money | None:
         """The sum to compare: the requested one while an open case explains the payment."""
         if self.status is not PaymentStatus.SUCCESS and self.explained_by is not None:
-            return self.asked
+            return self.requested
         return self.arrived
 
     def case_of(self, line: Line, result: SettlementResult) -> str | None:
@@ -191,13 +182,13 @@ class OurPayment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OurRefund:
     """
-    A refund of ours through the gateway; `asked` is the requested sum.
+    A refund of ours through the gateway; `requested` is its sum in the gateway's currency.
 
     It is `done`, `failed` after it was sent, or `unsure`; `settled` once a line is about it.
     """
 
     reversal_id: str
-    asked: Money
+    requested: Money
     gateway_id: str | None
     unsure: bool = False
     done: bool = False
@@ -206,10 +197,10 @@ class OurRefund:
 
     @property
     def money(self) -> Money | None:
-        return self.asked if self.done else None
+        return self.requested if self.done else None
 
 
-def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]) -> bool:
+def is_new_evidence(line: Line, attempt: Attempt, numbers: Collection[str | None]) -> bool:
     """
     Return whether *line* is new evidence about *attempt*.
 
@@ -222,13 +213,13 @@ def tells_of_money(line: Line, attempt: Attempt, numbers: Collection[str | None]
     return is_unknown and any(number in attempt.paid_under for number in numbers)
 
 
-def tells_of_refund(line: Line, refund: OurRefund) -> bool:
+def proves_refund(line: Line, refund: OurRefund) -> bool:
     """Return whether *line* proves a refund that is unsure or failed here."""
-    return (refund.unsure or refund.failed) and refund.asked == line.money
+    return (refund.unsure or refund.failed) and refund.requested == line.money
 
 
 def refund_of(
-    line: Line, refunds: Collection[OurRefund], *, again: bool = False
+    line: Line, refunds: Collection[OurRefund], *, repeated: bool = False
 ) -> OurRefund | None:
     """
     Return the refund that *line* is about, or None.
@@ -236,29 +227,29 @@ def refund_of(
     First by number; then a refund of the same sum that no line has named, failed ones last, for the
     gateway may have paid them after all; then the only one left.
 
-    A line that comes `again` proves no other refund, so only refunds that are done are compared.
+    A `repeated` line proves no other refund, so only refunds that are done are compared.
     """
     for refund in refunds:
         if line.gateway_id is not None and refund.gateway_id == line.gateway_id:
             return refund
-    left = [refund for refund in refunds if not refund.settled and (refund.done or not again)]
+    left = [refund for refund in refunds if not refund.settled and (refund.done or not repeated)]
     left.sort(key=lambda refund: refund.failed)
-    same_sum = [refund for refund in left if refund.asked == line.money]
+    same_sum = [refund for refund in left if refund.requested == line.money]
     not_failed = [refund for refund in left if not refund.failed]
     return same_sum[0] if same_sum else not_failed[0] if len(not_failed) == 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class ImportSummary:
     """
-    The summary of an import. `known` counts lines of earlier files.
+    The summary of an import. `known_lines` counts those that earlier files had.
 
-    `since` is when the same file was imported before; the import then did nothing.
+    `imported_at` is when the same file was imported before; the import then did nothing.
     """
 
     file: str
     lines: int
-    known: int
+    known_lines: int
     results: dict[SettlementResult, int]
     cases: int
-    since: datetime | None = None
+    imported_at: datetime | None = None

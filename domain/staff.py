@@ -56,25 +56,25 @@ class Operation(StrEnum):
     READ_PAYMENT = "read payments"
     READ_LIMIT = "read limits"
     COLLECT = "take payments"
-    FOLLOW_UP = "ask the gateway about a payment"
+    FOLLOW_UP = "inquire about a payment"
     CANCEL = "cancel payments"
     SUBMIT_HAND_IN = "hand in cash"
     CONFIRM_HAND_IN = "count cash that is handed in"
     READ_HAND_INS = "read hand-ins"
     READ_DAY_CLOSE = "read the close of a day"
     READ_LEDGER = "read the ledger"
-    READ_INVARIANTS = "read what the checks found"
-    READ_TIMELINE = "read what was written about a payment"
+    READ_INVARIANTS = "read the results of the invariant checks"
+    READ_TIMELINE = "read the timeline of a payment"
     SELL = "create and pay orders"
     READ_ORDER = "read orders"
     READ_WEBHOOKS = "read gateways' calls"
-    READ_RAW_WEBHOOKS = "read gateways' calls as they came"
+    READ_RAW_WEBHOOKS = "read gateways' raw calls"
     REPLAY_WEBHOOK = "replay a gateway's call"
     READ_CASES = "read cases"
     RESOLVE_CASE = "resolve cases"
-    READ_RECONCILIATION = "read what gateways settled"
+    READ_RECONCILIATION = "read reconciliations"
     VOID = "void cash"
-    REFUND = "give money back"
+    REFUND = "refund money"
 
 
 _COLLECTS = frozenset({Role.TIN_PNC, Role.SUPERVISOR})
@@ -115,7 +115,7 @@ class Unauthenticated(Exception):
     """There is no token, or it is expired, forged or ended by a logout."""
 
 
-class TooManyTries(Exception):
+class TooManyAttempts(Exception):
     """There were too many wrong passwords in a minute."""
 
 

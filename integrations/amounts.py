@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from domain.money import LARGEST, Currency, Money
+from domain.money import MAX_JSON_INTEGER, Currency, Money
 from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.json_text import RawNumber, encode
 
@@ -22,7 +22,7 @@ def whole_number(raw: object) -> int | None:
     """Return the whole number that is written; None where it cannot be read."""
     match = _WHOLE_NUMBER.fullmatch(raw_text(raw)) if type(raw) in {int, str, RawNumber} else None
     number = None if match is None else int(match[1])
-    return number if number is not None and number <= LARGEST else None
+    return number if number is not None and number <= MAX_JSON_INTEGER else None
 
 
 def raw_text(raw: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from domain.gateways import Gateway, Refunds
+from domain.gateways import Gateway, RefundingGateway
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 
 
@@ -48,10 +48,10 @@ class Gateways(Mapping[GatewayName, Gateway]):
         first = installed[0] if installed else None
         return next((gateway for gateway in installed if gateway.ready()), first)
 
-    def refunding(self, name: GatewayName | None) -> Refunds | None:
+    def refunding(self, name: GatewayName | None) -> RefundingGateway | None:
         """Return the gateway if it is installed and can refund."""
         gateway = None if name is None else self._gateways.get(name)
-        return gateway if isinstance(gateway, Refunds) else None
+        return gateway if isinstance(gateway, RefundingGateway) else None
 
     def alternatives(self, method: PaymentMethod) -> tuple[PaymentMethod, ...]:
         """Return the other methods that work now. Cash always works and comes first."""

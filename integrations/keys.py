@@ -55,16 +55,16 @@ class KeyRing:
     """
     The keys of one use: the first signs, all verify, so that keys can be rotated.
 
-    *again* is called before each use and returns the new keys, or None while nothing has changed.
+    *reread* is called before each use and returns the new keys, or None while nothing has changed.
     So a running process uses a new key, and verifies with a key that another process signs with.
     """
 
     def __init__(
-        self, pems: Sequence[str], *, again: Callable[[], Sequence[str] | None] | None = None
+        self, pems: Sequence[str], *, reread: Callable[[], Sequence[str] | None] | None = None
     ) -> None:
         """Raise ValueError if one of *pems* holds no Ed25519 private key."""
         self._keys = _by_id(pems)
-        self._again = again
+        self._reread = reread
 
     @property
     def signing(self) -> SigningKey:
@@ -78,7 +78,7 @@ class KeyRing:
         return [key.jwk for key in self._current().values()]
 
     def _current(self) -> dict[str, SigningKey]:
-        if self._again is not None and (pems := self._again()) is not None:
+        if self._reread is not None and (pems := self._reread()) is not None:
             self._keys = _by_id(pems)
         return self._keys
 
@@ -111,7 +111,7 @@ class Vault:
             raise VaultError from None
 
 
-def derived(secret: bytes, use: str) -> str:
+def derive_key(secret: bytes, use: str) -> str:
     """Return the Ed25519 key, as PEM, derived from *secret* for one use (HKDF, RFC 5869)."""
     seed = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"mobinet {use}".encode())
     private = Ed25519PrivateKey.from_private_bytes(seed.derive(secret))

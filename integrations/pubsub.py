@@ -52,10 +52,6 @@ class RedisBroadcast(Broadcast):
         super().__init__(backend=self.backend)
 
 
-def broadcast(url: str) -> RedisBroadcast:
-    return RedisBroadcast(url)
-
-
 class RedisBackend(BroadcastBackend):
     def __init__(
         self,

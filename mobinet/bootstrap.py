@@ -15,7 +15,7 @@ from integrations.fpt_pay.gateway import FPTPay
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.http.client import Timeouts, Tls, Upstream
-from integrations.keys import Vault, derived
+from integrations.keys import Vault, derive_key
 from integrations.messaging.hifpt import HiFPT
 from integrations.messaging.sms import Sms
 from integrations.momo.gateway import MoMo
@@ -29,16 +29,16 @@ from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
 from integrations.vnpay.gateway import VNPay
-from mobinet.key_files import ring
+from mobinet.key_files import key_ring
 from mobinet.settings import Settings, sections
 from resolvers.context import Context, Keys, Terms
 from resolvers.hub import Hub
 from resolvers.ids import Ids
-from resolvers.payment_start import ASKING_SECONDS
+from resolvers.payment_start import GATEWAY_TIMEOUT_SECONDS
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[Context]:
+async def process_context(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[Context]:
     """
     Connect to everything and yield the process's context; disconnect in reverse order.
 
@@ -46,7 +46,7 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
     """
     async with AsyncExitStack() as stack:
         await _connect_database(stack, settings, pool_size)
-        process = await stack.enter_async_context(processes.presence())
+        process = await stack.enter_async_context(processes.hold_process_number())
         hub = await _connect_hub(stack, settings)
         yield Context(
             clock=clock.now,
@@ -68,10 +68,10 @@ async def running(settings: Settings, *, pool_size: int = 8) -> AsyncGenerator[C
 
 def keys_of(settings: Settings) -> Keys:
     # The derived key signs receipts without a configured key, and later verifies what it signed.
-    derived_key = derived(settings.keys.encryption.get_secret_value(), "receipts")
+    derived_key = derive_key(settings.keys.encryption.get_secret_value(), "receipts")
     return Keys(
-        tokens=ring(settings, "SIGNING", settings.keys.signing),
-        receipts=ring(settings, "RECEIPTS", settings.keys.receipts, derived_key),
+        tokens=key_ring(settings, "SIGNING", settings.keys.signing),
+        receipts=key_ring(settings, "RECEIPTS", settings.keys.receipts, derived_key),
         vault=Vault(settings.keys.encryption.get_secret_value()),
     )
 
@@ -182,10 +182,10 @@ def _gateway(stack: AsyncExitStack, name: str, url: str, *, read: float = 10.0) 
     """
     Return a gateway's upstream, whose calls take at most *read* seconds.
 
-    It times out a second before the mutation, which could not tell whether anything was sent.
+    It times out a second before the mutation, which does not know whether anything was sent.
     """
     return _opened(
-        stack, Upstream(name, url, timeouts=Timeouts(read=read, total=ASKING_SECONDS - 1))
+        stack, Upstream(name, url, timeouts=Timeouts(read=read, total=GATEWAY_TIMEOUT_SECONDS - 1))
     )
 
 
@@ -214,7 +214,7 @@ def _paypal(stack: AsyncExitStack, settings: sections.PayPal) -> PayPal:
     return PayPal(
         http,
         bearer=access,
-        refused=access.forget,
+        on_token_refused=access.forget,
         webhook_id=settings.webhook_id,
         certificates=Certificates(
             _opened(

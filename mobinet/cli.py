@@ -128,15 +128,15 @@ def verify(
     ] = False,
 ) -> None:
     """Check the money and the audit log, and print the rows that violate an invariant."""
-    from db.invariants.checks import Unanswered
+    from db.invariants.checks import ChecksIncomplete
     from mobinet.verify import verify
 
     with _servers(redis=False) as settings:
         _check_database(settings)
-        work = verify(settings, signatures=signatures, as_json=json, say=typer.echo)
+        work = verify(settings, signatures=signatures, as_json=json, write_line=typer.echo)
         try:
             holds = asyncio.run(work)
-        except (Unanswered, OSError) as error:
+        except (ChecksIncomplete, OSError) as error:
             sys.exit(f"Not everything was checked ({error}): see `mobinet doctor`.")
     raise typer.Exit(0 if holds else 1)
 

@@ -68,7 +68,8 @@ def _summary(settings: Settings) -> Sequence[str]:
 def _dollar_rate(rate: Rate) -> Check:
     return Check(
         ok=rate.is_good(business_date(datetime.now(UTC))),
-        text=f"dollar rate   {rate.dong:,} VND, of {rate.day}; good for {RATE_GOOD_FOR.days} days",
+        text=f"dollar rate   {rate.dong_per_dollar:,} VND, of {rate.day};"
+        f" good for {RATE_GOOD_FOR.days} days",
         remedy="set MOBINET_PAYPAL__USD_RATE to today's, such as 26000@2025-07-29;"
         " until then PayPal is refused",
     )
@@ -142,7 +143,7 @@ def _systems(settings: Settings) -> Iterator[tuple[str, str, str]]:
         )
     for name, url in settings.systems.items():
         if not url.startswith(settings.sandbox_url):
-            yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for a way through to it"
+            yield name, url, f"correct MOBINET_{name.upper()}__URL, or ask for network access to it"
 
 
 async def _system(name: str, url: str, remedy: str) -> Check:

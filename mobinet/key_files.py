@@ -33,7 +33,7 @@ def file_of(settings: Settings, name: str) -> Path | None:
     return DEVELOPMENT_KEYS[name](settings.data_dir)
 
 
-def ring(
+def key_ring(
     settings: Settings, name: str, configured: Sequence[SecretStr], *verifying: str
 ) -> KeyRing:
     """
@@ -48,7 +48,7 @@ def ring(
         changed = watched and watched.changed_keys()
         return [*changed, *verifying] if changed else None
 
-    return KeyRing([*(key.get_secret_value() for key in configured), *verifying], again=reread)
+    return KeyRing([*(key.get_secret_value() for key in configured), *verifying], reread=reread)
 
 
 class _WatchedFile:

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from domain.staff import Actor, Role
 from integrations.keys import SigningKey
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.key_files import DEVELOPMENT_KEYS, file_of, variable
 from mobinet.settings import Settings, development_keys
 from resolvers import keys
 
 OPERATOR = Actor(id="keys", name="mobinet keys rotate", role=Role.SERVICE)
 _NOTE = (
-    "Running processes on this machine use it at once; on another machine, once its own file has"
-    " it."
+    "Running processes on this machine use it at once; those on another machine, once their file"
+    " has it."
 )
 
 
@@ -25,14 +25,14 @@ class CannotRotate(Exception):
     """The keys cannot be rotated; the text gives the reason and the remedy."""
 
 
-async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
+async def rotate(settings: Settings, write_line: Callable[[str], None]) -> None:
     """
-    Put a new key first in the file of each kind, audit it, and report each to *say*.
+    Put a new key first in the file of each kind, audit it, and report each by *write_line*.
 
     Raises CannotRotate.
     """
     files = {name: _file(settings, name) for name in DEVELOPMENT_KEYS}
-    async with running(settings, pool_size=2) as context:
+    async with process_context(settings, pool_size=2) as context:
         for name, path in files.items():
             pem = development_keys.new_ed25519().decode()
             new = SigningKey(pem)
@@ -49,8 +49,8 @@ async def rotate(settings: Settings, say: Callable[[str], None]) -> None:
                     " Where a secret store keeps it, put a new key first there."
                 ) from error
             count = path.read_text().count("-----BEGIN")
-            say(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
-    say(_NOTE)
+            write_line(f"{variable(name)}: the new key {new.id} signs, {count} verify ({path})")
+    write_line(_NOTE)
 
 
 def _file(settings: Settings, name: str) -> Path:
@@ -58,9 +58,9 @@ def _file(settings: Settings, name: str) -> Path:
         return path
     if os.environ.get(variable(name)) is None:
         raise CannotRotate(
-            f"{variable(name)} is not set, and its key is made of the encryption key. Set it to a"
-            " file with a new key (`openssl genpkey -algorithm ed25519`); what the made one signed"
-            " goes on to verify."
+            f"{variable(name)} is not set, so its key is derived from the encryption key. Set it"
+            " to a file with a new key (`openssl genpkey -algorithm ed25519`); signatures by the"
+            " derived key still verify."
         )
     raise CannotRotate(
         f"{variable(name)} holds the key itself. Put a new one (`openssl genpkey -algorithm"

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from domain.staff import Role
 from mobinet import logging
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import Settings, load
 from resolvers import sessions
 from resolvers.context import Context
@@ -27,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     @asynccontextmanager
     async def open_context() -> AsyncGenerator[Context]:
         logging.configure(settings.env)
-        async with running(settings) as context:
+        async with process_context(settings) as context:
             await _set_up_sandbox_clients(context, development=settings.env == "development")
             yield context
 
@@ -40,8 +40,8 @@ async def _set_up_sandbox_clients(context: Context, *, development: bool) -> Non
     """Register the sandbox's API clients in development; revoke their public secrets elsewhere."""
     for client_id, name, role, secret in SANDBOX_CLIENTS:
         if development:
-            await sessions.learn_api_client(
+            await sessions.register_api_client(
                 context, client_id=client_id, name=name, role=role, secret=secret
             )
         else:
-            await sessions.disown_api_client(context, client_id=client_id, secret=secret)
+            await sessions.revoke_known_secret(context, client_id=client_id, secret=secret)

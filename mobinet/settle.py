@@ -6,28 +6,30 @@ from datetime import date
 from pathlib import Path
 
 from domain.methods import GatewayName
-from domain.settlement import Settled, SettlementResult
+from domain.settlement import ImportSummary, SettlementResult
 from domain.staff import Actor, Role
 from mobinet import logging as logs
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import Settings
 from resolvers import settlement
 
 OPERATOR = Actor(id="settle", name="mobinet settle", role=Role.SERVICE)
 
 
-async def settle(settings: Settings, gateway: GatewayName, path: Path, day: date | None) -> Settled:
+async def settle(
+    settings: Settings, gateway: GatewayName, path: Path, day: date | None
+) -> ImportSummary:
     """Import the file. Raises BadFile, OSError."""
     logs.configure(settings.env)
-    async with running(settings, pool_size=2) as context:
+    async with process_context(settings, pool_size=2) as context:
         return await settlement.import_file(context.for_actor(OPERATOR), gateway, path, day=day)
 
 
-def format_summary(summary: Settled) -> str:
+def format_summary(summary: ImportSummary) -> str:
     """Return what an import did, in a line for the operator."""
-    if summary.since is not None:
+    if summary.imported_at is not None:
         return (
-            f"{summary.file} was imported at {summary.since:%Y-%m-%d %H:%M:%S} UTC."
+            f"{summary.file} was imported at {summary.imported_at:%Y-%m-%d %H:%M:%S} UTC."
             " Nothing has changed."
         )
     results = ", ".join(
@@ -35,7 +37,7 @@ def format_summary(summary: Settled) -> str:
         for result in SettlementResult
         if summary.results.get(result)
     )
-    known = f"; {summary.known} known from earlier files" if summary.known else ""
+    known = f"; {summary.known_lines} known from earlier files" if summary.known_lines else ""
     cases = f"; {_counted(summary.cases, 'case')} opened" if summary.cases else ""
     lines = _counted(summary.lines, "line")
     return f"{summary.file}: {lines}: {results or 'nothing new'}{known}{cases}."

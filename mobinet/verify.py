@@ -8,22 +8,22 @@ from dataclasses import asdict
 
 import typer
 
-from db.invariants.checks import examination
+from db.invariants.checks import open_check_connection
 from domain.invariants import Invariant
 from integrations.heads import Heads
 from mobinet.bootstrap import keys_of
 from mobinet.settings import Settings
-from resolvers.invariants import prove
+from resolvers.invariants import check_all
 
 
 async def verify(
-    settings: Settings, *, signatures: bool, as_json: bool, say: Callable[[str], None]
+    settings: Settings, *, signatures: bool, as_json: bool, write_line: Callable[[str], None]
 ) -> bool:
     """
     Check everything over two connections, and return whether every invariant holds.
 
-    *say* receives each result as soon as it is known; as JSON, all at the end in the order of
-    InvariantName. Raises Unanswered.
+    *write_line* receives each result as soon as it is known; as JSON, all at the end in the order
+    of InvariantName. Raises ChecksIncomplete.
     """
     assert settings.database_url is not None
     url = settings.database_url.get_secret_value()
@@ -31,17 +31,21 @@ async def verify(
 
     def report(invariant: Invariant, seconds: float) -> None:
         if not as_json:
-            say(_format_invariant(invariant, seconds))
+            write_line(_format_invariant(invariant, seconds))
 
-    async with examination(url) as first, examination(url) as second:
-        invariants = await prove([first, second], keys, heads, signatures=signatures, tell=report)
+    async with open_check_connection(url) as first, open_check_connection(url) as second:
+        invariants = await check_all(
+            [first, second], keys, heads, signatures=signatures, report=report
+        )
     holds = all(invariant.holds for invariant in invariants)
     if as_json:
         rows = [_as_json(invariant) for invariant in invariants]
-        say(json.dumps({"holds": holds, "invariants": rows}))
+        write_line(json.dumps({"holds": holds, "invariants": rows}))
     else:
         violated = sum(not invariant.holds for invariant in invariants)
-        say(f"\n{'All holds.' if holds else f'{violated} of {len(invariants)} do not hold.'}")
+        write_line(
+            f"\n{'All holds.' if holds else f'{violated} of {len(invariants)} do not hold.'}"
+        )
     return holds
 
 

@@ -18,7 +18,7 @@ from db.engine import own_connection
 from domain.refusals import Refusal
 from integrations.http.parsing import Rejected
 from mobinet import logging as logs
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import Settings
 from resolvers import invariants, sealing, webhooks
 from resolvers.context import Context
@@ -35,7 +35,7 @@ SEAL_INTERVAL = timedelta(seconds=3)
 async def main(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; running jobs are finished first."""
     logs.configure(settings.env)
-    async with running(settings) as context:
+    async with process_context(settings) as context:
         connection = await own_connection()
         try:
             await connection.execute("set role mobinet_app")

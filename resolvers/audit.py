@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from db import audit
 from db.audit import AuditEvent, AuditOutcome
 from domain.refusals import Refusal, Refused
-from domain.staff import Forbidden, TooManyTries, Unauthenticated
+from domain.staff import Forbidden, TooManyAttempts, Unauthenticated
 from resolvers.context import Context
 
 P = ParamSpec("P")
@@ -26,7 +26,7 @@ def audited(
     Write an audit row for a command that ends in a refusal, a Forbidden or a fault, and re-raise.
 
     A command that succeeds writes its own row in its transaction. *requester* names the argument
-    that tells who makes the request, where no token does.
+    with the id of the requester, for a command that has no token.
     """
 
     def decorate(operation: Operation[P, T]) -> Operation[P, T]:
@@ -34,7 +34,7 @@ def audited(
         async def run(context: Context, /, *args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return await operation(context, *args, **kwargs)
-            except (Unauthenticated, TooManyTries):
+            except (Unauthenticated, TooManyAttempts):
                 # Anonymous requests are not audited: they could flood the log.
                 raise
             except (Refused, Refusal, Forbidden) as refusal:

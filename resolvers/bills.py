@@ -10,7 +10,7 @@ from domain.payment_request import ProcessPayment
 from domain.refusals import Refusal, Refused
 
 
-async def held(
+async def refusals_of_held(
     contract_number: str, items: Sequence[Item], *, but: str | None = None
 ) -> tuple[BillLocked | BillAlreadyPaid, ...]:
     """Return a refusal for each item that a payment other than *but* holds or has paid."""
@@ -23,11 +23,11 @@ async def held(
     )
 
 
-async def dated(request: ProcessPayment, refusals: Sequence[Refusal]) -> Refused:
+async def with_payment_times(request: ProcessPayment, refusals: Sequence[Refusal]) -> Refused:
     """Return the refusals, with the time of payment for each bill that a payment of ours paid."""
     ours = {
         refusal.bill_number: refusal
-        for refusal in await held(request.contract_number, request.items)
+        for refusal in await refusals_of_held(request.contract_number, request.items)
     }
     known = [
         ours.get(refusal.bill_number, refusal) if isinstance(refusal, BillAlreadyPaid) else refusal

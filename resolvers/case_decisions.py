@@ -9,7 +9,7 @@ from db import audit, cases, orders, payments
 from db import reversals as stored_reversals
 from db.audit import AuditEvent
 from db.transaction import transaction
-from domain.case_decisions import check_named, rule
+from domain.case_decisions import check_named, decide_case
 from domain.cases import PAYMENT_EFFECTS, Approval, Case, CaseDecision, CaseEffect, CaseStatus, Step
 from domain.money import Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
@@ -31,8 +31,8 @@ class ResolveCase:
     """
     One person's vote on a case.
 
-    `amount` is what arrived, where the gateway's own sum is unreadable; it is in the minor unit of
-    the currency that the gateway was asked for.
+    `amount` is the sum that arrived, if the gateway's own is unreadable; it is in the minor unit of
+    the currency of the attempt.
     """
 
     case_id: str
@@ -84,11 +84,11 @@ async def _record_vote(
     if payment is not None and payment.order is not None:
         await orders.lock(payment.order.id)  # no other payment can take the order meanwhile
     case = await cases.locked(found.id, now)
-    step = case.record_vote(vote.actor, vote.decision, vote.amount)
+    step = case.step_of_vote(vote.actor, vote.decision, vote.amount)
     if step is Step.REPEAT:
         return case, False
     check_named(case, vote.decision, vote.amount)
-    await cases.approve(case.id, vote)
+    await cases.add_approval(case.id, vote)
     if step is Step.FIRST:
         _check_possible(case, payment, vote, now)
         changed = replace(case, status=CaseStatus.AWAITING_SECOND, decision=vote.decision)
@@ -104,7 +104,7 @@ async def _record_vote(
 def _check_possible(case: Case, payment: Payment | None, vote: Approval, now: datetime) -> None:
     """Raise the refusal that the decision would meet at the second vote."""
     if payment is not None and case.effect(vote.decision) in PAYMENT_EFFECTS:
-        rule(payment, case, vote.decision, now, named=_named_sum(payment, vote))
+        decide_case(payment, case, vote.decision, now, named=_named_sum(payment, vote))
 
 
 async def _apply_decision(
@@ -125,7 +125,7 @@ async def _apply_decision(
         case CaseEffect.ACKNOWLEDGE:
             pass
         case _:
-            await _rule_on_payment(context, case, payment, vote, now)
+            await _decide_payment(context, case, payment, vote, now)
 
 
 async def _conclude_refund(
@@ -138,7 +138,7 @@ async def _conclude_refund(
     await refund_execution.conclude(context, payment, reversal, evidence, now)
 
 
-async def _rule_on_payment(
+async def _decide_payment(
     context: Context, case: Case, payment: Payment | None, vote: Approval, now: datetime
 ) -> None:
     """Apply the decision as evidence about the payment, and open the refund that it calls for."""
@@ -170,7 +170,7 @@ async def _rule_on_payment(
 
 
 def _named_sum(payment: Payment, vote: Approval) -> Money | None:
-    """Return the sum that *vote* names, in the currency that the gateway was asked for."""
+    """Return the sum that *vote* names, in the currency of the attempt."""
     if vote.amount is None or payment.attempt is None:
         return None
     return Money(vote.amount, payment.attempt.money.currency)

@@ -27,8 +27,8 @@ class NewCase:
     What a case is about: a payment, or a gateway or hand-in where no payment is known.
 
     `amount` is in VND, `number` the gateway's own of the money, and `unreadable` its sum as the
-    gateway wrote it. `about` says what no other field names. `first_vote` is of whoever asked for
-    the reversal that the case is about.
+    gateway wrote it. `about` names the subject if no other field does. `first_vote` is the vote of
+    the person who requested the reversal.
     """
 
     kind: CaseKind
@@ -51,10 +51,10 @@ async def open_case(context: Context, new: NewCase, now: datetime) -> Case:
     """
     case = _case(context, new, now)
     if new.payment is not None:
-        joined_id = await cases.joined(case, number=new.number)
+        joined_id = await cases.join_open_case(case, number=new.number)
         if joined_id is not None:
             return await cases.get(joined_id, now)
-    await cases.open_case(case)
+    await cases.add(case)
     return case
 
 
@@ -96,8 +96,8 @@ async def page(
 async def measure(context: Context) -> None:
     """Set the metrics to the number of open cases of each kind and the age of the oldest."""
     now = await context.clock()
-    waiting = {group.kind: group for group in await cases.waiting()}
+    waiting = {group.kind: group for group in await cases.open_counts()}
     for kind in CaseKind:
         group = waiting.get(kind)
         OPEN.labels(kind).set(group.count if group else 0)
-        OLDEST.labels(kind).set((now - group.since).total_seconds() if group else 0)
+        OLDEST.labels(kind).set((now - group.oldest_at).total_seconds() if group else 0)

@@ -27,7 +27,7 @@ from resolvers.login_throttle import LoginThrottle
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """The operator's settings, sums in VND. Other programs share our account at `shared` gateways."""
+    """The operator's settings, in VND. Other programs use our account at `shared` gateways too."""
 
     public_url: str
     qr_lifetime: timedelta
@@ -45,7 +45,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """Receipts have keys of their own: whoever can sign tokens cannot sign receipts."""
+    """Receipts have keys of their own, so that the tokens' key cannot sign a receipt."""
 
     tokens: KeyRing
     receipts: KeyRing
@@ -58,7 +58,7 @@ class Context:
     The first part belongs to one request, the rest to the process.
 
     `clock` reads the database's time: an operation reads it once and passes it on. `process` is
-    this process's number, by which others can tell whether it is alive.
+    this process's number, by which others check whether it is alive.
     """
 
     actor: Actor | None = None

@@ -22,7 +22,7 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 UNAVAILABLE = "GATEWAY_UNAVAILABLE"
 
 
-async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
+async def ready_gateway(context: Context, method: PaymentMethod, *, order: bool) -> Gateway | None:
     """
     Return the gateway of *method*, None for cash. Raises GatewayUnavailable.
 
@@ -39,7 +39,7 @@ async def ready(context: Context, method: PaymentMethod, *, order: bool) -> Gate
     raise replace(refusal, retry_after_ms=retry_after_ms)
 
 
-def charged(
+def gateway_charge(
     context: Context,
     gateway: Gateway,
     money: Money,
@@ -49,7 +49,7 @@ def charged(
     order: bool,
 ) -> Money:
     """
-    Return what to ask the gateway for: PayPal takes no đồng and is asked for dollars.
+    Return the sum to request from the gateway: dollars for PayPal, which takes no đồng.
 
     Raises GatewayUnavailable where the exchange rate is too old.
     """
@@ -63,10 +63,10 @@ def charged(
     return rate.dollars(money)
 
 
-async def not_sent(context: Context, payment: Payment) -> Failure:
+async def not_sent_failure(context: Context, payment: Payment) -> Failure:
     """Return the failure of a payment that was never sent, because the breaker was open."""
     refusal = await _unavailable_for(context, payment)
-    return Failure(code=UNAVAILABLE, message=refusal.say("vi"))
+    return Failure(code=UNAVAILABLE, message=refusal.text("vi"))
 
 
 async def start_refusals(
@@ -119,6 +119,6 @@ def _unavailable(
 
 
 def _rate(context: Context, now: datetime) -> Rate | None:
-    """Return the price of a dollar, None where what we know is too old to charge by."""
+    """Return the price of a dollar, None if the known rate is too old."""
     rate = context.terms.usd_rate
     return rate if rate is not None and rate.is_good(business_date(now)) else None

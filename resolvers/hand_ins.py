@@ -18,8 +18,8 @@ from domain.hand_ins import (
     SubmitHandIn,
     check_counted,
     counted,
+    no_cash_held,
     note_of,
-    nothing_held,
 )
 from domain.idempotency import check_key
 from domain.limits import LimitKind
@@ -133,14 +133,14 @@ async def page(
 async def _submit(
     context: Context, actor: Actor, request: SubmitHandIn, key: CommandKey
 ) -> _Submitted:
-    """Take all the cash of *actor* in one transaction. Raises KeyTaken, and InvalidInput for none."""
+    """Take all the cash of *actor* in one transaction. Raises KeyTaken, InvalidInput for none."""
     now = await context.clock()
     hand_in_id = context.ids.record("HIN")
     async with transaction():
         await claim(context, key, hand_in_id, now, answered=True)
         held = await hand_ins.lock_held(actor.id)
         if not held:
-            raise nothing_held()
+            raise no_cash_held()
         hand_in = HandIn(
             id=hand_in_id,
             staff_id=actor.id,

@@ -27,7 +27,7 @@ WATCHERS: Final = Gauge("mobinet_hub_watchers", "Watchers in this process")
 
 
 class HubClosed(Exception):
-    """The process is going down; nothing watcher any more."""
+    """The process is stopping, and nothing can be watched any more."""
 
 
 class Watcher:

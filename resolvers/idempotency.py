@@ -105,7 +105,7 @@ async def claim(
 
 async def mark_answered(key: CommandKey, now: datetime) -> None:
     """Note that the first request has its answer: repeats no longer wait for it."""
-    await idempotency.answered(key.actor_id, key.operation, key.key, now)
+    await idempotency.mark_answered(key.actor_id, key.operation, key.key, now)
 
 
 async def _opened_before(context: Context, key: CommandKey) -> str | None:

@@ -32,7 +32,7 @@ ALWAYS = tuple(name for name in InvariantName if name is not InvariantName.SIGNA
 LONGEST_FIRST = (InvariantName.CHAIN, InvariantName.RECORDS, InvariantName.LEDGER_AS_WRITTEN)
 WHOLE_EVERY = timedelta(days=1)
 WHOLE_AFTER_VIOLATION = timedelta(minutes=10)
-OVERLAP = timedelta(minutes=5)  # a slow transaction commits this long after the time it is dated
+OVERLAP = timedelta(minutes=5)  # a slow transaction may commit this long after its timestamp
 HEADS_BATCH = 1000
 
 _VIOLATIONS = Gauge(
@@ -52,11 +52,11 @@ async def read(context: Context) -> list[Invariant]:
 
 
 async def check_first(context: Context) -> None:
-    """Check everything where nothing was ever checked, so that there is a result to read."""
+    """Check everything if nothing was checked before, so that there is a result to read."""
     try:
         if not await checks.latest():
             await watch(context)
-    except Exception:  # the start goes on; the worker checks within a minute
+    except Exception:  # the start continues; the worker checks within a minute
         log.exception("first_check_failed")
 
 
@@ -66,18 +66,18 @@ async def measure() -> None:
         _VIOLATIONS.labels(name.value).set(found.violations)
 
 
-async def prove(
+async def check_all(
     connections: Sequence[Any],
     keys: KeyRing,
     heads: Heads,
     *,
     signatures: bool,
-    tell: Callable[[Invariant, float], None] = lambda found, seconds: None,
+    report: Callable[[Invariant, float], None] = lambda found, seconds: None,
 ) -> list[Invariant]:
     """
     Check everything, in parallel on the connections, and return each result.
 
-    *tell* is called with each result as soon as it is known, and the seconds that it took. Raises
+    *report* is called with each result as soon as it is known, and the seconds that it took. Raises
     the first error of any connection: a check that did not run is never taken to hold.
     """
     signed = (InvariantName.SIGNATURES,) if signatures else ()
@@ -85,12 +85,12 @@ async def prove(
     found: dict[InvariantName, Invariant] = {}
 
     async def check_in_turn(connection: Any) -> None:
-        for name in remaining:  # shared: whichever connection is free takes the next
+        for name in remaining:  # shared: the next free connection takes the next name
             began = time.perf_counter()
             count, rows = await _find(connection, name, keys, heads, None)
             at = await checks.now(connection)
             found[name] = Invariant(name=name, violations=count, rows=rows, checked_at=at)
-            tell(found[name], time.perf_counter() - began)
+            report(found[name], time.perf_counter() - began)
 
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -108,27 +108,27 @@ async def watch(context: Context) -> None:
     A violation stays until a check of the whole finds none.
     """
     now = await context.clock()
-    results, whole_at = await checks.latest(), await checks.whole_at()
-    async with checks.examination() as connection:
+    results, fully_checked_at = await checks.latest(), await checks.fully_checked_at()
+    async with checks.open_check_connection() as connection:
         for name in ALWAYS:
             last = results.get(name)
-            is_whole = _is_whole_due(last, whole_at.get(name), now)
-            if not is_whole and name in checks.WHOLE_ONLY:
+            is_whole = _is_whole_due(last, fully_checked_at.get(name), now)
+            if not is_whole and name in checks.FULL_CHECK_ONLY:
                 continue
             since = None if is_whole or last is None else last.checked_at - OVERLAP
             heads, keys = context.heads, context.keys.receipts
             count, rows = await _find(connection, name, keys, heads, since)
             found = Invariant(name=name, violations=count, rows=rows, checked_at=now)
             if is_whole or count or last is None or last.holds:
-                await checks.keep(found, whole=is_whole)
+                await checks.store(found, is_full=is_whole)
             _log_violations(found)
 
 
-def _is_whole_due(last: Invariant | None, whole_at: datetime | None, now: datetime) -> bool:
+def _is_whole_due(last: Invariant | None, fully_checked_at: datetime | None, now: datetime) -> bool:
     """Return whether everything is to be checked, and not only what changed."""
-    if last is None or whole_at is None:
+    if last is None or fully_checked_at is None:
         return True
-    return now - whole_at >= (WHOLE_EVERY if last.holds else WHOLE_AFTER_VIOLATION)
+    return now - fully_checked_at >= (WHOLE_EVERY if last.holds else WHOLE_AFTER_VIOLATION)
 
 
 def _log_violations(found: Invariant) -> None:
@@ -167,18 +167,18 @@ async def _find_forged_seals(connection: Any, keys: KeyRing, since: datetime | N
 
 
 async def _find_missing_heads(connection: Any, heads: Heads) -> Found:
-    """Compare the chain with the published heads: it was neither cut off nor begun anew."""
+    """Compare the chain with the published heads: it may have been cut off or replaced."""
     violations = _Violations("audit_link")
     published = heads.read()
     while batch := list(islice(published, HEADS_BATCH)):
         for head in await checks.not_linked(connection, batch):
-            why = f"is gone or another: {heads.path.name} has {head.hash.hex()}"
+            why = f"is missing or differs: {heads.path.name} has {head.hash.hex()}"
             violations.add(head.number, why)
     return violations.found
 
 
 class _Violations:
-    """Counts the violations in one table, and keeps the first of them."""
+    """Counts the violations in one table, and holds the first of them."""
 
     def __init__(self, table: str) -> None:
         self._table = table
@@ -192,11 +192,11 @@ class _Violations:
         if key is None:
             self.add(row, f"is signed by {key_id}, which is no key of ours")
         elif not key.verifies(signature, text):
-            self.add(row, "its signature is not over what it says")
+            self.add(row, "its signature does not match its content")
 
     def add(self, row: int, why: str) -> None:
         self._count += 1
-        if self._count <= checks.SHOWN:
+        if self._count <= checks.MAX_ROWS:
             self._rows.append(Violation(table=self._table, row=str(row), why=why))
 
     @property
@@ -206,4 +206,4 @@ class _Violations:
 
 def _sum(*results: Found) -> Found:
     rows = [row for _, result in results for row in result]
-    return sum(count for count, _ in results), tuple(rows[: checks.SHOWN])
+    return sum(count for count, _ in results), tuple(rows[: checks.MAX_ROWS])

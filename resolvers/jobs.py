@@ -28,14 +28,14 @@ from domain.notifications import (
     channels,
     message,
 )
-from domain.payment_inquiry import CONFIRMING
+from domain.payment_inquiry import CONFIRM_FOR
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from integrations.http.parsing import Rejected
 from resolvers import payment_inquiry, refund_execution
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
-from resolvers.refund_reporting import tell_reversal, unsettle_debt, wait_after
+from resolvers.refund_reporting import report_reversal, unsettle_debt, wait_after
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -72,7 +72,7 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
     attempt = payment.attempt
     if attempt is None or payment.status is PaymentStatus.SUCCESS:
         return None
-    quota = timedelta(seconds=context.gateways[attempt.gateway].ask_again_after)
+    quota = timedelta(seconds=context.gateways[attempt.gateway].inquiry_interval)
     evidence = await payment_inquiry.inquire(context, payment)
     payment = await payments.get(payment_id)
     claimed_at = payment.attempt.claimed_at if payment.attempt else None
@@ -85,12 +85,12 @@ async def inquire(context: Context, payment_id: str) -> timedelta | None:
 async def _confirm_claim(
     context: Context, payment: Payment, claimed_at: datetime, quota: timedelta
 ) -> timedelta | None:
-    """Return when to inquire again about a claim of late money; open a case after CONFIRMING."""
+    """Return when to inquire again about a claim of late money; open a case after CONFIRM_FOR."""
     attempt = payment.attempt
     if attempt is None or attempt.status is AttemptStatus.PAID:
         return None
     now = await context.clock()
-    if now - claimed_at < CONFIRMING:
+    if now - claimed_at < CONFIRM_FOR:
         return max(quota, (now - claimed_at) / 2)
     async with transaction():
         await payments.lock(payment.id)
@@ -115,7 +115,7 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
     assert payment.contract_number is not None, "Revenue knows no orders"
-    if await reversals.untold_before(payment.id):
+    if await reversals.awaits_earlier_reversal(payment.id):
         # Revenue holds one of its bills as paid by another payment, whose reversal comes first.
         return wait_after(payment.completed_at, await context.clock())
     try:
@@ -140,7 +140,7 @@ async def _save_posting(context: Context, payment: Payment, status: PostingStatu
     now = await context.clock()
     is_done = status is PostingStatus.DONE
     async with transaction():
-        if not await payments.posting_status(payment.id, status, now):
+        if not await payments.set_posting_status(payment.id, status, now):
             return
         if is_done:
             await jobs.enqueue([Job(name="settle_debt", subject=payment.id)])
@@ -235,7 +235,7 @@ async def _notification(
 HANDLERS: dict[str, Handler] = {
     "follow_up": follow_up,
     "refund": refund,
-    "tell_reversal": tell_reversal,
+    "report_reversal": report_reversal,
     "unsettle_debt": unsettle_debt,
     "inquire": inquire,
     "record_payment": record_payment,

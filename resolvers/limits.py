@@ -11,7 +11,7 @@ from prometheus_client import Counter
 
 from db import audit, limits, staff
 from db.audit import AuditEvent
-from db.limits import FRESH, USABLE
+from db.limits import FRESH_FOR, USABLE_FOR
 from db.transaction import transaction
 from domain.calendar import business_date
 from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_of
@@ -77,20 +77,22 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
     today = business_date(now)
     read_at = await limits.read_at(staff_id, today)
     source = LimitSource.STAFF_MANAGEMENT
-    if read_at is None or now - read_at > FRESH:
+    if read_at is None or now - read_at > FRESH_FOR:
         try:
             person, given_limits = await context.staff_management.staff(staff_id)
             async with transaction():
-                await staff.learn(person, now)
-                await learn(context, person.staff_id, given_limits, now)
+                await staff.upsert(person, now)
+                await record_reported(context, person.staff_id, given_limits, now)
         except UpstreamUnavailable:
-            if read_at is None or now - read_at > USABLE:
+            if read_at is None or now - read_at > USABLE_FOR:
                 raise
             source = LimitSource.CACHED
     return await limits.current(staff_id, today, source)
 
 
-async def learn(context: Context, staff_id: str, given: StaffLimits, now: datetime) -> None:
+async def record_reported(
+    context: Context, staff_id: str, given: StaffLimits, now: datetime
+) -> None:
     """
     Store the limits that Staff Management gives for today, in the caller's transaction.
 
@@ -98,14 +100,14 @@ async def learn(context: Context, staff_id: str, given: StaffLimits, now: dateti
     and counted.
     """
     cash_in_hand = context.terms.cash_in_hand_limit
-    reading = await limits.learn(
+    reading = await limits.record_reported(
         staff_id,
         given,
         cash_in_hand=given.daily if cash_in_hand is None else cash_in_hand,
         today=business_date(now),
         now=now,
     )
-    if reading.drifts:
+    if reading.has_drifted:
         DRIFTS.inc()
         figures: dict[str, object] = {"staff": staff_id, **asdict(reading)}
         log.error("limit_drift", **figures)

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from domain.staff import InvalidCredentials, TooManyTries
+from domain.staff import InvalidCredentials, TooManyAttempts
 
 WINDOW = timedelta(minutes=1)
 MAX_WRONG = 10  # passwords in the window, from one address for one name
@@ -37,7 +37,7 @@ class LoginThrottle:
         Enter to let *address* try a password for *name*; InvalidCredentials inside counts as wrong.
 
         As many tries run at once as may be wrong; the others wait for their results. The counts of
-        the least recent pairs are dropped first. Raises TooManyTries.
+        the least recent pairs are dropped first. Raises TooManyAttempts.
         """
         tries = self._tries.setdefault((address, name), _Tries())
         self._tries.move_to_end((address, name))
@@ -46,7 +46,7 @@ class LoginThrottle:
         async with tries.ended:
             while tries.wrong_at(now) + tries.in_flight >= MAX_WRONG:
                 if tries.wrong_at(now) >= MAX_WRONG:
-                    raise TooManyTries
+                    raise TooManyAttempts
                 await tries.ended.wait()
             tries.in_flight += 1
         try:

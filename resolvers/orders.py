@@ -83,7 +83,7 @@ async def pay(context: Context, request: PayOrder) -> Processed:
     key = command_key(actor, PAY, request.idempotency_key, request.facts)
 
     async def open_new() -> Start:
-        gateway = await gateways.ready(context, request.method, order=True)
+        gateway = await gateways.ready_gateway(context, request.method, order=True)
         assert gateway is not None, "an order is not paid in cash"
         payment = await retry_when_taken(lambda: _open(context, actor, request, key, gateway))
         purchase = _purchase(context, payment, gateway, request.card_token)
@@ -151,7 +151,7 @@ def _new(context: Context, actor: Actor, request: CreateOrder, now: datetime) ->
 async def _add(context: Context, actor: Actor, order: Order, now: datetime) -> None:
     """Store a new order, in the caller's transaction. Raises ReferenceTaken."""
     # Whoever opens a payment needs a row among the staff: a merchant's program too.
-    await staff.learn(Staff(staff_id=actor.id, name=actor.name, role=actor.role), now)
+    await staff.upsert(Staff(staff_id=actor.id, name=actor.name, role=actor.role), now)
     await orders.add(order)
     await audit.append(
         AuditEvent(
@@ -184,7 +184,7 @@ async def _open(
             raise _mismatch(order, request.amount)
         await _check_free(order)
         pending = replace(pending, order=order, return_url=request.return_url)
-        charge = gateways.charged(
+        charge = gateways.gateway_charge(
             context, gateway, order.money, now, method=request.method, order=True
         )
         payment = with_attempt(context, pending, gateway.name, charge, now)
@@ -217,7 +217,7 @@ async def _lock_order(context: Context, actor: Actor, request: PayOrder, now: da
 
 async def _check_free(order: Order) -> None:
     """Raise where the order is paid, or a payment of it is open. The order's row is locked."""
-    payment_id = await orders.collection(order.id)
+    payment_id = await orders.collecting_payment_id(order.id)
     if payment_id is None:
         return
     payment = await payments.get(payment_id)

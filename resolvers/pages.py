@@ -50,7 +50,7 @@ def cursor(key: Iterable[object]) -> str:
 
 
 def read(cursor: str, parse: Callable[..., T]) -> T:
-    """Return the key in a cursor, made by *parse*. Raises InvalidInput for another list's cursor."""
+    """Return the key in a cursor, made by *parse*. Raises InvalidInput if it is another list's."""
     try:
         parts: list[Any] = orjson.loads(base64.urlsafe_b64decode(cursor))
         return parse(*parts)

@@ -46,7 +46,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How an unpaid payment is to end, and why somebody ends it, for the audit log."""
+    """How an unpaid payment is to end, and a person's reason for it, for the audit log."""
 
     closing: Closing | None = None
     reason: str | None = None
@@ -65,7 +65,7 @@ async def apply(
     gateway: GatewayName | None = None,
 ) -> Applied:
     """
-    Do with the payment of *reference* what the domain decides from *evidence*.
+    Apply the domain's decision about *evidence* to the payment of *reference*.
 
     `closing` and `reason` are those of `Ending`. With `gateway`, a reference that was given to
     another gateway is unknown. Repeats and late or parallel deliveries wait for the payment's row
@@ -112,7 +112,7 @@ async def conclude(
         bills_open=await _are_bills_open(payment, evidence),
         case=case or await _unreadable_case(payment, evidence, now),
     )
-    if decision.ask:
+    if decision.inquire:
         await _request_inquiry(decision, evidence, now)
     if decision.changed:
         await _write(context, payment, decision, evidence, now, ending.reason)
@@ -143,7 +143,7 @@ async def _are_bills_open(payment: Payment, evidence: Evidence) -> bool:
     if payment.order is None:
         return await bills.are_open(payment)
     await orders.lock(payment.order.id)
-    return await orders.collection(payment.order.id, but=payment.id) is None
+    return await orders.collecting_payment_id(payment.order.id, but=payment.id) is None
 
 
 async def _unreadable_case(payment: Payment, evidence: Evidence, now: datetime) -> Case | None:
@@ -152,7 +152,7 @@ async def _unreadable_case(payment: Payment, evidence: Evidence, now: datetime) 
         return None
     if not _may_have_case(payment):
         return None
-    return await cases.unread(payment.id, evidence.gateway_id, now)
+    return await cases.open_unreadable(payment.id, evidence.gateway_id, now)
 
 
 def _may_have_case(payment: Payment) -> bool:
@@ -211,11 +211,11 @@ async def _apply_effect(effect: Effect, payment: Payment, evidence: Evidence) ->
         case Effect.NONE:
             pass
         case Effect.COLLECT:
-            await orders.paid(payment)
+            await orders.mark_paid(payment)
             await limits.use(*counted, today=payment.business_date)
         case Effect.COLLECT_LATE:
             await bills.lock_again(payment)
-            await orders.paid(payment)
+            await orders.mark_paid(payment)
             await limits.use_late(*counted, today=payment.business_date)
         case Effect.RELEASE:
             await bills.release(payment)
@@ -244,7 +244,7 @@ async def _write_case(
         case_id = (await open_case(context, new_case, now)).id
     has_sum = evidence.money is not None and evidence.money.amount > 0
     if has_sum and evidence.result is GatewayResult.PAID and _may_have_case(before):
-        await cases.note_sum(after.id, number, amount=amount, case_id=case_id)
+        await cases.note_amount(after.id, number, amount=amount, case_id=case_id)
 
 
 def _vnd_amount(money: Money | None) -> int | None:

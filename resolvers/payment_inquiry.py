@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 
 from db import attempts, payments
 from domain.attempts import Attempt, AttemptStatus
-from domain.gateways import Closes, Gateway, GatewaySilent
+from domain.gateways import ClosingGateway, Gateway, GatewaySilent
 from domain.payment_evidence import Closing, Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import Question, next_question
+from domain.payment_inquiry import DueInquiry, next_inquiry
 from domain.payments import MoveRefused, Payment, PaymentStatus
 from domain.refusals import check_reason
 from domain.staff import Operation, check
@@ -33,7 +33,7 @@ async def verify(context: Context, payment_id: str) -> Payment:
     """
     Inquire now, and return the payment as it is then.
 
-    Inside the gateway's quota its last answer counts. A payment without an open question is
+    Inside the gateway's quota its last answer counts. A payment that needs no inquiry is
     returned as it is. Raises NotFound, and GatewaySilent where the gateway does not answer.
     """
     actor = check(context.actor, Operation.FOLLOW_UP)
@@ -80,37 +80,39 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
 
 async def follow_up(context: Context, payment_id: str) -> datetime | None:
     """
-    Inquire about a payment if it is due; return when to come again, None when nothing is left.
+    Inquire about a payment if it is due; return the time of the next inquiry, or None.
 
     This concludes a payment after a lost webhook, a missing answer, a crash after sending, and at
     a QR's end. It may be called at any time: it inquires only when it is due.
     """
     payment = await payments.get(payment_id)
-    question = _question(context, payment)
+    due = _next_inquiry(context, payment)
     now = await context.clock()
-    if question is None:
+    if due is None:
         await _give_up(context, payment)
         return None
-    if question.at > now:
-        return question.at
-    await _answer(context, payment, question, now)
+    if due.at > now:
+        return due.at
+    await _inquire_when_due(context, payment, due, now)
     after = await payments.get(payment_id)
-    following = _question(context, after)
+    following = _next_inquiry(context, after)
     if following is None:
         await _give_up(context, after)
         return None
     return following.at
 
 
-async def _answer(context: Context, payment: Payment, question: Question, now: datetime) -> None:
-    """Apply what we know of a payment that is due, and inquire where the gateway may know more."""
+async def _inquire_when_due(
+    context: Context, payment: Payment, due: DueInquiry, now: datetime
+) -> None:
+    """Inquire about a payment that is due; a payment that was never sent has failed."""
     attempt = attempt_of(payment)
     if payment.status is PaymentStatus.PENDING:
         await apply(context, attempt.reference, NEVER_SENT)
         return
     if attempt.status is AttemptStatus.SENT:  # the process that sent it has died
         await apply(context, attempt.reference, NO_ANSWER)
-    await inquire(context, payment, closing=question.closing or _overdue(payment, now))
+    await inquire(context, payment, closing=due.closing or _overdue(payment, now))
 
 
 async def _give_up(context: Context, payment: Payment) -> None:
@@ -137,7 +139,7 @@ async def inquire(
     attempt = attempt_of(payment)
     gateway = context.gateways[attempt.gateway]
     now = await context.clock()
-    not_after = now - timedelta(seconds=gateway.ask_again_after)
+    not_after = now - timedelta(seconds=gateway.inquiry_interval)
     if skip_if_inquired:
         not_after = min(not_after, attempt.inquired_at or attempt.created_at)
     if await attempts.claim_inquiry(attempt.reference, now=now, not_after=not_after):
@@ -158,13 +160,13 @@ async def inquire(
 
 
 async def _was_unpaid(attempt: Attempt) -> bool:
-    return await attempts.last_finding(attempt.reference) is GatewayResult.UNPAID
+    return await attempts.last_result(attempt.reference) is GatewayResult.UNPAID
 
 
 async def _close(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: datetime) -> Evidence:
     """Close an unpaid payment at a gateway that can; *unpaid* stands where it does not answer."""
     known = replace(attempt, gateway_id=unpaid.gateway_id or attempt.gateway_id)
-    if not isinstance(gateway, Closes) or known.gateway_id is None:
+    if not isinstance(gateway, ClosingGateway) or known.gateway_id is None:
         return unpaid
     try:
         async with asyncio.timeout(CLOSING_SECONDS):
@@ -174,14 +176,14 @@ async def _close(gateway: Gateway, attempt: Attempt, unpaid: Evidence, now: date
     return unpaid if evidence.result is GatewayResult.UNKNOWN else evidence
 
 
-def _question(context: Context, payment: Payment) -> Question | None:
+def _next_inquiry(context: Context, payment: Payment) -> DueInquiry | None:
     """Return the next inquiry that the table names, None where there is none."""
     if payment.attempt is None:
         return None
     gateway = context.gateways[payment.attempt.gateway]
-    return next_question(
+    return next_inquiry(
         payment,
-        quota=timedelta(seconds=gateway.ask_again_after),
+        quota=timedelta(seconds=gateway.inquiry_interval),
         revocable=gateway.revocable,
     )
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from db import payments
-from domain.money import LARGEST
+from domain.money import MAX_JSON_INTEGER
 from domain.payment_search import PaymentFilter, PaymentOrder, Totals
 from domain.payments import Payment
 from domain.staff import Operation, Scope, check, scope
@@ -98,7 +98,7 @@ async def changes(context: Context, filter: PaymentFilter) -> AsyncGenerator[Pay
                     continue
                 _remember(versions, payment)
                 is_visible = actor_scope.covers(staff_id=payment.staff_id, team=payment.team)
-                if is_visible and filter.holds(payment):
+                if is_visible and filter.matches(payment):
                     yield payment
 
 
@@ -122,7 +122,7 @@ def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
         by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
         numbers = [int(number) for number in amount]
         fits = made_for == order and len(numbers) == int(by_amount)
-        if not (fits and all(0 < number <= LARGEST for number in numbers)):
+        if not (fits and all(0 < number <= MAX_JSON_INTEGER for number in numbers)):
             raise ValueError
         return (*numbers, *pages.by_time(created_at, payment_id))
 

@@ -19,7 +19,8 @@ from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import apply
 from resolvers.payment_transitions import Transition, record_transition
 
-ASKING_SECONDS = 14.0  # the gateway's share of a mutation's 25 s; after it the result is UNKNOWN
+# The gateway's share of a mutation's 25 s; after it the result is UNKNOWN.
+GATEWAY_TIMEOUT_SECONDS = 14.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ async def start_at_gateway(context: Context, key: CommandKey, start: Start) -> P
     """
     Return the payment as it is once its gateway has answered, or has not answered in time.
 
-    It goes on when the client disconnects: a payment that was sent is always concluded.
+    It continues when the client disconnects: a payment that was sent is always concluded.
     """
     return await asyncio.shield(asyncio.ensure_future(_start(context, key, start)))
 
@@ -99,11 +100,11 @@ class _Answer:
 async def _send(context: Context, sent: Payment, gateway: Gateway, purchase: Purchase) -> _Answer:
     origin = f"{gateway.name.lower()}:start"
     try:
-        async with asyncio.timeout(ASKING_SECONDS):
+        async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
             evidence = await gateway.start(attempt_of(sent), purchase, now=sent.updated_at)
             return _Answer(evidence=evidence)
     except GatewayUnavailable as refusal:  # the breaker opened meanwhile: nothing was sent
-        failure = await gateways.not_sent(context, sent)
+        failure = await gateways.not_sent_failure(context, sent)
         result = GatewayResult.NOT_CONNECTED
         evidence = Evidence(source=None, origin=origin, result=result, failure=failure)
         return _Answer(evidence=evidence, retry_after_ms=refusal.retry_after_ms)

@@ -20,7 +20,7 @@ from resolvers.receipts import sign_record
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transition:
-    """One move of a payment. `before` is None for a new payment, `reason` why somebody ends it."""
+    """One move of a payment; `before` is None for a new one, `reason` a person's for ending it."""
 
     action: str
     before: PaymentStatus | None

@@ -128,7 +128,7 @@ def _next_inquiry(context: Context, payment: Payment, now: datetime) -> datetime
     gateway = context.gateways.get(payment.gateway) if payment.gateway else None
     if gateway is None:
         return None
-    quota = timedelta(seconds=gateway.ask_again_after)
+    quota = timedelta(seconds=gateway.inquiry_interval)
     return next_while_watched(payment, quota=quota, now=now)
 
 

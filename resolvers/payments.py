@@ -32,7 +32,7 @@ from integrations.keys import VaultError
 from resolvers import gateways
 from resolvers import limits as limit_operations
 from resolvers.audit import audited
-from resolvers.bills import dated, held
+from resolvers.bills import refusals_of_held, with_payment_times
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
@@ -125,7 +125,7 @@ async def _read_and_open(
     context: Context, actor: Actor, request: ProcessPayment, key: CommandKey
 ) -> _Opened:
     """Read everything that the payment depends on, then open it in one transaction."""
-    gateway = await gateways.ready(context, request.method, order=False)
+    gateway = await gateways.ready_gateway(context, request.method, order=False)
     wallet_token = (
         await _wallet_token(context, actor) if request.method is PaymentMethod.FPT_PAY else None
     )
@@ -166,9 +166,9 @@ async def _read_owed(
     try:
         payment_request.check_owed(request, customer, bills=owed_bills, fees=owed_fees)
     except BillAlreadyPaid as refusal:
-        raise await dated(request, (refusal,)) from refusal
+        raise await with_payment_times(request, (refusal,)) from refusal
     except Refused as refused:
-        raise await dated(request, refused.refusals) from refused
+        raise await with_payment_times(request, refused.refusals) from refused
     return request, customer
 
 
@@ -229,7 +229,7 @@ async def _lock_bills(payment: Payment) -> None:
     if await bills.lock(payment):
         return
     assert payment.contract_number is not None, "a payment of bills has a contract"
-    refusals = await held(payment.contract_number, payment.items, but=payment.id)
+    refusals = await refusals_of_held(payment.contract_number, payment.items, but=payment.id)
     raise Refused(refusals) if refusals else bills.TakenMeanwhile
 
 
@@ -265,7 +265,7 @@ def _new(
     )
     if gateway is None:
         return payment
-    charge = gateways.charged(
+    charge = gateways.gateway_charge(
         context, gateway, payment.money, now, method=payment.method, order=False
     )
     return with_attempt(context, payment, gateway.name, charge, now)

@@ -18,7 +18,7 @@ from resolvers.context import Context
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """A payment with its signature. `given_back` is what was reversed since it was signed, in VND."""
+    """A payment with its signature; `given_back` is the sum reversed after it was signed."""
 
     payment: Payment
     signature: Signature
@@ -31,7 +31,7 @@ async def receipt(context: Context, token: str) -> Receipt:
     if payment is None:
         raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
     (signature,) = await signatures(context, [payment])
-    given_back = await reversals.given_back(payment.id, Account.CUSTOMER_RECEIVABLE)
+    given_back = await reversals.reversed_sum(payment.id, Account.CUSTOMER_RECEIVABLE)
     return Receipt(payment=payment, signature=signature, given_back=given_back)
 
 

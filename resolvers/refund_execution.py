@@ -1,5 +1,5 @@
 """
-Refunds through a gateway: send once, inquire until the outcome is known, apply what it says.
+Refunds through a gateway: send once, inquire until the outcome is known, apply each answer.
 
 A refund is committed before its gateway is called, and a missing answer is UNKNOWN, as for a
 payment. Evidence about a refund enters through `apply_evidence` alone.
@@ -17,16 +17,16 @@ import structlog
 from db import payments, reversals
 from db.transaction import transaction
 from domain.cases import CaseKind
-from domain.gateways import GatewayUnavailable, Refunds
+from domain.gateways import GatewayUnavailable, RefundingGateway
 from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment
-from domain.refund_schedule import Next, Step, next_step
+from domain.refund_schedule import NextStep, Step, next_step
 from domain.reversals import UNSETTLED, Reversal, ReversalStatus
 from resolvers.attempts import attempt_of
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.payment_announcement import announce
-from resolvers.payment_start import ASKING_SECONDS
+from resolvers.payment_start import GATEWAY_TIMEOUT_SECONDS
 from resolvers.reversal_effects import Move, apply_effects
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ WAIT_FOR_TURN = timedelta(minutes=1)  # while another refund of the same attempt
 
 
 async def apply_evidence(context: Context, reversal_id: str, evidence: Evidence) -> Reversal:
-    """Do with a refund what the domain decides from *evidence*, and announce its payment."""
+    """Apply the domain's decision about *evidence* to a refund, and announce its payment."""
     payment_id = await reversals.payment_id_of(reversal_id)
     now = await context.clock()
     async with transaction():
@@ -68,7 +68,7 @@ async def conclude(
     """
     after = reversal.concluded(evidence, now)
     if reversal.status is ReversalStatus.FAILED and after is not reversal:
-        left = await reversals.left(payment.id, reversal.source, reversal.currency)
+        left = await reversals.remaining(payment.id, reversal.source, reversal.currency)
         after = after if left >= reversal.amount else reversal
     if after is not reversal:
         await reversals.save(after)
@@ -84,7 +84,7 @@ async def _open_unknown(
 ) -> None:
     """Open a case, once, about a refund whose outcome no inquiry finds."""
     kind = CaseKind.REFUND_UNKNOWN
-    if await reversals.awaits_people(reversal.id, kind):
+    if await reversals.has_open_case(reversal.id, kind):
         return
     new_case = NewCase(
         kind=kind,
@@ -141,7 +141,7 @@ async def _refund(
     gateway = _gateway(context, reversal)
     origin = f"{gateway.name.lower()}:refund"
     try:
-        async with asyncio.timeout(ASKING_SECONDS):
+        async with asyncio.timeout(GATEWAY_TIMEOUT_SECONDS):
             return await gateway.refund(attempt_of(payment), reversal, whole=whole, now=now)
     except GatewayUnavailable:  # the breaker is open: nothing was sent
         return Evidence(source=None, origin=origin, result=GatewayResult.NOT_CONNECTED)
@@ -151,9 +151,9 @@ async def _refund(
 
 async def follow_up(context: Context, reversal_id: str) -> datetime | None:
     """
-    Send or inquire if it is due; return when to come again, None when nothing is left to do.
+    Send or inquire if it is due; return the time of the next step, None if none is left.
 
-    It may be called at any time: what is not due is not done.
+    It may be called at any time: nothing happens before it is due.
     """
     reversal = await reversals.get(reversal_id)
     step = _next(context, reversal)
@@ -196,16 +196,16 @@ async def _inquire(context: Context, reversal_id: str) -> None:
     await apply_evidence(context, reversal_id, evidence)
 
 
-def _is_in_quota(reversal: Reversal, gateway: Refunds, now: datetime) -> bool:
+def _is_in_quota(reversal: Reversal, gateway: RefundingGateway, now: datetime) -> bool:
     """Return whether the gateway was inquired so recently that it would refuse to answer."""
     last = reversal.inquired_at
     if last is None or last <= (reversal.sent_at or now):
         return False
-    return now < last + timedelta(seconds=gateway.ask_again_after)
+    return now < last + timedelta(seconds=gateway.inquiry_interval)
 
 
 async def _give_up(context: Context, reversal: Reversal) -> None:
-    """Leave an unknown outcome to people after the last inquiry; what was never sent has failed."""
+    """Leave an unknown outcome to people after the last inquiry; an unsent refund has failed."""
     if reversal.status not in UNSETTLED:
         return
     was_sent = reversal.sent_at is not None
@@ -214,14 +214,14 @@ async def _give_up(context: Context, reversal: Reversal) -> None:
     await apply_evidence(context, reversal.id, Evidence(source=None, origin=origin, result=result))
 
 
-def _next(context: Context, reversal: Reversal) -> Next | None:
+def _next(context: Context, reversal: Reversal) -> NextStep | None:
     if reversal.gateway is None:
         return None
     gateway = _gateway(context, reversal)
-    return next_step(reversal, quota=timedelta(seconds=gateway.ask_again_after))
+    return next_step(reversal, quota=timedelta(seconds=gateway.inquiry_interval))
 
 
-def _gateway(context: Context, reversal: Reversal) -> Refunds:
+def _gateway(context: Context, reversal: Reversal) -> RefundingGateway:
     gateway = context.gateways.refunding(reversal.gateway)
     assert gateway is not None, "a refund names a gateway that was configured when it was opened"
     return gateway

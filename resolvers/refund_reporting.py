@@ -26,7 +26,7 @@ LONGEST_WAIT = timedelta(minutes=10)
 PAYMENT_UNKNOWN = 404
 
 
-async def tell_reversal(context: Context, reversal_id: str) -> timedelta | None:
+async def report_reversal(context: Context, reversal_id: str) -> timedelta | None:
     """
     Report the reversal to Revenue, which opens the bills again; a job of its own reports to Debt.
 
@@ -86,9 +86,9 @@ async def _save_report(
     now = await context.clock()
     async with transaction():
         locked = await payments.locked(payment.id)
-        if not await reversals.note_told(reversal.id, status, now):
+        if not await reversals.set_posting_status(reversal.id, status, now):
             return
-        await payments.save(locked.noted(now))
+        await payments.save(locked.updated(now))
         if error is not None:
             await _record_refusal(context, payment, reversal, "Revenue", error, now)
         else:
@@ -106,9 +106,9 @@ async def _record_refusal(
     error: Rejected,
     now: datetime,
 ) -> None:
-    """Open a case, once: the system holds as paid what we gave back, and people correct it."""
+    """Open a case, once: the system refuses the reversal, so people must correct it there."""
     about = f"{system}: {error.code} refuses reversal {reversal.id}"
-    if await cases.is_known(payment.id, about):
+    if await cases.exists_about(payment.id, about):
         return
     new_case = NewCase(
         kind=CaseKind.SETTLEMENT,

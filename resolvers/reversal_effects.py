@@ -18,7 +18,7 @@ from domain.ledger import Account
 from domain.payment_evidence import Evidence
 from domain.payments import Custody, Payment, PaymentStatus, PostingStatus
 from domain.reversals import (
-    NEW,
+    NOT_BEGUN,
     UNSETTLED,
     Reversal,
     ReversalKind,
@@ -81,7 +81,7 @@ async def _post(payment: Payment, move: Move) -> None:
 
 async def _save_payment(payment: Payment, move: Move) -> None:
     custody = Custody.VOIDED if move.is_void else payment.custody
-    await payments.save(payment.noted(move.at, custody=custody))
+    await payments.save(payment.updated(move.at, custody=custody))
 
 
 async def _free_limits(payment: Payment, move: Move) -> None:
@@ -90,10 +90,10 @@ async def _free_limits(payment: Payment, move: Move) -> None:
 
 
 async def _reopen_bills(payment: Payment, reversal: Reversal) -> None:
-    """Unlock the bills where all that was paid for them is given back."""
+    """Unlock the bills once their whole amount is reversed."""
     if reversal.source is not Account.CUSTOMER_RECEIVABLE:
         return
-    given_back = await reversals.given_back(payment.id, reversal.source)
+    given_back = await reversals.reversed_sum(payment.id, reversal.source)
     if reopens(payment, given_back):
         await bills.release(payment)
 
@@ -104,7 +104,7 @@ async def _reopen_case(context: Context, payment: Payment, move: Move) -> None:
     if source is Account.CUSTOMER_RECEIVABLE:
         kind = CaseKind.RECORD_REFUSED
         is_refused = payment.posting_status is PostingStatus.FAILED
-        if not is_refused or await cases.awaits_people(payment.id, kind):
+        if not is_refused or await cases.has_open_case(payment.id, kind):
             return
     elif source is Account.SUSPENSE:
         is_success = payment.status is PaymentStatus.SUCCESS
@@ -119,10 +119,10 @@ async def _reopen_case(context: Context, payment: Payment, move: Move) -> None:
 def _jobs_after(move: Move) -> Sequence[Job]:
     """Return the job that sends the refund, or the one that reports it to Revenue."""
     reversal = move.after
-    if move.before in NEW and reversal.status is ReversalStatus.PENDING:
+    if move.before in NOT_BEGUN and reversal.status is ReversalStatus.PENDING:
         return [Job(name="refund", subject=reversal.id, after=FOLLOW_UP)]
     if move.is_done and reversal.posting_status is PostingStatus.PENDING:
-        return [Job(name="tell_reversal", subject=reversal.id)]
+        return [Job(name="report_reversal", subject=reversal.id)]
     return []
 
 

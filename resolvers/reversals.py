@@ -15,7 +15,7 @@ from datetime import datetime
 from db import payments, reversals
 from db.transaction import transaction
 from domain.cases import Approval, CaseDecision, CaseKind
-from domain.gateways import Refunds
+from domain.gateways import RefundingGateway
 from domain.idempotency import check_key
 from domain.ledger import Account
 from domain.money import Currency, Money
@@ -48,7 +48,7 @@ PAID = Account.CUSTOMER_RECEIVABLE  # where the money of a success stands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reversed:
+class ReversalResult:
     """A reversal as a command leaves it. `replayed` is true where the key was used before."""
 
     payment: Payment
@@ -57,7 +57,9 @@ class Reversed:
 
 
 @audited(VOID)
-async def void(context: Context, payment_id: str, *, reason: str, idempotency_key: str) -> Reversed:
+async def void(
+    context: Context, payment_id: str, *, reason: str, idempotency_key: str
+) -> ReversalResult:
     """
     Void a cash payment whose cash is still with its collector; its bills are open again.
 
@@ -80,7 +82,7 @@ async def refund(
     reason: str,
     idempotency_key: str,
     of: RefundOf = RefundOf.PAID,
-) -> Reversed:
+) -> ReversalResult:
     """
     Refund a success, or a part of it, by the way it came in; or the credit that came with it.
 
@@ -106,17 +108,13 @@ async def of_payments(context: Context, payment_ids: Sequence[str]) -> list[list
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
     found = await reversals.of_payments(payment_ids)
-    anonymous = actor.role is Role.MERCHANT
-    return [
-        [
-            reversal.by_the_office() if anonymous else reversal
-            for reversal in found.get(payment_id, [])
-        ]
-        for payment_id in payment_ids
-    ]
+    groups = [found.get(payment_id, []) for payment_id in payment_ids]
+    if actor.role is Role.MERCHANT:
+        return [[reversal.without_staff_names() for reversal in group] for group in groups]
+    return groups
 
 
-# ── inside the transaction of whoever decides ────────────────────────────────────────────────────
+# ── inside the transaction of the decision ───────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +141,7 @@ async def open_reversal(
     context: Context, payment: Payment, new: NewReversal, now: datetime
 ) -> Reversal:
     """
-    Open a reversal in the transaction that locked *payment*, and begin it unless it awaits approval.
+    Open a reversal in the transaction that locked *payment*; begin it unless it awaits approval.
 
     A void, and a refund that no gateway pays, is DONE with it; else it is PENDING and a job sends
     it. It saves the payment's next version: the caller reads it again, and announces it after the
@@ -171,11 +169,12 @@ async def approve(
     reversal, payment = await _locked_with_payment(reversal_id)
     if reversal.status is not ReversalStatus.AWAITING_APPROVAL:
         return reversal
-    left = await reversals.left(payment.id, reversal.source, reversal.currency) + reversal.amount
+    left = await reversals.remaining(payment.id, reversal.source, reversal.currency)
+    left += reversal.amount  # it awaits approval itself
     if reversal.kind is ReversalKind.VOID:
-        check_voidable(payment, (), left=left)
+        check_voidable(payment, (), remaining=left)
     else:
-        check_refund(payment, reversal.amount, source=reversal.source, left=left)
+        check_refund(payment, reversal.amount, source=reversal.source, remaining=left)
     begun = reversal.begun(now, approved_by=approved_by)
     return await _save_move(context, payment, Move(before=reversal.status, after=begun, at=now))
 
@@ -230,7 +229,7 @@ async def _new_reversal(
 
 def _paying_gateway(
     context: Context, payment: Payment, kind: ReversalKind, currency: Currency, captured: Money
-) -> Refunds | None:
+) -> RefundingGateway | None:
     """Return the gateway that pays the refund, None where accounting does."""
     is_known_currency = currency in {payment.currency, captured.currency}
     if kind is not ReversalKind.REFUND or not is_known_currency:
@@ -261,7 +260,7 @@ async def _open_approval(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Request:
-    """What a client wants reversed: *amount* to refund, or None to void the whole payment."""
+    """A client's request: *amount* to refund, or None to void the whole payment."""
 
     payment_id: str
     amount: int | None
@@ -274,21 +273,23 @@ class _Request:
         return facts if self.source is PAID else [*facts, self.source]
 
 
-async def _reverse(context: Context, actor: Actor, request: _Request, key: CommandKey) -> Reversed:
+async def _reverse(
+    context: Context, actor: Actor, request: _Request, key: CommandKey
+) -> ReversalResult:
     async def open_new() -> Reversal:
         visible(await payments.by_id(request.payment_id), actor, request.payment_id)
         return await _open(context, actor, request, key)
 
-    async def finish(reversal: Reversal) -> Reversed:
+    async def finish(reversal: Reversal) -> ReversalResult:
         opened = await _reversed(reversal.id)
         await announce(context, opened.payment)
         if reversal.status is not ReversalStatus.PENDING:
             return opened
-        # It goes on when the client disconnects: a refund that was sent is always concluded.
+        # It continues when the client disconnects: a refund that was sent is always concluded.
         await asyncio.shield(asyncio.ensure_future(_send(context, key, reversal)))
         return await _reversed(reversal.id)
 
-    async def replay(reversal_id: str) -> Reversed:
+    async def replay(reversal_id: str) -> ReversalResult:
         return replace(await _reversed(reversal_id), replayed=True)
 
     return await run_once(context, key, open_new=open_new, finish=finish, replay=replay)
@@ -317,14 +318,14 @@ async def _checked(
 ) -> NewReversal:
     """Return the reversal to open. Raises the refusals of `void` and `refund`."""
     earlier = await reversals.of_payment(payment.id)
-    left = await reversals.left(payment.id, request.source, payment.currency)
+    left = await reversals.remaining(payment.id, request.source, payment.currency)
     if request.amount is None:
         kind, amount = ReversalKind.VOID, payment.amount
-        check_voidable(payment, earlier, left=left)
+        check_voidable(payment, earlier, remaining=left)
         check_voider(payment, actor, now=now)
     else:
         kind, amount = ReversalKind.REFUND, request.amount
-        check_refund(payment, amount, source=request.source, left=left)
+        check_refund(payment, amount, source=request.source, remaining=left)
     return NewReversal(
         kind=kind,
         amount=amount,
@@ -342,7 +343,7 @@ async def _send(context: Context, key: CommandKey, reversal: Reversal) -> None:
         await mark_answered(key, await context.clock())
 
 
-async def _reversed(reversal_id: str) -> Reversed:
+async def _reversed(reversal_id: str) -> ReversalResult:
     """Return a reversal and its payment as they are now."""
     reversal = await reversals.get(reversal_id)
-    return Reversed(payment=await payments.get(reversal.payment_id), reversal=reversal)
+    return ReversalResult(payment=await payments.get(reversal.payment_id), reversal=reversal)

@@ -25,10 +25,10 @@ async def seal(context: Context, *, most: int = BATCH) -> int:
     """
     now = await context.clock()
     async with transaction():
-        if not await chain.alone():
+        if not await chain.lock_sealer():
             return 0
         tip = await chain.tip()
-        links = linked(await chain.waiting(tip, most=most), number=tip.number, head=tip.hash)
+        links = linked(await chain.unlinked_rows(tip, most=most), number=tip.number, head=tip.hash)
         if not links:
             return 0
         key = context.keys.receipts.signing

@@ -16,7 +16,7 @@ from domain.staff import Actor, InvalidCredentials, Role, Staff, Unauthenticated
 from resolvers import tokens
 from resolvers.audit import audited
 from resolvers.context import Context
-from resolvers.limits import learn
+from resolvers.limits import record_reported
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ async def login(context: Context, *, staff_id: str, password: str) -> Login:
     """
     Check the password with Staff Management, and open a session.
 
-    Raises InvalidCredentials, UpstreamUnavailable, and TooManyTries after wrong passwords.
+    Raises InvalidCredentials, UpstreamUnavailable, and TooManyAttempts after wrong passwords.
     """
     return await _login_as(context, staff_id=staff_number(staff_id), password=password)
 
@@ -52,8 +52,8 @@ async def _login_as(context: Context, *, staff_id: str, password: str) -> Login:
         refresh_hash=tokens.digest(refresh_token),
     )
     async with transaction():
-        await staff.learn(answer.staff, now)
-        await learn(context, answer.staff.staff_id, answer.limits, now)
+        await staff.upsert(answer.staff, now)
+        await record_reported(context, answer.staff.staff_id, answer.limits, now)
         await sessions.add(
             session,
             wallet_token=(
@@ -104,8 +104,8 @@ async def refresh(context: Context, *, refresh_token: str) -> Login:
     async with transaction():
         if not await sessions.rotate(session.id, old_hash=old_hash, new_hash=new_hash):
             raise InvalidCredentials
-        await staff.learn(person, now)
-        await learn(context, person.staff_id, given_limits, now)
+        await staff.upsert(person, now)
+        await record_reported(context, person.staff_id, given_limits, now)
         await audit.append(
             AuditEvent(
                 at=now,
@@ -174,7 +174,7 @@ async def is_open(context: Context) -> bool:
 
 @audited("token", requester="client_id")
 async def client_credentials(context: Context, *, client_id: str, secret: str) -> Login:
-    """Return a token for a program. Raises InvalidCredentials, TooManyTries."""
+    """Return a token for a program. Raises InvalidCredentials, TooManyAttempts."""
     now = await context.clock()
     async with context.login_throttle.guess(context.client_ip, client_id, now):
         client = await sessions.api_client(client_id)
@@ -191,19 +191,19 @@ async def client_credentials(context: Context, *, client_id: str, secret: str) -
     )
 
 
-async def learn_api_client(
+async def register_api_client(
     context: Context, *, client_id: str, name: str, role: Role, secret: str
 ) -> None:
     """Add a program unless the database has it; development starts with these."""
     client = sessions.ApiClient(
         client_id=client_id, name=name, role=role, secret_hash=tokens.digest(secret)
     )
-    await sessions.learn_api_client(client, await context.clock())
+    await sessions.register_api_client(client, await context.clock())
 
 
-async def disown_api_client(context: Context, *, client_id: str, secret: str) -> None:
+async def revoke_known_secret(context: Context, *, client_id: str, secret: str) -> None:
     """Invalidate a program's secret where the database has this publicly known one."""
-    await sessions.disown_api_client(client_id, tokens.digest(secret))
+    await sessions.revoke_known_secret(client_id, tokens.digest(secret))
 
 
 def _login(context: Context, session: Session, refresh_token: str, now: datetime) -> Login:

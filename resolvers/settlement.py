@@ -22,15 +22,15 @@ from db.transaction import transaction
 from domain.calendar import business_date
 from domain.cases import CaseKind
 from domain.methods import GatewayName
-from domain.reconciliation import ReconciliationLine, beside, in_question
+from domain.reconciliation import ReconciliationLine, disputed_amount, reconciliation_line
 from domain.settlement import (
-    NO_CASE,
+    RESULTS_WITHOUT_CASE,
     ForeignLine,
+    ImportSummary,
     Line,
     LineKind,
     OurPayment,
     OurRefund,
-    Settled,
     SettlementResult,
 )
 from integrations.settlement import BadFile, digest
@@ -45,7 +45,7 @@ from resolvers.settlement_lines import batches, earlier_lines, repeats, take_ref
 @audited("settle")
 async def import_file(
     context: Context, gateway: GatewayName, path: Path, *, day: date | None = None
-) -> Settled:
+) -> ImportSummary:
     """
     Import the settlement file at *path*; it covers the days of its lines, and *day*.
 
@@ -55,7 +55,7 @@ async def import_file(
     now = await context.clock()
     file = await survey(gateway, path, context.terms, today=business_date(now), day=day)
     if (since := await settlement.imported_at(gateway, file.digest)) is not None:
-        return _nothing_new(file, since)
+        return _unchanged_summary(file, since)
     await apply_evidence(context, file)
     imported = Settlement(
         id=context.ids.record("SET"),
@@ -75,12 +75,17 @@ async def import_file(
             return result
     since = await settlement.imported_at(gateway, file.digest)
     assert since is not None, "another import of the same file came first"
-    return _nothing_new(file, since)
+    return _unchanged_summary(file, since)
 
 
-def _nothing_new(file: SettlementFile, since: datetime) -> Settled:
-    return Settled(
-        file=file.name, lines=file.lines, known=file.lines, results={}, cases=0, since=since
+def _unchanged_summary(file: SettlementFile, since: datetime) -> ImportSummary:
+    return ImportSummary(
+        file=file.name,
+        lines=file.lines,
+        known_lines=file.lines,
+        results={},
+        cases=0,
+        imported_at=since,
     )
 
 
@@ -110,17 +115,17 @@ class _Comparison:
         return repeats(line, of_other_files, self.claimed)
 
 
-async def _compare(context: Context, imported: Settlement, file: SettlementFile) -> Settled:
+async def _compare(context: Context, imported: Settlement, file: SettlementFile) -> ImportSummary:
     """Store each line with what we have, and what only we have; in the caller's transaction."""
     comparison = _Comparison(context=context, settlement=imported)
     for lines, unreadable in file.batches():
         await _compare_batch(comparison, lines)
         await _add_foreign(comparison, unreadable)
     await _add_ours_only(comparison)
-    result = Settled(
+    result = ImportSummary(
         file=file.name,
         lines=file.lines,
-        known=comparison.known,
+        known_lines=comparison.known,
         results=dict(comparison.results),
         cases=comparison.cases,
     )
@@ -197,8 +202,10 @@ async def _compare_line(
     numbers = {other.gateway_id for other in earlier}
     is_again = line.gateway_id in numbers if line.gateway_id else is_repeated
     is_refund = line.kind is LineKind.REFUND
-    refund = take_refund(line, refunds, again=is_again) if is_refund else None
-    compared = beside(line, payment, refund, earlier, settlement_id=imported.id, foreign=is_foreign)
+    refund = take_refund(line, refunds, repeated=is_again) if is_refund else None
+    compared = reconciliation_line(
+        line, payment, refund, earlier, settlement_id=imported.id, foreign=is_foreign
+    )
     return await _count(comparison, compared, where=f"line {line.number} of {imported.name}")
 
 
@@ -207,14 +214,14 @@ async def _count(
 ) -> ReconciliationLine:
     """Count a line by its result, and open a case for a difference that has none yet."""
     comparison.results[line.result] += 1
-    if line.result in NO_CASE or line.case_id is not None:
+    if line.result in RESULTS_WITHOUT_CASE or line.case_id is not None:
         return line
     number = "" if line.gateway_id is None else f" ({line.gateway_id})"
     new_case = NewCase(
         kind=CaseKind.SETTLEMENT,
         payment=await payments.by_id(line.payment_id) if line.payment_id else None,
         gateway=comparison.settlement.gateway,
-        amount=in_question(line),
+        amount=disputed_amount(line),
         reversal_id=line.reversal_id,
         about=f"{line.result}: {line.kind.lower()} {line.reference}{number}, {where}",
     )
@@ -223,7 +230,7 @@ async def _count(
     return replace(line, case_id=case.id)
 
 
-async def _audit(context: Context, imported: Settlement, result: Settled) -> None:
+async def _audit(context: Context, imported: Settlement, result: ImportSummary) -> None:
     await audit.append(
         AuditEvent(
             at=imported.imported_at,
@@ -236,7 +243,7 @@ async def _audit(context: Context, imported: Settlement, result: Settled) -> Non
                 "file": imported.name,
                 "digest": imported.digest.hex(),
                 "lines": result.lines,
-                "known": result.known,
+                "known": result.known_lines,
                 "results": {str(kind): count for kind, count in result.results.items()},
                 "cases": result.cases,
             },

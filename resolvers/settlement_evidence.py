@@ -10,7 +10,7 @@ from db import payments, settlement
 from domain.methods import GatewayName
 from domain.payments import Payment
 from domain.reconciliation import ReconciliationLine
-from domain.settlement import Line, LineKind, OurRefund, tells_of_money, tells_of_refund
+from domain.settlement import Line, LineKind, OurRefund, is_new_evidence, proves_refund
 from resolvers import payment_evidence, refund_execution
 from resolvers.context import Context
 from resolvers.settlement_file import SettlementFile
@@ -69,8 +69,8 @@ async def _apply_refund(
     is_repeated = repeats(line, earlier, evidence_pass.claimed)
     numbers = evidence_pass.numbers[line.kind, line.reference]
     is_again = line.gateway_id in numbers if line.gateway_id else is_repeated
-    refund = take_refund(line, refunds, again=is_again)
-    if refund is not None and tells_of_refund(line, refund):
+    refund = take_refund(line, refunds, repeated=is_again)
+    if refund is not None and proves_refund(line, refund):
         evidence = line.evidence(evidence_pass.gateway, evidence_pass.file)
         await refund_execution.apply_evidence(evidence_pass.context, refund.reversal_id, evidence)
 
@@ -78,7 +78,7 @@ async def _apply_refund(
 async def _apply_payment(evidence_pass: _EvidencePass, line: Line, payment: Payment) -> Payment:
     """Return the payment after the line's evidence, unchanged where the line has none."""
     numbers = evidence_pass.numbers[line.kind, line.reference]
-    if payment.attempt is None or not tells_of_money(line, payment.attempt, numbers):
+    if payment.attempt is None or not is_new_evidence(line, payment.attempt, numbers):
         return payment
     evidence = line.evidence(evidence_pass.gateway, evidence_pass.file)
     applied = await payment_evidence.apply(evidence_pass.context, line.reference, evidence)

@@ -98,7 +98,7 @@ def _covered_days(own_days: set[date], foreign_days: Iterable[date]) -> tuple[da
         if not days or max(*days, day) - min(*days, day) < _LONGEST:
             days.add(day)
     if not days:
-        raise BadFile("it has no lines: say by --date which day it is of")
+        raise BadFile("it has no lines: name its day with --date")
     first_day, last_day = min(days), max(days)
     if last_day - first_day >= _LONGEST:
         raise BadFile(

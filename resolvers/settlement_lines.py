@@ -1,4 +1,4 @@
-"""The lines of a settlement file: read in batches, with the lines of earlier files about the same."""
+"""The lines of a settlement file, in batches, and the lines of earlier files that they repeat."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def repeats(line: Line, earlier: Iterable[ReconciliationLine], claimed: set[int]
 
 
 def take_refund(
-    line: Line, refunds: dict[str, list[OurRefund]], *, again: bool
+    line: Line, refunds: dict[str, list[OurRefund]], *, repeated: bool
 ) -> OurRefund | None:
     """Return the refund that *line* is about, and mark it as settled for the later lines."""
     ours = refunds.get(line.reference, [])
-    refund = refund_of(line, ours, again=again)
+    refund = refund_of(line, ours, repeated=repeated)
     if refund is not None:
         ours[ours.index(refund)] = replace(refund, settled=True)
     return refund

@@ -28,7 +28,7 @@ async def store(
         name.lower(): "…" if SECRET_HEADER.search(name) else value
         for name, value in headers.items()
     }
-    return await webhooks.keep(
+    return await webhooks.store(
         WebhookEvent(
             id=context.ids.record("EVT"),
             gateway=gateway.name,

@@ -13,7 +13,7 @@ from db import attempts, audit, webhooks
 from db.audit import AuditEvent
 from db.transaction import transaction
 from domain.cases import CaseKind, about_money
-from domain.gateways import BadCall, Call, Gateway, Notice, Prepares, Reply, WebhookOutcome
+from domain.gateways import BadCall, Call, Gateway, Notice, PreparingGateway, Reply, WebhookOutcome
 from domain.methods import GatewayName
 from domain.money import Currency
 from domain.payment_evidence import Decision, Evidence, GatewayResult
@@ -21,7 +21,7 @@ from domain.refusals import NotFound, NotPermitted
 from domain.staff import Operation, check
 from domain.verdicts import Verdict
 from domain.webhooks import WebhookEvent
-from integrations.http.conversation import is_kept
+from integrations.http.conversation import is_storable
 from resolvers import pages
 from resolvers.audit import audited
 from resolvers.cases import NewCase, open_case
@@ -33,12 +33,12 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
 CALLS = Counter(
     "mobinet_webhooks",
-    "Gateways' calls: how many were verified (received), and what became of all",
+    "Gateways' calls: how many were verified (received), and the outcome of all",
     ["gateway", "outcome"],
 )
 LAG = Histogram(
     "mobinet_webhook_lag_seconds",
-    "From the first delivery of an event until it was done with",
+    "From the first delivery of an event until it was finished",
     ["gateway"],
     buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 3600),
 )
@@ -54,9 +54,9 @@ FINISHED = frozenset(
 RETRY_AFTER = timedelta(seconds=60)
 RETRY_BATCH = 200
 MAX_PAGE_SIZE = 100
-MOST_TRIES = 60  # an hour: a payment is committed before its gateway learns of it
+MAX_TRIES = 60  # an hour: a payment is committed before its gateway learns of it
 MAX_NAME_LENGTH, MAX_REFERENCE_LENGTH = 200, 128  # as the columns have them
-QUARANTINE_A_MINUTE = 60  # for each gateway and process
+MAX_QUARANTINED_PER_MINUTE = 60  # for each gateway and process
 
 # A call with several events is answered with the first of these: a repeat brings all of them again.
 GRAVEST_FIRST = (
@@ -96,7 +96,7 @@ async def receive(context: Context, gateway: Gateway, call: Call) -> Reply:
 async def retry(context: Context) -> int:
     """Handle again the events that are not finished, or that came before their payment."""
     before = await context.clock() - RETRY_AFTER
-    events = await webhooks.waiting(before, most=RETRY_BATCH)
+    events = await webhooks.unfinished(before, most=RETRY_BATCH)
     for event in events:
         notice = None
         try:
@@ -105,9 +105,9 @@ async def retry(context: Context) -> int:
             await _handle(context, gateway, event, notice)
         except Exception:  # the event stays stored, and the next one has its turn
             log.exception("webhook_not_handled", gateway=event.gateway, event_id=event.id)
-            await webhooks.tried(event.id)
-        if event.tries + 1 >= MOST_TRIES:
-            await _bury(context, event, notice)
+            await webhooks.count_try(event.id)
+        if event.tries + 1 >= MAX_TRIES:
+            await _mark_dead(context, event, notice)
     return len(events)
 
 
@@ -199,7 +199,7 @@ async def _audit_replay(context: Context, event: WebhookEvent) -> None:
 
 async def _read(context: Context, gateway: Gateway, call: Call) -> tuple[Notice, ...]:
     """Return the events of a call, after fetching what verifying it needs. Raises BadCall."""
-    if isinstance(gateway, Prepares):
+    if isinstance(gateway, PreparingGateway):
         await gateway.prepare(call)
     return tuple([await _check(context, gateway, each) for each in gateway.read_webhook(call)])
 
@@ -227,9 +227,9 @@ def _too_long(notice: Notice) -> str | None:
     fits = (
         len(notice.identity) <= MAX_NAME_LENGTH
         and len(notice.reference or "") <= MAX_REFERENCE_LENGTH
-        and (notice.evidence is None or is_kept(notice.evidence))
+        and (notice.evidence is None or is_storable(notice.evidence))
     )
-    return None if fits else "a name in it is longer than any of theirs"
+    return None if fits else "a name in it is longer than the gateway's names are"
 
 
 async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -> Notice:
@@ -239,7 +239,7 @@ async def _read_again(context: Context, gateway: Gateway, event: WebhookEvent) -
     return notices[event.event_id]
 
 
-# ── the quarantine ──────────────────────────────────────────────────────────────────────────────────
+# ── the quarantine ───────────────────────────────────────────────────────────────────────────────
 
 
 _quarantined: dict[str, deque[datetime]] = {}
@@ -247,8 +247,8 @@ _quarantined: dict[str, deque[datetime]] = {}
 
 def _quarantine_has_room(gateway: Gateway, call: Call) -> bool:
     """Return whether one more bad call is stored; a flood of them is only counted and answered."""
-    stored = _quarantined.setdefault(gateway.name, deque(maxlen=QUARANTINE_A_MINUTE))
-    is_full = len(stored) == QUARANTINE_A_MINUTE
+    stored = _quarantined.setdefault(gateway.name, deque(maxlen=MAX_QUARANTINED_PER_MINUTE))
+    is_full = len(stored) == MAX_QUARANTINED_PER_MINUTE
     if is_full and call.received_at - stored[0] < timedelta(minutes=1):
         return False
     stored.append(call.received_at)
@@ -305,7 +305,7 @@ async def _apply(
 
 
 def _outcome(decision: Decision, evidence: Evidence) -> WebhookOutcome:
-    if decision.changed or decision.ask:
+    if decision.changed or decision.inquire:
         return WebhookOutcome.HANDLED
     is_repeated = evidence.result is GatewayResult.PAID
     return WebhookOutcome.DUPLICATE if is_repeated else WebhookOutcome.STALE
@@ -319,7 +319,7 @@ async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) ->
     return await attempts.payment_of(reference, gateway) is None
 
 
-async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) -> None:
+async def _mark_dead(context: Context, event: WebhookEvent, notice: Notice | None) -> None:
     """Make an event a dead letter and a case: money may have arrived for no payment of ours."""
     now = await context.clock()
     evidence = notice.evidence if notice else None
@@ -332,7 +332,7 @@ async def _bury(context: Context, event: WebhookEvent, notice: Notice | None) ->
         about=" · ".join(name for name in (event.reference, named, event.id) if name),
     )
     async with transaction():
-        if await webhooks.bury(event.id, now):
+        if await webhooks.mark_dead(event.id, now):
             await open_case(context, new_case, now)
 
 

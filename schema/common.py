@@ -10,7 +10,7 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 
-from db.engine import NotText
+from db.engine import UnstorableText
 from domain import (
     bills,
     customers,
@@ -23,7 +23,7 @@ from domain import (
     staff,
 )
 from domain.methods import GatewayName, PaymentMethod
-from domain.money import LARGEST
+from domain.money import MAX_JSON_INTEGER
 from resolvers.context import Context
 from schema.date_time import DATE_TIME
 from schema.graphql.errors import ApiError, HasLanguage
@@ -41,7 +41,7 @@ Amount = NewType("Amount", int)
 
 def _amount(value: object) -> int:
     """Return a JSON integer unchanged. Raises ApiError for a float, a string or anything else."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_JSON_INTEGER:
         raise ApiError(
             "BAD_USER_INPUT",
             vi="Số tiền phải là số nguyên JSON, tính bằng đồng, tối đa 2^53−1.",
@@ -107,7 +107,7 @@ class Refusal:
 
     @strawberry.field
     def message(self, info: Info, root: strawberry.Parent[refusals.Refusal]) -> str:
-        return root.say(info.context.language)
+        return root.text(info.context.language)
 
 
 @publishes(limits.LimitExceeded)
@@ -263,15 +263,15 @@ def translate(error: Exception) -> ApiError | None:
     match error:
         case staff.Unauthenticated():
             return ApiError("UNAUTHENTICATED")
-        case staff.TooManyTries():
+        case staff.TooManyAttempts():
             return ApiError("RATE_LIMITED")
         case staff.Forbidden():
             return ApiError("FORBIDDEN")
         case refusals.Refusal():
             return ApiError(
-                error.code, vi=error.say("vi"), en=error.say("en"), details=error.details
+                error.code, vi=error.text("vi"), en=error.text("en"), details=error.details
             )
-        case NotText():
+        case UnstorableText():
             return ApiError(
                 "BAD_USER_INPUT",
                 vi="Văn bản chứa ký tự không hợp lệ (U+0000).",

@@ -176,9 +176,9 @@ class NotifyInput:
     sms_zalo: bool | None = True
     email: bool | None = False
 
-    def to_domain(self) -> payment_request.NotifyWish:
+    def to_domain(self) -> payment_request.NotificationChannels:
         channels = {name: wish for name, wish in vars(self).items() if wish is not None}
-        return payment_request.NotifyWish(**channels)
+        return payment_request.NotificationChannels(**channels)
 
 
 @strawberry.input

@@ -48,8 +48,8 @@ class ReconciliationLine:
     kind: settlement.LineKind
     reference: str
     gateway_id: str | None
-    theirs: Amount | None
-    ours: Amount | None
+    reported_amount: Amount | None = strawberry.field(name="theirs")
+    own_amount: Amount | None = strawberry.field(name="ours")
     currency: Currency
     at: datetime | None
     result: settlement.SettlementResult

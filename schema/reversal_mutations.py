@@ -67,7 +67,7 @@ class ReversalMutation:
         return await _payload(work)
 
 
-async def _payload(work: Awaitable[resolve.Reversed]) -> ReversalPayload:
+async def _payload(work: Awaitable[resolve.ReversalResult]) -> ReversalPayload:
     result, errors = await with_refusals(work)
     if result is None:
         return ReversalPayload(errors=errors)

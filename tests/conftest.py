@@ -28,7 +28,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from integrations.embedded import Servers, gone, servers
+from integrations.embedded import Servers, servers, wait_until_stopped
 from tests.support.databases import (
     copy_of,
     drop,
@@ -64,7 +64,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         folder = Path(named)
         if (server := given_server()) and (folder / "template").exists():
             asyncio.run(drop(server, (folder / "template").read_text()))
-        gone(folder)
+        wait_until_stopped(folder)
         shutil.rmtree(folder)
 
 

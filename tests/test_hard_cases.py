@@ -24,8 +24,8 @@ CASES = """
   unit/db/test_bills.py one_of_fifty_concurrent_payments_locks_the_bill
 2 a QR is open, and the customer now wants to pay in cash
   journeys/test_qr.py an_open_qr_blocks_cash_until_it_is_cancelled
-  unit/resolvers/test_inquiries.py a_cancellation_asks_first_and_finds_that_it_was_paid
-  unit/resolvers/test_inquiries.py a_cancellation_that_nobody_answers_changes_nothing
+  unit/resolvers/test_payment_inquiry.py a_cancellation_inquires_first_and_finds_the_payment_paid
+  unit/resolvers/test_payment_inquiry.py a_cancellation_without_an_answer_of_the_gateway_changes_nothing
 3 a webhook comes before the answer to our own request
   journeys/test_webhooks.py a_webhook_before_the_answer_to_our_own_request_pays_the_payment
 4 a webhook names a reference that nobody knows
@@ -36,7 +36,7 @@ CASES = """
   unit/integrations/gateways/test_gateways.py silence_after_sending_is_unknown_and_a_charge_is_sent_once
   unit/integrations/gateways/test_gateways.py a_failed_connection_is_not_connected
   journeys/test_silence.py a_charge_that_the_gateway_did_not_answer_is_found_by_inquiry
-  unit/resolvers/test_inquiries.py what_nobody_answered_in_seven_days_is_a_case
+  unit/resolvers/test_payment_inquiry.py seven_days_of_silence_end_in_a_case
 6 money comes after the QR expired or was cancelled
   journeys/test_expiry.py money_that_comes_late_pays_the_bill_that_is_still_open
   journeys/test_expiry.py money_that_comes_late_for_a_bill_paid_otherwise_opens_a_case
@@ -50,7 +50,7 @@ CASES = """
   journeys/test_webhooks.py a_late_decline_does_not_undo_a_success
   unit/db/test_rules.py success_is_never_left_even_by_the_owner
 8 a failure, then a genuine success
-  unit/resolvers/test_inquiries.py money_that_is_proven_after_a_decline_pays_the_bill_late
+  unit/resolvers/test_payment_inquiry.py money_that_is_proven_after_a_decline_pays_the_bill_late
 9 the amount is too low
   api/webhooks/test_webhooks.py too_little_is_held_and_the_answer_names_a_wrong_amount
   journeys/test_webhooks.py too_little_money_is_held_for_people_and_clears_no_bill
@@ -99,31 +99,31 @@ CASES = """
   api/refusals/test_refusals.py cash_in_hand_is_a_limit_of_its_own_and_the_wallet_does_not_count
 18 it starts at 23:59:58 and ends at 00:00:05
   unit/resolvers/test_limits.py a_payment_counts_on_the_day_on_which_it_was_made
-  unit/resolvers/test_limits.py the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs
+  unit/resolvers/test_limits.py the_daily_turnover_restarts_with_the_vietnamese_day_in_every_time_zone
   unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
 19 Staff Management has another figure of today than we
   unit/db/test_limits.py used_is_the_first_reported_figure_and_the_greater_of_the_later_uses
-  unit/resolvers/test_limits.py what_they_know_of_more_than_we_counts
-  unit/resolvers/test_limits.py what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
+  unit/resolvers/test_limits.py a_higher_usage_reported_by_staff_management_counts
+  unit/resolvers/test_limits.py a_drift_of_limits_is_logged_once_and_never_lowers_our_count
 20 Staff Management is down
-  unit/resolvers/test_limits.py what_staff_management_said_serves_for_fifteen_minutes_and_no_longer
-  unit/resolvers/test_limits.py yesterdays_limits_serve_nobody_today
+  unit/resolvers/test_limits.py limits_of_staff_management_are_used_for_fifteen_minutes
+  unit/resolvers/test_limits.py yesterdays_limits_are_not_used_today
   unit/db/test_limits.py a_day_without_a_report_is_refused
 21 a cache of five minutes ago says unpaid
   api/refusals/test_refusals.py a_contract_that_was_just_terminated_is_refused
   api/refusals/test_refusals.py a_payment_needs_the_answers_of_the_internal_systems
 22 Revenue does not record a success
-  unit/resolvers/test_jobs.py money_stays_a_success_while_revenue_is_down_and_is_recorded_once_after
-  unit/resolvers/test_jobs.py a_record_whose_answer_was_lost_is_no_second_record
-  unit/resolvers/test_jobs.py a_bill_that_revenue_has_from_another_is_one_case_and_the_money_stays
+  unit/resolvers/test_jobs.py a_success_stays_while_revenue_is_down_and_is_recorded_once_afterwards
+  unit/resolvers/test_jobs.py a_lost_answer_of_revenue_makes_no_second_record
+  unit/resolvers/test_jobs.py a_bill_that_revenue_booked_for_another_payment_is_one_case
 23 cash is voided
   api/refunds/test_voids.py a_collector_voids_todays_cash_and_its_bill_can_be_collected_again
   api/refunds/test_voids.py a_supervisor_of_the_team_voids_what_a_collector_took
   api/refunds/test_voids.py ten_voids_at_once_void_once
   api/refunds/test_voids.py cash_that_was_handed_in_is_refunded_not_voided
-  unit/resolvers/test_pay_outs.py a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_after
-  unit/resolvers/test_pay_outs.py a_large_void_waits_for_a_second_person_and_changes_nothing_before
-  unit/resolvers/test_telling.py revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payment
+  unit/resolvers/test_refund_execution.py a_collector_voids_until_midnight_in_vietnam_and_a_supervisor_after
+  unit/resolvers/test_refund_execution.py a_large_void_waits_for_a_second_person_and_changes_nothing_before
+  unit/resolvers/test_refund_reporting.py revenue_and_debt_are_notified_of_a_void_once_in_order_after_the_payment
 24 money is refunded through a gateway
   api/refunds/test_refunds.py parts_add_up_to_the_whole_and_only_then_the_bill_is_open
   api/refunds/test_refunds.py ten_refunds_at_once_never_exceed_the_payment
@@ -131,8 +131,8 @@ CASES = """
   api/refunds/test_refunds.py a_refund_whose_answer_is_lost_is_unknown_and_made_once
   api/refunds/test_settled_refunds.py a_refund_of_unknown_outcome_is_done_by_the_gateways_file
   api/refunds/test_settled_refunds.py a_failed_refund_that_was_made_is_done_by_the_gateways_file
-  unit/resolvers/test_pay_outs.py a_silent_refund_is_asked_about_and_never_sent_again
-  unit/resolvers/test_pay_outs.py the_database_refuses_to_give_back_more_than_came
+  unit/resolvers/test_refund_execution.py a_refund_without_an_answer_is_inquired_and_never_sent_again
+  unit/resolvers/test_refund_execution.py the_database_refuses_to_refund_more_than_was_paid
 25 several items, one of them paid already
   journeys/test_one_bill.py a_paid_bill_refuses_the_whole_payment
   journeys/test_one_bill.py a_refusal_names_every_bill_that_cannot_be_taken
@@ -144,7 +144,7 @@ CASES = """
   journeys/test_idempotency.py ten_requests_at_once_with_one_key_are_one_payment
   journeys/test_silence.py after_a_crash_the_same_key_is_the_payment_that_was_sent
   unit/db/test_idempotency.py a_request_is_in_flight_until_it_is_answered_or_its_process_dies
-  unit/resolvers/test_repeats.py a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says
+  unit/resolvers/test_idempotency.py a_repeat_during_the_first_request_opens_nothing_at_any_time
 28 a new key, the same bill, the same member of staff
   api/refusals/test_refusals.py a_bill_in_collection_names_the_payment_to_its_collector
 29 a token ends while its socket is open
@@ -153,11 +153,11 @@ CASES = """
   api/sessions/test_sessions.py a_changed_role_counts_from_the_next_token
 30 Redis is lost
   journeys/test_valkey.py a_watched_payment_is_seen_paid_though_redis_was_killed
-  unit/resolvers/test_hub.py after_a_lost_redis_everyone_reads_again
+  unit/resolvers/test_hub.py every_watcher_reads_again_after_redis_was_lost
 31 clocks differ
   unit/domain/test_calendar.py a_day_begins_at_17_utc_in_every_zone
   unit/db/test_transaction.py the_application_acts_as_its_own_role_in_utc
-  unit/resolvers/test_inquiries.py an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free
+  unit/resolvers/test_payment_inquiry.py an_unpaid_qr_ends_when_its_time_is_up_and_its_bill_is_free
 32 a gateway is down
   unit/integrations/gateways/test_gateways.py five_silences_stop_payments_but_not_inquiries
   unit/integrations/gateways/test_gateways.py declines_never_stop_payments

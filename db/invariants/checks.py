@@ -21,17 +21,17 @@ from db.invariants.money import CASH_IN_HAND
 from domain.chain import Head, Seal
 from domain.invariants import Invariant, InvariantName, Violation
 
-SHOWN = 10  # violations of one invariant that are returned with their rows
+MAX_ROWS = 10  # violations of one invariant that are returned with their rows
 
 QUERIES = money.QUERIES | proofs.QUERIES
-# Checked whole only: a part proves nothing, or is too slow to find by what changed.
-WHOLE_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
+# Checked over all rows only: a check of recent changes would prove nothing, or be too slow.
+FULL_CHECK_ONLY = {InvariantName.HAND_INS, InvariantName.KEYS}
 
 # The payments that changed since $1.
 _CHANGED = """(
     select * from payment where updated_at >= $1
      union select p.* from entry e join payment p on p.id = e.payment where e.created_at >= $1)"""
-# Each placeholder of a query: its text in a whole check, and in one of what changed lately.
+# Each placeholder of a query: its text in a check of all rows, and of what changed lately.
 _PARTS = {
     "{payments}": ("payment", _CHANGED),
     "{of_payments}": ("", f"where payment in (select id from {_CHANGED} changed)"),
@@ -58,17 +58,17 @@ _PARTS = {
 }
 
 
-class Unanswered(Exception):
-    """A check was not answered: the statement failed, or the connection was lost."""
+class ChecksIncomplete(Exception):
+    """A check has no result: its statement failed, or the connection was lost."""
 
 
 @asynccontextmanager
-async def examination(url: str | None = None) -> AsyncGenerator[Any]:
+async def open_check_connection(url: str | None = None) -> AsyncGenerator[Any]:
     """
     Yield a read-only connection without a timeout, which acts as the application does.
 
     It uses one core and little memory: tables are joined by merging their indexes, and sorts spill
-    to disk. Raises Unanswered.
+    to disk. Raises ChecksIncomplete.
     """
     connection = await own_connection(url)
     try:
@@ -79,7 +79,7 @@ async def examination(url: str | None = None) -> AsyncGenerator[Any]:
         )
         yield connection
     except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Unanswered(f"{error}") from error
+        raise ChecksIncomplete(f"{error}") from error
     finally:
         await connection.close(timeout=5)
 
@@ -87,14 +87,14 @@ async def examination(url: str | None = None) -> AsyncGenerator[Any]:
 async def violations(
     connection: Any, name: InvariantName, since: datetime | None = None
 ) -> tuple[int, tuple[Violation, ...]]:
-    """Return how many rows violate the invariant, and the first of them; *since* limits the rows."""
+    """Return how many rows violate the invariant, and the first ones; *since* limits the rows."""
     query = QUERIES[name]
     sealed = {} if since is None else await _sealed_before(connection, since)
     for part, (whole, lately) in _PARTS.items():
         query = query.replace(part, whole if since is None else lately.format(**sealed))
     rows = await connection.fetch(
         f'select count(*) over () as n, found."table", found.row, found.why'
-        f" from ({query}) found limit {SHOWN}",
+        f" from ({query}) found limit {MAX_ROWS}",
         *([since] if "$1" in query else []),
     )
     first = tuple(Violation(table=row["table"], row=row["row"], why=row["why"]) for row in rows)
@@ -105,7 +105,8 @@ async def _sealed_before(connection: Any, since: datetime) -> dict[str, int]:
     """
     Return the last seal before *since*, its last link, and that link's transaction.
 
-    All later rows are of later transactions. With these numbers as literals the planner expects few.
+    All later rows are of later transactions. With these numbers as literals the planner expects
+    few rows.
     """
     row = await connection.fetchrow(
         """
@@ -159,8 +160,8 @@ async def not_linked(connection: Any, heads: list[Head]) -> list[Head]:
 # ── results ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def keep(result: Invariant, *, whole: bool) -> None:
-    """Store the latest result of a check; *whole* is true where it looked at all rows."""
+async def store(result: Invariant, *, is_full: bool) -> None:
+    """Store the latest result of a check; *is_full* is true where it looked at all rows."""
     await execute(
         """
         insert into invariant (name, violations, rows, checked_at, fully_checked_at)
@@ -175,7 +176,7 @@ async def keep(result: Invariant, *, whole: bool) -> None:
         result.violations,
         orjson.dumps(result.rows).decode(),
         result.checked_at,
-        whole,
+        is_full,
     )
 
 
@@ -194,7 +195,7 @@ async def latest() -> dict[InvariantName, Invariant]:
     }
 
 
-async def whole_at() -> dict[InvariantName, datetime]:
+async def fully_checked_at() -> dict[InvariantName, datetime]:
     """Return when each invariant was last checked over all rows."""
     rows = await fetch(
         "select name, fully_checked_at from invariant where fully_checked_at is not null"

@@ -1,5 +1,5 @@
 """
-The invariants of payments and their money: a query for each, which returns the rows that violate it.
+The invariants of payments and their money: each query returns the rows that violate one.
 
 A query returns (table, row, why). `{payments}` and `{entries}` are all rows or those that changed
 lately; `checks.py` fills in the placeholders.
@@ -184,8 +184,8 @@ select 'staff', coalesce(cash.staff, held.staff),
 
 REVERSALS = """
 select 'reversal' as table, r.id as row,
-       format('%s %s of %s: %s left its source, %s was paid or returned', r.kind, r.status, r.amount,
-              coalesce(posted.taken, 0), coalesce(posted.ended, 0)) as why
+       format('%s %s of %s: %s left its source, %s was paid or returned', r.kind, r.status,
+              r.amount, coalesce(posted.taken, 0), coalesce(posted.ended, 0)) as why
   from reversal r
   join payment p on p.id = r.payment
   left join (select e.reversal,
@@ -245,7 +245,7 @@ union all
 select 'reversal', r.id, 'Revenue has no record of it, and no job will record it'
   from reversal r
  where r.status = 'DONE' and r.posting_status = 'PENDING'
-   and r.id not in (select subject from queued where entrypoint = 'tell_reversal')
+   and r.id not in (select subject from queued where entrypoint = 'report_reversal')
 """
 
 KEYS = """

@@ -1,5 +1,5 @@
 """
-The invariants of what was written: a query for each, which returns the rows that were tampered with.
+The invariants that find tampering: each query returns the rows that do not match their proof.
 
 The ledger is compared with the audit rows of its postings, a payment with its signed record, the
 record with its hash in an audit row, and the audit rows with their chain.
@@ -143,7 +143,7 @@ select 'payment', r.payment, format('is gone: record %s has it', r.id)
  where p.id is null {{records_lately}}
 """
 
-# One pass compares each link with the one before it; rows without a link are found by indexes alone.
+# One pass compares each link with the one before it; indexes alone find the rows without a link.
 CHAIN = f"""
 select case when broken then 'audit_link' else 'audit_event' end as table,
        case when broken then number else event end ::text as row,
@@ -153,7 +153,8 @@ select case when broken then 'audit_link' else 'audit_event' end as table,
             else 'does not fit the link before it' end as why
   from (select l.number, l.event, l.before, l.broken, e.id as audited,
                l.hash = sha256(l.prev_hash || convert_to({ROW_TEXT}, 'UTF8')) as fits
-          from (select number, event, prev_hash, hash, lag(number, 1, 0::bigint) over walk as before,
+          from (select number, event, prev_hash, hash,
+                       lag(number, 1, 0::bigint) over walk as before,
                        (lag(number, 1, 0::bigint) over walk,
                         lag(hash, 1, decode(repeat('00', 32), 'hex')) over walk)
                        is distinct from (number - 1, prev_hash) as broken

@@ -15,8 +15,8 @@ class ReversalRow(Table, tablename="reversal", db=DB):
     """
     A void or a refund. The key is also the reference that a gateway is given.
 
-    `source` is the account that the money leaves. `posting_status` is how far Revenue's record of
-    it is. `share` is what the gateway is asked for, where it was paid in another currency.
+    `source` is the account that the money leaves. `posting_status` is the state of Revenue's record
+    of it. `share` is the refund in the gateway's currency, if that is another one.
     """
 
     id = Varchar(length=40, primary_key=True, default=None)

@@ -48,7 +48,7 @@ class StaffLimitRow(Table, tablename="staff_limit", db=DB):
 
 
 class SessionRow(Table, tablename="session", db=DB):
-    """One login. The refresh token is kept as a hash, the wallet's token encrypted."""
+    """One login. The refresh token is stored as a hash, the wallet's token encrypted."""
 
     id = Varchar(length=40, primary_key=True, default=None)
     staff = refers_to(StaffRow)

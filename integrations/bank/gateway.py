@@ -42,7 +42,7 @@ class BankTransfer:
     paths = tuple(_READERS)
     methods = frozenset({"POST"})
     revocable = False
-    ask_again_after = 0.0
+    inquiry_interval = 0.0
 
     def __init__(
         self,

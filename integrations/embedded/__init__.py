@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from integrations.embedded.binaries import EmbeddedError
 from integrations.embedded.process import child_of_this, die_with_parent
-from integrations.embedded.servers import Servers, attach, gone, servers
+from integrations.embedded.servers import Servers, attach, servers, wait_until_stopped
 
 __all__ = [
     "EmbeddedError",
@@ -12,6 +12,6 @@ __all__ = [
     "attach",
     "child_of_this",
     "die_with_parent",
-    "gone",
     "servers",
+    "wait_until_stopped",
 ]

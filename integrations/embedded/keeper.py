@@ -84,7 +84,7 @@ def _restart(server: Server) -> None:
             time.sleep(pause)
         else:
             return
-    raise EmbeddedError(f"{server.name} keeps ending: see {server.log}.")
+    raise EmbeddedError(f"{server.name} ends whenever it starts: see {server.log}.")
 
 
 def _report(line: str) -> None:

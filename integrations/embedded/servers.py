@@ -59,7 +59,7 @@ def attach(data_dir: Path) -> Servers:
     raise EmbeddedError(f"The embedded servers do not answer: see {folder / 'keeper.log'}.")
 
 
-def gone(data_dir: Path) -> None:
+def wait_until_stopped(data_dir: Path) -> None:
     """Wait until the last keeper has stopped its servers, so that the folder may be deleted."""
     with _lock(_folder(data_dir) / "keeper.lock", fcntl.LOCK_SH):
         pass

@@ -105,7 +105,7 @@ class FPTPay(HttpGateway):
     paths = ("fpt-pay",)
     methods = frozenset({"POST"})
     revocable = False
-    ask_again_after = 3.0
+    inquiry_interval = 3.0
 
     def __init__(self, http: Upstream, *, secrets: Sequence[str]) -> None:
         assert secrets, "FPT Pay needs a secret"

@@ -265,7 +265,7 @@ class _Prepared:
 
 @dataclass(slots=True, kw_only=True)
 class _Progress:
-    """How far one try has come."""
+    """The progress of one try."""
 
     started_at: float
     sent: bool = False

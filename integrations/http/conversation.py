@@ -93,13 +93,13 @@ def untrusted_evidence(
 
 
 def _storable_or_unknown(evidence: Evidence) -> Evidence:
-    if is_kept(evidence):
+    if is_storable(evidence):
         return evidence
     _log.warning("unstorable_answer", origin=evidence.origin, result=evidence.result)
     return unknown_evidence(evidence.origin)
 
 
-def is_kept(evidence: Evidence) -> bool:
+def is_storable(evidence: Evidence) -> bool:
     """Return whether our columns can hold every text in *evidence*, and a QR its payload."""
     failure = evidence.failure
     texts = (

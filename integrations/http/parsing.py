@@ -11,7 +11,7 @@ import orjson
 import structlog
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from domain.money import LARGEST
+from domain.money import MAX_JSON_INTEGER
 from domain.refusals import NotFound, UpstreamUnavailable
 from integrations.http.failures import NotConnected, Unanswered, Unreadable, Unusable
 from integrations.http.json_text import RawNumber, decode
@@ -19,7 +19,7 @@ from integrations.http.messages import Answer
 
 _log = structlog.stdlib.get_logger("integrations.http.parsing")
 
-Amount = Annotated[int, Field(ge=0, le=LARGEST)]
+Amount = Annotated[int, Field(ge=0, le=MAX_JSON_INTEGER)]
 Text = Annotated[str, Field(min_length=1, max_length=1000)]
 
 

@@ -83,7 +83,7 @@ class MoMo(HttpGateway):
     paths = ("momo",)
     methods = frozenset({"POST"})
     revocable = False
-    ask_again_after = 3.0
+    inquiry_interval = 3.0
 
     def __init__(
         self, http: Upstream, *, partner_code: str, access_key: str, secret_keys: Sequence[str]

@@ -99,7 +99,7 @@ class Certificates:
             raise BadCall("the signature's certificate is not from their host")
         chain = self._chains.get(url)
         if chain is None:
-            raise BadCall("the signature's certificate is none")
+            raise BadCall("there is no certificate at the signature's address")
         self._check_chain(chain, call.received_at)
         message = signed_message(
             values["TRANSMISSION-ID"], values["TRANSMISSION-TIME"], webhook_id, call.body

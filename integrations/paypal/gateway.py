@@ -81,28 +81,28 @@ class PayPal(HttpGateway):
     """
     PayPal takes no VND, so an attempt's money is in dollars.
 
-    `bearer` returns the Authorization header or raises NotConnected. `refused` is called when
-    PayPal refuses that header.
+    `bearer` returns the Authorization header or raises NotConnected. `on_token_refused` is
+    called when PayPal refuses that header.
     """
 
     name = GatewayName.PAYPAL
     paths = ("paypal",)
     methods = frozenset({"POST"})
     revocable = False  # a capture may be processed while its payment ends
-    ask_again_after = 3.0
+    inquiry_interval = 3.0
 
     def __init__(
         self,
         http: Upstream,
         *,
         bearer: Callable[[], Awaitable[str]],
-        refused: Callable[[], None],
+        on_token_refused: Callable[[], None],
         webhook_id: str,
         certificates: Certificates,
     ) -> None:
         super().__init__(http)
         self._bearer = bearer
-        self._refused = refused
+        self._on_token_refused = on_token_refused
         self._webhook_id = webhook_id
         self._certificates = certificates
 
@@ -318,4 +318,4 @@ class PayPal(HttpGateway):
 
     def _discard_refused_token(self, answer: Answer) -> None:
         if answer.status == 401:
-            self._refused()
+            self._on_token_refused()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from domain.attempts import Failure
-from domain.money import LARGEST, Currency, Money
+from domain.money import MAX_JSON_INTEGER, Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import raw_text, whole_number, with_amount
 from integrations.http.parsing import EMPTY_AS_NONE, Text, WireModel
@@ -205,4 +205,4 @@ def cents(raw: object) -> int | None:
     if dollars is None:
         match = _DOLLARS_AND_CENTS.fullmatch(raw_text(raw))
         return int(match[1]) * 100 + int(match[2]) if match else None
-    return dollars * 100 if dollars * 100 <= LARGEST else None
+    return dollars * 100 if dollars * 100 <= MAX_JSON_INTEGER else None

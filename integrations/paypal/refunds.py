@@ -27,7 +27,7 @@ _NOTHING_LEFT = frozenset({"CAPTURE_FULLY_REFUNDED", "REFUND_AMOUNT_EXCEEDED"})
 
 def body(attempt: Attempt, reversal: Reversal) -> dict[str, Any]:
     return {
-        "amount": format_amount(reversal.asked),
+        "amount": format_amount(reversal.gateway_money),
         "custom_id": reversal.id,
         "invoice_id": reversal.id,
         "note_to_payer": f"Hoan tien GD {attempt.reference}",
@@ -52,7 +52,7 @@ def interpret_refund(reversal: Reversal, answer: Answer, *, repeated: bool) -> E
 
 def evidence(reversal: Reversal, refund: Refund) -> Evidence:
     """Return what PayPal's record of a refund says. Raises Unusable if it is another refund."""
-    if not refund.is_named(reversal.id) or money(refund.amount) != reversal.asked:
+    if not refund.is_named(reversal.id) or money(refund.amount) != reversal.gateway_money:
         raise Unusable("the answer is about another refund")
     match refund.status:
         case "COMPLETED":

@@ -45,7 +45,7 @@ def _payment(event: Event) -> Session | Intent | None:
 
 
 def _unread_reference(event: Event, error: BadCall) -> object:
-    """Return what stands in the place of our reference. Raises *error* if the place is no object."""
+    """Return what stands in the place of our reference. Raises *error* if it is no object."""
     if event.type.startswith("checkout.session."):
         return event.data.object.get("client_reference_id")
     metadata = event.data.object.get("metadata")

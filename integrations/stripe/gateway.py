@@ -70,7 +70,7 @@ class Stripe(HttpGateway):
     paths = ("stripe",)
     methods = frozenset({"POST"})
     revocable = False
-    ask_again_after = 3.0
+    inquiry_interval = 3.0
 
     def __init__(self, http: Upstream, *, api_key: str, webhook_secrets: Sequence[str]) -> None:
         assert webhook_secrets, "Stripe needs a webhook secret"

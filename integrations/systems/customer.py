@@ -36,18 +36,22 @@ class _Customer(WireModel):
 
 class CustomerManagement:
     """
-    `keep` is the seconds for which an answer is fresh.
+    An answer is used for `fresh_seconds`; while Customer Management is down, for `stale_seconds`.
 
-    `stale` is the seconds for which an answer is returned while Customer Management is down. Only
-    customers are cached: an unknown contract is fetched again.
+    Only customers are cached: an unknown contract is fetched again.
     """
 
     def __init__(
-        self, http: Upstream, *, keep: float = 300.0, stale: float = 3600.0, size: int = 20_000
+        self,
+        http: Upstream,
+        *,
+        fresh_seconds: float = 300.0,
+        stale_seconds: float = 3600.0,
+        size: int = 20_000,
     ) -> None:
         self._http = http
-        self._keep = keep
-        self._stale = stale
+        self._fresh_seconds = fresh_seconds
+        self._stale_seconds = stale_seconds
         self._cache = Cache()
         self._cache.setup("mem://", size=2 * size, check_interval=60)
 
@@ -84,8 +88,8 @@ class CustomerManagement:
         customer = await fetch_of_contract(
             self._http, SYSTEM, "customers", number, _read_customer, operation="customer"
         )
-        await self._cache.set(f"fresh:{number}", customer, expire=self._keep)
-        await self._cache.set(f"stale:{number}", customer, expire=self._stale)
+        await self._cache.set(f"fresh:{number}", customer, expire=self._fresh_seconds)
+        await self._cache.set(f"stale:{number}", customer, expire=self._stale_seconds)
         return customer
 
 

@@ -74,7 +74,7 @@ class VNPay(HttpGateway):
     paths = ("vnpay",)
     methods = frozenset({"GET", "POST"})
     revocable = False
-    ask_again_after = 300.0
+    inquiry_interval = 300.0
 
     def __init__(
         self,

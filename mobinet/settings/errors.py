@@ -65,6 +65,6 @@ def problem(error: ErrorDetails) -> str:
         case "too_long":
             return f"holds too many: set {error.get('ctx', {})['max_length']} at most"
         case "path_not_file":
-            return "names no file that is there: set the path of one"
+            return "names no existing file: set the path of one"
         case _:
             return f"is wrong: {error['msg'][0].lower()}{error['msg'][1:]}"

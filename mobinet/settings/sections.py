@@ -36,9 +36,7 @@ class InternalSystem(Section):
                 "has half a certificate: set __CLIENT_CERT and __CLIENT_KEY, or neither"
             )
         if self.api_key is None and self.client_cert is None:
-            raise ValueError(
-                "has nothing to say who we are: set __API_KEY, or __CLIENT_CERT and __CLIENT_KEY"
-            )
+            raise ValueError("has no credentials: set __API_KEY, or __CLIENT_CERT and __CLIENT_KEY")
         return self
 
 

@@ -19,7 +19,7 @@ from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.money import Rate
 from integrations.bank.vietqr import BANKS
 
-# No bank has this BIN, so that nobody can really pay a QR of the sandbox.
+# No bank has this BIN, so that no QR of the sandbox can really be paid.
 SANDBOX_BIN = "999999"
 
 
@@ -150,7 +150,7 @@ def _dollar_rate(value: object) -> object:
     match = re.fullmatch(r"([1-9]\d{3,5})@(\d{4}-\d\d-\d\d)", value, re.ASCII)
     try:
         assert match
-        return Rate(dong=int(match[1]), day=date.fromisoformat(match[2]))
+        return Rate(dong_per_dollar=int(match[1]), day=date.fromisoformat(match[2]))
     except (AssertionError, ValueError):
         raise ValueError(
             "is not a rate with its date: set đồng for a dollar and the day,"

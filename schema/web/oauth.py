@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse, Response
 
 from domain.cards import holds_card_number
 from domain.refusals import UpstreamUnavailable
-from domain.staff import InvalidCredentials, TooManyTries
+from domain.staff import InvalidCredentials, TooManyAttempts
 from resolvers import sessions
 from resolvers.context import Context
 from resolvers.sessions import Login
@@ -76,7 +76,7 @@ async def _login(context: Context, form: dict[str, str], authorization: str) -> 
             description = "The refresh token is wrong, expired or was used before."
             raise OAuthError(400, "invalid_grant", description) from None
         raise OAuthError(401, "invalid_client", WRONG_CREDENTIALS) from None
-    except TooManyTries:
+    except TooManyAttempts:
         description = "Too many wrong tries: the client has to wait a minute."
         raise OAuthError(429, "slow_down", description) from None
     except UpstreamUnavailable:

@@ -55,7 +55,7 @@ async def receipt_page(request: Request) -> Response:
     try:
         receipt = await receipts.receipt(context, request.path_params["token"])
     except NotFound as refusal:
-        text = refusal.say(language_of(request.headers))
+        text = refusal.text(language_of(request.headers))
         if wants_json:
             return JSONResponse({"error": {"code": refusal.code, "message": text}}, 404)
         return HTMLResponse(
@@ -109,7 +109,7 @@ trong <a href="/.well-known/jwks.json">jwks.json</a>, trên đúng dòng chữ s
 
 
 def _given_back(receipt: Receipt) -> str:
-    """Return a note about money given back since: then the receipt proves no paid bill."""
+    """Return a note about a later reversal, after which the receipt proves no paid bill."""
     if not receipt.given_back:
         return ""
     whole = receipt.given_back == receipt.payment.amount

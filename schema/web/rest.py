@@ -165,7 +165,7 @@ def _text(body: dict[str, Any], field: str) -> str:
     value = body.get(field)
     if not isinstance(value, str) or not value:
         raise InvalidInput(
-            field=field, problem_vi="là chuỗi bắt buộc.", problem_en="is a text that is needed."
+            field=field, problem_vi="là chuỗi bắt buộc.", problem_en="is a required text."
         )
     return value
 

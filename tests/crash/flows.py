@@ -216,7 +216,7 @@ async def _refund(context: Context, prepared: Prepared) -> object:
 
 @flow("recording of a void", voided_payment)
 async def _void_recording(context: Context, prepared: Prepared) -> object:
-    await jobs.tell_reversal(system_context(context), prepared.reversal)
+    await jobs.report_reversal(system_context(context), prepared.reversal)
     return await jobs.unsettle_debt(system_context(context), prepared.reversal)
 
 

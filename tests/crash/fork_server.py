@@ -23,15 +23,15 @@ from typing import Any, TextIO
 import uvloop
 
 from db import engine
-from db.invariants.checks import examination
+from db.invariants.checks import open_check_connection
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
 from integrations.http import client as http_client
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import Settings, load
 from resolvers import sealing
 from resolvers.context import Context
-from resolvers.invariants import prove
+from resolvers.invariants import check_all
 from tests.crash.due_jobs import run_due_jobs
 from tests.crash.flows import FLOWS
 from tests.crash.flows import repeat as repeat_flow
@@ -76,7 +76,7 @@ def _run_in_fork(settings: Settings, order: Json) -> Json:
 
 def _execute(settings: Settings, order: Json, report: TextIO) -> int:
     async def main() -> Json:
-        async with running(settings, pool_size=6) as context:
+        async with process_context(settings, pool_size=6) as context:
             return await ORDERS[order["order"]](context, order)
 
     try:
@@ -135,8 +135,8 @@ async def verify(context: Context, order: Json) -> Json:
     settings = load()
     assert settings.database_url is not None
     heads = Heads(settings.data_dir / "heads.log")
-    async with examination(settings.database_url.get_secret_value()) as connection:
-        found = await prove([connection], context.keys.receipts, heads, signatures=True)
+    async with open_check_connection(settings.database_url.get_secret_value()) as connection:
+        found = await check_all([connection], context.keys.receipts, heads, signatures=True)
     broken = [
         f"{invariant.name}: {row.table} {row.row} {row.why}"
         for invariant in found

@@ -72,7 +72,8 @@ RULES = {
                          sum(case when debit = 'staff_cash' then amount else -amount end) as amount
                        from posting where 'staff_cash' in (debit, credit) group by staff) b
             on b.staff = l.staff
-         where l.kind = 'CASH_IN_HAND' and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
+         where l.kind = 'CASH_IN_HAND'
+           and (l.own_used <> coalesce(b.amount, 0) or l.reserved <> 0)""",
     "the ledger's cash is that of its payments": """
         select p.staff,
                coalesce(sum(p.amount), 0) || ' held, ' || coalesce(b.amount, 0) || ' in the ledger'

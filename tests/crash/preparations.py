@@ -21,7 +21,7 @@ from domain.cases import Case, CaseDecision
 from domain.hand_ins import HandIn, SubmitHandIn
 from domain.methods import PaymentMethod
 from domain.orders import CreateOrder, PayOrder
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import Payment, PaymentStatus
 from domain.staff import Role
 from resolvers import (
@@ -127,7 +127,7 @@ async def paid_transfer(context: Context, prepared: Prepared) -> Prepared:
 async def open_order(context: Context, prepared: Prepared) -> Prepared:
     """Prepare a merchant's unpaid order."""
     shop = {"client_id": "shop", "secret": "shop-secret"}
-    await sessions.learn_api_client(context, name="Shop", role=Role.MERCHANT, **shop)
+    await sessions.register_api_client(context, name="Shop", role=Role.MERCHANT, **shop)
     login = await sessions.client_credentials(context, **shop)
     prepared = replace(prepared, token=login.access_token, amount=120_000)
     command = CreateOrder(
@@ -223,7 +223,7 @@ async def process_payment(context: Context, prepared: Prepared, method: PaymentM
         method=method,
         items=(bill_item(prepared.bill, prepared.amount),),
         customer_phone=None,
-        notify=NotifyWish(),
+        notify=NotificationChannels(),
     )
     return (await payments.process(context, command)).payment
 
@@ -245,7 +245,7 @@ async def give_vote(context: Context, prepared: Prepared) -> Case:
     return await case_decisions.resolve(context, command)
 
 
-async def void_payment(context: Context, prepared: Prepared) -> reversals.Reversed:
+async def void_payment(context: Context, prepared: Prepared) -> reversals.ReversalResult:
     key = f"void-{prepared.key}"
     return await reversals.void(context, prepared.payment, reason="wrong bill", idempotency_key=key)
 

@@ -1,6 +1,5 @@
 """
-Numbers each step of a process that others can see: statements, commits, HTTP calls and published
-heads.
+Number each visible step of a process: statements, commits, HTTP calls and published heads.
 
 It wraps asyncpg (its own catalogue queries too), httpx and `Heads.add` in this process alone. A
 kill names a number: before or after that step the process dies by SIGKILL.

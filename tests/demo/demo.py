@@ -23,7 +23,7 @@ from typing import Any, NoReturn
 
 import httpx
 
-from integrations.embedded import child_of_this, gone
+from integrations.embedded import child_of_this, wait_until_stopped
 from tests.demo.narration import Story, clock, dong, drawn, paint, say, status
 from tests.support.stack.client import Client, is_genuine, payment_item
 from tests.support.stack.processes import CLEAN_ENVIRONMENT, ROOT, free_ports
@@ -310,7 +310,7 @@ def system_folder() -> Iterator[Path]:
         yield folder
     finally:
         if (folder / "embedded").exists():
-            gone(folder)  # the servers have stopped, so no process writes there
+            wait_until_stopped(folder)  # the servers have stopped, so no process writes there
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -205,7 +205,7 @@ class RandomSteps:
         )
         self._log(f"{reversal_id}: {result} {source}")
         evidence = Evidence(source=source, origin="random steps", result=result)
-        await refund_execution.settle(self.backend.context, reversal_id, evidence)
+        await refund_execution.apply_evidence(self.backend.context, reversal_id, evidence)
 
     # ── people and internal systems ────────────────────────────────────────────────────────────
 
@@ -244,7 +244,7 @@ class RandomSteps:
         for row in await self._rows(
             "select id from reversal where payment = any($1) and posting_status = 'PENDING'"
         ):
-            await jobs.tell_reversal(self.backend.context, row["id"])
+            await jobs.report_reversal(self.backend.context, row["id"])
 
     async def import_settlement(self) -> None:
         lines: list[str] = []
@@ -270,7 +270,7 @@ class RandomSteps:
             )
             self._log(" | ".join(drawn))
             context = self.backend.context.for_actor(OPERATOR)
-            await settlement.settle(context, GatewayName.VNPAY, path)
+            await settlement.import_file(context, GatewayName.VNPAY, path)
 
     # ── private ──────────────────────────────────────────────────────────────────────────────────
 

@@ -79,7 +79,7 @@ class ReversalRules(RuleBasedStateMachine):
             for _ in range(2 if twice else 1):
                 settled = settlement.import_file(context, GatewayName.VNPAY, Path(file.name))
                 done = self.api.run(settled)
-        assert not twice or done.since is not None
+        assert not twice or done.imported_at is not None
 
     def _is_ours(self, case: Any) -> bool:
         return case["paymentId"] in self.expected.payments

@@ -1,6 +1,5 @@
 """
-Random requests, gateway calls, crashes and days, compared step by step with a model in plain
-Python.
+Random requests, gateway calls, crashes and days, compared with a model in plain Python.
 
 The machine calls the API as clients and gateways do. After each step every payment has a status
 that the model allows, and no rule of the judge is broken. At the end nothing is due and the outer

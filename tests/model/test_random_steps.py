@@ -1,6 +1,5 @@
 """
-After each of many random operations every invariant holds, and a case can move all money in
-suspense.
+After each random operation every invariant holds, and a case can move all suspense.
 
 A failing run prints its steps; PROOF_SEED repeats it, WALKS and WALK_STEPS make it longer.
 """
@@ -83,9 +82,9 @@ async def stuck(steps: RandomSteps) -> list[str]:
             case for case in known if case is not None and CaseDecision.REFUND in case.choices
         ]
         enough = (
-            sum(case.waiting for case in refundable) >= row["amount"]
+            sum(case.undecided_amount for case in refundable) >= row["amount"]
             if row["currency"] == Currency.VND
-            else any(case.foreign for case in refundable)
+            else any(case.foreign_money for case in refundable)
         )
         if not enough:
             found.append(f"{row['amount']} {row['currency']} of {row['payment']} is stuck")

@@ -18,8 +18,7 @@ async def one_after_the_other(
     payment_id: str, acts: Sequence[Callable[[], Awaitable[Any]]]
 ) -> list[Any]:
     """
-    Start all acts while the payment's row is locked; each starts when the last one waits or is
-    done.
+    Start all acts while the payment's row is locked, each once the last one waits or is done.
 
     PostgreSQL serves the waiting sessions in the order in which they came. An act's exception is
     returned in place of its result.

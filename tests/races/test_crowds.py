@@ -17,7 +17,7 @@ from domain.hand_ins import SubmitHandIn
 from domain.limits import LimitExceeded
 from domain.methods import PaymentMethod
 from domain.payment_evidence import EvidenceSource, GatewayResult
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import Payment
 from domain.refusals import Refusal, Refused
 from mobinet.settings import Settings
@@ -164,7 +164,7 @@ async def operation(
             method=PaymentMethod.CASH if name == "cash" else PaymentMethod.VNPAY_QR,
             items=tuple(random_choice.sample(bills, random_choice.randint(1, len(bills)))),
             customer_phone=None,
-            notify=NotifyWish(),
+            notify=NotificationChannels(),
         )
         await payments.process(by, command)
         return "paid" if name == "cash" else "opened"

@@ -1,6 +1,5 @@
 """
-`make soak`: mixed load on a stack of its own, with faults in the outer systems and a worker that is
-killed.
+`make soak`: mixed load on a stack of its own, with faults and a worker that is killed.
 
     python -m tests.soak [SECONDS]
 
@@ -29,8 +28,8 @@ import pytest
 import structlog
 
 from db.migrate import migrate
-from integrations.embedded import gone, servers
-from mobinet.bootstrap import running
+from integrations.embedded import servers, wait_until_stopped
+from mobinet.bootstrap import process_context
 from mobinet.settings import load
 from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import violations
@@ -85,7 +84,7 @@ def main() -> int:
             stack.folder.mkdir()
             return asyncio.run(_soak(stack, seconds))
     finally:
-        gone(folder)
+        wait_until_stopped(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -240,7 +239,7 @@ async def _run_due_jobs(stack: Stack, report: Report) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in stack.env.items():
             patch.setenv(name, value)
-        async with running(load()) as context:
+        async with process_context(load()) as context:
             run = await run_due_jobs(context)
     report.counts["jobs after the load"] += run.ran
     report.faults += run.failed

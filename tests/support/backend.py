@@ -17,12 +17,12 @@ from domain.bills import Item
 from domain.gateways import Call, Notice, Purchase, Reply, Verdict
 from domain.methods import GatewayName, PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import Payment
 from domain.reversals import Reversal
 from domain.staff import Actor
 from integrations.gateways import Gateways
-from mobinet.bootstrap import running
+from mobinet.bootstrap import process_context
 from mobinet.settings import Settings
 from resolvers import payments, sessions
 from resolvers.context import Context
@@ -55,7 +55,7 @@ class StubGateway:
     paths: tuple[str, ...] = ("vnpay",)
     methods: frozenset[str] = frozenset({"POST"})
     revocable: bool = False
-    ask_again_after: float = 0
+    inquiry_interval: float = 0
     start_result: GatewayResult = GatewayResult.ACCEPTED
     inquiry_result: GatewayResult = GatewayResult.UNPAID
     refund_result: GatewayResult = GatewayResult.PAID
@@ -155,7 +155,7 @@ class Backend:
             method=method,
             items=but.pop("items", None) or (await self.owed(contract),),
             customer_phone=but.pop("customer_phone", None),
-            notify=but.pop("notify", None) or NotifyWish(),
+            notify=but.pop("notify", None) or NotificationChannels(),
         )
         return (await payments.process(by, command)).payment
 
@@ -188,7 +188,7 @@ async def backend(
     sandbox.reset()
     gateway = StubGateway()
     with stamina.set_testing(True, attempts=1):
-        async with running(api_settings) as context:
+        async with process_context(api_settings) as context:
             clock = Clock(await context.clock())
             given = replace(context, clock=clock, gateways=Gateways([gateway]))
             yield Backend(given, clock, gateway, sandbox, contracts, collectors, context.gateways)

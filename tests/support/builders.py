@@ -16,7 +16,7 @@ from domain.hand_ins import (
 from domain.methods import GATEWAY_OF, GatewayName, PaymentMethod
 from domain.money import Currency, Money
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import Notify, Payment, PaymentStatus
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -153,7 +153,7 @@ def a_request(*items: Item, **but: Any) -> ProcessPayment:
             "method": PaymentMethod.CASH,
             "items": items or (bill_item(),),
             "customer_phone": None,
-            "notify": NotifyWish(),
+            "notify": NotificationChannels(),
         }
         | but
     )

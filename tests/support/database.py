@@ -30,7 +30,7 @@ async def add_collector(staff_id: str | None = None, *, team: str | None = "HCM1
     collector = Staff(
         staff_id=staff_id or unique("NV"), name="Le Van Cuong", role=Role.TIN_PNC, team=team
     )
-    await staff.learn(collector, NOW)
+    await staff.upsert(collector, NOW)
     return collector
 
 

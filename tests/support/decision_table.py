@@ -132,13 +132,13 @@ def cell_of(before: Payment, decision: Decision) -> str:
     assert after.attempt is not None
     if not decision.changed:
         assert decision == Decision(
-            payment=before, attempt=before.attempt, changed=False, ask=decision.ask
+            payment=before, attempt=before.attempt, changed=False, inquire=decision.inquire
         )
-        return "ask" if decision.ask else "·"
+        return "ask" if decision.inquire else "·"
     cell = _cell_of_change(before, decision)
     is_next = after.version == before.version + 1
     assert is_next or cell in {"+case", "unread+"}, "watchers see every change of a payment"
-    assert decision.ask == (cell == "lost")
+    assert decision.inquire == (cell == "lost")
     assert (decision.case is not None) == (cell[0] in "+!" or cell[-1] == "+")
     assert after.is_final is (after.completed_at is not None) or before.is_final
     if after.is_final:

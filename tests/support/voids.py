@@ -13,7 +13,7 @@ from tests.support.backend import Backend
 from tests.support.running_api import key
 
 
-async def voided(backend: Backend, payment: Payment, by: Any) -> resolve.Reversed:
+async def voided(backend: Backend, payment: Payment, by: Any) -> resolve.ReversalResult:
     """Void the payment as *by*."""
     return await resolve.void(by, payment.id, reason="paid by mistake", idempotency_key=key())
 

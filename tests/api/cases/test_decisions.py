@@ -298,5 +298,7 @@ def test_a_second_payment_of_one_reference_is_credited_and_the_first_stays(
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=report.append)
+    )
     assert holds, "\n".join(report)

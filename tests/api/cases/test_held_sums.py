@@ -54,5 +54,7 @@ def test_money_after_an_amount_of_zero_is_decided_with_its_case(api: Api) -> Non
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=report.append)
+    )
     assert holds, "\n".join(report)

@@ -258,7 +258,7 @@ def test_money_without_a_reference_becomes_a_case_with_its_amount_after_an_hour(
         " null order by received_at desc limit 1"
     )
     api.rows(
-        "update webhook_event set tries = $1 where id = $2", webhooks.MOST_TRIES - 1, event["id"]
+        "update webhook_event set tries = $1 where id = $2", webhooks.MAX_TRIES - 1, event["id"]
     )
     for _ in range(2):
         api.run(webhooks.retry(later(api, minutes=5)))

@@ -87,7 +87,7 @@ def test_a_forged_call_is_refused_and_moves_nothing(api: Api, sandbox: Sandbox) 
 def test_without_a_recent_exchange_rate_nothing_is_charged(api: Api, rate: str | None) -> None:
     terms = api.context.terms
     assert terms.usd_rate
-    old = Rate(dong=26_000, day=terms.usd_rate.day - timedelta(days=9))
+    old = Rate(dong_per_dollar=26_000, day=terms.usd_rate.day - timedelta(days=9))
     contract = api.contract()
     given = {"contractNumber": contract, "items": api.owed(contract)[:1]}
     token = api.token("NV002")

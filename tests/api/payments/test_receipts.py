@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from domain.bills import ItemType
 from domain.methods import PaymentMethod
 from domain.payments import PaymentStatus
-from integrations.keys import KeyRing, derived
+from integrations.keys import KeyRing, derive_key
 from schema.web.receipts import ITEM_LABELS, METHOD_LABELS, STATUS_LABELS
 from tests.support.requests.reversals import void
 from tests.support.running_api import CANCEL, Api, Sandbox, statements
@@ -168,7 +168,7 @@ def test_a_final_payment_is_signed_once_and_not_again_after_a_new_key_or_a_chang
     api: Api, paid: dict[str, Any]
 ) -> None:
     before = api.http.get(path(paid), headers=JSON).json()
-    another = KeyRing([derived(b"another", "receipts")])
+    another = KeyRing([derive_key(b"another", "receipts")])
     context = api.context
     api.app.state.context = replace(context, keys=replace(context.keys, receipts=another))
     try:

@@ -94,7 +94,9 @@ def test_a_failed_refund_that_was_made_is_done_by_the_gateways_file(
     assert desk.cases(paid) == []
     refused = refund(desk.api, paid)["errors"]
     assert [item["code"] for item in refused] == ["AMOUNT_MISMATCH"], "nothing is left to refund"
-    notification_jobs = "select 1 from pgqueuer where entrypoint = 'tell_reversal' and payload = $1"
+    notification_jobs = (
+        "select 1 from pgqueuer where entrypoint = 'report_reversal' and payload = $1"
+    )
     assert len(desk.api.rows(notification_jobs, orjson.dumps({"subject": reversal_id}))) == 1
     assert is_free(desk.api, paid)
 
@@ -153,6 +155,6 @@ def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
     """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
     holds = asyncio.run(
-        verify(desk.api.settings, signatures=True, as_json=False, say=report.append)
+        verify(desk.api.settings, signatures=True, as_json=False, write_line=report.append)
     )
     assert holds, "\n".join(report)

@@ -99,7 +99,7 @@ def test_many_correct_logins_of_one_person_at_once_succeed(api: Api) -> None:
 def test_production_refuses_the_published_secret(api: Api) -> None:
     assert api.service_token()
     api.run(
-        sessions.disown_api_client(api.context, client_id="dashboard", secret="dashboard-secret")
+        sessions.revoke_known_secret(api.context, client_id="dashboard", secret="dashboard-secret")
     )
     with pytest.raises(KeyError):
         api.service_token()

@@ -216,5 +216,7 @@ def test_a_failed_refund_of_a_payment_that_revenue_refuses_is_one_case_again(
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last test of this module checks what all tests above it have written."""
     report: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=report.append)
+    )
     assert holds, "\n".join(report)

@@ -67,7 +67,7 @@ def test_basic_credentials_are_form_decoded(
 ) -> None:
     client_id, secret = f"{client_id} {key()}", f"{secret} {key()}"
     known = {"client_id": client_id, "name": "Shop", "role": Role.MERCHANT, "secret": secret}
-    api.run(sessions.learn_api_client(api.context, **known))
+    api.run(sessions.register_api_client(api.context, **known))
     answer = ask(api, GRANT, basic(f"{encode(client_id)}:{encode(secret)}"))
     assert answer.status_code == 200, answer.text
     assert answer.json()["token_type"] == "Bearer"

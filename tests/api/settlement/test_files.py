@@ -14,7 +14,7 @@ import pytest
 
 from domain.calendar import business_date
 from domain.methods import GatewayName
-from domain.settlement import Settled
+from domain.settlement import ImportSummary
 from integrations.settlement import BadFile
 from mobinet.settle import OPERATOR
 from resolvers import settlement, settlement_lines
@@ -82,7 +82,7 @@ def test_a_line_in_another_notation_is_the_same_line(desk: Desk, end: str) -> No
     assert desk.imports(other).cases == 0
     (settled_line,) = desk.of(qr)
     assert (settled_line["result"], settled_line["theirs"]) == ("MATCHED", qr["amount"])
-    assert desk.imports(line, desk.line(desk.pays())).known == 1
+    assert desk.imports(line, desk.line(desk.pays())).known_lines == 1
 
 
 def test_a_bad_line_at_the_end_undoes_all_before_it(desk: Desk) -> None:
@@ -132,7 +132,7 @@ def test_empty_lines_at_the_end_are_ignored(alone: Desk, end: bytes) -> None:
     path = alone.folder / "export.csv"
     path.write_bytes(f"{HEADER}\n{alone.line(qr)}\n".encode() + end)
     result = alone.imports_file(path)
-    assert (result.lines, result.cases, result.known) == (1, 0, 0)
+    assert (result.lines, result.cases, result.known_lines) == (1, 0, 0)
     assert [item["result"] for item in alone.of(qr)] == ["MATCHED"]
 
 
@@ -141,7 +141,7 @@ def test_a_file_that_gained_empty_lines_is_known_line_by_line(alone: Desk) -> No
     alone.imports(alone.line(qr, amount=1))
     before = alone.of(qr)
     result = alone.imports(alone.line(qr, amount=1), "", ",,,,,,")
-    assert (result.lines, result.known, result.cases, result.results) == (1, 1, 0, {})
+    assert (result.lines, result.known_lines, result.cases, result.results) == (1, 1, 0, {})
     assert alone.of(qr) == before
     assert alone.cases(qr) == ["SETTLEMENT"]
 
@@ -164,14 +164,14 @@ def test_the_same_file_imported_by_two_at_once_is_imported_once(alone: Desk) -> 
     path.write_text(f"{HEADER}\n{alone.line(qr, amount=1)}\n")
     context = alone.api.context.for_actor(OPERATOR)
 
-    async def both() -> list[Settled]:
+    async def both() -> list[ImportSummary]:
         return list(
             await asyncio.gather(
                 *(settlement.import_file(context, GatewayName.VNPAY, path) for _ in range(2))
             )
         )
 
-    assert sorted(item.since is None for item in alone.api.run(both())) == [False, True]
+    assert sorted(item.imported_at is None for item in alone.api.run(both())) == [False, True]
     assert alone.cases(qr) == ["SETTLEMENT"]
 
 

@@ -46,7 +46,7 @@ def test_an_odd_line_of_another_program_does_not_refuse_the_file(
     ours = desk.file("stripe")
     before = cases(api)
     done = desk.imports(*ours, ODD[what], gateway="stripe")
-    assert (done.lines, done.known, done.cases) == (len(ours) + 1, len(ours) - 1, 0)
+    assert (done.lines, done.known_lines, done.cases) == (len(ours) + 1, len(ours) - 1, 0)
     assert {str(item): many for item, many in done.results.items()} == {"MATCHED": 1, "FOREIGN": 1}
     assert cases(api) == before
 
@@ -70,7 +70,7 @@ def test_an_odd_line_is_counted_once_as_often_as_one_file_has_it(api: Api, desk:
     first = desk.imports(odd, odd, gateway="momo")
     assert {str(item): many for item, many in first.results.items()} == {"FOREIGN": 2}
     second = desk.imports(odd, odd, odd, gateway="momo")
-    assert (second.known, {str(item): many for item, many in second.results.items()}) == (
+    assert (second.known_lines, {str(item): many for item, many in second.results.items()}) == (
         2, {"FOREIGN": 1},
     )  # fmt: skip
     assert ("PAYMENT", None, 3, None) in sums(api, "MOMO")
@@ -162,5 +162,7 @@ def test_a_foreign_line_is_never_changed(api: Api, desk: Desk) -> None:
 
 def test_after_odd_lines_every_invariant_holds(api: Api) -> None:
     findings: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

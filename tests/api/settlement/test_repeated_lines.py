@@ -67,7 +67,7 @@ def test_an_export_that_cuts_seconds_off_makes_no_case(desk: Desk) -> None:
     rows = [desk.of(item) for item in paid]
     receipts = [receipt(desk, item) for item in paid]
     result = desk.imports(*[to_the_minute(line) for line in exact])
-    assert (result.lines, result.known, result.cases, result.results) == (3, 3, 0, {})
+    assert (result.lines, result.known_lines, result.cases, result.results) == (3, 3, 0, {})
     assert [desk.of(item) for item in paid] == rows
     assert [desk.cases(item) for item in paid] == [[], [], []]
     assert [receipt(desk, item) for item in paid] == receipts
@@ -78,15 +78,15 @@ def test_an_export_that_is_more_exact_than_an_earlier_one_makes_no_case(
 ) -> None:
     line = a_whole_second(desk.line(qr))
     desk.imports(to_the_minute(line))
-    assert desk.imports(line).known == 1
-    assert desk.imports(moved(line, at(line).replace(microsecond=123_456))).known == 1
+    assert desk.imports(line).known_lines == 1
+    assert desk.imports(moved(line, at(line).replace(microsecond=123_456))).known_lines == 1
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED"], [])
 
 
 def test_an_export_that_rounds_up_makes_no_case(desk: Desk, qr: Payment) -> None:
     line = a_whole_second(desk.line(qr), 43)
     desk.imports(line)
-    assert desk.imports(moved(line, at(line) + timedelta(seconds=17))).known == 1
+    assert desk.imports(moved(line, at(line) + timedelta(seconds=17))).known_lines == 1
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED"], [])
 
 
@@ -97,9 +97,9 @@ def test_a_rounded_line_is_known_as_often_as_an_earlier_file_had_it(
     desk.imports(line, line)
     assert results(desk, qr) == ["MATCHED", "DUPLICATE"]
     cut = to_the_minute(line)
-    assert desk.imports(cut, cut).known == 2
+    assert desk.imports(cut, cut).known_lines == 2
     result = desk.imports(cut, cut, cut)
-    assert (result.known, result.cases) == (2, 1)
+    assert (result.known_lines, result.cases) == (2, 1)
     assert results(desk, qr) == ["MATCHED", "DUPLICATE", "DUPLICATE"]
 
 
@@ -110,7 +110,7 @@ def test_a_time_that_no_rounding_explains_is_compared_and_a_case(
     line = a_whole_second(desk.line(qr))
     desk.imports(line)
     result = desk.imports(moved(line, at(line) - apart))
-    assert (result.known, result.cases) == (0, 1)
+    assert (result.known_lines, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -121,7 +121,7 @@ def test_the_same_number_on_another_day_is_compared_and_a_case(desk: Desk, qr: P
     line = desk.line(qr)
     desk.imports(line)
     result = desk.imports(moved(line, at(line) - timedelta(days=1)))
-    assert (result.known, result.cases) == (0, 1)
+    assert (result.known_lines, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -130,7 +130,7 @@ def test_a_rounding_over_midnight_is_another_day(desk: Desk, qr: Payment) -> Non
     line = moved(desk.line(qr), midnight - timedelta(seconds=20))
     desk.imports(line)
     result = desk.imports(moved(line, midnight))
-    assert (result.known, result.cases) == (0, 1)
+    assert (result.known_lines, result.cases) == (0, 1)
 
 
 # ── no number ────────────────────────────────────────────────────────────────────────────────────
@@ -140,7 +140,7 @@ def test_a_line_without_a_number_is_never_silently_known(desk: Desk, qr: Payment
     line = desk.line(qr, gateway_id="")
     assert desk.imports(line).cases == 0
     result = desk.imports(line, desk.line(desk.pays()))
-    assert (result.known, result.cases) == (0, 1)
+    assert (result.known_lines, result.cases) == (0, 1)
     assert (results(desk, qr), desk.cases(qr)) == (["MATCHED", "DUPLICATE"], ["SETTLEMENT"])
 
 
@@ -153,7 +153,7 @@ def test_the_same_file_again_changes_nothing_where_it_names_no_number(
     )
     desk.imports_file(path)
     before = desk.api.dump()
-    assert desk.imports_file(path).since is not None
+    assert desk.imports_file(path).imported_at is not None
     assert desk.api.dump() == before
 
 
@@ -187,7 +187,7 @@ def test_money_without_a_number_that_comes_again_is_booked_once(
     before = booked(desk, qr)
     assert before == [("suspense", amount or qr["amount"])]
     result = desk.imports(line, desk.line(desk.pays()))
-    assert (result.known, result.cases) == (0, 1)
+    assert (result.known_lines, result.cases) == (0, 1)
     assert booked(desk, qr) == before
 
 
@@ -226,7 +226,7 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two(
         item["id"] for item in look(desk.api, paid)["reversals"]
     }
     result = desk.imports(second, desk.line(desk.pays()))
-    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
+    assert (result.known_lines, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
@@ -239,7 +239,7 @@ def test_two_true_and_equal_refunds_on_two_days_stay_two_under_one_number(
     assert (desk.imports(first).cases, desk.imports(second).cases) == (0, 0)
     assert [result for result, _ in of_refunds(desk, paid)] == ["MATCHED", "MATCHED"]
     result = desk.imports(moved(second, at(item) - timedelta(days=2)))
-    assert (result.known, result.cases) == (0, 1), "nothing of ours is left"
+    assert (result.known_lines, result.cases) == (0, 1), "nothing of ours is left"
 
 
 def test_two_equal_refunds_that_a_rounding_makes_equal_stay_two(
@@ -280,5 +280,7 @@ def test_every_invariant_holds_after_the_tests_above(desk: Desk) -> None:
     """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
     settings = desk.api.settings
-    holds = asyncio.run(verify(settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

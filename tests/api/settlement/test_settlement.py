@@ -60,8 +60,8 @@ def test_the_same_file_again_changes_nothing_and_is_reported(desk: Desk) -> None
     before = desk.api.dump()
     again = desk.imports_file(path)
     assert desk.api.dump() == before
-    assert (first.since, again.cases, again.results) == (None, 0, {})
-    assert again.since is not None
+    assert (first.imported_at, again.cases, again.results) == (None, 0, {})
+    assert again.imported_at is not None
     assert format_summary(again).endswith("Nothing has changed.")
 
 
@@ -71,7 +71,7 @@ def test_the_same_line_in_another_file_is_neither_counted_nor_a_case_again(desk:
     desk.imports(altered)
     (before,) = desk.of(qr)
     result = desk.imports(altered, desk.line(desk.pays()))
-    assert (result.known, result.cases) == (1, 0)
+    assert (result.known_lines, result.cases) == (1, 0)
     assert desk.of(qr) == [before]
     assert desk.cases(qr) == ["SETTLEMENT"]
 
@@ -117,11 +117,11 @@ def test_a_later_file_that_names_it_completes_the_line_and_people_close_its_case
     alone.imports(alone.line(named))
     case = alone.of(late)[0]["caseId"]
     result = alone.imports(alone.line(late))
-    assert (result.known, result.cases) == (0, 0)
+    assert (result.known_lines, result.cases) == (0, 0)
     (line,) = alone.of(late)
     assert (line["result"], line["theirs"], line["caseId"]) == ("MATCHED", late["amount"], case)
     assert alone.cases(late) == ["SETTLEMENT"]
-    assert alone.imports(alone.line(late), alone.line(named)).known == 2
+    assert alone.imports(alone.line(late), alone.line(named)).known_lines == 2
 
 
 def test_unknown_money_is_theirs_only_and_a_case(alone: Desk) -> None:
@@ -154,7 +154,7 @@ def test_a_line_that_is_there_twice_is_a_duplicate_once(alone: Desk) -> None:
     assert result.cases == 1
     assert sorted(item["result"] for item in alone.of(qr)) == ["DUPLICATE", "MATCHED"]
     assert alone.cases(qr) == ["SETTLEMENT"]
-    assert alone.imports(line, line, alone.line(alone.pays())).known == 2
+    assert alone.imports(line, line, alone.line(alone.pays())).known_lines == 2
     assert len(alone.of(qr)) == 2
 
 

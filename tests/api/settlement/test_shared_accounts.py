@@ -65,7 +65,7 @@ def test_foreign_lines_are_counted_with_their_sums_and_are_no_cases(api: Api, de
         ("ORDER-3", 1_999, None, None),
     }
     again = desk.imports(*lines, "", gateway="stripe")
-    assert (again.known, again.cases, again.results) == (len(lines), 0, {})
+    assert (again.known_lines, again.cases, again.results) == (len(lines), 0, {})
     assert day(api, "STRIPE") == found
 
 
@@ -77,7 +77,7 @@ def test_a_foreign_line_is_counted_once_whatever_rounds_it_or_gives_it_no_number
     rounded = line("ORDER-rounded", 7_000, gateway_id="", at=moment.replace(second=0).isoformat())
     desk.imports(theirs, gateway="paypal")
     before = sums(api, "PAYPAL")
-    assert desk.imports(rounded, gateway="paypal").known == 1
+    assert desk.imports(rounded, gateway="paypal").known_lines == 1
     assert sums(api, "PAYPAL") == before == {("PAYMENT", "VND", 1, 7_000)}
 
 
@@ -120,7 +120,7 @@ def test_a_line_that_was_a_case_before_the_account_was_shared_is_known_and_its_c
     before = cases(api)
     done = desk.imports(theirs, line("ORDER-after"), gateway="momo")
     results = {str(item): many for item, many in done.results.items()}
-    assert (done.known, results) == (1, {"FOREIGN": 1})
+    assert (done.known_lines, results) == (1, {"FOREIGN": 1})
     assert cases(api) == before
 
 
@@ -142,5 +142,7 @@ def test_the_receipt_says_the_same_after_foreign_notices_and_lines(api: Api, des
 def test_after_all_this_every_invariant_of_the_books_holds(api: Api) -> None:
     """The last of this file: over everything that the tests above it have left."""
     findings: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

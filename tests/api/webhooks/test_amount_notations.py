@@ -110,7 +110,7 @@ def test_money_that_names_no_payment_becomes_a_case_with_its_text(
     text = deliver_unreadable(api, caller, stray)
     assert outcomes(api, stray.reference) == ["UNMATCHED"]
     tries = "update webhook_event set tries = $1 where reference = $2"
-    api.rows(tries, webhooks.MOST_TRIES - 1, stray.reference)
+    api.rows(tries, webhooks.MAX_TRIES - 1, stray.reference)
     retried(api)
     (row,) = api.rows("select kind, about from money_case where payment is null")
     assert row["kind"] == "UNMATCHED"
@@ -207,7 +207,9 @@ def line(caller: Caller, payment: dict[str, Any], notice: Notice, amount: str) -
 
 def holds(api: Api) -> None:
     report: list[str] = []
-    valid = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=report.append))
+    valid = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=report.append)
+    )
     assert valid, "\n".join(report)
 
 

@@ -161,5 +161,7 @@ def test_a_forged_notice_is_not_foreign(api: Api) -> None:
 def test_every_invariant_holds_after_the_tests_above(api: Api) -> None:
     """The last test of this module checks what all tests above it have written."""
     findings: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

@@ -190,5 +190,7 @@ def test_the_reference_of_an_attempt_is_ours_in_an_unreadable_call_too(api: Api)
 
 def test_after_unreadable_calls_every_invariant_holds(api: Api) -> None:
     findings: list[str] = []
-    holds = asyncio.run(verify(api.settings, signatures=True, as_json=False, say=findings.append))
+    holds = asyncio.run(
+        verify(api.settings, signatures=True, as_json=False, write_line=findings.append)
+    )
     assert holds, "\n".join(findings)

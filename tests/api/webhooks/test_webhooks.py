@@ -282,7 +282,7 @@ def test_an_event_without_a_payment_for_an_hour_becomes_one_case(
     assert call(api, signed(stray)) == "01"
     api.rows(
         "update webhook_event set tries = $1 where reference = $2",
-        webhooks.MOST_TRIES - 2,
+        webhooks.MAX_TRIES - 2,
         stray["vnp_TxnRef"],
     )
     cases = "select kind, status, gateway from money_case where kind = 'UNMATCHED'"

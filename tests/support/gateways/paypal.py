@@ -165,7 +165,7 @@ class PayPalDialect:
         return PayPal(
             http,
             bearer=bearer,
-            refused=lambda: None,
+            on_token_refused=lambda: None,
             webhook_id=WEBHOOK_ID,
             certificates=certificates(http),
         )

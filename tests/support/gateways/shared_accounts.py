@@ -95,7 +95,7 @@ def an_hour_passes(api: Api) -> None:
     """Let the worker retry the waiting events for the last time; unmatched money becomes a case."""
     api.rows(
         "update webhook_event set tries = $1 where outcome in ('RECEIVED', 'UNMATCHED')",
-        webhooks.MOST_TRIES - 1,
+        webhooks.MAX_TRIES - 1,
     )
 
     async def later() -> datetime:

@@ -10,7 +10,7 @@ import pytest
 
 from domain.calendar import business_date
 from domain.methods import GatewayName
-from domain.settlement import Settled
+from domain.settlement import ImportSummary
 from mobinet.settle import OPERATOR
 from resolvers import settlement
 from tests.support.running_api import Api, Sandbox
@@ -50,13 +50,13 @@ class Desk:
         (found,) = [line for line in self.file() if line.startswith(payment["gatewayReference"])]
         return changed(found, **but)
 
-    def imports(self, *lines: str, gateway: str = "vnpay", **how: Any) -> Settled:
+    def imports(self, *lines: str, gateway: str = "vnpay", **how: Any) -> ImportSummary:
         self.files += 1
         path = self.folder / f"{gateway}-{self.files}.csv"
         path.write_text("\n".join([HEADER, *lines]) + "\n")
         return self.imports_file(path, gateway=gateway, **how)
 
-    def imports_file(self, path: Path, *, gateway: str = "vnpay", **how: Any) -> Settled:
+    def imports_file(self, path: Path, *, gateway: str = "vnpay", **how: Any) -> ImportSummary:
         context = self.api.context.for_actor(OPERATOR)
         return self.api.run(
             settlement.import_file(context, GatewayName(gateway.upper()), path, **how)

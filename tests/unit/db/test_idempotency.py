@@ -90,12 +90,12 @@ async def test_another_actor_or_operation_has_its_own_keys() -> None:
 
 async def test_a_request_is_in_flight_until_it_is_answered_or_its_process_dies() -> None:
     key, answered = unique("key"), unique("key")
-    async with processes.presence() as alive:
+    async with processes.hold_process_number() as alive:
         assert await claim(key, "TXN_1", process=alive)
         assert await claim(answered, "TXN_2", process=alive, answered=True)
         assert await in_flight(key)
         assert not await in_flight(answered)
-        await idempotency.answered("NV001", "processPayment", key, NOW)
+        await idempotency.mark_answered("NV001", "processPayment", key, NOW)
         assert not await in_flight(key)
 
         orphan = unique("key")
@@ -106,7 +106,7 @@ async def test_a_request_is_in_flight_until_it_is_answered_or_its_process_dies()
 
 async def test_an_unanswered_request_is_in_flight_for_half_a_minute() -> None:
     key = unique("key")
-    async with processes.presence() as alive:
+    async with processes.hold_process_number() as alive:
         assert await claim(key, "TXN_1", process=alive)
         almost = NOW + timedelta(seconds=30) - timedelta.resolution
         assert await in_flight(key, almost)

@@ -34,7 +34,7 @@ async def report_limits(
 ) -> Staff:
     collector = of or await add_collector()
     async with transaction():
-        await limits.learn(
+        await limits.record_reported(
             collector.staff_id,
             StaffLimits(per_transaction=per_transaction, daily=daily, used_today=used_today),
             cash_in_hand=cash_in_hand,

@@ -138,7 +138,7 @@ async def test_the_database_and_the_live_feed_apply_a_filter_alike(
     filter = PaymentFilter(**parts)
     found = await payments.page(Scope(team=team), filter, order=NEWEST, after=None, most=50)
     assert {payment.id for payment in found} == {
-        payment.id for payment in added if filter.holds(payment)
+        payment.id for payment in added if filter.matches(payment)
     }
     totals = await payments.totals(Scope(team=team), filter)
     assert totals == Totals(count=len(found), amount=sum(payment.amount for payment in found))
@@ -179,7 +179,7 @@ async def test_a_payment_is_found_by_each_of_its_numbers() -> None:
             EVERYONE, PaymentFilter(search=name), order=NEWEST, after=None, most=5
         )
         assert [found_payment.id for found_payment in found] == [payment.id]
-        assert PaymentFilter(search=name).holds(found[0])
+        assert PaymentFilter(search=name).matches(found[0])
     for name in (payment.attempt.reference, number):
         (found_payment,) = await payments.page(
             EVERYONE, PaymentFilter(gateway_reference=name), order=NEWEST, after=None, most=5

@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 
 async def test_a_process_is_alive_while_it_runs_and_dead_when_it_ended() -> None:
-    async with processes.presence() as first, processes.presence() as second:
+    async with processes.hold_process_number() as first, processes.hold_process_number() as second:
         assert first != second
         assert await processes.is_alive(first)
         assert await processes.is_alive(second)
@@ -19,7 +19,7 @@ async def test_a_process_is_alive_while_it_runs_and_dead_when_it_ended() -> None
 
 
 async def test_a_process_that_is_killed_is_dead_at_once(owner: asyncpg.Connection) -> None:
-    async with processes.presence() as number:
+    async with processes.hold_process_number() as number:
         await owner.fetchval(
             "select pg_terminate_backend(pid, 5000) from pg_locks"
             " where locktype = 'advisory' and objid = $1"

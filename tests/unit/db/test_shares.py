@@ -36,7 +36,8 @@ def a_refund(payment: Payment, amount: int, share: Money | None) -> Reversal:
     return Reversal(
         id=unique("REV_"), payment_id=payment.id, kind=ReversalKind.REFUND,
         status=ReversalStatus.PENDING, amount=amount, currency=Currency.VND,
-        source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001", reference=payment.gateway_reference, gateway=GatewayName.PAYPAL,
+        source=Account.CUSTOMER_RECEIVABLE, reason="paid twice", requested_by="FI001",
+        reference=payment.gateway_reference, gateway=GatewayName.PAYPAL,
         created_at=NOW, updated_at=NOW, share=share,
     )  # fmt: skip
 
@@ -59,7 +60,7 @@ async def test_a_share_is_read_as_it_was_added() -> None:
         await add_refund(payment, refund)
         found = await reversals.by_id(refund.id)
         assert found is not None
-        assert (found.share, found.asked) == (share, share or Money(1000))
+        assert (found.share, found.gateway_money) == (share, share or Money(1000))
 
 
 @pytest.mark.invariant(24)

@@ -37,7 +37,7 @@ def a_case(payment: Payment, number: str | None, kind: CaseKind = MISMATCH, **fi
 
 async def open_case(payment: Payment, number: str | None, *kind: CaseKind, **fields: Any) -> Case:
     case = a_case(payment, number, *kind, **fields)
-    await cases.open_case(case)
+    await cases.add(case)
     return case
 
 
@@ -51,10 +51,10 @@ async def test_a_case_with_the_number_is_found_before_another() -> None:
     payment = await add_payment()
     unnumbered, first, second = [await open_case(payment, number) for number in (None, "G1", "G2")]
     for number, case in (("G1", first), ("G2", second), ("G3", unnumbered)):
-        found = await cases.unread(payment.id, number, NOW)
+        found = await cases.open_unreadable(payment.id, number, NOW)
         assert found is not None
         assert (found.id, found.number) == (case.id, case.number)
-    assert await cases.unread((await add_payment()).id, "G1", NOW) is None
+    assert await cases.open_unreadable((await add_payment()).id, "G1", NOW) is None
 
 
 async def test_a_repeated_claim_joins_its_case_whatever_its_kind() -> None:
@@ -62,10 +62,10 @@ async def test_a_repeated_claim_joins_its_case_whatever_its_kind() -> None:
     case = await open_case(payment, "G1")
     for kind in (MISMATCH, TWICE, LATE):
         repeated = a_case(payment, "G1", kind, unreadable="200,000")
-        assert await cases.joined(repeated, number="G1") == case.id
+        assert await cases.join_open_case(repeated, number="G1") == case.id
     found = await stored(case)
     assert (found.kind, found.unreadable, found.about) == (MISMATCH, "200,000", "G1 · 200,000")
-    assert await cases.joined(a_case(payment, "G2"), number="G2") is None
+    assert await cases.join_open_case(a_case(payment, "G2"), number="G2") is None
 
 
 @pytest.mark.parametrize("kind", [MISMATCH, LATE, TWICE])
@@ -75,8 +75,8 @@ async def test_an_amount_that_is_read_at_last_joins_the_case_of_its_number_only(
     payment = await add_payment()
     other, case = await open_case(payment, "G2", kind), await open_case(payment, "G1", kind)
     read = a_case(payment, "G1", kind, unreadable=None, amount=150_000)
-    assert await cases.joined(read, number="G1") == case.id
-    await cases.note_sum(payment.id, "G1", amount=150_000, case_id=case.id)
+    assert await cases.join_open_case(read, number="G1") == case.id
+    await cases.note_amount(payment.id, "G1", amount=150_000, case_id=case.id)
     found = await stored(case)
     assert (found.amount, found.unreadable, found.about) == (150_000, None, "G1 · 200.000")
     assert (await stored(other)).unreadable == "200.000"
@@ -85,10 +85,10 @@ async def test_an_amount_that_is_read_at_last_joins_the_case_of_its_number_only(
 async def test_an_amount_without_a_case_is_noted_where_the_number_fits_or_is_unknown() -> None:
     payment = await add_payment()
     unnumbered, numbered = await open_case(payment, None), await open_case(payment, "G1")
-    await cases.note_sum(payment.id, "G1", amount=None, case_id=None)
+    await cases.note_amount(payment.id, "G1", amount=None, case_id=None)
     assert (await stored(numbered)).unreadable is None
     assert (await stored(unnumbered)).unreadable == "200.000"
-    await cases.note_sum(payment.id, "G7", amount=5, case_id=None)
+    await cases.note_amount(payment.id, "G7", amount=5, case_id=None)
     assert (await stored(unnumbered)).amount == 5
 
 
@@ -97,7 +97,7 @@ async def test_an_amount_with_its_own_case_is_noted_for_its_number_only() -> Non
     unnumbered, numbered = await open_case(payment, None), await open_case(payment, "G1")
     own = await open_case(payment, "G1", TWICE, unreadable=None, amount=5)
     for number in ("G2", "G1"):
-        await cases.note_sum(payment.id, number, amount=5, case_id=own.id)
+        await cases.note_amount(payment.id, number, amount=5, case_id=own.id)
     assert (await stored(numbered)).amount == 5
     assert (await stored(unnumbered)).unreadable == "200.000"
 
@@ -122,7 +122,7 @@ async def test_two_people_resolve_a_case_only_with_the_same_amount(
         vote = Approval(
             actor=actor, decision=CaseDecision.CREDIT, reason="statement", at=NOW, amount=amount
         )
-        await cases.approve(case.id, vote)
+        await cases.add_approval(case.id, vote)
     statement = "update money_case set status = 'RESOLVED', decision = 'CREDIT' where id = $1"
     if resolved:
         await owner.execute(statement, case.id)
@@ -138,4 +138,4 @@ async def test_a_vote_cannot_name_an_amount_of_zero(owner: asyncpg.Connection) -
         actor="FI001", decision=CaseDecision.CREDIT, reason="statement", at=NOW, amount=0
     )
     with pytest.raises(asyncpg.CheckViolationError):
-        await cases.approve(case.id, vote)
+        await cases.add_approval(case.id, vote)

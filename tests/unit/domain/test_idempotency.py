@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from domain.bills import ItemType
 from domain.idempotency import MAX_KEY_LENGTH, MIN_KEY_LENGTH, check_key, fingerprint
 from domain.methods import PaymentMethod
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.refusals import InvalidInput
 from tests.support.builders import a_request, bill_item, fee_item
 
@@ -28,7 +28,11 @@ CHANGED: dict[str, list[Any]] = {
     ],
     "customer_phone": ["0987654321"],
     "card_token": ["tok_visa"],
-    "notify": [NotifyWish(hifpt=False), NotifyWish(sms_zalo=False), NotifyWish(email=True)],
+    "notify": [
+        NotificationChannels(hifpt=False),
+        NotificationChannels(sms_zalo=False),
+        NotificationChannels(email=True),
+    ],
 }
 
 
@@ -48,7 +52,7 @@ def test_another_value_of_a_field_is_another_request(name: str, value: Any) -> N
 def test_no_field_is_forgotten() -> None:
     assert {*CHANGED, "idempotency_key"} == {field.name for field in fields(ProcessPayment)}
     tried = {field.name for wish in CHANGED["notify"] for field in fields(wish)}
-    assert tried == {field.name for field in fields(NotifyWish)}
+    assert tried == {field.name for field in fields(NotificationChannels)}
 
 
 def test_the_key_is_not_in_the_fingerprint() -> None:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from domain.ledger import CLEARING, Account, Posting, collected, to_suspense
 from domain.methods import GATEWAY_OF, PaymentMethod
-from domain.money import LARGEST, Currency, Money
+from domain.money import MAX_JSON_INTEGER, Currency, Money
 from tests.support.builders import a_payment
 
 methods = st.sampled_from(PaymentMethod)
-amounts = st.integers(1, LARGEST // 2)
+amounts = st.integers(1, MAX_JSON_INTEGER // 2)
 
 
-@given(method=methods, owed=amounts, excess=st.integers(0, LARGEST // 2))
+@given(method=methods, owed=amounts, excess=st.integers(0, MAX_JSON_INTEGER // 2))
 def test_a_success_pays_the_debt_exactly_and_credits_the_excess(
     method: PaymentMethod, owed: int, excess: int
 ) -> None:
@@ -30,7 +30,7 @@ def test_a_success_pays_the_debt_exactly_and_credits_the_excess(
     assert {posting.staff_id for posting in postings} == {"NV001"}
 
 
-@given(method=methods, amount=st.integers(-5, LARGEST), currency=st.sampled_from(Currency))
+@given(method=methods, amount=st.integers(-5, MAX_JSON_INTEGER), currency=st.sampled_from(Currency))
 def test_money_that_fits_no_bill_goes_to_suspense(
     method: PaymentMethod, amount: int, currency: Currency
 ) -> None:

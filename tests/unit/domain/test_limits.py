@@ -51,8 +51,8 @@ def test_the_refusal_has_every_figure_and_the_agreed_sentence() -> None:
         resets_at=NOW,
     )
     refusal = LimitExceeded.of(limit, 8_000_000)
-    assert refusal.say("vi") == "Vượt quá hạn mức gạch nợ bằng tiền mặt"
-    assert "7,500,000" in refusal.say("en")
+    assert refusal.text("vi") == "Vượt quá hạn mức gạch nợ bằng tiền mặt"
+    assert "7,500,000" in refusal.text("en")
     assert refusal.details == {
         "kind": LimitKind.DAILY,
         "limit": 10_000_000,

@@ -15,13 +15,15 @@ TODAY = date(2025, 7, 29)
 
 @given(amount=st.integers(1, 10**10), dong=st.integers(1000, 999_999))
 def test_dollars_cover_the_debt_by_less_than_a_cent(amount: int, dong: int) -> None:
-    dollars = Rate(dong=dong, day=TODAY).dollars(Money(amount))
+    dollars = Rate(dong_per_dollar=dong, day=TODAY).dollars(Money(amount))
     assert dollars.currency is Currency.USD
     assert (dollars.amount - 1) * dong < amount * 100 <= dollars.amount * dong
 
 
 def test_the_bill_of_the_specification_in_dollars() -> None:
-    assert Rate(dong=26_000, day=TODAY).dollars(Money(200_000)) == Money(770, Currency.USD)
+    assert Rate(dong_per_dollar=26_000, day=TODAY).dollars(Money(200_000)) == Money(
+        770, Currency.USD
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,4 +37,4 @@ def test_the_bill_of_the_specification_in_dollars() -> None:
     ],
 )
 def test_a_rate_is_good_for_a_week(age: timedelta, good: bool) -> None:
-    assert Rate(dong=26_000, day=TODAY - age).is_good(TODAY) is good
+    assert Rate(dong_per_dollar=26_000, day=TODAY - age).is_good(TODAY) is good

@@ -58,7 +58,7 @@ each_refusal = pytest.mark.parametrize("refusal", every(), ids=lambda refusal: r
 @pytest.mark.parametrize("language", get_args(Language))
 @pytest.mark.parametrize("empty", [False, True])
 def test_a_sentence_has_no_gap(refusal: type[Refusal], language: Language, empty: bool) -> None:
-    sentence = an_example(refusal, empty=empty).say(language)
+    sentence = an_example(refusal, empty=empty).text(language)
     assert sentence.strip()
     assert "{" not in sentence
     assert "None" not in sentence
@@ -79,7 +79,7 @@ def test_a_refusal_holds_no_secret(refusal: type[Refusal]) -> None:
 
 def test_figures_and_moments_are_written_as_each_language_writes_them() -> None:
     refusal = refusals.UpstreamUnavailable(system="Revenue Management")
-    assert refusal.say("vi").startswith("Hệ thống Revenue Management")
+    assert refusal.text("vi").startswith("Hệ thống Revenue Management")
     assert in_words(1_234_567, "vi") == "1.234.567"
     assert in_words(1_234_567, "en") == "1,234,567"
     assert in_words(NOW, "vi") == "12:06 04/03/2026"

@@ -23,8 +23,8 @@ ALL = {
 
 def test_alternative_methods_have_plain_names() -> None:
     refusal = GatewayUnavailable(gateway=GatewayName.FPT_PAY, alternatives=tuple(PaymentMethod))
-    assert refusal.say("vi") == f"Cổng FPT Pay đang gián đoạn. Hãy dùng: {ALL['vi']}."
-    assert refusal.say("en") == f"FPT Pay is not available. Use instead: {ALL['en']}."
+    assert refusal.text("vi") == f"Cổng FPT Pay đang gián đoạn. Hãy dùng: {ALL['vi']}."
+    assert refusal.text("en") == f"FPT Pay is not available. Use instead: {ALL['en']}."
 
 
 def test_the_method_that_locks_a_bill_has_a_plain_name() -> None:
@@ -35,19 +35,19 @@ def test_the_method_that_locks_a_bill_has_a_plain_name() -> None:
         method=PaymentMethod.BANK_TRANSFER,
         until=NOW,
     )
-    assert "thu bằng chuyển khoản ngân hàng, đến 12:06 04/03/2026" in refusal.say("vi")
-    assert "by bank transfer, until 12:06 04/03/2026" in refusal.say("en")
+    assert "thu bằng chuyển khoản ngân hàng, đến 12:06 04/03/2026" in refusal.text("vi")
+    assert "by bank transfer, until 12:06 04/03/2026" in refusal.text("en")
 
 
 @pytest.mark.parametrize("language", get_args(Language))
 def test_no_sentence_contains_an_enum_name_of_a_method_or_gateway(language: Language) -> None:
     for gateway in GatewayName:
-        sentence = GatewaySilent(gateway=gateway).say(language)
+        sentence = GatewaySilent(gateway=gateway).text(language)
         assert "_" not in sentence
         assert "STRIPE" not in sentence
     with pytest.raises(InvalidInput) as caught:
         check_token(PaymentMethod.CASH, "pm_1")
-    assert "CARD" not in caught.value.say(language)
+    assert "CARD" not in caught.value.text(language)
 
 
 # ── the catalogue ────────────────────────────────────────────────────────────────────────────────

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.gateways import BadCall, Gateway, Refunds
+from domain.gateways import BadCall, Gateway, RefundingGateway
 from domain.methods import GatewayName
-from domain.money import LARGEST, Currency
+from domain.money import MAX_JSON_INTEGER, Currency
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from integrations.amounts import whole_number, with_amount
 from integrations.http.client import Upstream
@@ -62,7 +62,8 @@ def test_digits_with_at_most_two_decimal_zeros_are_that_whole_number(raw: Any) -
     [
         "243.000", "243,000", "243 000", "2.43e5", "243000.5", "243000.01", "243000.000", "243000.",
         ".0", "", " 243000", "243000 ", "243000\n", "+243000", "-243000", "٢٤٣٠٠٠", "２４３０００",
-        "0x3b538", "243_000", "1" * 17, str(LARGEST + 1), LARGEST + 1, -1, True, None, [], {},
+        "0x3b538", "243_000", "1" * 17, str(MAX_JSON_INTEGER + 1), MAX_JSON_INTEGER + 1,
+        -1, True, None, [], {},
         243_000.0, RawNumber("2.43e5"), RawNumber("243000.000"), RawNumber("-0"), RawNumber("NaN"),
     ],
 )  # fmt: skip
@@ -70,7 +71,7 @@ def test_anything_else_cannot_be_read(raw: Any) -> None:
     assert whole_number(raw) is None
 
 
-@given(st.integers(0, LARGEST), st.sampled_from(["", ".0", ".00"]), st.booleans())
+@given(st.integers(0, MAX_JSON_INTEGER), st.sampled_from(["", ".0", ".00"]), st.booleans())
 def test_an_amount_never_passes_through_a_float(amount: int, end: str, quoted: bool) -> None:
     text = f"{amount}{end}"
     body = json.dumps(text) if quoted else text
@@ -214,7 +215,7 @@ async def test_an_answer_with_an_unreadable_amount_is_paid_with_its_text(
 async def test_the_answer_to_a_refund_may_write_its_amount_in_any_notation(
     http: Upstream, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    gateway = cast("Refunds", dialect.gateway(http))
+    gateway = cast("RefundingGateway", dialect.gateway(http))
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
     amounts: list[Any] = [50_000.0, "50000", "50000.00"]
     match dialect.name:

@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 import redis
 
-from integrations.embedded import Servers, attach, binaries, gone, servers
+from integrations.embedded import Servers, attach, binaries, servers, wait_until_stopped
 from integrations.embedded.keeper import _fits
 from integrations.embedded.process import lesser_account
 
@@ -76,7 +76,7 @@ def start(data_dir: Path) -> Iterator[Start]:
     for user in started:
         if user.process.poll() is None:
             user.kill()
-    gone(data_dir)
+    wait_until_stopped(data_dir)
 
 
 @contextlib.contextmanager
@@ -211,7 +211,7 @@ async def test_a_folder_with_a_long_name_works(tmp_path: Path) -> None:
     with servers(deep) as running:
         assert await works(running)
         assert len(running.valkey_url) < 107
-    gone(deep)
+    wait_until_stopped(deep)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only the servers of root run as another account")

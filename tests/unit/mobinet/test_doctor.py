@@ -67,7 +67,9 @@ async def test_unreachable_servers_are_named_without_their_passwords(healthy):
 
 
 async def test_an_outdated_dollar_rate_is_a_problem(healthy):
-    old = healthy.paypal.model_copy(update={"usd_rate": Rate(dong=26_000, day=date(2025, 7, 29))})
+    old = healthy.paypal.model_copy(
+        update={"usd_rate": Rate(dong_per_dollar=26_000, day=date(2025, 7, 29))}
+    )
     lines = await problems(healthy.model_copy(update={"paypal": old}))
     assert any("dollar rate" in line and "MOBINET_PAYPAL__USD_RATE" in line for line in lines)
 

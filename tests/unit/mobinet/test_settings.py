@@ -16,7 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from domain.methods import GatewayName, PaymentMethod
-from integrations.keys import derived
+from integrations.keys import derive_key
 from mobinet.settings import Settings, SettingsError, load
 
 
@@ -132,7 +132,7 @@ def test_production_starts_when_all_is_set(set_variables):
 def test_without_a_receipts_key_production_derives_it_from_the_encryption_key(set_variables):
     set_variables(**{name: value for name, value in PRODUCTION.items() if name != "KEYS__RECEIPTS"})
     assert load().keys.receipts == ()
-    keys = [derived(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
+    keys = [derive_key(secret, "receipts") for secret in (b"k" * 32, b"k" * 32, b"l" * 32)]
     assert keys[0] == keys[1] != keys[2]
 
 

@@ -143,7 +143,7 @@ def test_one_connection_checks_the_rest_while_the_other_waits(api: Api, settings
     async def verify_with_a_locked_table() -> bool:
         async with asyncio.timeout(40):
             async with lock_tables(api.database, "staff_limit"):
-                work = verify_in_process(settings, signatures=False, as_json=False, say=say)
+                work = verify_in_process(settings, signatures=False, as_json=False, write_line=say)
                 proving = asyncio.create_task(work)
                 await rest_checked.wait()
             return await proving

@@ -1,4 +1,4 @@
-"""The resolvers run in the test's own loop, over real systems and a gateway that the test steers."""
+"""Resolvers in the test's own loop, over real systems and a gateway that the test controls."""
 
 from __future__ import annotations
 

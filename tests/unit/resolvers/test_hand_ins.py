@@ -1,4 +1,4 @@
-"""Cash that was taken yesterday fills a collector's hands today, until a cashier has counted it."""
+"""Cash of yesterday counts against the cash limit until a cashier confirms its hand-in."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(
+async def test_cash_at_the_limit_of_cash_in_hand_is_refused_until_a_cashier_confirms_it(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
@@ -28,15 +28,15 @@ async def test_full_hands_take_no_more_cash_until_a_cashier_has_counted_it(
     backend.sandbox.change_staff(by.actor.id, daily_limit=room)
 
     async def refused() -> LimitKind:
-        with pytest.raises(LimitExceeded) as no:
+        with pytest.raises(LimitExceeded) as refusal:
             await backend.new_payment(
                 by, PaymentMethod.CASH, contract_number=contract, items=(item,)
             )
-        return no.value.kind
+        return refusal.value.kind
 
     assert await refused() is LimitKind.CASH_IN_HAND
-    asked = SubmitHandIn(idempotency_key=key(), counted_amount=yesterday.amount)
-    submitted = await hand_ins.submit(by, asked)
+    command = SubmitHandIn(idempotency_key=key(), counted_amount=yesterday.amount)
+    submitted = await hand_ins.submit(by, command)
     assert await refused() is LimitKind.CASH_IN_HAND
     cashier = await backend.as_staff("CA001")
     await hand_ins.confirm(cashier, submitted.id, counted_amount=yesterday.amount - 1_000)

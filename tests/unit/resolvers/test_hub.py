@@ -1,5 +1,7 @@
 """The hub over a real Valkey: coalescing, feeds, resync, and nothing left behind."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from integrations.pubsub import broadcast
+from integrations.pubsub import RedisBroadcast
 from resolvers.hub import CHANNELS, RESYNC, WATCHERS, Hub, HubClosed, Watcher
 from tests.support.valkey import PrivateValkey, until
 
@@ -24,7 +26,7 @@ async def valkey(tmp_path: Path) -> AsyncIterator[PrivateValkey]:
 
 @pytest.fixture
 async def hub(valkey: PrivateValkey) -> AsyncIterator[Hub]:
-    async with broadcast(valkey.url) as channels:
+    async with RedisBroadcast(valkey.url) as channels:
         hub = Hub(channels, linger=0.05)
         yield hub
         await hub.close()
@@ -35,12 +37,12 @@ async def next_of(watcher: Watcher) -> str | None:
 
 
 async def test_a_watcher_is_woken_by_another_process(hub: Hub, valkey: PrivateValkey) -> None:
-    async with broadcast(valkey.url) as channels, hub.watch("payment-1") as watcher:
+    async with RedisBroadcast(valkey.url) as channels, hub.watch("payment-1") as watcher:
         await Hub(channels).publish("payment-1", "3")
         assert await next_of(watcher) == "3"
 
 
-async def test_a_state_that_nobody_read_is_replaced_by_the_latest(hub: Hub) -> None:
+async def test_an_unread_state_is_replaced_by_the_latest(hub: Hub) -> None:
     async with hub.watch("a") as slow, hub.watch("a") as quick:
         for version in range(100):
             await hub.publish("a", str(version))
@@ -50,7 +52,7 @@ async def test_a_state_that_nobody_read_is_replaced_by_the_latest(hub: Hub) -> N
         assert await slow.next(timeout=0.01) is None
 
 
-async def test_a_feed_keeps_every_message_in_its_order(hub: Hub) -> None:
+async def test_a_feed_delivers_every_message_in_order(hub: Hub) -> None:
     async with hub.watch("a", feed=10) as watcher:
         for number in range(10):
             await hub.publish("a", str(number))
@@ -79,7 +81,9 @@ async def test_nothing_happens_within_the_sweep_time(hub: Hub) -> None:
         assert await watcher.next(timeout=0.01) is None
 
 
-async def test_after_a_lost_redis_everyone_reads_again(hub: Hub, valkey: PrivateValkey) -> None:
+async def test_every_watcher_reads_again_after_redis_was_lost(
+    hub: Hub, valkey: PrivateValkey
+) -> None:
     async with hub.watch("a") as state, hub.watch("a", feed=5) as feed, hub.watch("b") as other:
         valkey.kill()
         await valkey.start()
@@ -91,7 +95,7 @@ async def test_after_a_lost_redis_everyone_reads_again(hub: Hub, valkey: Private
         assert await other.next(timeout=0.01) is None
 
 
-async def test_redis_has_one_subscription_however_many_watch(
+async def test_redis_has_one_subscription_for_many_watchers(
     hub: Hub, valkey: PrivateValkey
 ) -> None:
     async with AsyncExitStack() as stack:
@@ -102,7 +106,7 @@ async def test_redis_has_one_subscription_however_many_watch(
         assert {await next_of(watcher) for watcher in watching} == {"1"}
 
 
-async def test_who_comes_back_within_the_linger_finds_the_channel_still_subscribed(
+async def test_a_watcher_that_returns_soon_finds_the_channel_still_subscribed(
     hub: Hub, valkey: PrivateValkey
 ) -> None:
     async with hub.watch("a"):
@@ -114,7 +118,7 @@ async def test_who_comes_back_within_the_linger_finds_the_channel_still_subscrib
         assert await next_of(watcher) == "1"
 
 
-async def test_who_comes_back_while_the_channel_is_let_go_is_subscribed(
+async def test_a_watcher_that_returns_during_the_unsubscription_is_subscribed(
     hub: Hub, valkey: PrivateValkey
 ) -> None:
     for _ in range(20):
@@ -126,7 +130,7 @@ async def test_who_comes_back_while_the_channel_is_let_go_is_subscribed(
             assert await next_of(watcher) == "1"
 
 
-async def test_a_thousand_abrupt_leavers_leave_no_task_and_no_subscription(
+async def test_a_thousand_abrupt_disconnects_leave_no_task_and_no_subscription(
     hub: Hub, valkey: PrivateValkey
 ) -> None:
     before = asyncio.all_tasks()
@@ -150,7 +154,7 @@ async def test_a_thousand_abrupt_leavers_leave_no_task_and_no_subscription(
     assert WATCHERS._value.get() == 0
 
 
-async def test_who_leaves_before_the_subscription_is_confirmed_leaves_nothing(
+async def test_a_disconnect_before_the_confirmed_subscription_leaves_nothing(
     hub: Hub, valkey: PrivateValkey
 ) -> None:
     watching = asyncio.ensure_future(hub.watch("a").__aenter__())

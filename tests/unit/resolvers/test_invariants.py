@@ -1,5 +1,6 @@
-"""What the checks say of an untouched house, and of one in which somebody changed what was written."""
+"""The checks hold for an untouched database, and name each row that somebody changed."""
 
+# ruff: noqa: E501 — a row of a table is one line.
 from __future__ import annotations
 
 import asyncio
@@ -18,11 +19,11 @@ from domain.payments import HoldReason
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.keys import KeyRing
-from mobinet.bootstrap import keys_of, running
+from mobinet.bootstrap import keys_of, process_context
 from mobinet.settings import Settings
 from resolvers import hand_ins, invariants, jobs, payment_evidence, reversals, sealing
 from resolvers.context import Context
-from resolvers.reversals import Reversed
+from resolvers.reversals import ReversalResult
 from tests.support.backend import Backend, Clock, StubGateway
 from tests.support.databases import other_tests_are_done
 from tests.support.running_api import Sandbox, key
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Day:
-    """A database in which everything happened once, all of it sealed, and the ids of what happened."""
+    """A sealed database in which every operation happened once, and the ids of its rows."""
 
     database: str
     keys: KeyRing
@@ -48,7 +49,7 @@ class Day:
             await connection.execute(
                 f"set local session_replication_role = replica; {after}; set local role mobinet_app"
             )
-            found = await invariants.prove([connection], self.keys, self.heads, signatures=True)
+            found = await invariants.check_all([connection], self.keys, self.heads, signatures=True)
             return {item.name: item for item in found}
         finally:
             await connection.close()
@@ -61,7 +62,7 @@ def day(
     heads = Heads(tmp_path_factory.mktemp("heads") / "heads.log")
 
     async def happens() -> dict[str, str]:
-        async with running(api_settings) as context:
+        async with process_context(api_settings) as context:
             clock, gateway = Clock(await context.clock()), StubGateway()
             given = replace(context, clock=clock, gateways=Gateways([gateway]), heads=heads)
             contracts = iter(range(3000, 3030))
@@ -80,13 +81,13 @@ def day(
 
 
 async def everything(backend: Backend) -> dict[str, str]:
-    """Let one payment of each kind happen; return their ids."""
+    """Make one payment of each kind; return their ids."""
     by = await backend.collector()
     assert by.actor is not None
     ids = {"staff": by.actor.id}
     handed = await backend.new_payment(by, PaymentMethod.CASH)
-    asked = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
-    hand_in = await hand_ins.submit(by, asked)
+    command = SubmitHandIn(idempotency_key=key(), counted_amount=handed.amount, note=None)
+    hand_in = await hand_ins.submit(by, command)
     await hand_ins.confirm(
         await backend.as_staff("CA001"), hand_in.id, counted_amount=handed.amount - 1000
     )
@@ -121,23 +122,23 @@ async def everything(backend: Backend) -> dict[str, str]:
 
 
 async def held(backend: Backend, by: Context) -> str:
-    """Let too little come for a payment, which two people have to decide about; return its id."""
+    """Make a payment that was paid too little and two people must decide; return its id."""
     little = await backend.new_payment(by)
     assert little.attempt is not None
     money = replace(little.money, amount=little.amount - 1000)
-    said = Evidence(
+    evidence = Evidence(
         source=EvidenceSource.INQUIRY, origin="test", result=GatewayResult.PAID, money=money
     )
-    applied = await payment_evidence.apply(backend.context, little.attempt.reference, said)
+    applied = await payment_evidence.apply(backend.context, little.attempt.reference, evidence)
     assert applied.payment.hold_reason is HoldReason.AMOUNT_MISMATCH
     return little.id
 
 
 async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
-    """Let one void happen, and a refund of the whole, of a part, and one that fails; return their ids."""
+    """Make a void, a whole, a partial and a failed refund; return their ids."""
     finance = await backend.as_staff("FI001")
 
-    async def refunded(result: GatewayResult, part: int = 1) -> Reversed:
+    async def refunded(result: GatewayResult, part: int = 1) -> ReversalResult:
         qr = await backend.new_payment(by)
         backend.gateway.inquiry_result = GatewayResult.PAID
         backend.clock.move(minutes=16)
@@ -156,10 +157,10 @@ async def everything_undone(backend: Backend, by: Context) -> dict[str, str]:
     }
     states = {name: item.reversal.status.value for name, item in done.items()}
     assert states == {"void": "DONE", "whole": "DONE", "part": "DONE", "failed": "FAILED"}
-    # So that Revenue and Debt can hear of the void.
+    # Lets Revenue and Debt be notified of the void.
     await jobs.record_payment(backend.context, cash.id)
     await jobs.settle_debt(backend.context, cash.id)
-    await jobs.tell_reversal(backend.context, done["void"].reversal.id)
+    await jobs.report_reversal(backend.context, done["void"].reversal.id)
     return {name: item.reversal.id for name, item in done.items()}
 
 
@@ -196,7 +197,7 @@ def broken(found: dict[InvariantName, Invariant]) -> dict[str, list[str]]:
     }
 
 
-async def test_all_holds_of_a_house_in_which_everything_happened_once(day: Day) -> None:
+async def test_every_invariant_holds_where_every_operation_happened_once(day: Day) -> None:
     found = await day.proved()
     assert broken(found) == {}
     assert set(found) == set(InvariantName)
@@ -204,7 +205,7 @@ async def test_all_holds_of_a_house_in_which_everything_happened_once(day: Day) 
 
 # ── tampering ────────────────────────────────────────────────────────────────────────────────────
 
-# What somebody did, and the row that must be named. As the owner, with every trigger off.
+# A change by the owner, with every trigger off, and the row that must be named.
 LEDGER = {
     "a posting's amount": ("update posting set amount = amount + 1 where id = {posting}", "posting {posting}"),
     "a posting's account": ("update posting set debit = 'bank' where id = {posting}", "posting {posting}"),
@@ -320,9 +321,7 @@ TAMPERING = LEDGER | PAYMENTS | REVERSALS | PROOFS
 
 @pytest.mark.parametrize("what", TAMPERING)
 @pytest.mark.invariant(18, 27, 31)
-async def test_whoever_changes_what_was_written_is_told_of_by_table_and_row(
-    day: Day, what: str
-) -> None:
+async def test_a_changed_row_is_named_by_table_and_key(day: Day, what: str) -> None:
     ids = day.ids | {
         "after_link": str(int(day.ids["link"]) + 1),
         "after_seal": str(int(day.ids["seal"]) + 1),

@@ -1,4 +1,4 @@
-"""What happens after a success, however often it has to be tried: nothing twice, nothing lost."""
+"""The jobs after a success may run any number of times: nothing is lost or doubled."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from db import engine
 from domain.methods import PaymentMethod
-from domain.payment_request import NotifyWish
+from domain.payment_request import NotificationChannels
 from domain.payments import Payment, PaymentStatus, PostingStatus
 from domain.refusals import UpstreamUnavailable
 from integrations.http.client import Upstream
@@ -37,7 +37,7 @@ async def reachable(backend: Backend) -> Payment:
             return payment
 
 
-def told(backend: Backend, payment: Payment) -> list[tuple[str, int]]:
+def notifications(backend: Backend, payment: Payment) -> list[tuple[str, int]]:
     return [
         (message["system"], message["times"])
         for message in backend.sandbox.truth["messages"]
@@ -46,32 +46,32 @@ def told(backend: Backend, payment: Payment) -> list[tuple[str, int]]:
     ]
 
 
-async def kept(payment: Payment) -> Any:
+async def stored_payment(payment: Payment) -> Any:
     rows = await engine.fetch("select * from notification where payment = $1", payment.id)
     assert len(rows) <= 1
     return rows[0] if rows else None
 
 
 @pytest.mark.invariant(30)
-async def test_the_customer_is_told_once_however_often_the_job_runs(backend: Backend) -> None:
+async def test_the_customer_is_notified_once_however_often_the_job_runs(backend: Backend) -> None:
     payment = await reachable(backend)
     for _ in range(3):
         assert await jobs.notify_customer(backend.context, payment.id) is None
-    assert told(backend, payment) == [("hifpt", 1)]
-    assert (await kept(payment))["status"] == "SENT"
+    assert notifications(backend, payment) == [("hifpt", 1)]
+    assert (await stored_payment(payment))["status"] == "SENT"
 
 
-async def test_a_definite_no_of_hifpt_is_smss_turn(backend: Backend) -> None:
+async def test_a_refusal_by_hifpt_falls_back_to_sms(backend: Backend) -> None:
     payment = await reachable(backend)
     with backend.sandbox.broken("hifpt", "refuse"):
         assert await jobs.notify_customer(backend.context, payment.id) is None
-    row = await kept(payment)
+    row = await stored_payment(payment)
     assert (row["channel"], row["status"]) == ("SMS", "SENT")
-    assert "hifpt" not in dict(told(backend, payment))
+    assert "hifpt" not in dict(notifications(backend, payment))
 
 
 @pytest.mark.parametrize("taken", [False, True], ids=["lost before", "taken, answer lost"])
-async def test_silence_repeats_the_same_channel_and_no_second_message_comes_of_it(
+async def test_silence_repeats_the_same_channel_without_a_second_message(
     backend: Backend, taken: bool
 ) -> None:
     payment = await reachable(backend)
@@ -80,31 +80,31 @@ async def test_silence_repeats_the_same_channel_and_no_second_message_comes_of_i
         pytest.raises(jobs.NotDelivered),
     ):
         await jobs.notify_customer(backend.context, payment.id)
-    row = await kept(payment)
+    row = await stored_payment(payment)
     assert (row["channel"], row["status"]) == ("HIFPT", "PENDING")
     await jobs.notify_customer(backend.context, payment.id)
-    assert told(backend, payment) == [("hifpt", 1)]
-    assert (await kept(payment))["attempts"] == 2
+    assert notifications(backend, payment) == [("hifpt", 1)]
+    assert (await stored_payment(payment))["attempts"] == 2
 
 
-async def test_when_every_channel_says_no_it_is_written_down_and_not_tried_for_ever(
+async def test_a_refusal_by_every_channel_is_recorded_and_not_retried(
     backend: Backend,
 ) -> None:
     payment = await reachable(backend)
     with backend.sandbox.broken("hifpt", "refuse"), backend.sandbox.broken("sms", "refuse"):
         assert await jobs.notify_customer(backend.context, payment.id) is None
-    assert (await kept(payment))["status"] == "FAILED"
+    assert (await stored_payment(payment))["status"] == "FAILED"
     assert await jobs.notify_customer(backend.context, payment.id) is None
-    assert told(backend, payment) == []
+    assert notifications(backend, payment) == []
 
 
-async def test_nobody_is_told_who_did_not_want_to_be(backend: Backend) -> None:
-    payment = await a_success(backend, notify=NotifyWish(hifpt=False, sms_zalo=False))
+async def test_a_customer_who_wants_no_message_gets_none(backend: Backend) -> None:
+    payment = await a_success(backend, notify=NotificationChannels(hifpt=False, sms_zalo=False))
     assert await jobs.notify_customer(backend.context, payment.id) is None
-    assert await kept(payment) is None
+    assert await stored_payment(payment) is None
 
 
-async def test_money_stays_a_success_while_revenue_is_down_and_is_recorded_once_after(
+async def test_a_success_stays_while_revenue_is_down_and_is_recorded_once_afterwards(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
@@ -121,7 +121,7 @@ async def test_money_stays_a_success_while_revenue_is_down_and_is_recorded_once_
     assert records(backend, payment) == [1]
 
 
-async def test_a_record_whose_answer_was_lost_is_no_second_record(backend: Backend) -> None:
+async def test_a_lost_answer_of_revenue_makes_no_second_record(backend: Backend) -> None:
     payment = await a_success(backend)
     with (
         backend.sandbox.broken("revenue", "reset", after_processing=True),
@@ -132,7 +132,7 @@ async def test_a_record_whose_answer_was_lost_is_no_second_record(backend: Backe
     assert records(backend, payment) == [1]
 
 
-async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(
+async def test_debt_is_notified_once_and_only_after_revenue_has_the_payment(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
@@ -146,7 +146,7 @@ async def test_the_debt_is_told_once_and_only_after_revenue_has_the_payment(
     assert len(settled(backend, payment)) == 1
 
 
-async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_stays(
+async def test_a_bill_that_revenue_booked_for_another_payment_is_one_case(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
@@ -159,10 +159,10 @@ async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_st
         items=payment.items,
         staff_id=payment.staff_id,
     )
-    asked = backend.sandbox.last_request
+    request = backend.sandbox.last_request
     for _ in range(3):
         assert await jobs.record_payment(backend.context, payment.id) is None
-    assert len(backend.sandbox.requests("revenue", since=asked)) == 1, "a definite no is people's"
+    assert len(backend.sandbox.requests("revenue", since=request)) == 1, "a definite no is people's"
     after = await backend.reload(payment)
     assert (after.status, after.posting_status) == (PaymentStatus.SUCCESS, PostingStatus.FAILED)
     assert after.version == payment.version + 1, "watchers are told once"
@@ -172,7 +172,7 @@ async def test_a_bill_that_revenue_has_from_another_is_one_case_and_the_money_st
     assert await engine.fetchval(DEBT_JOBS, orjson.dumps({"subject": payment.id})) == 0
 
 
-async def test_a_refusal_of_our_key_is_no_refusal_of_the_money(
+async def test_a_refused_api_key_is_no_refused_record(
     backend: Backend, api_settings: Settings
 ) -> None:
     payment = await a_success(backend)

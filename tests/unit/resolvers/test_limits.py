@@ -1,4 +1,4 @@
-"""Limits as the day turns, and as Staff Management comes and goes."""
+"""Limits over midnight, and with and without Staff Management."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ async def test_a_payment_counts_on_the_day_on_which_it_was_made(backend: Backend
     assert in_hand.used == before.amount + after.amount
 
 
-async def test_what_staff_management_said_serves_for_fifteen_minutes_and_no_longer(
+async def test_limits_of_staff_management_are_used_for_fifteen_minutes(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
@@ -64,11 +64,11 @@ async def test_what_staff_management_said_serves_for_fifteen_minutes_and_no_long
             await daily(by)
         with pytest.raises(UpstreamUnavailable):
             await backend.new_payment(by, PaymentMethod.CASH)
-        qr = await backend.new_payment(by)  # no staff money: their limits are not asked for
+        qr = await backend.new_payment(by)  # no staff money: limits are not requested
         assert qr.business_date == business_date(backend.clock.at)
 
 
-async def test_yesterdays_limits_serve_nobody_today(backend: Backend) -> None:
+async def test_yesterdays_limits_are_not_used_today(backend: Backend) -> None:
     backend.clock.at = EVENING.replace(day=10)
     by = await backend.collector()
     with backend.sandbox.broken("staff", "refuse"):
@@ -77,7 +77,7 @@ async def test_yesterdays_limits_serve_nobody_today(backend: Backend) -> None:
             await backend.new_payment(by, PaymentMethod.CASH)
 
 
-async def test_what_they_know_of_more_than_we_counts(backend: Backend) -> None:
+async def test_a_higher_usage_reported_by_staff_management_counts(backend: Backend) -> None:
     by = await backend.collector()
     assert by.actor is not None
     paid = await backend.new_payment(by, PaymentMethod.CASH)
@@ -89,7 +89,7 @@ async def test_what_they_know_of_more_than_we_counts(backend: Backend) -> None:
     assert (await daily(by)).used == paid.amount
 
 
-async def test_a_lowered_limit_is_heard_within_a_minute(backend: Backend) -> None:
+async def test_a_lowered_limit_applies_within_a_minute(backend: Backend) -> None:
     by = await backend.collector()
     assert by.actor is not None
     backend.sandbox.change_staff(by.actor.id, daily_limit=1)
@@ -126,7 +126,7 @@ async def drifts(of: Context) -> list[dict[str, int]]:
     return [orjson.loads(row["details"]) for row in rows]
 
 
-async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less(
+async def test_a_drift_of_limits_is_logged_once_and_never_lowers_our_count(
     backend: Backend,
 ) -> None:
     """Hard case 19."""
@@ -145,7 +145,7 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
     counted = limits.DRIFTS._value.get()
     await they_say(paid.amount + 1)
     await they_say(paid.amount + 1)  # no news
-    assert [(drift["now"], drift["ours"]) for drift in await drifts(by)] == [
+    assert [(drift["reported"], drift["own_used"]) for drift in await drifts(by)] == [
         (paid.amount + 1, paid.amount)
     ]
     assert limits.DRIFTS._value.get() == counted + 1
@@ -154,7 +154,7 @@ async def test_what_they_count_beyond_ours_is_told_once_and_ours_decides_no_less
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 7_000_000), (0, 0), (123_000, 123_000)])
-async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
+async def test_the_cash_limit_is_the_setting_or_the_daily_limit(
     backend: Backend, setting: int | None, expected: int
 ) -> None:
     terms = replace(backend.context.terms, cash_in_hand_limit=setting)
@@ -176,7 +176,7 @@ async def test_cash_in_hand_is_the_setting_or_else_the_daily_limit(
     ],
 )
 @pytest.mark.parametrize("zone", ["America/Los_Angeles", "Pacific/Kiritimati"])
-async def test_the_turnover_begins_anew_with_the_vietnamese_day_wherever_the_process_runs(
+async def test_the_daily_turnover_restarts_with_the_vietnamese_day_in_every_time_zone(
     backend: Backend,
     monkeypatch: pytest.MonkeyPatch,
     last_second: datetime,

@@ -1,4 +1,4 @@
-"""One chain, whoever writes and however many seal; no row of an open transaction is jumped over."""
+"""Any number of writers and sealers make one chain; rows of open transactions are not skipped."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ async def sealed(context: Context) -> int:
 async def links() -> list[Any]:
     return list(
         await engine.fetch(
-            "select l.*, e.action, e.txid from audit_link l join audit_event e on e.id = l.event order by number"
+            "select l.*, e.action, e.txid from audit_link l join audit_event e on e.id = l.event"
+            " order by number"
         )
     )
 
@@ -59,7 +60,7 @@ async def check_whole() -> None:
     assert await engine.fetchval("select count(*) from audit_event") == len(found)
 
 
-async def test_what_was_written_is_linked_signed_and_told_outside(context: Context) -> None:
+async def test_audit_rows_are_linked_signed_and_their_head_is_published(context: Context) -> None:
     await engine.execute(WRITE, "one")
     await sealed(context)
     await check_whole()
@@ -69,12 +70,12 @@ async def test_what_was_written_is_linked_signed_and_told_outside(context: Conte
     assert key is not None
     text = sealed_text(seal["first"], seal["last"], seal["head"])
     assert key.verifies(seal["signature"], text)
-    *_, told = context.heads.read()
-    assert (told.number, told.hash) == (seal["last"], seal["head"])
+    *_, head = context.heads.read()
+    assert (head.number, head.hash) == (seal["last"], seal["head"])
     assert await sealing.seal(context) == 0, "nothing is new"
 
 
-async def test_a_row_of_a_transaction_that_is_still_open_is_never_jumped_over(
+async def test_no_row_of_an_open_transaction_is_skipped(
     context: Context, module_database: str
 ) -> None:
     await sealed(context)
@@ -98,10 +99,10 @@ async def test_a_transaction_that_ended_without_its_rows_leaves_no_gap(
         open_ = undone.transaction()
         await open_.start()
         await undone.fetchval(WRITE, "undone")
-        kept = await engine.fetchval(WRITE, "kept")
+        row_id = await engine.fetchval(WRITE, "kept")
         await open_.rollback()
     assert await sealed(context) == 1
-    assert (await links())[-1]["event"] == kept
+    assert (await links())[-1]["event"] == row_id
     await check_whole()
 
 
@@ -153,7 +154,7 @@ async def test_a_chain_that_would_fork_is_refused_by_the_database(context: Conte
     await sealed(context)
 
 
-def test_a_line_that_a_crash_tore_off_is_no_head(tmp_path: Path) -> None:
+def test_a_line_that_a_crash_truncated_is_no_head(tmp_path: Path) -> None:
     path = tmp_path / "heads.log"
     path.write_text('{"number": 1, "head": "00"}\n{"number": 2, "he')
     assert [head.number for head in Heads(path).read()] == [1]

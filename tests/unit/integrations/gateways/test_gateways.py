@@ -302,5 +302,5 @@ def test_every_adapter_is_in_this_suite() -> None:
 def test_only_vnpay_limits_how_often_we_inquire(
     gateways: Gateways,
 ) -> None:
-    assert gateways[GatewayName.VNPAY].ask_again_after == timedelta(minutes=5).total_seconds()
+    assert gateways[GatewayName.VNPAY].inquiry_interval == timedelta(minutes=5).total_seconds()
     assert not any(gateway.revocable for gateway in gateways.values())

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.gateways import Gateway, Refunds
+from domain.gateways import Gateway, RefundingGateway
 from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Upstream
-from integrations.http.conversation import is_kept
+from integrations.http.conversation import is_storable
 from integrations.http.failures import Unanswered, Unreadable
 from integrations.http.messages import Answer, Request
 from tests.support.gateways.all_dialects import DIALECTS
@@ -124,13 +124,13 @@ async def inquire(gateway: Gateway, dialect: Dialect) -> Evidence:
 
 async def refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    refunding = cast("Refunds", gateway)
+    refunding = cast("RefundingGateway", gateway)
     return await refunding.refund(paid, reversal(dialect.name), whole=False, now=NOW)
 
 
 async def inquire_refund(gateway: Gateway, dialect: Dialect) -> Evidence:
     paid = replace(attempt(dialect.name), gateway_id=dialect.gateway_id)
-    refunding = cast("Refunds", gateway)
+    refunding = cast("RefundingGateway", gateway)
     return await refunding.inquire_refund(paid, reversal(dialect.name), known=(), now=NOW)
 
 
@@ -165,7 +165,7 @@ def test_odd_values_in_an_answer_are_storable_or_unknown(
         content = dialect.signed(texts)
     gateway = dialect.gateway(cast("Upstream", FixedAnswer(json.dumps(content).encode(), status)))
     evidence = asyncio.run(send(gateway, dialect))
-    assert is_kept(evidence)
+    assert is_storable(evidence)
     if evidence.result is GatewayResult.PAID and evidence.money is not None:
         assert type(evidence.money.amount) is int
         assert evidence.money.amount >= 0

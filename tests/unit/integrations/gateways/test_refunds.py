@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.gateways import GatewayUnavailable, Refunds
+from domain.gateways import GatewayUnavailable, RefundingGateway
 from domain.methods import GatewayName
 from domain.payment_evidence import EvidenceSource, GatewayResult
 from integrations.gateways import Gateways
@@ -29,22 +29,22 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
-def gateway(dialect: Dialect, http: Upstream) -> Refunds:
+def gateway(dialect: Dialect, http: Upstream) -> RefundingGateway:
     return refunding(dialect, http)
 
 
-def refunding(dialect: Dialect, http: Upstream) -> Refunds:
+def refunding(dialect: Dialect, http: Upstream) -> RefundingGateway:
     gateway = dialect.gateway(http)
-    assert isinstance(gateway, Refunds)
+    assert isinstance(gateway, RefundingGateway)
     return gateway
 
 
-async def refund(gateway: Refunds, dialect: Dialect) -> Any:
+async def refund(gateway: RefundingGateway, dialect: Dialect) -> Any:
     paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
     return await gateway.refund(paid, reversal(gateway.name), whole=False, now=NOW)
 
 
-async def inquire(gateway: Refunds, dialect: Dialect) -> Any:
+async def inquire(gateway: RefundingGateway, dialect: Dialect) -> Any:
     paid = replace(attempt(gateway.name), gateway_id=dialect.gateway_id)
     return await gateway.inquire_refund(paid, reversal(gateway.name), known=(), now=NOW)
 
@@ -57,9 +57,9 @@ def has_our_id(seen: Seen) -> bool:
 
 @case("refund")
 async def test_a_refund_is_paid_under_its_own_number_and_our_id(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount))
+    counterpart.will(dialect.refund_answer(reversal(gateway.name).gateway_money.amount))
     evidence = await refund(gateway, dialect)
     assert (evidence.result, evidence.source) == (GatewayResult.PAID, EvidenceSource.INQUIRY)
     assert evidence.gateway_id
@@ -70,15 +70,15 @@ async def test_a_refund_is_paid_under_its_own_number_and_our_id(
 
 @case("refund")
 async def test_an_answer_about_another_amount_is_unknown(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
-    counterpart.will(dialect.refund_answer(reversal(gateway.name).asked.amount - 1))
+    counterpart.will(dialect.refund_answer(reversal(gateway.name).gateway_money.amount - 1))
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 @case("refund declined")
 async def test_declines_have_a_code_and_a_sentence_and_stop_no_refunds(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(dialect.refund_decline())
     for _ in range(6):
@@ -91,7 +91,7 @@ async def test_declines_have_a_code_and_a_sentence_and_stop_no_refunds(
 @case("refund unanswered")
 @silences
 async def test_silence_is_unknown_and_a_refund_is_sent_once(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, silence: Act
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
     evidence = await refund(gateway, dialect)
@@ -102,7 +102,7 @@ async def test_silence_is_unknown_and_a_refund_is_sent_once(
 @case("refund unanswered")
 @silences
 async def test_an_inquiry_without_an_answer_is_unknown(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, silence: Act
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart, silence: Act
 ) -> None:
     counterpart.always(silence)
     assert (await inquire(gateway, dialect)).result is GatewayResult.UNKNOWN
@@ -110,7 +110,7 @@ async def test_an_inquiry_without_an_answer_is_unknown(
 
 @case("refund unanswered")
 async def test_a_request_that_was_never_read_is_unknown(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.reads_nothing = True
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
@@ -130,7 +130,7 @@ async def test_an_endless_answer_is_given_up_in_time(
 
 @case("refund unanswered")
 async def test_a_failed_connection_is_not_connected_and_an_inquiry_is_unknown(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     await counterpart.close()
     assert (await refund(gateway, dialect)).result is GatewayResult.NOT_CONNECTED
@@ -140,14 +140,14 @@ async def test_a_failed_connection_is_not_connected_and_an_inquiry_is_unknown(
 @case("refund unanswered")
 @pytest.mark.parametrize("status", [408, 425, 302])
 async def test_an_indefinite_status_is_unknown(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart, status: int
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart, status: int
 ) -> None:
     counterpart.will(acts.says({}, status))
     assert (await refund(gateway, dialect)).result is GatewayResult.UNKNOWN
 
 
 async def test_five_silences_stop_refunds_but_not_payments_and_inquiries(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.always(acts.server_error)
     other = replace(attempt(gateway.name), reference="MB2", gateway_id=dialect.gateway_id)

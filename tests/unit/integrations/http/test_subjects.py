@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from domain.attempts import Attempt
-from domain.gateways import Gateway, GatewayUnavailable, Refunds
+from domain.gateways import Gateway, GatewayUnavailable, RefundingGateway
 from domain.payment_evidence import GatewayResult
 from domain.refusals import UpstreamUnavailable
 from domain.reversals import Reversal
@@ -187,9 +187,9 @@ def dialect(request: pytest.FixtureRequest) -> Dialect:
 
 
 @pytest.fixture
-def gateway(dialect: Dialect, http: Upstream) -> Refunds:
+def gateway(dialect: Dialect, http: Upstream) -> RefundingGateway:
     gateway = dialect.gateway(http)
-    assert isinstance(gateway, Refunds)
+    assert isinstance(gateway, RefundingGateway)
     return gateway
 
 
@@ -201,7 +201,7 @@ async def start(gateway: Gateway, contract: str, reference: str = REFERENCE) -> 
 
 
 async def test_failures_about_one_contract_leave_the_gateway_ready(
-    gateway: Refunds, dialect: Dialect, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, counterpart: Counterpart
 ) -> None:
     counterpart.will(*[acts.server_error] * 8)
     for number in range(8):
@@ -213,7 +213,7 @@ async def test_failures_about_one_contract_leave_the_gateway_ready(
 
 
 async def test_failures_about_two_contracts_stop_payments(
-    gateway: Refunds, counterpart: Counterpart
+    gateway: RefundingGateway, counterpart: Counterpart
 ) -> None:
     counterpart.always(acts.server_error)
     for number in range(5):
@@ -228,7 +228,7 @@ async def test_failures_about_two_contracts_stop_payments(
 
 
 async def test_an_unreachable_gateway_stops_payments_of_one_contract_too(
-    gateway: Refunds, counterpart: Counterpart
+    gateway: RefundingGateway, counterpart: Counterpart
 ) -> None:
     """Nothing was sent, so the subject cannot be the reason."""
     await counterpart.close()
@@ -248,12 +248,14 @@ REFUSAL_OF_ALL_GATEWAYS = {
 
 
 async def test_answers_about_others_and_refusals_stop_no_calls(
-    gateway: Refunds, dialect: Dialect, http: Upstream, counterpart: Counterpart
+    gateway: RefundingGateway, dialect: Dialect, http: Upstream, counterpart: Counterpart
 ) -> None:
     for number in range(6):
         counterpart.always(dialect.inquiry_answer("paid", reference="MB_ANOTHER"))
         await inquire(gateway, number)
-        counterpart.always(dialect.refund_answer(reversal(gateway.name).asked.amount))  # of REFUND
+        counterpart.always(
+            dialect.refund_answer(reversal(gateway.name).gateway_money.amount)
+        )  # of REFUND
         await refund(gateway, dialect, number)
         counterpart.always(dialect.decline())
         await start(gateway, CONTRACTS[number], f"MB{number}")
@@ -272,11 +274,11 @@ async def inquire(gateway: Gateway, number: int) -> None:
     await gateway.inquire(replace(attempt(gateway.name), reference=f"MB{number}"), now=NOW)
 
 
-async def refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
+async def refund(gateway: RefundingGateway, dialect: Dialect, number: int) -> None:
     await gateway.refund(*payment_and_reversal(gateway, dialect, number), whole=False, now=NOW)
 
 
-async def inquire_refund(gateway: Refunds, dialect: Dialect, number: int) -> None:
+async def inquire_refund(gateway: RefundingGateway, dialect: Dialect, number: int) -> None:
     await gateway.inquire_refund(*payment_and_reversal(gateway, dialect, number), known=(), now=NOW)
 
 

@@ -66,7 +66,7 @@ async def test_without_a_token_no_order_is_requested(
     paypal = PayPal(
         http,
         bearer=access,
-        refused=access.forget,
+        on_token_refused=access.forget,
         webhook_id="W",
         certificates=certificates_of(http),
     )

@@ -132,7 +132,11 @@ async def test_without_a_token_no_refund_is_requested(
 ) -> None:
     access = Access(http, client_id="us", client_secret="secret")
     paypal = PayPal(
-        http, bearer=access, refused=access.forget, webhook_id="W", certificates=certificates(http)
+        http,
+        bearer=access,
+        on_token_refused=access.forget,
+        webhook_id="W",
+        certificates=certificates(http),
     )
     counterpart.always(acts.server_error)
     assert (await refund_payment(paypal)).result is GatewayResult.NOT_CONNECTED

@@ -31,7 +31,7 @@ CUSTOMER: dict[str, Any] = {
 
 @pytest.fixture
 async def customers(http: Upstream) -> AsyncIterator[CustomerManagement]:
-    customers = CustomerManagement(http, keep=0.2)
+    customers = CustomerManagement(http, fresh_seconds=0.2)
     yield customers
     await customers.aclose()
 
@@ -70,7 +70,7 @@ async def test_a_fresh_customer_is_fetched_again(
 async def test_a_stale_answer_is_returned_during_an_outage_but_never_as_fresh(
     http: Upstream, counterpart: Counterpart
 ) -> None:
-    customers = CustomerManagement(http, keep=0.01, stale=60)
+    customers = CustomerManagement(http, fresh_seconds=0.01, stale_seconds=60)
     counterpart.will(says(CUSTOMER))
     customer = await customers.customer(CONTRACT)
     counterpart.always(acts.server_error)
@@ -84,7 +84,7 @@ async def test_a_stale_answer_is_returned_during_an_outage_but_never_as_fresh(
 async def test_after_an_hour_no_stale_answer_is_returned(
     http: Upstream, counterpart: Counterpart
 ) -> None:
-    customers = CustomerManagement(http, keep=0.01, stale=0.02)
+    customers = CustomerManagement(http, fresh_seconds=0.01, stale_seconds=0.02)
     counterpart.will(says(CUSTOMER))
     await customers.customer(CONTRACT)
     counterpart.always(acts.server_error)
@@ -100,5 +100,5 @@ async def test_an_unknown_contract_is_fetched_again(
     counterpart.will(says({}, 404), says(CUSTOMER))
     with pytest.raises(NotFound) as refusal:
         await customers.customer(CONTRACT)
-    assert refusal.value.say("vi") == f"Không tìm thấy hợp đồng {CONTRACT}. Hãy kiểm tra lại mã."
+    assert refusal.value.text("vi") == f"Không tìm thấy hợp đồng {CONTRACT}. Hãy kiểm tra lại mã."
     assert await customers.customer(CONTRACT)

@@ -1,4 +1,4 @@
-"""Somebody says that money came: what becomes of it where only the gateway's own word proves it."""
+"""Reported money: at some gateways it counts only once an inquiry confirms it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from db import engine
 from domain.attempts import Failure
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import CONFIRMING
+from domain.payment_inquiry import CONFIRM_FOR
 from domain.payments import HoldReason, Payment, PaymentStatus
 from resolvers import jobs
 from resolvers.payment_evidence import apply
@@ -48,14 +48,14 @@ ENDED = pytest.mark.parametrize(
 
 
 async def ended(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
-    backend.gateway.ask_again_after = QUOTA
+    backend.gateway.inquiry_interval = QUOTA
     payment = await backend.reload(await end(backend, await backend.collector()))
     assert payment.status is status
     backend.gateway.inquired_at.clear()
     return payment
 
 
-async def told(
+async def report(
     backend: Backend,
     payment: Payment,
     result: GatewayResult = GatewayResult.PAID,
@@ -64,9 +64,9 @@ async def told(
     number: str | None = "G1",
     failure: Failure | None = None,
 ) -> None:
-    """Say something about the payment, by default as a signed webhook would."""
+    """Apply evidence about the payment, by default that of a signed webhook."""
     assert payment.attempt is not None
-    saying = Evidence(
+    evidence = Evidence(
         source=source,
         origin="test:ipn",
         result=result,
@@ -74,11 +74,11 @@ async def told(
         gateway_id=number,
         failure=failure,
     )
-    await apply(backend.context, payment.attempt.reference, saying)
+    await apply(backend.context, payment.attempt.reference, evidence)
 
 
 async def put_again(backend: Backend, payment: Payment, *, until: timedelta) -> bool:
-    """Run the question's job whenever it wants to come again; tell whether it came to rest."""
+    """Run the inquiry job until its time is over; return whether it ended."""
     end = backend.clock.at + until
     backend.clock.move(seconds=1)
     while backend.clock.at <= end:
@@ -110,11 +110,11 @@ async def suspense(payment: Payment) -> list[int]:
 
 
 @ENDED
-async def test_a_claim_is_put_to_a_gateway_that_does_not_know_yet_until_it_says_paid(
+async def test_reported_money_is_inquired_about_until_the_gateway_reports_paid(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
     payment = await ended(backend, end, status)
-    await told(backend, payment)
+    await report(backend, payment)
     assert (await backend.reload(payment)).status is status, "a claim proves nothing"
     assert await questions(payment) == 1
     assert not await put_again(backend, payment, until=timedelta(hours=2))
@@ -128,11 +128,11 @@ async def test_a_claim_is_put_to_a_gateway_that_does_not_know_yet_until_it_says_
 
 
 @ENDED
-async def test_a_claim_is_put_within_the_quota_and_ever_more_rarely(
+async def test_inquiries_about_reported_money_stay_within_the_quota_and_become_rarer(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
     payment = await ended(backend, end, status)
-    await told(backend, payment)
+    await report(backend, payment)
     await put_again(backend, payment, until=timedelta(days=2))
     gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=QUOTA)
@@ -141,15 +141,15 @@ async def test_a_claim_is_put_within_the_quota_and_ever_more_rarely(
 
 
 @ENDED
-async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
+async def test_reported_money_that_is_unconfirmed_for_a_day_is_one_case(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
     payment = await ended(backend, end, status)
     claimed = backend.clock.at
-    await told(backend, payment)
-    await told(backend, payment)
+    await report(backend, payment)
+    await report(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
-    assert CONFIRMING <= backend.clock.at - claimed <= CONFIRMING * 2
+    assert CONFIRM_FOR <= backend.clock.at - claimed <= CONFIRM_FOR * 2
     assert await backend.cases(payment) == ["LATE_MONEY"]
     assert (await backend.reload(payment)).status is status
     for _ in range(3):
@@ -158,47 +158,47 @@ async def test_a_claim_that_no_gateway_confirms_for_a_day_is_one_case(
     assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
-async def test_the_same_claim_under_a_new_event_joins_the_case_that_is_open(
+async def test_the_same_report_under_a_new_event_joins_the_open_case(
     backend: Backend,
 ) -> None:
     payment = await ended(backend, failed, PaymentStatus.FAILED)
     for _ in range(2):
-        await told(backend, payment)
+        await report(backend, payment)
         assert await put_again(backend, payment, until=timedelta(days=3))
     assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
-async def test_money_that_is_proven_after_its_claim_was_given_up_is_named_by_the_same_case(
+async def test_money_proved_after_the_inquiries_ended_joins_the_same_case(
     backend: Backend,
 ) -> None:
     payment = await ended(backend, failed, PaymentStatus.FAILED)
-    await told(backend, payment)
+    await report(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
     by = await backend.collector()
     await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
-    await told(backend, payment, source=EvidenceSource.INQUIRY)
+    await report(backend, payment, source=EvidenceSource.INQUIRY)
     assert await backend.cases(payment) == ["LATE_MONEY"]
     rows = await engine.fetch("select amount from money_case where payment = $1", payment.id)
     assert [row["amount"] for row in rows] == [payment.amount]
     assert await suspense(payment) == [payment.amount]
 
 
-async def test_two_workers_that_give_up_a_claim_at_once_open_one_case(backend: Backend) -> None:
+async def test_two_workers_that_give_up_at_once_open_one_case(backend: Backend) -> None:
     payment = await ended(backend, failed, PaymentStatus.FAILED)
-    await told(backend, payment)
-    backend.clock.at += CONFIRMING
+    await report(backend, payment)
+    backend.clock.at += CONFIRM_FOR
     await asyncio.gather(*(jobs.inquire(backend.context, payment.id) for _ in range(4)))
     assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
 @ENDED
-async def test_money_that_the_gateway_confirms_after_the_case_is_still_taken(
+async def test_money_that_the_gateway_confirms_after_the_case_is_still_booked(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
     payment = await ended(backend, end, status)
-    await told(backend, payment)
+    await report(backend, payment)
     assert await put_again(backend, payment, until=timedelta(days=3))
     backend.gateway.inquiry_result = GatewayResult.PAID
     backend.clock.move(days=1)
@@ -208,7 +208,7 @@ async def test_money_that_the_gateway_confirms_after_the_case_is_still_taken(
 
 
 @pytest.mark.parametrize("number", ["G1", None], ids=["numbered", "without a number"])
-async def test_a_claim_that_was_confirmed_for_a_bill_paid_otherwise_is_one_case(
+async def test_confirmed_money_for_a_bill_that_another_payment_paid_is_one_case(
     backend: Backend, number: str | None
 ) -> None:
     """VNPay's number of a payment may be 0, which is none."""
@@ -217,8 +217,8 @@ async def test_a_claim_that_was_confirmed_for_a_bill_paid_otherwise_is_one_case(
     await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
-    await told(backend, payment)
-    await told(backend, payment, source=EvidenceSource.INQUIRY, number=number)
+    await report(backend, payment)
+    await report(backend, payment, source=EvidenceSource.INQUIRY, number=number)
     assert await backend.cases(payment) == ["LATE_MONEY"]
     assert await put_again(backend, payment, until=timedelta(days=3))
     assert await backend.cases(payment) == ["LATE_MONEY"]
@@ -228,23 +228,23 @@ async def test_a_claim_that_was_confirmed_for_a_bill_paid_otherwise_is_one_case(
 FRAUD = Failure(code="07", message="Nghi ngờ gian lận.")
 
 
-async def test_a_suspicion_of_an_expired_payment_is_one_case_whoever_repeats_it(
+async def test_a_suspicious_result_of_an_expired_payment_is_one_case_however_often_it_comes(
     backend: Backend,
 ) -> None:
     payment = await ended(backend, expired, PaymentStatus.EXPIRED)
     for grade in (EvidenceSource.WEBHOOK, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
-        await told(backend, payment, GatewayResult.SUSPICIOUS, source=grade, failure=FRAUD)
+        await report(backend, payment, GatewayResult.SUSPICIOUS, source=grade, failure=FRAUD)
     assert await backend.cases(payment) == ["SUSPICIOUS"]
     assert (await backend.reload(payment)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(payment)
 
 
-async def test_money_after_a_suspicion_of_an_expired_payment_is_still_confirmed(
+async def test_money_after_a_suspicious_result_of_an_expired_payment_is_still_confirmed(
     backend: Backend,
 ) -> None:
     payment = await ended(backend, expired, PaymentStatus.EXPIRED)
-    await told(backend, payment, GatewayResult.SUSPICIOUS, failure=FRAUD)
-    await told(backend, payment)
+    await report(backend, payment, GatewayResult.SUSPICIOUS, failure=FRAUD)
+    await report(backend, payment)
     backend.gateway.inquiry_result = GatewayResult.PAID
     assert await put_again(backend, payment, until=timedelta(hours=1))
     assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
@@ -261,9 +261,9 @@ async def test_money_of_a_suspicious_payment_is_booked_once_and_waits_with_it(
     backend: Backend, grade: EvidenceSource
 ) -> None:
     held = await backend.new_payment(await backend.collector())
-    await told(backend, held, GatewayResult.SUSPICIOUS, failure=FRAUD)
+    await report(backend, held, GatewayResult.SUSPICIOUS, failure=FRAUD)
     for again in (grade, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
-        await told(backend, held, source=again)
+        await report(backend, held, source=again)
     after = await backend.reload(held)
     assert (after.status, after.hold_reason) == (
         PaymentStatus.PROCESSING,

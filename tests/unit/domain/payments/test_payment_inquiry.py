@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from domain.attempts import AttemptStatus
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Closing
-from domain.payment_inquiry import GIVE_UP, SENDING, next_question, next_while_watched
+from domain.payment_inquiry import GIVE_UP_AFTER, SEND_GRACE, next_inquiry, next_while_watched
 from domain.payments import HoldReason, Payment, PaymentStatus
 from tests.support.builders import NOW, a_payment, an_attempt
 
@@ -36,7 +36,7 @@ def schedule_of(
 ) -> list[tuple[timedelta, Closing | None]]:
     """Return each inquiry's time since NOW and its closing, if the gateway never answers."""
     inquiries: list[tuple[timedelta, Closing | None]] = []
-    while question := next_question(payment, quota=quota, revocable=revocable):
+    while question := next_inquiry(payment, quota=quota, revocable=revocable):
         inquiries.append((question.at - NOW, question.closing))
         assert payment.attempt is not None
         payment = replace(payment, attempt=replace(payment.attempt, inquired_at=question.at))
@@ -50,14 +50,14 @@ def unanswered(status: AttemptStatus) -> Payment:
 
 def test_an_unanswered_payment_is_inquired_about_for_seven_days() -> None:
     times = [at for at, _ in schedule_of(unanswered(AttemptStatus.UNKNOWN))]
-    within = [at for at in times if at <= GIVE_UP]
+    within = [at for at in times if at <= GIVE_UP_AFTER]
     assert within == SCHEDULE
-    assert times[-1] <= GIVE_UP + 15 * M
+    assert times[-1] <= GIVE_UP_AFTER + 15 * M
 
 
 def test_a_payment_whose_process_died_is_inquired_about_after_its_time_to_send() -> None:
     times = [at for at, _ in schedule_of(unanswered(AttemptStatus.SENT))]
-    assert times[: len(SCHEDULE)] == [SENDING + delay for delay in SCHEDULE]
+    assert times[: len(SCHEDULE)] == [SEND_GRACE + delay for delay in SCHEDULE]
 
 
 def test_only_an_inquiry_at_or_after_the_expiry_ends_a_payment() -> None:
@@ -109,9 +109,9 @@ def test_an_irrevocable_reference_is_inquired_about_until_the_end_of_the_day(
 
 def test_an_unsent_payment_is_due_once_its_time_to_send_has_passed() -> None:
     payment = a_payment(PaymentStatus.PENDING, attempt=an_attempt(AttemptStatus.CREATED))
-    question = next_question(payment, quota=300 * S, revocable=False)
+    question = next_inquiry(payment, quota=300 * S, revocable=False)
     assert question is not None
-    assert (question.at, question.closing) == (NOW + SENDING, None)
+    assert (question.at, question.closing) == (NOW + SEND_GRACE, None)
 
 
 WITHOUT_INQUIRY = {
@@ -131,7 +131,7 @@ def test_these_payments_need_no_inquiry(payment: Payment) -> None:
 
 
 def test_every_moment_is_utc() -> None:
-    question = next_question(unanswered(AttemptStatus.UNKNOWN), quota=M, revocable=True)
+    question = next_inquiry(unanswered(AttemptStatus.UNKNOWN), quota=M, revocable=True)
     assert question is not None
     assert question.at.tzinfo is UTC
 

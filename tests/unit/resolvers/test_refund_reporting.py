@@ -1,4 +1,4 @@
-"""What Revenue and Debt hear of a reversal, in which order, and who waits for it meanwhile."""
+"""Revenue and Debt are notified of reversals in order; jobs that depend on one wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def heard(backend: Backend, since: int) -> list[str]:
     return [request["path"] for request in requests if request["method"] == "POST"]
 
 
-async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payment(
+async def test_revenue_and_debt_are_notified_of_a_void_once_in_order_after_the_payment(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
@@ -35,15 +35,17 @@ async def test_revenue_and_debt_hear_of_a_void_in_order_once_and_after_the_payme
     since = backend.sandbox.last_request
     reversal = (await voided(backend, payment, by)).reversal
     assert reversal.posting_status is PostingStatus.PENDING
-    assert await jobs.tell_reversal(backend.context, reversal.id) is not None, (
+    assert await jobs.report_reversal(backend.context, reversal.id) is not None, (
         "they know no payment"
     )
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     assert await jobs.record_payment(backend.context, again.id) is not None, "it waits its turn"
     await jobs.record_payment(backend.context, payment.id)
     await jobs.settle_debt(backend.context, payment.id)
     for _ in range(2):
-        assert await jobs.tell_reversal(backend.context, reversal.id) is None
+        assert await jobs.report_reversal(backend.context, reversal.id) is None
         assert await to_unsettle(reversal) == 1
     for _ in range(2):
         assert await jobs.unsettle_debt(backend.context, reversal.id) is None
@@ -75,19 +77,21 @@ async def test_a_bill_that_is_paid_again_is_recorded_though_debt_does_not_answer
     payment = await cash(backend, by)
     await jobs.record_payment(backend.context, payment.id)
     reversal = (await voided(backend, payment, by)).reversal
-    assert await jobs.tell_reversal(backend.context, reversal.id) is None
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    assert await jobs.report_reversal(backend.context, reversal.id) is None
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     with backend.sandbox.broken("debt", "500"):
         assert await jobs.record_payment(backend.context, again.id) is None
         with pytest.raises(UpstreamUnavailable):
             await jobs.unsettle_debt(backend.context, reversal.id)
     assert (await backend.reload(again)).posting_status is PostingStatus.DONE
-    with pytest.raises(Rejected):  # it has not heard of the payment yet: that is no case
+    with pytest.raises(Rejected):  # Debt does not know the payment yet: that is no case
         await jobs.unsettle_debt(backend.context, reversal.id)
     assert await backend.cases(payment) == []
 
 
-async def test_what_debt_does_not_take_back_is_one_case(backend: Backend) -> None:
+async def test_a_refusal_by_debt_of_a_reversal_is_one_case(backend: Backend) -> None:
     by = await backend.collector()
     payment = await cash(backend, by)
     reversal = (await voided(backend, payment, by)).reversal
@@ -100,13 +104,15 @@ async def test_what_debt_does_not_take_back_is_one_case(backend: Backend) -> Non
     assert await backend.cases(payment) == ["SETTLEMENT"]
 
 
-async def test_who_waits_for_a_reversal_that_nobody_tells_looks_less_and_less_often(
+async def test_a_job_that_waits_for_an_unreported_reversal_backs_off(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
     payment = await cash(backend, by)
     await voided(backend, payment, by)
-    again = await backend.new_payment(by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items)  # fmt: skip
+    again = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
+    )
     waits: list[timedelta | None] = []
     for minutes in (0, 4, 60 * 24):
         backend.clock.move(minutes=minutes)
@@ -114,27 +120,29 @@ async def test_who_waits_for_a_reversal_that_nobody_tells_looks_less_and_less_of
     assert waits == [timedelta(seconds=2), timedelta(minutes=2), timedelta(minutes=10)]
 
 
-async def test_two_that_were_voided_before_revenue_knew_of_either_do_not_wait_for_each_other(
+async def test_two_voids_before_any_report_to_revenue_do_not_block_each_other(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
-    one = await cash(backend, by)
-    first = (await voided(backend, one, by)).reversal
-    two = await backend.new_payment(by, PaymentMethod.CASH, contract_number=one.contract_number, items=one.items)  # fmt: skip
-    second = (await voided(backend, two, by)).reversal
-    for payment, reversal in ((one, first), (two, second)):
+    earlier = await cash(backend, by)
+    first = (await voided(backend, earlier, by)).reversal
+    later = await backend.new_payment(
+        by, PaymentMethod.CASH, contract_number=earlier.contract_number, items=earlier.items
+    )
+    second = (await voided(backend, later, by)).reversal
+    for payment, reversal in ((earlier, first), (later, second)):
         assert await jobs.record_payment(backend.context, payment.id) is None
         await jobs.settle_debt(backend.context, payment.id)
-        assert await jobs.tell_reversal(backend.context, reversal.id) is None
+        assert await jobs.report_reversal(backend.context, reversal.id) is None
         assert (await now(reversal)).posting_status is PostingStatus.DONE
 
 
-async def test_what_revenue_refused_to_record_needs_no_reversal_there(backend: Backend) -> None:
+async def test_a_payment_that_revenue_refused_needs_no_reversal_there(backend: Backend) -> None:
     by = await backend.collector()
     payment = await cash(backend, by)
-    await payments.posting_status(payment.id, PostingStatus.FAILED, backend.clock.at)
+    await payments.set_posting_status(payment.id, PostingStatus.FAILED, backend.clock.at)
     reversal = (await voided(backend, payment, by)).reversal
     since = backend.sandbox.last_request
-    assert await jobs.tell_reversal(backend.context, reversal.id) is None
+    assert await jobs.report_reversal(backend.context, reversal.id) is None
     assert heard(backend, since) == []
     assert (await now(reversal)).posting_status is PostingStatus.NONE

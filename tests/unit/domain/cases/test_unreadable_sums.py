@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from domain.attempts import AttemptStatus
-from domain.case_decisions import DecisionRefused, NotCovered, check_named, rule
-from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, Standing
+from domain.case_decisions import DecisionRefused, NotCovered, check_named, decide_case
+from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, PaymentBooks
 from domain.ledger import Account
 from domain.money import Currency, Money
 from domain.payment_decisions import decide
@@ -39,7 +39,7 @@ def succeeded() -> Payment:
 
 
 def case_of(payment: Payment, kind: CaseKind = MISMATCH, **but: Any) -> Case:
-    books = Standing(
+    books = PaymentBooks(
         status=payment.status,
         owed=payment.amount,
         suspense=0,
@@ -57,7 +57,7 @@ def case_of(payment: Payment, kind: CaseKind = MISMATCH, **but: Any) -> Case:
             "payment_id": payment.id,
             "about": f"G1 · {UNREAD}",
             "unreadable": UNREAD,
-            "standing": books,
+            "books": books,
         }
         | but
     )
@@ -165,7 +165,7 @@ def test_two_people_assert_that_the_requested_sum_or_more_came(
     named: Money | None, excess: int, late: bool, kind: CaseKind
 ) -> None:
     payment = ended() if late else held()
-    decision = rule(payment, case_of(payment, kind), APPLY, LATER, named=named)
+    decision = decide_case(payment, case_of(payment, kind), APPLY, LATER, named=named)
     assert (decision.after.status, decision.after.late) == (PaymentStatus.SUCCESS, late)
     credited = [(Account.VNPAY_CLEARING, Account.CUSTOMER_CREDIT, excess)] if excess else []
     assert moves(decision) == [PAYS, *credited]
@@ -176,19 +176,19 @@ def test_two_people_assert_that_the_requested_sum_or_more_came(
 def test_less_than_the_requested_sum_pays_nothing() -> None:
     payment = held()
     with pytest.raises(NotCovered) as caught:
-        rule(payment, case_of(payment), APPLY, LATER, named=LESS)
+        decide_case(payment, case_of(payment), APPLY, LATER, named=LESS)
     assert (caught.value.expected, caught.value.requested) == (200_000, 199_999)
 
 
 def test_a_taken_bill_and_a_success_are_not_paid_again() -> None:
     payment = ended()
     case = case_of(payment, LATE)
-    assert case.standing is not None
-    taken = replace(case, standing=replace(case.standing, bills_open=False))
+    assert case.books is not None
+    taken = replace(case, books=replace(case.books, bills_open=False))
     with pytest.raises(DecisionRefused):
-        rule(payment, taken, APPLY, LATER)
+        decide_case(payment, taken, APPLY, LATER)
     with pytest.raises(DecisionRefused):
-        rule(succeeded(), case_of(succeeded()), APPLY, LATER)
+        decide_case(succeeded(), case_of(succeeded()), APPLY, LATER)
 
 
 @pytest.mark.parametrize(
@@ -206,9 +206,9 @@ def test_the_named_sum_is_booked_and_a_later_notice_of_it_changes_nothing(
     named = Money(70_000)
     case = case_of(payment, kind)
     in_suspense = (Account.VNPAY_CLEARING, Account.SUSPENSE, 70_000)
-    credit = rule(payment, case, CREDIT, LATER, named=named)
+    credit = decide_case(payment, case, CREDIT, LATER, named=named)
     assert moves(credit) == [in_suspense, (Account.SUSPENSE, Account.CUSTOMER_CREDIT, 70_000)]
-    refund = rule(payment, case, REFUND, LATER, named=named)
+    refund = decide_case(payment, case, REFUND, LATER, named=named)
     assert moves(refund) == [in_suspense]
     assert refund.refund is not None
     assert (refund.refund.source, refund.refund.money) == (Account.SUSPENSE, named)
@@ -223,15 +223,17 @@ def test_dollars_are_refunded_and_never_credited() -> None:
     payment = a_payment(hold_reason=HoldReason.AMOUNT_MISMATCH, attempt=attempt)
     named = Money(500, Currency.USD)
     with pytest.raises(DecisionRefused, match="Decide REFUND"):
-        rule(payment, case_of(payment), CREDIT, LATER, named=named)
-    refund = rule(payment, case_of(payment), REFUND, LATER, named=named).refund
+        decide_case(payment, case_of(payment), CREDIT, LATER, named=named)
+    refund = decide_case(payment, case_of(payment), REFUND, LATER, named=named).refund
     assert refund is not None
     assert refund.money == named
-    assert moves(rule(payment, case_of(payment), APPLY, LATER)) == [PAYS], "our books are in đồng"
+    assert moves(decide_case(payment, case_of(payment), APPLY, LATER)) == [PAYS], (
+        "our books are in đồng"
+    )
 
 
 def test_closing_cancels_the_payment_and_its_reference_can_still_be_paid() -> None:
-    decision = rule(held(), case_of(held()), CLOSE, LATER)
+    decision = decide_case(held(), case_of(held()), CLOSE, LATER)
     assert (decision.after.status, decision.postings) == (PaymentStatus.CANCELLED, ())
     assert decision.attempt is not None
     assert decision.attempt.status is AttemptStatus.CANCELLED

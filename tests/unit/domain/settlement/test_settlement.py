@@ -14,20 +14,20 @@ from domain.money import Currency, Money
 from domain.payments import PaymentStatus
 from domain.reconciliation import (
     ReconciliationLine,
-    beside,
-    in_question,
+    disputed_amount,
+    reconciliation_line,
     repeated_by,
 )
 from domain.settlement import (
-    EXPLAINS,
+    EXPLAINING_KINDS,
     Line,
     LineKind,
     OurPayment,
     OurRefund,
     SettlementResult,
+    is_new_evidence,
+    proves_refund,
     refund_of,
-    tells_of_money,
-    tells_of_refund,
 )
 from tests.support.builders import an_attempt
 
@@ -53,7 +53,7 @@ def a_payment_of_ours(**but: Any) -> OurPayment:
         **{
             "payment_id": "TXN_1",
             "status": PaymentStatus.SUCCESS,
-            "asked": Money(200_000),
+            "requested": Money(200_000),
             "arrived": Money(200_000),
             "paid_under": ("G1",),
         }
@@ -63,13 +63,15 @@ def a_payment_of_ours(**but: Any) -> OurPayment:
 
 def a_refund(id: str = "REV_1", amount: int = 50_000, **but: Any) -> OurRefund:
     return OurRefund(
-        **{"reversal_id": id, "asked": Money(amount), "gateway_id": None, "done": True} | but
+        **{"reversal_id": id, "requested": Money(amount), "gateway_id": None, "done": True} | but
     )
 
 
 def compared(line: Line, *earlier: ReconciliationLine, **ours: Any) -> ReconciliationLine:
     given = {"payment": None, "refund": None} | ours
-    return beside(line, given["payment"], given["refund"], earlier, settlement_id="SET_1")
+    return reconciliation_line(
+        line, given["payment"], given["refund"], earlier, settlement_id="SET_1"
+    )
 
 
 def test_a_line_counts_to_the_vietnamese_day() -> None:
@@ -113,7 +115,7 @@ def test_an_open_case_of_a_success_does_not_hide_a_difference() -> None:
 
 
 def test_neither_a_refused_record_nor_an_unknown_refund_explains_a_payments_money() -> None:
-    assert EXPLAINS.isdisjoint({CaseKind.RECORD_REFUSED, CaseKind.REFUND_UNKNOWN})
+    assert EXPLAINING_KINDS.isdisjoint({CaseKind.RECORD_REFUSED, CaseKind.REFUND_UNKNOWN})
 
 
 def test_a_paid_twice_case_explains_only_the_numbers_that_are_booked() -> None:
@@ -128,7 +130,7 @@ def test_a_line_completes_one_that_only_we_had_with_its_case() -> None:
         compared(a_line(), payment=a_payment_of_ours()),
         id=7,
         day=date(2026, 3, 6),
-        theirs=None,
+        reported_amount=None,
         result=SettlementResult.OURS_ONLY,
         case_id="CASE_1",
     )
@@ -193,10 +195,10 @@ def test_a_repeated_line_is_about_a_refund_that_is_done() -> None:
     unsure, done = a_refund("REV_1", done=False, unsure=True), a_refund("REV_2")
     failed = a_refund("REV_3", done=False, failed=True)
     assert refund_of(REFUND, [unsure, failed, done]) is unsure
-    assert refund_of(REFUND, [unsure, failed, done], again=True) is done
-    assert refund_of(REFUND, [unsure, failed], again=True) is None
+    assert refund_of(REFUND, [unsure, failed, done], repeated=True) is done
+    assert refund_of(REFUND, [unsure, failed], repeated=True) is None
     named = replace(unsure, gateway_id="R1")
-    assert refund_of(REFUND, [failed, named], again=True) is named, "by its own number"
+    assert refund_of(REFUND, [failed, named], repeated=True) is named, "by its own number"
 
 
 def test_the_line_nearest_in_time_is_repeated_and_each_line_once() -> None:
@@ -218,10 +220,10 @@ def test_an_unknown_refund_is_a_duplicate_when_it_comes_again() -> None:
 
 
 def test_a_line_proves_a_refund_that_is_unsure_or_failed() -> None:
-    assert tells_of_refund(REFUND, a_refund(done=False, unsure=True))
-    assert not tells_of_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
-    assert not tells_of_refund(REFUND, a_refund())
-    assert tells_of_refund(REFUND, a_refund(done=False, failed=True)), "it was paid after all"
+    assert proves_refund(REFUND, a_refund(done=False, unsure=True))
+    assert not proves_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
+    assert not proves_refund(REFUND, a_refund())
+    assert proves_refund(REFUND, a_refund(done=False, failed=True)), "it was paid after all"
 
 
 # ── repeated lines ────────────────────────────────────────────────────────────────────────────────
@@ -293,7 +295,7 @@ def test_another_kind_reference_number_or_sum_is_another_movement(but: dict[str,
 def test_a_stored_line_has_the_movement_of_the_file_or_none() -> None:
     line = compared(a_line(), payment=a_payment_of_ours())
     assert line.movement == a_line().movement
-    assert replace(line, theirs=None).movement is None
+    assert replace(line, reported_amount=None).movement is None
 
 
 # ── evidence ─────────────────────────────────────────────────────────────────────────────────────
@@ -303,7 +305,7 @@ def test_a_stored_line_has_the_movement_of_the_file_or_none() -> None:
     "status", [status for status in AttemptStatus if status is not AttemptStatus.PAID]
 )
 def test_a_line_is_evidence_about_every_attempt_that_is_not_paid(status: AttemptStatus) -> None:
-    assert tells_of_money(a_line(), an_attempt(status), [])
+    assert is_new_evidence(a_line(), an_attempt(status), [])
 
 
 @pytest.mark.parametrize(
@@ -321,14 +323,14 @@ def test_a_line_is_evidence_about_a_paid_attempt_only_with_a_second_number(
     number: str | None, earlier_numbers: list[str], expected: bool
 ) -> None:
     paid = an_attempt(AttemptStatus.PAID, gateway_id="G1")
-    assert tells_of_money(a_line(gateway_id=number), paid, earlier_numbers) is expected
+    assert is_new_evidence(a_line(gateway_id=number), paid, earlier_numbers) is expected
 
 
 # ── cases ─────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_case_is_about_the_difference_or_the_whole_sum() -> None:
-    assert in_question(compared(a_line(amount=1), payment=a_payment_of_ours())) == 199_999
-    assert in_question(compared(a_line(amount=5))) == 5
+    assert disputed_amount(compared(a_line(amount=1), payment=a_payment_of_ours())) == 199_999
+    assert disputed_amount(compared(a_line(amount=5))) == 5
     usd = a_line(money=Money(8, Currency.USD))
-    assert in_question(compared(usd, payment=a_payment_of_ours())) is None
+    assert disputed_amount(compared(usd, payment=a_payment_of_ours())) is None

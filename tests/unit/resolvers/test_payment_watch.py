@@ -1,4 +1,4 @@
-"""A watched QR is asked about by one asker, whoever watches, and by none once nobody does."""
+"""A watched QR causes inquiries by one process; an unwatched one causes none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ S = timedelta(seconds=1)
 
 
 class Turns:
-    """The askers' turns; the test moves the clock between them."""
+    """The turns of the watching processes; the test moves the clock between them."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._ended = asyncio.Event()
@@ -50,7 +50,7 @@ class Turns:
 
 @pytest.fixture
 def turns(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Turns:
-    backend.gateway.ask_again_after = 3
+    backend.gateway.inquiry_interval = 3
     return Turns(monkeypatch)
 
 
@@ -67,7 +67,7 @@ async def asking(*processes: Context) -> AsyncIterator[None]:
 
 
 class Watcher:
-    """A client that watches a payment until it goes, abruptly."""
+    """A client that watches a payment until it disconnects abruptly."""
 
     def __init__(self, by: Context, payment: Payment) -> None:
         self.seen: list[Payment] = []
@@ -94,7 +94,7 @@ class Watcher:
 
 
 async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> list[int]:
-    """Move the clock second by second; return at which ones, after its opening, the gateway was asked."""
+    """Move the clock second by second; return the seconds of the inquiries since the opening."""
     assert payment.attempt is not None
     opened = payment.attempt.answered_at
     assert opened is not None
@@ -104,7 +104,9 @@ async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> 
     return [(at - opened) // S for at in backend.gateway.inquired_at]
 
 
-async def test_a_watched_qr_is_asked_about_by_the_table(backend: Backend, turns: Turns) -> None:
+async def test_a_watched_qr_is_inquired_about_by_the_schedule(
+    backend: Backend, turns: Turns
+) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
@@ -113,7 +115,7 @@ async def test_a_watched_qr_is_asked_about_by_the_table(backend: Backend, turns:
     await watcher.gone()
 
 
-async def test_who_watches_hears_of_a_payment_whose_webhook_was_lost(
+async def test_a_watcher_sees_the_success_whose_webhook_was_lost(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
@@ -127,7 +129,7 @@ async def test_who_watches_hears_of_a_payment_whose_webhook_was_lost(
     assert len(backend.gateway.inquired_at) == 1
 
 
-async def test_however_many_watch_in_however_many_processes_one_asks(
+async def test_any_number_of_watchers_in_any_number_of_processes_cause_one_inquiry(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
@@ -139,8 +141,8 @@ async def test_however_many_watch_in_however_many_processes_one_asks(
         await watcher.gone()
 
 
-async def test_vnpays_five_minutes_are_kept(backend: Backend, turns: Turns) -> None:
-    backend.gateway.ask_again_after = 300
+async def test_inquiries_stay_within_vnpays_five_minutes(backend: Backend, turns: Turns) -> None:
+    backend.gateway.inquiry_interval = 300
     by = await backend.collector()
     qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
@@ -155,7 +157,7 @@ async def test_vnpays_five_minutes_are_kept(backend: Backend, turns: Turns) -> N
     await watcher.gone()
 
 
-async def test_what_nobody_watches_is_not_asked_about(backend: Backend, turns: Turns) -> None:
+async def test_an_unwatched_payment_causes_no_inquiry(backend: Backend, turns: Turns) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     watcher = await Watcher(by, qr).watches()
@@ -167,8 +169,10 @@ async def test_what_nobody_watches_is_not_asked_about(backend: Backend, turns: T
         assert len(backend.gateway.inquired_at) == 2
 
 
-async def test_who_asked_meanwhile_is_not_asked_again(backend: Backend, turns: Turns) -> None:
-    """Another process put the same question between our look and our claim."""
+async def test_an_inquiry_of_another_process_is_not_repeated(
+    backend: Backend, turns: Turns
+) -> None:
+    """Another process makes the same inquiry between our read and our claim."""
     by = await backend.collector()
     qr = await backend.new_payment(by)
     backend.clock.move(seconds=10)
@@ -178,7 +182,7 @@ async def test_who_asked_meanwhile_is_not_asked_again(backend: Backend, turns: T
     assert len(backend.gateway.inquired_at) == 1
 
 
-async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_question(
+async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_inquiry(
     backend: Backend, turns: Turns
 ) -> None:
     by = await backend.collector()
@@ -200,13 +204,13 @@ async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_question(
             await asyncio.sleep(0.01)
 
 
-async def test_the_asker_takes_its_open_questions_with_it(
+async def test_closing_the_watch_ends_its_open_inquiries(
     backend: Backend, turns: Turns, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, ended = asyncio.Event(), asyncio.Event()
+    started, ended = asyncio.Event(), asyncio.Event()
 
     async def never(*_: object, **__: object) -> Evidence:
-        asked.set()
+        started.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -218,6 +222,6 @@ async def test_the_asker_takes_its_open_questions_with_it(
     watcher = await Watcher(by, await backend.new_payment(by)).watches()
     async with asking(backend.context), asyncio.timeout(10):
         backend.clock.move(seconds=3)
-        await asked.wait()
+        await started.wait()
     assert ended.is_set()
     await watcher.gone()

@@ -87,7 +87,7 @@ def test_an_end_clears_the_hold_and_the_flag() -> None:
 
 def test_noted_is_a_new_version_in_the_same_status() -> None:
     payment = a_payment()
-    noted = payment.noted(LATER, needs_verification=True)
+    noted = payment.updated(LATER, needs_verification=True)
     assert (noted.version, noted.status) == (payment.version + 1, payment.status)
     assert (noted.needs_verification, noted.updated_at) == (True, LATER)
     assert payment.updated_at == NOW

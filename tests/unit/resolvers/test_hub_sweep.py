@@ -1,4 +1,4 @@
-"""The sweep: whoever's hint was lost is woken by it, also after the database was away."""
+"""The sweep wakes watchers whose hint was lost, also after the database was away."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Database:
-    """Says how many sweeps it failed, and fails the next ones until it is back."""
+    """Counts the failed sweeps, and makes sweeps fail until it is back."""
 
     away: bool = False
     turns: asyncio.Queue[bool] = field(default_factory=asyncio.Queue)
@@ -37,25 +37,25 @@ class Database:
 
 @pytest.fixture
 def database(monkeypatch: pytest.MonkeyPatch) -> Database:
-    kept = Database()
+    database = Database()
     versions = payments.versions
 
     async def fails(watched: Sequence[str]) -> dict[str, int]:
         try:
-            if kept.away:
+            if database.away:
                 raise asyncpg.ConnectionDoesNotExistError
             return await versions(watched)
         finally:
-            kept.turns.put_nowait(not kept.away)
+            database.turns.put_nowait(not database.away)
 
     monkeypatch.setattr(payments, "versions", fails)
     monkeypatch.setattr(payment_watch, "SWEEP_SECONDS", 0.01)
-    return kept
+    return database
 
 
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No hint arrives: only the sweep can wake."""
+    """A hub that receives no hint: only the sweep wakes its watchers."""
 
     async def lost(*_: object) -> None:
         pass
@@ -81,7 +81,7 @@ async def seen(events: Any) -> Any:
 
 
 @pytest.mark.usefixtures("unheard")
-async def test_who_missed_a_hint_is_woken_after_the_database_is_back(
+async def test_a_watcher_that_missed_a_hint_is_woken_after_the_database_is_back(
     backend: Backend, database: Database
 ) -> None:
     by = await backend.collector()
@@ -120,7 +120,7 @@ async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
     await events.aclose()
 
 
-async def test_nobody_watches_nobody_asks(backend: Backend, database: Database) -> None:
+async def test_without_watchers_nothing_is_read(backend: Backend, database: Database) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     async with sweeping(backend):

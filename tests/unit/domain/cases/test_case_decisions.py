@@ -1,5 +1,6 @@
 """Case × decision of two people → effect on the money, against a table written by hand."""
 
+# ruff: noqa: E501 — a row of a table is one line.
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -9,8 +10,8 @@ from itertools import product
 import pytest
 
 from domain.attempts import AttemptStatus
-from domain.case_decisions import DecisionRefused, NotCovered, rule
-from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, Standing
+from domain.case_decisions import DecisionRefused, NotCovered, decide_case
+from domain.cases import Case, CaseDecision, CaseKind, CaseStatus, PaymentBooks
 from domain.ledger import Account
 from domain.methods import PaymentMethod
 from domain.money import Currency, Money
@@ -138,7 +139,7 @@ def case_of(row: Row, payment: Payment) -> Case:
         opened_at=NOW,
         payment_id=payment.id,
         amount=amount if known else None,
-        standing=Standing(
+        books=PaymentBooks(
             status=payment.status,
             owed=payment.amount,
             suspense=0 if record else amount,
@@ -157,7 +158,7 @@ def cell_by_decision(row: Row, wanted: CaseDecision) -> str:
     if wanted not in case.choices:
         return "-"
     try:
-        decision = rule(payment, case, wanted, LATER)
+        decision = decide_case(payment, case, wanted, LATER)
     except NotCovered as refusal:
         return "short" if refusal.requested == AMOUNT[row.money] else str(refusal)
     except DecisionRefused as refusal:
@@ -193,7 +194,7 @@ def _money_of(before: Payment, case: Case, decision: Decision) -> str:
     if decision.refund is not None:
         assert moves == {}, "the reversal posts the refund"
         assert decision.refund.source is source
-        assert decision.refund.money == (case.foreign or Money(case.waiting))
+        assert decision.refund.money == (case.foreign_money or Money(case.undecided_amount))
         return "+refund"
     money = ""
     if (Account.VNPAY_CLEARING, Account.CUSTOMER_RECEIVABLE) in moves:
@@ -203,7 +204,7 @@ def _money_of(before: Payment, case: Case, decision: Decision) -> str:
         assert moves.pop((Account.SUSPENSE, Account.CUSTOMER_RECEIVABLE)) == before.money
         money = "+paid"
     if credit := moves.pop((source, Account.CUSTOMER_CREDIT), None):
-        rest = case.waiting - (before.amount if money else 0)
+        rest = case.undecided_amount - (before.amount if money else 0)
         assert credit == Money(rest)
         money += "+excess" if money else "+credit"
     assert moves == {}
@@ -242,7 +243,7 @@ def test_failed_and_cancelled_behave_as_expired(
     payment = replace(payment_of(row), status=status)
     case = case_of(row, payment)
     try:
-        after = rule(payment, case, wanted, LATER).after.status
+        after = decide_case(payment, case, wanted, LATER).after.status
     except Refusal:
         assert wanted is CaseDecision.CLOSE
     else:
@@ -254,10 +255,10 @@ def test_two_people_may_let_two_partial_payments_pay_the_bill() -> None:
     row = next(row for row in ROWS if str(row) == "held-short-AMOUNT_MISMATCH")
     payment = payment_of(row)
     case = case_of(row, payment)
-    assert case.standing is not None
-    both = replace(case, standing=replace(case.standing, suspense=200_000, claimed=50_000))
-    assert both.waiting == 150_000
-    decision = rule(payment, both, CaseDecision.APPLY, LATER)
+    assert case.books is not None
+    both = replace(case, books=replace(case.books, suspense=200_000, claimed=50_000))
+    assert both.undecided_amount == 150_000
+    decision = decide_case(payment, both, CaseDecision.APPLY, LATER)
     assert decision.after.status is PaymentStatus.SUCCESS
     assert sum(posting.money.amount for posting in decision.postings) == 200_000
 
@@ -266,12 +267,12 @@ def test_a_decision_moves_no_money_of_another_case() -> None:
     row = next(row for row in ROWS if str(row) == "held-exact-SUSPICIOUS")
     payment = payment_of(row)
     case = case_of(row, payment)
-    assert case.standing is not None
-    twice = replace(case, standing=replace(case.standing, suspense=400_000, claimed=200_000))
+    assert case.books is not None
+    twice = replace(case, books=replace(case.books, suspense=400_000, claimed=200_000))
     for wanted in (CaseDecision.APPLY, CaseDecision.CREDIT):
-        decision = rule(payment, twice, wanted, LATER)
+        decision = decide_case(payment, twice, wanted, LATER)
         assert sum(posting.money.amount for posting in decision.postings) == 200_000
-    refund = rule(payment, twice, CaseDecision.REFUND, LATER).refund
+    refund = decide_case(payment, twice, CaseDecision.REFUND, LATER).refund
     assert refund is not None
     assert refund.money == Money(200_000)
 
@@ -282,7 +283,7 @@ def test_an_asserted_attempt_has_the_number_only_of_a_suspicious_payment(
 ) -> None:
     row = next(row for row in ROWS if str(row) == f"held-none-{kind}")
     payment = payment_of(row)
-    decision = rule(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
+    decision = decide_case(payment, case_of(row, payment), CaseDecision.APPLY, LATER)
     assert decision.attempt is not None
     assert (decision.attempt.status, decision.attempt.paid_under) == (AttemptStatus.PAID, numbers)
 
@@ -290,7 +291,7 @@ def test_an_asserted_attempt_has_the_number_only_of_a_suspicious_payment(
 def test_a_cancelled_attempt_can_still_be_paid_late() -> None:
     row = next(row for row in ROWS if str(row) == "held-none-UNKNOWN_OUTCOME")
     payment = payment_of(row)
-    decision = rule(payment, case_of(row, payment), CaseDecision.CLOSE, LATER)
+    decision = decide_case(payment, case_of(row, payment), CaseDecision.CLOSE, LATER)
     assert decision.attempt is not None
     assert decision.attempt.status is AttemptStatus.CANCELLED
 
@@ -306,7 +307,7 @@ def test_a_decision_of_two_people_is_evidence_too() -> None:
     )
     case = case_of(row, payment)
     decision = decide(payment, payment.attempt, evidence, now=LATER, case=case)
-    assert decision == rule(payment, case, CaseDecision.APPLY, LATER)
+    assert decision == decide_case(payment, case, CaseDecision.APPLY, LATER)
 
 
 @pytest.mark.parametrize(

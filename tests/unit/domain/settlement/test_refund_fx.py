@@ -102,7 +102,7 @@ def test_less_than_a_cent_is_refused_with_the_least_sum_that_is_one(language: st
     least = caught.value.expected
     assert (least, caught.value.requested) == (130, 129)
     assert shares(paid(), CAPTURED, least) == [1]
-    assert "130" in caught.value.say(language)
+    assert "130" in caught.value.text(language)
 
 
 @given(
@@ -121,7 +121,7 @@ def test_shares_are_proportional_and_sum_up_to_the_whole(
         valid = [refund for refund in earlier if refund.status is not ReversalStatus.FAILED]
         return (
             sum(refund.amount for refund in valid),
-            sum(refund.asked.amount for refund in valid),
+            sum(refund.gateway_money.amount for refund in valid),
         )
 
     for number, cut in enumerate([*cuts, 1.0]):

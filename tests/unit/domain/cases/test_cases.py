@@ -17,7 +17,7 @@ from domain.cases import (
     CaseDecision,
     CaseKind,
     CaseStatus,
-    Standing,
+    PaymentBooks,
     Step,
     about_money,
 )
@@ -56,8 +56,8 @@ def voted(
     )
 
 
-def standing(**but: Any) -> Standing:
-    return Standing(
+def standing(**but: Any) -> PaymentBooks:
+    return PaymentBooks(
         **{
             "status": PaymentStatus.PROCESSING,
             "owed": 200_000,
@@ -76,45 +76,45 @@ def standing(**but: Any) -> Standing:
 
 def test_the_first_vote_waits_for_a_second_person_with_the_same() -> None:
     case = a_case()
-    assert case.record_vote("FI001", CREDIT) is Step.FIRST
+    assert case.step_of_vote("FI001", CREDIT) is Step.FIRST
     once = voted(case, "FI001", CREDIT)
-    assert once.record_vote("FI001", CREDIT) is Step.REPEAT
-    assert once.record_vote("FI002", CREDIT) is Step.SECOND
+    assert once.step_of_vote("FI001", CREDIT) is Step.REPEAT
+    assert once.step_of_vote("FI002", CREDIT) is Step.SECOND
 
 
 def test_the_first_person_may_change_their_vote_and_never_counts_twice() -> None:
     case = voted(voted(a_case(), "FI001", CREDIT), "FI001", REFUND)
-    assert case.record_vote("FI001", REFUND) is Step.REPEAT
-    assert case.record_vote("FI001", CREDIT) is Step.FIRST
+    assert case.step_of_vote("FI001", REFUND) is Step.REPEAT
+    assert case.step_of_vote("FI001", CREDIT) is Step.FIRST
     back = voted(case, "FI001", CREDIT)
-    assert back.record_vote("FI001", CREDIT) is Step.REPEAT
-    assert back.record_vote("FI002", CREDIT) is Step.SECOND
+    assert back.step_of_vote("FI001", CREDIT) is Step.REPEAT
+    assert back.step_of_vote("FI002", CREDIT) is Step.SECOND
 
 
 def test_another_vote_of_a_second_person_is_refused_with_the_first_decision() -> None:
     case = voted(a_case(), "FI001", CREDIT)
     with pytest.raises(InvalidInput) as caught:
-        case.record_vote("FI002", REFUND)
+        case.step_of_vote("FI002", REFUND)
     assert caught.value.field == "decision"
-    assert "FI001" in caught.value.say("vi")
-    assert "CREDIT" in caught.value.say("en")
+    assert "FI001" in caught.value.text("vi")
+    assert "CREDIT" in caught.value.text("en")
 
 
 def test_a_day_after_the_first_vote_another_person_begins_anew() -> None:
     case = voted(a_case(), "FI001", CREDIT)
     soon = replace(case, seen_at=NOW + VOTE_LIFETIME - timedelta(seconds=1))
     with pytest.raises(InvalidInput, match="12:06 05/03/2026"):
-        soon.record_vote("FI002", REFUND)
-    assert soon.record_vote("FI002", CREDIT) is Step.SECOND
+        soon.step_of_vote("FI002", REFUND)
+    assert soon.step_of_vote("FI002", CREDIT) is Step.SECOND
     later = replace(case, seen_at=NOW + VOTE_LIFETIME)
-    assert later.record_vote("FI002", CREDIT) is Step.SECOND, "it is still one of two"
-    assert later.record_vote("FI002", REFUND) is Step.FIRST
+    assert later.step_of_vote("FI002", CREDIT) is Step.SECOND, "it is still one of two"
+    assert later.step_of_vote("FI002", REFUND) is Step.FIRST
     anew = voted(later, "FI002", REFUND, after=VOTE_LIFETIME)
-    assert anew.record_vote("FI002", REFUND) is Step.REPEAT
+    assert anew.step_of_vote("FI002", REFUND) is Step.REPEAT
     with pytest.raises(InvalidInput, match="FI002 decided REFUND"):
-        anew.record_vote("FI001", CREDIT)
-    assert anew.record_vote("FI001", REFUND) is Step.SECOND
-    assert anew.record_vote("FI003", REFUND) is Step.SECOND
+        anew.step_of_vote("FI001", CREDIT)
+    assert anew.step_of_vote("FI001", REFUND) is Step.SECOND
+    assert anew.step_of_vote("FI003", REFUND) is Step.SECOND
 
 
 def test_a_withdrawn_vote_does_not_count() -> None:
@@ -122,21 +122,21 @@ def test_a_withdrawn_vote_does_not_count() -> None:
     case = replace(
         voted(case, "FI002", CLOSE, after=VOTE_LIFETIME), seen_at=NOW + 2 * VOTE_LIFETIME
     )
-    assert case.record_vote("FI003", REFUND) is Step.FIRST
+    assert case.step_of_vote("FI003", REFUND) is Step.FIRST
     anew = voted(case, "FI003", REFUND)
     assert anew.first is not None
     assert anew.first.actor == "FI003"
-    assert anew.record_vote("FI001", REFUND) is Step.SECOND, "it counts when it is given again"
+    assert anew.step_of_vote("FI001", REFUND) is Step.SECOND, "it counts when it is given again"
 
 
 def test_a_resolved_case_accepts_repeats_and_refuses_other_votes() -> None:
     case = voted(voted(a_case(), "FI001", CREDIT), "FI002", CREDIT, last=True)
     for actor in ("FI001", "FI002"):
-        assert case.record_vote(actor, CREDIT) is Step.REPEAT
+        assert case.step_of_vote(actor, CREDIT) is Step.REPEAT
         with pytest.raises(AlreadyResolved):
-            case.record_vote(actor, CLOSE)
+            case.step_of_vote(actor, CLOSE)
     with pytest.raises(AlreadyResolved):
-        case.record_vote("FI003", CREDIT)
+        case.step_of_vote("FI003", CREDIT)
 
 
 # ── named sums ─────────────────────────────────────────────────────────────────────────────────
@@ -144,29 +144,29 @@ def test_a_resolved_case_accepts_repeats_and_refuses_other_votes() -> None:
 
 def test_two_people_agree_if_they_name_the_same_sum() -> None:
     case = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
-    assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
-    assert case.record_vote("FI002", CREDIT, 9_000) is Step.SECOND
-    assert case.record_vote("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
+    assert case.step_of_vote("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.step_of_vote("FI002", CREDIT, 9_000) is Step.SECOND
+    assert case.step_of_vote("FI001", CREDIT, 8_000) is Step.FIRST, "they may name another"
     with pytest.raises(InvalidInput, match="FI001 decided CREDIT 9,000"):
-        case.record_vote("FI002", CREDIT, 8_000)
+        case.step_of_vote("FI002", CREDIT, 8_000)
     later = replace(case, seen_at=NOW + VOTE_LIFETIME)
-    assert later.record_vote("FI002", CREDIT, 8_000) is Step.FIRST
+    assert later.step_of_vote("FI002", CREDIT, 8_000) is Step.FIRST
 
 
 def test_of_a_resolved_case_only_the_same_sum_is_a_repeat() -> None:
     once = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     case = voted(once, "FI002", CREDIT, amount=9_000, last=True)
-    assert case.record_vote("FI001", CREDIT, 9_000) is Step.REPEAT
+    assert case.step_of_vote("FI001", CREDIT, 9_000) is Step.REPEAT
     for amount in (8_000, None):
         with pytest.raises(AlreadyResolved):
-            case.record_vote("FI001", CREDIT, amount)
+            case.step_of_vote("FI001", CREDIT, amount)
 
 
 def test_a_named_sum_does_not_count_once_the_gateways_is_known() -> None:
     case = voted(a_case(unreadable="200.000"), "FI001", CREDIT, amount=9_000)
     known = replace(case, unreadable=None, amount=150_000)
     assert known.first is None
-    assert known.record_vote("FI002", CREDIT) is Step.FIRST
+    assert known.step_of_vote("FI002", CREDIT) is Step.FIRST
 
 
 @pytest.mark.parametrize(
@@ -185,8 +185,8 @@ def test_an_unreadable_sum_is_matched_by_its_number(
 
 def test_an_unreadable_sum_has_no_waiting_money_and_no_suggestion() -> None:
     books = standing(suspense=200_000, foreign=Money(5, Currency.USD))
-    case = a_case(unreadable="200.000", standing=books)
-    assert (case.waiting, case.foreign, case.suggestion) == (0, None, None)
+    case = a_case(unreadable="200.000", books=books)
+    assert (case.undecided_amount, case.foreign_money, case.suggestion) == (0, None, None)
 
 
 # "-" cannot be decided.
@@ -221,27 +221,27 @@ def test_a_kind_allows_the_decisions_of_the_table_with_these_effects(
     if expected == "-":
         assert decision not in case.choices
         with pytest.raises(InvalidInput, match="takes only"):
-            case.record_vote("FI001", decision)
+            case.step_of_vote("FI001", decision)
     else:
         assert case.effect(decision) == expected
-        assert case.record_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
+        assert case.step_of_vote("FI001", decision) in {Step.FIRST, Step.SECOND}
 
 
 def test_the_requester_of_a_reversal_neither_approves_nor_rejects_it() -> None:
     requested = voted(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
     for decision in (APPLY, CLOSE):
         with pytest.raises(NotPermitted):
-            requested.record_vote("FI001", decision)
-        assert requested.record_vote("FI002", decision) is Step.SECOND
+            requested.step_of_vote("FI001", decision)
+        assert requested.step_of_vote("FI002", decision) is Step.SECOND
 
 
 def test_a_rejected_reversal_stays_rejected() -> None:
     requested = voted(a_case(CaseKind.APPROVAL, reversal_id="REV_1"), "FI001", APPLY)
     rejected = voted(requested, "FI002", CLOSE, last=True)
-    assert rejected.record_vote("FI002", CLOSE) is Step.REPEAT
+    assert rejected.step_of_vote("FI002", CLOSE) is Step.REPEAT
     for actor, decision in (("FI001", APPLY), ("FI002", APPLY), ("FI003", CLOSE)):
         with pytest.raises(AlreadyResolved):
-            rejected.record_vote(actor, decision)
+            rejected.step_of_vote(actor, decision)
 
 
 def test_an_unknown_refund_was_paid_or_was_not() -> None:
@@ -253,14 +253,14 @@ def test_an_unknown_refund_was_paid_or_was_not() -> None:
 def test_a_known_outcome_of_a_refund_is_the_only_choice(
     outcome: CaseDecision, other: CaseDecision
 ) -> None:
-    unknown = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1", standing=standing())
+    unknown = a_case(CaseKind.REFUND_UNKNOWN, reversal_id="REV_1", books=standing())
     before = voted(unknown, "FI001", other)
     known = replace(before, outcome=outcome)
     assert known.suggestion is outcome
     for actor in ("FI001", "FI002"):
         with pytest.raises(InvalidInput, match="known by now"):
-            known.record_vote(actor, other)
-    assert known.record_vote("FI002", outcome) is Step.FIRST, "earlier votes do not count"
+            known.step_of_vote(actor, other)
+    assert known.step_of_vote("FI002", outcome) is Step.FIRST, "earlier votes do not count"
 
 
 def test_the_owner_of_a_case_is_the_role_that_may_resolve_it() -> None:
@@ -293,7 +293,7 @@ SUGGESTED: list[tuple[CaseKind, dict[str, Any], CaseDecision | None]] = [
 def test_the_suggestion_follows_from_the_books(
     kind: CaseKind, books: dict[str, Any], suggestion: CaseDecision | None
 ) -> None:
-    case = a_case(kind, standing=standing(**books))
+    case = a_case(kind, books=standing(**books))
     assert case.suggestion is suggestion
     assert suggestion is None or suggestion in case.choices
     assert replace(case, status=CaseStatus.RESOLVED).suggestion is None
@@ -302,9 +302,7 @@ def test_the_suggestion_follows_from_the_books(
 def test_there_is_no_suggestion_without_a_payment_or_for_a_refused_record() -> None:
     assert a_case(CaseKind.UNMATCHED).suggestion is None
     assert (
-        a_case(
-            CaseKind.RECORD_REFUSED, standing=standing(receivable=200_000, refused=True)
-        ).suggestion
+        a_case(CaseKind.RECORD_REFUSED, books=standing(receivable=200_000, refused=True)).suggestion
         is None
     )
 
@@ -322,16 +320,16 @@ def test_there_is_no_suggestion_without_a_payment_or_for_a_refused_record() -> N
 def test_a_case_has_only_its_own_money(
     amount: int | None, suspense: int, claimed: int, waiting: int
 ) -> None:
-    case = a_case(amount=amount, standing=standing(suspense=suspense, claimed=claimed))
-    assert case.waiting == waiting
+    case = a_case(amount=amount, books=standing(suspense=suspense, claimed=claimed))
+    assert case.undecided_amount == waiting
 
 
 @pytest.mark.parametrize("kind", [CaseKind.SUSPICIOUS, CaseKind.UNKNOWN_OUTCOME])
 def test_a_suspicion_has_all_money_whatever_sum_was_named(kind: CaseKind) -> None:
     dollars = Money(1000, Currency.USD)
     books = standing(suspense=300_000, claimed=50_000, foreign=dollars)
-    case = a_case(kind, amount=100_000, standing=books)
-    assert (case.waiting, case.foreign) == (250_000, dollars)
+    case = a_case(kind, amount=100_000, books=books)
+    assert (case.undecided_amount, case.foreign_money) == (250_000, dollars)
 
 
 def test_a_case_ages_until_it_is_resolved() -> None:

@@ -1,4 +1,4 @@
-"""The worker's look each minute: at what changed, and at everything when it is due."""
+"""The worker checks changed rows each minute, and all rows when that is due."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from db import engine
-from db.invariants import checks as kept
+from db.invariants import checks as stored_checks
 from domain.invariants import InvariantName
 from domain.methods import PaymentMethod
 from integrations.heads import Heads
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 async def broken(context: Context) -> set[InvariantName]:
     await invariants.watch(context)
-    return {name for name, found in (await kept.latest()).items() if not found.holds}
+    return {name for name, found in (await stored_checks.latest()).items() if not found.holds}
 
 
 async def as_owner(database: str, statement: str) -> None:
@@ -34,7 +34,7 @@ async def as_owner(database: str, statement: str) -> None:
         await owner.close()
 
 
-async def test_what_is_changed_is_seen_within_a_minute_and_stays_until_a_whole_look_says_otherwise(
+async def test_a_change_is_found_within_a_minute_and_stays_until_a_full_check(
     backend: Backend, module_database: str, tmp_path: Path
 ) -> None:
     context = replace(backend.context, heads=Heads(tmp_path / "heads.log"))

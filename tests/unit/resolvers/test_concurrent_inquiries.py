@@ -1,4 +1,4 @@
-"""Several ask about one payment at a time: an answer that is still open counts for nobody."""
+"""Concurrent inquiries about one payment: while one is open, an older answer decides nothing."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ QUOTA = 300.0  # VNPay's
 
 @pytest.fixture
 async def by(backend: Backend) -> Context:
-    backend.gateway.ask_again_after = QUOTA
+    backend.gateway.inquiry_interval = QUOTA
     return await backend.collector()
 
 
 @asynccontextmanager
-async def asked(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Event]:
-    """Put a question to the gateway that it answers when the event is set; it must within the block."""
+async def open_inquiry(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Event]:
+    """Inquire at the gateway, which answers when the event is set; set it within the block."""
     began, answers = asyncio.Event(), asyncio.Event()
     inquire = backend.gateway.inquire
 
@@ -56,18 +56,18 @@ async def asked(backend: Backend, payment: Payment) -> AsyncIterator[asyncio.Eve
 
 
 async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
-    """Return a QR of which the gateway said, a quota ago, that it was not paid."""
+    """Return a QR that the gateway reported as unpaid one quota ago."""
     qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
     backend.clock.move(seconds=QUOTA)
     return qr
 
 
-async def test_a_cancellation_does_not_close_on_an_older_unpaid_while_another_asks(
+async def test_a_cancellation_closes_nothing_on_an_older_unpaid_during_another_inquiry(
     backend: Backend, by: Context
 ) -> None:
     qr = await unpaid_long_ago(backend, by)
-    async with asked(backend, qr):
+    async with open_inquiry(backend, qr):
         backend.gateway.inquiry_result = GatewayResult.PAID
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
@@ -78,11 +78,11 @@ async def test_a_cancellation_does_not_close_on_an_older_unpaid_while_another_as
     assert len(backend.gateway.inquired_at) == 2
 
 
-async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
+async def test_the_cancellation_closes_the_payment_once_the_other_inquiry_answers_unpaid(
     backend: Backend, by: Context
 ) -> None:
     qr = await unpaid_long_ago(backend, by)
-    async with asked(backend, qr):
+    async with open_inquiry(backend, qr):
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
     cancelled = await payment_inquiry.cancel(by, qr.id, reason="customer left")
@@ -91,10 +91,12 @@ async def test_once_the_other_has_heard_unpaid_the_same_cancellation_closes_it(
     assert len(backend.gateway.inquired_at) == 2, "the last answer allowed it, inside the quota"
 
 
-async def test_a_silence_after_an_unpaid_is_what_counts(backend: Backend, by: Context) -> None:
+async def test_silence_after_unpaid_prevents_the_cancellation(
+    backend: Backend, by: Context
+) -> None:
     qr = await unpaid_long_ago(backend, by)
     backend.gateway.inquiry_result = GatewayResult.UNKNOWN
-    async with asked(backend, qr):
+    async with open_inquiry(backend, qr):
         pass
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
@@ -102,7 +104,7 @@ async def test_a_silence_after_an_unpaid_is_what_counts(backend: Backend, by: Co
     assert not await backend.is_free(qr)
 
 
-async def test_an_asker_that_died_leaves_no_older_unpaid_behind(
+async def test_an_inquiry_that_died_leaves_no_older_unpaid_behind(
     backend: Backend, by: Context
 ) -> None:
     qr = await unpaid_long_ago(backend, by)
@@ -113,13 +115,13 @@ async def test_an_asker_that_died_leaves_no_older_unpaid_behind(
     assert (await backend.reload(qr)).status is PaymentStatus.PROCESSING
 
 
-async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
+async def test_an_expiry_closes_nothing_on_an_older_unpaid_during_another_inquiry(
     backend: Backend, by: Context
 ) -> None:
     qr = await unpaid_long_ago(backend, by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
-    async with asked_meanwhile(backend, qr) as (context, answers):
+    async with inquired_meanwhile(backend, qr) as (context, answers):
         backend.gateway.inquiry_result = GatewayResult.PAID
         again = await jobs.follow_up(context(), qr.id)
         during = await backend.reload(qr)
@@ -133,11 +135,11 @@ async def test_an_expiry_does_not_close_on_an_older_unpaid_while_another_asks(
 async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
     backend: Backend, by: Context
 ) -> None:
-    """Another asked between this one's look and its question, and was answered."""
+    """Another process inquires, and is answered, between our read and our inquiry."""
     qr = await unpaid_long_ago(backend, by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
-    async with asked_meanwhile(backend, qr, answered=True) as (context, _):
+    async with inquired_meanwhile(backend, qr, answered=True) as (context, _):
         await jobs.follow_up(context(), qr.id)
         assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(qr)
@@ -145,7 +147,7 @@ async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
 
 
 @asynccontextmanager
-async def asked_meanwhile(
+async def inquired_meanwhile(
     backend: Backend, payment: Payment, *, answered: bool = False
 ) -> AsyncIterator[tuple[Callable[[], Context], asyncio.Event]]:
     """
@@ -159,7 +161,7 @@ async def asked_meanwhile(
     def racing() -> Context:
         async def clock() -> datetime:
             if not entered:
-                entered.append(asked(backend, payment))
+                entered.append(open_inquiry(backend, payment))
                 theirs = await entered[0].__aenter__()
                 if answered:
                     theirs.set()
@@ -187,18 +189,18 @@ def raising(backend: Backend) -> Any:
 
 
 async def died_sending(backend: Backend) -> Payment:
-    """Return what a process left that died between sending and hearing: SENT, and nobody waits."""
-    kept: list[Payment] = []
+    """Return a payment whose process died after sending: it is SENT, and no process waits."""
+    opened: list[Payment] = []
 
     async def dies(_: object, sent: Payment, *__: object) -> Evidence:
-        kept.append(sent)
+        opened.append(sent)
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "_send", dies)
         with pytest.raises(ConnectionResetError):
             await backend.new_payment(await backend.collector())
-    left = await backend.reload(kept[0])
+    left = await backend.reload(opened[0])
     assert (left.status, attempt_of(left)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
     assert not left.needs_verification
     return left
@@ -212,7 +214,7 @@ async def died_sending(backend: Backend) -> Payment:
     ],
     ids=["still silent", "unpaid, and nobody has its QR"],
 )
-async def test_what_a_crash_left_sent_is_to_be_verified(
+async def test_an_attempt_left_sent_by_a_crash_becomes_needs_verification(
     backend: Backend, says: GatewayResult, becomes: AttemptStatus
 ) -> None:
     qr = await died_sending(backend)
@@ -225,7 +227,7 @@ async def test_what_a_crash_left_sent_is_to_be_verified(
     assert not await backend.is_free(qr)
 
 
-async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(backend: Backend) -> None:
+async def test_a_sent_attempt_of_a_live_process_is_left_alone(backend: Backend) -> None:
     qr = await died_sending(backend)
     backend.clock.move(seconds=30)
     await jobs.follow_up(backend.context, qr.id)
@@ -234,7 +236,7 @@ async def test_a_crash_is_no_crash_while_its_process_may_still_be_sending(backen
     assert backend.gateway.inquired_at == []
 
 
-async def test_what_was_to_be_verified_ends_as_any_other(backend: Backend) -> None:
+async def test_a_payment_that_needs_verification_ends_as_any_other(backend: Backend) -> None:
     qr = await died_sending(backend)
     while not (after := await backend.reload(qr)).is_final:
         again = await jobs.follow_up(backend.context, qr.id)

@@ -8,8 +8,15 @@ from hypothesis import strategies as st
 
 from domain.bills import AmountMismatch, BillAlreadyPaid, BillStatus, Item, ItemType
 from domain.customers import ContractInactive, ContractStatus
-from domain.money import LARGEST
-from domain.payment_request import MAX_ITEMS, NotifyWish, as_owed, check_items, check_owed, notify
+from domain.money import MAX_JSON_INTEGER
+from domain.payment_request import (
+    MAX_ITEMS,
+    NotificationChannels,
+    as_owed,
+    check_items,
+    check_owed,
+    notify,
+)
 from domain.payments import Notify
 from domain.refusals import InvalidInput, NotFound, Refusal
 from tests.support.builders import (
@@ -32,7 +39,7 @@ from tests.support.builders import (
         ([bill_item(f"U{n}") for n in range(MAX_ITEMS + 1)], "items"),
         ([bill_item(amount=0)], "items.0.amount"),
         ([bill_item(), bill_item("U2", -1)], "items.1.amount"),
-        ([bill_item(amount=LARGEST + 1)], "items.0.amount"),
+        ([bill_item(amount=MAX_JSON_INTEGER + 1)], "items.0.amount"),
         ([bill_item(), fee_item(), bill_item()], "items.2.id"),
         ([bill_item(amount=1), bill_item(amount=2)], "items.1.id"),
     ],
@@ -43,7 +50,7 @@ def test_invalid_items_are_refused_with_their_field(items: list[Item], field: st
     assert caught.value.field == field
     words = {"en": ("must", "needs", "Send it once"), "vi": ("phải", "cần", "Hãy")}
     for language in words:  # what to do about it
-        assert any(word in caught.value.say(language) for word in words[language])
+        assert any(word in caught.value.text(language) for word in words[language])
 
 
 @pytest.mark.parametrize(
@@ -51,7 +58,7 @@ def test_invalid_items_are_refused_with_their_field(items: list[Item], field: st
     [
         [bill_item(f"U{n}") for n in range(MAX_ITEMS)],
         [bill_item("same"), fee_item("same")],
-        [bill_item(amount=LARGEST)],
+        [bill_item(amount=MAX_JSON_INTEGER)],
     ],
     ids=["fifty", "a bill and a fee of one number", "the largest amount"],
 )
@@ -108,7 +115,7 @@ def test_a_paid_item_refuses_the_whole_payment(item: Item) -> None:
     assert refusal.bill_number == item.id
 
 
-@given(st.integers(1, LARGEST).filter(lambda amount: amount != 200_000))
+@given(st.integers(1, MAX_JSON_INTEGER).filter(lambda amount: amount != 200_000))
 def test_an_item_is_paid_in_full(amount: int) -> None:
     refusal = refusal_of(bill_item(amount=amount))
     assert isinstance(refusal, AmountMismatch)
@@ -154,20 +161,30 @@ LANDLINE = a_phone("02838000000", has_hifpt=False, is_messaging=False)
 @pytest.mark.parametrize(
     ("phones", "requested", "wish", "expected"),
     [
-        ([HIFPT], None, NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
-        ([LANDLINE, PLAIN], None, NotifyWish(), Notify(phone="0900000001", sms=True)),
-        ([LANDLINE], None, NotifyWish(), Notify()),
-        ([], None, NotifyWish(), Notify()),
-        ([HIFPT], "0911111111", NotifyWish(), Notify(phone="0911111111", sms=True)),
-        ([HIFPT], None, NotifyWish(hifpt=False), Notify(phone="0987654321", sms=True)),
-        ([HIFPT], None, NotifyWish(sms_zalo=False), Notify(phone="0987654321", hifpt=True)),
-        ([PLAIN], None, NotifyWish(sms_zalo=False), Notify(phone="0900000001")),
-        ([SPACED], "0987654321", NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
-        ([SPACED], None, NotifyWish(), Notify(phone="0987654321", hifpt=True, sms=True)),
+        ([HIFPT], None, NotificationChannels(), Notify(phone="0987654321", hifpt=True, sms=True)),
+        ([LANDLINE, PLAIN], None, NotificationChannels(), Notify(phone="0900000001", sms=True)),
+        ([LANDLINE], None, NotificationChannels(), Notify()),
+        ([], None, NotificationChannels(), Notify()),
+        ([HIFPT], "0911111111", NotificationChannels(), Notify(phone="0911111111", sms=True)),
+        ([HIFPT], None, NotificationChannels(hifpt=False), Notify(phone="0987654321", sms=True)),
+        (
+            [HIFPT],
+            None,
+            NotificationChannels(sms_zalo=False),
+            Notify(phone="0987654321", hifpt=True),
+        ),
+        ([PLAIN], None, NotificationChannels(sms_zalo=False), Notify(phone="0900000001")),
+        (
+            [SPACED],
+            "0987654321",
+            NotificationChannels(),
+            Notify(phone="0987654321", hifpt=True, sms=True),
+        ),
+        ([SPACED], None, NotificationChannels(), Notify(phone="0987654321", hifpt=True, sms=True)),
     ],
 )
 def test_the_requested_phone_is_notified_or_the_customers_messaging_one(
-    phones: list, requested: str | None, wish: NotifyWish, expected: Notify
+    phones: list, requested: str | None, wish: NotificationChannels, expected: Notify
 ) -> None:
     customer = a_customer(phone_numbers=tuple(phones))
     assert notify(a_request(customer_phone=requested, notify=wish), customer) == expected
@@ -177,5 +194,7 @@ def test_the_requested_phone_is_notified_or_the_customers_messaging_one(
 def test_email_is_sent_only_if_it_is_wanted_and_there_is_an_address(
     wants: bool, address: str | None
 ) -> None:
-    notification = notify(a_request(notify=NotifyWish(email=wants)), a_customer(email=address))
+    notification = notify(
+        a_request(notify=NotificationChannels(email=wants)), a_customer(email=address)
+    )
     assert notification.email == (address if wants else None)

@@ -1,4 +1,4 @@
-"""Settling what no webhook settled, as the clock moves on."""
+"""Inquiries decide payments whose webhook never came, as time passes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from domain.calendar import business_date, day_end
 from domain.gateways import GatewayUnavailable
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import GIVE_UP
+from domain.payment_inquiry import GIVE_UP_AFTER
 from domain.payments import HoldReason, Payment, PaymentStatus, TransitionRefused
 from resolvers import jobs, payment_inquiry, payment_start
 from resolvers.payment_evidence import apply
@@ -68,12 +68,14 @@ async def silent(backend: Backend) -> Payment:
     return qr
 
 
-async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Backend) -> None:
+async def test_a_silent_gateway_is_inquired_by_the_schedule_for_seven_days(
+    backend: Backend,
+) -> None:
     qr = await silent(backend)
     began = backend.clock.at
-    await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
-    asked = [moment - began for moment in backend.gateway.inquired_at]
-    assert asked[:6] == [
+    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
+    elapsed = [moment - began for moment in backend.gateway.inquired_at]
+    assert elapsed[:6] == [
         timedelta(seconds=5),
         timedelta(seconds=15),
         timedelta(minutes=1),
@@ -82,17 +84,17 @@ async def test_a_silent_gateway_is_asked_by_the_table_for_seven_days(backend: Ba
         timedelta(hours=1),
     ]
     hours = {timedelta(hours=hour) for hour in range(1, 25)}
-    assert hours | {timedelta(days=day) for day in range(2, 8)} <= set(asked)
-    assert len(asked) < 50
-    assert GIVE_UP <= asked[-1] <= GIVE_UP + timedelta(minutes=15)
+    assert hours | {timedelta(days=day) for day in range(2, 8)} <= set(elapsed)
+    assert len(elapsed) < 50
+    assert GIVE_UP_AFTER <= elapsed[-1] <= GIVE_UP_AFTER + timedelta(minutes=15)
     after = await backend.reload(qr)
     assert (after.status, after.needs_verification) == (PaymentStatus.PROCESSING, True)
     assert not await backend.is_free(qr)
 
 
-async def test_what_nobody_answered_in_seven_days_is_a_case(backend: Backend) -> None:
+async def test_seven_days_of_silence_end_in_a_case(backend: Backend) -> None:
     qr = await silent(backend)
-    await followed(backend, qr, until=GIVE_UP + timedelta(days=1))
+    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
     assert await backend.cases(qr) == ["UNKNOWN_OUTCOME"]
     after = await backend.reload(qr)
     assert (after.status, after.hold_reason) == (
@@ -104,42 +106,42 @@ async def test_what_nobody_answered_in_seven_days_is_a_case(backend: Backend) ->
     assert await backend.cases(qr) == ["UNKNOWN_OUTCOME"]
 
 
-async def test_a_question_of_its_own_leaves_silence_to_the_table(backend: Backend) -> None:
-    """UNKNOWN enqueues `inquire` beside `follow_up`: only one of them may go on asking."""
+async def test_a_single_inquiry_leaves_silence_to_the_schedule(backend: Backend) -> None:
+    """UNKNOWN enqueues `inquire` beside `follow_up`; only one of them repeats."""
     qr = await silent(backend)
     backend.clock.move(seconds=1)
     assert await jobs.inquire(backend.context, qr.id) is None
 
 
-async def test_a_silent_gateway_that_answers_at_last_settles_the_payment(backend: Backend) -> None:
+async def test_a_late_answer_of_a_silent_gateway_decides_the_payment(backend: Backend) -> None:
     qr = await silent(backend)
     backend.gateway.inquiry_result = GatewayResult.PAID
     await followed(backend, qr, until=timedelta(minutes=1))
     assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
-async def test_a_gateway_is_not_asked_within_its_quota(backend: Backend) -> None:
-    backend.gateway.ask_again_after = 300
+async def test_a_gateway_is_not_inquired_within_its_quota(backend: Backend) -> None:
+    backend.gateway.inquiry_interval = 300
     qr = await silent(backend)
     await followed(backend, qr, until=timedelta(hours=2))
     gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=300)
 
 
-async def test_what_was_promised_and_never_sent_fails_and_frees_its_bill(
+async def test_an_attempt_that_was_never_sent_fails_and_frees_its_bill(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process died between its two commits."""
-    kept: list[Payment] = []
+    opened: list[Payment] = []
 
     async def dies(_: Any, payment: Payment) -> Payment:
-        kept.append(payment)
+        opened.append(payment)
         raise ConnectionResetError
 
     monkeypatch.setattr(payment_start, "_mark_sent", dies)
     with pytest.raises(ConnectionResetError):
         await backend.new_payment(await backend.collector())
-    (promised,) = kept
+    (promised,) = opened
     assert (await backend.reload(promised)).status is PaymentStatus.PENDING
     await followed(backend, promised, until=timedelta(minutes=2))
     assert (await backend.reload(promised)).status is PaymentStatus.FAILED
@@ -147,7 +149,7 @@ async def test_what_was_promised_and_never_sent_fails_and_frees_its_bill(
     assert backend.gateway.inquired_at == []
 
 
-async def test_a_cancellation_asks_first_and_finds_that_it_was_paid(backend: Backend) -> None:
+async def test_a_cancellation_inquires_first_and_finds_the_payment_paid(backend: Backend) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     backend.gateway.inquiry_result = GatewayResult.PAID
@@ -156,7 +158,9 @@ async def test_a_cancellation_asks_first_and_finds_that_it_was_paid(backend: Bac
     assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
-async def test_a_cancellation_that_nobody_answers_changes_nothing(backend: Backend) -> None:
+async def test_a_cancellation_without_an_answer_of_the_gateway_changes_nothing(
+    backend: Backend,
+) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     backend.gateway.inquiry_result = GatewayResult.UNKNOWN
@@ -167,7 +171,7 @@ async def test_a_cancellation_that_nobody_answers_changes_nothing(backend: Backe
 
 
 async def test_inside_the_quota_the_last_answer_allows_the_cancellation(backend: Backend) -> None:
-    backend.gateway.ask_again_after = 300
+    backend.gateway.inquiry_interval = 300
     by = await backend.collector()
     qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
@@ -193,7 +197,7 @@ async def test_a_cancelled_qr_is_watched_and_money_that_comes_pays_its_bill_late
 
 
 @pytest.mark.parametrize("end", ["expired", "cancelled"])
-async def test_a_qr_that_cannot_be_revoked_is_asked_about_three_times_after_its_end(
+async def test_a_qr_that_cannot_be_revoked_is_inquired_three_times_after_its_end(
     backend: Backend, end: str
 ) -> None:
     by = await backend.collector()
@@ -218,7 +222,7 @@ async def test_a_qr_that_cannot_be_revoked_is_asked_about_three_times_after_its_
 
 
 async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(backend: Backend) -> None:
-    """Hard case 8: FAILED, then a genuine success; its webhook only makes us ask."""
+    """Hard case 8: FAILED, then a genuine success; its webhook only causes an inquiry."""
     qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     declined = Evidence(
@@ -236,7 +240,7 @@ async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(backend: 
     assert not await backend.is_free(qr)
 
 
-async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(backend: Backend) -> None:
+async def test_money_for_a_bill_that_another_payment_paid_is_a_case(backend: Backend) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer pays cash")
@@ -252,7 +256,7 @@ async def test_money_that_comes_for_a_bill_paid_otherwise_is_a_case(backend: Bac
     assert await backend.cases(qr) == ["LATE_MONEY"]
 
 
-async def test_why_a_payment_was_cancelled_is_in_the_audit_trail(backend: Backend) -> None:
+async def test_the_reason_of_a_cancellation_is_in_the_audit_log(backend: Backend) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer pays in cash instead")

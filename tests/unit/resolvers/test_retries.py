@@ -1,4 +1,4 @@
-"""A bill or reference that is taken between the look and the lock: a bounded number of tries."""
+"""A bill or reference that is taken between the read and the lock: tries are bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENDLESS = 50
 
 @contextmanager
 def always_taken(module: Any, name: str, error: type[Exception]) -> Iterator[list[object]]:
-    """Let every try lose the race; yield the tries."""
+    """Make every try lose the race; yield the tries."""
     tries: list[object] = []
 
     async def taken(*args: object, **_: object) -> None:
@@ -73,7 +73,7 @@ def paid(payment: Payment, *, unreadable: str | None = None) -> Evidence:
 
 @dataclass
 class Caller(StubGateway):
-    """The gateway of a test that also calls us, with what the test gives it."""
+    """The stub gateway whose webhooks hold the notices that the test gives it."""
 
     notice: Notice | None = None
 
@@ -151,7 +151,7 @@ async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
     assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
 
 
-async def test_a_bill_that_is_held_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
+async def test_a_bill_that_is_locked_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
     tries: list[object] = []
 
     async def held(*args: object) -> bool:

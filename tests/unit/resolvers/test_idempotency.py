@@ -1,4 +1,4 @@
-"""A key whose first request was never answered: a repeat waits for it, but not for ever."""
+"""A repeat of an unanswered idempotency key waits for the first request, within a bound."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from domain.attempts import Attempt
 from domain.idempotency import IdempotencyInProgress, IdempotencyKeyReused
 from domain.methods import PaymentMethod
 from domain.payment_evidence import Evidence, GatewayResult
-from domain.payment_request import NotifyWish, ProcessPayment
+from domain.payment_request import NotificationChannels, ProcessPayment
 from domain.payments import PaymentStatus
 from resolvers import idempotency, payments
 from resolvers.context import Context
@@ -38,7 +38,7 @@ async def by(backend: Backend) -> Context:
 
 
 @pytest.fixture
-async def asked(backend: Backend) -> ProcessPayment:
+async def command(backend: Backend) -> ProcessPayment:
     contract = f"SGFDN{next(backend.contracts)}"
     return ProcessPayment(
         idempotency_key=key(),
@@ -46,7 +46,7 @@ async def asked(backend: Backend) -> ProcessPayment:
         method=PaymentMethod.VNPAY_QR,
         items=(await backend.owed(contract),),
         customer_phone=None,
-        notify=NotifyWish(),
+        notify=NotificationChannels(),
     )
 
 
@@ -58,7 +58,7 @@ def never_answered() -> Iterator[None]:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "answered", dies)
+        patch.setattr(keys, "mark_answered", dies)
         with pytest.raises(ConnectionResetError):
             yield
 
@@ -69,38 +69,38 @@ async def opened(by: Context) -> list[str]:
     return [row["id"] for row in rows]
 
 
-async def test_a_key_that_was_never_answered_gives_its_payment_after_half_a_minute(
-    backend: Backend, by: Context, asked: ProcessPayment
+async def test_an_unanswered_key_returns_its_payment_after_half_a_minute(
+    backend: Backend, by: Context, command: ProcessPayment
 ) -> None:
     with never_answered():
-        await payments.process(by, asked)
+        await payments.process(by, command)
     (first,) = await opened(by)
     with pytest.raises(IdempotencyInProgress) as waiting:
-        await payments.process(by, asked)
+        await payments.process(by, command)
     assert waiting.value.payment_id == first
     backend.clock.move(seconds=29)
     with pytest.raises(IdempotencyInProgress):
-        await payments.process(by, asked)
+        await payments.process(by, command)
     backend.clock.move(seconds=1)
     for _ in range(2):
-        repeated = await payments.process(by, asked)
+        repeated = await payments.process(by, command)
         assert (repeated.payment.id, repeated.replayed) == (first, True)
     assert await opened(by) == [first]
 
 
-async def test_a_key_that_was_never_answered_still_means_one_request(
-    backend: Backend, by: Context, asked: ProcessPayment
+async def test_an_unanswered_key_still_means_one_request(
+    backend: Backend, by: Context, command: ProcessPayment
 ) -> None:
     with never_answered():
-        await payments.process(by, asked)
+        await payments.process(by, command)
     backend.clock.move(minutes=1)
     with pytest.raises(IdempotencyKeyReused):
-        await payments.process(by, replace(asked, notify=NotifyWish(email=True)))
+        await payments.process(by, replace(command, notify=NotificationChannels(email=True)))
     assert len(await opened(by)) == 1
 
 
-async def test_a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_clock_says(
-    backend: Backend, by: Context, asked: ProcessPayment, monkeypatch: pytest.MonkeyPatch
+async def test_a_repeat_during_the_first_request_opens_nothing_at_any_time(
+    backend: Backend, by: Context, command: ProcessPayment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     began, answers = asyncio.Event(), asyncio.Event()
 
@@ -110,13 +110,13 @@ async def test_a_repeat_of_what_is_still_being_asked_opens_nothing_whatever_the_
         return backend.gateway._evidence(GatewayResult.ACCEPTED, attempt)
 
     monkeypatch.setattr(backend.gateway, "start", waits)
-    first: asyncio.Task[Any] = asyncio.create_task(payments.process(by, asked))
+    first: asyncio.Task[Any] = asyncio.create_task(payments.process(by, command))
     async with asyncio.timeout(10):
         await began.wait()
         with pytest.raises(IdempotencyInProgress):
-            await payments.process(by, asked)
+            await payments.process(by, command)
         backend.clock.move(seconds=30)
-        repeated = await payments.process(by, asked)
+        repeated = await payments.process(by, command)
         assert (repeated.payment.status, repeated.replayed) == (PaymentStatus.PROCESSING, True)
         answers.set()
         assert (await first).payment.id == repeated.payment.id

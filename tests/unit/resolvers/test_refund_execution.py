@@ -1,4 +1,4 @@
-"""Refunds whose gateway is slow, silent or gone, as the clock moves on; and who is told of them, in which order."""
+"""Refunds at gateways that are slow, silent or down, as time passes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from db import engine, payments, reversals
 from db.transaction import transaction
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from domain.payment_inquiry import GIVE_UP
+from domain.payment_inquiry import GIVE_UP_AFTER
 from domain.payments import Custody, Payment
 from domain.refusals import NotPermitted
 from domain.reversals import NotReversible, Reversal, ReversalKind, ReversalStatus
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def a_success(backend: Backend) -> Payment:
-    """Return a success by the obedient gateway."""
+    """Return a success at the stub gateway."""
     qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     paid = Evidence(
@@ -73,7 +73,9 @@ async def balance(payment: Payment, account: str) -> int:
     )
 
 
-async def test_a_silent_refund_is_asked_about_and_never_sent_again(backend: Backend) -> None:
+async def test_a_refund_without_an_answer_is_inquired_and_never_sent_again(
+    backend: Backend,
+) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
     reversal = await refunded(backend, payment)
@@ -89,7 +91,7 @@ async def test_a_silent_refund_is_asked_about_and_never_sent_again(backend: Back
     assert await backend.is_free(payment)
 
 
-async def test_a_refund_that_the_gateway_knows_nothing_of_has_failed_and_the_money_is_back(
+async def test_a_refund_unknown_to_the_gateway_fails_and_the_money_is_available_again(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
@@ -104,7 +106,7 @@ async def test_a_refund_that_the_gateway_knows_nothing_of_has_failed_and_the_mon
     assert not await backend.is_free(payment)
 
 
-async def test_what_was_never_sent_is_sent_when_the_gateway_is_there_again(
+async def test_a_refund_that_was_never_sent_is_sent_once_the_gateway_is_back(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
@@ -118,16 +120,16 @@ async def test_what_was_never_sent_is_sent_when_the_gateway_is_there_again(
     assert backend.gateway.inquired_at == []
 
 
-async def test_what_could_never_be_sent_fails_in_the_end_and_is_no_case(backend: Backend) -> None:
+async def test_a_refund_that_could_never_be_sent_fails_without_a_case(backend: Backend) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.FAILED
     assert await backend.cases(payment) == []
 
 
-async def said(
+async def report(
     backend: Backend, reversal: Reversal, grade: EvidenceSource, result: GatewayResult
 ) -> ReversalStatus:
     evidence = Evidence(source=grade, origin="test", result=result)
@@ -135,20 +137,22 @@ async def said(
 
 
 @pytest.mark.invariant(23)
-async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_file(
+async def test_only_a_settlement_file_corrects_a_failed_refund(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.DECLINED
     reversal = await refunded(backend, payment)
     for grade, result in [
-        (EvidenceSource.INQUIRY, GatewayResult.PAID), (EvidenceSource.FOUR_EYES, GatewayResult.PAID), (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
+        (EvidenceSource.INQUIRY, GatewayResult.PAID),
+        (EvidenceSource.FOUR_EYES, GatewayResult.PAID),
+        (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
     ]:  # fmt: skip
-        assert await said(backend, reversal, grade, result) is ReversalStatus.FAILED
+        assert await report(backend, reversal, grade, result) is ReversalStatus.FAILED
     assert await balance(payment, "customer_receivable") == payment.amount
     for _ in range(2):
         assert (
-            await said(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
+            await report(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
             is ReversalStatus.DONE
         )
         assert await balance(payment, "gateway_clearing:vnpay") == 0
@@ -157,32 +161,32 @@ async def test_a_refund_that_failed_is_corrected_by_nothing_but_a_settlement_fil
         await engine.execute("update reversal set status = 'FAILED' where id = $1", reversal.id)
 
 
-async def test_a_refund_that_no_gateway_was_asked_for_is_not_corrected(backend: Backend) -> None:
+async def test_a_refund_that_was_never_sent_is_not_corrected(backend: Backend) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
     reversal = await refunded(backend, payment)
-    await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert (
-        await said(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
+        await report(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
         is ReversalStatus.FAILED
     )
     with pytest.raises(asyncpg.RaiseError, match="FAILED is never left"):
         await engine.execute("update reversal set status = 'DONE' where id = $1", reversal.id)
 
 
-async def test_a_refund_that_stays_unknown_for_a_week_is_one_case_for_people(
+async def test_a_refund_that_stays_unknown_for_a_week_is_one_case(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
     reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP + timedelta(days=2))
+    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.UNKNOWN
     await jobs.refund(backend.context, reversal.id)
     assert await backend.cases(payment) == ["REFUND_UNKNOWN"]
 
 
-async def test_a_process_that_dies_while_it_sends_leaves_a_question_and_no_second_refund(
+async def test_a_process_that_dies_while_sending_leaves_an_inquiry_and_no_second_refund(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     payment = await a_success(backend)
@@ -202,7 +206,7 @@ async def test_a_process_that_dies_while_it_sends_leaves_a_question_and_no_secon
     assert backend.gateway.refunded == []
 
 
-async def test_one_refund_of_an_attempt_is_under_way_at_a_time(backend: Backend) -> None:
+async def test_refunds_of_an_attempt_are_sent_one_at_a_time(backend: Backend) -> None:
     payment = await a_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
     first = await refunded(backend, payment, 10_000)
@@ -216,7 +220,7 @@ async def test_one_refund_of_an_attempt_is_under_way_at_a_time(backend: Backend)
 
 
 @pytest.mark.invariant(17)
-async def test_the_database_refuses_to_give_back_more_than_came(backend: Backend) -> None:
+async def test_the_database_refuses_to_refund_more_than_was_paid(backend: Backend) -> None:
     payment = await a_success(backend)
 
     async def take(amount: int) -> bool:
@@ -262,9 +266,9 @@ async def test_a_large_void_waits_for_a_second_person_and_changes_nothing_before
     by = await backend.collector()
     payment = await cash(backend, by)
     careful = replace(by, terms=replace(by.terms, four_eyes_above=payment.amount - 1))
-    asked = await voided(backend, payment, careful)
-    assert asked.reversal.status is ReversalStatus.AWAITING_APPROVAL
-    assert asked.payment.custody is Custody.HELD_BY_STAFF
+    reversal = await voided(backend, payment, careful)
+    assert reversal.reversal.status is ReversalStatus.AWAITING_APPROVAL
+    assert reversal.payment.custody is Custody.HELD_BY_STAFF
     assert not await backend.is_free(payment)
     assert await balance(payment, "customer_receivable") == payment.amount
     assert await backend.cases(payment) == ["APPROVAL"]
@@ -273,27 +277,27 @@ async def test_a_large_void_waits_for_a_second_person_and_changes_nothing_before
     async with transaction():
         await payments.lock(payment.id)
         done = await resolve.approve(
-            backend.context, asked.reversal.id, approved_by="FI002", now=backend.clock.at
+            backend.context, reversal.reversal.id, approved_by="FI002", now=backend.clock.at
         )
     assert (done.status, done.approved_by) == (ReversalStatus.DONE, "FI002")
     assert await backend.is_free(payment)
 
 
-async def test_a_large_refund_that_is_rejected_comes_to_nothing_and_can_be_asked_for_again(
+async def test_a_rejected_large_refund_has_no_effect_and_can_be_requested_again(
     backend: Backend,
 ) -> None:
     payment = await a_success(backend)
     finance = await backend.as_staff("FI001")
     careful = replace(finance, terms=replace(finance.terms, four_eyes_above=1))
-    asked = await resolve.refund(
+    reversal = await resolve.refund(
         careful, payment.id, amount=payment.amount, reason="mistake", idempotency_key=key()
     )
-    assert asked.reversal.status is ReversalStatus.AWAITING_APPROVAL
+    assert reversal.reversal.status is ReversalStatus.AWAITING_APPROVAL
     assert backend.gateway.refunded == []
-    assert await reversals.left(payment.id, resolve.PAID, payment.currency) == 0
+    assert await reversals.remaining(payment.id, resolve.PAID, payment.currency) == 0
     async with transaction():
         await payments.lock(payment.id)
-        rejected = await resolve.reject(backend.context, asked.reversal.id, now=backend.clock.at)
+        rejected = await resolve.reject(backend.context, reversal.reversal.id, now=backend.clock.at)
     assert rejected.status is ReversalStatus.FAILED
     assert (await refunded(backend, payment)).status is ReversalStatus.DONE
 
@@ -301,7 +305,7 @@ async def test_a_large_refund_that_is_rejected_comes_to_nothing_and_can_be_asked
 # ── Revenue and Debt ─────────────────────────────────────────────────────────────────────────────
 
 
-async def test_vnpay_is_asked_what_became_of_a_refund_and_tells_of_the_latest(
+async def test_an_inquiry_at_vnpay_reports_the_latest_refund(
     backend: Backend,
 ) -> None:
     """The real adapter over the sandbox: the refund was made, and its answer lost."""
@@ -310,15 +314,16 @@ async def test_vnpay_is_asked_what_became_of_a_refund_and_tells_of_the_latest(
     qr = await backend.new_payment(by)
     assert qr.attempt is not None
     backend.sandbox.pay(reference=qr.gateway_reference, drop_webhook=True)
-    told = await backend.real[qr.attempt.gateway].inquire(qr.attempt, now=backend.clock.at)
-    await evidence.apply(context, qr.attempt.reference, told)
+    answer = await backend.real[qr.attempt.gateway].inquire(qr.attempt, now=backend.clock.at)
+    await evidence.apply(context, qr.attempt.reference, answer)
     with backend.sandbox.broken("vnpay", "reset", after_processing=True):
         finance = replace(await backend.as_staff("FI001"), gateways=backend.real)
         done = await resolve.refund(
             finance, qr.id, amount=10_000, reason="mistake", idempotency_key=key()
         )
     assert done.reversal.status is ReversalStatus.UNKNOWN
-    for _ in range(100):  # inside VNPay's five minutes, which go by its own clock, it tells nothing
+    for _ in range(100):
+        await asyncio.sleep(0.02)  # within VNPay's five minutes, 0.3 s here, the answer is empty
         backend.clock.move(minutes=6)
         await refund_execution.follow_up(context, done.reversal.id)
         after = await now(done.reversal)
