@@ -1,4 +1,4 @@
-"""`/_sandbox`: play the customer, break a system, change who may do what, ask what all of them believe, begin again."""
+"""`/_sandbox`: act as the customer, inject faults, change data, read the truth, and reset."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox import clock
-from sandbox.player import Act
-from sandbox.systems.staff import told
+from sandbox.payer import PayerAction
+from sandbox.systems.staff import staff_profile
 from sandbox.truth import settlement, truth
 from sandbox.web import ERRORS, Body, Refused, read
 from sandbox.world import World
@@ -72,8 +72,8 @@ class Control:
         )
 
     async def pay(self, request: Request) -> Response:
-        act = read(Act, await request.body())
-        return JSONResponse(await self.world.player.play(act))
+        action = read(PayerAction, await request.body())
+        return JSONResponse(await self.world.payer.accept(action))
 
     async def order_fault(self, request: Request) -> Response:
         order = read(FaultOrder, await request.body())
@@ -95,7 +95,7 @@ class Control:
         self.world.overrides.set("staff", known.id, fields)
         person = self.world.people.find(known.id)
         assert person is not None
-        return JSONResponse(told(person))
+        return JSONResponse(staff_profile(person))
 
     async def change_contract(self, request: Request) -> Response:
         change = read(ContractChange, await request.body())
@@ -112,16 +112,16 @@ class Control:
         order = read(Reset, await request.body() or b"{}")
         self.world.faults.end()
         if order.data:
-            self.world.player.forget()
-            self.world.webhooks.forget()
-            self.world.overrides.forget()
+            self.world.payer.cancel_all()
+            self.world.webhooks.cancel_all()
+            self.world.overrides.clear()
             self.world.store.clear()
             self.world.log.clear()
         return JSONResponse({"faults": [], "data": order.data})
 
     async def settlement(self, request: Request) -> Response:
         gateway = request.path_params["gateway"]
-        if gateway not in self.world.player.gateways:
+        if gateway not in self.world.payer.gateways:
             raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} settles nothing here")
         day = request.query_params.get("date") or clock.local_day(clock.now())
         try:
