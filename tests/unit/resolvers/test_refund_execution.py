@@ -323,7 +323,7 @@ async def test_an_inquiry_at_vnpay_reports_the_latest_refund(
         )
     assert done.reversal.status is ReversalStatus.UNKNOWN
     for _ in range(100):
-        await asyncio.sleep(0.02)  # within VNPay's five minutes, 0.3 s here, the answer is empty
+        await asyncio.sleep(0.02)  # within VNPay's five minutes, 0.1 s here, the answer is empty
         backend.clock.move(minutes=6)
         await refund_execution.follow_up(context, done.reversal.id)
         after = await now(done.reversal)
