@@ -12,6 +12,8 @@ from domain import identifiers
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 
+MAX_COUNTED = 10_000  # matches of a search that its totals count
+
 # Marks on letters, and invisible characters such as the zero-width space.
 _IGNORED = frozenset({"Mn", "Me", "Cf"})
 # These do not decompose; some converters write ð or ɖ for đ.
@@ -97,5 +99,16 @@ class PaymentFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Totals:
+    """
+    How many payments match, and the sum of their amounts in VND.
+
+    Beyond MAX_COUNTED matches only the first are counted: the count is MAX_COUNTED, the amount
+    None.
+    """
+
     count: int
-    amount: int
+    amount: int | None
+
+    @property
+    def exact(self) -> bool:
+        return self.amount is not None

@@ -15,6 +15,7 @@ from resolvers import payment_search
 from schema.common import Amount, Info, non_empty
 from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
 from schema.graphql.date_time import in_utc
+from schema.graphql.publish import publishes
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)
@@ -48,19 +49,35 @@ class PaymentFilter:
         )
 
 
+@publishes(
+    search.Totals,
+    description="How many payments match, and the sum of their amounts in VND. Up to 10,000 matches"
+    " it is exact; beyond, `count` is 10000, `amount` is null and `exact` is false.",
+)
+class PaymentTotals:
+    count: int
+    amount: Amount | None
+    exact: bool
+
+
 @strawberry.type(
     description="A page of payments. The totals are counted only if the query selects them."
 )
 class PaymentConnection(Connection[Payment]):
-    totals: strawberry.Private[Callable[[], Awaitable[search.Totals]]]
+    counted: strawberry.Private[Callable[[], Awaitable[search.Totals]]]
 
-    @strawberry.field
+    @strawberry.field(graphql_type=PaymentTotals)
+    async def totals(self) -> search.Totals:
+        return await self.counted()
+
+    @strawberry.field(description="The `count` of `totals`.")
     async def total_count(self) -> int:
-        return (await self.totals()).count
+        return (await self.counted()).count
 
-    @strawberry.field
-    async def total_amount(self) -> Amount:
-        return Amount((await self.totals()).amount)
+    @strawberry.field(description="The `amount` of `totals`.")
+    async def total_amount(self) -> Amount | None:
+        amount = (await self.counted()).amount
+        return None if amount is None else Amount(amount)
 
 
 @strawberry.type
@@ -81,7 +98,7 @@ class PaymentSearchQuery:
             after=non_empty(after),
             order=order_by or search.PaymentOrder.CREATED_DESC,
         )
-        return PaymentConnection(page=page, totals=page.totals)
+        return PaymentConnection(page=page, counted=page.totals)
 
 
 @strawberry.type

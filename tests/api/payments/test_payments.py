@@ -21,7 +21,7 @@ query ($filter: PaymentFilter, $first: Int, $after: String, $orderBy: PaymentOrd
     pageInfo { hasNextPage endCursor }
   } }
 """
-TOTALS = PAGE.replace("edges {", "totalCount totalAmount edges {", 1)
+TOTALS = PAGE.replace("edges {", "totals { count amount exact } totalCount totalAmount edges {", 1)
 CUSTOMER = """
 query ($contract: ID!) { customer(contractNumber: $contract) {
   name bills { billNumber status lock { paymentId heldBy } } fees { feeId lock { paymentId } }
@@ -78,8 +78,25 @@ def test_the_totals_cover_all_results_and_not_only_the_page(
     query: Any, payments: list[dict[str, Any]]
 ) -> None:
     page = query(TOTALS, first=2)
+    amount = sum(item["amount"] for item in payments)
     assert page["totalCount"] == 12
-    assert page["totalAmount"] == sum(item["amount"] for item in payments)
+    assert page["totalAmount"] == amount
+    assert page["totals"] == {"count": 12, "amount": amount, "exact": True}
+    assert len(page["edges"]) == 2
+
+
+@pytest.mark.parametrize(("most", "is_exact"), [(12, True), (11, False), (1, False)])
+def test_beyond_their_bound_the_totals_are_inexact_and_have_no_amount(
+    query: Any, monkeypatch: pytest.MonkeyPatch, most: int, is_exact: bool
+) -> None:
+    monkeypatch.setattr("db.payments.MAX_COUNTED", most)
+    page = query(TOTALS, first=2)
+    assert page["totals"]["count"] == page["totalCount"] == most
+    assert page["totals"]["exact"] is is_exact
+    assert (page["totals"]["amount"] is None, page["totalAmount"] is None) == (
+        not is_exact,
+        not is_exact,
+    )
     assert len(page["edges"]) == 2
 
 
