@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from domain.methods import GatewayName
 from integrations.embedded import EmbeddedError, die_with_parent, servers
 from mobinet.settings import Settings, SettingsError, load
 
@@ -166,7 +167,7 @@ def schema() -> None:
 
 @app.command()
 def settle(
-    gateway: Annotated[str, typer.Argument(help="vnpay, fpt_pay, bank, momo, stripe or paypal.")],
+    gateway: Annotated[str, typer.Argument(help=", ".join(GatewayName).lower() + ".")],
     file: Annotated[
         Path, typer.Argument(help="CSV, as the gateway wrote it.", exists=True, dir_okay=False)
     ],
@@ -176,7 +177,6 @@ def settle(
     ] = None,
 ) -> None:
     """Import a settlement file as a whole; one that cannot be read changes nothing."""
-    from domain.methods import GatewayName
     from integrations.settlement import BadFile
     from mobinet.settle import format_summary, settle
 

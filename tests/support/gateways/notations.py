@@ -13,7 +13,8 @@ from tests.support.running_api import Api
 
 __all__ = ["notice", "payment", "quarantine_emptied"]
 
-VNPAY, PAYPAL, SEPAY = CALLERS[0], CALLERS[4], CALLERS[6]
+BY_PATH = {caller.path: caller for caller in CALLERS}
+VNPAY, PAYPAL, SEPAY = BY_PATH["vnpay"], BY_PATH["paypal"], BY_PATH["bank/sepay"]
 BANKS = [caller for caller in CALLERS if caller.path.startswith("bank")]
 
 

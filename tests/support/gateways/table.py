@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from typing import TypeVar
 
 import pytest
+
+Caller = TypeVar("Caller")
 
 GATEWAYS = ("VNPay", "FPTPay", "MoMo", "Stripe", "PayPal", "Casso", "Sepay")
 CASES = (
@@ -69,6 +72,12 @@ def case(name: str, *gateways: str) -> pytest.MarkDecorator:
     """Mark the row that a test fills, for *gateways* or the gateway of its parameters."""
     assert name in CASES, name
     return pytest.mark.case(name, *gateways)
+
+
+def without_hole(name: str, callers: Iterable[Caller]) -> list[Caller]:
+    """Return the callers whose gateway has no reason in HOLES against the case *name*."""
+    assert name in CASES, name
+    return [caller for caller in callers if (type(caller).__name__, name) not in HOLES]
 
 
 _PARAMETERS = ("dialect", "caller")

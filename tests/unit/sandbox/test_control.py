@@ -19,13 +19,13 @@ import httpx
 import pytest
 
 from sandbox.app import build
-from tests.support.gateways.merchants import GMT7, FptPay, VNPay, digits
 from tests.support.gateways.signing import (
     fpt_pay_signature,
     vnpay_query_text,
     vnpay_signature,
 )
 from tests.support.sandbox.merchant import Merchant, Served, settings
+from tests.support.sandbox.requests import GMT7, FptPay, VNPay, digits
 
 
 def test_an_unknown_charge_is_404(sandbox: httpx.Client) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateways.merchants import VNPay, digits, payment, signed_query
 from tests.support.sandbox.merchant import System
+from tests.support.sandbox.requests import VNPay, digits, payment, signed_query
 
 RECORD = {
     "transaction_id": "TXN_1",

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse
 
-from tests.support.gateways.merchants import FPT_SECRET, FptPay
 from tests.support.gateways.signing import fpt_pay_signature
 from tests.support.sandbox.merchant import Call, Merchant
+from tests.support.sandbox.requests import FPT_SECRET, FptPay
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
-from tests.support.gateways.merchants import (
+from tests.support.gateways.signing import vnpay_query_text, vnpay_signature
+from tests.support.sandbox.merchant import Call, Merchant
+from tests.support.sandbox.requests import (
     SECRET,
     VNPay,
     digits,
     payment,
     signed_query,
 )
-from tests.support.gateways.signing import vnpay_query_text, vnpay_signature
-from tests.support.sandbox.merchant import Call, Merchant
 
 
 @pytest.fixture

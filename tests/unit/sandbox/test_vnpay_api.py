@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateways.merchants import VNPay, digits
+from tests.support.sandbox.requests import VNPay, digits
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from integrations.systems.customer import CustomerManagement
 from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
-from tests.support.gateways.adapters import (
+from tests.support.sandbox.adapters import (
     CONTRACT,
     RunningSandbox,
     SandboxPayment,
