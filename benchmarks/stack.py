@@ -184,9 +184,12 @@ class Stack:
     async def start_worker(self) -> None:
         """Start the worker and wait until its first checks are over."""
         if not self.works:
-            self._start("worker", ["work"])
+            self.start_worker_now()
             await asyncio.sleep(1.0)
             await self.wait_until_quiet()
+
+    def start_worker_now(self) -> None:
+        self._start("worker", ["work"])
 
     async def stop_worker(self) -> None:
         if self.works:

@@ -39,7 +39,7 @@ TIMES_LONGER = 2.0
 """A load of payments lasts longer than one of reads, as its jobs take their time."""
 _SAMPLE_EVERY = 0.05  # seconds
 # A trigger's expressions are listed too; they begin with no word of SQL and are no round trips.
-_CALLS = r"""
+CALLS = r"""
 select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d on d.oid = s.dbid
  where d.datname = current_database() and query not like '%pg_stat_statements%'
    and query ~* '^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit|rollback|set|listen|lock|do)'
@@ -184,7 +184,7 @@ async def count_round_trips(subject: Subject, *, clients: int, payments: int) ->
             await connection.execute("select pg_stat_statements_reset()")
             before = await supply.last_upstream_request()
             outcome = await pay(payments)
-            calls = await connection.fetchval(_CALLS)
+            calls = await connection.fetchval(CALLS)
     except asyncpg.PostgresError as error:
         raise NotMeasured(f"pg_stat_statements cannot be read: {error}") from None
     count = max(outcome.done, 1)

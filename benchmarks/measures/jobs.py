@@ -1,0 +1,105 @@
+"""Jobs: what a worker makes of those that cash payments have left, and what each of them costs."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from typing import Any
+
+from benchmarks.client.loads import Clients, Outcome, closed
+from benchmarks.engine import connected, run
+from benchmarks.measures.cash import CALLS, CASH_CLIENTS, is_paid
+from benchmarks.row import CLIENT, Metric, NotMeasured, Row, Sample, Subject, cpu_values
+from benchmarks.stack import StackError
+
+PAYMENTS = 600
+JOBS_OF_A_PAYMENT = 3  # Revenue's record, the customer's message, and then Debt's
+_CHANNEL = "ch_pgqueuer"
+_WAITING = """
+select count(*) from pgqueuer
+ where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
+"""
+_COMMITS = "select xact_commit from pg_stat_database where datname = current_database()"
+
+
+async def _jobs(subject: Subject) -> Sample:
+    """Pay without a worker; then let one work until no job is left."""
+    stack, url = subject.stack, subject.stack.engine.database_url
+    heard = 0
+
+    def hear(*_: object) -> None:
+        nonlocal heard
+        heard += 1
+
+    async with connected(url) as connection:
+        await connection.add_listener(_CHANNEL, hear)
+        logged = await connection.fetchval("select count(*) from pgqueuer_log")
+        outcome = await _pay(subject)
+        jobs = JOBS_OF_A_PAYMENT * outcome.done
+        await connection.execute("create extension if not exists pg_stat_statements")
+        await connection.execute("select pg_stat_statements_reset()")
+        commits = await connection.fetchval(_COMMITS)
+        before = stack.cpu() | {"worker": 0.0}
+        stack.start_worker_now()
+        try:
+            seconds = await _drained(connection)
+            values = cpu_values(before, stack.cpu(), Outcome(kinds=outcome.kinds))
+        finally:
+            await stack.stop_worker()
+        statements = await connection.fetchval(CALLS)
+        rows = await connection.fetchval("select count(*) from pgqueuer_log") - logged
+        await connection.fetchval("select 1")  # what was notified meanwhile has arrived with it
+    commits = await run(url, _COMMITS) - commits
+    values |= {
+        "jobs": jobs / seconds,
+        "statements": statements / jobs,
+        "commits": commits / jobs,
+        "log": rows / jobs,
+        "notifications": heard / jobs,
+    }
+    return Sample(values, outcome.errors)
+
+
+async def _pay(subject: Subject) -> Outcome:
+    supply = subject.supply
+    await supply.log_in(CASH_CLIENTS)
+    await supply.stock(PAYMENTS)
+    requests = itertools.islice(supply.payments("CASH"), PAYMENTS)
+    return await closed(subject.stack.api, requests, is_paid, Clients(count=CASH_CLIENTS))
+
+
+async def _drained(connection: Any) -> float:
+    """Return the seconds from the first finished job to the last. Raises NotMeasured."""
+    waiting = await connection.fetchval(_WAITING)
+    deadline, begun = time.monotonic() + 180, None
+    while left := await connection.fetchval(_WAITING):
+        if begun is None and left != waiting:
+            begun = time.monotonic()
+        if time.monotonic() > deadline:
+            raise NotMeasured(f"{left} jobs did not end in time")
+        await asyncio.sleep(0.025)
+    if begun is None:
+        raise StackError("the jobs ended before the first look")
+    return time.monotonic() - begun
+
+
+ROWS = (
+    Row(
+        key="jobs",
+        group="jobs",
+        title=f"The jobs of {PAYMENTS} cash payments, by one worker that starts after them",
+        metrics=(
+            Metric(key="jobs", title="Jobs", unit="/s", more_is_better=True),
+            Metric(key="statements", title="SQL round trips a job", unit=""),
+            Metric(key="commits", title="Commits a job", unit=""),
+            Metric(key="log", title="Rows in pgqueuer_log a job", unit=""),
+            Metric(key="notifications", title="Notifications a job", unit=""),
+            Metric(key="cpu", title="CPU of all parts, a payment", unit="ms"),
+            Metric(key="worker", title="CPU: worker, its start included", unit="ms"),
+            Metric(key="PostgreSQL", title="CPU: PostgreSQL", unit="ms"),
+            CLIENT,
+        ),
+        measure=_jobs,
+    ),
+)
