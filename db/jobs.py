@@ -33,8 +33,8 @@ class ClaimedJob:
     """
     A job that a worker holds.
 
-    `age` is the time since it was enqueued, `attempts` counts earlier runs, and `deaths` the workers
-    that died while they ran it alone.
+    `age` is the time since it was enqueued, `attempts` the number of earlier runs, and `deaths` that
+    of workers which died while they ran it alone.
     """
 
     id: int
@@ -105,12 +105,11 @@ async def claim(worker: UUID, room: Mapping[str, int]) -> list[ClaimedJob]:
     return [_claimed(row) for row in sorted(rows, key=lambda row: row["id"])]
 
 
-async def is_any_abandoned(worker: UUID) -> bool:
-    """Return whether a worker other than this one has died with a job."""
+async def is_any_abandoned() -> bool:
+    """Return whether a worker has died with a job."""
     return await fetchval(
-        "select exists (select from pgqueuer where status = 'picked'"
-        " and heartbeat < now() - $2::interval and queue_manager_id is distinct from $1)",
-        worker,
+        "select exists (select from pgqueuer"
+        " where status = 'picked' and heartbeat < now() - $1::interval)",
         STALE_AFTER,
     )
 
@@ -128,7 +127,6 @@ async def take_over(worker: UUID) -> ClaimedJob | None:
          where id = (
             select id from pgqueuer
              where status = 'picked' and heartbeat < now() - $2::interval
-               and queue_manager_id is distinct from $1
              order by deaths, heartbeat, id limit 1 for update skip locked)
         returning id, entrypoint, payload, now() - created as age, attempts, deaths - 1 as deaths
         """,
@@ -138,11 +136,12 @@ async def take_over(worker: UUID) -> ClaimedJob | None:
     return None if row is None else _claimed(row)
 
 
-async def keep_alive(worker: UUID) -> None:
-    """Renew the heartbeat of all jobs that the worker holds."""
+async def keep_alive(worker: UUID, running: Sequence[ClaimedJob]) -> None:
+    """Renew the heartbeat of the jobs that the worker runs."""
     await execute(
-        "update pgqueuer set heartbeat = now() where queue_manager_id = $1 and status = 'picked'",
+        "update pgqueuer set heartbeat = now() where id = any($2) and queue_manager_id = $1",
         worker,
+        [job.id for job in running],
     )
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -66,7 +66,7 @@ class JobRunner:
             while not self.stop.is_set():
                 await self.run_due()
                 await self._wait()
-            await self._finish_running()
+            await self.finish()
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -79,10 +79,16 @@ class JobRunner:
         if now >= self._next_take_over and not await self._run_one_abandoned():
             self._next_take_over = now + TAKE_OVER_SECONDS
         if room := self._room():
-            for batch in self._batches(await jobs.claim(self.id, room)):
-                self._start(batch)
+            self.start(await jobs.claim(self.id, room))
 
-    async def _finish_running(self) -> None:
+    def start(self, claimed: Sequence[ClaimedJob]) -> None:
+        """Start what this worker has claimed: batches of one name, and single jobs."""
+        for batch in self._batches(claimed):
+            many = batch[0].name in BATCHES
+            self._start(batch, self._run_batch(batch) if many else self._run_alone(batch[0]))
+
+    async def finish(self) -> None:
+        """Wait until nothing runs, and write the results."""
         while self._running:
             await asyncio.wait(self._running)
         await self._write_results()
@@ -110,9 +116,9 @@ class JobRunner:
         """Show that this worker lives, for as long as it holds jobs."""
         while True:
             await asyncio.sleep(HEARTBEAT_SECONDS)
-            if self._running:
+            if running := [job for batch in self._running.values() for job in batch]:
                 try:
-                    await jobs.keep_alive(self.id)
+                    await jobs.keep_alive(self.id, running)
                 except Exception:
                     log.exception("heartbeat_failed")
 
@@ -150,8 +156,7 @@ class JobRunner:
                 batch[job.subject] = job
         return [*(list(batch.values()) for batch in batches.values()), *singles]
 
-    def _start(self, batch: Sequence[ClaimedJob]) -> None:
-        run = self._run_batch(batch) if batch[0].name in BATCHES else self._run_alone(batch[0])
+    def _start(self, batch: Sequence[ClaimedJob], run: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(run)
         self._running[task] = batch
         task.add_done_callback(self._end)
@@ -183,19 +188,17 @@ class JobRunner:
 
     async def _run_one_abandoned(self) -> bool:
         """Run one job of a dead worker while nothing else runs; return False if none is left."""
-        if not await jobs.is_any_abandoned(self.id):
+        if not await jobs.is_any_abandoned():
             return False
-        await self._finish_running()
+        await self.finish()
         if (job := await jobs.take_over(self.id)) is None:
             return False
         log.warning("job_taken_over", job=job.name, subject=job.subject, deaths=job.deaths)
         if job.deaths >= MAX_DEATHS:
             self._give_up(job, f"{job.deaths} workers died while they ran it alone")
         else:
-            task = asyncio.create_task(self._run_alone(job))
-            self._running[task] = [job]
-            task.add_done_callback(self._end)
-        await self._finish_running()
+            self._start([job], self._run_alone(job))
+        await self.finish()
         return True
 
     # ── results ──────────────────────────────────────────────────────────────────────────────────
