@@ -33,8 +33,8 @@ class ClaimedJob:
     """
     A job that a worker holds.
 
-    `age` is the time since it was enqueued, `attempts` the number of earlier runs, and `deaths` that
-    of workers which died while they ran it alone.
+    `age` is the time since it was enqueued, `attempts` the number of earlier runs, `deaths` that of
+    the workers which died while they ran it alone.
     """
 
     id: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from uuid import uuid4
 
@@ -20,10 +19,9 @@ MANY = {"follow_up": 100, "refund": 100}
 
 
 @pytest.fixture(autouse=True)
-async def queue(owner: asyncpg.Connection) -> AsyncIterator[None]:
+async def queue(owner: asyncpg.Connection) -> None:
     """An empty queue and an empty log."""
     await owner.execute("delete from pgqueuer; delete from pgqueuer_log")
-    yield
 
 
 async def enqueue(*subjects: str, name: str = "follow_up", after: int = 0) -> None:
