@@ -16,10 +16,10 @@ from pgqueuer.sm import SchedulerManager
 from db.engine import own_connection
 from mobinet import logging as logs
 from mobinet.bootstrap import process_context
-from mobinet.job_runner import JobRunner
 from mobinet.settings import Settings
 from resolvers import invariants, sealing, webhooks
 from resolvers.context import Context
+from resolvers.job_runner import JobRunner
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -15,9 +15,9 @@ from db.jobs import ClaimedJob
 from domain.gateways import Call
 from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, Refused
-from mobinet.job_runner import JobRunner
 from resolvers import hand_ins, jobs, payment_inquiry, reversals, sealing, settlement, webhooks
 from resolvers.context import Context
+from resolvers.job_runner import JobRunner
 from tests.crash.due_jobs import run_due_jobs
 from tests.crash.preparations import (
     Prepare,

@@ -14,14 +14,11 @@ from db.jobs import Job
 from db.transaction import transaction
 from domain.methods import PaymentMethod
 from domain.payments import Payment, PostingStatus
-from mobinet import job_runner
-from mobinet.job_runner import MAX_DEATHS, JobRunner
-from resolvers import job_batches
+from resolvers import job_batches, job_runner
+from resolvers.job_runner import MAX_DEATHS, JobRunner
 from resolvers.payment_announcement import announce
-from tests.support.backend import Backend, backend
+from tests.support.backend import Backend
 from tests.support.statements import statements
-
-__all__ = ["backend"]
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
