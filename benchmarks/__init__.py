@@ -1,1 +1,1 @@
-"""What is measured rather than tested; `make bench` runs it."""
+"""Benchmarks, which `make bench` and `make load` run."""

@@ -1,5 +1,5 @@
 """
-`make bench`: how fast Mobinet is beside the pinned commit, beside others, and beside what the machine can do.
+`make bench`: Mobinet's speed beside the pinned commit, limits of the machine, and peers.
 
     python -m benchmarks [--rows reads,cash] [--rounds 5] [--seconds 4] [--minutes 45] …
 """
@@ -16,16 +16,16 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import chart, report
 from benchmarks.engine import EngineError
 from benchmarks.files import allow_files
-from benchmarks.machine import Machine, describe
 from benchmarks.measures import ROWS
-from benchmarks.pinned import ROOT, NotThere, ours, pinned
+from benchmarks.pinned import ROOT, PinnedUnavailable, ours, pinned
 from benchmarks.processes import cancel_on_sigterm, is_measurable
-from benchmarks.ratios import OURS, Measured
+from benchmarks.report import chart, table
+from benchmarks.report.machine import Machine, describe
+from benchmarks.report.ratios import OURS, RowResult
 from benchmarks.row import Options, Row
-from benchmarks.running import measure, subjects
+from benchmarks.running import measure, start_targets
 from benchmarks.stack import Source, Stack, StackError
 
 _PAGE, _CHART = ROOT / "docs" / "benchmarks.md", ROOT / "docs" / "benchmarks.svg"
@@ -45,7 +45,7 @@ def main() -> int:
     )
     rows = _chosen(arguments.rows)
     if not is_measurable():
-        print("This system does not tell what processes cost: no CPU time and no memory.")
+        print("This system has no /proc: CPU time and memory are not measured.")
     allow_files()
     folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
     try:
@@ -59,16 +59,18 @@ def main() -> int:
         return 130
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"\n{report.terminal(results)}\n\n{proof}")
+    print(f"\n{table.terminal(results)}\n\n{proof}")
     command = " ".join(
         ["make bench", *([f'ARGS="{" ".join(sys.argv[1:])}"'] if sys.argv[1:] else [])]
     )
     if arguments.write or (len(rows) == len(ROWS) and options.rounds >= 3 and not arguments.alone):
-        _PAGE.write_text(report.page(results, machine, command, proof))
+        _PAGE.write_text(table.page(results, machine, command, proof))
         _CHART.write_text(chart.draw(results))
         print("Written: docs/benchmarks.md and docs/benchmarks.svg.")
     else:
-        print("docs/benchmarks.md is written by a run of all rows and three rounds, or by --write.")
+        print(
+            "To write docs/benchmarks.md, run all rows with at least three rounds, or add --write."
+        )
     return 0
 
 
@@ -82,7 +84,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=10_000, help="payments in each database")
     parser.add_argument("--warm-up", type=int, default=300, help="payments before the first round")
     parser.add_argument("--sockets", type=int, default=1000)
-    parser.add_argument("--payments", type=int, default=100_000, help="that verify proves")
+    parser.add_argument("--payments", type=int, default=100_000, help="payments for the row verify")
     parser.add_argument(
         "--growth",
         type=int,
@@ -99,41 +101,41 @@ def _chosen(words: str) -> list[Row]:
     wanted = [word for word in words.replace(" ", "").split(",") if word]
     unknown = [word for word in wanted if not any(word in (row.key, row.group) for row in ROWS)]
     if unknown:
-        sys.exit(f"There is no row {', '.join(unknown)}; --help names them.")
+        sys.exit(f"Unknown rows: {', '.join(unknown)}. --help lists all rows.")
     return [row for row in ROWS if not wanted or row.key in wanted or row.group in wanted]
 
 
 async def _run(
     rows: Sequence[Row], options: Options, folder: Path, *, compare: bool
-) -> tuple[list[Measured], Machine, str]:
+) -> tuple[list[RowResult], Machine, str]:
     cancel_on_sigterm()
     sources: list[Source] = [ours(Path(sys.executable))]
     missing = "left out by --alone"
     if compare:
-        print("pinned: its environment is made if it is not there yet", flush=True)
+        print("pinned: preparing its environment", flush=True)
         try:
             sources.append(pinned())
-        except NotThere as reason:
+        except PinnedUnavailable as reason:
             missing = str(reason)
-    async with subjects(sources, folder, options) as found:
+    async with start_targets(sources, folder, options) as found:
         machine = await describe(found[OURS].stack.engine)
         results = await measure(rows, found, options)
         if len(sources) == 1:
-            for measured in results:
-                if not measured.row.only_ours:
-                    measured.reasons["pinned"] = missing
+            for result in results:
+                if not result.row.only_ours:
+                    result.reasons["pinned"] = missing
         return results, machine, await _proof(found[OURS].stack)
 
 
 async def _proof(stack: Stack) -> str:
-    """Return what `mobinet verify` makes of the payments of the run."""
+    """Return what `mobinet verify` reports about the payments of the run."""
     await stack.start_worker()
     await stack.drain()
     await stack.stop_worker()
     try:
         await stack.run("verify", "--signatures")
     except StackError as error:
-        return f"`mobinet verify --signatures` afterwards FAILS: {str(error).splitlines()[-1]}"
+        return f"`mobinet verify --signatures` afterwards failed: {str(error).splitlines()[-1]}"
     return "`mobinet verify --signatures` holds over all payments of the run"
 
 

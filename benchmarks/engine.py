@@ -1,4 +1,4 @@
-"""The PostgreSQL and Valkey of one stack: embedded servers of its own, or databases on servers that are given."""
+"""The PostgreSQL and Valkey of one stack: embedded servers, or databases on given servers."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ import asyncpg
 import redis
 
 from benchmarks import processes
-from benchmarks.processes import Tree
+from benchmarks.processes import ProcessTree
 from integrations.embedded import servers, wait_until_stopped
 
 _FIRST_LOGICAL, _LOGICAL_DATABASES = 1, 16
 
 
 class EngineError(Exception):
-    """The text says which server cannot be used, and why."""
+    """A server cannot be used; the text says which one and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """Addresses, and the servers' processes: None where they run on another machine."""
+    """Addresses and processes of the servers; None where a server runs on another machine."""
 
     database_url: str
     redis_url: str
-    postgres: Tree | None
-    valkey: Tree | None
+    postgres: ProcessTree | None
+    valkey: ProcessTree | None
     is_embedded: bool
 
 
 @contextlib.asynccontextmanager
 async def engine(folder: Path, name: str) -> AsyncGenerator[Engine]:
-    """An empty database and an empty Valkey; they end, or are emptied, with the block."""
+    """Provide an empty database and an empty Valkey, removed or emptied with the block."""
     database_url = os.environ.get("MOBINET_DATABASE_URL")
     redis_url = os.environ.get("MOBINET_REDIS_URL")
     if database_url and redis_url:
@@ -50,8 +50,8 @@ async def engine(folder: Path, name: str) -> AsyncGenerator[Engine]:
             yield Engine(
                 database_url=embedded.postgres_url,
                 redis_url=f"{embedded.valkey_url}?db=1",
-                postgres=Tree(embedded.postgres_pid),
-                valkey=Tree(embedded.valkey_pid),
+                postgres=ProcessTree(embedded.postgres_pid),
+                valkey=ProcessTree(embedded.valkey_pid),
                 is_embedded=True,
             )
     finally:
@@ -78,7 +78,7 @@ async def _on_given_servers(database_url: str, redis_url: str, name: str) -> Asy
 
 
 @contextlib.contextmanager
-def _empty_logical_database(server: str) -> Generator[tuple[str, Tree | None]]:
+def _empty_logical_database(server: str) -> Generator[tuple[str, ProcessTree | None]]:
     for number in range(_FIRST_LOGICAL, _LOGICAL_DATABASES):
         url = (
             f"{server}?db={number}"
@@ -90,25 +90,25 @@ def _empty_logical_database(server: str) -> Generator[tuple[str, Tree | None]]:
             if client.dbsize() == 0 and client.set("mobinet_bench", os.getpid(), nx=True):
                 pid = int(client.info("server")["process_id"])
                 try:
-                    yield url, Tree(pid) if "valkey" in processes.name(pid) else None
+                    yield url, ProcessTree(pid) if "valkey" in processes.name(pid) else None
                 finally:
                     client.flushdb()
                 return
     raise EngineError("MOBINET_REDIS_URL: none of the logical databases from 1 to 15 is empty.")
 
 
-async def _postmaster(url: str) -> Tree | None:
+async def _postmaster(url: str) -> ProcessTree | None:
     async with connected(url) as connection:
         backend = await connection.fetchval("select pg_backend_pid()")
         if not processes.name(backend).startswith("postgres"):
             return None
         above = processes.parent(backend)
-        return None if above is None else Tree(above)
+        return None if above is None else ProcessTree(above)
 
 
 @contextlib.asynccontextmanager
 async def connected(url: str) -> AsyncGenerator[Any]:
-    """A connection as the databases' owner, closed with the block."""
+    """Open a connection as the databases' owner, closed with the block."""
     connection = cast("Any", await asyncpg.connect(url))  # pyright: ignore[reportUnknownMemberType]
     try:
         yield connection

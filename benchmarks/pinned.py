@@ -1,4 +1,4 @@
-"""The commit that everything is compared with, in a worktree and an environment of its own."""
+"""The source trees: this one, and the pinned commit in a worktree with its own environment."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ ROOT = Path(__file__).parents[1]
 CACHE = ROOT / ".data" / "bench"
 
 
-class NotThere(Exception):
-    """The text says why the commit cannot be measured here."""
+class PinnedUnavailable(Exception):
+    """The pinned commit cannot be measured here; the text says why."""
 
 
 def ours(python: Path) -> Source:
@@ -24,12 +24,12 @@ def ours(python: Path) -> Source:
 
 
 def pinned() -> Source:
-    """Return the pinned commit's tree, made and installed once. Raises NotThere."""
+    """Return the pinned commit's tree, created and installed once. Raises PinnedUnavailable."""
     root = CACHE / "pinned"
     python = root / ".venv" / "bin" / "python"
     if not _is_checked_out(root):
         _check_out(root)
-    # A worktree's make must not hear of the make that runs this.
+    # The MAKE variables of this run must not reach the other tree's make.
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     made = subprocess.run(
         [_program("make"), ".venv/.installed"],
@@ -40,7 +40,7 @@ def pinned() -> Source:
         check=False,
     )
     if made.returncode:
-        raise NotThere(f"its environment cannot be installed: {_last_line(made.stderr)}")
+        raise PinnedUnavailable(f"the environment cannot be installed: {_last_line(made.stderr)}")
     return Source(name="pinned", root=root, python=python)
 
 
@@ -53,12 +53,12 @@ def _is_checked_out(root: Path) -> bool:
 
 def _check_out(root: Path) -> None:
     if _git("cat-file", "-e", f"{COMMIT}^{{commit}}").returncode:
-        raise NotThere(f"commit {COMMIT} is not in this clone: fetch the whole history")
+        raise PinnedUnavailable(f"commit {COMMIT} is not in this clone: fetch the full history")
     shutil.rmtree(root, ignore_errors=True)
     root.parent.mkdir(parents=True, exist_ok=True)
     added = _git("worktree", "add", "--force", "--detach", str(root), COMMIT)
     if added.returncode:
-        raise NotThere(f"its worktree cannot be made: {_last_line(added.stderr)}")
+        raise PinnedUnavailable(f"the worktree cannot be created: {_last_line(added.stderr)}")
 
 
 def _git(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
@@ -69,7 +69,7 @@ def _git(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 def _program(name: str) -> str:
     if (found := shutil.which(name)) is None:
-        raise NotThere(f"{name} is not installed")
+        raise PinnedUnavailable(f"{name} is not installed")
     return found
 
 

@@ -1,4 +1,4 @@
-"""What processes cost, as the operating system says it: CPU time and private memory of process trees."""
+"""CPU time and private memory of process trees, read from /proc."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
-    """A process and all that descend from it, named by the process id of the first."""
+class ProcessTree:
+    """A process and its descendants, identified by its process id."""
 
     pid: int
 
     def pids(self) -> list[int]:
         children = _children()
         found = [self.pid]
-        for pid in found:  # it grows as it is read
+        for pid in found:  # the list grows during the loop
             found += children.get(pid, [])
         return found
 
     def cpu(self) -> float:
-        """Return the CPU seconds used so far, those of children that have ended included."""
+        """Return the CPU seconds used so far, including children that have ended."""
         return sum(map(_cpu, self.pids()))
 
     def private_memory(self) -> int:
-        """Return the bytes that no process outside the tree shares."""
+        """Return the bytes that are not shared with processes outside the tree."""
         return sum(map(_private, self.pids()))
 
 
@@ -42,19 +42,19 @@ def parent(pid: int) -> int | None:
 
 
 def name(pid: int) -> str:
-    """Return the program's name of a process, empty where there is no such process."""
+    """Return the program name of a process, empty where there is no such process."""
     with contextlib.suppress(OSError):
         return (_PROC / str(pid) / "comm").read_text().strip()
     return ""
 
 
 def is_measurable() -> bool:
-    """Return whether this system tells what processes cost, as Linux does."""
+    """Return whether this system reports CPU time and memory in /proc, as Linux does."""
     return _stat(os.getpid()) is not None
 
 
 def cancel_on_sigterm() -> None:
-    """Let SIGTERM cancel the task that runs now, so that what it started is ended in order."""
+    """Let SIGTERM cancel the current task, so that its cleanup runs."""
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -78,7 +78,11 @@ def _stat(pid: int) -> list[str] | None:
 
 
 def _cpu(pid: int) -> float:
-    """Ticks are coarse, so the scheduler's nanoseconds count where they are more."""
+    """
+    Return CPU seconds.
+
+    Clock ticks are coarse, so the scheduler's nanoseconds are used where they are greater.
+    """
     fields = _stat(pid)
     if fields is None:
         return 0.0

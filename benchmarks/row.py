@@ -1,4 +1,4 @@
-"""What a row of the table is: what it measures of a stack, what it is compared with, and what it should reach."""
+"""A row of the table: its measurement, its metrics, its goals and its comparisons."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from benchmarks.supply import Supply
 
 
 class NotMeasured(Exception):
-    """The text says why a row, a limit or a peer cannot be measured here."""
+    """A row, a limit or a peer cannot be measured here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How long and how much is measured."""
+    """The size and length of a run."""
 
     rounds: int = 5
     seconds: float = 4.0
-    """Of each load; a drain comes on top."""
+    """Of each load, without the following drain."""
     minutes: float = 45.0
-    """After these no further round begins."""
+    """No round begins later."""
     seeded: int = 10_000
-    """Payments that each database holds before anything is measured."""
+    """Payments in each database before the first measurement."""
     warm_up: int = 300
-    """Payments before the first measured one."""
+    """Payments made before the first measurement."""
     sockets: int = 1000
     verified: int = 100_000
     growth: tuple[int, ...] = ()
@@ -35,17 +35,17 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a metric should reach; a ratio of 3 means three times better, whichever way is better."""
+    """What a metric should reach; a ratio of 3 means three times better."""
 
     words: str
-    first: float | None = None
-    """The ratio to pinned after the first half."""
-    then: float | None = None
-    """The ratio to pinned after the second half."""
+    first_half: float | None = None
+    """The goal's ratio to the pinned commit after the first half of the work."""
+    second_half: float | None = None
+    """The goal's ratio to the pinned commit after the second half."""
     limits: Mapping[str, float] = field(default_factory=dict[str, float])
-    """The ratio to each limit or peer."""
-    today: tuple[float, float] | None = None
-    """What pinned did on the machine of the goals: elsewhere only ratios count."""
+    """The goal's ratio to each limit or peer."""
+    pinned_range: tuple[float, float] | None = None
+    """The pinned commit's values where the goals were set; on other machines only ratios count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,33 +55,33 @@ class Metric:
     unit: str
     more_is_better: bool = False
     compared: bool = True
-    """Whether it says anything of us: what the load client needs does not."""
+    """False for what says nothing about Mobinet, such as the load client's CPU."""
     goal: Goal | None = None
 
 
 @dataclass(slots=True)
 class Sample:
-    """One measurement: values by the keys of the metrics, and what went wrong meanwhile."""
+    """One measurement: values by the metrics' keys, and errors by kind."""
 
     values: dict[str, float]
     errors: Counter[str] = field(default_factory=Counter[str])
 
 
 @dataclass(slots=True)
-class Subject:
-    """A stack that is measured, and what its loads use up."""
+class Target:
+    """A running stack and the supply of its loads."""
 
     stack: Stack
     supply: Supply
     options: Options
     rates: dict[str, float] = field(default_factory=dict[str, float])
-    """How many a second the last load of each kind came to; stocks are sized by it."""
+    """Operations a second in the last load of each kind, from which stocks are sized."""
     best_clients: int | None = None
-    """The count of clients that does most whole cash payments; None before it is known."""
+    """The number of clients with the most whole cash payments; None before the first round."""
 
 
-Measure = Callable[[Subject], Awaitable[Sample]]
-"""Measures a stack; a limit or a peer is given the subject *ours*."""
+Measure = Callable[[Target], Awaitable[Sample]]
+"""Measures a stack; limits and peers get our stack."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +92,11 @@ class Row:
     metrics: tuple[Metric, ...]
     measure: Measure
     limits: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
-    """Limits and peers by their names: they give values for some of the metrics."""
+    """Limits and peers by name; they give values for some of the metrics."""
     worker: bool = False
-    """Whether the worker runs meanwhile."""
+    """Whether the worker runs during the measurement."""
     only_ours: bool = False
-    most_rounds: int | None = None
+    max_rounds: int | None = None
 
 
 CLIENT = Metric(key="client", title="CPU: load client", unit="ms", compared=False)
@@ -114,7 +114,7 @@ def cpu_metrics(goal: Goal | None = None) -> tuple[Metric, ...]:
 def cpu_values(
     before: Mapping[str, float], after: Mapping[str, float], outcome: Outcome
 ) -> dict[str, float]:
-    """Return the CPU milliseconds that each finished operation took, by part."""
+    """Return the CPU milliseconds per finished operation, by part."""
     count = max(outcome.done, 1)
     parts = {part: 1000 * (after[part] - before[part]) / count for part in after if part in before}
     return parts | {"cpu": sum(parts.values()), "client": 1000 * outcome.client_cpu / count}

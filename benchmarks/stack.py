@@ -1,4 +1,4 @@
-"""One Mobinet as real processes: sandbox, API and worker of a source tree, over an engine of its own."""
+"""A running Mobinet: sandbox, API and worker of a source tree, on an engine of its own."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from pathlib import Path
 
 from benchmarks.client.http import Address, fetch, get
 from benchmarks.engine import Engine, connected
-from benchmarks.processes import Tree
+from benchmarks.processes import ProcessTree
 from integrations.embedded import child_of_this
 
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 30.0
 CONTRACTS = 1_000_000
+LOOK = "/* a look of the benchmark */"
+"""Begins a statement that is not Mobinet's, so that counts of statements can leave it out."""
 PARTS = ("API", "worker", "PostgreSQL", "Valkey", "sandbox")
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")}
 
@@ -31,7 +33,7 @@ class StackError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A source tree, and the program of its environment."""
+    """A source tree and the Python of its environment."""
 
     name: str
     root: Path
@@ -44,7 +46,7 @@ class Source:
 
 @dataclass(slots=True)
 class Part:
-    """One process of a stack, in a session of its own; it dies with this process."""
+    """One process of a stack, in its own session; it ends with this process."""
 
     name: str
     command: list[str]
@@ -54,8 +56,8 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
 
     @property
-    def tree(self) -> Tree | None:
-        return Tree(self.process.pid) if self.process else None
+    def tree(self) -> ProcessTree | None:
+        return ProcessTree(self.process.pid) if self.process else None
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -71,7 +73,7 @@ class Part:
             )
 
     async def stop(self) -> None:
-        """Let it finish its work; what has not ended then is killed with all that it started."""
+        """Terminate the process, wait for it, and then kill what is left of its session."""
         if (process := self.process) is None:
             return
         process.terminate()
@@ -91,7 +93,7 @@ class Part:
         while (await fetch(address, get(path), seconds=5)).status != 200:
             has_ended = self.process is None or self.process.poll() is not None
             if has_ended or time.monotonic() > deadline:
-                raise StackError(f"{self.name} does not come up:\n{self.last_lines()}")
+                raise StackError(f"{self.name} does not start:\n{self.last_lines()}")
             await asyncio.sleep(0.05)
 
     def last_lines(self, count: int = 30) -> str:
@@ -101,7 +103,7 @@ class Part:
 
 @dataclass(slots=True, kw_only=True)
 class Stack:
-    """A Mobinet that runs. `api` and `sandbox` are addresses on this machine."""
+    """A running Mobinet. `api` and `sandbox` are addresses on this machine."""
 
     source: Source
     engine: Engine
@@ -111,7 +113,7 @@ class Stack:
     folder: Path
     parts: dict[str, Part] = field(default_factory=dict[str, Part])
     outer_systems: Source
-    """Whose sandbox it is: all stacks of a run have the same one."""
+    """The source tree of the sandbox, the same for all stacks of a run."""
 
     @property
     def name(self) -> str:
@@ -119,7 +121,7 @@ class Stack:
 
     @classmethod
     def of(cls, source: Source, engine: Engine, folder: Path, **settings: str) -> Stack:
-        """A stack on free ports that has not been started; *settings* are names without a prefix."""
+        """Return a stack on free ports, not started; *settings* are names without `MOBINET_`."""
         port, sandbox_port = free_ports(2)
         folder.mkdir(parents=True, exist_ok=True)
         env = {
@@ -161,7 +163,7 @@ class Stack:
         return text
 
     async def start(self) -> None:
-        """Start sandbox and API over a migrated database; the worker is started where it is needed."""
+        """Start sandbox and API over a migrated database; the worker is started separately."""
         await self.start_sandbox()
         await self.start_api()
 
@@ -204,13 +206,13 @@ class Stack:
             part.kill()
 
     def cpu(self) -> dict[str, float]:
-        """Return the CPU seconds that each part has used; parts on other machines are left out."""
+        """Return the CPU seconds of each part on this machine."""
         trees = {name: part.tree for name, part in self.parts.items()}
         trees |= {"PostgreSQL": self.engine.postgres, "Valkey": self.engine.valkey}
         return {name: tree.cpu() for name in PARTS if (tree := trees.get(name)) is not None}
 
     async def wait_until_quiet(self, *, share: float = 0.1, seconds: float = 40.0) -> None:
-        """Wait until all parts together use less than *share* of a core; give up after *seconds*."""
+        """Wait until all parts use less than *share* of a core, or *seconds* have passed."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             before = sum(self.cpu().values())
@@ -219,10 +221,10 @@ class Stack:
                 return
 
     async def drain(self, *, seconds: float = 120.0) -> bool:
-        """Wait until no job is left but those that wait for open QRs; return False if some stay."""
+        """Wait until only jobs for open QRs are left; return False if others remain."""
         deadline = time.monotonic() + seconds
         statement = (
-            "select exists (select from pgqueuer where status in ('queued', 'picked')"
+            f"{LOOK} select exists (select from pgqueuer where status in ('queued', 'picked')"
             " and entrypoint not like '%follow_up%')"
         )
         async with connected(self.engine.database_url) as connection:
@@ -247,7 +249,7 @@ class Stack:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return different ports of this machine that nobody used a moment ago."""
+    """Return different free ports of this machine."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -1,4 +1,4 @@
-"""What a load needs: people who are logged in, contracts and bills that nobody has paid, and requests as bytes."""
+"""The supply of a load: tokens, unpaid contracts and bills, and requests as bytes."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from benchmarks.stack import Stack
 Json = dict[str, Any]
 
 _FIRST_CONTRACT, _FIRST_COLLECTOR = 2000, 1000
-_LOGINS_AT_ONCE, _BILLS_AT_ONCE = 4, 16
-# The sandbox answers these keys in development; it makes every fortieth contract terminated.
+_CONCURRENT_LOGINS, _CONCURRENT_READS = 4, 16
+# The sandbox's keys in development. Every fortieth of its contracts is terminated.
 UPSTREAM_KEYS = {
     name: {"x-api-key": f"sandbox-{name}-key"} for name in ("customer", "revenue", "debt")
 }
-_TERMINATED, _EVERY = 39, 40
+_TERMINATED_REMAINDER, _TERMINATED_EVERY = 39, 40
 OFFICE = "FI001"
 
 
 class SupplyError(Exception):
-    """A request that a load needs beforehand failed; the text is the answer."""
+    """A request in preparation of a load failed; the text is the answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """An unpaid bill of a contract; amounts are in đồng."""
+    """An unpaid bill of a contract; the amount is in đồng."""
 
     contract: str
     number: str
@@ -44,7 +44,7 @@ class Bill:
 
 
 class Supply:
-    """Everything that loads of one stack use up. Contracts and bills are given out once."""
+    """The supply of one stack; contracts and bills are handed out once."""
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
@@ -61,8 +61,8 @@ class Supply:
         self.collectors += await self.tokens([f"NV{number}" for number in missing])
 
     async def tokens(self, staff_ids: list[str]) -> list[str]:
-        """Log in several people, a few at once, and return their tokens in the same order."""
-        at_once = asyncio.Semaphore(_LOGINS_AT_ONCE)
+        """Log in several people, a few at once, and return their tokens in order."""
+        at_once = asyncio.Semaphore(_CONCURRENT_LOGINS)
 
         async def log_in(staff_id: str) -> str:
             async with at_once:
@@ -72,7 +72,7 @@ class Supply:
 
     async def token(self, staff_id: str) -> str:
         given = {"staffId": staff_id, "password": f"mobinet{staff_id}"}
-        payload = await self.ask("Login", {"input": given})
+        payload = await self.send("Login", {"input": given})
         return payload["session"]["accessToken"]
 
     def request(self, operation: str, variables: Json, token: str = "") -> bytes:
@@ -85,13 +85,13 @@ class Supply:
         return post("/graphql", body, _bearer(token))
 
     def typename(self, token: str) -> bytes:
-        """Return the bytes of the smallest query there is."""
+        """Return the bytes of the query `{__typename}`."""
         return post("/graphql", {"query": "{__typename}"}, _bearer(token))
 
     def document(self, operation: str) -> str:
         return self._documents[operation]
 
-    async def ask(self, operation: str, variables: Json, token: str = "") -> Any:
+    async def send(self, operation: str, variables: Json, token: str = "") -> Any:
         """Send one operation; return the value of its only field. Raises SupplyError."""
         response = await once(self.stack.api, self.request(operation, variables, token))
         answer = json.loads(response.body or b"{}")
@@ -103,27 +103,27 @@ class Supply:
             raise SupplyError(f"{operation}: {refusals}")
         return value
 
-    async def order(self, control: str, body: Json) -> Json:
-        """Give the sandbox an order and return its answer. Raises SupplyError."""
-        response = await once(self.stack.sandbox, post(f"/_sandbox/{control}", body))
+    async def control(self, name: str, body: Json) -> Json:
+        """Call one of the sandbox's controls and return its answer. Raises SupplyError."""
+        response = await once(self.stack.sandbox, post(f"/_sandbox/{name}", body))
         if response.status != 200:
-            raise SupplyError(f"sandbox {control}: {response.status} {response.body[:500]!r}")
+            raise SupplyError(f"sandbox {name}: {response.status} {response.body[:500]!r}")
         return response.json()
 
     async def last_upstream_request(self) -> int:
-        """Return the number of the last request that reached the sandbox."""
+        """Return the number of the sandbox's last request."""
         response = await once(self.stack.sandbox, get("/_sandbox/requests?system=none"))
         return response.json()["last"]
 
     def contract(self) -> str:
-        """Return an active contract that was not given out before."""
+        """Return an active contract that was not handed out before."""
         number = next(self._numbers)
-        if (number - _FIRST_CONTRACT) % _EVERY == _TERMINATED:
+        if (number - _FIRST_CONTRACT) % _TERMINATED_EVERY == _TERMINATED_REMAINDER:
             number = next(self._numbers)
         return f"SGFDN{number}"
 
     async def stock(self, count: int) -> None:
-        """Fetch bills from the sandbox itself until *count* of them are at hand."""
+        """Fetch bills from the sandbox until *count* of them are in stock."""
         contracts = iter([self.contract() for _ in range(count - len(self._bills))])
 
         async def fetch_bills() -> None:
@@ -135,16 +135,16 @@ class Supply:
                 self._bills.append(Bill(contract, bill["bill_number"], bill["amount"]))
             connection.close()
 
-        await asyncio.gather(*(fetch_bills() for _ in range(_BILLS_AT_ONCE)))
+        await asyncio.gather(*(fetch_bills() for _ in range(_CONCURRENT_READS)))
 
     def payments(self, method: str, collectors: int | None = None) -> Iterator[bytes]:
-        """Yield ProcessPayment requests of the bills in stock, each by the next collector."""
+        """Yield ProcessPayment requests for the bills in stock, with the collectors in turn."""
         tokens = itertools.cycle(self.collectors[:collectors])
         while self._bills:
             yield self.payment(method, self._bills.popleft(), next(tokens))
 
     def bill(self) -> Bill:
-        """Return a bill of the stock, which must hold one."""
+        """Take a bill from the stock, which must not be empty."""
         return self._bills.popleft()
 
     def payment(self, method: str, bill: Bill, token: str) -> bytes:
@@ -172,7 +172,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 @cache
 def documents(folder: Path) -> dict[str, str]:
-    """Return each operation of the shipped clients with the fragments that it needs."""
+    """Return each operation of the shipped clients with its fragments."""
     definitions = {
         definition.name.value: definition
         for path in sorted(folder.glob("*.graphql"))
@@ -189,7 +189,7 @@ def documents(folder: Path) -> dict[str, str]:
 
 def _needed(operation: str, definitions: dict[str, Any]) -> list[str]:
     needed = [operation]
-    for name in needed:  # it grows as it is read
+    for name in needed:  # the list grows during the loop
         spreads = _Spreads()
         graphql.visit(definitions[name], spreads)
         needed += [spread for spread in spreads.names if spread not in needed]

@@ -1,10 +1,10 @@
 """
-`make bench`: how fast `mobinet verify` is, over payments that are true, on embedded servers of its own.
+The speed of `mobinet verify` over valid payments, on embedded servers of its own.
 
     python -m benchmarks.verify [--payments N] [--signatures]
 
-Two databases, of a tenth and of all the payments: memory must be the same. Beside it stands what the same
-machine does with the same rows when nothing is checked.
+It verifies two databases, with a tenth and with all of the payments; the memory must be the same.
+Baselines show how fast the same machine reads the same rows without any check.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from resolvers import sealing
 
 _SIGNATURES = 10_000
 _TABLES = (
-    "payment", "payment_item", "attempt", "notification", "idempotency_key", "reversal", "hand_in", "entry",
-    "posting", "payment_record", "audit_event", "audit_link",
+    "payment", "payment_item", "attempt", "notification", "idempotency_key", "reversal", "hand_in",
+    "entry", "posting", "payment_record", "audit_event", "audit_link",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What `mobinet verify` said and needed, as a process of its own, and its servers meanwhile."""
+    """The output and cost of one `mobinet verify`."""
 
-    said: list[str]
+    output: list[str]
     holds: bool
     seconds: float
     own_mb: float
@@ -59,15 +59,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench")
     parser.add_argument("--payments", type=int, default=100_000)
     parser.add_argument("--signatures", action="store_true", help="of every payment record, too")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="mobinet-bench-"))
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     for name in [name for name in os.environ if name.startswith("MOBINET_")]:
         del os.environ[name]
     try:
         with servers(folder) as embedded:
-            few = _measured(embedded, folder, asked.payments // 10, asked.signatures)
-            many = _measured(embedded, folder, asked.payments, asked.signatures)
+            few = _measured(embedded, folder, arguments.payments // 10, arguments.signatures)
+            many = _measured(embedded, folder, arguments.payments, arguments.signatures)
     finally:
         wait_until_stopped(folder)
         shutil.rmtree(folder, ignore_errors=True)
@@ -77,7 +77,7 @@ def main() -> int:
 
 
 def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> Verified:
-    """Fill a new database with *count* payments, seal it and verify it; tell how long each took."""
+    """Fill a new database with *count* payments, seal and verify it, and print each time."""
     url = embedded.postgres_url.replace("/mobinet?", f"/bench_{count}?")
     os.environ |= {
         "MOBINET_DATABASE_URL": url,
@@ -89,7 +89,7 @@ def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> 
         flush=True,
     )
     asyncio.run(_run(embedded.postgres_url, f"create database bench_{count}"))
-    with redirect_stdout(io.StringIO()):  # of each migration
+    with redirect_stdout(io.StringIO()):  # hides the output of each migration
         asyncio.run(migrate(url))
     key = load().keys.receipts[0].get_secret_value()
     with _timed("filled, records signed", count):
@@ -110,7 +110,7 @@ def _measured(embedded: Servers, folder: Path, count: int, signatures: bool) -> 
         with _timed("baseline: Ed25519, one core", _SIGNATURES):
             _verify_signatures(SigningKey(key))
     done = _verified(embedded, "--signatures" if signatures else None)
-    print("\n".join(f"   {line}" for line in done.said))
+    print("\n".join(f"   {line}" for line in done.output))
     print(
         f"{'mobinet verify':<56}{done.seconds:>8.1f} s {count / done.seconds:>10,.0f} payments/s\n",
         flush=True,
@@ -162,46 +162,46 @@ def _verify_signatures(key: SigningKey) -> None:
 def _verified(embedded: Servers, *options: str | None) -> Verified:
     command = [sys.executable, "-m", "mobinet", "verify", *filter(None, options)]
     began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
-        most = 0.0
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        peak = 0.0
         while True:
-            most = max(most, _memory_of(embedded.postgres_pid))
+            peak = max(peak, _memory_of(embedded.postgres_pid))
             ended, status, used = os.wait4(process.pid, os.WNOHANG)
             if ended:
                 break
             time.sleep(0.1)
-        said.seek(0)
+        output.seek(0)
         return Verified(
-            said=said.read().splitlines(),
+            output=output.read().splitlines(),
             holds=status == 0,
             seconds=time.perf_counter() - began,
             own_mb=used.ru_maxrss / 1024,
-            servers_mb=most,
+            servers_mb=peak,
         )
 
 
 def _memory_of(postgres: int) -> float:
     """
-    Return what PostgreSQL's processes hold, in MB; Linux tells it, others do not.
+    Return the memory of PostgreSQL's processes in MB, or 0 on systems without /proc.
 
-    It is what each has of its own, and once what they made to share for a query (parallel hash tables
-    are there); not `shared_buffers`, which is the server's however much is asked of it.
+    It counts each process's private memory, and once the shared memory of parallel queries. It
+    leaves out `shared_buffers`, whose size does not depend on the query.
     """
     own, shared = 0, dict[str, int]()
     for process in Path("/proc").glob("[0-9]*"):
         try:
             lines = (process / "status").read_text().splitlines()
-            told = dict(line.split(":", 1) for line in lines if ":" in line)
-            if told["PPid"].strip() != str(postgres):
+            fields = dict(line.split(":", 1) for line in lines if ":" in line)
+            if fields["PPid"].strip() != str(postgres):
                 continue
-            own += int(told.get("RssAnon", "0 kB").split()[0]) * 1024
+            own += int(fields.get("RssAnon", "0 kB").split()[0]) * 1024
             for mapped in (process / "maps").read_text().splitlines():
                 if "/dev/shm/PostgreSQL." in mapped:  # noqa: S108
                     first, last = mapped.split()[0].split("-")
                     shared[mapped.split()[5]] = int(last, 16) - int(first, 16)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
     return (own + sum(shared.values())) / 2**20
 
 

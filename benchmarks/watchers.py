@@ -1,4 +1,4 @@
-"""Many sockets that each watch a payment, and what they hear of it."""
+"""Many sockets that each watch a payment, and the events that they receive."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from datetime import datetime
 from benchmarks.client.http import Address
 from benchmarks.client.websocket import Socket, open_socket
 
-_AT_ONCE = 64
+_CONCURRENT_OPENINGS = 64
 PER_ACTOR = 20
-"""The API lets one member of staff have so many sockets."""
+"""Sockets that the API allows one member of staff."""
 
 
 @dataclass(slots=True)
 class Watcher:
-    """A socket with one subscription. Times are the wall clock's, in seconds."""
+    """A socket with one subscription. Times are Unix seconds."""
 
     socket: Socket
     events: list[tuple[bytes, float]] = field(default_factory=list[tuple[bytes, float]])
 
 
 @dataclass(slots=True)
-class Crowd:
-    """Sockets that were opened together; `failed` counts those that did not get so far."""
+class WatcherGroup:
+    """Sockets that were opened together; `failed` counts those that were not."""
 
     watchers: list[Watcher] = field(default_factory=list[Watcher])
     failed: int = 0
@@ -38,8 +38,8 @@ class Crowd:
         for watcher in self.watchers:
             watcher.socket.abort()
 
-    def heard_times(self, version: bytes) -> list[float]:
-        """Return when each watcher first read an event that holds *version*."""
+    def event_times(self, version: bytes) -> list[float]:
+        """Return when each watcher first received an event that contains *version*."""
         return [
             found
             for watcher in self.watchers
@@ -49,31 +49,31 @@ class Crowd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
-    """What a socket subscribes to, and as whom; an empty token connects without a login."""
+    """The subscription of a socket; an empty token connects without a login."""
 
     document: str
     payment: str
     token: str
 
 
-async def open_crowd(
+async def open_watchers(
     address: Address, subscriptions: Sequence[Subscription], *, seconds: float = 120.0
-) -> Crowd:
-    """Open a socket for each subscription, a few at once, until each has its first event."""
-    crowd, begun = Crowd(), time.perf_counter()
+) -> WatcherGroup:
+    """Open a socket for each subscription, a few at once, and wait for its first event."""
+    group, begun = WatcherGroup(), time.perf_counter()
     waiting = iter(subscriptions)
 
     async def open_some() -> None:
         for subscription in waiting:
             try:
                 async with asyncio.timeout(max(seconds - (time.perf_counter() - begun), 0.01)):
-                    crowd.watchers.append(await _open(address, subscription))
+                    group.watchers.append(await _open(address, subscription))
             except (OSError, TimeoutError):
-                crowd.failed += 1
+                group.failed += 1
 
-    await asyncio.gather(*(open_some() for _ in range(_AT_ONCE)))
-    crowd.seconds = time.perf_counter() - begun
-    return crowd
+    await asyncio.gather(*(open_some() for _ in range(_CONCURRENT_OPENINGS)))
+    group.seconds = time.perf_counter() - begun
+    return group
 
 
 async def _open(address: Address, subscription: Subscription) -> Watcher:
@@ -106,17 +106,19 @@ async def _open(address: Address, subscription: Subscription) -> Watcher:
     return watcher
 
 
-async def wait_for(crowd: Crowd, version: bytes, count: int, *, seconds: float = 30.0) -> int:
-    """Wait until *count* watchers have heard of *version*; return how many have."""
+async def wait_for(
+    group: WatcherGroup, version: bytes, count: int, *, seconds: float = 30.0
+) -> int:
+    """Wait until *count* watchers have received *version*; return how many have."""
     deadline = time.monotonic() + seconds
     while True:
-        found = len(crowd.heard_times(version))
+        found = len(group.event_times(version))
         if found >= count or time.monotonic() > deadline:
             return found
         await asyncio.sleep(0.05)
 
 
 def changed_at(message: bytes) -> float:
-    """Return the wall clock's time at which the payment of an event was changed."""
+    """Return the Unix time at which the payment of an event was changed."""
     payment = json.loads(message)["payload"]["data"]["paymentStatus"]
     return datetime.fromisoformat(payment["updatedAt"]).timestamp()

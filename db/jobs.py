@@ -1,7 +1,8 @@
 """
 Jobs: rows of the business transaction, claimed by workers, and removed when they are done.
 
-The table is pgqueuer's, without its trigger: NOTIFY in a transaction lets one commit at a time.
+resolvers/jobs.py has their handlers; resolvers/job_runner.py runs and retries them. The table is
+pgqueuer's, without its trigger: NOTIFY in a transaction lets only one transaction commit at a time.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Stand-ins for every outer system, which spell each protocol a second time."""
+"""Stand-ins for every outer system, with their own implementation of each protocol."""

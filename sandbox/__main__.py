@@ -1,4 +1,4 @@
-"""`python -m sandbox`: serves every outer system until it is told to stop."""
+"""`python -m sandbox`: serve every outer system until SIGTERM or Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def main() -> None:
     try:
         settings = Settings()
     except ValidationError as error:
-        sys.exit("\n".join(_told(error)))
+        sys.exit("\n".join(_describe(error)))
     uvicorn.run(
         build(settings),
         host=settings.host,
@@ -26,8 +26,8 @@ def main() -> None:
     )
 
 
-def _told(error: ValidationError) -> list[str]:
-    """A line for each setting that is wrong, never its value."""
+def _describe(error: ValidationError) -> list[str]:
+    """Return one line for each invalid setting, without its value."""
     return [
         f"MOBINET_{'__'.join(map(str, each['loc'])).upper()} is wrong: {each['msg'].lower()}."
         for each in error.errors(include_url=False, include_input=False)

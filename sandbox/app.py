@@ -1,4 +1,4 @@
-"""All systems in one application, each under its name, and the controls beside them."""
+"""One application that mounts each system under its name, and the controls under `/_sandbox`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 from sandbox import pages
 from sandbox.bank.api import Bank
 from sandbox.control import Control
-from sandbox.door import Door, System
+from sandbox.fault_injector import FaultInjector, System
 from sandbox.fpt_pay.gateway import FptPay
 from sandbox.messaging.hifpt import HiFPT
 from sandbox.messaging.sms import SMS
@@ -42,15 +42,15 @@ def build(settings: Settings) -> Starlette:
         *gateways,
     ]
     for gateway in gateways:
-        world.player.meet(gateway)
+        world.payer.register(gateway)
     names = [system.name for system in systems]
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         await world.webhooks.start()
-        await world.player.start()
+        await world.payer.start()
         yield
-        await world.player.stop()
+        await world.payer.stop()
         await world.webhooks.stop()
         world.store.close()
 
@@ -60,13 +60,16 @@ def build(settings: Settings) -> Starlette:
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok")
 
-    doors = [Mount(f"/{system.name}", Door(system, world.faults, world.log)) for system in systems]
+    mounts = [
+        Mount(f"/{system.name}", FaultInjector(system, world.faults, world.log))
+        for system in systems
+    ]
     return Starlette(
         routes=[
             Route("/", index),
             Route("/healthz", healthz),
             Mount("/_sandbox", Control(world, names).app()),
-            *doors,
+            *mounts,
         ],
         lifespan=lifespan,
     )

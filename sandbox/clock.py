@@ -1,4 +1,4 @@
-"""The time, as the outer systems write it: seconds inside, ISO or VNPay's GMT+7 digits outside."""
+"""Times as the systems write them: Unix seconds inside, ISO or VNPay's GMT+7 digits outside."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def compact(moment: float) -> str:
 
 
 def read_compact(digits: str) -> float | None:
-    """The moment that `yyyyMMddHHmmss` in GMT+7 names, or None when there is no such moment."""
+    """Return the moment of `yyyyMMddHHmmss` in GMT+7, or None where the digits are not a date."""
     if len(digits) != 14 or not digits.isascii() or not digits.isdigit():
         return None
     try:

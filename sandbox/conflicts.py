@@ -1,4 +1,4 @@
-"""What would have taken effect twice, had it not been refused: nobody should ever read of one."""
+"""Refused requests that would have taken effect twice; a correct client causes none."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ class Conflicts:
         self._store = store
 
     def note(self, system: str, transaction_id: str, contract_number: str, detail: str) -> None:
-        self._store.run(
+        self._store.execute(
             "insert into conflicts values (?, ?, ?, ?, 1)"
             " on conflict do update set times = times + 1",
             system, transaction_id, contract_number, detail,
         )  # fmt: skip
 
     def list(self) -> list[Json]:
-        return [dict(row) for row in self._store.all("select * from conflicts")]
+        return [dict(row) for row in self._store.fetch_rows("select * from conflicts")]

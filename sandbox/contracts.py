@@ -1,4 +1,4 @@
-"""The contracts that exist: one known by name, and as many as wanted, computed from their number."""
+"""The contracts: one fixed, the others computed from their number."""
 
 from __future__ import annotations
 
@@ -8,15 +8,28 @@ from functools import lru_cache
 
 from sandbox.overrides import Overrides
 
-FIRST = 2000
+FIRST_NUMBER = 2000
 NETWORKS = ("097", "098", "096", "091", "090", "093", "094", "032", "070", "081")
-# Multiplying by a number coprime to ten million scatters the subscribers without a collision.
+# Multiplying by a number coprime to ten million gives each contract its own subscriber number.
 SCATTER, SUBSCRIBERS = 7_654_321, 10_000_000
 GATHER = pow(SCATTER, -1, SUBSCRIBERS)
 
-FAMILIES = ("Nguyen", "Tran", "Le", "Pham", "Hoang", "Phan", "Vu", "Vo", "Dang", "Bui", "Do", "Ho")
-MIDDLES = ("Van", "Thi", "Huu", "Duc", "Minh", "Ngoc", "Thanh", "Quoc")
-GIVEN = (
+FAMILY_NAMES = (
+    "Nguyen",
+    "Tran",
+    "Le",
+    "Pham",
+    "Hoang",
+    "Phan",
+    "Vu",
+    "Vo",
+    "Dang",
+    "Bui",
+    "Do",
+    "Ho",
+)
+MIDDLE_NAMES = ("Van", "Thi", "Huu", "Duc", "Minh", "Ngoc", "Thanh", "Quoc")
+GIVEN_NAMES = (
     "An",
     "Binh",
     "Chi",
@@ -80,7 +93,7 @@ class Contract:
 
 
 def _bill(number: str, amount: int, months_back: int) -> Item:
-    """The bill of the month that lies so many months before June 2025."""
+    """Return the bill of the month that lies *months_back* months before June 2025."""
     year, month = divmod(2025 * 12 + 5 - months_back, 12)
     following, first = divmod(year * 12 + month + 1, 12)
     last = (31, 29 if year % 4 == 0 else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month]
@@ -95,7 +108,7 @@ def _bill(number: str, amount: int, months_back: int) -> Item:
     )
 
 
-KNOWN = Contract(
+FIXED_CONTRACT = Contract(
     number="SGFDN1015",
     customer_id="CUST_001",
     name="Nguyen Van A",
@@ -111,10 +124,10 @@ KNOWN = Contract(
 
 @lru_cache(maxsize=20_000)
 def generate(serial: int) -> Contract:
-    """The contract of a serial number, counted from 0; the same one whenever it is asked for."""
-    number = FIRST + serial
-    dice = hashlib.sha256(f"contract {number}".encode()).digest()
-    bills = 1 + dice[0] % 6
+    """Return the contract with a serial number, counted from 0; the result is always the same."""
+    number = FIRST_NUMBER + serial
+    digest = hashlib.sha256(f"contract {number}".encode()).digest()
+    bills = 1 + digest[0] % 6
     subscriber = number * SCATTER % SUBSCRIBERS
     phones = [
         Phone(
@@ -127,25 +140,31 @@ def generate(serial: int) -> Contract:
     if serial % 5 == 4:
         landline = f"028{30_000_000 + number}"
         phones.append(Phone(number=landline, type="secondary", has_hifpt=False, is_messaging=False))
+    street = STREETS[digest[5] % len(STREETS)]
     return Contract(
         number=f"SGFDN{number}",
         customer_id=f"CUST_{number}",
         name=" ".join(
-            part[dice[byte] % len(part)] for byte, part in ((1, FAMILIES), (2, MIDDLES), (3, GIVEN))
+            part[digest[byte] % len(part)]
+            for byte, part in ((1, FAMILY_NAMES), (2, MIDDLE_NAMES), (3, GIVEN_NAMES))
         ),
         phones=tuple(phones),
         status="terminated" if serial % 40 == 39 else "active",
-        address=f"{1 + dice[4]} {STREETS[dice[5] % len(STREETS)]}, District {1 + dice[6] % 12}",
+        address=f"{1 + digest[4]} {street}, District {1 + digest[6] % 12}",
         items=tuple(
-            _bill(f"U25SG{number * 10 + back:07}", 50_000 + _roll(dice, back) % 851 * 1000, back)
+            _bill(
+                f"U25SG{number * 10 + back:07}",
+                50_000 + _random_number(digest, back) % 851 * 1000,
+                back,
+            )
             for back in reversed(range(bills))
         ),
         email=f"khachhang{number}@example.vn" if serial % 4 == 1 else None,
     )
 
 
-def _roll(dice: bytes, nth: int) -> int:
-    return int.from_bytes(dice[8 + 2 * nth : 10 + 2 * nth])
+def _random_number(digest: bytes, nth: int) -> int:
+    return int.from_bytes(digest[8 + 2 * nth : 10 + 2 * nth])
 
 
 class Contracts:
@@ -154,25 +173,25 @@ class Contracts:
         self.overrides = overrides
 
     def find(self, number: str) -> Contract | None:
-        """Return the contract of this number; it is trimmed and put in capitals first."""
+        """Return the contract of this number, trimmed and in capitals, or None."""
         number = number.strip().upper()
-        contract = self._made(number)
+        contract = self._without_overrides(number)
         changed = self.overrides.of("contract", number)
         return replace(contract, **changed) if contract and changed else contract
 
-    def _made(self, number: str) -> Contract | None:
-        if number == KNOWN.number:
-            return KNOWN
+    def _without_overrides(self, number: str) -> Contract | None:
+        if number == FIXED_CONTRACT.number:
+            return FIXED_CONTRACT
         digits = number.removeprefix("SGFDN")
         if digits == number or not digits.isascii() or not digits.isdigit() or digits[0] == "0":
             return None
-        serial = int(digits) - FIRST
+        serial = int(digits) - FIRST_NUMBER
         return generate(serial) if 0 <= serial < self.count else None
 
     def by_mobile(self, mobile: str) -> Contract | None:
-        """Whose messaging number this is, written `0…`."""
-        if mobile == KNOWN.phones[0].number:
-            return KNOWN
+        """Return the contract whose messaging number this is, written `0…`, or None."""
+        if mobile == FIXED_CONTRACT.phones[0].number:
+            return FIXED_CONTRACT
         if len(mobile) != 10 or not mobile.isascii() or not mobile.isdigit():
             return None
         remainder = int(mobile[3:]) * GATHER % SUBSCRIBERS
@@ -181,7 +200,7 @@ class Contracts:
 
 
 def local_mobile(text: str) -> str | None:
-    """`0987654321` for any way of writing a Vietnamese mobile number, or None."""
+    """Return a Vietnamese mobile number in the form `0987654321`, or None where it is not one."""
     digits = text.replace(" ", "").replace(".", "").removeprefix("+")
     if digits.startswith("84"):
         digits = "0" + digits[2:]

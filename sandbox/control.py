@@ -1,4 +1,4 @@
-"""`/_sandbox`: play the customer, break a system, change who may do what, ask what all of them believe, begin again."""
+"""`/_sandbox`: act as the customer, inject faults, change data, read the truth, and reset."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from sandbox import clock
-from sandbox.player import Act
-from sandbox.systems.staff import told
+from sandbox.payer import PayerAction
+from sandbox.systems.staff import staff_profile
 from sandbox.truth import settlement, truth
 from sandbox.web import ERRORS, Body, Refused, read
 from sandbox.world import World
@@ -72,14 +72,14 @@ class Control:
         )
 
     async def pay(self, request: Request) -> Response:
-        act = read(Act, await request.body())
-        return JSONResponse(await self.world.player.play(act))
+        action = read(PayerAction, await request.body())
+        return JSONResponse(await self.world.payer.accept(action))
 
     async def order_fault(self, request: Request) -> Response:
         order = read(FaultOrder, await request.body())
         if order.system not in self.systems:
             served = ", ".join(self.systems)
-            raise Refused(422, "UNKNOWN_SYSTEM", f"served here: {served}", field="system")
+            raise Refused(422, "UNKNOWN_SYSTEM", f"system must be one of: {served}", field="system")
         self.world.faults.order(**order.model_dump())
         return await self.faults(request)
 
@@ -95,7 +95,7 @@ class Control:
         self.world.overrides.set("staff", known.id, fields)
         person = self.world.people.find(known.id)
         assert person is not None
-        return JSONResponse(told(person))
+        return JSONResponse(staff_profile(person))
 
     async def change_contract(self, request: Request) -> Response:
         change = read(ContractChange, await request.body())
@@ -112,23 +112,23 @@ class Control:
         order = read(Reset, await request.body() or b"{}")
         self.world.faults.end()
         if order.data:
-            self.world.player.forget()
-            self.world.webhooks.forget()
-            self.world.overrides.forget()
+            self.world.payer.cancel_all()
+            self.world.webhooks.cancel_all()
+            self.world.overrides.clear()
             self.world.store.clear()
             self.world.log.clear()
         return JSONResponse({"faults": [], "data": order.data})
 
     async def settlement(self, request: Request) -> Response:
         gateway = request.path_params["gateway"]
-        if gateway not in self.world.player.gateways:
-            raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} settles nothing here")
+        if gateway not in self.world.payer.gateways:
+            raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} has no settlement files")
         day = request.query_params.get("date") or clock.local_day(clock.now())
         try:
             date.fromisoformat(day)
         except ValueError:
             raise Refused(
-                422, "INVALID_INPUT", "date is written 2025-07-29", field="date"
+                422, "INVALID_INPUT", "date must have the form 2025-07-29", field="date"
             ) from None
         name = f"{gateway}-{day}.csv"
         return PlainTextResponse(
@@ -140,7 +140,7 @@ class Control:
     async def requests(self, request: Request) -> Response:
         since = request.query_params.get("since", "0")
         if not since.isdigit():
-            raise Refused(422, "INVALID_INPUT", "since is the n of a request", field="since")
+            raise Refused(422, "INVALID_INPUT", "since must be the n of a request", field="since")
         log = self.world.log
         entries = log.read(request.query_params.get("system"), int(since))
         return JSONResponse({"requests": entries, "last": log.last})

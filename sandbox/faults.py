@@ -1,4 +1,4 @@
-"""The faults that were ordered, and which request each one strikes."""
+"""The ordered faults, and the choice of the requests that they affect."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def _read(row: sqlite3.Row) -> Fault:
 
 
 class Faults:
-    """Kept in the store, so that a sandbox that is restarted is as broken as before."""
+    """Stored in the database, so that faults survive a restart."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._active = [_read(row) for row in store.all("select * from faults order by id")]
+        self._active = [_read(row) for row in store.fetch_rows("select * from faults order by id")]
 
     def order(
         self,
@@ -49,18 +49,18 @@ class Faults:
         path: str,
         seconds: float | None,
     ) -> None:
-        self._store.run(
-            "insert into faults (system, fault, times, probability, after_processing, path, seconds)"
-            " values (?, ?, ?, ?, ?, ?, ?)",
+        self._store.execute(
+            "insert into faults (system, fault, times, probability, after_processing, path,"
+            " seconds) values (?, ?, ?, ?, ?, ?, ?)",
             system, fault, times, probability, after_processing, path,
             SECONDS.get(fault, 0.0) if seconds is None else seconds,
         )  # fmt: skip
-        row = self._store.one("select * from faults order by id desc limit 1")
+        row = self._store.fetch_row("select * from faults order by id desc limit 1")
         assert row is not None
         self._active.append(_read(row))
 
     def take(self, system: str, path: str) -> Fault | None:
-        """The oldest order that strikes this request, one of its times used up."""
+        """Return the oldest fault that affects this request and count it as used, or None."""
         for fault in self._active:
             if fault.system != system or fault.path not in path:
                 continue
@@ -68,10 +68,12 @@ class Faults:
                 continue
             if fault.times is not None:
                 fault.times -= 1
-                self._store.run("update faults set times = ? where id = ?", fault.times, fault.id)
+                self._store.execute(
+                    "update faults set times = ? where id = ?", fault.times, fault.id
+                )
                 if fault.times <= 0:
                     self._active.remove(fault)
-                    self._store.run("delete from faults where id = ?", fault.id)
+                    self._store.execute("delete from faults where id = ?", fault.id)
             return fault
         return None
 
@@ -80,4 +82,4 @@ class Faults:
 
     def end(self) -> None:
         self._active.clear()
-        self._store.run("delete from faults")
+        self._store.execute("delete from faults")

@@ -1,4 +1,4 @@
-"""Who asked which system for what: the last requests, in memory, without anything secret."""
+"""A log of the last requests to all systems, in memory and without secrets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Entry:
     path: str
     operation: str | None
     idempotency_key: str | None
-    status: int | None = None  # None while unanswered, and for ever when the connection was cut
+    status: int | None = None  # None while unanswered, and also where the connection was cut
     fault: str | None = None
 
 

@@ -1,4 +1,4 @@
-"""What was changed, by order, of the staff and contracts that are otherwise computed."""
+"""Changes to the otherwise computed staff and contracts, as ordered through the controls."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from sandbox.store import Store
 
 
 class Overrides:
-    """Kept in the store and read from memory: every request looks here."""
+    """Stored in the database and cached in memory, because every request reads them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._changed: dict[tuple[str, str], dict[str, Any]] = {
             (row["kind"], row["id"]): json.loads(row["fields"])
-            for row in store.all("select * from overrides")
+            for row in store.fetch_rows("select * from overrides")
         }
 
     def of(self, kind: str, id: str) -> dict[str, Any]:
@@ -24,10 +24,10 @@ class Overrides:
     def set(self, kind: str, id: str, fields: dict[str, Any]) -> None:
         fields = self.of(kind, id) | fields
         self._changed[kind, id] = fields
-        self._store.run(
+        self._store.execute(
             "insert or replace into overrides values (?, ?, ?)", kind, id, json.dumps(fields)
         )
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._changed.clear()
-        self._store.run("delete from overrides")
+        self._store.execute("delete from overrides")

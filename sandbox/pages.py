@@ -1,4 +1,4 @@
-"""The pages that a person sees: what is here, a form to pay or decline with, and a word at the end."""
+"""HTML pages: the index, a payment form, and a message after the payment."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def payment(name: str, charge: Charge, about: str, *, decline: str) -> str:
         f"<p><small>{escape(charge.reference)} · hết hạn "
         f"{clock.local_iso(charge.expires_at)}</small></p>"
     )
-    if charge.now != "pending":
-        return page(name, f"{head}<p><strong>{STATUSES[charge.now]}</strong></p>")
+    if charge.current_status != "pending":
+        return page(name, f"{head}<p><strong>{STATUSES[charge.current_status]}</strong></p>")
     return page(
         name,
         f'{head}<form method="post">'
@@ -74,8 +74,8 @@ def index(systems: list[str], base: str) -> str:
         "Mobinet sandbox",
         f"""<h1>Mobinet · sandbox</h1>
 <p>Stand-ins for the outer systems, each under its own name: {served}</p>
-<p>Be the customer: pay what the phone shows, by the QR's payload, the payment page's address or
-our reference. Outcomes: <code>paid declined expired</code>, at VNPay also
+<p>Act as the customer: pay a charge by its QR payload, its payment page's address or our
+reference. Outcomes: <code>paid declined expired</code>, at VNPay also
 <code>suspicious reversed</code>.</p>
 <pre>curl -X POST {escape(base)}_sandbox/pay \\
   -d '{{"reference": "…", "outcome": "paid"}}'

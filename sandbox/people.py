@@ -1,4 +1,4 @@
-"""The staff that exist, their passwords, limits and wallets."""
+"""The members of staff: their passwords, limits and wallets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from sandbox.overrides import Overrides
 
-COLLECTS = ("payment_processing", "reason_management")
+COLLECTOR_PERMISSIONS = ("payment_processing", "reason_management")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,19 +27,21 @@ class Person:
         return f"mobinet{self.id}"
 
 
-KNOWN = {
+FIXED_STAFF = {
     person.id: person
     for person in (
         Person(
-            id="NV001", name="Tran Thi Bich", role="TIN_PNC", permissions=COLLECTS, team="HCM1",
+            id="NV001", name="Tran Thi Bich", role="TIN_PNC", team="HCM1",
+            permissions=COLLECTOR_PERMISSIONS,
             daily_limit=10_000_000, per_transaction_limit=5_000_000, used_today=2_000_000,
         ),
         Person(
-            id="NV002", name="Le Van Cuong", role="TIN_PNC", permissions=COLLECTS, team="HCM1",
+            id="NV002", name="Le Van Cuong", role="TIN_PNC", team="HCM1",
+            permissions=COLLECTOR_PERMISSIONS,
             daily_limit=50_000_000, per_transaction_limit=20_000_000,
         ),
         Person(
-            id="SV001", name="Pham Quoc Dung", role="SUPERVISOR", permissions=COLLECTS,
+            id="SV001", name="Pham Quoc Dung", role="SUPERVISOR", permissions=COLLECTOR_PERMISSIONS,
             team="HCM1", daily_limit=50_000_000, per_transaction_limit=20_000_000,
         ),
         Person(id="CA001", name="Hoang Thi Em", role="CASHIER"),
@@ -57,15 +59,15 @@ class People:
         self._overrides = overrides
 
     def find(self, id: str) -> Person | None:
-        """Return whom this number names; it is trimmed and put in capitals first."""
+        """Return the person with this number, trimmed and in capitals, or None."""
         number = id.strip().upper()
-        person = self._made(number)
+        person = self._without_overrides(number)
         changed = self._overrides.of("staff", number)
         return replace(person, **changed) if person and changed else person
 
-    def _made(self, id: str) -> Person | None:
-        if id in KNOWN:
-            return KNOWN[id]
+    def _without_overrides(self, id: str) -> Person | None:
+        if id in FIXED_STAFF:
+            return FIXED_STAFF[id]
         number = id.removeprefix("NV")
         if number == id or len(number) != 4 or not number.isascii() or not number.isdigit():
             return None
@@ -75,14 +77,14 @@ class People:
             id=id,
             name=f"Collector {number}",
             role="TIN_PNC",
-            permissions=COLLECTS,
+            permissions=COLLECTOR_PERMISSIONS,
             team=f"T0{number[-1]}",
             daily_limit=10_000_000_000,
             per_transaction_limit=500_000_000,
         )
 
     def wallet_token(self, person: Person) -> str:
-        """What FPT Pay knows this person by: the same every day, and not to be guessed."""
+        """Return this person's token at FPT Pay; it never changes and cannot be guessed."""
         proof = hmac.new(self._wallet_secret, f"wallet of {person.id}".encode(), hashlib.sha256)
         return f"fpt.{person.id}.{proof.hexdigest()[:40]}"
 

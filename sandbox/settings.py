@@ -1,4 +1,4 @@
-"""What the sandbox is told: the same environment names as the API's, read without the API's code."""
+"""The sandbox's settings: the API's environment variables, read without the API's code."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class FptPay(BaseModel):
 
     @property
     def secrets(self) -> list[bytes]:
-        """What the merchant may say to be known; the first signs what we send."""
-        return _each(self.secret)
+        """Return the secrets that authenticate the merchant; the first one signs our webhooks."""
+        return _split(self.secret)
 
 
 class VNPay(BaseModel):
@@ -48,8 +48,8 @@ class VNPay(BaseModel):
 
     @property
     def secrets(self) -> list[bytes]:
-        """The secrets that a request may be signed with; the first signs what we send."""
-        return _each(self.hash_secret)
+        """Return the secrets that may sign a request; the first one signs our calls."""
+        return _split(self.hash_secret)
 
 
 class MoMo(BaseModel):
@@ -59,12 +59,12 @@ class MoMo(BaseModel):
 
     @property
     def keys(self) -> list[bytes]:
-        """The keys that a request may be signed with; the first signs what we send."""
-        return _each(self.secret_key)
+        """Return the keys that may sign a request; the first one signs our calls."""
+        return _split(self.secret_key)
 
 
 class Bank(BaseModel):
-    """The account that is paid into, and the keys of the two services that tell of it."""
+    """The merchant's account, and the keys of the two services that report its transfers."""
 
     bin: str = "999999"
     account: str = "MOBINETSANDBOX"
@@ -72,8 +72,8 @@ class Bank(BaseModel):
     sepay_secret: SecretStr = SecretStr("sandbox-bank-sepay-secret")
 
     def key(self, service: str) -> bytes:
-        """The key by which a service signs."""
-        return _each(self.casso_secret if service == "casso" else self.sepay_secret)[0]
+        """Return the key with which a service signs."""
+        return _split(self.casso_secret if service == "casso" else self.sepay_secret)[0]
 
 
 class PayPal(BaseModel):
@@ -88,19 +88,19 @@ class Stripe(BaseModel):
 
     @property
     def secrets(self) -> list[bytes]:
-        """Every one of them signs what we send."""
-        return _each(self.webhook_secret)
+        """Return the secrets; each of them signs every webhook."""
+        return _split(self.webhook_secret)
 
 
-def _each(secrets: SecretStr) -> list[bytes]:
-    """Two, separated by a comma, while one is being changed."""
+def _split(secrets: SecretStr) -> list[bytes]:
+    """Return the secrets: two, separated by a comma, during a rotation."""
     both = secrets.get_secret_value().split(",")
     return [secret.strip().encode() for secret in both if secret.strip()]
 
 
 class Sandbox(BaseModel):
     contracts: int = Field(default=10_000, ge=0)
-    # 60 makes the five minutes between two IPN calls last five seconds.
+    # 60 shortens the five minutes between two IPN calls to five seconds.
     time_scale: float = Field(default=1, gt=0)
 
 
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
     @property
     def api_url(self) -> str:
-        """Where the merchant's own webhooks are registered."""
+        """Return the base URL of the merchant's webhooks."""
         return (self.public_url or f"http://127.0.0.1:{self.port}").rstrip("/")
 
     @property

@@ -1,4 +1,4 @@
-"""What the outer systems remember: one SQLite file, so that a restart forgets nothing."""
+"""The state of all outer systems in one SQLite file, which survives a restart."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 Value = str | int | float | bytes | None
 
-# Raised whenever a table below changes: an older file is then begun afresh.
+# Raise it with any change of a table below: a file of another version is deleted.
 VERSION = 2
 
 TABLES = """
@@ -72,7 +72,7 @@ create table faults (
     probability real, after_processing integer, path text, seconds real);
 """
 
-# Faults are orders of the moment; everything else is data.
+# A reset of the data empties these. Faults are not data.
 DATA = [
     "answers",
     "records",
@@ -92,8 +92,12 @@ DATA = [
 
 
 class Store:
-    """Every statement takes some microseconds, so the event loop makes them itself: what a
-    handler does between two awaits is atomic."""
+    """
+    Synchronous access to the SQLite file.
+
+    A statement takes microseconds, so it runs in the event loop. What a handler does between two
+    awaits is therefore atomic.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,22 +120,22 @@ class Store:
     def _version(self) -> int:
         return int(self._db.execute("pragma user_version").fetchone()[0])
 
-    def run(self, sql: str, *values: Value) -> sqlite3.Cursor:
+    def execute(self, sql: str, *values: Value) -> sqlite3.Cursor:
         return self._db.execute(sql, values)
 
-    def one(self, sql: str, *values: Value) -> sqlite3.Row | None:
+    def fetch_row(self, sql: str, *values: Value) -> sqlite3.Row | None:
         return self._db.execute(sql, values).fetchone()
 
-    def all(self, sql: str, *values: Value) -> list[sqlite3.Row]:
+    def fetch_rows(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         return self._db.execute(sql, values).fetchall()
 
-    def value(self, sql: str, *values: Value) -> Any:
+    def fetch_value(self, sql: str, *values: Value) -> Any:
         row = self._db.execute(sql, values).fetchone()
         return None if row is None else row[0]
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """All or nothing. No await inside: the connection is shared."""
+        """Commit everything or nothing. Never await inside: the connection is shared."""
         self._db.execute("begin immediate")
         try:
             yield

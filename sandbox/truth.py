@@ -1,4 +1,4 @@
-"""What each outer system believes, for cross-checking, and the settlement files that follow from it."""
+"""What each outer system believes, for cross-checks, and the settlement files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 
 from sandbox import clock
 from sandbox.charges import Charge
-from sandbox.messaging.messages import sent
+from sandbox.messaging.messages import sent_messages
 from sandbox.paypal.objects import capture_id
 from sandbox.web import Json
 from sandbox.world import World
@@ -40,26 +40,32 @@ def truth(world: World) -> Json:
                 "times": row["times"],
                 "reversed": row["reversed"],
             }
-            for row in store.all("select * from records order by rowid")
+            for row in store.fetch_rows("select * from records order by rowid")
         ],
         "debts": [
-            {key: row[key] for key in ("transaction_id", "contract_number", "amount", "times", "reversed")}
-            for row in store.all("select * from settlements order by rowid")
+            {
+                key: row[key]
+                for key in ("transaction_id", "contract_number", "amount", "times", "reversed")
+            }
+            for row in store.fetch_rows("select * from settlements order by rowid")
         ],
-        "reversals": [dict(row) for row in store.all("select * from reversals order by reversal_id, system")],
-        "reasons": [dict(row) for row in store.all("select * from reasons order by id")],
-        "messages": sent(store),
+        "reversals": [
+            dict(row)
+            for row in store.fetch_rows("select * from reversals order by reversal_id, system")
+        ],
+        "reasons": [dict(row) for row in store.fetch_rows("select * from reasons order by id")],
+        "messages": sent_messages(store),
         "conflicts": world.conflicts.list(),
-    }  # fmt: skip
+    }
 
 
 def _charge(world: World, charge: Charge) -> Json:
     return {
         "gateway": charge.gateway,
         "reference": charge.reference,
-        "amount": charge.money,
+        "amount": charge.current_amount,
         "currency": charge.currency,
-        "status": charge.now,
+        "status": charge.current_status,
         "paid_at": None if charge.paid_at is None else clock.iso(charge.paid_at),
         "asked": charge.amount,
         "refunded": world.charges.refunded(charge),
@@ -68,7 +74,7 @@ def _charge(world: World, charge: Charge) -> Json:
 
 
 def settlement(world: World, gateway: str, day: str) -> str:
-    """Money that moved on a Vietnamese day: payments and refunds, as CSV."""
+    """Return the payments and refunds of a Vietnamese day as CSV."""
     lines: list[tuple[float, Json]] = []
     for charge in world.charges.all():
         if charge.gateway == gateway and charge.status == "paid" and charge.paid_at:
@@ -77,12 +83,12 @@ def settlement(world: World, gateway: str, day: str) -> str:
                     charge.paid_at,
                     {
                         "reference": charge.reference,
-                        # PayPal settles captures, not the orders that they are of.
+                        # PayPal settles captures, not orders.
                         "gateway_id": capture_id(charge)
                         if gateway == "paypal"
                         else charge.gateway_id,
                         "kind": "payment",
-                        "amount": charge.money,
+                        "amount": charge.current_amount,
                         "currency": charge.currency,
                         "status": "success",
                     },
@@ -90,13 +96,13 @@ def settlement(world: World, gateway: str, day: str) -> str:
             )
     for refund in world.charges.refunds():
         if refund["gateway"] == gateway:
-            told = {key: refund[key] for key in ("reference", "gateway_id", "amount", "currency")}
-            lines.append((refund["at"], told | {"kind": "refund", "status": "success"}))
+            line = {key: refund[key] for key in ("reference", "gateway_id", "amount", "currency")}
+            lines.append((refund["at"], line | {"kind": "refund", "status": "success"}))
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(COLUMNS)
     for at, line in sorted(lines, key=lambda pair: pair[0]):
         if clock.local_day(at) == day:
-            told = line | {"at": clock.local_iso(at)}
-            writer.writerow([told[column] for column in COLUMNS])
+            values = line | {"at": clock.local_iso(at)}
+            writer.writerow([values[column] for column in COLUMNS])
     return file.getvalue()

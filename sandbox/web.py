@@ -1,4 +1,4 @@
-"""What all systems that speak JSON do alike: read a body, refuse, and answer a repeat as the first time."""
+"""What all JSON systems share: bodies, refusals, API keys, and idempotent POSTs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Body(BaseModel):
-    """A request's body: types are meant as written (no `"5"` for 5), other fields are ignored."""
+    """A request's body: types are strict (no `"5"` for 5), unknown fields are ignored."""
 
     model_config = ConfigDict(strict=True, extra="ignore", str_strip_whitespace=True, frozen=True)
 
@@ -64,7 +64,7 @@ ERRORS: dict[Any, Callable[[Request, Exception], Response]] = {
 
 
 def unavailable(system: str) -> Response:
-    """How an internal system says no to work that it will gladly do later."""
+    """Return the answer of an internal system that is temporarily unavailable."""
     message = f"{system} takes no requests at the moment"
     response = Refused(503, "SERVICE_UNAVAILABLE", message).response
     response.headers["Retry-After"] = "1"
@@ -82,19 +82,19 @@ def read(model: type[B], raw: bytes) -> B:
         raise Refused(422, "INVALID_INPUT", f"{field}: {first['msg']}", field=field) from None
 
 
-def same(item: str, other: str) -> bool:
+def equal_in_constant_time(item: str, other: str) -> bool:
     return hmac.compare_digest(item.encode(), other.encode())
 
 
 class ApiKey:
-    """Lets nobody in without the system's `X-Api-Key`."""
+    """Refuses requests without the system's `X-Api-Key`."""
 
     def __init__(self, app: ASGIApp, key: str) -> None:
         self.app = app
         self.key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not same(
+        if scope["type"] == "http" and not equal_in_constant_time(
             Request(scope).headers.get("x-api-key", ""), self.key
         ):
             refusal = Refused(401, "UNAUTHENTICATED", "X-Api-Key is missing or wrong")
@@ -103,18 +103,19 @@ class ApiKey:
         await self.app(scope, receive, send)
 
 
-class Once:
-    """Makes a POST safe to repeat by its `Idempotency-Key`.
+class Idempotency:
+    """
+    Makes a POST idempotent by its `Idempotency-Key`.
 
-    What took effect is answered again, word for word; a refusal is not kept, so that the same
-    key may succeed once its reason is gone. The effect and its answer are one transaction.
+    A repeat gets the first answer unchanged. A refusal is not stored, so the same key may succeed
+    later. The effect and its stored answer are one transaction.
     """
 
     def __init__(self, store: Store, system: str) -> None:
         self.store = store
         self.system = system
 
-    def __call__(self, model: type[B], act: Callable[[Request, B], Answer]) -> Endpoint:
+    def __call__(self, model: type[B], perform: Callable[[Request, B], Answer]) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             key = request.headers.get("idempotency-key", "")
             if not 1 <= len(key) <= 255:
@@ -125,7 +126,7 @@ class Once:
                 json.dumps(json.loads(raw), sort_keys=True).encode()
             ).hexdigest()
             path = request.url.path
-            first = self.store.one(
+            first = self.store.fetch_row(
                 "select * from answers where system = ? and path = ? and key = ?",
                 self.system, path, key,
             )  # fmt: skip
@@ -142,12 +143,12 @@ class Once:
                 )
             with self.store.transaction():
                 try:
-                    status, answer = act(request, body)
+                    status, answer = perform(request, body)
                 except Refused as refusal:
-                    # It refuses before it changes anything; a conflict that it noted is kept.
+                    # A refusal has no effect, but a conflict that it noted is stored.
                     return refusal.response
                 response = JSONResponse(answer, status)
-                self.store.run(
+                self.store.execute(
                     "insert into answers values (?, ?, ?, ?, ?, ?)",
                     self.system, path, key, fingerprint, status, bytes(response.body).decode(),
                 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What gateways tell the merchant, as often as it takes: stored first, so that a restart goes on."""
+"""The gateways' webhooks, stored before they are sent and repeated until acknowledged."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class WebhookRequest:
     method: str
     url: str
     headers: dict[str, str] = field(default_factory=dict[str, str])
     body: bytes | None = None
 
 
-class Dialect(Protocol):
+class WebhookSource(Protocol):
     name: str
 
     @property
-    def spacing(self) -> tuple[float, ...]:
-        """Seconds before each repeat; after the last one the gateway gives up."""
+    def retry_delays(self) -> tuple[float, ...]:
+        """Return the seconds before each repeat; after the last one the gateway gives up."""
         ...
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
-        """Signed when it is sent, and wrongly so when it is to be forged."""
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
+        """Return the request, signed now; a forged one is signed with a wrong key."""
         ...
 
-    def settled(self, status_code: int, answer: Any) -> bool:
-        """Whether this answer means that the merchant has understood."""
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
+        """Return whether the merchant's answer acknowledges the webhook."""
         ...
 
 
 class Webhooks:
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._dialects: dict[str, Dialect] = {}
+        self._sources: dict[str, WebhookSource] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._client: httpx.AsyncClient | None = None
 
-    def speak(self, dialect: Dialect) -> None:
-        self._dialects[dialect.name] = dialect
+    def register(self, source: WebhookSource) -> None:
+        self._sources[source.name] = source
 
     async def start(self) -> None:
-        for row in self._store.all("select * from webhooks where due_at is not null"):
-            self.later(row["id"], row["due_at"])
+        for row in self._store.fetch_rows("select * from webhooks where due_at is not null"):
+            self.schedule(row["id"], row["due_at"])
 
     async def stop(self) -> None:
-        self.forget()
+        self.cancel_all()
         if self._client:
             await self._client.aclose()
 
-    def forget(self) -> None:
+    def cancel_all(self) -> None:
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
 
-    def write(
+    def add(
         self,
         gateway: str,
         reference: str,
@@ -74,9 +74,12 @@ class Webhooks:
         burst: int,
         due_at: float | None,
     ) -> int:
-        """Stores a webhook that is sent so many times at once; the caller delivers it, or `later`,
-        or never, when none is due."""
-        cursor = self._store.run(
+        """
+        Store a webhook that is sent *burst* times at once, and return its id.
+
+        The caller delivers or schedules it; with *due_at* None it is never sent.
+        """
+        cursor = self._store.execute(
             "insert into webhooks (gateway, reference, fields, forged, burst, due_at)"
             " values (?, ?, ?, ?, ?, ?)",
             gateway, reference, json.dumps(fields), forged, burst, due_at,
@@ -84,7 +87,7 @@ class Webhooks:
         assert cursor.lastrowid is not None
         return cursor.lastrowid
 
-    def later(self, webhook_id: int, due_at: float) -> None:
+    def schedule(self, webhook_id: int, due_at: float) -> None:
         async def wait() -> None:
             await asyncio.sleep(max(0.0, due_at - clock.now()))
             await self.deliver(webhook_id)
@@ -94,59 +97,63 @@ class Webhooks:
         task.add_done_callback(self._tasks.discard)
 
     async def deliver(self, webhook_id: int) -> list[Json]:
-        """Sends what is due, all at once, and plans the repeat when nobody understood it."""
-        row = self._store.one("select * from webhooks where id = ?", webhook_id)
+        """Send a due webhook and schedule its repeat unless the merchant acknowledged it."""
+        row = self._store.fetch_row("select * from webhooks where id = ?", webhook_id)
         if row is None:
             return []
-        dialect = self._dialects[row["gateway"]]
+        source = self._sources[row["gateway"]]
         fields, forged = json.loads(row["fields"]), bool(row["forged"])
         answers = await asyncio.gather(
-            *(self._call(dialect, webhook_id, fields, forged) for _ in range(row["burst"]))
+            *(self._call(source, webhook_id, fields, forged) for _ in range(row["burst"]))
         )
         understood = any(
             answer["status_code"] is not None
-            and dialect.settled(answer["status_code"], answer["body"])
+            and source.is_acknowledged(answer["status_code"], answer["body"])
             for answer in answers
         )
-        sent = int(self._store.value("select count(*) from calls where webhook_id = ?", webhook_id))
+        sent = int(
+            self._store.fetch_value("select count(*) from calls where webhook_id = ?", webhook_id)
+        )
         due_at = None
-        # A forger does not insist.
-        if not understood and not forged and 0 < sent <= len(dialect.spacing):
-            due_at = clock.now() + dialect.spacing[sent - 1]
-            self.later(webhook_id, due_at)
-        self._store.run(
+        # A forged webhook is sent once.
+        if not understood and not forged and 0 < sent <= len(source.retry_delays):
+            due_at = clock.now() + source.retry_delays[sent - 1]
+            self.schedule(webhook_id, due_at)
+        self._store.execute(
             "update webhooks set due_at = ?, burst = 1 where id = ?", due_at, webhook_id
         )
         return answers
 
-    async def _call(self, dialect: Dialect, webhook_id: int, fields: Json, forged: bool) -> Json:
-        # Not before the first webhook: it takes a third of the whole start.
+    async def _call(
+        self, source: WebhookSource, webhook_id: int, fields: Json, forged: bool
+    ) -> Json:
+        # Imported at the first webhook, because the import takes a third of the start-up time.
         import httpx
 
         self._client = self._client or httpx.AsyncClient(timeout=15, trust_env=False)
-        letter = dialect.letter(fields, forged=forged)
+        request = source.webhook_request(fields, forged=forged)
         status_code: int | None
         try:
             response = await self._client.request(
-                letter.method, letter.url, headers=letter.headers, content=letter.body
+                request.method, request.url, headers=request.headers, content=request.body
             )
             status_code, body = response.status_code, response.text
         except httpx.HTTPError as error:
             status_code, body = None, f"{type(error).__name__}: {error}"
-        self._store.run(
+        self._store.execute(
             "insert into calls (webhook_id, at, status_code, body) values (?, ?, ?, ?)",
             webhook_id, clock.now(), status_code, body,
         )  # fmt: skip
         return {"status_code": status_code, "body": _parsed(body)}
 
     def list(self, reference: str | None) -> list[Json]:
-        """Every webhook, with all of its calls and what they were answered."""
-        told: list[Json] = []
-        for row in self._store.all("select * from webhooks order by id"):
+        """Return every webhook with its calls and their answers."""
+        webhooks: list[Json] = []
+        for row in self._store.fetch_rows("select * from webhooks order by id"):
             if reference not in (None, row["reference"]):
                 continue
-            calls = self._store.all("select * from calls where webhook_id = ?", row["id"])
-            told.append(
+            calls = self._store.fetch_rows("select * from calls where webhook_id = ?", row["id"])
+            webhooks.append(
                 {
                     "gateway": row["gateway"],
                     "reference": row["reference"],
@@ -162,11 +169,11 @@ class Webhooks:
                     ],
                 }
             )
-        return told
+        return webhooks
 
 
-def said(answer: object, name: str) -> object:
-    """What a merchant's answer holds under a name, when it is an object at all."""
+def response_field(answer: object, name: str) -> object:
+    """Return a field of the merchant's answer, or None where the answer is not an object."""
     return cast("dict[str, object]", answer).get(name) if isinstance(answer, dict) else None
 
 

@@ -1,4 +1,4 @@
-"""What the systems share: one store, one set of contracts and staff, one customer who pays."""
+"""What all systems share: the store, contracts, staff, faults, webhooks and the payer."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from sandbox.contracts import Contracts
 from sandbox.faults import Faults
 from sandbox.log import Log
 from sandbox.overrides import Overrides
+from sandbox.payer import Payer
 from sandbox.people import People
-from sandbox.player import Player
 from sandbox.settings import Settings
 from sandbox.store import Store
 from sandbox.webhooks import Webhooks
@@ -27,7 +27,7 @@ class World:
     conflicts: Conflicts
     charges: Charges
     webhooks: Webhooks
-    player: Player
+    payer: Payer
     faults: Faults
     log: Log
 
@@ -46,7 +46,7 @@ def create(settings: Settings) -> World:
         conflicts=Conflicts(store),
         charges=charges,
         webhooks=webhooks,
-        player=Player(store, charges, webhooks),
+        payer=Payer(store, charges, webhooks),
         faults=Faults(store),
         log=Log(),
     )

@@ -25,7 +25,7 @@ from domain import (
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import MAX_JSON_INTEGER
 from resolvers.context import Context
-from schema.date_time import DATE_TIME
+from schema.graphql.date_time import DATE_TIME
 from schema.graphql.errors import ApiError, HasLanguage
 from schema.graphql.errors import format_error as format_graphql_error
 from schema.graphql.publish import publishes

@@ -10,7 +10,7 @@ from domain import ledger
 from domain.money import Currency
 from resolvers import ledger as resolve
 from schema.common import Amount, Info
-from schema.date_time import in_utc
+from schema.graphql.date_time import in_utc
 from schema.graphql.publish import publishes
 
 

@@ -13,8 +13,8 @@ from domain import payments
 from domain.methods import PaymentMethod
 from resolvers import payment_search
 from schema.common import Amount, Info, non_empty
-from schema.date_time import in_utc
 from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.graphql.date_time import in_utc
 from schema.payments import Payment
 
 strawberry.enum(search.PaymentOrder)

@@ -1,4 +1,4 @@
-"""A benchmark guards counts in every test run: round trips, calls and bytes, never a time."""
+"""The benchmarks' own rules, and bounds on round trips, calls and bytes of a request."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from benchmarks.load.truth import disagreements
 from benchmarks.measures import ROWS
 from benchmarks.measures.cash import count_round_trips
 from benchmarks.pinned import ours
-from benchmarks.ratios import Measured, verdict
-from benchmarks.report import terminal
-from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Subject
-from benchmarks.running import subjects
+from benchmarks.report.ratios import RowResult, verdict
+from benchmarks.report.table import terminal
+from benchmarks.row import Goal, Metric, NotMeasured, Options, Row, Sample, Target
+from benchmarks.running import start_targets
 from benchmarks.supply import once
 
-# What a payment or a read costs at most. Lower a bound when the code does better; raise none.
+# Upper bounds of a payment or a read. Lower a bound when the code does better; raise none.
 ROUND_TRIPS_OF_A_CASH_PAYMENT = 21
 UPSTREAM_CALLS_OF_A_CASH_PAYMENT = 3
 UPSTREAM_CALLS_OF_A_READ = 5
@@ -35,7 +35,7 @@ BYTES_AROUND_A_TYPENAME = 250
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was counted on a stack of its own, without a worker."""
+    """Counts of a stack without a worker."""
 
     cash: dict[str, float] | None
     """None where pg_stat_statements cannot be read."""
@@ -52,34 +52,34 @@ def counts() -> Iterator[Counts]:
 
 async def _counts(folder: Path) -> Counts:
     options = Options(seeded=0, warm_up=0)
-    async with subjects([ours(Path(sys.executable))], folder, options) as found:
-        subject = found["ours"]
+    async with start_targets([ours(Path(sys.executable))], folder, options) as found:
+        target = found["ours"]
         cash = None
         with suppress(NotMeasured):
-            cash = (await count_round_trips(subject, clients=4, payments=24)).values
-        token = subject.supply.collectors[0]
-        number = {"contractNumber": subject.supply.contract()}
-        read = subject.supply.request("CustomerBills", number, token)
+            cash = (await count_round_trips(target, clients=4, payments=24)).values
+        token = target.supply.collectors[0]
+        number = {"contractNumber": target.supply.contract()}
+        read = target.supply.request("CustomerBills", number, token)
         return Counts(
             cash=cash,
-            read=await _upstream_calls(subject, read),
-            repeated_read=await _upstream_calls(subject, read),
-            typename=await once(subject.stack.api, subject.supply.typename(token)),
+            read=await _upstream_calls(target, read),
+            repeated_read=await _upstream_calls(target, read),
+            typename=await once(target.stack.api, target.supply.typename(token)),
         )
 
 
-async def _upstream_calls(subject: Subject, request: bytes) -> int:
-    before = await subject.supply.last_upstream_request()
-    response = await once(subject.stack.api, request)
+async def _upstream_calls(target: Target, request: bytes) -> int:
+    before = await target.supply.last_upstream_request()
+    response = await once(target.stack.api, request)
     assert response.status == 200
     assert b'"errors"' not in response.body
-    return await subject.supply.last_upstream_request() - before
+    return await target.supply.last_upstream_request() - before
 
 
-def test_a_cash_payment_asks_no_more_of_the_database_than_before(counts: Counts) -> None:
+def test_a_cash_payment_makes_no_more_round_trips_than_before(counts: Counts) -> None:
     if counts.cash is None:
         pytest.skip("the server has no pg_stat_statements")
-    # Loops of the API ask a few things beside the payments.
+    # Background loops of the API make a few statements of their own.
     assert counts.cash["trips"] < ROUND_TRIPS_OF_A_CASH_PAYMENT + 1
 
 
@@ -100,14 +100,14 @@ def test_a_small_answer_is_small_with_all_its_headers(counts: Counts) -> None:
     assert len(response.head) + len(response.body) <= BYTES_AROUND_A_TYPENAME
 
 
-def test_a_cut_answer_is_lost_and_a_dripping_one_is_whole() -> None:
+def test_an_incomplete_answer_is_lost_and_one_in_pieces_is_whole() -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     assert _read([answer[:30], answer[30:44], answer[44:]]).body == b"hello"
     assert _read([answer[:-1]]).status == 0
 
 
 def _read(chunks: list[bytes]) -> Response:
-    """Feed a connection with an answer in pieces, then end it."""
+    """Feed an answer to a connection in pieces, and then end the connection."""
     found: list[Response] = []
 
     class Transport(asyncio.Transport):
@@ -125,24 +125,27 @@ def _read(chunks: list[bytes]) -> Response:
     return response
 
 
-def test_the_median_of_the_rounds_ratios_decides() -> None:
+def test_the_median_of_the_rounds_ratios_decides_the_verdict() -> None:
     metric = Metric(
-        key="took", title="Took", unit="ms", goal=Goal(words="≥ 3 ×", first=3.0, then=9.0)
+        key="took",
+        title="Took",
+        unit="ms",
+        goal=Goal(words="≥ 3 ×", first_half=3.0, second_half=9.0),
     )
-    measured = Measured(_row(metric))
+    result = RowResult(_row(metric))
     for mine, theirs in ((10, 40), (10, 20), (5, 30)):
-        measured.add("ours", Sample({"took": mine}))
-        measured.add("pinned", Sample({"took": theirs}))
-    ratio = measured.times_better(metric, "pinned")
+        result.add("ours", Sample({"took": mine}))
+        result.add("pinned", Sample({"took": theirs}))
+    ratio = result.times_better(metric, "pinned")
     assert ratio is not None
     assert (ratio.low, ratio.median, ratio.high) == (2, 4, 6)
-    assert verdict(measured, metric) == "first half"
+    assert verdict(result, metric) == "first half"
 
 
-def test_what_was_not_measured_says_why() -> None:
-    measured = Measured(_row(Metric(key="took", title="Took", unit="ms")))
-    measured.reasons["graphql-ws"] = "node and npm are not installed"
-    assert "graphql-ws was not measured: node and npm are not installed" in terminal([measured])
+def test_a_row_that_was_not_measured_has_its_reason() -> None:
+    result = RowResult(_row(Metric(key="took", title="Took", unit="ms")))
+    result.reasons["graphql-ws"] = "node and npm are not installed"
+    assert "graphql-ws was not measured: node and npm are not installed" in terminal([result])
 
 
 _PAYMENT = {
@@ -166,12 +169,12 @@ _TRUTH = {
 _INTENT = Intent(key="k1", method="VNPAY_QR", amount=5, payment_id="TXN1", paid_by_customer=True)
 
 
-def test_books_that_agree_with_everybody_are_found_right() -> None:
+def test_payments_that_all_systems_agree_on_have_no_disagreements() -> None:
     assert disagreements({"TXN1": _PAYMENT}, _TRUTH, [_INTENT]) == []
 
 
 @pytest.mark.parametrize(
-    ("payment", "believed", "intent"),
+    ("payment", "outer_truth", "intent"),
     [
         ({"status": "PROCESSING"}, {}, {}),
         ({"amount": 6}, {}, {}),
@@ -189,20 +192,20 @@ def test_books_that_agree_with_everybody_are_found_right() -> None:
         ({}, {}, {"payment_id": "TXN2"}),
     ],
 )
-def test_money_that_is_lost_doubled_or_guessed_is_found(
-    payment: dict[str, object], believed: dict[str, object], intent: dict[str, Any]
+def test_lost_doubled_or_invented_money_is_a_disagreement(
+    payment: dict[str, object], outer_truth: dict[str, object], intent: dict[str, Any]
 ) -> None:
     books = {"TXN1": _PAYMENT | payment}
-    assert disagreements(books, _TRUTH | believed, [replace(_INTENT, **intent)]) != []
+    assert disagreements(books, _TRUTH | outer_truth, [replace(_INTENT, **intent)]) != []
 
 
-def test_every_row_has_a_name_of_its_own_and_a_metric() -> None:
+def test_every_row_has_a_unique_key_and_a_metric() -> None:
     assert len({row.key for row in ROWS}) == len(ROWS)
     assert all(row.metrics for row in ROWS)
 
 
 def _row(*metrics: Metric) -> Row:
-    async def nothing(_: Subject) -> Sample:
+    async def nothing(_: Target) -> Sample:
         return Sample({})
 
     return Row(key="row", group="rows", title="A row", metrics=metrics, measure=nothing)

@@ -45,7 +45,7 @@ def constraints_in_tables() -> set[str]:
     return names
 
 
-def tested_numbers() -> set[int]:
+def numbers_with_a_test() -> set[int]:
     """Return the numbers in every `@pytest.mark.invariant(…)` of the tests."""
     numbers: set[int] = set()
     for path in (ROOT / "tests").rglob("test_*.py"):
@@ -73,4 +73,4 @@ def test_the_page_names_no_guard_that_is_gone() -> None:
 
 
 def test_every_sentence_has_a_test() -> None:
-    assert set(numbers_in_page()) == tested_numbers()
+    assert set(numbers_in_page()) == numbers_with_a_test()

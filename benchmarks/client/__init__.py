@@ -1,1 +1,1 @@
-"""The load client: lean HTTP and WebSocket connections, and the ways to load a server with them."""
+"""The load client: light HTTP and WebSocket connections, and kinds of load."""

@@ -1,4 +1,4 @@
-"""A lean HTTP/1.1 client: a connection carries one request at a time, and a request needs no task."""
+"""A light HTTP/1.1 client: one request at a time per connection, and no task per request."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 LOST = 0
-"""The status of a request whose connection ended without a whole answer."""
+"""The status of a request whose connection ended before a whole answer."""
 
 
 class Response(NamedTuple):
-    """An answer; a status of `LOST` means that the connection ended first."""
+    """An answer; the status `LOST` means that the connection ended first."""
 
     status: int
     head: bytes
@@ -37,7 +37,7 @@ class Address(NamedTuple):
 
 
 def post(path: str, body: object, headers: Mapping[str, str] | None = None) -> bytes:
-    """Return the bytes of a POST; *body* is JSON unless it is bytes already."""
+    """Return the bytes of a POST; a *body* that is not bytes is sent as JSON."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     more = {"content-type": "application/json", "content-length": str(len(content))}
     return _head("POST", path, more | dict(headers or {})) + content
@@ -54,7 +54,7 @@ def _head(method: str, path: str, headers: Mapping[str, str]) -> bytes:
 
 
 class Connection(asyncio.Protocol):
-    """One connection. It reads answers with a content length, and counts any other as lost."""
+    """One connection. An answer without a content length counts as lost."""
 
     def __init__(self) -> None:
         self._transport: asyncio.Transport | None = None
@@ -75,7 +75,7 @@ class Connection(asyncio.Protocol):
         self._answer(Response(LOST, b"", b""))
 
     def send(self, request: bytes, on_response: OnResponse) -> None:
-        """Send *request*; *on_response* is called once, also where the connection ends first."""
+        """Send *request*; *on_response* is called once, even where the connection ends first."""
         assert self._on_response is None, "the connection carries another request"
         self._on_response = on_response
         if self._transport is None:
@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
-        """End the connection at once; a waiting request is counted as lost."""
+        """End the connection at once; a waiting request counts as lost."""
         if self._transport is not None:
             self._transport.abort()
 
@@ -138,14 +138,14 @@ def _content_length(head: bytes) -> int:
 
 
 async def connect(address: Address) -> Connection:
-    """Return a new connection. Raises OSError where nobody listens."""
+    """Return a new connection. Raises OSError where it is refused."""
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_connection(Connection, address.host, address.port)
     return connection
 
 
 async def fetch(address: Address, request: bytes, *, seconds: float = 40.0) -> Response:
-    """Send one request over a connection of its own; a status of `LOST` also means too late."""
+    """Send one request over its own connection; a late answer is `LOST` too."""
     try:
         async with asyncio.timeout(seconds):
             connection = await connect(address)

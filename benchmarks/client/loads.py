@@ -1,4 +1,4 @@
-"""Ways to load a server: clients that wait for each answer, all requests at once, and open arrivals."""
+"""Kinds of load: closed clients, all requests at once, and open arrivals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.client.http import LOST, Address, Connection, Response, connect
 from benchmarks.client.pool import Pool
 
 Check = Callable[[Response], str]
-"""Returns `OK`, or the kind of error that an answer is."""
+"""Returns `OK`, or the kind of error in an answer."""
 
 OK = "ok"
 LATE = "no answer in time"
@@ -21,7 +21,7 @@ LATE = "no answer in time"
 
 @dataclass(slots=True)
 class Outcome:
-    """What a load came to. Seconds everywhere; latencies are those of the answers that are OK."""
+    """The result of a load, in seconds; latencies are those of OK answers."""
 
     seconds: float = 0.0
     latencies: list[float] = field(default_factory=list[float])
@@ -41,7 +41,7 @@ class Outcome:
         return self.done / self.seconds if self.seconds else 0.0
 
     def quantile(self, part: float) -> float:
-        """Return the latency that this part of the answers is no slower than."""
+        """Return the latency that this part of the answers does not exceed."""
         if not self.latencies:
             return float("nan")
         ordered = sorted(self.latencies)
@@ -54,14 +54,14 @@ class Outcome:
 
 
 def graphql_ok(response: Response) -> str:
-    """Judge an answer of GraphQL by its bytes; parsing it would cost more than the request."""
+    """Classify a GraphQL answer by its bytes, because parsing costs more than the request."""
     if response.status == 200 and response.body.startswith(b'{"data":{'):
         return OK if b'"errors":[{' not in response.body else error_code(response)
     return error_code(response)
 
 
 def error_code(response: Response) -> str:
-    """Return a short name of what went wrong: the status, and a GraphQL code where there is one."""
+    """Return a short name of an error: the status, and a GraphQL code where there is one."""
     if response.status == LOST:
         return "connection lost"
     start = response.body.find(b'"code":"')
@@ -87,7 +87,7 @@ async def connections(address: Address, count: int) -> AsyncGenerator[list[Conne
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clients:
-    """So many clients that each wait for an answer before the next request."""
+    """The number of clients; each waits for an answer before its next request."""
 
     count: int
     seconds: float = float("inf")
@@ -97,7 +97,7 @@ class Clients:
 async def closed(
     address: Address, requests: Iterator[bytes], check: Check, clients: Clients
 ) -> Outcome:
-    """Keep every client busy until its seconds have passed or the requests end."""
+    """Keep every client busy until its time is over or the requests end."""
     async with connections(address, clients.count) as pool:
         return await _closed(address, pool, requests, check, clients)
 
@@ -165,19 +165,19 @@ async def _closed(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrivals:
-    """Requests that come at a rate, however the server fares; each has *patience* seconds."""
+    """Requests that arrive at a fixed rate; each may take *patience* seconds."""
 
     rate: float
     seconds: float
     patience: float
-    most_connections: int = 8_000
+    max_connections: int = 8_000
 
 
 async def open_arrivals(
     address: Address, requests: Iterator[bytes], check: Check, arrivals: Arrivals
 ) -> Outcome:
-    """Send requests as they arrive; a latency is measured from the arrival itself."""
-    outcome, pool = Outcome(), Pool(address, arrivals.most_connections)
+    """Send requests as they arrive; a latency starts with the arrival."""
+    outcome, pool = Outcome(), Pool(address, arrivals.max_connections)
     tasks: set[asyncio.Task[None]] = set()
     begun, cpu = time.perf_counter(), time.process_time()
 

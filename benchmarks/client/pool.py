@@ -1,4 +1,4 @@
-"""Connections that many senders share: as many as are busy at once, each used again while it is fresh."""
+"""A pool of connections that are reused while they are fresh."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _FRESH = 3.0
 
 
 class Pool:
-    """Raises ConnectionRefusedError past *most* busy connections, as for a server that refuses."""
+    """A pool that raises ConnectionRefusedError beyond *max_busy* busy connections."""
 
-    def __init__(self, address: Address, most: int = 8_000) -> None:
+    def __init__(self, address: Address, max_busy: int = 8_000) -> None:
         self.address = address
         self.busy = 0
-        self._most = most
+        self._max_busy = max_busy
         self._free: deque[tuple[Connection, float]] = deque()
 
     async def request(self, request: bytes, *, seconds: float) -> Response:
         """Send one request. Raises TimeoutError; a refused or ended connection is `LOST`."""
-        if self.busy >= self._most:
+        if self.busy >= self._max_busy:
             raise ConnectionRefusedError("the client has no connection left")
         self.busy += 1
         connection: Connection | None = None

@@ -1,4 +1,4 @@
-"""A lean WebSocket client of `graphql-transport-ws`: text frames only, and no task per socket."""
+"""A light WebSocket client of `graphql-transport-ws`: text frames, and no task per socket."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import cast
 from benchmarks.client.http import Address
 
 OnMessage = Callable[[bytes, float], None]
-"""Called with a message and the wall clock's time at which it was read."""
+"""Called with a message and the Unix time at which it was read."""
 
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
 _MASK = b"\0\0\0\0"
-"""A mask of zeros is allowed, and spares the client the work of masking."""
+"""A mask of zeros is allowed, and makes masking unnecessary."""
 
 
 class Socket(asyncio.Protocol):
@@ -40,7 +40,8 @@ class Socket(asyncio.Protocol):
         self._transport.write(
             f"GET {self._path} HTTP/1.1\r\nhost: {self._address.host}:{self._address.port}\r\n"
             "upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\n"
-            f"sec-websocket-key: {key}\r\nsec-websocket-protocol: graphql-transport-ws\r\n\r\n".encode()
+            f"sec-websocket-key: {key}\r\n"
+            "sec-websocket-protocol: graphql-transport-ws\r\n\r\n".encode()
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -57,11 +58,11 @@ class Socket(asyncio.Protocol):
             pass
 
     def send(self, message: dict[str, object]) -> None:
-        """Send one message as a text frame; nothing happens on a lost connection."""
+        """Send one message as a text frame, or nothing on a lost connection."""
         self._write(_TEXT, json.dumps(message).encode())
 
     def abort(self) -> None:
-        """End the connection without a close frame, as a phone that loses its network does."""
+        """End the connection without a close frame, as a lost network does."""
         if self._transport is not None:
             self._transport.abort()
 

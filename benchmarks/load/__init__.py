@@ -1,1 +1,1 @@
-"""`make load`: visits that arrive at a rate, faults in the outer systems, and a check of every đồng afterwards."""
+"""`make load`: visits that arrive at a rate, faults, and a check of every payment."""

@@ -1,7 +1,7 @@
 """
-`make load`: visits that arrive at a rate, whatever the system does; then every đồng is checked.
+`make load`: visits that arrive at a fixed rate, and then a check of every payment.
 
-    python -m benchmarks.load [--per-minute 600] [--minutes 1] [--ramp 10] [--no-faults] …
+    python -m benchmarks.load [--per-minute 600] [--minutes 1] [--ramp 10] [--faults 0.05] …
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from benchmarks.processes import cancel_on_sigterm
 from benchmarks.stack import Stack, StackError
 from benchmarks.supply import Supply, SupplyError, once
 
-_BREAKABLE = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt", "hifpt", "sms")
+_SYSTEMS = ("vnpay", "momo", "stripe", "fpt_pay", "customer", "revenue", "debt", "hifpt", "sms")
 _FAULTS = ("reset", "500", "truncated", "slow")
-_BROKEN_SECONDS, _MENDED_SECONDS = 15.0, 5.0
-_SHOWN = 30
-# The sandbox repeats webhooks soon, and QRs end soon, so that a drain is over in minutes.
+_FAULT_SECONDS, _PAUSE_SECONDS = 15.0, 5.0
+_MAX_SHOWN = 30
+# Webhooks are repeated soon and QRs expire soon, so that a drain takes only minutes.
 _SETTINGS = {"SANDBOX__TIME_SCALE": "60", "QR_LIFETIME": "120"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How many visits arrive, how long, and what they meet. Seconds, but for the two names."""
+    """The arrivals, faults and clients of a load. Times are in seconds, but for *minutes*."""
 
     per_minute: float
     minutes: float
     ramp: float
     drain: float
     faults: float
-    """The probability of a fault in a request to a broken system; 0 breaks none."""
+    """The probability of a fault in a request to a broken system; 0 for no faults."""
     collectors: int
     patience: float
     seed: int
@@ -60,7 +60,7 @@ class Plan:
         return 60 * self.minutes
 
     def arrivals(self, elapsed: float) -> float:
-        """Return how many visits have arrived after *elapsed* seconds; the rate rises at first."""
+        """Return how many visits have arrived after *elapsed* seconds; the rate ramps up."""
         rate = self.per_minute / 60
         rising = min(elapsed, self.ramp)
         risen = rate * rising**2 / (2 * self.ramp) if self.ramp else 0.0
@@ -84,13 +84,19 @@ def main() -> int:
 
 def _plan() -> Plan:
     parser = argparse.ArgumentParser(prog="make load")
-    parser.add_argument("--per-minute", type=float, default=600, help="visits that arrive")
-    parser.add_argument("--minutes", type=float, default=1.0, help="of arrivals")
+    parser.add_argument("--per-minute", type=float, default=600, help="arriving visits")
+    parser.add_argument("--minutes", type=float, default=1.0, help="length of the arrivals")
     parser.add_argument("--ramp", type=float, default=10.0, help="seconds until the rate is full")
-    parser.add_argument("--drain", type=float, default=420.0, help="seconds at most, afterwards")
-    parser.add_argument("--faults", type=float, default=0.05, help="probability; 0 breaks nothing")
+    parser.add_argument(
+        "--drain", type=float, default=420.0, help="maximum seconds after the arrivals"
+    )
+    parser.add_argument(
+        "--faults", type=float, default=0.05, help="probability of a fault; 0 for none"
+    )
     parser.add_argument("--collectors", type=int, default=100)
-    parser.add_argument("--patience", type=float, default=40.0, help="seconds of a client")
+    parser.add_argument(
+        "--patience", type=float, default=40.0, help="seconds that a client waits for an answer"
+    )
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     return Plan(**vars(parser.parse_args()))
 
@@ -99,7 +105,8 @@ async def _run(plan: Plan, folder: Path) -> int:
     cancel_on_sigterm()
     load = os.getloadavg()[0]
     print(
-        f"{plan.per_minute:g} visits a minute for {plan.minutes:g} min, --seed {plan.seed}, load {load:.1f}"
+        f"{plan.per_minute:g} visits a minute for {plan.minutes:g} min, --seed {plan.seed},"
+        f" load average {load:.1f}"
     )
     async with engine(folder / "servers", "load") as own:
         stack = Stack.of(ours(Path(sys.executable)), own, folder / "stack", **_SETTINGS)
@@ -121,7 +128,7 @@ async def _load(plan: Plan, stack: Stack) -> int:
         api=Pool(stack.api),
         sandbox=Pool(stack.sandbox),
         figures=Figures(),
-        dice=random.Random(plan.seed),
+        rng=random.Random(plan.seed),
         patience=plan.patience,
         until_final=min(plan.drain, 60.0),
         tokens=supply.collectors,
@@ -129,24 +136,28 @@ async def _load(plan: Plan, stack: Stack) -> int:
     before, client, begun = stack.cpu(), time.process_time(), time.perf_counter()
     await _arrive(plan, world)
     print(f"all visits have ended after {time.perf_counter() - begun:.0f} s", flush=True)
-    await supply.order("reset", {})
+    await supply.control("reset", {})
     open_payments, jobs, drained = await _drain(plan, stack, world)
     cpu, client = stack.cpu(), time.process_time() - client
-    believed = (await once(stack.sandbox, get("/_sandbox/truth"))).json()
-    wrong = await truth.violations(stack.engine.database_url, believed, world.figures.intents)
+    outer_truth = (await once(stack.sandbox, get("/_sandbox/truth"))).json()
+    disagreements = await truth.violations(
+        stack.engine.database_url, outer_truth, world.figures.intents
+    )
     if open_payments or jobs:
-        wrong.append(
+        disagreements.append(
             f"after {plan.drain:.0f} s {open_payments} paid payments are open, {jobs} jobs left"
         )
     intents = world.figures.intents
-    silent = sum(intent.payment_id is None for intent in intents)
+    unanswered = sum(intent.payment_id is None for intent in intents)
     found = await truth.found_without_an_answer(stack.engine.database_url, intents)
     verdict, holds = await _proof(stack)
-    _tell(world.figures, cpu_by_part(before, cpu), client, drained)
-    print(f"{silent:,} got no answer; {found:,} of them are payments in the books")
-    print("\n".join(f"✗ {each}" for each in wrong[:_SHOWN]))
-    print(f"{len(wrong)} disagreements with the outer systems; {verdict}")
-    return 0 if not wrong and holds else 1
+    _report(world.figures, cpu_by_part(before, cpu), client, drained)
+    print(
+        f"{unanswered:,} intended payments got no answer; {found:,} of them exist in the database"
+    )
+    print("\n".join(f"✗ {each}" for each in disagreements[:_MAX_SHOWN]))
+    print(f"{len(disagreements)} disagreements with the outer systems; {verdict}")
+    return 0 if not disagreements and holds else 1
 
 
 def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
@@ -154,20 +165,20 @@ def cpu_by_part(before: Mapping[str, float], after: Mapping[str, float]) -> dict
 
 
 async def _arrive(plan: Plan, world: World) -> None:
-    """Begin visits as they arrive, break systems meanwhile, and wait until every visit has ended."""
+    """Start visits as they arrive, inject faults meanwhile, and wait for all visits."""
     visits: set[asyncio.Task[None]] = set()
-    breaking = asyncio.create_task(_break(plan, world.supply))
+    injecting = asyncio.create_task(_inject_faults(plan, world.supply))
     try:
         await _begin_visits(plan, world, visits)
-        breaking.cancel()
-        await world.supply.order("reset", {})
+        injecting.cancel()
+        await world.supply.control("reset", {})
         print(
             f"{world.figures.visits:,} visits have arrived, {len(visits):,} are under way",
             flush=True,
         )
         await asyncio.gather(*visits)
     finally:
-        for task in (breaking, *visits):
+        for task in (injecting, *visits):
             task.cancel()
 
 
@@ -190,30 +201,32 @@ async def _begin_visits(plan: Plan, world: World, visits: set[asyncio.Task[None]
         await asyncio.sleep(0.01)
 
 
-async def _break(plan: Plan, supply: Supply) -> None:
-    """Break all systems a little for a while, then none for a while."""
-    dice = random.Random(plan.seed)
+async def _inject_faults(plan: Plan, supply: Supply) -> None:
+    """Inject faults into all systems for a while, then pause, and repeat."""
+    rng = random.Random(plan.seed)
     while plan.faults > 0:
-        for system in _BREAKABLE:
-            fault = dice.choice(_FAULTS)
+        for system in _SYSTEMS:
+            fault = rng.choice(_FAULTS)
             order = {
                 "system": system,
                 "fault": fault,
                 "probability": plan.faults,
-                "after_processing": dice.random() < 0.5,
+                "after_processing": rng.random() < 0.5,
                 "seconds": 1.0 if fault == "slow" else None,
             }
-            await supply.order("faults", order)
-        await asyncio.sleep(_BROKEN_SECONDS)
-        await supply.order("reset", {})
-        await asyncio.sleep(_MENDED_SECONDS)
+            await supply.control("faults", order)
+        await asyncio.sleep(_FAULT_SECONDS)
+        await supply.control("reset", {})
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _drain(plan: Plan, stack: Stack, world: World) -> tuple[int, int, float]:
-    """Wait until nothing is due; return what is left, and the seconds that it took."""
+    """Wait until nothing is due; return open payments, jobs, and the seconds it took."""
     begun = time.monotonic()
     while True:
-        open_payments, jobs = await truth.undone(stack.engine.database_url, world.figures.intents)
+        open_payments, jobs = await truth.unfinished(
+            stack.engine.database_url, world.figures.intents
+        )
         took = time.monotonic() - begun
         if not (open_payments or jobs) or took > plan.drain:
             return open_payments, jobs, took
@@ -221,21 +234,21 @@ async def _drain(plan: Plan, stack: Stack, world: World) -> tuple[int, int, floa
 
 
 async def _proof(stack: Stack) -> tuple[str, bool]:
-    """Return what `mobinet verify` makes of the books."""
+    """Return what `mobinet verify` reports, and whether everything holds."""
     await stack.stop_worker()
     try:
         await stack.run("verify", "--signatures")
     except StackError as error:
-        return f"`mobinet verify` FAILS:\n{error}", False
+        return f"`mobinet verify` failed:\n{error}", False
     return "`mobinet verify --signatures` holds", True
 
 
-def _tell(figures: Figures, cpu: Mapping[str, float], client: float, drained: float) -> None:
+def _report(figures: Figures, cpu: Mapping[str, float], client: float, drained: float) -> None:
     known = sum(intent.payment_id is not None for intent in figures.intents)
     paid = sum(intent.paid_by_customer for intent in figures.intents)
     print(f"\n{figures.table()}\n")
     print(
-        f"{figures.visits:,} visits, {len(figures.intents):,} meant to pay, {known:,} payments"
+        f"{figures.visits:,} visits, {len(figures.intents):,} intended payments, {known:,}"
         f" answered, {paid:,} paid at a gateway; at most {figures.most_open:,} visits at once"
     )
     shares = ", ".join(f"{part} {1000 * used / max(known, 1):.1f}" for part, used in cpu.items())

@@ -1,4 +1,4 @@
-"""Whether the books and the outer systems agree after a load, payment by payment."""
+"""Whether database, outer systems and clients agree after a load, payment by payment."""
 
 from __future__ import annotations
 
@@ -13,48 +13,54 @@ Row = Mapping[str, Any]
 
 _PAYMENTS = """
 select p.id, p.status, p.method, p.amount, p.contract_number, p.hold_reason, k.key,
-       coalesce((select json_agg(a.reference) from attempt a where a.payment = p.id), '[]')::text as refs
-  from payment p left join idempotency_key k on k.subject_id = p.id and k.operation = 'processPayment'
+       coalesce((select json_agg(a.reference) from attempt a where a.payment = p.id), '[]')::text
+           as refs
+  from payment p
+  left join idempotency_key k on k.subject_id = p.id and k.operation = 'processPayment'
 """
-_TWICE = """
+_PAID_TWICE = """
 select i.item_id from payment_item i join payment p on p.id = i.payment
  where p.status = 'SUCCESS' group by i.contract_number, i.type, i.item_id having count(*) > 1
 """
-_POSTED = """
+_WRONGLY_POSTED = """
 select p.id from payment p left join entry e on e.payment = p.id and e.reversal is null
   left join posting g on g.entry = e.id and g.credit = 'customer_receivable'
  where p.status = 'SUCCESS' group by p.id, p.amount
 having count(g) <> 1 or coalesce(sum(g.amount), 0) <> p.amount
 """
 _BY_KEY = "select count(*) from idempotency_key where key = any($1::text[])"
-_OPEN = "select count(*) from payment where status in ('PENDING', 'PROCESSING') and id = any($1::text[])"
+_OPEN = """
+select count(*) from payment
+ where status in ('PENDING', 'PROCESSING') and id = any($1::text[])
+"""
 _JOBS = """
-select count(*) from pgqueuer where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
+select count(*) from pgqueuer
+ where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
 """
 
 
-async def undone(url: str, intents: Sequence[Intent]) -> tuple[int, int]:
-    """Return how many payments that customers have paid are open still, and how many jobs are left."""
+async def unfinished(url: str, intents: Sequence[Intent]) -> tuple[int, int]:
+    """Return the number of open payments that customers have paid, and of jobs left."""
     paid = [intent.payment_id for intent in intents if intent.paid_by_customer]
     async with connected(url) as connection:
         return await connection.fetchval(_OPEN, paid), await connection.fetchval(_JOBS)
 
 
 async def violations(url: str, truth: Row, intents: Sequence[Intent]) -> list[str]:
-    """Return every disagreement between the database, the sandbox and what clients were answered."""
+    """Return every disagreement between the database, the sandbox and the clients' answers."""
     async with connected(url) as connection:
         payments: dict[str, Row] = {row["id"]: row for row in await connection.fetch(_PAYMENTS)}
-        twice = [row["item_id"] for row in await connection.fetch(_TWICE)]
-        unposted = [row["id"] for row in await connection.fetch(_POSTED)]
+        twice = [row["item_id"] for row in await connection.fetch(_PAID_TWICE)]
+        unposted = [row["id"] for row in await connection.fetch(_WRONGLY_POSTED)]
     return [
         *(f"bill {each} is paid twice" for each in twice),
-        *(f"{each} is not posted once and whole" for each in unposted),
+        *(f"{each} is not posted exactly once with its full amount" for each in unposted),
         *disagreements(payments, truth, intents),
     ]
 
 
 def disagreements(payments: Mapping[str, Row], truth: Row, intents: Sequence[Intent]) -> list[str]:
-    """Return where the payments, by their ids, differ from what others believe of them."""
+    """Return where the payments, by id, differ from what clients and outer systems know."""
     return [
         *_against_clients(payments, intents),
         *_against_gateways(payments, truth["charges"]),
@@ -63,30 +69,30 @@ def disagreements(payments: Mapping[str, Row], truth: Row, intents: Sequence[Int
 
 
 async def found_without_an_answer(url: str, intents: Sequence[Intent]) -> int:
-    """Return how many payments the books hold of which no client got an answer."""
+    """Return how many payments exist whose client got no answer."""
     keys = [intent.key for intent in intents if intent.payment_id is None]
     async with connected(url) as connection:
         return await connection.fetchval(_BY_KEY, keys)
 
 
 def _against_clients(payments: Mapping[str, Row], intents: Sequence[Intent]) -> Iterator[str]:
-    """A key stands for one payment at most, and an answered payment is there with its amount."""
+    """Check that a key has at most one payment, and that answered payments exist as answered."""
     by_key = Counter(row["key"] for row in payments.values() if row["key"])
     yield from (
         f"key {key} stands for {count} payments" for key, count in by_key.items() if count > 1
     )
-    meant = {intent.key for intent in intents}
+    known_keys = {intent.key for intent in intents}
     yield from (
-        f"{row['id']} was paid, and no client meant to"
+        f"{row['id']} was made without a client's request"
         for row in payments.values()
-        if row["key"] not in meant
+        if row["key"] not in known_keys
     )
     for intent in intents:
         if intent.payment_id is None:
             continue
         payment = payments.get(intent.payment_id)
         if payment is None:
-            yield f"{intent.payment_id} was answered and is lost"
+            yield f"{intent.payment_id} was answered but does not exist"
         elif payment["amount"] != intent.amount:
             yield f"{intent.payment_id} is of {payment['amount']} and was {intent.amount}"
         elif intent.method == "CASH" and payment["status"] != "SUCCESS":
@@ -96,7 +102,7 @@ def _against_clients(payments: Mapping[str, Row], intents: Sequence[Intent]) -> 
 
 
 def _against_gateways(payments: Mapping[str, Row], charges: Sequence[Row]) -> Iterator[str]:
-    """Money that a gateway took is in one successful payment, and no other money is."""
+    """Check that each paid charge belongs to one successful payment, and the reverse."""
     by_reference = {reference: row for row in payments.values() for reference in _references(row)}
     taken: Counter[str] = Counter()
     for charge in charges:
@@ -110,7 +116,10 @@ def _against_gateways(payments: Mapping[str, Row], charges: Sequence[Row]) -> It
         else:
             taken[payment["id"]] += 1
             if charge["currency"] == "VND" and charge["amount"] != payment["amount"]:
-                yield f"{payment['id']} is of {payment['amount']}, its gateway took {charge['amount']}"
+                yield (
+                    f"{payment['id']} is of {payment['amount']},"
+                    f" its gateway took {charge['amount']}"
+                )
     for payment in payments.values():
         expected = payment["status"] == "SUCCESS" and payment["method"] != "CASH"
         if expected and taken[payment["id"]] != 1:
@@ -122,7 +131,7 @@ def _references(row: Row) -> list[str]:
 
 
 def _against_systems(payments: Mapping[str, Row], truth: Row) -> Iterator[str]:
-    """Revenue and Debt know each success once and nothing else; nobody is told twice."""
+    """Check that Revenue and Debt have each success once, and no message was sent twice."""
     for system in ("records", "debts"):
         known: Counter[str] = Counter()
         for effect in truth[system]:
@@ -133,10 +142,12 @@ def _against_systems(payments: Mapping[str, Row], truth: Row) -> Iterator[str]:
             )
             if known[payment["id"]] != expected:
                 yield (
-                    f"{payment['id']} is {payment['status']} and stands in {system}"
+                    f"{payment['id']} is {payment['status']} and is in {system}"
                     f" {known[payment['id']]} times"
                 )
-        yield from (f"{each} stands in {system} and not with us" for each in known - _ids(payments))
+        yield from (
+            f"{each} is in {system} but not in the database" for each in known - _ids(payments)
+        )
     messages: Counter[str] = Counter()
     for message in truth["messages"]:
         messages[message["transaction_id"]] += message["times"]

@@ -1,4 +1,4 @@
-"""One visit of a collector: look the contract up, open a payment, and let the customer pay it."""
+"""One visit of a collector: read the contract, open a payment, and let the customer pay."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ METHODS: Mapping[str, int] = {
     "MOMO": 10,
     "CARD": 5,
 }
-"""How many of a hundred payments are made by each method."""
+"""Payments of each method in a hundred."""
 
-_TRIES = 5
-_LOOK_EVERY, _VERIFY_AFTER = 2.0, 20.0  # seconds
+_MAX_ATTEMPTS = 5
+_POLL_INTERVAL, _VERIFY_AFTER = 2.0, 20.0  # seconds
 _FINAL = frozenset({"SUCCESS", "FAILED", "CANCELLED", "EXPIRED"})
 _TEMPORARY = (
     "UPSTREAM_UNAVAILABLE",
@@ -49,38 +49,38 @@ class World:
     api: Pool
     sandbox: Pool
     figures: Figures
-    dice: random.Random
+    rng: random.Random
     patience: float
     """Seconds that a client waits for an answer."""
     until_final: float
-    """Seconds that a collector looks whether a payment has become final."""
+    """Seconds that a collector waits for a final status."""
     tokens: list[str] = field(default_factory=list[str])
 
 
-class GaveUp(Exception):
-    """The visit ends here; what went wrong is counted already."""
+class VisitEnded(Exception):
+    """The visit ends here, and its error has been counted."""
 
 
 async def visit(world: World, arrived: float) -> None:
-    """Do one visit from its arrival on; `arrived` is a time of the performance counter."""
-    token = world.dice.choice(world.tokens)
-    method = world.dice.choices(list(METHODS), list(METHODS.values()))[0]
+    """Make one visit; `arrived` is a time of the performance counter."""
+    token = world.rng.choice(world.tokens)
+    method = world.rng.choices(list(METHODS), list(METHODS.values()))[0]
     contract = world.supply.contract()
     try:
         bill = await _bill(world, contract, token, arrived)
         await _collect(world, contract, method, bill, token)
-    except GaveUp:
+    except VisitEnded:
         return
 
 
 async def _bill(world: World, contract: str, token: str, arrived: float) -> Json:
     request = world.supply.request("CustomerBills", {"contractNumber": contract}, token)
-    customer = await _ask(world, "CustomerBills", request, since=arrived)
+    customer = await _send(world, "CustomerBills", request, since=arrived)
     owed: list[Json] = customer["bills"] or []
     bills = [bill for bill in owed if bill["status"] == "UNPAID"]
     if not bills:
         world.figures.fail("CustomerBills", "no bills in the answer")
-        raise GaveUp
+        raise VisitEnded
     return bills[0]
 
 
@@ -96,7 +96,7 @@ async def _collect(world: World, contract: str, method: str, bill: Json, token: 
     request = world.supply.request("ProcessPayment", {"input": variables}, token)
     payment_id, is_paid = None, False
     try:
-        payload = await _ask(world, f"pay {method}", request, since=time.perf_counter())
+        payload = await _send(world, f"pay {method}", request, since=time.perf_counter())
         payment = payload["payment"]
         payment_id = payment["id"]
         if payment["status"] in _FINAL:
@@ -117,13 +117,13 @@ async def _collect(world: World, contract: str, method: str, bill: Json, token: 
         )
 
 
-async def _ask(world: World, operation: str, request: bytes, *, since: float) -> Json:
+async def _send(world: World, operation: str, request: bytes, *, since: float) -> Json:
     """
-    Send one operation and return its value. Raises GaveUp.
+    Send one operation and return its value. Raises VisitEnded.
 
-    What may succeed later is repeated with the same bytes, and so with the same key.
+    A temporary error is repeated with the same bytes, and so with the same key.
     """
-    for nth in range(_TRIES):
+    for nth in range(_MAX_ATTEMPTS):
         try:
             response = await world.api.request(request, seconds=world.patience)
         except TimeoutError:
@@ -131,21 +131,21 @@ async def _ask(world: World, operation: str, request: bytes, *, since: float) ->
             continue
         except ConnectionRefusedError as error:
             world.figures.fail(operation, str(error))
-            raise GaveUp from None
+            raise VisitEnded from None
         value, kind = _value(response)
         if kind is None:
             world.figures.note(operation, time.perf_counter() - since)
             return value
         world.figures.fail(operation, kind)
         if response.status != LOST and not any(code in kind for code in _TEMPORARY):
-            raise GaveUp
-        await asyncio.sleep(world.dice.uniform(0.5, 1.5) * 2**nth)
-    world.figures.fail(operation, f"given up after {_TRIES} tries")
-    raise GaveUp
+            raise VisitEnded
+        await asyncio.sleep(world.rng.uniform(0.5, 1.5) * 2**nth)
+    world.figures.fail(operation, f"given up after {_MAX_ATTEMPTS} tries")
+    raise VisitEnded
 
 
 def _value(response: Response) -> tuple[Json, str | None]:
-    """Return the value of an answer's only field, and the kind of error where there is one."""
+    """Return the value of an answer's only field, and the kind of its error or None."""
     if response.status != 200:
         return {}, error_code(response)
     answer: Json = json.loads(response.body)
@@ -157,23 +157,25 @@ def _value(response: Response) -> tuple[Json, str | None]:
 
 
 async def _customer_pays(world: World, payment: Json) -> bool:
-    """Let the customer pay, most of them soon; return whether the sandbox took the money."""
-    if world.dice.random() < 0.03:
+    """Let most customers pay, after a delay; return whether the sandbox confirmed it."""
+    if world.rng.random() < 0.03:
         return False
-    await asyncio.sleep(world.dice.uniform(0.2, 3.0))
-    act: Json = {
+    await asyncio.sleep(world.rng.uniform(0.2, 3.0))
+    action: Json = {
         "wait": False,
-        "repeat": world.dice.choice([1, 1, 1, 1, 3]),
-        "drop_webhook": payment["method"] != "BANK_TRANSFER" and world.dice.random() < 0.05,
-        "webhook_delay": world.dice.choice([0, 0, 0, 1]),
+        "repeat": world.rng.choice([1, 1, 1, 1, 3]),
+        "drop_webhook": payment["method"] != "BANK_TRANSFER" and world.rng.random() < 0.05,
+        "webhook_delay": world.rng.choice([0, 0, 0, 1]),
     }
-    act |= (
+    action |= (
         {"qr": payment["qr"]["payload"]}
         if payment["qr"]
         else {"payment_url": payment["paymentUrl"]}
     )
     try:
-        response = await world.sandbox.request(post("/_sandbox/pay", act), seconds=world.patience)
+        response = await world.sandbox.request(
+            post("/_sandbox/pay", action), seconds=world.patience
+        )
     except TimeoutError:
         world.figures.fail("customer pays", LATE)
         return False
@@ -184,21 +186,22 @@ async def _customer_pays(world: World, payment: Json) -> bool:
 
 
 async def _wait_until_final(world: World, payment_id: str, token: str, method: str) -> None:
-    """Look at the payment now and then, and let the gateway be asked once where nothing comes.
+    """
+    Poll the payment, and verify it once at its gateway after a while.
 
-    The payment's own times say how long it took to become final.
+    The time until the final status is taken from the payment's own times.
     """
     begun, has_verified = time.time(), False
-    look = world.supply.request("Payment", {"id": payment_id}, token)
+    poll = world.supply.request("Payment", {"id": payment_id}, token)
     verify = world.supply.request("VerifyPayment", {"id": payment_id}, token)
     while (elapsed := time.time() - begun) < world.until_final:
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_POLL_INTERVAL)
         if elapsed > _VERIFY_AFTER and not has_verified:
             has_verified = True
-            payload = await _ask(world, "VerifyPayment", verify, since=time.perf_counter())
+            payload = await _send(world, "VerifyPayment", verify, since=time.perf_counter())
             payment = payload["payment"]
         else:
-            payment = await _ask(world, "Payment", look, since=time.perf_counter())
+            payment = await _send(world, "Payment", poll, since=time.perf_counter())
         if payment["status"] in _FINAL:
             completed = datetime.fromisoformat(payment["completedAt"]).timestamp()
             world.figures.note(f"final {method}", max(completed - begun, 0.0))

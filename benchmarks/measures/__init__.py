@@ -1,4 +1,6 @@
-"""The rows of the table, each beside what it measures; their order is the table's."""
+"""All rows, in the order of the table."""
+
+from __future__ import annotations
 
 from benchmarks.measures import cash, jobs, qr, reads, sockets, storms, tables
 from benchmarks.row import Row

@@ -1,4 +1,4 @@
-"""Cash payments: from the request to the last job, what they cost, and what they ask of others."""
+"""Cash payments: throughput, latency, CPU, database round trips and upstream calls."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from benchmarks.row import (
     NotMeasured,
     Row,
     Sample,
-    Subject,
+    Target,
     cpu_metrics,
     cpu_values,
 )
@@ -35,52 +35,54 @@ from benchmarks.supply import once
 CASH_CLIENTS, MANY_CLIENTS = 64, 128
 CLIENT_COUNTS = (16, CASH_CLIENTS)
 LONE_PAYMENTS, COUNTED_PAYMENTS = 15, 192
-TIMES_LONGER = 2.0
-"""A load of payments lasts longer than one of reads, as its jobs take their time."""
+LOAD_FACTOR = 2.0
+"""A load of payments lasts longer than one of reads, because its jobs take time."""
 _SAMPLE_EVERY = 0.05  # seconds
-# A trigger's expressions are listed too; they begin with no word of SQL and are no round trips.
+# Expressions of triggers are listed too; they are no round trips, and begin with no command.
 CALLS = r"""
-select coalesce(sum(calls), 0)::bigint from pg_stat_statements s join pg_database d on d.oid = s.dbid
+select coalesce(sum(calls), 0)::bigint
+  from pg_stat_statements s join pg_database d on d.oid = s.dbid
  where d.datname = current_database() and query not like '%pg_stat_statements%'
-   and query ~* '^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit|rollback|set|listen|lock|do)'
+   and query ~* ('^\s*(/\*|--|\(|with|select|insert|update|delete|merge|begin|start|commit'
+                 '|rollback|set|listen|lock|do)')
 """
 
 
 @dataclass(slots=True)
 class LockWaits:
-    """How many backends waited for a lock on an object, which is NOTIFY's, at each look."""
+    """The backends that waited for an object lock, which is NOTIFY's, over all samples."""
 
     waiting: int = 0
-    looks: int = 0
+    samples: int = 0
 
     @property
     def mean(self) -> float:
-        return self.waiting / max(self.looks, 1)
+        return self.waiting / max(self.samples, 1)
 
 
 @contextlib.asynccontextmanager
 async def lock_waits(url: str) -> AsyncGenerator[LockWaits]:
-    """Look at the waits of the database's backends while the block runs."""
+    """Sample the waits of the database's backends while the block runs."""
     found = LockWaits()
     statement = (
         "select count(*) from pg_stat_activity where datname = current_database()"
         " and wait_event_type = 'Lock' and wait_event = 'object'"
     )
 
-    async def look() -> None:
+    async def sample() -> None:
         async with connected(url) as connection:
             while True:
                 found.waiting += await connection.fetchval(statement)
-                found.looks += 1
+                found.samples += 1
                 await asyncio.sleep(_SAMPLE_EVERY)
 
-    looking = asyncio.create_task(look())
+    sampling = asyncio.create_task(sample())
     try:
         yield found
     finally:
-        looking.cancel()
+        sampling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await looking
+            await sampling
 
 
 def is_paid(response: Response) -> str:
@@ -89,38 +91,38 @@ def is_paid(response: Response) -> str:
     return error_code(response)
 
 
-async def stock_up(subject: Subject, clients: int) -> None:
-    """Log in collectors and fetch twice the bills that a load is expected to use up."""
-    expected = subject.rates.get("payments", 60.0) * TIMES_LONGER * subject.options.seconds
-    await subject.supply.log_in(clients)
-    await subject.supply.stock(int(2 * expected) + clients)
+async def stock_up(target: Target, clients: int) -> None:
+    """Log in collectors and fetch twice the expected number of bills."""
+    expected = target.rates.get("payments", 60.0) * LOAD_FACTOR * target.options.seconds
+    await target.supply.log_in(clients)
+    await target.supply.stock(int(2 * expected) + clients)
 
 
-async def pay_cash(subject: Subject, clients: int) -> Outcome:
-    """Pay the bills in stock in cash, by so many clients."""
-    requests = subject.supply.payments("CASH")
-    load = Clients(count=clients, seconds=TIMES_LONGER * subject.options.seconds)
-    outcome = await closed(subject.stack.api, requests, is_paid, load)
-    subject.rates["payments"] = max(outcome.rate, 10.0)
+async def pay_cash(target: Target, clients: int) -> Outcome:
+    """Pay the bills in stock in cash, with so many clients."""
+    requests = target.supply.payments("CASH")
+    load = Clients(count=clients, seconds=LOAD_FACTOR * target.options.seconds)
+    outcome = await closed(target.stack.api, requests, is_paid, load)
+    target.rates["payments"] = max(outcome.rate, 10.0)
     return outcome
 
 
-async def _whole_cash(subject: Subject) -> Sample:
-    """Measure by the count of clients that did best in the stack's first round."""
-    if subject.best_clients is not None:
-        return await _whole_cash_by(subject, subject.best_clients)
-    samples = {count: await _whole_cash_by(subject, count) for count in CLIENT_COUNTS}
+async def _whole_cash(target: Target) -> Sample:
+    """Measure with the number of clients that was best in the stack's first round."""
+    if target.best_clients is not None:
+        return await _whole_cash_by(target, target.best_clients)
+    samples = {count: await _whole_cash_by(target, count) for count in CLIENT_COUNTS}
     best = max(samples, key=lambda count: samples[count].values["whole"])
-    subject.best_clients = best
+    target.best_clients = best
     return samples[best]
 
 
-async def _whole_cash_by(subject: Subject, clients: int) -> Sample:
-    stack = subject.stack
-    await stock_up(subject, clients)
+async def _whole_cash_by(target: Target, clients: int) -> Sample:
+    stack = target.stack
+    await stock_up(target, clients)
     async with lock_waits(stack.engine.database_url) as waits:
         begun, before = time.perf_counter(), stack.cpu()
-        outcome = await pay_cash(subject, clients)
+        outcome = await pay_cash(target, clients)
         drained = await stack.drain()
         seconds = time.perf_counter() - begun
         values = cpu_values(before, stack.cpu(), outcome)
@@ -135,10 +137,10 @@ async def _whole_cash_by(subject: Subject, clients: int) -> Sample:
     return Sample(values, outcome.errors)
 
 
-async def _accepted_cash(subject: Subject) -> Sample:
-    await stock_up(subject, MANY_CLIENTS)
-    outcome = await pay_cash(subject, MANY_CLIENTS)
-    await subject.stack.drain()
+async def _accepted_cash(target: Target) -> Sample:
+    await stock_up(target, MANY_CLIENTS)
+    outcome = await pay_cash(target, MANY_CLIENTS)
+    await target.stack.drain()
     values = {
         "accepted": outcome.rate,
         "p50": 1000 * outcome.quantile(0.5),
@@ -147,39 +149,39 @@ async def _accepted_cash(subject: Subject) -> Sample:
     return Sample(values, outcome.errors)
 
 
-async def _lone_cash(subject: Subject) -> Sample:
-    await subject.supply.log_in(1)
-    await subject.supply.stock(LONE_PAYMENTS)
+async def _lone_cash(target: Target) -> Sample:
+    await target.supply.log_in(1)
+    await target.supply.stock(LONE_PAYMENTS)
     outcome = Outcome()
-    for request in subject.supply.payments("CASH"):
+    for request in target.supply.payments("CASH"):
         begun = time.perf_counter()
-        response = await once(subject.stack.api, request)
+        response = await once(target.stack.api, request)
         outcome.note(is_paid(response), time.perf_counter() - begun)
-        await subject.stack.drain()
+        await target.stack.drain()
         if sum(outcome.kinds.values()) == LONE_PAYMENTS:
             break
     return Sample({"p50": 1000 * outcome.quantile(0.5)}, outcome.errors)
 
 
-async def _round_trips(subject: Subject) -> Sample:
-    return await count_round_trips(subject, clients=CASH_CLIENTS, payments=COUNTED_PAYMENTS)
+async def _round_trips(target: Target) -> Sample:
+    return await count_round_trips(target, clients=CASH_CLIENTS, payments=COUNTED_PAYMENTS)
 
 
-async def count_round_trips(subject: Subject, *, clients: int, payments: int) -> Sample:
-    """Return the statements and upstream calls of a cash payment. Raises NotMeasured."""
-    supply = subject.supply
+async def count_round_trips(target: Target, *, clients: int, payments: int) -> Sample:
+    """Return the statements and upstream calls per cash payment. Raises NotMeasured."""
+    supply = target.supply
     await supply.log_in(clients)
     await supply.stock(clients + payments)
     requests = supply.payments("CASH", collectors=clients)
 
     async def pay(count: int) -> Outcome:
         part = itertools.islice(requests, count)
-        return await closed(subject.stack.api, part, is_paid, Clients(count=clients))
+        return await closed(target.stack.api, part, is_paid, Clients(count=clients))
 
-    # A collector's first payment in a minute asks for more than the next ones.
+    # A collector's first payment in a minute makes more calls than the next ones.
     await pay(clients)
     try:
-        async with connected(subject.stack.engine.database_url) as connection:
+        async with connected(target.stack.engine.database_url) as connection:
             await connection.execute("create extension if not exists pg_stat_statements")
             await connection.execute("select pg_stat_statements_reset()")
             before = await supply.last_upstream_request()
@@ -196,13 +198,13 @@ ROWS = (
     Row(
         key="trips",
         group="cash",
-        title=f"What a cash payment asks of others, {CASH_CLIENTS} clients, no worker",
+        title=f"Round trips and calls of a cash payment, {CASH_CLIENTS} clients, no worker",
         metrics=(
             Metric(
                 key="trips",
                 title="SQL round trips, BEGIN and COMMIT counted",
                 unit="",
-                goal=Goal(words="≤ 10, then ≤ 0.3", today=(19, 19)),
+                goal=Goal(words="≤ 10, then ≤ 0.3", pinned_range=(19, 19)),
             ),
             Metric(key="upstream", title="Calls to outer systems", unit=""),
         ),
@@ -218,9 +220,18 @@ ROWS = (
                 title="Whole payments",
                 unit="/s",
                 more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 12 ×", first=3, then=12, today=(14, 27)),
+                goal=Goal(
+                    words="≥ 3 ×, then ≥ 12 ×", first_half=3, second_half=12, pinned_range=(14, 27)
+                ),
             ),
-            *cpu_metrics(Goal(words="≥ 3.5 ×, then ≥ 13 ×", first=3.5, then=13, today=(62, 122))),
+            *cpu_metrics(
+                Goal(
+                    words="≥ 3.5 ×, then ≥ 13 ×",
+                    first_half=3.5,
+                    second_half=13,
+                    pinned_range=(62, 122),
+                )
+            ),
             Metric(key="p50", title="Answer, p50", unit="ms"),
             Metric(
                 key="clients", title="Clients, the count that did best", unit="", compared=False
@@ -245,7 +256,9 @@ ROWS = (
                 title="Accepted payments",
                 unit="/s",
                 more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 13 ×", first=3, then=13, today=(20, 29)),
+                goal=Goal(
+                    words="≥ 3 ×, then ≥ 13 ×", first_half=3, second_half=13, pinned_range=(20, 29)
+                ),
             ),
             Metric(key="p50", title="Answer, p50", unit="ms"),
             Metric(key="p99", title="Answer, p99", unit="ms", goal=Goal(words="then ≤ 700 ms")),
@@ -263,7 +276,10 @@ ROWS = (
                 title="Answer, p50",
                 unit="ms",
                 goal=Goal(
-                    words="≤ 0.5 of pinned, then ≤ 0.35", first=2, then=1 / 0.35, today=(48, 48)
+                    words="≤ 0.5 of pinned, then ≤ 0.35",
+                    first_half=2,
+                    second_half=1 / 0.35,
+                    pinned_range=(48, 48),
                 ),
             ),
         ),

@@ -1,4 +1,4 @@
-"""Jobs: what a worker makes of those that cash payments have left, and what each of them costs."""
+"""Jobs: how fast a worker does those that cash payments have left, and what each of them costs."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ from benchmarks.client.loads import Clients, Outcome, closed
 from benchmarks.engine import connected, run
 from benchmarks.measures.cash import CALLS, CASH_CLIENTS, is_paid
 from benchmarks.row import CLIENT, Metric, NotMeasured, Row, Sample, Subject, cpu_values
+from benchmarks.stack import LOOK
 
 PAYMENTS = 600
 JOBS_OF_A_PAYMENT = 3  # Revenue's record, the customer's message, and then Debt's
 _CHANNEL = "ch_pgqueuer"
+_LOOKS = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query like $1"
+_PICKED = f"{LOOK} select exists (select from pgqueuer where status = 'picked')"
 _WAITING = """
 select count(*) from pgqueuer
  where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
@@ -49,10 +52,11 @@ async def _jobs(subject: Subject) -> Sample:
             values = cpu_values(before, stack.cpu(), Outcome(kinds=outcome.kinds))
         finally:
             await stack.stop_worker()
-        statements = await connection.fetchval(CALLS)
+        looks = await connection.fetchval(_LOOKS, f"{LOOK}%")
+        statements = await connection.fetchval(CALLS) - looks
         rows = await connection.fetchval("select count(*) from pgqueuer_log") - logged
         await connection.fetchval("select 1")  # what was notified meanwhile has arrived with it
-    commits = await run(url, _COMMITS) - commits
+    commits = await run(url, _COMMITS) - commits - looks
     values |= {
         "jobs": jobs / seconds,
         "statements": statements / jobs,
@@ -82,9 +86,7 @@ async def _pay(subject: Subject) -> Outcome:
 async def _begun(connection: Any) -> None:
     """Wait until the worker has loaded and takes its first jobs. Raises NotMeasured."""
     deadline = time.monotonic() + 60
-    while not await connection.fetchval(
-        "select exists (select from pgqueuer where status = 'picked')"
-    ):
+    while not await connection.fetchval(_PICKED):
         if time.monotonic() > deadline:
             raise NotMeasured("the worker takes no jobs")
         await asyncio.sleep(0.005)

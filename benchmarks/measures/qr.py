@@ -1,4 +1,4 @@
-"""QR payments: created, paid by the sandbox's payer, told by a webhook, and followed by their jobs."""
+"""QR payments: creation, the customer's payment, the webhook, and the jobs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import time
 from benchmarks.client.http import Connection, post
 from benchmarks.client.loads import OK, Outcome, connections, error_code, graphql_ok
 from benchmarks.engine import connected
-from benchmarks.measures.cash import CASH_CLIENTS, TIMES_LONGER, stock_up
-from benchmarks.row import Goal, Metric, Row, Sample, Subject, cpu_metrics, cpu_values
+from benchmarks.measures.cash import CASH_CLIENTS, LOAD_FACTOR, stock_up
+from benchmarks.row import Goal, Metric, Row, Sample, Target, cpu_metrics, cpu_values
 
 
-async def _whole_qr(subject: Subject) -> Sample:
-    stack, supply = subject.stack, subject.supply
-    seconds = TIMES_LONGER * subject.options.seconds
-    await stock_up(subject, CASH_CLIENTS)
+async def _whole_qr(target: Target) -> Sample:
+    stack, supply = target.stack, target.supply
+    seconds = LOAD_FACTOR * target.options.seconds
+    await stock_up(target, CASH_CLIENTS)
     outcome, paid = Outcome(), list[str]()
     requests = supply.payments("VNPAY_QR")
     begun, before, client = time.perf_counter(), stack.cpu(), time.process_time()
@@ -29,19 +29,19 @@ async def _whole_qr(subject: Subject) -> Sample:
             if kind != OK:
                 continue
             payment = response.json()["data"]["processPayment"]["payment"]
-            act = {"qr": payment["qr"]["payload"]}
-            answer = await sandbox.request(post("/_sandbox/pay", act))
+            action = {"qr": payment["qr"]["payload"]}
+            answer = await sandbox.request(post("/_sandbox/pay", action))
             if answer.status == 200:
                 paid.append(payment["id"])
             else:
-                outcome.kinds[f"the payer's act: {error_code(answer)}"] += 1
+                outcome.kinds[f"paying at the sandbox: {error_code(answer)}"] += 1
 
     async with (
         connections(stack.api, CASH_CLIENTS) as to_api,
         connections(stack.sandbox, CASH_CLIENTS) as to_sandbox,
     ):
         await asyncio.gather(*map(customers, to_api, to_sandbox))
-    succeeded = await _successes(subject, paid)
+    succeeded = await _successes(target, paid)
     drained = await stack.drain()
     took = time.perf_counter() - begun
     outcome.client_cpu = time.process_time() - client
@@ -56,11 +56,11 @@ async def _whole_qr(subject: Subject) -> Sample:
     return Sample(values, outcome.errors)
 
 
-async def _successes(subject: Subject, payments: list[str], *, patience: float = 60.0) -> int:
-    """Wait until all *payments* are SUCCESS, or patience ends, and return how many are."""
+async def _successes(target: Target, payments: list[str], *, patience: float = 60.0) -> int:
+    """Wait until all *payments* are SUCCESS or *patience* seconds pass; return how many are."""
     statement = "select count(*) from payment where id = any($1::text[]) and status = 'SUCCESS'"
     deadline = time.monotonic() + patience
-    async with connected(subject.stack.engine.database_url) as connection:
+    async with connected(target.stack.engine.database_url) as connection:
         while True:
             found = await connection.fetchval(statement, payments)
             if found == len(payments) or time.monotonic() > deadline:
@@ -79,7 +79,7 @@ ROWS = (
                 title="Whole payments",
                 unit="/s",
                 more_is_better=True,
-                goal=Goal(words="≥ 3 ×, then ≥ 8 ×", first=3, then=8),
+                goal=Goal(words="≥ 3 ×, then ≥ 8 ×", first_half=3, second_half=8),
             ),
             Metric(
                 key="create p99",

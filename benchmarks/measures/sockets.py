@@ -1,4 +1,4 @@
-"""Subscriptions: what a socket costs, how soon a change is heard, and how a change reaches thousands."""
+"""Subscriptions: cost of a socket, latency of a change, and fan-out to thousands."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from benchmarks import node
+from benchmarks.baselines import node
 from benchmarks.client.http import Address, post
-from benchmarks.processes import Tree
-from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Subject
+from benchmarks.processes import ProcessTree
+from benchmarks.row import Goal, Metric, NotMeasured, Row, Sample, Target
 from benchmarks.stack import Stack
 from benchmarks.supply import once
 from benchmarks.watchers import (
     PER_ACTOR,
-    Crowd,
     Subscription,
+    WatcherGroup,
     changed_at,
-    open_crowd,
+    open_watchers,
     wait_for,
 )
 
 PAYMENTS = 50
 CHANGES = 20
-_FIRST_LOOKER = 1800
-_LOOKERS = 150
+_FIRST_AUDITOR = 1800
+_AUDITORS = 150
 _SUCCESS = b'"status":"SUCCESS"'
 
 
 @dataclass(frozen=True, slots=True)
 class OpenPayment:
-    """A payment whose QR is open, and the token of its collector."""
+    """A payment with an open QR, and the token of its collector."""
 
     id: str
     qr: str
     token: str
 
 
-async def _open_payments(subject: Subject, count: int) -> list[OpenPayment]:
-    supply = subject.supply
+async def _open_payments(target: Target, count: int) -> list[OpenPayment]:
+    supply = target.supply
     await supply.log_in(max(count, 1))
     await supply.stock(count)
     opened: list[OpenPayment] = []
     for token in supply.collectors[:count]:
         request = supply.payment("VNPAY_QR", supply.bill(), token)
-        payload = (await once(subject.stack.api, request)).json()["data"]["processPayment"]
+        payload = (await once(target.stack.api, request)).json()["data"]["processPayment"]
         if payload["errors"]:
             raise NotMeasured(f"a QR cannot be opened: {payload['errors']}")
         payment = payload["payment"]
@@ -52,8 +52,8 @@ async def _open_payments(subject: Subject, count: int) -> list[OpenPayment]:
     return opened
 
 
-async def _pay(subject: Subject, payment: OpenPayment) -> None:
-    await subject.supply.order("pay", {"qr": payment.qr})
+async def _pay(target: Target, payment: OpenPayment) -> None:
+    await target.supply.control("pay", {"qr": payment.qr})
 
 
 def _quantile(values: list[float], part: float) -> float:
@@ -64,47 +64,47 @@ def _quantile(values: list[float], part: float) -> float:
 # ── what a socket costs ──────────────────────────────────────────────────────────────────────────
 
 
-async def _sockets(subject: Subject) -> Sample:
-    """Memory counts in an API's first crowd only, so the API is started anew."""
-    stack, options = subject.stack, subject.options
-    opened = await _open_payments(subject, max(PAYMENTS, options.sockets // PER_ACTOR))
+async def _sockets(target: Target) -> Sample:
+    """Measure sockets on a restarted API, because only its first group grows its memory."""
+    stack, options = target.stack, target.options
+    opened = await _open_payments(target, max(PAYMENTS, options.sockets // PER_ACTOR))
     await stack.restart_api()
-    warm = await open_crowd(stack.api, _subscriptions(subject, opened, len(opened)))
+    warm = await open_watchers(stack.api, _subscriptions(target, opened, len(opened)))
     warm.abort()
     await stack.wait_until_quiet(seconds=10)
     tree = _api(stack)
     cpu, memory = tree.cpu(), tree.private_memory()
-    crowd = await open_crowd(stack.api, _subscriptions(subject, opened, options.sockets))
-    count = max(len(crowd.watchers), 1)
+    group = await open_watchers(stack.api, _subscriptions(target, opened, options.sockets))
+    count = max(len(group.watchers), 1)
     values = {
         "cpu": 1000 * (tree.cpu() - cpu) / count,
-        "up": crowd.seconds,
+        "up": group.seconds,
         "memory": (tree.private_memory() - memory) / 1024 / count,
     }
-    latencies, lost = await _changes(subject, crowd, opened)
+    latencies, lost = await _changes(target, group, opened)
     values |= {
-        "again": await _growth_by_another_crowd(subject, crowd, opened) / 1024 / count,
+        "again": await _growth_by_another_group(target, group, opened) / 1024 / count,
         "one p50": 1000 * _quantile(latencies, 0.5),
         "one p99": 1000 * _quantile(latencies, 0.99),
     }
     sample = Sample(values)
-    sample.errors["socket refused"] = crowd.failed
-    sample.errors["event not heard"] = lost
+    sample.errors["socket refused"] = group.failed
+    sample.errors["event not received"] = lost
     sample.errors = +sample.errors
     return sample
 
 
-async def _growth_by_another_crowd(
-    subject: Subject, crowd: Crowd, opened: list[OpenPayment]
+async def _growth_by_another_group(
+    target: Target, group: WatcherGroup, opened: list[OpenPayment]
 ) -> int:
-    """Let all sockets vanish, open as many again, and return the bytes that this adds."""
-    stack = subject.stack
+    """Drop all sockets, open as many again, and return the bytes that this adds."""
+    stack = target.stack
     memory = _api(stack).private_memory()
-    crowd.abort()
+    group.abort()
     await stack.wait_until_quiet(seconds=10)
     unpaid = opened[CHANGES:] or opened
-    count = min(len(crowd.watchers), len(unpaid) * PER_ACTOR)
-    another = await open_crowd(stack.api, _subscriptions(subject, unpaid, count))
+    count = min(len(group.watchers), len(unpaid) * PER_ACTOR)
+    another = await open_watchers(stack.api, _subscriptions(target, unpaid, count))
     grown = _api(stack).private_memory() - memory
     another.abort()
     await stack.wait_until_quiet(seconds=10)
@@ -112,15 +112,15 @@ async def _growth_by_another_crowd(
 
 
 async def _changes(
-    subject: Subject, crowd: Crowd, opened: list[OpenPayment]
+    target: Target, group: WatcherGroup, opened: list[OpenPayment]
 ) -> tuple[list[float], int]:
-    """Pay a few payments, one after the other; return how long each watcher took to hear of it."""
+    """Pay some payments one by one; return each watcher's latency, and lost events."""
     latencies: list[float] = []
     lost = 0
     for payment in opened[:CHANGES]:
         watching = payment.id.encode()
-        part = Crowd([each for each in crowd.watchers if watching in each.events[0][0]])
-        await _pay(subject, payment)
+        part = WatcherGroup([each for each in group.watchers if watching in each.events[0][0]])
+        await _pay(target, payment)
         heard = await wait_for(part, _SUCCESS, len(part.watchers), seconds=10)
         lost += len(part.watchers) - heard
         for watcher in part.watchers:
@@ -131,15 +131,15 @@ async def _changes(
     return latencies, lost
 
 
-def _subscriptions(subject: Subject, opened: list[OpenPayment], count: int) -> list[Subscription]:
-    document = subject.supply.document("PaymentStatus")
+def _subscriptions(target: Target, opened: list[OpenPayment], count: int) -> list[Subscription]:
+    document = target.supply.document("PaymentStatus")
     each = [opened[nth % len(opened)] for nth in range(count)]
     return [
         Subscription(document=document, payment=payment.id, token=payment.token) for payment in each
     ]
 
 
-def _api(stack: Stack) -> Tree:
+def _api(stack: Stack) -> ProcessTree:
     tree = stack.parts["API"].tree
     assert tree is not None
     return tree
@@ -148,12 +148,12 @@ def _api(stack: Stack) -> Tree:
 # ── one payment that thousands watch ─────────────────────────────────────────────────────────────
 
 
-async def _fan_out(subject: Subject) -> Sample:
-    stack, options = subject.stack, subject.options
-    (payment,) = await _open_payments(subject, 1)
-    tokens = await _lookers(subject, -(-options.sockets // PER_ACTOR))
-    document = subject.supply.document("PaymentStatus")
-    crowd = await open_crowd(
+async def _fan_out(target: Target) -> Sample:
+    stack, options = target.stack, target.options
+    (payment,) = await _open_payments(target, 1)
+    tokens = await _auditor_tokens(target, -(-options.sockets // PER_ACTOR))
+    document = target.supply.document("PaymentStatus")
+    group = await open_watchers(
         stack.api,
         [
             Subscription(document=document, payment=payment.id, token=tokens[nth // PER_ACTOR])
@@ -163,32 +163,32 @@ async def _fan_out(subject: Subject) -> Sample:
     await stack.wait_until_quiet(seconds=10)
     tree = _api(stack)
     cpu = tree.cpu()
-    await _pay(subject, payment)
-    heard = await wait_for(crowd, _SUCCESS, len(crowd.watchers))
+    await _pay(target, payment)
+    heard = await wait_for(group, _SUCCESS, len(group.watchers))
     cpu = tree.cpu() - cpu
-    times = crowd.heard_times(_SUCCESS)
+    times = group.event_times(_SUCCESS)
     event = next(
-        (text for watcher in crowd.watchers for text, _ in watcher.events if _SUCCESS in text), None
+        (text for watcher in group.watchers for text, _ in watcher.events if _SUCCESS in text), None
     )
-    crowd.abort()
+    group.abort()
     await stack.wait_until_quiet(seconds=10)
     if event is None:
-        raise NotMeasured("no watcher heard of the change")
+        raise NotMeasured("no watcher received the change")
     sample = _fan_out_sample(times, changed_at(event), cpu)
-    sample.errors["socket refused"] = crowd.failed
-    sample.errors["event not heard"] = len(crowd.watchers) - heard
+    sample.errors["socket refused"] = group.failed
+    sample.errors["event not received"] = len(group.watchers) - heard
     sample.errors = +sample.errors
     return sample
 
 
-async def _lookers(subject: Subject, count: int) -> list[str]:
+async def _auditor_tokens(target: Target, count: int) -> list[str]:
     """Return tokens of auditors, who may watch every payment."""
-    if count > _LOOKERS:
-        raise NotMeasured(f"at most {_LOOKERS * PER_ACTOR} sockets may watch one payment here")
-    staff_ids = [f"NV{_FIRST_LOOKER + nth}" for nth in range(count)]
+    if count > _AUDITORS:
+        raise NotMeasured(f"at most {_AUDITORS * PER_ACTOR} sockets may watch one payment here")
+    staff_ids = [f"NV{_FIRST_AUDITOR + nth}" for nth in range(count)]
     for staff_id in staff_ids:
-        await subject.supply.order("staff", {"staff_id": staff_id, "role": "AUDITOR"})
-    return await subject.supply.tokens(staff_ids)
+        await target.supply.control("staff", {"staff_id": staff_id, "role": "AUDITOR"})
+    return await target.supply.tokens(staff_ids)
 
 
 def _fan_out_sample(times: list[float], begun: float, cpu: float) -> Sample:
@@ -203,29 +203,29 @@ def _fan_out_sample(times: list[float], begun: float, cpu: float) -> Sample:
     )
 
 
-async def _graphql_ws(subject: Subject) -> Sample:
-    # Its schema has the fields of a payment, but not the objects that a cash payment lacks.
+async def _graphql_ws(target: Target) -> Sample:
+    # The peer's schema has a payment's fields, without the objects that are null for cash.
     plain = (
         "subscription PaymentStatus($id: ID!) { paymentStatus(id: $id) { id version status method"
         " amount currency contractNumber needsVerification paymentUrl confirmationLink"
         " items { type id amount } custody createdAt updatedAt completedAt expiresAt } }"
     )
-    count = subject.options.sockets
-    async with node.peer(subject, "sockets.mjs", {}) as (part, address):
+    count = target.options.sockets
+    async with node.peer(target, "sockets.mjs", {}) as (part, address):
         wanted = [Subscription(document=plain, payment="TXN000000000001", token="")] * count
-        crowd = await open_crowd(address, wanted)
-        sample = await _publish(address, part.tree, crowd)
-        crowd.abort()
+        group = await open_watchers(address, wanted)
+        sample = await _publish(address, part.tree, group)
+        group.abort()
     return sample
 
 
-async def _publish(address: Address, tree: Tree | None, crowd: Crowd) -> Sample:
+async def _publish(address: Address, tree: ProcessTree | None, group: WatcherGroup) -> Sample:
     assert tree is not None
     await asyncio.sleep(0.5)
     cpu, begun = tree.cpu(), time.time()
     await once(address, post("/publish", {}))
-    await wait_for(crowd, _SUCCESS, len(crowd.watchers))
-    return _fan_out_sample(crowd.heard_times(_SUCCESS), begun, tree.cpu() - cpu)
+    await wait_for(group, _SUCCESS, len(group.watchers))
+    return _fan_out_sample(group.event_times(_SUCCESS), begun, tree.cpu() - cpu)
 
 
 ROWS = (
@@ -238,18 +238,24 @@ ROWS = (
                 key="cpu",
                 title="CPU: API, connect to first event",
                 unit="ms",
-                goal=Goal(words="≤ 4 ms, then ≤ 1.2 ms and ≥ 4 ×", then=4, today=(5.2, 6.6)),
+                goal=Goal(
+                    words="≤ 4 ms, then ≤ 1.2 ms and ≥ 4 ×", second_half=4, pinned_range=(5.2, 6.6)
+                ),
             ),
             Metric(
                 key="memory",
                 title="Private memory of the API, each",
                 unit="KB",
-                goal=Goal(words="then ≤ 30 KB and ≤ 0.35 of pinned", then=1 / 0.35, today=(83, 86)),
+                goal=Goal(
+                    words="then ≤ 30 KB and ≤ 0.35 of pinned",
+                    second_half=1 / 0.35,
+                    pinned_range=(83, 86),
+                ),
             ),
-            Metric(key="up", title="All of them up", unit="s"),
+            Metric(key="up", title="Time until all are open", unit="s"),
             Metric(
                 key="again",
-                title="Memory that more sockets add when all have vanished, each",
+                title="Memory growth after all have reconnected, each",
                 unit="KB",
                 goal=Goal(words="then flat"),
             ),
@@ -267,7 +273,7 @@ ROWS = (
     Row(
         key="fanout",
         group="sockets",
-        title="One payment that all sockets watch changes",
+        title="A change of one payment that all sockets watch",
         metrics=(
             Metric(
                 key="rate",

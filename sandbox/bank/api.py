@@ -1,4 +1,4 @@
-"""A bank and those who watch the merchant's account at it: customers scan, transfer, and Casso or SePay tells."""
+"""A bank with the merchant's account, and Casso and SePay, which report its transfers."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sandbox import clock
 from sandbox.bank import emv
 from sandbox.charges import Charge
 from sandbox.web import ERRORS, Json, Refused, unavailable
-from sandbox.webhooks import Letter, said
+from sandbox.webhooks import WebhookRequest, response_field
 from sandbox.world import World
 
 NAPAS = "A000000727"
-LIMIT = 500_000_000  # what one transfer through NAPAS247 stays below
-MINUTES = (1, 1, 2, 3, 5, 8, 13)  # SePay's repeats; Casso publishes none, and is played the same
-A_LONG_TIME = 10 * 365 * 86_400  # a printed account never expires
+LIMIT = 500_000_000  # NAPAS247 takes less than this in one transfer
+MINUTES = (1, 1, 2, 3, 5, 8, 13)  # SePay's published delays; Casso publishes none
+A_LONG_TIME = 10 * 365 * 86_400  # a printed account QR never expires
 
 
 class Bank:
-    """Nobody is asked anything here: a bank knows of a payment when the money is on its way."""
+    """A bank has no API to open a charge: a customer's transfer is its first news of a payment."""
 
     name = "bank"
     outcomes = ("paid",)
@@ -45,24 +45,29 @@ class Bank:
 
     # What the customer's app reads
 
-    def opened(self, url: str) -> Charge | None:
-        """A transfer by what was scanned. Each time it is another one, once the last was made."""
-        if not emv.holds(url):
+    def open_charge(self, url: str) -> Charge | None:
+        """
+        Return the transfer that a QR describes, or None where the text is no valid QR.
+
+        A scan reuses the pending transfer of the same amount; after it is paid, the next scan is a
+        new one. Raises Refused.
+        """
+        if not emv.has_valid_checksum(url):
             return None
         try:
-            tags = emv.read(url)
-            scheme = emv.read(tags["38"])
-            receiver = emv.read(scheme["01"])
-            additional = emv.read(tags.get("62", ""))
+            tags = emv.decode(url)
+            scheme = emv.decode(tags["38"])
+            receiver = emv.decode(scheme["01"])
+            additional = emv.decode(tags.get("62", ""))
         except (KeyError, ValueError):
             return None
         if scheme.get("00") != NAPAS or scheme.get("02") != "QRIBFTTA" or tags.get("53") != "704":
-            raise Refused(422, "NOT_A_TRANSFER", "this QR is no transfer to an account, in VND")
+            raise Refused(422, "NOT_A_TRANSFER", "this QR is not a VND transfer to an account")
         if (receiver.get("00"), receiver.get("01")) != (self.account.bin, self.account.account):
-            raise Refused(422, "UNKNOWN_ACCOUNT", "no account here has this bank and number")
+            raise Refused(422, "UNKNOWN_ACCOUNT", "unknown bank or account number")
         amount = tags.get("54", "")
         if not amount.isdigit() or not 0 < int(amount) < LIMIT:
-            raise Refused(422, "AMOUNT_REFUSED", "one transfer is below 500,000,000 VND")
+            raise Refused(422, "AMOUNT_REFUSED", "a transfer must be below 500,000,000 VND")
         return self._transfer(additional.get("08", ""), int(amount))
 
     def _transfer(self, purpose: str, amount: int) -> Charge:
@@ -82,56 +87,56 @@ class Bank:
         assert charge is not None
         return charge
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
+    def retry_delays(self) -> tuple[float, ...]:
         return tuple(minutes * 60 / self.scale for minutes in MINUTES)
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         transfer: Json = charge.details.get("transfer") or {}
         written = transfer.get("content")
         if written is None:
             written = f"MBVCB.{charge.day}.{charge.reference}.CT tu 0011000000001 NGUYEN VAN A"
         by = transfer.get("by", "casso")
-        told = (
+        notice = (
             int(charge.day),
             charge.gateway_id,
             written,
-            charge.money,
+            charge.current_amount,
             transfer.get("account") or self.account.account,
             bool(transfer.get("outgoing")),
             clock.local_iso(charge.paid_at or charge.created_at)[:19].replace("T", " "),
         )
-        return {"by": by, "event": _casso(*told) if by == "casso" else _sepay(*told)}
+        return {"by": by, "event": _casso(*notice) if by == "casso" else _sepay(*notice)}
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
         key = secrets.token_bytes(32) if forged else self.account.key(fields["by"])
         body = json.dumps(fields["event"], ensure_ascii=False).encode()
         if fields["by"] == "casso":
             headers = casso_signature(key, fields["event"], round(clock.now() * 1000))
         else:
             headers = sepay_signature(key, body, int(clock.now()))
-        return Letter(
+        return WebhookRequest(
             method="POST",
             url=f"{self.url}/{fields['by']}",
             headers=headers | {"Content-Type": "application/json"},
             body=body,
         )
 
-    def settled(self, status_code: int, answer: Any) -> bool:
-        return status_code in (200, 201) and said(answer, "success") is True
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
+        return status_code in (200, 201) and response_field(answer, "success") is True
 
 
 def casso_signature(key: bytes, event: Json, moment: int) -> Json:
-    """Sign an event as it is at *moment* (in milliseconds): sorted, and written as JavaScript does."""
+    """Sign an event at *moment*, in milliseconds, as sorted JSON in JavaScript's spelling."""
     text = json.dumps(event, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     proof = hmac.new(key, f"{moment}.{text}".encode(), hashlib.sha512).hexdigest()
     return {"X-Casso-Signature": f"t={moment},v1={proof}"}
 
 
 def sepay_signature(key: bytes, body: bytes, moment: int) -> Json:
-    """Sign a body as it goes over the wire, at *moment* (in seconds)."""
+    """Sign the exact bytes of a body at *moment*, in seconds."""
     proof = hmac.new(key, str(moment).encode() + b"." + body, hashlib.sha256).hexdigest()
     return {"X-SePay-Timestamp": str(moment), "X-SePay-Signature": f"sha256={proof}"}
 

@@ -1,4 +1,4 @@
-"""An EMV merchant-presented QR: tags, lengths, values, and a checksum over all of it."""
+"""An EMV merchant-presented QR: tags, lengths, values and a checksum."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ def tlv(tag: str, value: str) -> str:
 
 
 def crc(text: str) -> str:
-    """CRC-16, polynomial 0x1021, begun with 0xFFFF, not reflected: four upper-case hex digits."""
+    """
+    Return the CRC-16/CCITT-FALSE checksum as four upper-case hexadecimal digits.
+
+    Polynomial 0x1021, initial value 0xFFFF, not reflected.
+    """
     register = 0xFFFF
     for byte in text.encode():
         register ^= byte << 8
@@ -22,19 +26,23 @@ def crc(text: str) -> str:
     return f"{register:04X}"
 
 
-def seal(tags: Iterable[tuple[str, str]]) -> str:
-    """The payload of these tags, in their order, with its checksum at the end."""
+def encode(tags: Iterable[tuple[str, str]]) -> str:
+    """Return the payload of the tags in their order, with its checksum at the end."""
     body = "".join(tlv(tag, value) for tag, value in tags) + "6304"
     return body + crc(body)
 
 
-def holds(payload: str) -> bool:
-    """Whether this is a payload whose checksum is right."""
+def has_valid_checksum(payload: str) -> bool:
+    """Return whether the payload ends with its correct checksum."""
     return payload[-8:-4] == "6304" and crc(payload[:-4]) == payload[-4:].upper()
 
 
-def read(text: str) -> dict[str, str]:
-    """Tags and values, in whatever order. `ValueError` when a length does not fit, or a tag is repeated."""
+def decode(text: str) -> dict[str, str]:
+    """
+    Return the tags and their values.
+
+    Raises ValueError where a length does not fit or a tag is repeated.
+    """
     tags: dict[str, str] = {}
     while text:
         tag, length, text = text[:2], text[2:4], text[4:]
@@ -47,8 +55,8 @@ def read(text: str) -> dict[str, str]:
 
 
 def vnpay_merchant(*, terminal: str, amount: int, bill: str, number: str, purpose: str) -> str:
-    """VNPay's merchant QR: scheme A000000775 under tag 26, and what is paid under tag 62."""
-    return seal(
+    """Return VNPay's merchant QR: scheme A000000775 in tag 26, the payment's details in tag 62."""
+    return encode(
         (
             ("00", "01"),
             ("01", "12"),
@@ -61,7 +69,7 @@ def vnpay_merchant(*, terminal: str, amount: int, bill: str, number: str, purpos
             ("60", "HO CHI MINH"),
             (
                 "62",
-                # 99 characters hold all four: 29 + 19 + 12 + 29.
+                # At most 99 characters: 29 + 19 + 12 + 29.
                 tlv("01", bill[:25])
                 + tlv("05", number)
                 + tlv("07", terminal)

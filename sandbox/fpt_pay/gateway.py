@@ -1,4 +1,4 @@
-"""FPT Pay: the staff's wallet, charged through a form, told of by a signed notification."""
+"""FPT Pay: the staff's wallet, charged through a form and reported by a signed notification."""
 
 from __future__ import annotations
 
@@ -18,10 +18,19 @@ from starlette.routing import Route
 
 from sandbox import clock, pages
 from sandbox.charges import Charge
+from sandbox.payer import PayerAction
 from sandbox.people import Person
-from sandbox.player import Act
-from sandbox.web import ERRORS, Answer, Body, Endpoint, Json, Once, Refused, same
-from sandbox.webhooks import Letter, said
+from sandbox.web import (
+    ERRORS,
+    Answer,
+    Body,
+    Endpoint,
+    Idempotency,
+    Json,
+    Refused,
+    equal_in_constant_time,
+)
+from sandbox.webhooks import WebhookRequest, response_field
 from sandbox.world import World
 
 LIFETIME = 900
@@ -59,9 +68,9 @@ class FptPay:
         self.scale = world.settings.sandbox.time_scale
 
     def app(self) -> Starlette:
-        once = Once(self.world.store, self.name)
-        init = self._for_staff(once(Init, self.init))
-        refund = self._for_merchant(once(Refund, self.refund))
+        idempotent = Idempotency(self.world.store, self.name)
+        init = self._for_staff(idempotent(Init, self.init))
+        refund = self._for_merchant(idempotent(Refund, self.refund))
         return Starlette(
             routes=[
                 Route("/payment/init", init, methods=["POST"]),
@@ -76,7 +85,7 @@ class FptPay:
     async def refusal(self, request: Request) -> Response:
         return Refused(401, "TOKEN_REFUSED", "this token is not accepted, log in again").response
 
-    # What the merchant asks for
+    # Requests of the merchant
 
     def _for_staff(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
@@ -88,7 +97,9 @@ class FptPay:
 
     def _for_merchant(self, endpoint: Endpoint) -> Endpoint:
         async def guarded(request: Request) -> Response:
-            if not any(same(_bearer(request), secret.decode()) for secret in self.secrets):
+            if not any(
+                equal_in_constant_time(_bearer(request), secret.decode()) for secret in self.secrets
+            ):
                 raise Refused(401, "UNAUTHENTICATED", "this is not the merchant's secret")
             return await endpoint(request)
 
@@ -100,7 +111,7 @@ class FptPay:
     def init(self, request: Request, body: Init) -> Answer:
         if self.charges.find(gateway=self.name, reference=body.reference):
             raise Refused(
-                409, "REFERENCE_EXISTS", "this reference has a payment", field="reference"
+                409, "REFERENCE_EXISTS", "this reference already has a payment", field="reference"
             )
         payer = self._payer(request)
         assert payer is not None
@@ -130,13 +141,13 @@ class FptPay:
 
     async def inquire(self, request: Request) -> Response:
         charge = self._charge(request)
-        status = charge.now
+        status = charge.current_status
         return JSONResponse(
             {
                 "reference": charge.reference,
                 "payment_id": charge.gateway_id,
                 "status": status,
-                "amount": charge.money,
+                "amount": charge.current_amount,
                 "currency": charge.currency,
                 "paid_at": None if charge.paid_at is None else clock.iso(charge.paid_at),
                 "reason": _reason(status, charge.details.get("reason")),
@@ -147,11 +158,13 @@ class FptPay:
     def refund(self, request: Request, body: Refund) -> Answer:
         charge = self._charge(request)
         if charge.status != "paid":
-            raise Refused(409, "NOT_PAID", "there is nothing to give back")
+            raise Refused(409, "NOT_PAID", "the payment is not paid")
         refunded = self.charges.refunded(charge) + body.amount
-        if refunded > charge.money:
-            left = charge.money - refunded + body.amount
-            raise Refused(422, "REFUND_EXCEEDS_PAYMENT", f"only {left} is left", refundable=left)
+        if refunded > charge.current_amount:
+            left = charge.current_amount - refunded + body.amount
+            raise Refused(
+                422, "REFUND_EXCEEDS_PAYMENT", f"only {left} can still be refunded", refundable=left
+            )
         try:
             refund_id = self.charges.refund(
                 charge, body.refund_reference, body.amount, prefix="FPR"
@@ -173,7 +186,7 @@ class FptPay:
             raise Refused(404, "NOT_FOUND", "no payment has this reference")
         return charge
 
-    # What the payer sees
+    # Pages for the payer
 
     async def form(self, request: Request) -> Response:
         charge = self._by_token(request)
@@ -183,38 +196,40 @@ class FptPay:
 
     async def submitted(self, request: Request) -> Response:
         charge = self._by_token(request)
-        if charge.now != "pending":
+        if charge.current_status != "pending":
             return HTMLResponse(
                 pages.message("FPT Pay", "Yêu cầu thanh toán này đã kết thúc."), 410
             )
         form = dict(parse_qsl((await request.body()).decode()))
         outcome = "paid" if form.get("outcome") == "paid" else "declined"
-        await self.world.player.do(
+        await self.world.payer.perform(
             charge,
-            Act(outcome=outcome, reason=None if outcome == "paid" else "cancelled", wait=False),
+            PayerAction(
+                outcome=outcome, reason=None if outcome == "paid" else "cancelled", wait=False
+            ),
         )
         back = urlencode({"reference": charge.reference, "status": outcome})
         return RedirectResponse(pages.with_query(charge.details["return_url"], back), 303)
 
     def _by_token(self, request: Request) -> Charge:
-        charge = self.charges.known_as("token", request.path_params["token"])
+        charge = self.charges.find_by("token", request.path_params["token"])
         if charge is None or charge.gateway != self.name:
             raise Refused(404, "NOT_FOUND", "no payment has this address")
         return charge
 
-    def opened(self, url: str) -> Charge | None:
+    def open_charge(self, url: str) -> Charge | None:
         path = urlsplit(url).path
         if "/fpt_pay/form/" not in path:
             return None
-        return self.charges.known_as("token", path.rpartition("/")[2])
+        return self.charges.find_by("token", path.rpartition("/")[2])
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
+    def retry_delays(self) -> tuple[float, ...]:
         return tuple(seconds / self.scale for seconds in (2, 10, 60, 300, 900))
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         paid = outcome == "paid"
         return {
             "notify_url": charge.details["notify_url"],
@@ -223,19 +238,19 @@ class FptPay:
                 "payment_id": charge.gateway_id,
                 "reference": charge.reference,
                 "status": outcome,
-                "amount": charge.money,
+                "amount": charge.current_amount,
                 "currency": charge.currency,
                 "paid_at": clock.iso(charge.paid_at) if paid and charge.paid_at else None,
                 "reason": reason or _reason(outcome, None),
             },
         }
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
         body = json.dumps(fields["event"]).encode()
         moment = str(int(clock.now()))
         secret = secrets.token_bytes(32) if forged else self.secrets[0]
         proof = hmac.new(secret, moment.encode() + b"." + body, hashlib.sha256).hexdigest()
-        return Letter(
+        return WebhookRequest(
             method="POST",
             url=fields["notify_url"],
             headers={
@@ -245,8 +260,8 @@ class FptPay:
             body=body,
         )
 
-    def settled(self, status_code: int, answer: Any) -> bool:
-        return status_code == 200 and said(answer, "code") == "00"
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
+        return status_code == 200 and response_field(answer, "code") == "00"
 
 
 def _bearer(request: Request) -> str:

@@ -1,4 +1,4 @@
-"""HiFPT: messages to the customers who have the app, with an answer for each of them."""
+"""HiFPT: messages to customers who have the app, with a result for each recipient."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sandbox.contracts import local_mobile
 from sandbox.messaging.messages import Messages
-from sandbox.web import ERRORS, Answer, ApiKey, Body, Json, Once, Refused
+from sandbox.web import ERRORS, Answer, ApiKey, Body, Idempotency, Json, Refused
 from sandbox.world import World
 
 
@@ -40,9 +40,9 @@ class HiFPT:
         self.key = world.settings.hifpt.api_key.get_secret_value()
 
     def app(self) -> Starlette:
-        once = Once(self.store, self.name)
+        idempotent = Idempotency(self.store, self.name)
         return Starlette(
-            routes=[Route("/api/messages", once(Message, self.send), methods=["POST"])],
+            routes=[Route("/api/messages", idempotent(Message, self.send), methods=["POST"])],
             middleware=[Middleware(ApiKey, key=self.key)],
             exception_handlers=ERRORS,
         )

@@ -1,4 +1,4 @@
-"""The messages that were sent, whichever system sent them."""
+"""The sent messages of all messaging systems."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Messages:
         message: str | None,
     ) -> str:
         message_id = f"{self._system}_{secrets.token_hex(10)}"
-        self._store.run(
+        self._store.execute(
             "insert into messages values (?, ?, ?, ?, ?, ?, ?, ?)",
             message_id, self._system, recipient, template, transaction_id, key, message,
             clock.now(),
@@ -32,13 +32,13 @@ class Messages:
         return message_id
 
 
-def sent(store: Store) -> list[Json]:
-    """Each message once, with how many times its recipient got it."""
-    rows = store.all(
+def sent_messages(store: Store) -> list[Json]:
+    """Return each message once, with how many times it was sent to its recipient."""
+    rows = store.fetch_rows(
         "select system, recipient, template, transaction_id, count(*) as times,"
         " max(message) as message from messages"
         " group by system, recipient, template, transaction_id,"
-        # Texts that name no transaction are told apart by their key.
+        # Texts without a transaction are distinguished by their idempotency key.
         " case when transaction_id is null then key end order by min(at)"
     )
     return [dict(row) for row in rows]

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from sandbox.contracts import local_mobile
 from sandbox.messaging.messages import Messages
-from sandbox.web import ERRORS, Answer, ApiKey, Body, Once, Refused
+from sandbox.web import ERRORS, Answer, ApiKey, Body, Idempotency, Refused
 from sandbox.world import World
 
-# GSM-7's letters, less those that no Vietnamese carrier needs.
+# The part of GSM-7 that Vietnamese carriers need.
 PLAIN = re.compile(r"[A-Za-z0-9 \r\n@!\"#$%&'()*+,\-./:;<=>?_]*")
 THREE_PARTS = 459
 TRANSACTION = re.compile(r"TXN_[A-Za-z0-9-]+")
@@ -38,9 +38,9 @@ class SMS:
         self.key = world.settings.sms.api_key.get_secret_value()
 
     def app(self) -> Starlette:
-        once = Once(self.store, self.name)
+        idempotent = Idempotency(self.store, self.name)
         return Starlette(
-            routes=[Route("/api/send", once(Text, self.send), methods=["POST"])],
+            routes=[Route("/api/send", idempotent(Text, self.send), methods=["POST"])],
             middleware=[Middleware(ApiKey, key=self.key)],
             exception_handlers=ERRORS,
         )
@@ -55,7 +55,9 @@ class SMS:
         if body.sender_id != self.sender:
             raise Refused(422, "UNKNOWN_SENDER", "this sender is not registered")
         if not PLAIN.fullmatch(body.message):
-            raise Refused(422, "MESSAGE_NOT_PLAIN", "only letters of GSM-7, without accents")
+            raise Refused(
+                422, "MESSAGE_NOT_PLAIN", "the text must use GSM-7 characters without accents"
+            )
         if len(body.message) > THREE_PARTS:
             raise Refused(422, "MESSAGE_TOO_LONG", f"at most {THREE_PARTS} letters")
         key = request.headers["idempotency-key"]

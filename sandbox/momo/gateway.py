@@ -1,4 +1,4 @@
-"""MoMo: the customer's wallet, paid on its page or by its QR, told of by one IPN that is never repeated."""
+"""MoMo: the customer's wallet, paid on its page or by QR, and reported by a single IPN."""
 
 from __future__ import annotations
 
@@ -29,14 +29,15 @@ from sandbox.momo.rules import (
     sign,
     signed_by_one_of,
 )
-from sandbox.player import Act
+from sandbox.payer import PayerAction
 from sandbox.web import ERRORS, Endpoint, Json, Refused
-from sandbox.webhooks import Letter
+from sandbox.webhooks import WebhookRequest
 from sandbox.world import World
 
-LIFETIME = 6000  # seconds that a customer has
-# What may be said by another code: a decline by its reason, a payment by 9000, which is as good as 0 in one step.
-SAID_BY_CODE = ("paid", "declined")
+LIFETIME = 6000  # seconds until an unpaid charge expires
+# The customer's reason may replace the code of these: a decline's reason, or 9000 of a payment,
+# which means paid in one-step capture.
+STATUSES_WITH_A_REASON_CODE = ("paid", "declined")
 CODES = {"pending": 1000, "paid": 0, "declined": 1006, "expired": 1005}
 
 
@@ -56,9 +57,9 @@ class MoMo:
     def app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/v2/gateway/api/create", self._answers(self.create), methods=["POST"]),
-                Route("/v2/gateway/api/query", self._answers(self.query), methods=["POST"]),
-                Route("/v2/gateway/api/refund", self._answers(self.refund), methods=["POST"]),
+                Route("/v2/gateway/api/create", self._endpoint(self.create), methods=["POST"]),
+                Route("/v2/gateway/api/query", self._endpoint(self.query), methods=["POST"]),
+                Route("/v2/gateway/api/refund", self._endpoint(self.refund), methods=["POST"]),
                 Route("/pay/{token}", self.page, methods=["GET"]),
                 Route("/pay/{token}", self.submitted, methods=["POST"]),
             ],
@@ -66,17 +67,17 @@ class MoMo:
         )
 
     async def refusal(self, request: Request) -> Response:
-        return self._told(await _fields(request), Rejected(11))
+        return self._rejection(await _fields(request), Rejected(11))
 
-    # What the merchant asks for
+    # Requests of the merchant
 
-    def _answers(self, operation: Callable[[Request, Json, bytes], Response]) -> Endpoint:
+    def _endpoint(self, operation: Callable[[Request, Json, bytes], Response]) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             fields = await _fields(request)
             try:
                 return operation(request, fields, await request.body())
             except Rejected as rejected:
-                return self._told(fields, rejected)
+                return self._rejection(fields, rejected)
 
         return endpoint
 
@@ -84,13 +85,13 @@ class MoMo:
         check_fields(fields, CREATE)
         self._check_signature(fields, "create")
         amount = check_amount(fields.get("amount"))
-        first = self.store.one(
+        first = self.store.fetch_row(
             "select * from answers where system = ? and path = 'create' and key = ?",
             self.name, fields["requestId"],
         )  # fmt: skip
-        print_ = hashlib.sha256(raw).hexdigest()
+        fingerprint = hashlib.sha256(raw).hexdigest()
         if first is not None:
-            return self._repeated(fields, first["fingerprint"] == print_, first["body"])
+            return self._repeated(fields, first["fingerprint"] == fingerprint, first["body"])
         if self.charges.find(gateway=self.name, reference=fields["orderId"]):
             raise Rejected(41)
         number, token = self.charges.number(), secrets.token_urlsafe(24)
@@ -114,18 +115,18 @@ class MoMo:
             "deeplink": f"momo://app?action=payWithApp&sid={token}",
             "qrCodeUrl": charge.qr,
         }
-        self.store.run(
+        self.store.execute(
             "insert into answers values (?, 'create', ?, ?, 200, ?)",
-            self.name, fields["requestId"], print_, json.dumps(answer),
+            self.name, fields["requestId"], fingerprint, json.dumps(answer),
         )  # fmt: skip
         return JSONResponse(answer)
 
     def _repeated(self, fields: Json, same: bool, answer: str) -> Response:
-        """A repeat while the customer still has time is in flight; after that it is told the first answer."""
+        """Return the first answer to a repeat. Raises Rejected while the charge is pending."""
         if not same:
             raise Rejected(40)
         charge = self.charges.find(gateway=self.name, reference=fields["orderId"])
-        if charge is not None and charge.now == "pending":
+        if charge is not None and charge.current_status == "pending":
             raise Rejected(7000, status=422)
         return Response(answer, media_type="application/json")
 
@@ -140,7 +141,7 @@ class MoMo:
             self._heading(fields, _code(charge))
             | {
                 "extraData": charge.details["extraData"],
-                "amount": charge.money,
+                "amount": charge.current_amount,
                 "transId": int(charge.gateway_id) if paid else 0,
                 "payType": "qr" if paid else "",
                 "refundTrans": [
@@ -161,7 +162,7 @@ class MoMo:
         check_fields(fields, REFUND)
         self._check_signature(fields, "refund")
         amount = check_amount(fields.get("amount"))
-        charge = self.charges.known_as("gateway_id", str(fields.get("transId")))
+        charge = self.charges.find_by("gateway_id", str(fields.get("transId")))
         if charge is None or charge.gateway != self.name:
             raise Rejected(42, "transId")
         if self.charges.find(gateway=self.name, reference=fields["orderId"]):
@@ -173,7 +174,7 @@ class MoMo:
                 return self._refunded(fields, amount, item["gateway_id"])
         if charge.status != "paid":
             raise Rejected(1088)
-        if self.charges.refunded(charge) + amount > charge.money:
+        if self.charges.refunded(charge) + amount > charge.current_amount:
             raise Rejected(1081)
         number = self.charges.refund(charge, fields["orderId"], amount)
         return self._refunded(fields, amount, number)
@@ -199,11 +200,11 @@ class MoMo:
             "message": MESSAGES.get(code, MESSAGES[99]),
         }
 
-    def _told(self, fields: Json, rejected: Rejected) -> Response:
-        told = self._heading(fields, rejected.code) | {"message": rejected.message}
-        return JSONResponse(told, rejected.status)
+    def _rejection(self, fields: Json, rejected: Rejected) -> Response:
+        answer = self._heading(fields, rejected.code) | {"message": rejected.message}
+        return JSONResponse(answer, rejected.status)
 
-    # What the customer sees
+    # Pages for the customer
 
     async def page(self, request: Request) -> Response:
         charge = self._by_token(request)
@@ -212,42 +213,46 @@ class MoMo:
 
     async def submitted(self, request: Request) -> Response:
         charge = self._by_token(request)
-        if charge.now != "pending":
+        if charge.current_status != "pending":
             return HTMLResponse(pages.message("MoMo", MESSAGES[1005]), 410)
         form = dict(parse_qsl((await request.body()).decode()))
-        act = Act(outcome="paid" if form.get("outcome") == "paid" else "declined", wait=False)
-        await self.world.player.do(charge, act)
-        settled = self.charges.known_as("token", charge.token)
+        action = PayerAction(
+            outcome="paid" if form.get("outcome") == "paid" else "declined", wait=False
+        )
+        await self.world.payer.perform(charge, action)
+        settled = self.charges.find_by("token", charge.token)
         assert settled is not None
-        back = urlencode(self._signed(self.news(settled, act.outcome, None), forged=False))
+        back = urlencode(
+            self._signed(self.webhook_fields(settled, action.outcome, None), forged=False)
+        )
         return RedirectResponse(pages.with_query(charge.details["redirect_url"], back), 303)
 
     def _by_token(self, request: Request) -> Charge:
-        charge = self.charges.known_as("token", request.path_params["token"])
+        charge = self.charges.find_by("token", request.path_params["token"])
         if charge is None or charge.gateway != self.name:
             raise Refused(404, "NOT_FOUND", MESSAGES[42])
         return charge
 
-    def opened(self, url: str) -> Charge | None:
+    def open_charge(self, url: str) -> Charge | None:
         path = urlsplit(url).path
         if "/momo/pay/" not in path:
             return None
-        return self.charges.known_as("token", path.rpartition("/")[2])
+        return self.charges.find_by("token", path.rpartition("/")[2])
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
+    def retry_delays(self) -> tuple[float, ...]:
         return ()
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
-        code = int(reason) if outcome in SAID_BY_CODE and reason else CODES[outcome]
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+        code = int(reason) if outcome in STATUSES_WITH_A_REASON_CODE and reason else CODES[outcome]
         return {
             "ipn_url": charge.details["ipn_url"],
             "partnerCode": self.partner_code,
             "orderId": charge.reference,
             "requestId": charge.details["requestId"],
-            "amount": charge.money,
+            "amount": charge.current_amount,
             "orderInfo": charge.details["orderInfo"],
             "orderType": "momo_wallet",
             "transId": int(charge.gateway_id),
@@ -258,8 +263,8 @@ class MoMo:
             "extraData": charge.details["extraData"],
         }
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
-        return Letter(
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
+        return WebhookRequest(
             method="POST",
             url=fields["ipn_url"],
             headers={"Content-Type": "application/json; charset=UTF-8"},
@@ -267,22 +272,28 @@ class MoMo:
         )
 
     def _signed(self, fields: Json, *, forged: bool) -> Json:
-        told = {name: value for name, value in fields.items() if name != "ipn_url"}
-        text = canonical(told | {"accessKey": self.access_key}, SIGNED["ipn"])
-        return told | {"signature": sign(secrets.token_bytes(32) if forged else self.keys[0], text)}
+        content = {name: value for name, value in fields.items() if name != "ipn_url"}
+        text = canonical(content | {"accessKey": self.access_key}, SIGNED["ipn"])
+        return content | {
+            "signature": sign(secrets.token_bytes(32) if forged else self.keys[0], text)
+        }
 
-    def settled(self, status_code: int, answer: Any) -> bool:
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
         return status_code == 204
 
 
 async def _fields(request: Request) -> Json:
     try:
-        told: object = json.loads(await request.body())
+        body: object = json.loads(await request.body())
     except ValueError:
         return {}
-    return cast("Json", told) if isinstance(told, dict) else {}
+    return cast("Json", body) if isinstance(body, dict) else {}
 
 
 def _code(charge: Charge) -> int:
     reason = charge.details.get("reason")
-    return int(reason) if charge.now in SAID_BY_CODE and reason else CODES[charge.now]
+    return (
+        int(reason)
+        if charge.current_status in STATUSES_WITH_A_REASON_CODE and reason
+        else CODES[charge.current_status]
+    )

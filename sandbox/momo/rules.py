@@ -1,4 +1,4 @@
-"""MoMo's AIO v2 by its document: what a request must hold, how it is signed, and the codes of its answers."""
+"""MoMo's AIO v2 as documented: required fields, signatures, and result codes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MESSAGES = {
     9000: "Transaction is authorized successfully.",
 }
 
-# Every request has these; the access key is known to both sides and travels in none.
+# Every request has these. Both sides know the access key; no request contains it.
 COMMON = {"partnerCode": r".{1,50}", "requestId": r".{1,50}"}
 ORDER = r"[0-9a-zA-Z]([-_.]*[0-9a-zA-Z]+)*"
 ADDRESS = r"https?://[!-~]{1,500}"
@@ -39,7 +39,7 @@ CREATE = {
     "orderId": ORDER,
     "orderInfo": r"(?s).{1,255}",
     "redirectUrl": ADDRESS,
-    # No query string, nothing unusual: MoMo refuses to call it.
+    # MoMo calls no address that has a query string or unusual characters.
     "ipnUrl": r"https?://[A-Za-z0-9.:/_-]{1,500}",
     "requestType": r"captureWallet",
     "extraData": r"[A-Za-z0-9+/=]{0,1000}",
@@ -60,7 +60,7 @@ SMALLEST, LARGEST = 1_000, 50_000_000
 
 
 class Rejected(Exception):
-    """A request that MoMo answers with a code of its own."""
+    """A request that MoMo answers with a result code of its own."""
 
     def __init__(self, code: int, about: str = "", status: int = 400) -> None:
         super().__init__(code)
@@ -70,7 +70,7 @@ class Rejected(Exception):
 
 
 def canonical(fields: Mapping[str, Any], names: Iterable[str]) -> str:
-    """What is signed: `name=value` in alphabetical order, the values as they are."""
+    """Return the signed text: unescaped `name=value` pairs in alphabetical order."""
     return "&".join(f"{name}={fields[name]}" for name in sorted(names))
 
 
@@ -93,7 +93,7 @@ def check_fields(fields: Mapping[str, Any], shapes: Mapping[str, str]) -> None:
 
 
 def check_amount(amount: object) -> int:
-    """MoMo takes whole đồng, from one thousand to fifty million."""
+    """Return the amount. Raises Rejected unless it is whole đồng from 1,000 to 50,000,000."""
     if not isinstance(amount, int) or isinstance(amount, bool):
         raise Rejected(21)
     if not SMALLEST <= amount <= LARGEST:

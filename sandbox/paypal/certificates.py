@@ -1,4 +1,4 @@
-"""PayPal's certificates, as a sandbox has them: an authority that everybody knows, and a signer it vouches for."""
+"""PayPal's certificates in the sandbox: a fixed authority, and a signer that it certifies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 NAME = "messageverificationcerts.sandbox.paypal.com"
-# Not secret, and the same everywhere: who verifies has its certificate, and production refuses it.
+# Not secret: every sandbox has the same authority, and production refuses it.
 _SEED = hashlib.sha256(b"the authority of a sandbox").digest()
 
 
@@ -23,7 +23,11 @@ def authority() -> tuple[ec.EllipticCurvePrivateKey, x509.Name]:
 
 
 def authority_certificate() -> bytes:
-    """What is to be trusted; its bytes differ each time that it is made, its key and name do not."""
+    """
+    Return the authority's certificate as PEM.
+
+    Its bytes differ each time; its key and its name do not.
+    """
     key, name = authority()
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     made = (
@@ -43,7 +47,7 @@ def authority_certificate() -> bytes:
 
 
 class Signer:
-    """Made when it is first needed: its key takes a while."""
+    """The key and certificate that sign webhooks, made at first use because that is slow."""
 
     def __init__(self) -> None:
         self._key: rsa.RSAPrivateKey | None = None
@@ -51,19 +55,19 @@ class Signer:
 
     @property
     def id(self) -> str:
-        return f"CERT-{self._made()[1].serial_number:x}"
+        return f"CERT-{self._key_and_certificate()[1].serial_number:x}"
 
     @property
     def pem(self) -> bytes:
-        return self._made()[1].public_bytes(serialization.Encoding.PEM)
+        return self._key_and_certificate()[1].public_bytes(serialization.Encoding.PEM)
 
     def sign(self, *, id: str, time: str, webhook_id: str, body: bytes, forged: bool) -> str:
-        key = rsa.generate_private_key(65537, 2048) if forged else self._made()[0]
+        key = rsa.generate_private_key(65537, 2048) if forged else self._key_and_certificate()[0]
         message = f"{id}|{time}|{webhook_id}|{zlib.crc32(body)}".encode()
         proof = key.sign(message, padding.PKCS1v15(), hashes.SHA256())
         return base64.b64encode(proof).decode()
 
-    def _made(self) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
+    def _key_and_certificate(self) -> tuple[rsa.RSAPrivateKey, x509.Certificate]:
         if self._key is None or self._certificate is None:
             self._key = rsa.generate_private_key(65537, 2048)
             self._certificate = certificate(self._key)

@@ -1,4 +1,4 @@
-"""PayPal Orders v2: an order that a customer approves, a merchant captures, and signed calls that tell of both."""
+"""PayPal Orders v2: the customer approves an order, the merchant captures it."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from starlette.routing import Route
 
 from sandbox import clock, pages
 from sandbox.charges import Charge
+from sandbox.payer import PayerAction
 from sandbox.paypal.certificates import Signer
-from sandbox.paypal.objects import CURRENCY, Order, Problem, capture, cents, order, read_as
+from sandbox.paypal.objects import CURRENCY, Order, Problem, capture, cents, order, parse
 from sandbox.paypal.refunds import CAPTURES, Refunds
-from sandbox.player import Act
-from sandbox.web import ERRORS, Endpoint, Json, Refused, same
-from sandbox.webhooks import Letter
+from sandbox.web import ERRORS, Endpoint, Json, Refused, equal_in_constant_time
+from sandbox.webhooks import WebhookRequest
 from sandbox.world import World
 
-LIFETIME = 3 * 3600  # of an order that nobody approves
+LIFETIME = 3 * 3600  # seconds until an order without approval expires
 TOKEN_SECONDS = 32_400
 ORDERS = "/v2/checkout/orders"
 
@@ -39,23 +39,23 @@ class PayPal:
     def __init__(self, world: World) -> None:
         self.world = world
         self.charges = world.charges
-        self.mine = world.settings.paypal
-        self.secret = self.mine.client_secret.get_secret_value().encode()
+        self.account = world.settings.paypal
+        self.secret = self.account.client_secret.get_secret_value().encode()
         self.api_url = world.settings.api_url
         self.address = f"http://127.0.0.1:{world.settings.sandbox_port}/paypal"
         self.scale = world.settings.sandbox.time_scale
         self.signer = Signer()
-        self.refunds = Refunds(world, self._tell)
+        self.refunds = Refunds(world, self._send_webhook)
 
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/v1/oauth2/token", self.token, methods=["POST"]),
-                Route(ORDERS, self._once(self.create), methods=["POST"]),
-                Route(f"{ORDERS}/{{id}}", self._known(self.order)),
-                Route(f"{ORDERS}/{{id}}/capture", self._once(self.capture), methods=["POST"]),
-                Route(f"{CAPTURES}/{{id}}", self._known(self.captured)),
-                *self.refunds.routes(self._known, self._once),
+                Route(ORDERS, self._idempotent(self.create), methods=["POST"]),
+                Route(f"{ORDERS}/{{id}}", self._authenticated(self.order)),
+                Route(f"{ORDERS}/{{id}}/capture", self._idempotent(self.capture), methods=["POST"]),
+                Route(f"{CAPTURES}/{{id}}", self._authenticated(self.captured)),
+                *self.refunds.routes(self._authenticated, self._idempotent),
                 Route("/v1/notifications/certs/{id}", self.certificate),
                 Route("/checkoutnow", self.page, methods=["GET"]),
                 Route("/checkoutnow", self.submitted, methods=["POST"]),
@@ -68,12 +68,12 @@ class PayPal:
             return Problem(422, "UNPROCESSABLE_ENTITY", "TRANSACTION_REFUSED").response
         return Problem(422, "UNPROCESSABLE_ENTITY", "INSTRUMENT_DECLINED").response
 
-    # Who asks, and whether for the first time
+    # Authentication and idempotency
 
     async def token(self, request: Request) -> Response:
-        pair = f"{self.mine.client_id.get_secret_value()}:{self.secret.decode()}"
+        pair = f"{self.account.client_id.get_secret_value()}:{self.secret.decode()}"
         wanted = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        if not same(request.headers.get("authorization", ""), wanted):
+        if not equal_in_constant_time(request.headers.get("authorization", ""), wanted):
             return JSONResponse({"error": "invalid_client"}, 401)
         form = dict(parse_qsl((await request.body()).decode()))
         if form.get("grant_type") != "client_credentials":
@@ -91,23 +91,31 @@ class PayPal:
         found = re.fullmatch(
             r"Bearer A21AA(\d+)\.([0-9a-f]{64})", request.headers.get("authorization", "")
         )
-        good = found and same(found[2], self._proof(found[1])) and int(found[1]) > clock.now()
+        good = (
+            found
+            and equal_in_constant_time(found[2], self._proof(found[1]))
+            and int(found[1]) > clock.now()
+        )
         if not good:
             raise Problem(401, "AUTHENTICATION_FAILURE", "INVALID_TOKEN")
 
-    def _known(self, answer: Callable[[Request], Json]) -> Endpoint:
+    def _authenticated(self, answer: Callable[[Request], Json]) -> Endpoint:
         async def endpoint(request: Request) -> Response:
             self._check_token(request)
             return JSONResponse(answer(request))
 
         return endpoint
 
-    def _once(
-        self, act: Callable[[Request, bytes], Json], latest: Callable[[Json], Json] | None = None
+    def _idempotent(
+        self,
+        perform: Callable[[Request, bytes], Json],
+        latest: Callable[[Json], Json] | None = None,
     ) -> Endpoint:
         """
-        Under a PayPal-Request-Id what took effect is answered again, with its `latest` state where it
-        has one; without an id it is done again.
+        Return an endpoint that performs an operation once for each PayPal-Request-Id.
+
+        A repeat gets the first answer, or the answer's `latest` state. Without an id the operation
+        is performed each time.
         """
 
         async def endpoint(request: Request) -> Response:
@@ -116,7 +124,7 @@ class PayPal:
             key, path = request.headers.get("paypal-request-id", ""), request.url.path
             if len(key) > 108:
                 raise Problem(400, "INVALID_REQUEST", "PAYPAL_REQUEST_ID_TOO_LONG")
-            first = self.world.store.one(
+            first = self.world.store.fetch_row(
                 "select * from answers where system = 'paypal' and path = ? and key = ?", path, key
             )
             if key and first is not None and latest is not None:
@@ -124,9 +132,9 @@ class PayPal:
             if key and first is not None:
                 return Response(first["body"], 200, None, "application/json")
             with self.world.store.transaction():
-                response = JSONResponse(act(request, raw), 201)
+                response = JSONResponse(perform(request, raw), 201)
                 if key:
-                    self.world.store.run(
+                    self.world.store.execute(
                         "insert into answers values ('paypal', ?, ?, '', 201, ?)",
                         path, key, bytes(response.body).decode(),
                     )  # fmt: skip
@@ -134,10 +142,10 @@ class PayPal:
 
         return endpoint
 
-    # What the merchant asks for
+    # Requests of the merchant
 
     def create(self, request: Request, raw: bytes) -> Json:
-        (unit,) = read_as(Order, raw).purchase_units
+        (unit,) = parse(Order, raw).purchase_units
         if unit.amount.currency_code != CURRENCY:
             raise Problem(422, "UNPROCESSABLE_ENTITY", "CURRENCY_NOT_SUPPORTED")
         experience = json.loads(raw).get("payment_source", {}).get("paypal", {})
@@ -172,8 +180,10 @@ class PayPal:
             raise Problem(422, "UNPROCESSABLE_ENTITY", "ORDER_ALREADY_CAPTURED")
         if charge.status != "approved":
             raise Problem(422, "UNPROCESSABLE_ENTITY", "ORDER_NOT_APPROVED")
-        charge = self.charges.become(charge, "paid", charge.money, charge.details["reason"])
-        self._tell(charge, "PAYMENT.CAPTURE.COMPLETED", capture(charge), clock.now())
+        charge = self.charges.set_status(
+            charge, "paid", charge.current_amount, charge.details["reason"]
+        )
+        self._send_webhook(charge, "PAYMENT.CAPTURE.COMPLETED", capture(charge), clock.now())
         return order(charge)
 
     def captured(self, request: Request) -> Json:
@@ -183,12 +193,12 @@ class PayPal:
         return capture(charge, self.refunds.of(charge))
 
     def _charge(self, number: str) -> Charge:
-        charge = self.charges.known_as("gateway_id", number)
+        charge = self.charges.find_by("gateway_id", number)
         if charge is None or charge.gateway != self.name:
             raise Problem(404, "RESOURCE_NOT_FOUND", "INVALID_RESOURCE_ID")
         return charge
 
-    # What the customer sees
+    # Pages for the customer
 
     async def page(self, request: Request) -> Response:
         charge = self._charge(request.query_params.get("token", ""))
@@ -196,36 +206,36 @@ class PayPal:
 
     async def submitted(self, request: Request) -> Response:
         charge = self._charge(request.query_params.get("token", ""))
-        if charge.now != "pending":
+        if charge.current_status != "pending":
             return HTMLResponse(pages.message("PayPal", "Đơn này đã kết thúc."), 410)
         form = dict(parse_qsl((await request.body()).decode()))
-        if form.get("outcome") == "paid":  # who leaves without paying has decided nothing
-            await self.world.player.do(charge, Act(outcome="paid", wait=False))
+        if form.get("outcome") == "paid":  # leaving the page decides nothing
+            await self.world.payer.perform(charge, PayerAction(outcome="paid", wait=False))
         back = urlencode({"token": charge.gateway_id})
         return RedirectResponse(pages.with_query(charge.details["return_url"], back), 303)
 
-    def opened(self, url: str) -> Charge | None:
+    def open_charge(self, url: str) -> Charge | None:
         address = urlsplit(url)
         if not address.path.endswith("/paypal/checkoutnow"):
             return None
-        return self.charges.known_as("token", dict(parse_qsl(address.query)).get("token", ""))
+        return self.charges.find_by("token", dict(parse_qsl(address.query)).get("token", ""))
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
-        """25 times in three days; how they are spread is not said."""
+    def retry_delays(self) -> tuple[float, ...]:
+        """Return 25 delays over three days; PayPal does not document their lengths."""
         return tuple(min(60.0 * 2**n, 3 * 3600) / self.scale for n in range(25))
 
-    def _tell(self, charge: Charge, type: str, about: Json, due_at: float) -> None:
-        """Have the merchant told of what was not the customer's doing."""
+    def _send_webhook(self, charge: Charge, type: str, about: Json, due_at: float) -> None:
+        """Schedule a webhook for a change that the merchant made."""
         event = self._event(type, about)
-        webhook = self.world.webhooks.write(
+        webhook = self.world.webhooks.add(
             self.name, charge.reference, event, forged=False, burst=1, due_at=due_at
         )
-        self.world.webhooks.later(webhook, due_at)
+        self.world.webhooks.schedule(webhook, due_at)
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         match outcome:
             case "paid":
                 return self._event("CHECKOUT.ORDER.APPROVED", order(charge))
@@ -244,10 +254,10 @@ class PayPal:
             "resource": about,
         }
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
         body = json.dumps(fields).encode()
         id, moment = str(uuid.uuid4()), clock.iso(clock.now())
-        return Letter(
+        return WebhookRequest(
             method="POST",
             url=f"{self.api_url}/webhooks/paypal",
             headers={
@@ -257,7 +267,7 @@ class PayPal:
                 "PAYPAL-TRANSMISSION-SIG": self.signer.sign(
                     id=id,
                     time=moment,
-                    webhook_id=self.mine.webhook_id,
+                    webhook_id=self.account.webhook_id,
                     body=body,
                     forged=forged,
                 ),
@@ -272,7 +282,7 @@ class PayPal:
             raise Refused(404, "NOT_FOUND", "no such certificate")
         return Response(self.signer.pem, media_type="application/x-pem-file")
 
-    def settled(self, status_code: int, answer: Any) -> bool:
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
         return 200 <= status_code < 300
 
 

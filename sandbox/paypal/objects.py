@@ -1,4 +1,4 @@
-"""PayPal's orders, captures and refunds, as it takes and shows them, and how it says no."""
+"""PayPal's orders, captures, refunds and errors, in its own format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from sandbox.charges import Charge
 from sandbox.web import Body, Json, Refused, read
 
 CURRENCY = "USD"
-FROM_A_BANK = "ECHECK"  # how an approved order may be paid: what goes back of it waits for the bank
+# An order paid from a bank account: its refunds are PENDING until the bank clears them.
+ECHECK = "ECHECK"
 VALUE = r"^(0|[1-9]\d{0,6})\.\d{2}$"
 
 
@@ -45,7 +46,7 @@ class RefundRequest(Body):
 
 
 class Problem(Exception):
-    """How PayPal says no: a name, and an issue."""
+    """An error answer of PayPal: a name and an issue."""
 
     def __init__(self, status: int, name: str, issue: str = "", field: str = "") -> None:
         super().__init__(name)
@@ -61,7 +62,7 @@ class Problem(Exception):
 B = TypeVar("B", bound=Body)
 
 
-def read_as(model: type[B], raw: bytes) -> B:
+def parse(model: type[B], raw: bytes) -> B:
     try:
         return read(model, raw)
     except Refused as wrong:
@@ -70,7 +71,7 @@ def read_as(model: type[B], raw: bytes) -> B:
 
 
 def cents(amount: Amount) -> int:
-    """The amount in minor units: whole ones, and more than none."""
+    """Return the amount in minor units. Raises Problem where it is zero."""
     found = int(amount.value.replace(".", ""))
     if found == 0:
         raise Problem(422, "UNPROCESSABLE_ENTITY", "CANNOT_BE_ZERO_OR_NEGATIVE")
@@ -93,7 +94,7 @@ def order(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
         "id": charge.gateway_id,
         "intent": "CAPTURE",
         "status": "VOIDED"
-        if charge.now == "expired"
+        if charge.current_status == "expired"
         else status.get(charge.status, "PAYER_ACTION_REQUIRED"),
         "purchase_units": [unit],
         "links": [{"rel": "payer-action", "href": charge.payment_url, "method": "GET"}],
@@ -108,11 +109,11 @@ def capture(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
     status = "COMPLETED" if charge.status == "paid" else "DECLINED"
     back = sum(int(refund["amount"]["value"].replace(".", "")) for refund in refunds)
     if back:
-        status = "REFUNDED" if back == charge.money else "PARTIALLY_REFUNDED"
+        status = "REFUNDED" if back == charge.current_amount else "PARTIALLY_REFUNDED"
     return {
         "id": capture_id(charge),
         "status": status,
-        "amount": amount(charge.money),
+        "amount": amount(charge.current_amount),
         "custom_id": charge.details["custom_id"],
         "invoice_id": charge.details["invoice_id"],
         "final_capture": True,
@@ -120,22 +121,22 @@ def capture(charge: Charge, refunds: Sequence[Json] = ()) -> Json:
     }
 
 
-def refund(charge: Charge, kept: Json, *, clearing: float) -> Json:
-    """What was `kept` of a refund, as it stands `clearing` seconds after what it is of was a bank's."""
-    name, _, _ = kept["refund_reference"].partition(":")
-    waits = charge.details.get("reason") == FROM_A_BANK and clock.now() < kept["at"] + clearing
-    told: Json = {
-        "id": kept["gateway_id"],
+def refund(charge: Charge, row: Json, *, clearing: float) -> Json:
+    """Return a stored refund; an ECHECK order's is PENDING for *clearing* seconds."""
+    name, _, _ = row["refund_reference"].partition(":")
+    waits = charge.details.get("reason") == ECHECK and clock.now() < row["at"] + clearing
+    answer: Json = {
+        "id": row["gateway_id"],
         "status": "PENDING" if waits else "COMPLETED",
-        "amount": amount(kept["amount"]),
-        "create_time": clock.iso(kept["at"]),
+        "amount": amount(row["amount"]),
+        "create_time": clock.iso(row["at"]),
         "links": [
             {"rel": "up", "href": f"/v2/payments/captures/{capture_id(charge)}", "method": "GET"}
         ],
     }
     if name != "unnamed":
-        told |= {"custom_id": name, "invoice_id": name}
-    return told | ({"status_details": {"reason": FROM_A_BANK}} if waits else {})
+        answer |= {"custom_id": name, "invoice_id": name}
+    return answer | ({"status_details": {"reason": ECHECK}} if waits else {})
 
 
 def amount(cents: int) -> Json:

@@ -1,4 +1,4 @@
-"""Stripe: pages and tokens by which cards are charged, and the signed events that tell of it."""
+"""Stripe: checkout pages, test cards, and signed webhooks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from starlette.routing import Route
 
 from sandbox import clock, pages
 from sandbox.charges import Charge
-from sandbox.player import Act
+from sandbox.payer import PayerAction
 from sandbox.stripe.api import MerchantApi
 from sandbox.stripe.objects import intent, session
 from sandbox.stripe.rules import Declined, StripeRefused
 from sandbox.web import ERRORS, Json, Refused
-from sandbox.webhooks import Letter
+from sandbox.webhooks import WebhookRequest
 from sandbox.world import World
 
 VERSION = "2026-06-24.dahlia"
-# A page's decline can be mended there; what ends it unpaid is a way to pay whose money never came.
+# A declined card can be retried on the page; only an asynchronous method ends a session unpaid.
 EVENTS = {
     ("session", "paid"): "checkout.session.completed",
     ("session", "declined"): "checkout.session.async_payment_failed",
@@ -46,7 +46,7 @@ class Stripe:
         self.secrets = world.settings.stripe.secrets
         self.webhook_url = f"{world.settings.api_url}/webhooks/stripe"
         self.scale = world.settings.sandbox.time_scale
-        self.merchant = MerchantApi(world, self._tell)
+        self.merchant = MerchantApi(world, self._send_webhook)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -61,7 +61,7 @@ class Stripe:
     async def refusal(self, request: Request) -> Response:
         return Declined("generic_decline").response
 
-    # What the customer sees
+    # Pages for the customer
 
     async def page(self, request: Request) -> Response:
         charge = self._by_token(request)
@@ -71,34 +71,34 @@ class Stripe:
 
     async def submitted(self, request: Request) -> Response:
         charge = self._by_token(request)
-        if charge.now != "pending":
+        if charge.current_status != "pending":
             return HTMLResponse(pages.message("Stripe", "Trang thanh toán này đã kết thúc."), 410)
         form = dict(parse_qsl((await request.body()).decode()))
         outcome = "paid" if form.get("outcome") == "paid" else "declined"
-        await self.world.player.do(charge, Act(outcome=outcome, wait=False))
+        await self.world.payer.perform(charge, PayerAction(outcome=outcome, wait=False))
         return RedirectResponse(charge.details["return_url"] or "/", 303)
 
     def _by_token(self, request: Request) -> Charge:
-        charge = self.charges.known_as("token", request.path_params["token"])
+        charge = self.charges.find_by("token", request.path_params["token"])
         if charge is None or charge.gateway != self.name:
             raise Refused(404, "NOT_FOUND", "no payment has this address")
         return charge
 
-    def opened(self, url: str) -> Charge | None:
+    def open_charge(self, url: str) -> Charge | None:
         path = urlsplit(url).path
         if "/stripe/c/pay/" not in path:
             return None
-        return self.charges.known_as("token", path.rpartition("/")[2])
+        return self.charges.find_by("token", path.rpartition("/")[2])
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
-        """They say up to three days, each time after a longer while."""
+    def retry_delays(self) -> tuple[float, ...]:
+        """Return growing delays, in seconds; Stripe documents only "up to three days"."""
         minutes = (1, 5, 30, 120, 360, 720, 1440)
         return tuple(each * 60 / self.scale for each in minutes)
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         kind = charge.details["kind"]
         return {
             "id": f"evt_{charge.gateway_id}_{outcome}",
@@ -111,14 +111,14 @@ class Stripe:
             "data": {"object": session(charge) if kind == "session" else intent(charge)},
         }
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
         body = json.dumps(fields, indent=2).encode()
         moment = str(int(clock.now()))
         keys = [secrets.token_bytes(32)] if forged else self.secrets
         signed = moment.encode() + b"." + body
         proofs = [hmac.new(key, signed, hashlib.sha256).hexdigest() for key in keys]
         signatures = "".join(f",v1={proof}" for proof in proofs)
-        return Letter(
+        return WebhookRequest(
             method="POST",
             url=self.webhook_url,
             headers={
@@ -128,20 +128,20 @@ class Stripe:
             body=body,
         )
 
-    def settled(self, status_code: int, answer: Any) -> bool:
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
         return 200 <= status_code < 300
 
-    def _tell(self, charge: Charge, outcome: str) -> None:
+    def _send_webhook(self, charge: Charge, outcome: str) -> None:
         now = clock.now()
-        webhook = self.world.webhooks.write(
+        webhook = self.world.webhooks.add(
             self.name,
             charge.reference,
-            self.news(charge, outcome, None),
+            self.webhook_fields(charge, outcome, None),
             forged=False,
             burst=1,
             due_at=now,
         )
-        self.world.webhooks.later(webhook, now)
+        self.world.webhooks.schedule(webhook, now)
 
 
 def _refused(_: Request, error: Exception) -> Response:

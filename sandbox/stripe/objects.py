@@ -1,16 +1,16 @@
-"""Stripe's objects, as it shows them: a page to pay at, and the payment that is tried there or by a token."""
+"""Stripe's objects in its own format: checkout sessions and payment intents."""
 
 from __future__ import annotations
 
 from sandbox.charges import Charge
-from sandbox.stripe.rules import refused_card
+from sandbox.stripe.rules import card_error
 from sandbox.web import Json
 
 
 def session(charge: Charge, *, whole: bool = False) -> Json:
-    """`whole` has the payment in it, and not only its number."""
-    status = charge.now
-    number = charge.gateway_id if tried(charge) else None
+    """Return a checkout session; `whole` expands its payment intent."""
+    status = charge.current_status
+    number = charge.gateway_id if has_intent(charge) else None
     return {
         "id": f"cs_test_{charge.token}",
         "object": "checkout.session",
@@ -18,7 +18,7 @@ def session(charge: Charge, *, whole: bool = False) -> Json:
         "metadata": charge.details["session_metadata"],
         "status": {"pending": "open", "expired": "expired"}.get(status, "complete"),
         "payment_status": "paid" if status == "paid" else "unpaid",
-        "amount_total": charge.money,
+        "amount_total": charge.current_amount,
         "currency": charge.currency.lower(),
         "url": charge.payment_url if status == "pending" else None,
         "expires_at": int(charge.expires_at),
@@ -30,14 +30,14 @@ def session(charge: Charge, *, whole: bool = False) -> Json:
 
 
 def intent(charge: Charge) -> Json:
-    status = charge.now
+    status = charge.current_status
     reason = charge.details.get("reason") or "generic_decline"
     waits = status == "pending"
     return {
         "id": charge.gateway_id,
         "object": "payment_intent",
         "amount": charge.amount,
-        "amount_received": charge.money if status == "paid" else 0,
+        "amount_received": charge.current_amount if status == "paid" else 0,
         "currency": charge.currency.lower(),
         "status": {
             "pending": "requires_action",
@@ -48,7 +48,7 @@ def intent(charge: Charge) -> Json:
         "metadata": charge.details["metadata"],
         "created": int(charge.created_at),
         "livemode": False,
-        "last_payment_error": refused_card(reason) if status == "declined" else None,
+        "last_payment_error": card_error(reason) if status == "declined" else None,
         "next_action": {
             "type": "redirect_to_url",
             "redirect_to_url": {
@@ -61,6 +61,6 @@ def intent(charge: Charge) -> Json:
     }
 
 
-def tried(charge: Charge) -> bool:
-    """A page has a payment only once somebody tried to pay there."""
+def has_intent(charge: Charge) -> bool:
+    """Return whether the charge has an intent; a session gets one with its first payment."""
     return charge.details.get("kind") == "intent" or charge.status in ("paid", "declined")

@@ -1,4 +1,4 @@
-"""What Stripe takes and how it says no: forms with brackets, errors as objects, cards as test tokens."""
+"""Stripe's formats: form parameters with brackets, error objects, and test cards."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ LARGEST = 99_999_999
 WHOLE = r"[1-9]\d{0,11}"
 WEB = r"https?://[!-~]{3,2000}"
 TEXT = r"(?s).{1,500}"
-TAGS = r"\[metadata\]\[[\w-]{1,40}\]"
 
-# Each parameter that is known, and what it may be; those with a * are needed.
+# Pattern of each known parameter; * marks a required one.
 SESSION = {
     "mode*": "payment",
     "client_reference_id": r"[\w-]{1,200}",
@@ -51,8 +50,8 @@ REFUND = {
 }
 _TAG = re.compile(r"(?:payment_intent_data)?\[?metadata\]?\[([\w-]{1,40})\]", re.ASCII)
 
-# Their test cards: None is charged, "" asks the customer, the rest is refused with this code.
-TOKENS: Mapping[str, str | None] = {
+# Stripe's test cards: None is paid, "" waits for the customer, others give the decline code.
+TEST_CARDS: Mapping[str, str | None] = {
     "pm_card_visa": None,
     "pm_card_mastercard": None,
     "tok_visa": None,
@@ -67,7 +66,7 @@ TOKENS: Mapping[str, str | None] = {
 
 
 class StripeRefused(Exception):
-    """An answer that is an error: `error.type`, and what more it says."""
+    """An error answer: `error.type` and further fields."""
 
     def __init__(self, status: int, type: str, *, message: str, **more: object) -> None:
         super().__init__(message)
@@ -80,14 +79,14 @@ class StripeRefused(Exception):
 
 
 class Declined(StripeRefused):
-    """The bank said no: the charge was tried, and is there."""
+    """The bank declined the card; the charge exists."""
 
     def __init__(self, decline_code: str, **more: object) -> None:
         super().__init__(402, "card_error", message="Your card was declined.", **more)
-        self.error |= refused_card(decline_code)
+        self.error |= card_error(decline_code)
 
 
-def refused_card(decline_code: str) -> Json:
+def card_error(decline_code: str) -> Json:
     own = decline_code in ("expired_card", "incorrect_cvc", "payment_intent_authentication_failure")
     return {
         "type": "card_error",
@@ -97,43 +96,51 @@ def refused_card(decline_code: str) -> Json:
     }
 
 
-def no_such(what: str) -> StripeRefused:
+def not_found(what: str) -> StripeRefused:
     return StripeRefused(
         404, "invalid_request_error", message=f"No such {what}", code="resource_missing"
     )
 
 
-def wrong(param: str, code: str, message: str) -> StripeRefused:
+def invalid_parameter(param: str, code: str, message: str) -> StripeRefused:
     return StripeRefused(400, "invalid_request_error", message=message, code=code, param=param)
 
 
-def form_of(body: bytes) -> Form:
+def parse_form(body: bytes) -> Form:
     return dict(parse_qsl(body.decode(), keep_blank_values=True))
 
 
-def check(form: Form, known: Mapping[str, str]) -> None:
-    """Refuse what is missing, unknown or of the wrong form, as Stripe does by the parameter's name."""
+def check_form(form: Form, known: Mapping[str, str]) -> None:
+    """
+    Check a form against the known parameters.
+
+    Raises StripeRefused, with the parameter's name, for a missing, unknown or malformed one.
+    """
     needed = {name.removesuffix("*"): pattern for name, pattern in known.items()}
     for name in known:
         if name.endswith("*") and name[:-1] not in form:
-            raise wrong(name[:-1], "parameter_missing", f"Missing required param: {name[:-1]}.")
+            raise invalid_parameter(
+                name[:-1], "parameter_missing", f"Missing required param: {name[:-1]}."
+            )
     for name, value in form.items():
         if _TAG.fullmatch(name) or re.fullmatch(r"expand\[\d*\]", name):
             continue
         if name not in needed:
-            raise wrong(name, "parameter_unknown", f"Received unknown parameter: {name}")
+            raise invalid_parameter(
+                name, "parameter_unknown", f"Received unknown parameter: {name}"
+            )
         if not re.fullmatch(needed[name], value, re.ASCII if needed[name] != TEXT else 0):
-            raise wrong(name, "parameter_invalid", f"Invalid {name}")
+            raise invalid_parameter(name, "parameter_invalid", f"Invalid {name}")
 
 
 def check_amount(amount: int, param: str) -> int:
     if amount > LARGEST:
-        raise wrong(param, "amount_too_large", f"Amount must be no more than {LARGEST}")
+        raise invalid_parameter(param, "amount_too_large", f"Amount must be no more than {LARGEST}")
     return amount
 
 
-def tags(form: Form, below: str = "") -> dict[str, str]:
-    """The metadata that a form gives, its own or what is to be the payment's."""
+def metadata_of(form: Form, below: str = "") -> dict[str, str]:
+    """Return the form's metadata: its own, or that of the part named *below*."""
     prefix = f"{below}[metadata][" if below else "metadata["
     return {
         name.removeprefix(prefix)[:-1]: value

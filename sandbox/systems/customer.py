@@ -1,4 +1,4 @@
-"""Customer Management: who lives at a contract, and how to reach them."""
+"""Customer Management: a contract's customer, address and phone numbers."""
 
 from __future__ import annotations
 

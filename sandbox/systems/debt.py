@@ -1,4 +1,4 @@
-"""Debt Management: what a contract owes in all, and why it was not collected."""
+"""Debt Management: a contract's total debt, and reasons why it was not collected."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from sandbox.contracts import Contract
 from sandbox.systems.revenue import Reverse
-from sandbox.web import ERRORS, Answer, ApiKey, Body, Json, Once, Refused, unavailable
+from sandbox.web import ERRORS, Answer, ApiKey, Body, Idempotency, Json, Refused, unavailable
 from sandbox.world import World
 
 REASONS = {
@@ -51,13 +51,13 @@ class Debt:
         self.key = world.settings.debt.api_key.get_secret_value()
 
     def app(self) -> Starlette:
-        once = Once(self.store, self.name)
+        idempotent = Idempotency(self.store, self.name)
         return Starlette(
             routes=[
                 Route("/api/debts/reasons", self.reasons, methods=["GET"]),
-                Route("/api/debts/reasons", once(Reason, self.reason), methods=["POST"]),
-                Route("/api/debts/settle", once(Settle, self.settle), methods=["POST"]),
-                Route("/api/debts/unsettle", once(Reverse, self.unsettle), methods=["POST"]),
+                Route("/api/debts/reasons", idempotent(Reason, self.reason), methods=["POST"]),
+                Route("/api/debts/settle", idempotent(Settle, self.settle), methods=["POST"]),
+                Route("/api/debts/unsettle", idempotent(Reverse, self.unsettle), methods=["POST"]),
                 Route("/api/debts/{contract_number}", self.debt),
             ],
             middleware=[Middleware(ApiKey, key=self.key)],
@@ -69,7 +69,7 @@ class Debt:
 
     async def debt(self, request: Request) -> Response:
         contract = self._contract(request.path_params["contract_number"])
-        return JSONResponse(self._told(contract))
+        return JSONResponse(self._summary(contract))
 
     async def reasons(self, request: Request) -> Response:
         return JSONResponse(
@@ -81,7 +81,7 @@ class Debt:
         if body.reason_code not in REASONS:
             raise Refused(422, "UNKNOWN_REASON", "no such reason", field="reason_code")
         promised = body.promised_date.isoformat() if body.promised_date else None
-        self.store.run(
+        self.store.execute(
             "insert into reasons (contract_number, reason_code, note, staff_id, promised_date)"
             " values (?, ?, ?, ?, ?)",
             contract.number, body.reason_code, body.note, body.staff_id, promised,
@@ -90,53 +90,53 @@ class Debt:
 
     def settle(self, request: Request, body: Settle) -> Answer:
         contract = self._contract(body.contract_number)
-        known = self.store.one(
+        known = self.store.fetch_row(
             "select * from settlements where transaction_id = ?", body.transaction_id
         )
-        if known is not None:  # under another key
+        if known is not None:  # repeated under another idempotency key
             if (known["contract_number"], known["amount"]) == (contract.number, body.amount):
-                return 200, self._told(contract)
+                return 200, self._summary(contract)
             raise Refused(409, "TRANSACTION_DIFFERS", "settled before, with another amount")
         owed = self._owed(contract)
         if body.amount > owed:
             detail = f"{body.amount} is more than the {owed} that is owed"
             self.conflicts.note(self.name, body.transaction_id, contract.number, detail)
             raise Refused(409, "EXCEEDS_DEBT", detail, total_debt=owed)
-        self.store.run(
+        self.store.execute(
             "insert into settlements values (?, ?, ?, 1, 0)",
             body.transaction_id, contract.number, body.amount,
         )  # fmt: skip
-        return 201, self._told(contract)
+        return 201, self._summary(contract)
 
     def unsettle(self, request: Request, body: Reverse) -> Answer:
-        settled = self.store.one(
+        settled = self.store.fetch_row(
             "select * from settlements where transaction_id = ?", body.transaction_id
         )
         if settled is None:
             raise Refused(404, "NOT_FOUND", "no such transaction was settled")
         contract = self._contract(settled["contract_number"])
-        known = self.store.one(
+        known = self.store.fetch_row(
             "select * from reversals where system = ? and reversal_id = ?",
             self.name, body.reversal_id,
         )  # fmt: skip
         if known is not None:
             if (known["transaction_id"], known["amount"]) == (body.transaction_id, body.amount):
-                return 200, self._told(contract)
+                return 200, self._summary(contract)
             raise Refused(409, "REVERSAL_DIFFERS", "reversed before, with another amount")
         if settled["reversed"] + body.amount > settled["amount"]:
             detail = f"{body.reversal_id} would reverse more than was settled"
             self.conflicts.note(self.name, body.transaction_id, contract.number, detail)
             raise Refused(409, "REVERSES_TOO_MUCH", detail)
-        self.store.run(
+        self.store.execute(
             "insert into reversals values (?, ?, ?, ?, ?, ?)",
             self.name, body.reversal_id, body.transaction_id, body.kind.lower(), body.amount,
             body.reason,
         )  # fmt: skip
-        self.store.run(
+        self.store.execute(
             "update settlements set reversed = reversed + ? where transaction_id = ?",
             body.amount, body.transaction_id,
         )  # fmt: skip
-        return 201, self._told(contract)
+        return 201, self._summary(contract)
 
     def _contract(self, number: str) -> Contract:
         contract = self.contracts.find(number)
@@ -145,13 +145,13 @@ class Debt:
         return contract
 
     def _owed(self, contract: Contract) -> int:
-        settled = self.store.value(
+        settled = self.store.fetch_value(
             "select sum(amount - reversed) from settlements where contract_number = ?",
             contract.number,
         )
         return contract.total - (settled or 0)
 
-    def _told(self, contract: Contract) -> Json:
+    def _summary(self, contract: Contract) -> Json:
         owed = self._owed(contract)
         months = _months(contract, owed)
         status = "clear" if owed == 0 else "overdue" if months > 1 else "due"
@@ -164,7 +164,7 @@ class Debt:
 
 
 def _months(contract: Contract, owed: int) -> int:
-    """How many of the latest bills it takes to make up what is owed: the oldest are paid first."""
+    """Return how many of the latest bills make up the debt; the oldest bills are paid first."""
     months, covered = 0, 0
     for item in reversed([item for item in contract.items if item.kind == "bill"]):
         if covered >= owed:

@@ -1,4 +1,4 @@
-"""Revenue Management: what is owed, and what was paid of it."""
+"""Revenue Management: bills and fees, and the records of their payments."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.contracts import Contract
-from sandbox.web import ERRORS, Answer, ApiKey, Body, Json, Once, Refused, unavailable
+from sandbox.web import ERRORS, Answer, ApiKey, Body, Idempotency, Json, Refused, unavailable
 from sandbox.world import World
 
 
@@ -50,14 +50,14 @@ class Revenue:
         self.key = world.settings.revenue.api_key.get_secret_value()
 
     def app(self) -> Starlette:
-        once = Once(self.store, self.name)
+        idempotent = Idempotency(self.store, self.name)
         return Starlette(
             routes=[
                 Route("/api/bills/{contract_number}", self.bills),
                 Route("/api/fees/{contract_number}", self.fees),
                 Route("/api/payment-history/{contract_number}", self.history),
-                Route("/api/payments/record", once(Record, self.record), methods=["POST"]),
-                Route("/api/payments/reverse", once(Reverse, self.reverse), methods=["POST"]),
+                Route("/api/payments/record", idempotent(Record, self.record), methods=["POST"]),
+                Route("/api/payments/reverse", idempotent(Reverse, self.reverse), methods=["POST"]),
             ],
             middleware=[Middleware(ApiKey, key=self.key)],
             exception_handlers=ERRORS,
@@ -101,7 +101,7 @@ class Revenue:
 
     async def history(self, request: Request) -> Response:
         contract = self._contract(request.path_params["contract_number"])
-        rows = self.store.all(
+        rows = self.store.fetch_rows(
             "select * from records where contract_number = ? order by paid_at desc", contract.number
         )
         payments: list[Json] = [
@@ -120,7 +120,7 @@ class Revenue:
                     404, "ITEM_NOT_FOUND", f"{contract.number} has no {line.type} {line.id}"
                 )
             if (item.kind, item.id) in lines:
-                raise Refused(422, "ITEM_REPEATED", "an item may be paid once")
+                raise Refused(422, "ITEM_REPEATED", "an item is repeated")
             if item.amount != line.amount:
                 raise Refused(
                     422,
@@ -134,10 +134,10 @@ class Revenue:
             [{"type": kind, "id": id, "amount": lines[kind, id]} for kind, id in lines],
             sort_keys=True,
         )
-        known = self.store.one(
+        known = self.store.fetch_row(
             "select * from records where transaction_id = ?", body.transaction_id
         )
-        if known is not None:  # under another key, which is no reason to count it twice
+        if known is not None:  # repeated under another idempotency key
             if (known["contract_number"], known["items"]) == (contract.number, items):
                 return 200, answer
             raise Refused(409, "TRANSACTION_DIFFERS", "recorded before, with other items")
@@ -149,26 +149,26 @@ class Revenue:
                 raise Refused(
                     409, "ALREADY_PAID", detail, type=kind, id=id, transaction_id=paid[kind, id]
                 )
-        self.store.run(
+        self.store.execute(
             "insert into records values (?, ?, ?, ?, ?, ?, ?, 1, 0)",
             body.transaction_id, contract.number, body.method, body.paid_at.isoformat(),
             body.staff_id, sum(lines.values()), items,
         )  # fmt: skip
         for kind, id in lines:
-            self.store.run(
+            self.store.execute(
                 "insert into paid_items values (?, ?, ?, ?)",
                 kind, id, contract.number, body.transaction_id,
             )  # fmt: skip
         return 201, answer
 
     def reverse(self, request: Request, body: Reverse) -> Answer:
-        record = self.store.one(
+        record = self.store.fetch_row(
             "select * from records where transaction_id = ?", body.transaction_id
         )
         if record is None:
             raise Refused(404, "NOT_FOUND", "no such transaction was recorded")
         answer: Json = {"reversal_id": body.reversal_id, "status": "reversed"}
-        known = self.store.one(
+        known = self.store.fetch_row(
             "select * from reversals where system = ? and reversal_id = ?",
             self.name, body.reversal_id,
         )  # fmt: skip
@@ -181,17 +181,19 @@ class Revenue:
             detail = f"{body.reversal_id} would reverse more than was recorded"
             self.conflicts.note(self.name, body.transaction_id, record["contract_number"], detail)
             raise Refused(409, "REVERSES_TOO_MUCH", detail)
-        self.store.run(
+        self.store.execute(
             "insert into reversals values (?, ?, ?, ?, ?, ?)",
             self.name, body.reversal_id, body.transaction_id, body.kind.lower(), body.amount,
             body.reason,
         )  # fmt: skip
-        self.store.run(
+        self.store.execute(
             "update records set reversed = ? where transaction_id = ?",
             reversed_, body.transaction_id,
         )  # fmt: skip
-        if reversed_ == record["amount"]:  # a part of it leaves the bill paid
-            self.store.run("delete from paid_items where transaction_id = ?", body.transaction_id)
+        if reversed_ == record["amount"]:  # after a partial reversal the items stay paid
+            self.store.execute(
+                "delete from paid_items where transaction_id = ?", body.transaction_id
+            )
         return 201, answer
 
     def _contract(self, number: str) -> Contract:
@@ -201,6 +203,8 @@ class Revenue:
         return contract
 
     def _paid(self, contract: Contract) -> dict[tuple[str, str], str]:
-        """Which transaction paid each item that is paid."""
-        rows = self.store.all("select * from paid_items where contract_number = ?", contract.number)
+        """Return the id of the transaction that paid each paid item."""
+        rows = self.store.fetch_rows(
+            "select * from paid_items where contract_number = ?", contract.number
+        )
         return {(row["kind"], row["item_id"]): row["transaction_id"] for row in rows}

@@ -1,4 +1,4 @@
-"""Staff Management: who somebody is, what they may do, and how much they may take."""
+"""Staff Management: login, permissions and payment limits of the staff."""
 
 from __future__ import annotations
 
@@ -12,13 +12,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.people import Person
-from sandbox.web import ERRORS, ApiKey, Body, Json, Refused, read, same, unavailable
+from sandbox.web import (
+    ERRORS,
+    ApiKey,
+    Body,
+    Json,
+    Refused,
+    equal_in_constant_time,
+    read,
+    unavailable,
+)
 from sandbox.world import World
 
 
 class Login(Body):
     staff_id: str
-    password: Annotated[str, StringConstraints(strip_whitespace=False)]  # each space in it counts
+    # Spaces are part of a password.
+    password: Annotated[str, StringConstraints(strip_whitespace=False)]
 
 
 class Staff:
@@ -44,19 +54,24 @@ class Staff:
     async def authenticate(self, request: Request) -> Response:
         login = read(Login, await request.body())
         person = self.people.find(login.staff_id)
-        # An unknown name and a wrong password sound the same.
-        if not same(person.password if person else "", login.password) or person is None:
+        # An unknown staff id and a wrong password get the same answer.
+        if (
+            not equal_in_constant_time(person.password if person else "", login.password)
+            or person is None
+        ):
             raise Refused(401, "INVALID_CREDENTIALS", "the staff id or the password is wrong")
-        return JSONResponse(told(person) | {"fpt_pay_token": self.people.wallet_token(person)})
+        return JSONResponse(
+            staff_profile(person) | {"fpt_pay_token": self.people.wallet_token(person)}
+        )
 
     async def person(self, request: Request) -> Response:
         person = self.people.find(request.path_params["staff_id"])
         if person is None:
             raise Refused(404, "NOT_FOUND", "no such member of staff")
-        return JSONResponse(told(person))
+        return JSONResponse(staff_profile(person))
 
 
-def told(person: Person) -> Json:
+def staff_profile(person: Person) -> Json:
     answer: Json = {
         "staff_id": person.id,
         "name": person.name,

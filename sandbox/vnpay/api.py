@@ -1,4 +1,4 @@
-"""VNPay's merchant interface: one address for querydr and refund, pipes for what is signed."""
+"""VNPay's merchant API: querydr and refund at one address, signed over pipe-joined fields."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class MerchantApi:
         refund = fields.get("vnp_Command") == "refund"
         try:
             with self.store.transaction():
-                told = self._refund(fields) if refund else self._query(fields)
+                result = self._refund(fields) if refund else self._query(fields)
         except Rejected as rejected:
             return self._signed(fields, {}, rejected.code, rejected.message)
-        return self._signed(fields, told, "00", "Refund Success" if refund else "QueryDR Success")
+        return self._signed(fields, result, "00", "Refund Success" if refund else "QueryDR Success")
 
     def refusal(self, raw: bytes) -> Response:
-        """16 says that a refund can't be made now; a query knows only 99."""
+        """Return a signed refusal: code 16 for a refund, 99 for an inquiry."""
         fields = read_fields(raw)
         code = "16" if fields.get("vnp_Command") == "refund" else "99"
         return self._signed(fields, {}, code, MESSAGES[code])
@@ -71,31 +71,32 @@ class MerchantApi:
         self._once_a_day(fields)
         self._not_too_often(fields)
         charge = self._charge(fields)
-        told = {
+        result = {
             "vnp_TmnCode": self.terminal,
             "vnp_TxnRef": charge.reference,
-            "vnp_Amount": str(charge.money * 100),
+            "vnp_Amount": str(charge.current_amount * 100),
             "vnp_OrderInfo": charge.details["info"],
             "vnp_TransactionType": "01",
             "vnp_TransactionStatus": STATUS[charge.status],
             "vnp_TransactionNo": "0",
         }
         if charge.paid_at:
-            told["vnp_BankCode"] = "NCB"
-            told["vnp_PayDate"] = clock.compact(charge.paid_at)
-            told["vnp_TransactionNo"] = charge.gateway_id
+            result["vnp_BankCode"] = "NCB"
+            result["vnp_PayDate"] = clock.compact(charge.paid_at)
+            result["vnp_TransactionNo"] = charge.gateway_id
         latest = self.charges.latest_refund(charge)
         if latest is not None and fields.get("vnp_TransactionNo") != charge.gateway_id:
-            # Without a number it is the latest transaction of the reference that is told of.
-            whole = latest["amount"] == charge.money
-            told |= {
+            # An inquiry without a transaction number returns the latest transaction of the
+            # reference.
+            whole = latest["amount"] == charge.current_amount
+            result |= {
                 "vnp_Amount": str(latest["amount"] * 100),
                 "vnp_PayDate": clock.compact(latest["at"]),
                 "vnp_TransactionNo": latest["gateway_id"],
                 "vnp_TransactionType": "02" if whole else "03",
                 "vnp_TransactionStatus": "05",
             }
-        return told
+        return result
 
     def _refund(self, fields: Fields) -> Fields:
         self._check(fields, REFUND, {})
@@ -105,11 +106,11 @@ class MerchantApi:
             raise Rejected("95")
         refunded = self.charges.refunded(charge)
         full = fields["vnp_TransactionType"] == "02"
-        if self._refund_known(fields) or refunded == charge.money:
+        if self._refund_known(fields) or refunded == charge.current_amount:
             raise Rejected("94")
         if full and refunded:
             raise Rejected("04")
-        if (full and amount != charge.money) or refunded + amount > charge.money:
+        if (full and amount != charge.current_amount) or refunded + amount > charge.current_amount:
             raise Rejected("93")
         number = self.charges.refund(charge, _daily(fields), amount)
         return {
@@ -149,7 +150,7 @@ class MerchantApi:
             raise Rejected("94", "vnp_RequestId was used today")
 
     def _refund_known(self, fields: Fields) -> bool:
-        found = self.store.one(
+        found = self.store.fetch_row(
             "select 1 from refunds where gateway = 'vnpay' and refund_reference = ?",
             _daily(fields),
         )
@@ -157,36 +158,38 @@ class MerchantApi:
 
     def _not_too_often(self, fields: Fields) -> None:
         name = f"charge {fields['vnp_TxnRef']} {fields['vnp_TransactionDate']}"
-        last = self.store.value(
+        last = self.store.fetch_value(
             "select at from inquiries where gateway = 'vnpay' and name = ?", name
         )
         if last is not None and clock.now() < last + self.window:
             raise Rejected("94")
-        self.store.run("insert or replace into inquiries values ('vnpay', ?, ?)", name, clock.now())
+        self.store.execute(
+            "insert or replace into inquiries values ('vnpay', ?, ?)", name, clock.now()
+        )
 
     def _note(self, name: str) -> bool:
         try:
-            self.store.run("insert into inquiries values ('vnpay', ?, ?)", name, clock.now())
+            self.store.execute("insert into inquiries values ('vnpay', ?, ?)", name, clock.now())
         except sqlite3.IntegrityError:
             return False
         return True
 
-    def _signed(self, asked: Fields, told: Fields, code: str, message: str) -> Response:
-        refund = asked.get("vnp_Command") == "refund"
+    def _signed(self, request_fields: Fields, result: Fields, code: str, message: str) -> Response:
+        refund = request_fields.get("vnp_Command") == "refund"
         answer = {
             "vnp_ResponseId": secrets.token_hex(16),
-            "vnp_Command": asked.get("vnp_Command", ""),
+            "vnp_Command": request_fields.get("vnp_Command", ""),
             "vnp_ResponseCode": code,
             "vnp_Message": message,
-            "vnp_TmnCode": asked.get("vnp_TmnCode", ""),
-            "vnp_TxnRef": asked.get("vnp_TxnRef", ""),
-        } | told
+            "vnp_TmnCode": request_fields.get("vnp_TmnCode", ""),
+            "vnp_TxnRef": request_fields.get("vnp_TxnRef", ""),
+        } | result
         text = piped(answer, REFUND_ANSWER if refund else QUERY_ANSWER)
         return JSONResponse(answer | {"vnp_SecureHash": sign(self.secrets[0], text)})
 
 
 def read_fields(raw: bytes) -> Fields:
-    """The body's fields as text; what is not a flat JSON object has none."""
+    """Return the body's fields as text; none where it is not a flat JSON object."""
     try:
         body: Any = json.loads(raw)
     except ValueError:

@@ -1,4 +1,4 @@
-"""VNPay's redirect gateway 2.1.0: pay, genqr, querydr, refund, and its calls to the merchant."""
+"""VNPay's redirect gateway 2.1.0: pay, genqr, querydr, refund, and its IPN calls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.routing import Route
 from sandbox import clock, pages
 from sandbox.bank import emv
 from sandbox.charges import Charge
-from sandbox.player import Act
+from sandbox.payer import PayerAction
 from sandbox.vnpay.api import MerchantApi
 from sandbox.vnpay.rules import (
     MESSAGES,
@@ -28,12 +28,13 @@ from sandbox.vnpay.rules import (
     whole_vnd,
 )
 from sandbox.web import ERRORS, Json, Refused
-from sandbox.webhooks import Letter, said
+from sandbox.webhooks import WebhookRequest, response_field
 from sandbox.world import World
 
+CHOOSER = "/paymentv2/Transaction/PaymentMethod.html"
 FIVE_MINUTES = 300
 CALLS = 10
-# The clocks of two machines differ by less than this.
+# Seconds by which the clocks of two machines may differ.
 SKEW = 600
 
 # outcome → vnp_ResponseCode, vnp_TransactionStatus
@@ -60,12 +61,11 @@ class VNPay:
         self.merchant = MerchantApi(world, self.window)
 
     def app(self) -> Starlette:
-        chooser = "/paymentv2/Transaction/PaymentMethod.html"
         return Starlette(
             routes=[
                 Route("/paymentv2/vpcpay.html", self.payment, methods=["GET", "POST"]),
-                Route(chooser, self.choose, methods=["GET"]),
-                Route(chooser, self.chosen, methods=["POST"]),
+                Route(CHOOSER, self.choose, methods=["GET"]),
+                Route(CHOOSER, self.chosen, methods=["POST"]),
                 Route("/paymentv2/Payment/Error.html", self.error),
                 Route("/merchant_webapi/api/transaction", self.merchant.answer, methods=["POST"]),
             ],
@@ -78,7 +78,7 @@ class VNPay:
         fields = await _fields(request)
         return self._rejected(request, dict(fields), Rejected("02"))
 
-    # What the merchant asks for
+    # Requests of the merchant
 
     async def payment(self, request: Request) -> Response:
         pairs = await _fields(request)
@@ -91,7 +91,7 @@ class VNPay:
             return self._rejected(request, fields, rejected)
         if fields["vnp_Command"] == "genqr":
             return JSONResponse({"code": "00", "message": "Success", "qrcontent": charge.qr})
-        page = f"{request.base_url}{self.name}/paymentv2/Transaction/PaymentMethod.html?token={charge.token}"
+        page = f"{request.base_url}{self.name}{CHOOSER}?token={charge.token}"
         return RedirectResponse(page, 302)
 
     def _open(self, fields: dict[str, str]) -> Charge:
@@ -148,7 +148,7 @@ class VNPay:
         page = f"{request.base_url}{self.name}/paymentv2/Payment/Error.html?code={rejected.code}"
         return RedirectResponse(page, 302)
 
-    # What the customer sees
+    # Pages for the customer
 
     async def error(self, request: Request) -> Response:
         code = request.query_params.get("code", "99")
@@ -163,30 +163,32 @@ class VNPay:
 
     async def chosen(self, request: Request) -> Response:
         charge = self._by_token(request)
-        if charge.now != "pending":
+        if charge.current_status != "pending":
             return HTMLResponse(pages.message("VNPAY", MESSAGES["11"]), 410)
         form = dict(parse_qsl((await request.body()).decode()))
         paid = form.get("outcome") == "paid"
         # 24: the customer cancelled.
-        act = Act(outcome="paid" if paid else "declined", reason=None if paid else "24", wait=False)
-        await self.world.player.do(charge, act)
-        settled = self.charges.known_as("token", charge.token)
+        action = PayerAction(
+            outcome="paid" if paid else "declined", reason=None if paid else "24", wait=False
+        )
+        await self.world.payer.perform(charge, action)
+        settled = self.charges.find_by("token", charge.token)
         assert settled is not None
-        news = self.news(settled, act.outcome, act.reason)
-        back = self._signed(news, forged=False)
+        fields = self.webhook_fields(settled, action.outcome, action.reason)
+        back = self._signed(fields, forged=False)
         return RedirectResponse(pages.with_query(charge.details["return_url"], back), 303)
 
     def _by_token(self, request: Request) -> Charge:
-        charge = self.charges.known_as("token", request.query_params.get("token", ""))
+        charge = self.charges.find_by("token", request.query_params.get("token", ""))
         if charge is None or charge.gateway != self.name:
             raise Refused(404, "NOT_FOUND", MESSAGES["91"])
         return charge
 
-    def opened(self, url: str) -> Charge | None:
+    def open_charge(self, url: str) -> Charge | None:
         address = urlsplit(url)
         fields = dict(parse_qsl(address.query, keep_blank_values=True))
         if address.path.endswith("/PaymentMethod.html"):
-            return self.charges.known_as("token", fields.get("token", ""))
+            return self.charges.find_by("token", fields.get("token", ""))
         if not address.path.endswith("/vpcpay.html"):
             return None
         charge = self.charges.find(
@@ -202,17 +204,17 @@ class VNPay:
             message = f"VNPay answers {rejected.code}: {rejected.message}"
             raise Refused(422, "CHARGE_REJECTED", message, answer=rejected.code) from None
 
-    # What the merchant is told
+    # Webhooks to the merchant
 
     @property
-    def spacing(self) -> tuple[float, ...]:
+    def retry_delays(self) -> tuple[float, ...]:
         return (self.window,) * (CALLS - 1)
 
-    def news(self, charge: Charge, outcome: str, reason: str | None) -> Json:
+    def webhook_fields(self, charge: Charge, outcome: str, reason: str | None) -> Json:
         code, status = OUTCOMES[outcome]
-        told = {
+        fields = {
             "vnp_TmnCode": self.terminal,
-            "vnp_Amount": str(charge.money * 100),
+            "vnp_Amount": str(charge.current_amount * 100),
             "vnp_BankCode": "NCB",
             "vnp_CardType": charge.details["card"],
             "vnp_OrderInfo": charge.details["info"],
@@ -222,21 +224,23 @@ class VNPay:
             "vnp_TxnRef": charge.reference,
         }
         if outcome not in ("declined", "expired") and charge.paid_at:
-            told["vnp_TransactionNo"] = charge.gateway_id
-            told["vnp_BankTranNo"] = f"VNP{charge.gateway_id}"
-            told["vnp_PayDate"] = clock.compact(charge.paid_at)
-        return told
+            fields["vnp_TransactionNo"] = charge.gateway_id
+            fields["vnp_BankTranNo"] = f"VNP{charge.gateway_id}"
+            fields["vnp_PayDate"] = clock.compact(charge.paid_at)
+        return fields
 
-    def letter(self, fields: Json, *, forged: bool) -> Letter:
-        return Letter(method="GET", url=f"{self.ipn_url}?{self._signed(fields, forged=forged)}")
+    def webhook_request(self, fields: Json, *, forged: bool) -> WebhookRequest:
+        return WebhookRequest(
+            method="GET", url=f"{self.ipn_url}?{self._signed(fields, forged=forged)}"
+        )
 
     def _signed(self, fields: Json, *, forged: bool) -> str:
         text = canonical(fields)
         secret = secrets.token_bytes(32) if forged else self.secrets[0]
         return f"{text}&vnp_SecureHash={sign(secret, text)}"
 
-    def settled(self, status_code: int, answer: Any) -> bool:
-        return status_code == 200 and said(answer, "RspCode") in ("00", "02")
+    def is_acknowledged(self, status_code: int, answer: Any) -> bool:
+        return status_code == 200 and response_field(answer, "RspCode") in ("00", "02")
 
 
 async def _fields(request: Request) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How VNPay signs, and what it lets pass: its fields, their shapes, its codes and its words."""
+"""VNPay's formats: signatures, required fields with their patterns, response codes and messages."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ MESSAGES = {
 AMOUNT = r"[0-9]{1,12}"
 DATE = r"[0-9]{14}"
 ADDRESS = r"[0-9A-Fa-f:.]{7,45}"
-# No accents, and none of the characters that encoders disagree about or that pages must escape.
+# No accents, and no characters that encoders treat differently or that pages must escape.
 TEXT = r"[A-Za-z0-9 .,:_#/()+-]{1,255}"
 REFERENCE = r"[A-Za-z0-9._-]{1,100}"
 REQUEST = r"[A-Za-z0-9]{1,32}"
 TERMINAL = r"[A-Za-z0-9]{8}"
 
-# pay and genqr: what must be there, and what may.
+# pay and genqr: the required fields, and the optional ones.
 PAYMENT = {
     "vnp_Version": r"2\.1\.0",
     "vnp_Command": r"pay|genqr",
@@ -80,7 +80,7 @@ REFUND = {
 }
 QUERY_OPTIONAL = {"vnp_TransactionNo": r"[0-9]{1,15}"}
 
-# What is joined by pipes and signed; the requests' fields above stand in their order already.
+# The signed fields of the answers, in order; the requests' fields above are in order too.
 QUERY_ANSWER = [
     "vnp_ResponseId",
     "vnp_Command",
@@ -102,7 +102,7 @@ REFUND_ANSWER = QUERY_ANSWER[:-2]
 
 
 class Rejected(Exception):
-    """A request that VNPay answers with a code of its own."""
+    """A request that VNPay answers with a response code of its own."""
 
     def __init__(self, code: str, about: str = "") -> None:
         super().__init__(code)
@@ -111,7 +111,7 @@ class Rejected(Exception):
 
 
 def canonical(fields: Mapping[str, str]) -> str:
-    """The form-encoded query that is signed: sorted, without what is empty or itself a signature."""
+    """Return the signed query: form-encoded and sorted, without empty fields and signatures."""
     return "&".join(
         f"{quote_plus(name)}={quote_plus(fields[name])}"
         for name in sorted(fields)
@@ -150,7 +150,11 @@ def check_fields(
 
 
 def whole_vnd(hundredths: str) -> int:
-    """What the ×100 of the wire stands for: VND has no cents, and nothing costs nothing."""
+    """
+    Return whole đồng from VNPay's hundredths.
+
+    Raises Rejected where the amount is zero or not whole.
+    """
     amount, cents = divmod(int(hundredths), 100)
     if cents or amount == 0:
         raise Rejected("93", "vnp_Amount")

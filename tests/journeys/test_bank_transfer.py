@@ -21,7 +21,7 @@ async def test_a_transfer_completes_the_watched_payment(
     bill = customer.bills[0]
     payment = await collector.pay(customer.contract, "BANK_TRANSFER", bill)
     assert payment["status"] == "PROCESSING"
-    reference = emv.read(emv.read(payment["qr"]["payload"])["62"])["08"]
+    reference = emv.decode(emv.decode(payment["qr"]["payload"])["62"])["08"]
 
     async with collector.watch(payment["id"]) as events:
         assert await events.next() == payment

@@ -1,5 +1,5 @@
 // Runs npm's graphql-ws against the address in its first argument, with the token in its second.
-// Commands come a line each on stdin, what happens goes a line each to stdout.
+// It reads one command a line from stdin and writes one event a line to stdout.
 import { createInterface } from "node:readline";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
@@ -13,7 +13,7 @@ const client = createClient({
   url,
   webSocketImpl: WebSocket,
   connectionParams: { authorization: `Bearer ${token}` },
-  // Whether it reconnects is its own decision; when is the test's.
+  // The client decides whether it reconnects, the test decides when.
   retryWait: () =>
     new Promise((resolve) => {
       retry = resolve;

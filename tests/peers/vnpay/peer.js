@@ -1,10 +1,10 @@
-// Asks npm's vnpay what it would do: a question a line on stdin, its answer a line on stdout.
+// Runs functions of npm's vnpay: one call a line on stdin, its result a line on stdout.
 import { createInterface } from "node:readline";
 import { ignoreLogger, VNPay } from "vnpay";
 
 const { fetch } = globalThis;
 globalThis.fetch = (url, ...how) => {
-  if (new URL(url).hostname !== "127.0.0.1") throw new Error(`nobody calls ${url} from here`);
+  if (new URL(url).hostname !== "127.0.0.1") throw new Error(`only 127.0.0.1 may be called, not ${url}`);
   return fetch(url, ...how);
 };
 
@@ -13,7 +13,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   const vnpay = new VNPay({ ...config, loggerFn: ignoreLogger });
   let answer;
   try {
-    answer = { said: await vnpay[call](given) };
+    answer = { result: await vnpay[call](given) };
   } catch (error) {
     answer = { failed: `${error} ${error.cause ?? ""}` };
   }

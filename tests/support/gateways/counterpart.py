@@ -155,3 +155,14 @@ def _head(status: int, length: int) -> bytes:
         f"HTTP/1.1 {status} Whatever\r\nContent-Type: application/json\r\n"
         f"Content-Length: {length}\r\nConnection: close\r\n\r\n"
     ).encode()
+
+
+# The behaviours that leave the outcome unknown.
+SILENCES = {
+    "a timeout": silence,
+    "a reset": reset,
+    "a 500": server_error,
+    "a truncated answer": truncated,
+    "half a JSON": half_json,
+    "something else": not_json,
+}

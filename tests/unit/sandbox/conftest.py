@@ -1,4 +1,4 @@
-"""A real sandbox on a port of its own, and a merchant who takes its webhooks."""
+"""A real sandbox on a port of its own, and a merchant that receives its webhooks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def _client(_served: Served) -> Iterator[httpx.Client]:
 @pytest.fixture
 def sandbox(_client: httpx.Client, merchant: Merchant) -> httpx.Client:
     _client.post("/_sandbox/reset", json={"data": True}).raise_for_status()
-    httpx.get(merchant.url, trust_env=False)  # behind what an earlier test had sent to be delivered
+    # Waits until the webhooks of an earlier test have arrived.
+    httpx.get(merchant.url, trust_env=False)
     merchant.calls.clear()
     return _client
 

@@ -1,4 +1,4 @@
-"""A customer's app reads a QR or refuses it, the money moves, and Casso or SePay tells of it, signed."""
+"""A customer's app pays a valid QR, and Casso or SePay reports the transfer with a signature."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def qr(
     merchant = emv.tlv("00", scheme) + emv.tlv("01", receiver) + emv.tlv("02", service)
     tags = [("00", "01"), ("01", "12"), ("38", merchant), ("53", currency)]
     tags += [("54", amount)] if amount else []
-    return emv.seal([*tags, ("58", "VN"), ("62", emv.tlv("08", purpose))])
+    return emv.encode([*tags, ("58", "VN"), ("62", emv.tlv("08", purpose))])
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def bank(sandbox: httpx.Client, merchant: Merchant) -> httpx.Client:
 
 def casso(call: Call) -> Any:
     assert call.path == "/webhooks/bank/casso"
-    told = json.loads(call.body)
+    notice = json.loads(call.body)
     signature = dict(part.split("=") for part in call.headers["x-casso-signature"].split(","))
-    secret, text = "sandbox-bank-casso-secret", signing.casso_text(told)
+    secret, text = "sandbox-bank-casso-secret", signing.casso_text(notice)
     expected = signing.casso_signature(secret, signature["t"], text)
-    assert (signature["v1"] == expected, told["error"]) == (True, 0)
-    return told["data"]
+    assert (signature["v1"] == expected, notice["error"]) == (True, 0)
+    return notice["data"]
 
 
 def sepay(call: Call) -> Any:
@@ -59,27 +59,29 @@ def sepay(call: Call) -> Any:
     return json.loads(call.body)
 
 
-def test_a_scanned_qr_is_paid_and_casso_tells(
+def test_a_scanned_qr_is_paid_and_reported_by_casso(
     bank: httpx.Client, play: Any, merchant: Merchant, truth: Any
 ) -> None:
     play(qr=qr())
-    told = casso(merchant.calls[0])
-    assert (told["amount"], told["accountNumber"]) == (200_000, "MOBINETSANDBOX")
-    assert REFERENCE in told["description"]
-    assert told["description"] != REFERENCE, "banks put words around it"
+    notice = casso(merchant.calls[0])
+    assert (notice["amount"], notice["accountNumber"]) == (200_000, "MOBINETSANDBOX")
+    assert REFERENCE in notice["description"]
+    assert notice["description"] != REFERENCE, "a bank adds text to the purpose"
     (charge,) = truth()["charges"]
     assert (charge["gateway"], charge["reference"], charge["status"]) == ("bank", REFERENCE, "paid")
 
 
-def test_sepay_tells_what_it_is_told_to(bank: httpx.Client, play: Any, merchant: Merchant) -> None:
+def test_sepay_reports_the_transfer_as_ordered(
+    bank: httpx.Client, play: Any, merchant: Merchant
+) -> None:
     transfer = {"by": "sepay", "content": "cam on", "account": "OTHER", "outgoing": True}
     play(qr=qr(), amount=150_000, transfer=transfer)
-    told = sepay(merchant.calls[0])
-    assert (told["transferType"], told["transferAmount"]) == ("out", 150_000)
-    assert (told["content"], told["accountNumber"]) == ("cam on", "OTHER")
+    notice = sepay(merchant.calls[0])
+    assert (notice["transferType"], notice["transferAmount"]) == ("out", 150_000)
+    assert (notice["content"], notice["accountNumber"]) == ("cam on", "OTHER")
 
 
-def test_two_scans_are_two_transfers_and_a_repeated_call_is_one(
+def test_two_scans_are_two_transfers_and_a_repeated_webhook_is_not(
     bank: httpx.Client, play: Any, merchant: Merchant, truth: Any
 ) -> None:
     play(qr=qr(), repeat=2)
@@ -97,7 +99,7 @@ def test_a_transfer_that_comes_later_is_the_one_that_was_scanned(
     assert [charge["status"] for charge in truth()["charges"]] == ["paid"]
 
 
-def test_a_notice_is_repeated_until_it_is_understood(
+def test_a_notice_is_repeated_until_it_is_acknowledged(
     bank: httpx.Client, play: Any, merchant: Merchant
 ) -> None:
     answers = iter([JSONResponse({}), JSONResponse({"success": False}), JSONResponse({}, 500)])
@@ -137,7 +139,7 @@ def test_an_app_refuses_what_it_cannot_pay(
     assert truth()["charges"] == []
 
 
-def test_nobody_declines_a_transfer(bank: httpx.Client) -> None:
+def test_a_transfer_cannot_be_declined(bank: httpx.Client) -> None:
     response = bank.post("/_sandbox/pay", json={"qr": qr(), "outcome": "declined"})
     assert response.status_code == 422
 
@@ -145,14 +147,14 @@ def test_nobody_declines_a_transfer(bank: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "vector", [pytest.param(v, id=v["id"]) for v in VECTORS if v["gateway"] == "emvco_qr"]
 )
-def test_an_app_reads_the_good_examples_and_no_bad_one(vector: dict[str, Any]) -> None:
+def test_an_app_reads_the_valid_examples_only(vector: dict[str, Any]) -> None:
     payload = vector.get("payload", "")
     if not payload:
         return
     if vector.get("negative"):
-        assert not emv.holds(payload)
+        assert not emv.has_valid_checksum(payload)
         return
-    tags = emv.read(payload)
+    tags = emv.decode(payload)
     assert tags["00"] == "01"
     assert list(tags)[-1] == "63"
 
@@ -160,14 +162,14 @@ def test_an_app_reads_the_good_examples_and_no_bad_one(vector: dict[str, Any]) -
 @pytest.mark.parametrize("text", ["0", "00", "000", "0001", "00021", "0099x", "xx01a", "00010000"])
 def test_a_length_that_does_not_fit_is_no_qr(text: str) -> None:
     with pytest.raises(ValueError, match="tag"):
-        emv.read(text)
+        emv.decode(text)
 
 
-def test_the_printed_example_whose_account_is_longer_than_it_says_is_not_paid(
+def test_the_printed_example_with_a_wrong_account_length_is_not_paid(
     bank: httpx.Client,
 ) -> None:
     (payload,) = (v["payload"] for v in VECTORS if v["id"] == "napas-6.1.1-static-account")
-    assert emv.holds(payload), "its checksum is right"
+    assert emv.has_valid_checksum(payload), "its checksum is right"
     assert bank.post("/_sandbox/pay", json={"qr": payload}).status_code == 404
 
 

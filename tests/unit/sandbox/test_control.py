@@ -1,4 +1,4 @@
-"""The controls: a customer who acts, a truth that adds up, settlement files, and a memory."""
+"""The controls: the customer's actions, the truth, settlement files, and restarts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.support.gateways.signing import (
 from tests.support.sandbox.merchant import Merchant, Served, settings
 
 
-def test_a_charge_that_nobody_opened_is_404(sandbox: httpx.Client) -> None:
+def test_an_unknown_charge_is_404(sandbox: httpx.Client) -> None:
     for unknown in (
         {"reference": "R1"},
         {"qr": "000201"},
@@ -39,12 +39,12 @@ def test_a_charge_that_nobody_opened_is_404(sandbox: httpx.Client) -> None:
     assert sandbox.post("/_sandbox/pay", json={"outcome": "paid"}).status_code == 422
 
 
-def test_a_customer_who_waits_acts_later(
+def test_a_delayed_action_happens_later(
     sandbox: httpx.Client, play: Any, truth: Any, merchant: Merchant
 ) -> None:
     VNPay(sandbox).genqr("R1")
-    told = play(reference="R1", delay=0.2)
-    assert (told["status"], told["webhooks"]) == ("pending", [])
+    answer = play(reference="R1", delay=0.2)
+    assert (answer["status"], answer["webhooks"]) == ("pending", [])
     assert truth()["charges"][0]["status"] == "pending"
     merchant.wait_for(1)
     assert truth()["charges"][0]["status"] == "paid"
@@ -54,13 +54,13 @@ def test_a_webhook_may_come_later_than_the_money(
     sandbox: httpx.Client, play: Any, merchant: Merchant
 ) -> None:
     VNPay(sandbox).genqr("R1")
-    told = play(reference="R1", webhook_delay=0.2)
-    assert (told["status"], told["webhooks"]) == ("paid", [])
+    answer = play(reference="R1", webhook_delay=0.2)
+    assert (answer["status"], answer["webhooks"]) == ("paid", [])
     assert merchant.calls == []
     merchant.wait_for(1)
 
 
-def test_the_truth_has_every_charge_as_its_gateway_sees_it(
+def test_the_truth_lists_every_charge_with_its_status_and_amount(
     sandbox: httpx.Client, play: Any, truth: Any, merchant: Merchant
 ) -> None:
     VNPay(sandbox).genqr("R1")
@@ -101,7 +101,7 @@ def test_a_settlement_file_lists_the_days_money(
     assert sandbox.get("/_sandbox/settlement/revenue").status_code == 404
 
 
-def test_the_log_knows_each_request_and_no_secret(sandbox: httpx.Client, play: Any) -> None:
+def test_the_log_has_each_request_and_no_secret(sandbox: httpx.Client, play: Any) -> None:
     vnpay = VNPay(sandbox)
     created = digits()
     vnpay.genqr("R1", CreateDate=created)
@@ -117,7 +117,7 @@ def test_the_log_knows_each_request_and_no_secret(sandbox: httpx.Client, play: A
     assert [(entry["system"], entry["status"]) for entry in later["requests"]] == [("revenue", 401)]
 
 
-def test_the_front_page_says_what_is_here(sandbox: httpx.Client) -> None:
+def test_the_index_page_lists_systems_and_controls(sandbox: httpx.Client) -> None:
     page = sandbox.get("/")
     assert "/fpt_pay" in page.text
     assert "_sandbox/pay" in page.text
@@ -126,7 +126,7 @@ def test_the_front_page_says_what_is_here(sandbox: httpx.Client) -> None:
 
 @pytest.fixture
 def restarted(merchant: Merchant, tmp_path: Path) -> Iterator[Any]:
-    """Starts a sandbox on one data directory, as often as asked."""
+    """Start a sandbox on one data directory; each call restarts it."""
     running: list[Served] = []
 
     def start() -> httpx.Client:
@@ -139,7 +139,7 @@ def restarted(merchant: Merchant, tmp_path: Path) -> Iterator[Any]:
     running.pop().stop()
 
 
-def test_a_restart_forgets_nothing(restarted: Any, merchant: Merchant) -> None:
+def test_a_restart_keeps_charges_plans_and_faults(restarted: Any, merchant: Merchant) -> None:
     first: httpx.Client = restarted()
     VNPay(first).genqr("R1")
     VNPay(first).genqr("R2")
@@ -150,12 +150,14 @@ def test_a_restart_forgets_nothing(restarted: Any, merchant: Merchant) -> None:
     second: httpx.Client = restarted()
     assert second.get("/_sandbox/truth").json()["charges"][0] == before["charges"][0]
     assert second.post("/sms/api/send", json={}).status_code == 500
-    merchant.wait_for(2)  # the customer who waited acts all the same
+    merchant.wait_for(2)  # the delayed action happens after the restart
     assert {line["status"] for line in second.get("/_sandbox/truth").json()["charges"]} == {"paid"}
     assert VNPay(second).genqr("R1")["code"] == "94"
 
 
-def test_a_reset_of_the_data_begins_again(sandbox: httpx.Client, play: Any, truth: Any) -> None:
+def test_a_reset_of_the_data_deletes_charges_and_changes(
+    sandbox: httpx.Client, play: Any, truth: Any
+) -> None:
     VNPay(sandbox).genqr("R1")
     play(reference="R1", delay=0.05)
     sandbox.post("/_sandbox/reset", json={"data": True})
@@ -163,7 +165,9 @@ def test_a_reset_of_the_data_begins_again(sandbox: httpx.Client, play: Any, trut
     assert VNPay(sandbox).genqr("R1")["code"] == "00"
 
 
-def test_two_hash_secrets_are_taken_and_the_first_signs(merchant: Merchant, tmp_path: Path) -> None:
+def test_two_hash_secrets_are_accepted_and_the_first_signs(
+    merchant: Merchant, tmp_path: Path
+) -> None:
     both = {"hash_secret": "newer, sandbox-vnpay-hash-secret"}
     served = Served(build(settings(merchant, tmp_path, vnpay=both)))
     with httpx.Client(base_url=served.url, trust_env=False) as client:
@@ -174,7 +178,7 @@ def test_two_hash_secrets_are_taken_and_the_first_signs(merchant: Merchant, tmp_
     assert fields.pop("vnp_SecureHash") == vnpay_signature("newer", vnpay_query_text(fields))
 
 
-def test_two_secrets_of_the_wallet_are_taken_and_the_first_signs(
+def test_two_wallet_secrets_are_accepted_and_the_first_signs(
     merchant: Merchant, tmp_path: Path
 ) -> None:
     both = {"secret": "newer, sandbox-fpt-pay-secret"}
@@ -182,17 +186,17 @@ def test_two_secrets_of_the_wallet_are_taken_and_the_first_signs(
     with httpx.Client(base_url=served.url, trust_env=False) as client:
         wallet = FptPay(client, merchant.url)
         wallet.init("R1")
-        asked = [wallet.inquire("R1", secret) for secret in ("newer", "sandbox-fpt-pay-secret")]
-        assert [answer.status_code for answer in asked] == [200, 200]
+        inquiries = [wallet.inquire("R1", secret) for secret in ("newer", "sandbox-fpt-pay-secret")]
+        assert [answer.status_code for answer in inquiries] == [200, 200]
         assert wallet.inquire("R1", both["secret"]).status_code == 401
         client.post("/_sandbox/pay", json={"reference": "R1"})
     served.stop()
-    told = merchant.wait_for(1)[0]
-    moment, proof = told.headers["x-fptpay-signature"].removeprefix("t=").split(",v1=")
-    assert fpt_pay_signature("newer", moment, told.body) == proof
+    notice = merchant.wait_for(1)[0]
+    moment, proof = notice.headers["x-fptpay-signature"].removeprefix("t=").split(",v1=")
+    assert fpt_pay_signature("newer", moment, notice.body) == proof
 
 
-def test_the_program_starts_fast_survives_a_kill_and_stops_when_told(tmp_path: Path) -> None:
+def test_the_program_starts_fast_survives_a_kill_and_stops_on_sigterm(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

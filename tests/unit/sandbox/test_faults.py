@@ -1,4 +1,4 @@
-"""Each way to fail happens as ordered, as often as ordered, before or after the work is done."""
+"""Each fault occurs as ordered: how often, and before or after the work."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def record(client: httpx.Client) -> httpx.Response:
 
 
 def record_badly(client: httpx.Client, fault: str) -> str:
-    """What a caller with a patience of 0.3 seconds makes of it."""
+    """Return what a client sees that waits 0.3 seconds."""
     client.timeout = httpx.Timeout(0.3)
     try:
         response = record(client)
@@ -51,7 +51,7 @@ def record_badly(client: httpx.Client, fault: str) -> str:
 
 @pytest.mark.parametrize("after_processing", [False, True])
 @pytest.mark.parametrize("fault", ["timeout", "reset", "500", "truncated", "refuse"])
-def test_a_fault_strikes_before_or_after_the_work(
+def test_a_fault_occurs_before_or_after_the_work(
     sandbox: httpx.Client, order: Any, truth: Any, fault: str, after_processing: bool
 ) -> None:
     order(fault=fault, times=1, after_processing=after_processing)
@@ -76,14 +76,12 @@ def test_a_slow_system_answers_in_the_end(
     assert time.monotonic() - begun >= 0.25
 
 
-def test_a_timeout_that_nobody_waits_for_longer_ends_in_504(
-    sandbox: httpx.Client, order: Any
-) -> None:
+def test_a_timeout_that_the_client_waits_out_ends_in_504(sandbox: httpx.Client, order: Any) -> None:
     order(fault="timeout", seconds=0.1, times=1)
     assert record(sandbox).status_code == 504
 
 
-def test_faults_last_as_often_as_ordered_and_end_with_a_reset(
+def test_faults_occur_as_often_as_ordered_and_end_with_a_reset(
     sandbox: httpx.Client, order: Any
 ) -> None:
     order(fault="500", times=2)
@@ -95,12 +93,12 @@ def test_faults_last_as_often_as_ordered_and_end_with_a_reset(
     assert record(sandbox).status_code == 201
 
 
-def test_a_probability_strikes_some(sandbox: httpx.Client, order: Any) -> None:
+def test_a_probability_affects_some_requests(sandbox: httpx.Client, order: Any) -> None:
     order(fault="500", probability=0.5)
     assert {record(sandbox).status_code for _ in range(64)} == {500, 201}
 
 
-def test_a_fault_strikes_one_system_and_may_strike_one_path(
+def test_a_fault_affects_one_system_or_one_path(
     ask: Any, order: Any, sandbox: httpx.Client
 ) -> None:
     order(fault="500", path="/api/payments/record")
@@ -109,7 +107,7 @@ def test_a_fault_strikes_one_system_and_may_strike_one_path(
     assert record(sandbox).status_code == 500
 
 
-def test_an_order_that_makes_no_sense_is_refused(sandbox: httpx.Client) -> None:
+def test_an_invalid_fault_order_is_refused(sandbox: httpx.Client) -> None:
     for wrong in (
         {"system": "nobody", "fault": "500"},
         {"system": "revenue", "fault": "fire"},
@@ -138,15 +136,15 @@ def test_every_system_refuses_in_its_own_way(sandbox: httpx.Client, order: Any, 
     token = sandbox.post("/fpt_pay/payment/init", json={})
     assert (token.status_code, token.json()["error"]["code"]) == (401, "TOKEN_REFUSED")
     vnpay = VNPay(sandbox)
-    said = vnpay.genqr("R1")
-    assert (said["code"], said["qrcontent"]) == ("02", "")
+    refusal = vnpay.genqr("R1")
+    assert (refusal["code"], refusal["qrcontent"]) == ("02", "")
     page = vnpay.send(signed_query(payment("R1", Command="pay")))
     assert page.headers["location"].endswith("?code=02")
     assert vnpay.querydr("R1", digits())["vnp_ResponseCode"] == "99"
     assert vnpay.refund("R1", digits(), 1)["vnp_ResponseCode"] == "16"
 
 
-def test_a_charge_may_exist_though_its_maker_never_heard(
+def test_a_charge_may_exist_although_its_answer_was_lost(
     sandbox: httpx.Client, order: Any, truth: Any, play: Any
 ) -> None:
     order(system="vnpay", fault="reset", times=1, after_processing=True, path="genqr")

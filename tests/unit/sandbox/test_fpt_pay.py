@@ -1,4 +1,4 @@
-"""FPT Pay charges a member of staff's wallet through a form, and says so with a signed notice."""
+"""FPT Pay charges a member of staff's wallet through a form and sends a signed notice."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def test_an_init_gives_a_form_where_a_person_pays(
         *("paid_at", "reason"),
     }
     assert (event["reference"], event["status"], event["amount"]) == ("R1", "paid", 200_000)
-    told = fpt_pay.inquire("R1").json()
-    assert {name: told[name] for name in ("status", "amount", "paid_at", "reason")} == {
+    inquiry = fpt_pay.inquire("R1").json()
+    assert {name: inquiry[name] for name in ("status", "amount", "paid_at", "reason")} == {
         name: event[name] for name in ("status", "amount", "paid_at", "reason")
     }
     assert fpt_pay.client.post(url, data={"outcome": "declined"}).status_code == 410
@@ -69,8 +69,8 @@ def test_a_person_may_decline(fpt_pay: FptPay, merchant: Merchant) -> None:
         None,
         "cancelled",
     )
-    told = fpt_pay.inquire("R1").json()
-    assert (told["status"], told["reason"]) == ("declined", "cancelled")
+    inquiry = fpt_pay.inquire("R1").json()
+    assert (inquiry["status"], inquiry["reason"]) == ("declined", "cancelled")
 
 
 @pytest.mark.parametrize("token", ["", "fpt.NV001.0000", "fpt.NV999.x", FPT_SECRET, "a.b", "é.é.é"])
@@ -87,7 +87,7 @@ def test_only_a_known_wallet_is_charged(fpt_pay: FptPay, truth: Any, token: str)
     assert truth()["charges"] == []
 
 
-def test_another_members_token_is_not_a_guess_away(fpt_pay: FptPay) -> None:
+def test_another_members_token_cannot_be_derived(fpt_pay: FptPay) -> None:
     mine = fpt_pay.token("NV001")
     assert fpt_pay.init("R1", mine.replace("NV001", "NV002")).status_code == 401
     assert fpt_pay.init("R1", fpt_pay.token("NV002")).status_code == 201
@@ -109,9 +109,7 @@ def test_another_members_token_is_not_a_guess_away(fpt_pay: FptPay) -> None:
         {"notify_url": None},
     ],
 )
-def test_an_init_that_does_not_fit_is_refused(
-    fpt_pay: FptPay, truth: Any, changes: dict[str, Any]
-) -> None:
+def test_an_invalid_init_is_refused(fpt_pay: FptPay, truth: Any, changes: dict[str, Any]) -> None:
     response = fpt_pay.init("R1", **changes)
     assert (response.status_code, code(response)) == (422, "INVALID_INPUT")
     assert truth()["charges"] == []
@@ -134,14 +132,14 @@ def test_an_inquiry_needs_the_merchants_secret(fpt_pay: FptPay) -> None:
     assert fpt_pay.inquire("R2").status_code == 404
 
 
-def test_a_notice_is_repeated_until_it_is_understood(
+def test_a_notice_is_repeated_until_it_is_acknowledged(
     fpt_pay: FptPay, play: Any, merchant: Merchant
 ) -> None:
     answers = iter([JSONResponse({}, 500), JSONResponse({"code": "99"}), JSONResponse("no")])
     merchant.answer = lambda _: next(answers, JSONResponse({"code": "00"}))
     url = fpt_pay.init("R1").json()["payment_url"]
-    told = play(payment_url=url, amount=250_000)
-    assert told["webhooks"] == [{"status_code": 500, "body": {}}]
+    answer = play(payment_url=url, amount=250_000)
+    assert answer["webhooks"] == [{"status_code": 500, "body": {}}]
     calls = merchant.wait_for(4)
     assert all(verified(call) for call in calls)
     assert len({call.body for call in calls}) == 1
@@ -174,7 +172,7 @@ def test_refunds_add_up_to_what_was_paid(fpt_pay: FptPay, play: Any, truth: Any)
     assert truth()["charges"][0]["refunded"] == 200_000
 
 
-def test_only_vnpay_knows_suspicion(fpt_pay: FptPay) -> None:
+def test_fpt_pay_has_no_suspicious_outcome(fpt_pay: FptPay) -> None:
     fpt_pay.init("R1")
     response = fpt_pay.client.post(
         "/_sandbox/pay", json={"reference": "R1", "outcome": "suspicious"}

@@ -1,4 +1,4 @@
-"""HiFPT and the SMS gateway deliver each message once, or say clearly that they do not."""
+"""HiFPT and the SMS gateway send each message once, or refuse it."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def test_hifpt_answers_for_each_recipient(ask: Any, truth: Any) -> None:
         response = ask("hifpt").post("/api/messages", MESSAGE, "N1")
         results = {line["recipient"]: line["status"] for line in response.json()["results"]}
         assert results == {"0987654321": "sent", "0987654322": "rejected"}
-    [told] = truth()["messages"]
-    del told["message"]
-    assert told == {
+    [message] = truth()["messages"]
+    del message["message"]
+    assert message == {
         "system": "hifpt",
         "recipient": "0987654321",
         "template": "PAY_CONFIRM_01",
@@ -41,13 +41,13 @@ def test_hifpt_answers_for_each_recipient(ask: Any, truth: Any) -> None:
     }
 
 
-def test_a_message_that_is_sent_twice_is_seen_twice(ask: Any, truth: Any) -> None:
+def test_a_message_that_is_sent_twice_counts_twice(ask: Any, truth: Any) -> None:
     for key in ("N1", "N2"):
         ask("hifpt").post("/api/messages", MESSAGE, key)
     assert [line["times"] for line in truth()["messages"]] == [2]
 
 
-def test_who_has_hifpt_is_who_customer_management_says(ask: Any) -> None:
+def test_hifpt_reaches_the_numbers_that_customer_management_marks(ask: Any) -> None:
     for serial in range(6):
         customer = ask("customer").get(f"/api/customers/SGFDN{2000 + serial}").json()
         phone = customer["phone_numbers"][0]
@@ -57,13 +57,13 @@ def test_who_has_hifpt_is_who_customer_management_says(ask: Any) -> None:
             assert (line["status"] == "sent") is phone["has_hifpt"]
 
 
-def test_an_sms_is_kept_under_the_transaction_that_it_names(ask: Any, truth: Any) -> None:
+def test_an_sms_is_listed_under_the_transaction_in_its_text(ask: Any, truth: Any) -> None:
     for _ in range(2):
         answer = ask("sms").post("/api/send", TEXT, "N1").json()
         assert answer["status"] == "sent"
         assert answer["message_id"]
-    [told] = truth()["messages"]
-    assert (told["system"], told["transaction_id"], told["times"]) == ("sms", "TXN_1-a", 1)
+    [message] = truth()["messages"]
+    assert (message["system"], message["transaction_id"], message["times"]) == ("sms", "TXN_1-a", 1)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_an_sms_is_kept_under_the_transaction_that_it_names(ask: Any, truth: Any
         ({"message": ""}, "INVALID_INPUT"),
     ],
 )
-def test_what_no_carrier_takes_is_refused(
+def test_a_text_that_carriers_reject_is_refused(
     ask: Any, truth: Any, changes: dict[str, str], expected: str
 ) -> None:
     response = ask("sms").post("/api/send", TEXT | changes, "N1")

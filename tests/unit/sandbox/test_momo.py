@@ -1,4 +1,4 @@
-"""MoMo takes what is signed and within its bounds, tells its own code for the rest, and calls once."""
+"""MoMo accepts signed requests within its limits, refuses others by code, and calls once."""
 
 from __future__ import annotations
 
@@ -90,10 +90,10 @@ def code(response: httpx.Response) -> tuple[int, int]:
 
 
 def event(call: Call) -> dict[str, Any]:
-    told = json.loads(call.body)
-    assert told["signature"] == signature(told, IPN)
-    assert set(told) == IPN | {"signature"}
-    return told
+    ipn = json.loads(call.body)
+    assert ipn["signature"] == signature(ipn, IPN)
+    assert set(ipn) == IPN | {"signature"}
+    return ipn
 
 
 @pytest.mark.parametrize(
@@ -105,15 +105,15 @@ def test_an_example_is_spelled_and_signed_as_computed(vector: dict[str, Any]) ->
     assert momo_rules.sign(vector["secret"].encode(), text) == vector["expected"]
 
 
-def test_a_payment_by_its_page_is_told_of_once(momo: MoMo, merchant: Merchant, truth: Any) -> None:
+def test_a_payment_on_its_page_is_reported_once(momo: MoMo, merchant: Merchant, truth: Any) -> None:
     created = momo.create("R1")
-    told = created.json()
+    order = created.json()
     assert code(created) == (200, 0)
-    assert {"payUrl", "qrCodeUrl", "deeplink", "responseTime", "amount"} <= set(told)
+    assert {"payUrl", "qrCodeUrl", "deeplink", "responseTime", "amount"} <= set(order)
     assert code(momo.query("R1")) == (200, 1000)
-    assert "200.000 ₫" in momo.client.get(told["payUrl"]).text
+    assert "200.000 ₫" in momo.client.get(order["payUrl"]).text
 
-    back = momo.client.post(told["payUrl"], data={"outcome": "paid"})
+    back = momo.client.post(order["payUrl"], data={"outcome": "paid"})
 
     returned = dict(parse_qsl(urlsplit(back.headers["location"]).query, keep_blank_values=True))
     (call,) = merchant.wait_for(1)
@@ -121,13 +121,13 @@ def test_a_payment_by_its_page_is_told_of_once(momo: MoMo, merchant: Merchant, t
     assert call.path == "/webhooks/momo"
     assert (ipn["orderId"], ipn["amount"], ipn["resultCode"]) == ("R1", 200_000, 0)
     assert returned == {name: str(value) for name, value in ipn.items()}
-    asked = momo.query("R1").json()
-    assert (asked["resultCode"], asked["transId"]) == (0, ipn["transId"])
-    assert momo.client.post(told["payUrl"], data={"outcome": "paid"}).status_code == 410
+    inquiry = momo.query("R1").json()
+    assert (inquiry["resultCode"], inquiry["transId"]) == (0, ipn["transId"])
+    assert momo.client.post(order["payUrl"], data={"outcome": "paid"}).status_code == 410
     assert truth()["charges"][0]["status"] == "paid"
 
 
-def test_a_qr_that_is_declined_is_told_with_the_code_of_why(
+def test_a_declined_qr_is_reported_with_the_code_of_its_reason(
     momo: MoMo, play: Any, merchant: Merchant
 ) -> None:
     play(qr=momo.create("R1").json()["qrCodeUrl"], outcome="declined", reason="1001")
@@ -135,9 +135,7 @@ def test_a_qr_that_is_declined_is_told_with_the_code_of_why(
     assert code(momo.query("R1")) == (200, 1001)
 
 
-def test_nobody_who_misses_the_one_call_is_called_again(
-    momo: MoMo, play: Any, merchant: Merchant
-) -> None:
+def test_an_ipn_is_not_repeated(momo: MoMo, play: Any, merchant: Merchant) -> None:
     merchant.answer = lambda _: JSONResponse({"resultCode": 0})  # 200 is not 204
     momo.create("R1")
     play(reference="R1")
@@ -150,8 +148,8 @@ def test_nobody_who_misses_the_one_call_is_called_again(
 def test_a_forged_call_does_not_verify(momo: MoMo, play: Any, merchant: Merchant) -> None:
     momo.create("R1")
     play(reference="R1", bad_signature=True)
-    told = json.loads(merchant.calls[0].body)
-    assert told["signature"] != signature(told, IPN)
+    ipn = json.loads(merchant.calls[0].body)
+    assert ipn["signature"] != signature(ipn, IPN)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +174,7 @@ def test_a_forged_call_does_not_verify(momo: MoMo, play: Any, merchant: Merchant
         ({"key": "another"}, 13),
     ],
 )
-def test_what_does_not_fit_is_refused_with_momos_own_code(
+def test_an_invalid_order_is_refused_with_momos_own_code(
     momo: MoMo, truth: Any, changes: dict[str, Any], expected: int
 ) -> None:
     reference = str(changes.pop("orderId", "R1"))
@@ -185,7 +183,7 @@ def test_what_does_not_fit_is_refused_with_momos_own_code(
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"amount": 200000}'])
-def test_what_is_no_request_is_refused(momo: MoMo, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(momo: MoMo, body: bytes) -> None:
     response = momo.client.post("/momo/v2/gateway/api/create", content=body)
     assert code(response) == (400, 20)
 
@@ -200,13 +198,13 @@ def test_an_order_is_opened_once(momo: MoMo, play: Any, truth: Any) -> None:
     assert len(truth()["charges"]) == 1
 
 
-def test_an_order_that_nobody_made_is_not_found(momo: MoMo) -> None:
+def test_an_unknown_order_is_not_found(momo: MoMo) -> None:
     assert code(momo.query("R1")) == (400, 42)
     momo.create("R1")
     assert code(momo.query("R1", key="another")) == (400, 13)
 
 
-def test_another_amount_is_told_as_it_was_paid(momo: MoMo, play: Any, merchant: Merchant) -> None:
+def test_another_amount_is_reported_as_paid(momo: MoMo, play: Any, merchant: Merchant) -> None:
     momo.create("R1")
     play(reference="R1", amount=150_000)
     assert event(merchant.calls[0])["amount"] == 150_000
@@ -219,7 +217,7 @@ def test_refunds_add_up_to_what_was_paid_and_each_is_made_once(
     momo.create("R1")
     number = momo.query("R1").json()["transId"]
     assert code(momo.refund("F1", number, 50_000)) == (400, 42), (
-        "it has no number before it is paid"
+        "an unpaid order has no transaction"
     )
     play(reference="R1")
     number = momo.query("R1").json()["transId"]

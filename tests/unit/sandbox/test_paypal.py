@@ -1,4 +1,4 @@
-"""PayPal as a merchant finds it: a token, an order that is approved and then captured, refusals by name, signed calls."""
+"""PayPal for a merchant: tokens, orders, captures, refunds, error issues and signed webhooks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class PayPal:
         return self.post(f"/v2/checkout/orders/{order}/capture", {}, key)
 
     def captured(self, play: Any, **act: Any) -> tuple[str, str]:
-        """The numbers of an order of 7.70 dollars and of the capture of its money."""
+        """Return the ids of an order of 7.70 dollars and of its capture."""
         order = self.create().json()
         play(reference="R1", **act)
         (unit,) = self.capture(order["id"]).json()["purchase_units"]
@@ -105,8 +105,8 @@ def test_an_order_is_approved_by_the_customer_and_captured_by_the_merchant(
     (money,) = captured["purchase_units"][0]["payments"]["captures"]
     assert (captured["status"], money["status"]) == ("COMPLETED", "COMPLETED")
     assert money["amount"] == {"currency_code": "USD", "value": "7.70"}
-    told = json.loads(merchant.wait_for(2)[1].body)
-    assert (told["event_type"], told["resource"]["id"]) == (
+    webhook = json.loads(merchant.wait_for(2)[1].body)
+    assert (webhook["event_type"], webhook["resource"]["id"]) == (
         "PAYMENT.CAPTURE.COMPLETED",
         money["id"],
     )
@@ -115,7 +115,7 @@ def test_an_order_is_approved_by_the_customer_and_captured_by_the_merchant(
     assert (charge["status"], charge["amount"], charge["currency"]) == ("paid", 770, "USD")
 
 
-def test_a_request_under_its_id_is_carried_out_once(paypal: PayPal, play: Any, truth: Any) -> None:
+def test_a_request_with_an_id_is_performed_once(paypal: PayPal, play: Any, truth: Any) -> None:
     order = paypal.create().json()
     assert paypal.create().json()["id"] == order["id"]
     assert paypal.create(key="R2").json()["id"] != order["id"]
@@ -138,7 +138,7 @@ def test_a_request_under_its_id_is_carried_out_once(paypal: PayPal, play: Any, t
         ({"description": "d" * 128}, "INVALID_PARAMETER"),
     ],
 )
-def test_an_order_that_does_not_fit_is_refused_by_name(
+def test_an_invalid_order_is_refused_with_its_issue(
     paypal: PayPal, truth: Any, changes: Any, why: str
 ) -> None:
     answer = paypal.create(**changes)
@@ -147,7 +147,7 @@ def test_an_order_that_does_not_fit_is_refused_by_name(
     assert truth()["charges"] == []
 
 
-def test_nobody_is_let_in_without_a_token_of_ours(paypal: PayPal, truth: Any) -> None:
+def test_a_request_without_a_valid_token_is_401(paypal: PayPal, truth: Any) -> None:
     form = {"grant_type": "client_credentials"}
     wrong = paypal.client.post("/paypal/v1/oauth2/token", data=form, auth=("us", "wrong"))
     assert wrong.status_code == 401
@@ -157,13 +157,13 @@ def test_nobody_is_let_in_without_a_token_of_ours(paypal: PayPal, truth: Any) ->
     assert truth()["charges"] == []
 
 
-def test_what_nobody_asked_for_is_not_found(paypal: PayPal) -> None:
+def test_an_unknown_order_is_not_found(paypal: PayPal) -> None:
     for path in ("/v2/checkout/orders/O1", "/v2/payments/captures/C1"):
         answer = paypal.get(path)
         assert (answer.status_code, answer.json()["name"]) == (404, "RESOURCE_NOT_FOUND")
 
 
-def test_a_call_is_repeated_until_it_is_answered_by_a_2xx_and_a_forged_one_is_not(
+def test_a_webhook_is_repeated_until_a_2xx_and_a_forged_one_is_not(
     paypal: PayPal, play: Any, merchant: Merchant
 ) -> None:
     answers = iter([JSONResponse({}, 500)])
@@ -176,36 +176,38 @@ def test_a_call_is_repeated_until_it_is_answered_by_a_2xx_and_a_forged_one_is_no
     assert not verified(paypal, merchant.wait_for(3)[2])
 
 
-# Money that goes back
+# Refunds
 
 
-def test_money_is_given_back_in_parts_and_each_record_says_so(
+def test_a_capture_is_refunded_in_parts_and_lists_them(
     paypal: PayPal, play: Any, truth: Any, merchant: Merchant
 ) -> None:
     order, capture = paypal.captured(play)
     first = paypal.refund(capture, "2.50", "K1", custom_id="REV1", invoice_id="REV1")
     assert first.status_code == 201
-    told = first.json()
-    assert (told["status"], told["custom_id"], told["invoice_id"]) == ("COMPLETED", "REV1", "REV1")
-    assert told["amount"] == {"currency_code": "USD", "value": "2.50"}
-    assert paypal.get(f"/v2/payments/refunds/{told['id']}").json() == told
+    refund = first.json()
+    assert (refund["status"], refund["custom_id"], refund["invoice_id"]) == (
+        "COMPLETED",
+        "REV1",
+        "REV1",
+    )
+    assert refund["amount"] == {"currency_code": "USD", "value": "2.50"}
+    assert paypal.get(f"/v2/payments/refunds/{refund['id']}").json() == refund
     whole = paypal.get(f"/v2/payments/captures/{capture}").json()
     assert whole["status"] == "PARTIALLY_REFUNDED"
     assert whole["supplementary_data"]["related_ids"]["order_id"] == order
     (unit,) = paypal.get(f"/v2/checkout/orders/{order}").json()["purchase_units"]
-    assert unit["payments"]["refunds"] == [told]
+    assert unit["payments"]["refunds"] == [refund]
     rest = paypal.refund(capture, key="K2").json()
-    assert rest["amount"]["value"] == "5.20", "without an amount it is all that is left"
+    assert rest["amount"]["value"] == "5.20", "without an amount the rest is refunded"
     assert paypal.get(f"/v2/payments/captures/{capture}").json()["status"] == "REFUNDED"
     assert [refund["amount"] for refund in truth()["refunds"]] == [250, 520]
     calls = [json.loads(call.body) for call in merchant.wait_for(4)]
     back = [call for call in calls if call["event_type"] == "PAYMENT.CAPTURE.REFUNDED"]
-    assert {call["resource"]["id"] for call in back} == {told["id"], rest["id"]}
+    assert {call["resource"]["id"] for call in back} == {refund["id"], rest["id"]}
 
 
-def test_a_refund_under_its_id_is_made_once_and_under_another_id_again(
-    paypal: PayPal, play: Any, truth: Any
-) -> None:
+def test_a_refund_is_made_once_for_each_request_id(paypal: PayPal, play: Any, truth: Any) -> None:
     _, capture = paypal.captured(play)
     first = paypal.refund(capture, "1.00", "K1", custom_id="REV1")
     again = paypal.refund(capture, "1.00", "K1", custom_id="REV1")
@@ -215,7 +217,7 @@ def test_a_refund_under_its_id_is_made_once_and_under_another_id_again(
     assert [refund["amount"] for refund in truth()["refunds"]] == [100, 100]
 
 
-def test_what_was_paid_from_a_bank_goes_back_in_its_time(
+def test_a_refund_to_a_bank_account_is_pending_at_first(
     paypal: PayPal, play: Any, merchant: Merchant
 ) -> None:
     _, capture = paypal.captured(play, reason="ECHECK")
@@ -236,21 +238,26 @@ def test_what_was_paid_from_a_bank_goes_back_in_its_time(
         ("1", {}, 400, "INVALID_PARAMETER"),
         ("-1.00", {}, 400, "INVALID_PARAMETER"),
         ("1.00", {"custom_id": "R" * 128}, 400, "INVALID_PARAMETER"),
-        (None, {"amount": {"currency_code": "EUR", "value": "1.00"}}, 422, "REFUND_CAPTURE_CURRENCY_MISMATCH"),
+        (
+            None,
+            {"amount": {"currency_code": "EUR", "value": "1.00"}},
+            422,
+            "REFUND_CAPTURE_CURRENCY_MISMATCH",
+        ),
     ],
 )  # fmt: skip
-def test_a_refund_that_does_not_fit_is_refused_by_name(
+def test_an_invalid_refund_is_refused_with_its_issue(
     paypal: PayPal, play: Any, truth: Any, value: str | None, changes: Any, status: int, why: str
 ) -> None:
     _, capture = paypal.captured(play)
     answer = paypal.refund(capture, value, "K1", **changes)
     assert (answer.status_code, issue(answer)) == (status, why)
     assert truth()["refunds"] == []
-    assert paypal.refund(capture, key="K1").status_code == 201, "what was refused is not kept"
+    assert paypal.refund(capture, key="K1").status_code == 201, "a refusal is not stored"
     assert issue(paypal.refund(capture, "0.01", "K2")) == "CAPTURE_FULLY_REFUNDED"
 
 
-def test_of_what_was_not_captured_nothing_is_given_back(paypal: PayPal, truth: Any) -> None:
+def test_only_captures_are_refunded(paypal: PayPal, truth: Any) -> None:
     order = paypal.create().json()["id"]
     for number in ("C1", order, order.replace("O", "C", 1)):
         answer = paypal.refund(number, key="K1")
@@ -261,7 +268,7 @@ def test_of_what_was_not_captured_nothing_is_given_back(paypal: PayPal, truth: A
     assert truth()["refunds"] == []
 
 
-def test_the_settlement_file_names_captures_and_what_went_back(
+def test_the_settlement_file_lists_captures_and_refunds(
     paypal: PayPal, play: Any, sandbox: httpx.Client
 ) -> None:
     _, capture = paypal.captured(play)

@@ -1,4 +1,4 @@
-"""The sandbox reads the names that the API reads, and knows the same secrets unless told others."""
+"""The sandbox reads the API's environment variables and has the same default secrets."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def test_nothing_needs_to_be_set() -> None:
     assert settings.sandbox.contracts == 10_000
 
 
-def test_webhooks_go_where_the_api_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_webhooks_are_sent_to_the_public_url_or_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBINET_PORT", "8123")
     assert Settings().api_url == "http://127.0.0.1:8123"
     monkeypatch.setenv("MOBINET_PUBLIC_URL", "https://pay.example.vn/")
     assert Settings().api_url == "https://pay.example.vn"
 
 
-def test_what_is_set_for_the_api_is_set_for_the_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sandbox_reads_the_apis_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBINET_SANDBOX_PORT", "8101")
     monkeypatch.setenv("MOBINET_SANDBOX__CONTRACTS", "12")
     monkeypatch.setenv("MOBINET_VNPAY__HASH_SECRET", "newer,older")
@@ -41,7 +41,7 @@ def test_what_is_set_for_the_api_is_set_for_the_sandbox(monkeypatch: pytest.Monk
     assert "newer" not in repr(settings)
 
 
-def test_what_is_wrong_is_said_in_a_line_each(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_invalid_setting_is_reported_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MOBINET_SANDBOX_PORT", "hunter2")
     monkeypatch.setenv("MOBINET_SANDBOX__CONTRACTS", "-1")
     with pytest.raises(SystemExit) as ended:

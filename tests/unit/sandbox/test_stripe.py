@@ -1,4 +1,4 @@
-"""Stripe as its own library finds it: what it creates, lists, refuses, repeats and is told by signed events."""
+"""Stripe through its own library: sessions, intents, refunds, lists, errors and webhooks."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def charge(**changes: Any) -> Any:
 
 
 def event(call: Any) -> Any:
-    """Verify as their library does, and return what it makes of it."""
+    """Verify a webhook with Stripe's library and return its event."""
     signature = call.headers["stripe-signature"]
     return stripe.Webhook.construct_event(call.body, signature, SECRET)
 
 
-def test_a_page_is_opened_shown_paid_and_told_of(
+def test_a_session_is_opened_shown_paid_and_reported(
     client: stripe.StripeClient, sandbox: httpx.Client, merchant: Merchant, truth: Any
 ) -> None:
     opened = client.v1.checkout.sessions.create(page())
@@ -73,16 +73,16 @@ def test_a_page_is_opened_shown_paid_and_told_of(
     assert back.headers["location"] == "https://pay.example.vn/return"
     [call] = merchant.wait_for(1)
     assert call.path == "/webhooks/stripe"
-    told = event(call)
-    assert told.type == "checkout.session.completed"
-    assert told.data.object["payment_status"] == "paid"
+    completed = event(call)
+    assert completed.type == "checkout.session.completed"
+    assert completed.data.object["payment_status"] == "paid"
     paid = client.v1.checkout.sessions.retrieve(opened.id, {"expand": ["payment_intent"]})
     assert (paid.status, paid.amount_total, paid.currency) == ("complete", 200_000, "vnd")
     intent: Any = paid.payment_intent
     assert (intent.status, intent.metadata["reference"]) == ("succeeded", "R1")
     assert sandbox.post(opened.url, data={"outcome": "paid"}).status_code == 410
-    (kept,) = truth()["charges"]
-    assert (kept["status"], kept["amount"], kept["currency"]) == ("paid", 200_000, "VND")
+    (stored,) = truth()["charges"]
+    assert (stored["status"], stored["amount"], stored["currency"]) == ("paid", 200_000, "VND")
 
 
 def test_a_token_is_charged_at_once(
@@ -118,7 +118,7 @@ def test_a_declined_card_is_an_error_with_its_reason(
     assert truth()["charges"][0]["status"] == "declined"
 
 
-def test_a_card_that_must_be_proven_waits_for_its_customer(
+def test_a_card_with_3d_secure_waits_for_its_customer(
     client: stripe.StripeClient, play: Any, merchant: Merchant
 ) -> None:
     waiting: Any = client.v1.payment_intents.create(
@@ -130,12 +130,12 @@ def test_a_card_that_must_be_proven_waits_for_its_customer(
     assert client.v1.payment_intents.retrieve(waiting.id).status == "succeeded"
 
 
-def test_a_key_makes_a_request_safe_to_repeat_a_decline_too(
+def test_a_key_makes_charges_and_declines_safe_to_repeat(
     client: stripe.StripeClient, truth: Any
 ) -> None:
     key: Any = {"idempotency_key": "K1"}
-    one, two = (client.v1.payment_intents.create(charge(), key) for _ in range(2))
-    assert one.id == two.id
+    first, second = (client.v1.payment_intents.create(charge(), key) for _ in range(2))
+    assert first.id == second.id
     with pytest.raises(stripe.IdempotencyError):
         client.v1.payment_intents.create(charge(amount=1), key)
     declined: Any = {"idempotency_key": "K2"}
@@ -164,7 +164,7 @@ def test_without_a_key_every_request_charges(client: stripe.StripeClient, truth:
         ({"return_url": "nowhere"}, "return_url"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_its_name_and_charges_nothing(
+def test_an_invalid_parameter_is_named_and_charges_nothing(
     client: stripe.StripeClient, truth: Any, changes: Any, param: str
 ) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
@@ -173,7 +173,7 @@ def test_what_does_not_fit_is_refused_by_its_name_and_charges_nothing(
     assert truth()["charges"] == []
 
 
-def test_what_is_missing_is_named(client: stripe.StripeClient) -> None:
+def test_a_missing_parameter_is_named(client: stripe.StripeClient) -> None:
     body = page()
     del body["success_url"]
     with pytest.raises(stripe.InvalidRequestError, match="success_url"):
@@ -181,14 +181,12 @@ def test_what_is_missing_is_named(client: stripe.StripeClient) -> None:
 
 
 @pytest.mark.parametrize("seconds", [1700, 86_500])
-def test_a_page_is_open_for_half_an_hour_to_a_day(
-    client: stripe.StripeClient, seconds: int
-) -> None:
+def test_a_session_lasts_half_an_hour_to_a_day(client: stripe.StripeClient, seconds: int) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="expires_at"):
         client.v1.checkout.sessions.create(page(expires_at=int(time.time()) + seconds))
 
 
-def test_a_wrong_key_is_let_nowhere(sandbox: httpx.Client, truth: Any) -> None:
+def test_a_wrong_key_is_refused_everywhere(sandbox: httpx.Client, truth: Any) -> None:
     for path in ("/stripe/v1/payment_intents", "/stripe/v1/checkout/sessions"):
         wrong = {"Authorization": "Bearer sandbox-another-key"}
         assert sandbox.post(path, headers=wrong, data=charge()).status_code == 401
@@ -196,7 +194,7 @@ def test_a_wrong_key_is_let_nowhere(sandbox: httpx.Client, truth: Any) -> None:
     assert truth()["charges"] == []
 
 
-def test_lists_are_of_the_time_that_is_asked_for_the_newest_first_page_by_page(
+def test_lists_are_paged_newest_first_within_the_requested_time(
     client: stripe.StripeClient,
 ) -> None:
     made = [client.v1.payment_intents.create(charge(metadata={"n": str(n)})).id for n in range(5)]
@@ -211,7 +209,7 @@ def test_lists_are_of_the_time_that_is_asked_for_the_newest_first_page_by_page(
     assert len(client.v1.payment_intents.list().data) == 5, "nobody has tried to pay there"
 
 
-def test_a_page_that_is_closed_is_not_paid_any_more(client: stripe.StripeClient) -> None:
+def test_an_expired_session_cannot_be_paid(client: stripe.StripeClient) -> None:
     opened = client.v1.checkout.sessions.create(page())
     assert client.v1.checkout.sessions.expire(opened.id).status == "expired"
     with pytest.raises(stripe.InvalidRequestError):
@@ -222,8 +220,8 @@ def test_refunds_add_up_to_what_was_paid(client: stripe.StripeClient, truth: Any
     paid = client.v1.payment_intents.create(charge())
     part: Any = {"payment_intent": paid.id, "amount": 50_000, "metadata": {"reference": "F1"}}
     key: Any = {"idempotency_key": "F1"}
-    one, two = (client.v1.refunds.create(part, key) for _ in range(2))
-    assert (one.id, one.amount, one.status) == (two.id, 50_000, "succeeded")
+    first, second = (client.v1.refunds.create(part, key) for _ in range(2))
+    assert (first.id, first.amount, first.status) == (second.id, 50_000, "succeeded")
     with pytest.raises(stripe.InvalidRequestError, match="greater"):
         client.v1.refunds.create({"payment_intent": paid.id, "amount": 150_001})
     client.v1.refunds.create({"payment_intent": paid.id})
@@ -234,7 +232,7 @@ def test_refunds_add_up_to_what_was_paid(client: stripe.StripeClient, truth: Any
     assert truth()["charges"][0]["refunded"] == 200_000
 
 
-def test_what_the_merchant_closes_is_paid_by_nobody_and_told_of(
+def test_a_charge_that_the_merchant_closes_is_reported_and_stays_unpaid(
     client: stripe.StripeClient, play: Any, merchant: Merchant, truth: Any
 ) -> None:
     opened = client.v1.checkout.sessions.create(page())
@@ -254,7 +252,7 @@ def test_what_the_merchant_closes_is_paid_by_nobody_and_told_of(
     assert sorted(item["status"] for item in truth()["charges"]) == ["expired", "expired", "paid"]
 
 
-def test_nothing_is_refunded_that_was_not_charged(client: stripe.StripeClient) -> None:
+def test_only_paid_charges_are_refunded(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.CardError) as declined:
         client.v1.payment_intents.create(charge(payment_method="pm_card_visa_chargeDeclined"))
     body: Any = declined.value.json_body
@@ -268,8 +266,8 @@ def test_an_event_is_repeated_until_it_is_answered_by_a_2xx(
     answers = iter([JSONResponse({}, 500), JSONResponse({}, 404)])
     merchant.answer = lambda _: next(answers, JSONResponse({"received": True}))
     client.v1.checkout.sessions.create(page())
-    told = play(reference="R1", outcome="declined")
-    assert told["webhooks"] == [{"status_code": 500, "body": {}}]
+    answer = play(reference="R1", outcome="declined")
+    assert answer["webhooks"] == [{"status_code": 500, "body": {}}]
     calls = merchant.wait_for(3)
     assert {event(call).id for call in calls} == {json.loads(calls[0].body)["id"]}
     assert event(calls[0]).type == "checkout.session.async_payment_failed"

@@ -1,4 +1,4 @@
-"""Revenue, Customer, Staff and Debt answer as their contracts say, and do nothing twice."""
+"""Revenue, Customer, Staff and Debt follow their contracts and do nothing twice."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ def status_of_the_bill(revenue: Any) -> str:
 
 @pytest.mark.parametrize("name", ["revenue", "customer", "staff", "debt", "hifpt", "sms"])
 @pytest.mark.parametrize("headers", [{}, {"X-Api-Key": "guessed"}])
-def test_nobody_gets_in_without_the_key(
+def test_a_request_without_the_key_is_401(
     sandbox: httpx.Client, name: str, headers: dict[str, str]
 ) -> None:
     assert sandbox.get(f"/{name}/api/anything", headers=headers).status_code == 401
 
 
-def test_the_known_contract_owes_a_bill_and_a_fee(ask: Any) -> None:
+def test_the_fixed_contract_owes_a_bill_and_a_fee(ask: Any) -> None:
     assert ask("revenue").get("/api/bills/SGFDN1015").json() == {
         "contract_number": "SGFDN1015",
         "bills": [
@@ -76,7 +76,7 @@ def test_the_known_contract_owes_a_bill_and_a_fee(ask: Any) -> None:
     ]
 
 
-def test_generated_contracts_are_what_was_promised(ask: Any) -> None:
+def test_generated_contracts_are_as_documented(ask: Any) -> None:
     mobiles: set[str] = set()
     for serial in range(0, 10_000, 39):
         contract = f"SGFDN{2000 + serial}"
@@ -151,12 +151,12 @@ def test_a_recorded_payment_pays_its_items_once(ask: Any, truth: Any) -> None:
     assert status_of_the_bill(revenue) == "paid"
     history = revenue.get("/api/payment-history/SGFDN1015").json()["payments"]
     assert [(line["transaction_id"], line["amount"]) for line in history] == [("TXN_1", 200_000)]
-    [told] = truth()["records"]
-    assert (told["transaction_id"], told["times"], told["items"]) == ("TXN_1", 1, [BILL])
+    [stored] = truth()["records"]
+    assert (stored["transaction_id"], stored["times"], stored["items"]) == ("TXN_1", 1, [BILL])
     assert truth()["conflicts"] == []
 
 
-def test_a_bill_that_is_recorded_by_a_second_transaction_is_refused_and_seen(
+def test_a_second_record_of_a_bill_is_refused_and_listed_as_a_conflict(
     ask: Any, truth: Any
 ) -> None:
     revenue = ask("revenue")
@@ -172,7 +172,7 @@ def test_a_bill_that_is_recorded_by_a_second_transaction_is_refused_and_seen(
     assert fees[0]["status"] == "unpaid"
 
 
-def test_of_many_who_record_one_bill_at_once_one_succeeds(ask: Any, truth: Any) -> None:
+def test_of_many_concurrent_records_of_a_bill_one_succeeds(ask: Any, truth: Any) -> None:
     revenue = ask("revenue")
     together = Barrier(8)
 
@@ -201,7 +201,7 @@ def test_of_many_who_record_one_bill_at_once_one_succeeds(ask: Any, truth: Any) 
         (record("T", contract_number="SGFDN2000"), 404, "ITEM_NOT_FOUND"),
     ],
 )
-def test_a_payment_that_does_not_fit_is_not_recorded(
+def test_an_invalid_payment_is_not_recorded(
     ask: Any, truth: Any, body: Any, status: int, expected: str
 ) -> None:
     response = ask("revenue").post("/api/payments/record", body, "T")
@@ -224,7 +224,7 @@ def test_every_post_needs_a_key_that_means_one_body(ask: Any) -> None:
         assert ask(name).post(path, {}).status_code == 400
 
 
-def test_a_refusal_is_not_kept_so_the_same_key_may_succeed_later(ask: Any) -> None:
+def test_a_refusal_is_not_stored_so_the_same_key_may_succeed_later(ask: Any) -> None:
     revenue = ask("revenue")
     revenue.post("/api/payments/record", record("TXN_1"), "TXN_1")
     assert revenue.post("/api/payments/record", record("TXN_2"), "TXN_2").status_code == 409
@@ -248,12 +248,12 @@ def test_a_void_opens_the_bill_and_a_partial_refund_does_not(ask: Any, truth: An
     assert truth()["records"][0]["reversed"] == 200_000
 
 
-def test_debt_follows_what_it_is_told(ask: Any, truth: Any) -> None:
+def test_debt_falls_with_settlements_and_rises_with_reversals(ask: Any, truth: Any) -> None:
     debt = ask("debt")
     settle = {"transaction_id": "TXN_1", "contract_number": "SGFDN1015", "amount": 200_000}
     for _ in range(2):
-        told = debt.post("/api/debts/settle", settle, "TXN_1")
-        assert (told.status_code, told.json()["total_debt"]) == (201, 300_000)
+        response = debt.post("/api/debts/settle", settle, "TXN_1")
+        assert (response.status_code, response.json()["total_debt"]) == (201, 300_000)
     too_much = {"transaction_id": "TXN_2", "contract_number": "SGFDN1015", "amount": 300_001}
     response = debt.post("/api/debts/settle", too_much, "TXN_2")
     assert (response.status_code, code(response)) == (409, "EXCEEDS_DEBT")
@@ -284,10 +284,10 @@ def test_a_reason_is_noted_by_its_code(ask: Any, truth: Any) -> None:
     assert [row["promised_date"] for row in truth()["reasons"]] == ["2025-08-01"]
 
 
-# ── manners: numbers are trimmed and capitalised, and answered about in their own spelling ───────
+# ── numbers are trimmed and capitalised, and answered in the system's own spelling ───────────────
 
 
-def test_a_number_in_another_spelling_is_answered_about_in_theirs(ask: Any) -> None:
+def test_a_number_is_normalised_and_answered_in_the_systems_spelling(ask: Any) -> None:
     contract = "%20sgfdn1015%20"
     for name, path in (
         ("customer", "customers"),
@@ -303,7 +303,7 @@ def test_a_number_in_another_spelling_is_answered_about_in_theirs(ask: Any) -> N
     assert ask("staff").post("/api/staff/authenticate", login).json()["staff_id"] == "NV001"
 
 
-def test_a_password_is_taken_as_it_is(ask: Any) -> None:
+def test_a_password_is_not_trimmed_or_capitalised(ask: Any) -> None:
     for password in ("mobinetNV001 ", " mobinetNV001", "mobinetnv001"):
         login = {"staff_id": "NV001", "password": password}
         assert ask("staff").post("/api/staff/authenticate", login).status_code == 401
@@ -322,7 +322,9 @@ def test_a_bill_in_two_spellings_is_recorded_once(ask: Any) -> None:
     assert (other.status_code, code(other)) == (409, "ALREADY_PAID")
 
 
-def test_whoever_is_changed_in_another_spelling_is_changed(sandbox: httpx.Client, ask: Any) -> None:
+def test_staff_and_contracts_are_changed_under_any_spelling(
+    sandbox: httpx.Client, ask: Any
+) -> None:
     sandbox.post("/_sandbox/staff", json={"staff_id": "nv1001", "daily_limit": 7})
     limits = ask("staff").get("/api/staff/NV1001").json()["payment_limits"]
     assert limits["daily_limit"] == 7

@@ -1,4 +1,4 @@
-"""VNPay lets nothing pass that is not as its specification says, and tells its own code for it."""
+"""VNPay refuses whatever breaks its specification, with its own code for each."""
 
 from __future__ import annotations
 
@@ -134,13 +134,13 @@ def test_a_reference_is_used_once_a_day(vnpay: VNPay) -> None:
     assert vnpay.genqr("R1", CreateDate=yesterday)["code"] == "00"
 
 
-def test_an_ipn_is_signed_and_says_what_was_paid(
+def test_an_ipn_is_signed_and_has_the_paid_amount(
     vnpay: VNPay, play: Any, merchant: Merchant
 ) -> None:
     qr = vnpay.genqr("R1")["qrcontent"]
-    told = play(qr=qr)
-    assert (told["reference"], told["status"]) == ("R1", "paid")
-    assert told["webhooks"] == [
+    answer = play(qr=qr)
+    assert (answer["reference"], answer["status"]) == ("R1", "paid")
+    assert answer["webhooks"] == [
         {
             "status_code": 200,
             "body": {"RspCode": "00", "Message": "Confirm Success", "code": "00"},
@@ -165,7 +165,7 @@ def test_an_ipn_is_signed_and_says_what_was_paid(
         ({"outcome": "reversed"}, ("00", "04")),
     ],
 )
-def test_an_ipn_tells_every_other_outcome(
+def test_an_ipn_reports_every_other_outcome(
     vnpay: VNPay, play: Any, merchant: Merchant, act: Any, codes: tuple[str, str]
 ) -> None:
     vnpay.genqr("R1")
@@ -175,7 +175,7 @@ def test_an_ipn_tells_every_other_outcome(
 
 
 def settled(vnpay: VNPay) -> Any:
-    """The only webhook, once its last answer is noted: a moment after the merchant gave it."""
+    """Return the only webhook once the merchant's last answer is stored."""
     while True:
         [webhook] = vnpay.client.get("/_sandbox/webhooks").json()["webhooks"]
         if webhook["due_at"] is None:
@@ -183,14 +183,14 @@ def settled(vnpay: VNPay) -> Any:
 
 
 @pytest.mark.parametrize("final", ["00", "02"])
-def test_an_ipn_is_repeated_until_it_is_understood(
+def test_an_ipn_is_repeated_until_it_is_acknowledged(
     vnpay: VNPay, play: Any, merchant: Merchant, final: str
 ) -> None:
     answers = iter(["97", "01", "04", "99", final])
     merchant.answer = lambda _: JSONResponse({"RspCode": next(answers)})
     vnpay.genqr("R1")
-    told = play(reference="R1", amount=150_000)
-    assert told["webhooks"][0]["body"] == {"RspCode": "97"}
+    answer = play(reference="R1", amount=150_000)
+    assert answer["webhooks"][0]["body"] == {"RspCode": "97"}
     calls = merchant.wait_for(5)
     assert len({call.query["vnp_SecureHash"] for call in calls}) == 1
     assert calls[0].query["vnp_Amount"] == "15000000"
@@ -212,16 +212,16 @@ def test_repeated_ipns_are_sent_in_parallel(vnpay: VNPay, play: Any, merchant: M
 
     async def answer(_: Call) -> Response:
         async with asyncio.timeout(20):
-            await together.wait()  # nobody is answered before all have called
+            await together.wait()  # no call is answered before all have arrived
         return JSONResponse({"RspCode": "00"})
 
     merchant.answer = answer
     vnpay.genqr("R1")
-    told = play(reference="R1", repeat=5)
-    assert [webhook["status_code"] for webhook in told["webhooks"]] == [200] * 5
+    answer = play(reference="R1", repeat=5)
+    assert [webhook["status_code"] for webhook in answer["webhooks"]] == [200] * 5
 
 
-def test_a_bad_signature_and_a_dropped_webhook_are_to_order(
+def test_a_webhook_can_be_forged_or_dropped_on_order(
     vnpay: VNPay, play: Any, merchant: Merchant
 ) -> None:
     vnpay.genqr("R1")
@@ -234,7 +234,7 @@ def test_a_bad_signature_and_a_dropped_webhook_are_to_order(
     assert fields["vnp_TxnRef"] == "R2"
 
 
-def test_what_was_paid_stays_paid_and_old_news_may_arrive_late(
+def test_a_paid_charge_stays_paid_and_older_webhooks_may_follow(
     vnpay: VNPay, play: Any, merchant: Merchant, truth: Any
 ) -> None:
     vnpay.genqr("R1")
@@ -254,12 +254,12 @@ def test_a_suspicion_may_be_lifted(vnpay: VNPay, play: Any, merchant: Merchant, 
     vnpay.genqr("R1")
     assert play(reference="R1", outcome="suspicious")["status"] == "suspicious"
     assert play(reference="R1")["status"] == "paid"
-    told = [
+    reports = [
         (call.query["vnp_TransactionNo"], call.query["vnp_TransactionStatus"])
         for call in merchant.calls
     ]
     number = truth()["charges"][0]["gateway_id"]
-    assert told == [(number, "07"), (number, "00")]
+    assert reports == [(number, "07"), (number, "00")]
 
 
 def test_a_person_pays_on_the_page_and_is_sent_back(
@@ -279,7 +279,7 @@ def test_a_person_pays_on_the_page_and_is_sent_back(
     assert vnpay.client.post(address, data={"outcome": "declined"}).status_code == 410
 
 
-def test_a_pay_address_is_opened_by_the_customer(vnpay: VNPay, play: Any, truth: Any) -> None:
+def test_the_customer_opens_a_pay_address(vnpay: VNPay, play: Any, truth: Any) -> None:
     url = f"{vnpay.client.base_url}vnpay/paymentv2/vpcpay.html?"
     url += signed_query(payment("R1", Command="pay"))
     assert play(payment_url=url, outcome="declined", reason="24")["status"] == "declined"

@@ -1,4 +1,4 @@
-"""VNPay's querydr and refund: every code, and every answer signed."""
+"""VNPay's querydr and refund: every response code, and the signature of every answer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def vnpay(sandbox: httpx.Client) -> VNPay:
 
 @pytest.fixture
 def created(vnpay: VNPay) -> str:
-    """When R1 was created, which every later question about it must say."""
+    """Return the creation date of R1, which inquiries and refunds must repeat."""
     created = digits()
     assert vnpay.genqr("R1", CreateDate=created)["code"] == "00"
     return created
@@ -35,7 +35,7 @@ def created(vnpay: VNPay) -> str:
         ("reversed", "04"),
     ],
 )
-def test_querydr_says_what_became_of_it(
+def test_querydr_has_the_status_of_the_charge(
     vnpay: VNPay, created: str, play: Any, act: str | None, status: str
 ) -> None:
     if act:
@@ -45,7 +45,7 @@ def test_querydr_says_what_became_of_it(
     assert answer["vnp_Amount"] == "20000000"
 
 
-def test_querydr_says_the_amount_that_came(vnpay: VNPay, created: str, play: Any) -> None:
+def test_querydr_has_the_received_amount(vnpay: VNPay, created: str, play: Any) -> None:
     play(reference="R1", amount=150_000)
     assert vnpay.querydr("R1", created)["vnp_Amount"] == "15000000"
 
@@ -69,7 +69,7 @@ def test_querydr_refuses(vnpay: VNPay, created: str, changes: Any, code: str) ->
     assert vnpay.querydr("R1", created, **changes)["vnp_ResponseCode"] == code
 
 
-def test_a_wrong_signature_is_97_and_closes_nothing(vnpay: VNPay, created: str) -> None:
+def test_a_wrong_signature_is_97_and_uses_up_no_inquiry(vnpay: VNPay, created: str) -> None:
     assert vnpay.querydr("R1", created, secret="wrong")["vnp_ResponseCode"] == "97"
     assert vnpay.refund("R1", created, 1, secret="wrong")["vnp_ResponseCode"] == "97"
     assert vnpay.querydr("R1", created)["vnp_ResponseCode"] == "00"
@@ -93,7 +93,7 @@ def test_a_request_id_is_used_once_a_day(vnpay: VNPay, created: str) -> None:
     assert vnpay.querydr("R2", other, RequestId="two")["vnp_ResponseCode"] == "00"
 
 
-def test_what_is_no_json_object_is_refused_and_signed(vnpay: VNPay) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused_and_signed(vnpay: VNPay) -> None:
     assert vnpay.api({}, [])["vnp_ResponseCode"] == "02"
     response = vnpay.client.post("/vnpay/merchant_webapi/api/transaction", content=b"[1, nul")
     assert response.json()["vnp_ResponseCode"] == "02"

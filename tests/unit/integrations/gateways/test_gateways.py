@@ -16,7 +16,7 @@ from integrations.gateways import Gateways
 from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways import counterpart as acts
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
-from tests.support.gateways.counterpart import Act, Counterpart
+from tests.support.gateways.counterpart import SILENCES, Act, Counterpart
 from tests.support.gateways.dialects import (
     NOW,
     ORDER,
@@ -28,7 +28,6 @@ from tests.support.gateways.dialects import (
     start_five_payments,
 )
 from tests.support.gateways.momo import MoMoDialect
-from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
 
 ROWS = {"a timeout": "timeout after processing", "a reset": "reset", "a 500": "500"}

@@ -15,9 +15,8 @@ from integrations.gateways import Gateways
 from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways import counterpart as acts
 from tests.support.gateways.all_dialects import CALLERS, DIALECTS
-from tests.support.gateways.counterpart import Act, Counterpart, Seen
+from tests.support.gateways.counterpart import SILENCES, Act, Counterpart, Seen
 from tests.support.gateways.dialects import NOW, REFUND, Dialect, attempt, reversal
-from tests.support.gateways.silences import SILENCES
 from tests.support.gateways.table import case
 
 silences = pytest.mark.parametrize("silence", SILENCES.values(), ids=SILENCES)

@@ -54,8 +54,8 @@ class Peer:
         self.process.stdin.write(f"{line}\n".encode())
         async with asyncio.timeout(20):
             answer = json.loads(await self.process.stdout.readline())
-        assert "said" in answer, answer
-        return answer["said"]
+        assert "result" in answer, answer
+        return answer["result"]
 
 
 @pytest.fixture(scope="module")

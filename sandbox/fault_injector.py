@@ -1,4 +1,4 @@
-"""The door of one system: every request is noted here, and here it meets its fault."""
+"""A middleware around one system that logs each request and injects its fault."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from sandbox import clock
 from sandbox.faults import Fault, Faults
 from sandbox.log import Entry, Log
 
-STUMP = {"message": "this answer ends in the middle of a word, and was never completed"}
+# Sent in part where the system itself has not answered.
+SAMPLE_BODY = {"message": "only a part of this answer is sent"}
 
 
 class System(Protocol):
@@ -26,11 +27,11 @@ class System(Protocol):
     def app(self) -> ASGIApp: ...
 
     async def refusal(self, request: Request) -> Response:
-        """What this system answers when it will not do what it is asked."""
+        """Return the answer with which this system refuses a request."""
         ...
 
 
-class Door:
+class FaultInjector:
     def __init__(self, system: System, faults: Faults, log: Log) -> None:
         self.system = system
         self.app = system.app()
@@ -53,41 +54,41 @@ class Door:
             idempotency_key=request.headers.get("idempotency-key"),
         )
         fault = self.faults.take(self.system.name, f"{path}?{request.url.query}")
-        hall = _Hall(scope, receive, send, body, entry)
+        exchange = _Exchange(scope, receive, send, body, entry)
         if fault is None:
-            await self.app(scope, hall.read_again(), hall.note_and_send)
+            await self.app(scope, exchange.replay_body(), exchange.log_and_send)
             return
         entry.fault = fault.fault
-        await self._strike(fault, hall)
+        await self._inject(fault, exchange)
 
-    async def _strike(self, fault: Fault, hall: _Hall) -> None:
+    async def _inject(self, fault: Fault, exchange: _Exchange) -> None:
         if fault.fault == "slow" and not fault.after_processing:
             await asyncio.sleep(fault.seconds)
         processed = fault.after_processing or fault.fault == "slow"
-        answer = await hall.capture(self.app) if processed else []
+        answer = await exchange.capture(self.app) if processed else []
         match fault.fault:
             case "slow":
                 if fault.after_processing:
                     await asyncio.sleep(fault.seconds)
                 for message in answer:
-                    await hall.note_and_send(message)
+                    await exchange.log_and_send(message)
             case "timeout":
-                if await hall.wait_for_leaving(fault.seconds):
+                if await exchange.wait_for_disconnect(fault.seconds):
                     return
-                await hall.answer(JSONResponse({"message": "gateway timeout"}, 504))
+                await exchange.answer(JSONResponse({"message": "gateway timeout"}, 504))
             case "reset":
-                await hall.hang_up(at_once=True)
+                await exchange.close_connection(at_once=True)
             case "truncated":
-                await hall.answer_half(answer)
+                await exchange.send_half(answer)
             case "refuse":
-                refusal = await self.system.refusal(Request(hall.scope, hall.read_again()))
-                await hall.answer(refusal)
+                refusal = await self.system.refusal(Request(exchange.scope, exchange.replay_body()))
+                await exchange.answer(refusal)
             case _:
-                await hall.answer(JSONResponse({"message": "internal server error"}, 500))
+                await exchange.answer(JSONResponse({"message": "internal server error"}, 500))
 
 
-class _Hall:
-    """One request behind the door, whose body was read and whose answer may be held back."""
+class _Exchange:
+    """One request whose body has been read and whose answer can be held back."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, body: bytes, entry: Entry
@@ -98,7 +99,7 @@ class _Hall:
         self._body = body
         self._entry = entry
 
-    def read_again(self) -> Receive:
+    def replay_body(self) -> Receive:
         unread = True
 
         async def receive() -> Message:
@@ -110,13 +111,13 @@ class _Hall:
 
         return receive
 
-    async def note_and_send(self, message: Message) -> None:
+    async def log_and_send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._entry.status = message["status"]
         await self._send(message)
 
     async def answer(self, response: Response) -> None:
-        await response(self.scope, self.read_again(), self.note_and_send)
+        await response(self.scope, self.replay_body(), self.log_and_send)
 
     async def capture(self, app: ASGIApp) -> list[Message]:
         messages: list[Message] = []
@@ -124,11 +125,11 @@ class _Hall:
         async def keep(message: Message) -> None:
             messages.append(message)
 
-        await app(self.scope, self.read_again(), keep)
+        await app(self.scope, self.replay_body(), keep)
         return messages
 
-    async def wait_for_leaving(self, seconds: float) -> bool:
-        """Whether the client left before so many seconds had passed."""
+    async def wait_for_disconnect(self, seconds: float) -> bool:
+        """Return whether the client disconnects within so many seconds."""
         try:
             async with asyncio.timeout(seconds):
                 while (await self._receive())["type"] != "http.disconnect":
@@ -137,41 +138,41 @@ class _Hall:
             return False
         return True
 
-    async def answer_half(self, answer: list[Message]) -> None:
-        """The right headers, the length included, and then only half of the body."""
+    async def send_half(self, answer: list[Message]) -> None:
+        """Send the full headers, with the whole length, and then only half of the body."""
         if not answer:
-            stump = JSONResponse(STUMP)
+            sample = JSONResponse(SAMPLE_BODY)
             answer = [
-                {"type": "http.response.start", "status": 200, "headers": stump.raw_headers},
-                {"type": "http.response.body", "body": stump.body},
+                {"type": "http.response.start", "status": 200, "headers": sample.raw_headers},
+                {"type": "http.response.body", "body": sample.body},
             ]
         body = b"".join(message.get("body", b"") for message in answer)
-        await self.note_and_send(answer[0])
+        await self.log_and_send(answer[0])
         half = body[: max(1, len(body) // 2)]
         await self._send({"type": "http.response.body", "body": half, "more_body": True})
-        await self.hang_up(at_once=False)
+        await self.close_connection(at_once=False)
 
-    async def hang_up(self, *, at_once: bool) -> None:
-        """Ends the TCP connection: at once and with a reset, or after what was written is sent."""
+    async def close_connection(self, *, at_once: bool) -> None:
+        """Close the TCP connection: at once with a reset, or after the written data is sent."""
         transport = _transport(self._receive)
         if transport is None:
-            raise ConnectionResetError("the sandbox hung up")
+            raise ConnectionResetError("the sandbox closed the connection")
         if at_once:
             peer = transport.get_extra_info("socket")
             peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
         else:
             transport.close()
-        await self.wait_for_leaving(5)
+        await self.wait_for_disconnect(5)
 
 
 def _transport(receive: Receive) -> Any:
-    """ASGI has no way to cut a connection, but uvicorn's `receive` belongs to one that has it."""
+    """Return uvicorn's transport, because ASGI itself cannot close a connection, or None."""
     return getattr(getattr(receive, "__self__", None), "transport", None)
 
 
 def _operation(request: Request, body: bytes) -> str | None:
-    """VNPay's command, since all of its operations share two addresses."""
+    """Return VNPay's command, because its operations share two addresses; None elsewhere."""
     command = parse_qs(request.url.query).get("vnp_Command", [None])[0]
     if command or b"vnp_Command" not in body:
         return command

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from benchmarks import rows
+from benchmarks.filling import statements
 from db import engine, payments
 from domain.calendar import business_date, day_end
 from domain.receipts import payload
 from integrations.keys import SigningKey
 
 CHUNK = 5000
-# Foreign keys and triggers, which check row by row, are off; `mobinet verify` checks the result.
+# Foreign keys and triggers are off, because they check row by row; `mobinet verify` checks all.
 _BULK_SETTINGS = (
     "set session_replication_role = replica; set synchronous_commit = off; set work_mem = '64MB'"
 )
@@ -25,7 +25,7 @@ _RECORD_COLUMNS = ["payment", "version", "payload", "key_id", "signature", "sign
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
-    """Payments *first* to *last* of *count*, all before *until*, signed with the key in *pem*."""
+    """Payments *first* to *last* of *count*, before *until*, signed with the key in *pem*."""
 
     url: str
     pem: str
@@ -36,7 +36,7 @@ class Chunk:
 
 
 def fill(url: str, pem: str, count: int, now: datetime) -> None:
-    """Add *count* payments, all before the day of *now*, to a migrated database without payments."""
+    """Add *count* payments, before the day of *now*, to a migrated, empty database."""
     until = day_end(business_date(now) - timedelta(days=1))
     chunks = [
         Chunk(
@@ -49,11 +49,11 @@ def fill(url: str, pem: str, count: int, now: datetime) -> None:
         )
         for first in range(1, count + 1, CHUNK)
     ]
-    asyncio.run(_run(url, rows.STAFF, now))
-    # Spawned processes, because a driver's connections do not survive a fork.
+    asyncio.run(_run(url, statements.STAFF, now))
+    # The processes are spawned, because database connections do not survive a fork.
     with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(_add_in_process, chunks))
-    for statement in (*rows.AFTER_ALL_CHUNKS, "vacuum (analyze, freeze)", "checkpoint"):
+    for statement in (*statements.AFTER_ALL_CHUNKS, "vacuum (analyze, freeze)", "checkpoint"):
         asyncio.run(_run(url, statement))
 
 
@@ -76,16 +76,16 @@ async def _add(chunk: Chunk) -> None:
     try:
         await connection.execute(_BULK_SETTINGS)
         await connection.execute(
-            rows.FACTS.format(
+            statements.FACTS.format(
                 first=chunk.first, last=chunk.last, count=chunk.count, until=chunk.until
             )
         )
         async with connection.transaction():
-            for statement in rows.BEFORE_RECORDS:
+            for statement in statements.BEFORE_RECORDS:
                 await connection.execute(statement)
         async with connection.transaction():
             await _sign_records(connection, SigningKey(chunk.pem))
-            for statement in rows.AFTER_RECORDS:
+            for statement in statements.AFTER_RECORDS:
                 await connection.execute(statement)
     finally:
         await connection.close()
@@ -93,7 +93,7 @@ async def _add(chunk: Chunk) -> None:
 
 
 async def _sign_records(connection: Any, key: SigningKey) -> None:
-    """Add the signed records of the payments, made as the API makes them."""
+    """Add the payments' signed records, made as the API makes them."""
     ids = [row["id"] for row in await connection.fetch("select id from facts order by n")]
     for first in range(0, len(ids), 1000):
         records: list[tuple[object, ...]] = []

@@ -1,4 +1,4 @@
-"""What others build the same with on Node: mercurius with its JIT, and graphql-ws, installed when they are measured."""
+"""Peers on Node: mercurius with its JIT, and graphql-ws, installed at their first use."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import subprocess
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
+from benchmarks.baselines.limits import libpq
 from benchmarks.client.http import Address
 from benchmarks.client.loads import Clients, closed, graphql_ok
-from benchmarks.limits import libpq
 from benchmarks.pinned import CACHE
-from benchmarks.row import NotMeasured, Sample, Subject
+from benchmarks.row import NotMeasured, Sample, Target
 from benchmarks.stack import Part, free_ports
 
-_PEERS = Path(__file__).parent / "peers"
+_PEERS = Path(__file__).parents[1] / "peers"
 _SECONDS_TO_INSTALL = 180.0
 
 
-async def graphql(subject: Subject, requests: Iterator[bytes], clients: Clients) -> Sample:
-    """Send GraphQL requests to mercurius, over the database and the sandbox of *subject*."""
-    sdl = subject.stack.folder / "peer.graphql"
+async def graphql(target: Target, requests: Iterator[bytes], clients: Clients) -> Sample:
+    """Send GraphQL requests to mercurius, over the database and the sandbox of *target*."""
+    sdl = target.stack.folder / "peer.graphql"
     if not sdl.exists():
-        sdl.write_text(await subject.stack.run("schema"))
-    host, port = subject.stack.sandbox
-    env = libpq(subject.stack.engine.database_url) | {
+        sdl.write_text(await target.stack.run("schema"))
+    host, port = target.stack.sandbox
+    env = libpq(target.stack.engine.database_url) | {
         "BENCH_SDL": str(sdl),
         "BENCH_SANDBOX": f"http://{host}:{port}",
     }
-    async with peer(subject, "graphql.mjs", env) as (part, address):
+    async with peer(target, "graphql.mjs", env) as (part, address):
         tree = part.tree
         assert tree is not None
         warm = Clients(count=clients.count, seconds=min(1.0, clients.seconds))
@@ -49,14 +49,14 @@ async def graphql(subject: Subject, requests: Iterator[bytes], clients: Clients)
 
 @contextlib.asynccontextmanager
 async def peer(
-    subject: Subject, script: str, env: Mapping[str, str]
+    target: Target, script: str, env: Mapping[str, str]
 ) -> AsyncGenerator[tuple[Part, Address]]:
-    """Run one of the peers while the block lasts. Raises NotMeasured where there is no Node."""
+    """Run a peer while the block lasts. Raises NotMeasured where there is no Node."""
     folder = await asyncio.to_thread(installed)
     (port,) = free_ports(1)
     node = shutil.which("node")
     assert node is not None
-    log = subject.stack.folder / f"{script}.log"
+    log = target.stack.folder / f"{script}.log"
     more = dict(env) | {"BENCH_PORT": str(port), "NODE_ENV": "production"}
     part = Part(script, [node, script], folder, more, log)
     address = Address("127.0.0.1", port)
@@ -69,7 +69,7 @@ async def peer(
 
 
 def installed() -> Path:
-    """Return the folder of the peers, installed from the registry. Raises NotMeasured."""
+    """Return the folder of the peers, installed from npm's registry. Raises NotMeasured."""
     if shutil.which("node") is None or (npm := shutil.which("npm")) is None:
         raise NotMeasured("node and npm are not installed")
     folder = CACHE / "peers"
@@ -97,5 +97,5 @@ def installed() -> Path:
     except subprocess.TimeoutExpired:
         raise NotMeasured("npm did not install the peers in time") from None
     if done.returncode:
-        raise NotMeasured("npm finds no registry that has the peers")
+        raise NotMeasured("npm cannot install the peers from its registry")
     return folder

@@ -1,4 +1,4 @@
-"""What a run was measured on, without names of hosts and without paths."""
+"""The machine of a run, without host names and paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from benchmarks.pinned import ROOT
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     lines: tuple[str, ...]
-    """What to know of it, a fact each."""
+    """One fact a line."""
 
 
 async def describe(engine: Engine) -> Machine:

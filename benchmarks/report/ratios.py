@@ -1,4 +1,4 @@
-"""What several rounds come to: medians, and how many times better one side is than another."""
+"""Results over several rounds: medians, and ratios between stacks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OURS, PINNED = "ours", "pinned"
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The median of some values, and the smallest and largest of them."""
+    """The median, smallest and largest of some values."""
 
     median: float
     low: float
@@ -24,13 +24,13 @@ class Spread:
 
 
 @dataclass(slots=True)
-class Measured:
-    """All samples of a row, by who was measured; None stands where a round has no sample."""
+class RowResult:
+    """All samples of a row by stack, limit or peer; None where a round has no sample."""
 
     row: Row
     samples: dict[str, list[Sample | None]] = field(default_factory=dict[str, list[Sample | None]])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
-    """Why somebody was not measured."""
+    """Why a stack, limit or peer was not measured, by its name."""
 
     def add(self, name: str, sample: Sample | None) -> None:
         self.samples.setdefault(name, []).append(sample)
@@ -40,7 +40,7 @@ class Measured:
         return spread(value for value in values if value is not None)
 
     def times_better(self, metric: Metric, other: str) -> Spread | None:
-        """Return how many times better we are than *other*, round by round."""
+        """Return how many times better our stack is than *other*, from each round's ratio."""
         ratios: list[float] = []
         if not metric.compared:
             return None
@@ -64,29 +64,29 @@ class Measured:
 
 
 def spread(values: Iterable[float]) -> Spread | None:
-    """Return the spread of the values that are numbers, or None where there is none."""
+    """Return the spread of the finite values, or None where there are none."""
     known = [value for value in values if math.isfinite(value)]
     if not known:
         return None
     return Spread(statistics.median(known), min(known), max(known), len(known))
 
 
-def verdict(measured: Measured, metric: Metric) -> str:
+def verdict(result: RowResult, metric: Metric) -> str:
     """Return which goal a metric reaches by its ratios; empty where no ratio is a goal."""
     goal = metric.goal
-    if goal is None or (goal.first is None and goal.then is None and not goal.limits):
+    if goal is None or (goal.first_half is None and goal.second_half is None and not goal.limits):
         return ""
-    ratio = measured.times_better(metric, PINNED)
-    others = {name: measured.times_better(metric, name) for name in goal.limits}
+    ratio = result.times_better(metric, PINNED)
+    others = {name: result.times_better(metric, name) for name in goal.limits}
     if any(found is None for found in others.values()):
         others = {name: found for name, found in others.items() if found is not None}
     limits = all(found.median >= goal.limits[name] for name, found in others.items() if found)
-    if goal.first is None and goal.then is None:
+    if goal.first_half is None and goal.second_half is None:
         return ("reached" if limits else "short") if others else ""
     if ratio is None:
         return ""
-    if goal.then is not None and ratio.median >= goal.then and limits:
+    if goal.second_half is not None and ratio.median >= goal.second_half and limits:
         return "reached"
-    if goal.first is None:
+    if goal.first_half is None:
         return "not yet"
-    return "first half" if ratio.median >= goal.first else "short"
+    return "first half" if ratio.median >= goal.first_half else "short"

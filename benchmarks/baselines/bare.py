@@ -1,4 +1,4 @@
-"""A bare ASGI application: it reads the request and answers bytes from a file. What uvicorn alone can do."""
+"""A bare ASGI application that answers the bytes of a file, to measure uvicorn alone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 FILE = "BENCH_BARE_BODY"
-"""The environment's name of the file with the answer's body."""
+"""The environment variable that names the file with the answer's body."""
 
 Message = MutableMapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""A drawing of how many times better each row is than the pinned commit, beside its goal."""
+"""A chart of each row's ratio to the pinned commit, with its goal."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ import html
 import math
 from collections.abc import Sequence
 
-from benchmarks.ratios import PINNED, Measured, Spread
-from benchmarks.report import number
+from benchmarks.report.ratios import PINNED, RowResult, Spread
+from benchmarks.report.table import number
 from benchmarks.row import Metric
 
 _LEFT, _RIGHT, _LINE = 330, 90, 26
 _WIDTH = 860
-_MOST = 32.0
+_MAX_RATIO = 32.0
 _STYLE = (
     "text{font:13px system-ui,sans-serif;fill:#24292f}.bar{fill:#2da44e}.short{fill:#bf8700}"
     ".goal{stroke:#cf222e;stroke-width:2}.axis{stroke:#d0d7de}"
 )
 
 
-def draw(results: Sequence[Measured]) -> str:
-    """Return an SVG: a bar for each metric that has a ratio as its goal; the scale is logarithmic."""
+def draw(results: Sequence[RowResult]) -> str:
+    """Return an SVG with a bar for each metric whose goal is a ratio, on a logarithmic scale."""
     bars = [
-        (f"{measured.row.key}: {metric.title}", metric, ratio)
-        for measured in results
-        for metric in measured.row.metrics
-        if metric.goal and (metric.goal.first or metric.goal.then)
-        and (ratio := measured.times_better(metric, PINNED))
+        (f"{result.row.key}: {metric.title}", metric, ratio)
+        for result in results
+        for metric in result.row.metrics
+        if metric.goal and (metric.goal.first_half or metric.goal.second_half)
+        and (ratio := result.times_better(metric, PINNED))
     ]  # fmt: skip
     height = 40 + _LINE * len(bars) + 30
     body = [_axis(height)]
@@ -44,8 +44,8 @@ def draw(results: Sequence[Measured]) -> str:
 
 
 def _x(times: float) -> float:
-    """Return where a ratio stands; what is worse than pinned stands at the left edge."""
-    part = math.log2(min(max(times, 1.0), _MOST)) / math.log2(_MOST)
+    """Return the x position of a ratio; ratios below 1 are at the left edge."""
+    part = math.log2(min(max(times, 1.0), _MAX_RATIO)) / math.log2(_MAX_RATIO)
     return _LEFT + part * (_WIDTH - _LEFT - _RIGHT)
 
 
@@ -61,12 +61,13 @@ def _axis(height: int) -> str:
 
 def _bar(nth: int, title: str, metric: Metric, ratio: Spread) -> str:
     top = 36 + nth * _LINE
-    goal = metric.goal.first or metric.goal.then if metric.goal else None
+    goal = metric.goal.first_half or metric.goal.second_half if metric.goal else None
     reached = goal is not None and ratio.median >= goal
     width = max(_x(ratio.median) - _LEFT, 1.0)
     parts = [
         f'<text x="{_LEFT - 8}" y="{top + 14}" text-anchor="end">{html.escape(title)}</text>',
-        f'<rect class="{"bar" if reached else "short"}" x="{_LEFT}" y="{top}" width="{width:.0f}" height="18"/>',
+        f'<rect class="{"bar" if reached else "short"}" x="{_LEFT}" y="{top}"'
+        f' width="{width:.0f}" height="18"/>',
         f'<text x="{_LEFT + width + 8:.0f}" y="{top + 14}">{number(ratio.median)} ×</text>',
     ]
     if goal is not None:

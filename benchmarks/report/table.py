@@ -1,12 +1,12 @@
-"""The table of a run, on the terminal and as a page of the documentation."""
+"""The table of a run, for the terminal and for docs/benchmarks.md."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 
-from benchmarks.machine import Machine
-from benchmarks.ratios import OURS, PINNED, Measured, Spread, verdict
+from benchmarks.report.machine import Machine
+from benchmarks.report.ratios import OURS, PINNED, RowResult, Spread, verdict
 from benchmarks.row import Metric
 
 _HEAD = (
@@ -28,44 +28,43 @@ def number(value: float) -> str:
     return f"{round(value, digits):,.{min(digits, 3)}f}"
 
 
-def cells(measured: Measured, metric: Metric) -> tuple[str, ...]:
+def cells(result: RowResult, metric: Metric) -> tuple[str, ...]:
     """Return a metric's line of the table."""
-    ours, pinned = measured.value(OURS, metric), measured.value(PINNED, metric)
+    ours, pinned = result.value(OURS, metric), result.value(PINNED, metric)
     return (
         f"{metric.title}",
         _value(ours, metric),
         _value(pinned, metric),
-        _ratio(measured.times_better(metric, PINNED)),
-        "; ".join(_beside(measured, metric)),
+        _ratio(result.times_better(metric, PINNED)),
+        "; ".join(_beside(result, metric)),
         metric.goal.words if metric.goal else "",
-        verdict(measured, metric),
+        verdict(result, metric),
     )
 
 
-def terminal(results: Sequence[Measured]) -> str:
-    """Return the whole table as text, a block for each row, and what was not measured."""
-    blocks = [
-        (measured, [cells(measured, each) for each in _shown(measured)]) for measured in results
-    ]
+def terminal(results: Sequence[RowResult]) -> str:
+    """Return the whole table as text: a block for each row, with its notes."""
+    blocks = [(result, [cells(result, each) for each in _shown(result)]) for result in results]
     table = [_HEAD, *(line for _, lines in blocks for line in lines)]
     widths = [max(len(line[column]) for line in table) for column in range(len(_HEAD))]
     text = [_padded(_HEAD, widths)]
-    for measured, lines in blocks:
-        text += ["", measured.row.title]
+    for result, lines in blocks:
+        text += ["", result.row.title]
         text += [_padded(line, widths) for line in lines]
-        text += [f"  {note}" for note in notes(measured)]
+        text += [f"  {note}" for note in notes(result)]
     return "\n".join(text)
 
 
-def page(results: Sequence[Measured], machine: Machine, command: str, proof: str) -> str:
+def page(results: Sequence[RowResult], machine: Machine, command: str, proof: str) -> str:
     """Return docs/benchmarks.md."""
     lines = [
         "# How fast it is",
         "",
-        "`make bench` wrote this page. *Ours* is this source tree, *pinned* is commit 14d14ad on servers of the",
-        "same kind, measured in turns within one run. *Times better* is the median of the rounds' ratios, with the",
-        "least and the most; only ratios compare across machines. CPU is the operating system's figure for each",
-        "part, the load client left out. [benchmarks/README.md](../benchmarks/README.md) says what each row does.",
+        "`make bench` wrote this page. *Ours* is this source tree, *pinned* is commit 14d14ad on",
+        "servers of the same kind, measured in turns within one run. *Times better* is the median",
+        "of the rounds' ratios, with the smallest and the largest; only ratios compare across",
+        "machines. CPU is the operating system's figure for each part, without the load client.",
+        "[benchmarks/README.md](../benchmarks/README.md) explains each row.",
         "",
         *(f"- {line}" for line in machine.lines),
         f"- measured by `{command}`",
@@ -73,44 +72,44 @@ def page(results: Sequence[Measured], machine: Machine, command: str, proof: str
         "",
         "![How many times better than the pinned commit](benchmarks.svg)",
     ]
-    for measured in results:
-        lines += ["", f"## {measured.row.title}", ""]
-        shown = [cells(measured, each) for each in _shown(measured)]
+    for result in results:
+        lines += ["", f"## {result.row.title}", ""]
+        shown = [cells(result, each) for each in _shown(result)]
         if shown:
             lines += [_markdown(_HEAD), "|" + "---|" * len(_HEAD), *map(_markdown, shown)]
-        if found := notes(measured):
+        if found := notes(result):
             lines += ["", *(f"- {note}" for note in found)]
     return "\n".join(lines) + "\n"
 
 
-def notes(measured: Measured) -> list[str]:
-    """Return what went wrong in a row, and why somebody was not measured."""
-    found = [f"{name} was not measured: {why}" for name, why in measured.reasons.items()]
-    for metric in measured.row.metrics:
-        today = metric.goal.today if metric.goal else None
-        pinned = measured.value(PINNED, metric)
+def notes(result: RowResult) -> list[str]:
+    """Return a row's errors, and the reasons for what was not measured."""
+    found = [f"{name} was not measured: {why}" for name, why in result.reasons.items()]
+    for metric in result.row.metrics:
+        today = metric.goal.pinned_range if metric.goal else None
+        pinned = result.value(PINNED, metric)
         if today and pinned and not is_reproduced(pinned.median, today):
             found.append(
                 f"{metric.title}: pinned did {today[0]:g}–{today[1]:g} where the goals were set,"
                 " so only the ratio counts here"
             )
-    for name in measured.samples:
-        if errors := measured.errors(name):
+    for name in result.samples:
+        if errors := result.errors(name):
             counts = ", ".join(f"{count} × {kind}" for kind, count in errors.most_common(4))
             found.append(f"{name}: {counts}")
     return found
 
 
 def is_reproduced(value: float, today: tuple[float, float]) -> bool:
-    """Return whether a value lies within 35 % of what pinned did where the goals were set."""
+    """Return whether a value is within 35 % of the pinned values where the goals were set."""
     return today[0] / 1.35 <= value <= today[1] * 1.35
 
 
-def _shown(measured: Measured) -> list[Metric]:
+def _shown(result: RowResult) -> list[Metric]:
     return [
         metric
-        for metric in measured.row.metrics
-        if any(measured.value(name, metric) for name in measured.samples)
+        for metric in result.row.metrics
+        if any(result.value(name, metric) for name in result.samples)
     ]
 
 
@@ -129,10 +128,10 @@ def _ratio(found: Spread | None) -> str:
     return f"{number(found.median)} × ({number(found.low)}–{number(found.high)})"
 
 
-def _beside(measured: Measured, metric: Metric) -> list[str]:
+def _beside(result: RowResult, metric: Metric) -> list[str]:
     found: list[str] = []
-    for name in measured.row.limits:
-        value, ratio = measured.value(name, metric), measured.times_better(metric, name)
+    for name in result.row.limits:
+        value, ratio = result.value(name, metric), result.times_better(metric, name)
         if value is not None:
             times = f", {number(ratio.median)} ×" if ratio else ""
             found.append(f"{name} {_value(value, metric)}{times}")

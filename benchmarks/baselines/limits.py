@@ -1,4 +1,4 @@
-"""What rows are compared with beside the pinned commit: the outer systems alone, uvicorn alone, PostgreSQL alone."""
+"""Limits of the machine: the outer systems alone, uvicorn alone, PostgreSQL alone."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks.bare import FILE
+from benchmarks.baselines.bare import FILE
 from benchmarks.client.http import Address, Response, get
 from benchmarks.client.loads import OK, Clients, Outcome, closed, error_code
-from benchmarks.row import NotMeasured, Sample, Subject
+from benchmarks.row import NotMeasured, Sample, Target
 from benchmarks.stack import Part, free_ports
 from benchmarks.supply import UPSTREAM_KEYS, Supply
 
@@ -28,7 +28,7 @@ CALLS_OF_A_READ = (
 )
 """The upstream calls of one CustomerBills, as system and path."""
 
-_STATEMENTS = Path(__file__).parent / "peers"
+_STATEMENTS = Path(__file__).parents[1] / "peers"
 
 
 def is_ok(response: Response) -> str:
@@ -36,32 +36,38 @@ def is_ok(response: Response) -> str:
 
 
 def upstream_calls(supply: Supply) -> Iterator[bytes]:
-    """Yield, without end, the upstream calls of reads of contracts that nobody has read."""
+    """Yield endlessly the upstream calls of reads of unread contracts."""
     while True:
         contract = supply.contract()
         for system, path in CALLS_OF_A_READ:
             yield get(path.format(contract), UPSTREAM_KEYS[system])
 
 
-async def direct(subject: Subject, clients: Clients, reads: int | None = None) -> Outcome:
-    """Make the calls of many reads to the sandbox itself; the outcome counts calls, not reads."""
-    calls = upstream_calls(subject.supply)
+async def direct(target: Target, clients: Clients, reads: int | None = None) -> Outcome:
+    """Make the calls of many reads to the sandbox; the outcome counts calls, not reads."""
+    calls = upstream_calls(target.supply)
     if reads is not None:
         calls = iter([next(calls) for _ in range(reads * len(CALLS_OF_A_READ))])
-    return await closed(subject.stack.sandbox, calls, is_ok, clients)
+    return await closed(target.stack.sandbox, calls, is_ok, clients)
 
 
 @contextlib.asynccontextmanager
-async def bare_application(subject: Subject, body: bytes) -> AsyncGenerator[Part]:
-    """A bare uvicorn application that answers *body*; `part.env["PORT"]` is where it listens."""
+async def bare_application(target: Target, body: bytes) -> AsyncGenerator[Part]:
+    """Run a uvicorn application that answers *body*; `part.env["PORT"]` is its port."""
     (port,) = free_ports(1)
-    file = subject.stack.folder / "bare.body"
+    file = target.stack.folder / "bare.body"
     file.write_bytes(body)
-    words = ["-m", "uvicorn", "benchmarks.bare:application", "--factory", "--no-access-log"]
+    words = [
+        "-m",
+        "uvicorn",
+        "benchmarks.baselines.bare:application",
+        "--factory",
+        "--no-access-log",
+    ]
     words += ["--loop", "uvloop", "--http", "httptools", "--port", str(port)]
-    env = {FILE: str(file), "PORT": str(port), "PYTHONPATH": str(subject.stack.source.root)}
-    log = subject.stack.folder / "bare.log"
-    part = Part("bare application", [sys.executable, *words], subject.stack.source.root, env, log)
+    env = {FILE: str(file), "PORT": str(port), "PYTHONPATH": str(target.stack.source.root)}
+    log = target.stack.folder / "bare.log"
+    part = Part("bare application", [sys.executable, *words], target.stack.source.root, env, log)
     part.start()
     try:
         await part.wait_until_it_answers(Address("127.0.0.1", port), "/")
@@ -70,14 +76,14 @@ async def bare_application(subject: Subject, body: bytes) -> AsyncGenerator[Part
         part.kill()
 
 
-async def bare(subject: Subject, request: bytes, body: bytes, clients: Clients) -> Sample:
+async def bare(target: Target, request: bytes, body: bytes, clients: Clients) -> Sample:
     """Send *request* to a bare application that answers the same bytes as the API."""
 
     def without_end() -> Iterator[bytes]:
         while True:
             yield request
 
-    async with bare_application(subject, body) as part:
+    async with bare_application(target, body) as part:
         address = Address("127.0.0.1", int(part.env["PORT"]))
         tree = part.tree
         assert tree is not None
@@ -89,10 +95,10 @@ async def bare(subject: Subject, request: bytes, body: bytes, clients: Clients) 
     return Sample(values | {"client": 1000 * outcome.client_cpu / count}, outcome.errors)
 
 
-async def pgbench(subject: Subject, payment_id: str, clients: Clients) -> Sample:
-    """Run the statement of a read by pgbench: what PostgreSQL alone can answer."""
+async def pgbench(target: Target, payment_id: str, clients: Clients) -> Sample:
+    """Run the statement of a read with pgbench, to measure PostgreSQL alone."""
     program = _pgbench()
-    script = subject.stack.folder / "payment.pgbench"
+    script = target.stack.folder / "payment.pgbench"
     statement = (_STATEMENTS / "payment.sql").read_text().strip().rstrip(";")
     script.write_text(statement.replace("$1", ":id") + ";\n")
     words = ["--no-vacuum", "--protocol=prepared", f"--define=id='{payment_id}'"]
@@ -101,7 +107,7 @@ async def pgbench(subject: Subject, payment_id: str, clients: Clients) -> Sample
         str(program),
         *words,
         f"--file={script}",
-        env=os.environ | libpq(subject.stack.engine.database_url),
+        env=os.environ | libpq(target.stack.engine.database_url),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

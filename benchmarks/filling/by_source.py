@@ -1,4 +1,4 @@
-"""A database of true payments, made by the source tree's own `benchmarks.filling`."""
+"""A database of valid payments, made by a source tree's own `benchmarks.filling`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """
-The rows of many payments, as the API would have written them, so that every invariant holds.
+The rows of many valid payments, as the API would have written them.
 
-A payment's number determines its fields. Of five payments two are cash, one is by wallet and two are
-by VNPAY; one VNPAY payment in twenty is refunded whole. Each fourth payment includes a fee. They are
-spread evenly over DAYS; cash is handed in and counted on each day but the last.
+A payment's number determines its fields. Of five payments two are cash, one is by wallet and two
+are by VNPAY; one VNPAY payment in twenty is refunded in full. Each fourth payment includes a fee.
+They are spread evenly over DAYS; cash is handed in and counted on each day but the last.
 """
 
 from __future__ import annotations
@@ -54,14 +54,16 @@ select id, version, 'SUCCESS', method, amount, 'VND', contract, 'Nguyễn Văn '
        'nguyen van ' || n, staff, team, business_date, md5(id),
        '{"phone": "+84901234567", "hifpt": true, "sms": true, "email": null}', created_at, done_at,
        case when method <> 'CASH' then created_at + interval '15 minutes' end, done_at,
-       case when hand_in is not null then 'RECONCILED' when method = 'CASH' then 'HELD_BY_STAFF' end,
+       case when hand_in is not null then 'RECONCILED'
+            when method = 'CASH' then 'HELD_BY_STAFF' end,
        false, false, 'DONE', hand_in
   from facts order by n
 """
 ITEMS = """
 insert into payment_item (payment, contract_number, type, item_id, amount, locked)
-select id, contract, type, type || n, case when not with_fee then amount when type = 'FEE' then 50000
-                                           else amount - 50000 end, not refunded
+select id, contract, type, type || n,
+       case when not with_fee then amount when type = 'FEE' then 50000
+            else amount - 50000 end, not refunded
   from facts cross join (values ('BILL'), ('FEE')) kinds (type) where with_fee or type = 'BILL'
  order by n
 """
@@ -153,7 +155,7 @@ select at, actor, action, 'DONE', payment_id, from_status, to_status, evidence, 
  order by n, step
 """
 
-# The statements for a chunk of payments, before their records are signed and after.
+# The statements for a chunk of payments, before and after their records are signed.
 BEFORE_RECORDS = (PAYMENTS, ITEMS, ATTEMPTS, MESSAGES, KEYS, REVERSALS, MOVES, ENTRIES, POSTINGS)
 AFTER_RECORDS = (AUDIT, "drop table facts, moves")
 
