@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.client.loads import Clients, Outcome, closed
 from benchmarks.engine import connected, run
 from benchmarks.measures.cash import CALLS, CASH_CLIENTS, is_paid
-from benchmarks.row import CLIENT, Metric, NotMeasured, Row, Sample, Subject, cpu_values
+from benchmarks.row import CLIENT, Metric, NotMeasured, Row, Sample, Target, cpu_values
 from benchmarks.stack import LOOK
 
 PAYMENTS = 600
@@ -25,10 +25,10 @@ select count(*) from pgqueuer
 _COMMITS = "select xact_commit from pg_stat_database where datname = current_database()"
 
 
-async def _jobs(subject: Subject) -> Sample:
+async def _jobs(target: Target) -> Sample:
     """Pay without a worker; then let one work until no job is left."""
-    stack, url = subject.stack, subject.stack.engine.database_url
-    await _work_off(subject)
+    stack, url = target.stack, target.stack.engine.database_url
+    await _work_off(target)
     heard = 0
 
     def hear(*_: object) -> None:
@@ -38,7 +38,7 @@ async def _jobs(subject: Subject) -> Sample:
     async with connected(url) as connection:
         await connection.add_listener(_CHANNEL, hear)
         logged = await connection.fetchval("select count(*) from pgqueuer_log")
-        outcome = await _pay(subject)
+        outcome = await _pay(target)
         jobs = JOBS_OF_A_PAYMENT * outcome.done
         await connection.execute("create extension if not exists pg_stat_statements")
         await connection.execute("select pg_stat_statements_reset()")
@@ -67,20 +67,20 @@ async def _jobs(subject: Subject) -> Sample:
     return Sample(values, outcome.errors)
 
 
-async def _work_off(subject: Subject) -> None:
+async def _work_off(target: Target) -> None:
     """Leave no job of another row."""
-    if await run(subject.stack.engine.database_url, _WAITING):
-        await subject.stack.start_worker()
-        await subject.stack.drain()
-        await subject.stack.stop_worker()
+    if await run(target.stack.engine.database_url, _WAITING):
+        await target.stack.start_worker()
+        await target.stack.drain()
+        await target.stack.stop_worker()
 
 
-async def _pay(subject: Subject) -> Outcome:
-    supply = subject.supply
+async def _pay(target: Target) -> Outcome:
+    supply = target.supply
     await supply.log_in(CASH_CLIENTS)
     await supply.stock(PAYMENTS)
     requests = itertools.islice(supply.payments("CASH"), PAYMENTS)
-    return await closed(subject.stack.api, requests, is_paid, Clients(count=CASH_CLIENTS))
+    return await closed(target.stack.api, requests, is_paid, Clients(count=CASH_CLIENTS))
 
 
 async def _begun(connection: Any) -> None:
