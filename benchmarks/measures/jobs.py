@@ -17,7 +17,7 @@ PAYMENTS = 600
 JOBS_OF_A_PAYMENT = 3  # Revenue's record, the customer's message, and then Debt's
 _CHANNEL = "ch_pgqueuer"
 _LOOKS = "select coalesce(sum(calls), 0)::bigint from pg_stat_statements where query like $1"
-_PICKED = f"{LOOK} select exists (select from pgqueuer where status = 'picked')"
+_PICKED = f"select exists (select from pgqueuer where status = 'picked') as {LOOK}"
 _WAITING = """
 select count(*) from pgqueuer
  where status in ('queued', 'picked') and entrypoint not like '%follow_up%'
@@ -52,7 +52,7 @@ async def _jobs(target: Target) -> Sample:
             values = cpu_values(before, stack.cpu(), Outcome(kinds=outcome.kinds))
         finally:
             await stack.stop_worker()
-        looks = await connection.fetchval(_LOOKS, f"{LOOK}%")
+        looks = await connection.fetchval(_LOOKS, f"%{LOOK}%")
         statements = await connection.fetchval(CALLS) - looks
         rows = await connection.fetchval("select count(*) from pgqueuer_log") - logged
         await connection.fetchval("select 1")  # what was notified meanwhile has arrived with it
