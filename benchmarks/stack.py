@@ -22,7 +22,7 @@ SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 30.0
 CONTRACTS = 1_000_000
 LOOK = "look_of_the_benchmark"
-"""Names the column of a statement that is not Mobinet's, so that counts of statements can leave it out."""
+"""A column by which counts of statements leave out those of the benchmark itself."""
 PARTS = ("API", "worker", "PostgreSQL", "Valkey", "sandbox")
 _CLEAN = {name: value for name, value in os.environ.items() if not name.startswith("MOBINET_")}
 
