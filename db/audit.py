@@ -38,25 +38,28 @@ class AuditEvent:
     details: dict[str, object] = field(default_factory=dict[str, object])
 
 
-async def append(event: AuditEvent) -> None:
+async def append(*events: AuditEvent) -> None:
+    """Add the events in their order."""
     await execute(
         """
         insert into audit_event (at, actor, action, outcome, payment_id, from_status, to_status,
                                  evidence, source, event_id, request_id, details)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+        select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[],
+                             $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
+                             $11::text[], $12::jsonb[])
         """,
-        event.at,
-        event.actor,
-        event.action,
-        event.outcome,
-        event.payment_id,
-        event.from_status,
-        event.to_status,
-        event.evidence,
-        event.source,
-        event.event_id,
-        event.request_id,
-        orjson.dumps(event.details, default=str).decode(),
+        [event.at for event in events],
+        [event.actor for event in events],
+        [event.action for event in events],
+        [event.outcome for event in events],
+        [event.payment_id for event in events],
+        [event.from_status for event in events],
+        [event.to_status for event in events],
+        [event.evidence for event in events],
+        [event.source for event in events],
+        [event.event_id for event in events],
+        [event.request_id for event in events],
+        [orjson.dumps(event.details, default=str).decode() for event in events],
     )
 
 

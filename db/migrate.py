@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 
-from db import engine
+from db import engine, jobs
 
 LOCK = 0x4D4F42494E4554  # the bytes of "MOBINET"
 FOLDER = Path(__file__).parent / "migrations"
@@ -89,6 +89,8 @@ async def migrate(owner_url: str) -> None:
         await engine.connect(owner_url, pool_size=2, role=None)
         try:
             result = await ForwardsMigrationManager(app_name="mobinet").run()
+            if result.success:
+                await jobs.drop_triggers()
         finally:
             await engine.disconnect()
         if not result.success:

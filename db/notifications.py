@@ -30,6 +30,37 @@ async def add(notification: Notification, now: datetime) -> bool:
     return row is not None
 
 
+async def add_first_tries(messages: Sequence[Notification], now: datetime) -> set[str]:
+    """
+    Add messages with the try that follows; return the payments of those added.
+
+    It leaves out what `add` does, and payments that another transaction has locked: waiting with
+    locks held could deadlock.
+    """
+    rows = await fetch(
+        """
+        with free as materialized (
+            select id from payment where id = any($2) order by id for key share skip locked)
+        insert into notification (id, payment, phone, template, channel, status, attempts,
+                                  created_at)
+        select new.id, new.payment, new.phone, new.template, new.channel, 'PENDING', 1, $6
+          from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[])
+               as new (id, payment, phone, template, channel)
+          join free on free.id = new.payment
+         order by new.payment
+            on conflict do nothing
+        returning payment
+        """,
+        [message.id for message in messages],
+        [message.payment_id for message in messages],
+        [message.phone for message in messages],
+        [message.template for message in messages],
+        [message.channel for message in messages],
+        now,
+    )
+    return {row["payment"] for row in rows}
+
+
 async def of_phone(payment_id: str, phone: str, template: Template) -> Notification | None:
     row = await fetchrow(
         "select * from notification where payment = $1 and phone = $2 and template = $3",
@@ -60,6 +91,13 @@ async def save(notification: Notification) -> None:
         notification.status,
         notification.attempts,
         notification.sent_at,
+    )
+
+
+async def save_sent(ids: Sequence[str], now: datetime) -> None:
+    """Store that the channels took these messages."""
+    await execute(
+        "update notification set status = 'SENT', sent_at = $2 where id = any($1)", ids, now
     )
 
 

@@ -167,6 +167,30 @@ async def set_posting_status(payment_id: str, status: PostingStatus, now: dateti
     return changed is not None
 
 
+async def set_posting_statuses(
+    payment_ids: Sequence[str], status: PostingStatus, now: datetime
+) -> dict[str, int]:
+    """
+    Do `set_posting_status` for several payments; return the new version of each changed one.
+
+    It leaves out what another transaction has locked: waiting with locks held could deadlock.
+    """
+    rows = await fetch(
+        """
+        with free as materialized (
+            select id from payment where id = any($1) and posting_status not in ($2, 'DONE')
+             order by id for no key update skip locked)
+        update payment set posting_status = $2, version = version + 1, updated_at = $3
+         where id in (select id from free)
+        returning id, version
+        """,
+        payment_ids,
+        status,
+        now,
+    )
+    return {row["id"]: row["version"] for row in rows}
+
+
 _BY_TIME = ("p.created_at", 'p.id collate "C"')
 _BY_AMOUNT = ("p.amount", *_BY_TIME)
 _ORDERS = {

@@ -192,30 +192,35 @@ async def captured(payment_id: str) -> int:
 
 
 async def awaits_earlier_reversal(payment_id: str) -> bool:
+    """Return whether `awaiting_earlier_reversal` holds for the payment."""
+    return bool(await awaiting_earlier_reversal([payment_id]))
+
+
+async def awaiting_earlier_reversal(payment_ids: Sequence[str]) -> set[str]:
     """
-    Return whether Revenue does not know yet of a reversal of another payment of the same bill.
+    Return the payments of a bill whose earlier payment has a reversal unknown to Revenue.
 
     Only a reversal before this payment's success counts. Two payments that waited for each other's
     reversal would never be recorded.
     """
-    return await fetchval(
+    rows = await fetch(
         """
-        select exists (
-            select from payment p
-              join payment other on other.contract_number = p.contract_number
-                                and other.id <> p.id
-              join reversal r on r.payment = other.id and r.posting_status = 'PENDING'
-              join payment_item other_item on other_item.payment = other.id
-              join payment_item item on item.payment = p.id
-                   and (item.type, item.item_id) = (other_item.type, other_item.item_id)
-             where p.id = $1
-               and (select max(id) from entry where reversal = r.id) < (
-                   select max(e.id) from entry e join posting on posting.entry = e.id
-                    where e.payment = p.id and e.reversal is null
-                      and posting.credit = 'customer_receivable'))
+        select distinct p.id from payment p
+          join payment other on other.contract_number = p.contract_number
+                            and other.id <> p.id
+          join reversal r on r.payment = other.id and r.posting_status = 'PENDING'
+          join payment_item other_item on other_item.payment = other.id
+          join payment_item item on item.payment = p.id
+               and (item.type, item.item_id) = (other_item.type, other_item.item_id)
+         where p.id = any($1)
+           and (select max(id) from entry where reversal = r.id) < (
+               select max(e.id) from entry e join posting on posting.entry = e.id
+                where e.payment = p.id and e.reversal is null
+                  and posting.credit = 'customer_receivable')
         """,
-        payment_id,
+        payment_ids,
     )
+    return {row["id"] for row in rows}
 
 
 async def has_open_case(reversal_id: str, kind: CaseKind) -> bool:

@@ -89,13 +89,15 @@ def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
 @app.command()
 def work(when_input_ends: WhenInputEnds = False) -> None:
     """Run a worker: jobs, inquiries, expiry, sealing. Any number may run."""
+    import uvloop
+
     from mobinet.worker import main
 
     with _servers() as settings:
         if when_input_ends:
             sys.stdin.read()
         _check_database(settings)
-        asyncio.run(main(settings))
+        uvloop.run(main(settings))
 
 
 @app.command()

@@ -9,7 +9,7 @@ watcher of a *feed* holds a bounded queue. Where hints may be lost, a watcher ge
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Self
 
@@ -132,6 +132,10 @@ class Hub:
     async def publish(self, name: str, message: str) -> None:
         """Send a hint to every process. It never raises, and returns within a tenth of a second."""
         await self._broadcast.publish(name, message)
+
+    async def publish_all(self, hints: Sequence[tuple[str, str]]) -> None:
+        """Send hints, each a channel and its message, to every process, as `publish` does."""
+        await self._broadcast.publish_all(hints)
 
     @property
     def connected(self) -> bool:

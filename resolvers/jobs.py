@@ -2,12 +2,12 @@
 The worker's jobs: each runs at least once after its commit, so each is idempotent.
 
 A handler returns None when it is done, or how long to wait before it runs again. When it raises,
-mobinet/worker.py retries it with backoff for 8 days; then it is a dead letter, for people.
+resolvers/job_runner.py retries it with backoff for 8 days; then it is a dead letter, for people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -114,10 +114,17 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
     if payment.posting_status is not PostingStatus.PENDING:
         return None
     assert payment.completed_at is not None, "only a success is recorded"
-    assert payment.contract_number is not None, "Revenue knows no orders"
     if await reversals.awaits_earlier_reversal(payment.id):
         # Revenue holds one of its bills as paid by another payment, whose reversal comes first.
         return wait_after(payment.completed_at, await context.clock())
+    await save_posting(context, payment, await send_record(context, payment))
+    return None
+
+
+async def send_record(context: Context, payment: Payment) -> PostingStatus:
+    """Send the record to Revenue; return DONE, or FAILED for a definite refusal."""
+    assert payment.completed_at is not None, "only a success is recorded"
+    assert payment.contract_number is not None, "Revenue knows no orders"
     try:
         await context.revenue.record(
             transaction_id=payment.id,
@@ -129,13 +136,11 @@ async def record_payment(context: Context, payment_id: str) -> timedelta | None:
         )
     except Rejected as error:
         log.warning("record_refused", payment=payment.id, why=str(error))
-        await _save_posting(context, payment, PostingStatus.FAILED)
-    else:
-        await _save_posting(context, payment, PostingStatus.DONE)
-    return None
+        return PostingStatus.FAILED
+    return PostingStatus.DONE
 
 
-async def _save_posting(context: Context, payment: Payment, status: PostingStatus) -> None:
+async def save_posting(context: Context, payment: Payment, status: PostingStatus) -> None:
     """Store Revenue's answer once; enqueue the debt's job, or open a case where it refuses."""
     now = await context.clock()
     is_done = status is PostingStatus.DONE
@@ -147,22 +152,30 @@ async def _save_posting(context: Context, payment: Payment, status: PostingStatu
         else:  # we have money that Revenue does not count as owed
             new_case = NewCase(kind=CaseKind.RECORD_REFUSED, payment=payment, amount=payment.amount)
             await open_case(context, new_case, now)
-        await audit.append(
-            AuditEvent(
-                at=now,
-                actor=context.actor_id,
-                action="record",
-                outcome=AuditOutcome.DONE if is_done else AuditOutcome.FAILED,
-                payment_id=payment.id,
-                source="revenue",
-            )
-        )
+        await audit.append(recorded(context, payment, now, is_done=is_done))
     await announce(context, await payments.get(payment.id))
+
+
+def recorded(context: Context, payment: Payment, now: datetime, *, is_done: bool) -> AuditEvent:
+    """Return the audit event of Revenue's answer."""
+    return AuditEvent(
+        at=now,
+        actor=context.actor_id,
+        action="record",
+        outcome=AuditOutcome.DONE if is_done else AuditOutcome.FAILED,
+        payment_id=payment.id,
+        source="revenue",
+    )
 
 
 async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
     """Report the payment to Debt Management, once Revenue has recorded it."""
-    payment = await payments.get(payment_id)
+    await send_debt(context, await payments.get(payment_id))
+    return None
+
+
+async def send_debt(context: Context, payment: Payment) -> None:
+    """Report one payment to Debt Management."""
     assert payment.posting_status is PostingStatus.DONE, "enqueued with Revenue's record"
     assert payment.contract_number is not None, "Debt knows no orders"
     await context.debts.settle(
@@ -170,7 +183,6 @@ async def settle_debt(context: Context, payment_id: str) -> timedelta | None:
         contract_number=payment.contract_number,
         amount=payment.amount,
     )
-    return None
 
 
 # ── the customer ─────────────────────────────────────────────────────────────────────────────────
@@ -194,22 +206,36 @@ async def notify_customer(context: Context, payment_id: str) -> timedelta | None
     notification = await _notification(context, payment, payment.notify.phone, possible[0])
     if notification.status is not NotificationStatus.PENDING:
         return None
-    text = message(payment, context.confirmation_link(payment.receipt_token))
-    for channel in possible[possible.index(notification.channel) :]:
-        tried = replace(notification, channel=channel, attempts=notification.attempts + 1)
-        await notifications.save(tried)
-        send = context.hifpt.send if channel is Channel.HIFPT else context.sms.send
-        match await send(tried, text):
+    first = possible.index(notification.channel)
+    await send_by_channels(context, payment, notification, possible[first:])
+    return None
+
+
+async def send_by_channels(
+    context: Context, payment: Payment, notification: Notification, possible: Sequence[Channel]
+) -> None:
+    """Try the channels in their order, until one takes the message. Raises NotDelivered."""
+    for channel in possible:
+        notification = replace(notification, channel=channel, attempts=notification.attempts + 1)
+        await notifications.save(notification)
+        match await send_message(context, payment, notification):
             case Delivery.SENT:
-                sent = replace(tried, status=NotificationStatus.SENT, sent_at=await context.clock())
+                sent_at = await context.clock()
+                sent = replace(notification, status=NotificationStatus.SENT, sent_at=sent_at)
                 await notifications.save(sent)
-                return None
+                return
             case Delivery.UNKNOWN:
                 raise NotDelivered(channel)
             case Delivery.REFUSED:
-                notification = tried
+                pass
     await notifications.save(replace(notification, status=NotificationStatus.FAILED))
-    return None
+
+
+async def send_message(context: Context, payment: Payment, notification: Notification) -> Delivery:
+    """Send the message through its channel, once."""
+    text = message(payment, context.confirmation_link(payment.receipt_token))
+    channel = context.hifpt if notification.channel is Channel.HIFPT else context.sms
+    return await channel.send(notification, text)
 
 
 async def _notification(
@@ -217,7 +243,18 @@ async def _notification(
 ) -> Notification:
     """Return the one message of this payment to this phone, created at the first try."""
     now = await context.clock()
-    new = Notification(
+    new = new_notification(context, payment, phone, channel)
+    if await notifications.add(new, now):
+        return new
+    stored = await notifications.of_phone(payment.id, phone, new.template)
+    assert stored is not None, "a notification that was not added is there already"
+    return stored
+
+
+def new_notification(
+    context: Context, payment: Payment, phone: str, channel: Channel
+) -> Notification:
+    return Notification(
         id=context.ids.record("MSG"),
         payment_id=payment.id,
         phone=phone,
@@ -225,11 +262,6 @@ async def _notification(
         channel=channel,
         status=NotificationStatus.PENDING,
     )
-    if await notifications.add(new, now):
-        return new
-    stored = await notifications.of_phone(payment.id, phone, new.template)
-    assert stored is not None, "a notification that was not added is there already"
-    return stored
 
 
 HANDLERS: dict[str, Handler] = {

@@ -39,7 +39,7 @@ LOAD_FACTOR = 2.0
 """A load of payments lasts longer than one of reads, because its jobs take time."""
 _SAMPLE_EVERY = 0.05  # seconds
 # Expressions of triggers are listed too; they are no round trips, and begin with no command.
-_CALLS = r"""
+CALLS = r"""
 select coalesce(sum(calls), 0)::bigint
   from pg_stat_statements s join pg_database d on d.oid = s.dbid
  where d.datname = current_database() and query not like '%pg_stat_statements%'
@@ -186,7 +186,7 @@ async def count_round_trips(target: Target, *, clients: int, payments: int) -> S
             await connection.execute("select pg_stat_statements_reset()")
             before = await supply.last_upstream_request()
             outcome = await pay(payments)
-            calls = await connection.fetchval(_CALLS)
+            calls = await connection.fetchval(CALLS)
     except asyncpg.PostgresError as error:
         raise NotMeasured(f"pg_stat_statements cannot be read: {error}") from None
     count = max(outcome.done, 1)

@@ -6,14 +6,18 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
-from db import audit
+from db import audit, engine
+from db import jobs as queue
 from db.audit import AuditEvent
+from db.jobs import ClaimedJob
 from domain.gateways import Call
 from domain.methods import GatewayName, PaymentMethod
 from domain.refusals import Refusal, Refused
 from resolvers import hand_ins, jobs, payment_inquiry, reversals, sealing, settlement, webhooks
 from resolvers.context import Context
+from resolvers.job_runner import JobRunner
 from tests.crash.due_jobs import run_due_jobs
 from tests.crash.preparations import (
     Prepare,
@@ -31,10 +35,12 @@ from tests.crash.preparations import (
     process_payment,
     recorded_payment,
     refundable_by,
+    second_contract,
     settlement_file,
     submit_hand_in,
     submitted_hand_in,
     system_context,
+    two_successes,
     unpaid_bill,
     void_payment,
     voided_payment,
@@ -184,6 +190,16 @@ async def _message(context: Context, prepared: Prepared) -> object:
     return await jobs.notify_customer(system_context(context), prepared.payment)
 
 
+@flow("jobs in batches", two_successes)
+async def _batches(context: Context, prepared: Prepared) -> object:
+    """Run the jobs of two payments as a worker does: Revenue and messages, then Debt."""
+    runner = JobRunner(system_context(context))
+    for _ in range(2):
+        runner.start(await _claim_jobs(runner.id, prepared))
+        await runner.finish()
+    return runner
+
+
 @flow("hand-in", open_payment_by(PaymentMethod.CASH))
 async def _hand_in(context: Context, prepared: Prepared) -> object:
     return await submit_hand_in(context, prepared)
@@ -244,6 +260,31 @@ async def _sealing(context: Context, prepared: Prepared) -> object:
 
 
 # ── private ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _claim_jobs(worker: UUID, prepared: Prepared) -> list[ClaimedJob]:
+    """Claim the jobs of the prepared payments alone: other flows have jobs in the same queue."""
+    rows = await engine.fetch(
+        """
+        update pgqueuer set status = 'picked', queue_manager_id = $1, heartbeat = now()
+         where convert_from(payload, 'UTF8')::json ->> 'subject' in (
+               select id from payment where contract_number = any($2))
+        returning id, entrypoint, payload
+        """,
+        worker,
+        [prepared.contract, second_contract(prepared)],
+    )
+    return [
+        ClaimedJob(
+            id=row["id"],
+            name=row["entrypoint"],
+            subject=queue.subject(row["payload"]),
+            age=timedelta(0),
+            attempts=0,
+            deaths=0,
+        )
+        for row in rows
+    ]
 
 
 async def _receive_webhook(context: Context, prepared: Prepared) -> object:

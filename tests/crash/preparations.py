@@ -169,6 +169,17 @@ async def recorded_payment(context: Context, prepared: Prepared) -> Prepared:
     return prepared
 
 
+async def two_successes(context: Context, prepared: Prepared) -> Prepared:
+    """Prepare two cash payments of one collector, whose jobs share a batch."""
+    other = replace(prepared, contract=second_contract(prepared), key=f"{prepared.key}-second")
+    await open_payment_by(PaymentMethod.CASH)(context, other)
+    return await open_payment_by(PaymentMethod.CASH)(context, prepared)
+
+
+def second_contract(prepared: Prepared) -> str:
+    return f"SGFDN{int(prepared.contract.removeprefix('SGFDN')) + 5000}"
+
+
 async def submitted_hand_in(context: Context, prepared: Prepared) -> Prepared:
     """Prepare a submitted hand-in and log in the cashier who counts it."""
     prepared = await open_payment_by(PaymentMethod.CASH)(context, prepared)

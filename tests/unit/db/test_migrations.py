@@ -11,6 +11,8 @@ from urllib.parse import quote, urlsplit
 
 import asyncpg
 import pytest
+from pgqueuer.db import AsyncpgDriver
+from pgqueuer.queries import Queries
 from pydantic import SecretStr
 from typer.testing import CliRunner
 
@@ -24,6 +26,9 @@ pytestmark = pytest.mark.anyio
 
 EARLIER_IDS = ["2026-11-22T00:00:01:tables", "2026-11-30T23:59:01:evidence_source"]
 MADE_EARLIER = "An earlier version of Mobinet made this database"
+TRIGGERS = (
+    "select count(*) from pg_trigger where tgrelid = 'pgqueuer'::regclass and not tgisinternal"
+)
 TABLES = "select relname from pg_class where relnamespace = 'public'::regnamespace order by 1"
 
 
@@ -84,6 +89,20 @@ async def test_an_owner_who_may_not_create_the_extension_learns_what_to_do(
     assert await administrator.fetchval("select count(*) from migration") == 0
     await administrator.execute("create extension pg_trgm")
     await migrate(url)
+
+
+async def test_the_trigger_that_an_upgrade_of_pgqueuer_restores_is_gone_after_migrating(
+    fresh_database: str,
+) -> None:
+    connection = await asyncpg.connect(fresh_database)
+    job = "insert into pgqueuer (priority, status, entrypoint) values (0, 'queued', 'refund')"
+    await connection.execute(job)
+    await Queries(AsyncpgDriver(connection)).upgrade()
+    assert await connection.fetchval(TRIGGERS) > 0, "the upgrade restores it"
+    await migrate(fresh_database)
+    assert await connection.fetchval(TRIGGERS) == 0
+    assert await connection.fetchval("select deaths from pgqueuer") == 0
+    await connection.close()
 
 
 # ── a database that an earlier version made ──────────────────────────────────────────────────────
