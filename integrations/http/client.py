@@ -22,7 +22,7 @@ from integrations.http.breaker import Health
 from integrations.http.bulkhead import Bulkhead
 from integrations.http.calls import Call, Timeouts, Transport, through
 from integrations.http.failures import Unreadable
-from integrations.http.httpx_transport import HttpxTransport
+from integrations.http.pool import PooledTransport
 from integrations.http.messages import Answer, Request
 from integrations.http.steps import Breakers, Metrics, end_in_time, milliseconds, redact, retry
 from integrations.http.tls import Tls, ssl_context
@@ -56,7 +56,7 @@ class Upstream:
         timeouts: Timeouts | None = None,
         open_for: float = 15.0,
         places: int = PLACES,
-        transport: OpenTransport = HttpxTransport,
+        transport: OpenTransport = PooledTransport,
     ) -> None:
         """Set `open_for`, the seconds that an open breaker stays open."""
         self.name = name
