@@ -22,8 +22,8 @@ from integrations.http.breaker import Health
 from integrations.http.bulkhead import Bulkhead
 from integrations.http.calls import Call, Timeouts, Transport, through
 from integrations.http.failures import Unreadable
-from integrations.http.pool import PooledTransport
 from integrations.http.messages import Answer, Request
+from integrations.http.pool import PooledTransport
 from integrations.http.steps import Breakers, Metrics, end_in_time, milliseconds, redact, retry
 from integrations.http.tls import Tls, ssl_context
 

@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """Whether the last answer was read exactly, and nothing came since then, not even an end."""
+        """Whether the last answer was read to its end, and nothing came since, not even an end."""
         return (
             self.is_open
             and self._answer is None

@@ -12,7 +12,7 @@ from domain.payment_evidence import Evidence, GatewayResult
 from integrations.http.client import Timeouts, Upstream
 from tests.support.gateways.all_dialects import DIALECTS
 from tests.support.gateways.dialects import NOW, ORDER, Dialect, attempt, reversal
-from tests.support.raw_server import (
+from tests.support.raw.server import (
     OK,
     WITHOUT_ANSWER,
     Peer,
@@ -22,7 +22,7 @@ from tests.support.raw_server import (
     reads_and_is_silent,
 )
 
-TIMEOUTS = Timeouts(connect=0.3, read=0.3, total=0.5)
+TIMEOUTS = Timeouts(connect=1.0, read=0.2, total=1.0)
 
 
 async def start(gateway: Gateway) -> Evidence:
