@@ -14,6 +14,22 @@ from tests.support.raw.upstream import OpenUpstream, call
 pytest_plugins = ["tests.support.raw.upstream"]
 
 
+@pytest.fixture(autouse=True)
+def long_idle_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep idle connections, so that a test sees what else closes them."""
+    set_idle_time(monkeypatch, 1000)
+
+
+def set_idle_time(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    for module in ("connection", "pool"):
+        monkeypatch.setattr(f"integrations.http.{module}.IDLE_SECONDS", seconds)
+
+
+async def happened(event: asyncio.Event) -> None:
+    async with asyncio.timeout(20):
+        await event.wait()
+
+
 async def dies_on_the_second_request(peer: Peer) -> None:
     await peer.request()
     await peer.write(OK)
@@ -48,12 +64,13 @@ async def test_a_repeatable_request_on_a_connection_that_dies_is_retried(
 async def test_a_connection_that_spoke_or_ended_while_idle_carries_no_request(
     late: bytes, open_upstream: OpenUpstream
 ) -> None:
-    ended = asyncio.Event()
+    answered, ended = asyncio.Event(), asyncio.Event()
 
     async def speaks_late(peer: Peer) -> None:
         await peer.request()
         await peer.write(OK)
         if peer.number == 1:
+            await answered.wait()
             if late:
                 await peer.write(late)
                 await peer.end_of_client()
@@ -64,7 +81,8 @@ async def test_a_connection_that_spoke_or_ended_while_idle_carries_no_request(
     async with raw_server(speaks_late) as server:
         http = open_upstream(server.url)
         await call(http)
-        await ended.wait()
+        answered.set()
+        await happened(ended)
         assert (await call(http)).status == 200
         assert (server.connections, len(server.requests)) == (2, 2)
 
@@ -86,7 +104,7 @@ async def test_a_cancelled_call_ends_its_connection(open_upstream: OpenUpstream)
         running.cancel()
         with pytest.raises(asyncio.CancelledError):
             await running
-        await closed.wait()
+        await happened(closed)
         assert (await call(http)).ok
         assert server.connections == 2
 
@@ -122,9 +140,21 @@ async def test_a_connection_past_our_idle_time_is_closed(
         await peer.end_of_client()
         closed.set()
 
-    monkeypatch.setattr("integrations.http.pool.IDLE_SECONDS", 0.01)
-    monkeypatch.setattr("integrations.http.connection.IDLE_SECONDS", 0.01)
+    set_idle_time(monkeypatch, 0.01)
     async with raw_server(serve) as server:
         await call(open_upstream(server.url))
-        await closed.wait()  # no later call is needed for it
+        await happened(closed)  # no later call is needed for it
         assert server.connections == 1
+
+
+async def test_a_connection_past_the_servers_idle_time_carries_no_request(
+    open_upstream: OpenUpstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_TRANSIT_SECONDS", 8.99)
+    answer = OK.replace(b"\r\n\r\n", b"\r\nKeep-Alive: timeout=9\r\n\r\n")
+    async with raw_server(answers(answer)) as server:
+        http = open_upstream(server.url)
+        await call(http)
+        await asyncio.sleep(0.02)  # longer than the hundredth of a second that is left
+        await call(http)
+        assert (server.connections, len(server.requests)) == (2, 2)

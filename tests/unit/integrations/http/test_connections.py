@@ -38,6 +38,19 @@ async def test_a_sent_request_without_a_whole_answer_is_unanswered_and_sent_once
         assert len(server.requests) <= 1
 
 
+FLOODS = {name: serve for name, serve in WITHOUT_ANSWER.items() if "flood" in name}
+
+
+@pytest.mark.parametrize("serve", FLOODS.values(), ids=FLOODS)
+async def test_an_answer_without_end_is_given_up_for_its_size_and_not_for_its_time(
+    serve: Serve, open_upstream: OpenUpstream
+) -> None:
+    async with raw_server(serve) as server:
+        with pytest.raises(Unanswered) as failure:
+            await call(open_upstream(server.url))
+        assert failure.value.reason == "the answer is too large"
+
+
 # httpx bounds no size, and its parser reads these three.
 LENIENT = {"length and chunks", "lines without CR", "a folded header"}
 HTTPX_FAILURES = {
