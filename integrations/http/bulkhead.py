@@ -29,27 +29,35 @@ class Bulkhead:
         self._system = system
         self._patience = patience
         self._places = asyncio.Semaphore(places)
-        self._is_full = False
+        self._half = places // 2
+        self._taken = 0
+        self._is_short = False  # the places ran out, and more than half are taken since
         self._taken_gauge = _TAKEN.labels(system)
         self._waiting_gauge = _WAITING.labels(system)
         _PLACES.labels(system).set(places)
 
     async def __call__(self, call: Call, proceed: Proceed) -> object:
         await self._take(call)
+        self._taken += 1
         self._taken_gauge.inc()
         try:
             return await proceed(call)
         finally:
+            self._taken -= 1
             self._taken_gauge.dec()
             self._places.release()
+            if self._is_short and self._taken <= self._half:
+                self._is_short = False
+                _log.info("upstream_places_free", system=self._system)
 
     async def _take(self, call: Call) -> None:
         """Take a place. Raises Exhausted."""
         if not self._places.locked():
-            self._note_full(full=False)
             await self._places.acquire()
             return
-        self._note_full(full=True)
+        if not self._is_short:
+            self._is_short = True
+            _log.warning("upstream_places_exhausted", system=self._system)
         end = min(asyncio.get_running_loop().time() + self._patience, call.deadline)
         self._waiting_gauge.inc()
         try:
@@ -59,12 +67,3 @@ class Bulkhead:
             raise Exhausted(call.system, call.operation) from None
         finally:
             self._waiting_gauge.dec()
-
-    def _note_full(self, *, full: bool) -> None:
-        """Log once when the places run out, and once when a call finds one free again."""
-        if full is not self._is_full:
-            self._is_full = full
-            if full:
-                _log.warning("upstream_places_exhausted", system=self._system)
-            else:
-                _log.info("upstream_places_free", system=self._system)

@@ -1,4 +1,4 @@
-"""Clients of raw servers: fixtures for both event loops, and a call that returns its answer."""
+"""Clients of raw servers, both event loops, and a call that returns its answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,12 @@ SHORT = Timeouts(connect=1.0, read=0.3, total=1.0)
 OpenUpstream = Callable[..., Upstream]
 
 
-@pytest.fixture(params=[True, False], ids=["uvloop", "asyncio"])
-def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
-    return "asyncio", {"use_uvloop": request.param}
+both_loops = pytest.mark.parametrize(
+    "anyio_backend",
+    [("asyncio", {"use_uvloop": True}), ("asyncio", {"use_uvloop": False})],
+    ids=["uvloop", "asyncio"],
+)
+"""Runs a test on the event loop of the program, and on the one of Python."""
 
 
 @pytest.fixture

@@ -14,9 +14,10 @@ from integrations.http.failures import Exhausted, NotConnected, Unanswered
 from integrations.http.messages import Answer
 from integrations.http.pool import PooledTransport
 from tests.support.raw.server import OK, Peer, answers, raw_server, reads_and_is_silent
-from tests.support.raw.upstream import call
+from tests.support.raw.upstream import both_loops, call
 
 pytest_plugins = ["tests.support.raw.upstream"]
+pytestmark = both_loops
 
 PLACES = 8
 
@@ -78,9 +79,11 @@ async def test_a_lack_of_places_is_counted_and_logged_once() -> None:
         assert {type(result) for result in results} == {Exhausted}
         assert exhausted_calls() - before == 3 * 4  # each call is tried four times
         assert [log["event"] for log in logs].count("upstream_places_exhausted") == 1
-        for holder in holders:
-            holder.cancel()
-        await asyncio.gather(*holders, return_exceptions=True)
+        with capture_logs() as logs:
+            for holder in holders:
+                holder.cancel()
+            await asyncio.gather(*holders, return_exceptions=True)
+        assert [log["event"] for log in logs] == ["upstream_places_free"]
         assert (gauge("places_taken"), gauge("waiting")) == (0, 0)
         await http.aclose()
 

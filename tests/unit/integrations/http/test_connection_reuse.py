@@ -9,9 +9,10 @@ import pytest
 from integrations.http import connection
 from integrations.http.failures import Unanswered
 from tests.support.raw.server import OK, Peer, answers, raw_server, reads_and_is_silent
-from tests.support.raw.upstream import OpenUpstream, call
+from tests.support.raw.upstream import OpenUpstream, both_loops, call
 
 pytest_plugins = ["tests.support.raw.upstream"]
+pytestmark = both_loops
 
 
 @pytest.fixture(autouse=True)

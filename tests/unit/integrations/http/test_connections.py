@@ -18,9 +18,10 @@ from tests.support.raw.server import (
     answers_and_closes,
     raw_server,
 )
-from tests.support.raw.upstream import SHORT, OpenUpstream, call
+from tests.support.raw.upstream import SHORT, OpenUpstream, both_loops, call
 
 pytest_plugins = ["tests.support.raw.upstream"]
+pytestmark = both_loops
 
 
 # ── was it sent ──────────────────────────────────────────────────────────────────────────────────

@@ -15,9 +15,10 @@ from integrations.http.failures import NotConnected, Unanswered
 from integrations.http.messages import Answer
 from integrations.http.tls import Tls
 from tests.support.raw.server import OK, RawServer, answers, raw_server
-from tests.support.raw.upstream import SHORT, OpenUpstream, call
+from tests.support.raw.upstream import SHORT, OpenUpstream, both_loops, call
 
 pytest_plugins = ["tests.support.raw.upstream"]
+pytestmark = both_loops
 
 
 @asynccontextmanager
