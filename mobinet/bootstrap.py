@@ -15,6 +15,7 @@ from integrations.fpt_pay.gateway import FPTPay
 from integrations.gateways import Gateways
 from integrations.heads import Heads
 from integrations.http.client import Timeouts, Tls, Upstream
+from integrations.http.httpx_transport import HttpxTransport
 from integrations.keys import Vault, derive_key
 from integrations.messaging.hifpt import HiFPT
 from integrations.messaging.sms import Sms
@@ -218,7 +219,13 @@ def _paypal(stack: AsyncExitStack, settings: sections.PayPal) -> PayPal:
         webhook_id=settings.webhook_id,
         certificates=Certificates(
             _opened(
-                stack, Upstream("paypal_certificates", certificate_url, timeouts=Timeouts(total=8))
+                stack,
+                Upstream(
+                    "paypal_certificates",
+                    certificate_url,
+                    timeouts=Timeouts(total=8),
+                    transport=HttpxTransport,  # PayPal names addresses of several hosts
+                ),
             ),
             host=settings.cert_host,
             authorities=authorities.read_bytes(),

@@ -27,8 +27,19 @@ class BreakerOpen(NotConnected):
         self.retry_after_ms = retry_after_ms
 
 
+class Exhausted(NotConnected):
+    """All places for calls to the counterpart were taken; that is not the counterpart's failure."""
+
+    def __init__(self, system: str, operation: str) -> None:
+        super().__init__(system, operation, "all places were taken")
+
+
 class Unanswered(CallFailure):
     """The request was sent, wholly or in part, and its effect is unknown."""
+
+
+class TransportError(Exception):
+    """The exchange failed. The text names the kind of failure and quotes nothing that was sent."""
 
 
 class Unreadable(Exception):

@@ -26,7 +26,7 @@ from db import engine
 from db.invariants.checks import open_check_connection
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
-from integrations.http import client as http_client
+from integrations.http import tls
 from mobinet.bootstrap import process_context
 from mobinet.settings import Settings, load
 from resolvers import sealing
@@ -47,7 +47,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # logs go to stderr, so that the pipe carries answers alone
     settings = load()
-    http_client._ssl_context(http_client.Tls())
+    tls.ssl_context(tls.Tls())
     gc.freeze()  # without it the collector of a fork would copy the loaded pages
     for line in sys.stdin:
         print(json.dumps(_run_in_fork(settings, json.loads(line))), file=answers, flush=True)

@@ -1,8 +1,8 @@
 """
 Number each visible step of a process: statements, commits, HTTP calls and published heads.
 
-It wraps asyncpg (its own catalogue queries too), httpx and `Heads.add` in this process alone. A
-kill names a number: before or after that step the process dies by SIGKILL.
+It wraps asyncpg (its own catalogue queries too), both transports and `Heads.add` in this process
+alone. A kill names a number: before or after that step the process dies by SIGKILL.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import asyncpg
-import httpx
 
 from domain.chain import Seal
 from integrations.heads import Heads
+from integrations.http.calls import Call
+from integrations.http.httpx_transport import HttpxTransport
+from integrations.http.pool import PooledTransport
 
 When = Literal["before", "after"]
 
@@ -55,14 +57,10 @@ def numbered_steps(kill: KillPoint | None = None) -> Generator[Steps]:
     """Number the steps of this process, whichever pool, library or task takes them."""
     steps = Steps(kill)
     connection: Any = asyncpg.Connection
-    transport: Any = httpx.AsyncHTTPTransport
+    transports: list[Any] = [PooledTransport, HttpxTransport]
     heads: Any = Heads
-    execute, script, call, add_head = (
-        connection._do_execute,
-        connection.execute,
-        transport.handle_async_request,
-        heads.add,
-    )
+    execute, script, add_head = connection._do_execute, connection.execute, heads.add
+    exchanges = [transport.exchange for transport in transports]
 
     async def counted_statement(self: Any, query: str, *args: Any, **more: Any) -> Any:
         number = steps.enter(f"sql {_short(query)}")
@@ -78,11 +76,14 @@ def numbered_steps(kill: KillPoint | None = None) -> Generator[Steps]:
         steps.leave(number)
         return result
 
-    async def counted_call(self: Any, request: httpx.Request) -> Any:
-        number = steps.enter(f"http {request.method} {request.url.path}")
-        response = await call(self, request)
-        steps.leave(number)
-        return response
+    def counted(exchange: Any) -> Any:
+        async def counted_exchange(self: Any, call: Call) -> Any:
+            number = steps.enter(f"http {call.request.method} {call.system} {call.request.path}")
+            answer = await exchange(self, call)
+            steps.leave(number)
+            return answer
+
+        return counted_exchange
 
     def counted_head(self: Heads, seal: Seal) -> None:
         number = steps.enter(f"head {seal.last}")
@@ -91,13 +92,15 @@ def numbered_steps(kill: KillPoint | None = None) -> Generator[Steps]:
 
     connection._do_execute, connection.execute = counted_statement, counted_script
     heads.add = counted_head
-    transport.handle_async_request = counted_call
+    for transport, exchange in zip(transports, exchanges, strict=True):
+        transport.exchange = counted(exchange)
     try:
         yield steps
     finally:
         connection._do_execute, connection.execute = execute, script
         heads.add = add_head
-        transport.handle_async_request = call
+        for transport, exchange in zip(transports, exchanges, strict=True):
+            transport.exchange = exchange
 
 
 def _short(sql: str) -> str:

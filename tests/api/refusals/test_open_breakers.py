@@ -38,7 +38,7 @@ def closed_breakers(api: Api) -> None:
         context.revenue._http,
         context.gateways[GatewayName.VNPAY]._http,
     ):
-        http._breakers.clear()
+        http._breakers.by_operation.clear()
 
 
 def is_a_wait(milliseconds: object) -> bool:

@@ -7,7 +7,6 @@ import logging
 import ssl
 from pathlib import Path
 
-import httpx
 import pytest
 import trustme
 from structlog.testing import capture_logs
@@ -250,12 +249,10 @@ async def test_both_sides_present_their_certificates(tmp_path: Path) -> None:
 
 
 async def test_a_lack_of_our_own_connections_counts_in_no_breaker(
-    counterpart: Counterpart, monkeypatch: pytest.MonkeyPatch
+    counterpart: Counterpart,
 ) -> None:
-    monkeypatch.setattr(client, "_LIMITS", httpx.Limits(max_connections=1))
-    http = Upstream(
-        "upstream", counterpart.url, timeouts=Timeouts(connect=0.1, read=5.0, total=5.0)
-    )
+    timeouts = Timeouts(connect=0.1, read=5.0, total=5.0)
+    http = Upstream("upstream", counterpart.url, timeouts=timeouts, places=1)
     counterpart.always(acts.silence)
     holder = asyncio.ensure_future(call(http))
     while not counterpart.seen:

@@ -13,7 +13,8 @@ import pytest
 from cryptography import x509
 
 from domain.gateways import BadCall, Call
-from integrations.http.client import Upstream
+from integrations.http.client import Timeouts, Upstream
+from integrations.http.httpx_transport import HttpxTransport
 from integrations.paypal import certificates
 from integrations.paypal.certificates import Certificates, Unreachable
 from integrations.paypal.gateway import PayPal
@@ -33,6 +34,13 @@ VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "card_vectors.json").read_text()
 )["paypal"]
 OURS = PayPalDialect()
+
+
+@pytest.fixture
+def http(address: Counterpart) -> Upstream:
+    """Return a client for absolute addresses, as the program uses for certificates."""
+    timeouts = Timeouts(connect=0.5, read=0.3, total=2.0)
+    return Upstream("counterpart", address.url, timeouts=timeouts, transport=HttpxTransport)
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from domain.attempts import AttemptStatus
 from domain.methods import GatewayName
 from domain.money import Currency, Money
 from domain.payment_evidence import EvidenceSource, GatewayResult
-from integrations.http.client import NotConnected, Upstream
+from integrations.http.client import Upstream
+from integrations.http.failures import NotConnected
 from integrations.paypal.access import Access
 from integrations.paypal.gateway import PayPal
 from tests.support.gateways import counterpart as acts
