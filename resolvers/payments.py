@@ -207,8 +207,8 @@ async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
     opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
     async with transaction():
         await claim(context, key, payment.id, now, answered=is_cash)
-        await payments.add(opened)
-        await _lock_bills(payment)
+        if not await payments.add(opened):
+            raise await _why_not_free(payment)
         await limits.take(
             payment.staff_id,
             kinds_of(payment.method),
@@ -224,13 +224,11 @@ async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
     return opened
 
 
-async def _lock_bills(payment: Payment) -> None:
-    """Lock the payment's items. Raises Refused, or TakenMeanwhile where they are free again."""
-    if await bills.lock(payment):
-        return
+async def _why_not_free(payment: Payment) -> Exception:
+    """Return Refused for items that are held or paid, TakenMeanwhile where they are free again."""
     assert payment.contract_number is not None, "a payment of bills has a contract"
     refusals = await refusals_of_held(payment.contract_number, payment.items, but=payment.id)
-    raise Refused(refusals) if refusals else bills.TakenMeanwhile
+    return Refused(refusals) if refusals else bills.TakenMeanwhile()
 
 
 async def _collect_cash(
