@@ -30,7 +30,7 @@ from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.lost_races import retry_when_taken
-from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
+from resolvers.payment_opening import add_attempt, new_payment, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
 
 CREATE, PAY = "createOrder", "payOrder"
@@ -189,8 +189,7 @@ async def _open(
         )
         payment = with_attempt(context, pending, gateway.name, charge, now)
         await payments.add(payment)
-        await record_creation(context, payment, now)
-        await add_attempt(payment)
+        await add_attempt(context, payment, now)
     return payment
 
 

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import bills, jobs, ledger, limits, payments, sessions
+from db import bills, ledger, limits, payments, sessions
 from db.transaction import transaction
 from domain import payment_request
 from domain.bills import BillAlreadyPaid
@@ -38,9 +38,9 @@ from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import jobs_after_success
-from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
+from resolvers.payment_opening import add_attempt, creation, new_payment, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
-from resolvers.payment_transitions import Transition, finalise
+from resolvers.payment_transitions import Transition, record_transitions
 
 OPERATION = "processPayment"
 # The outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest.
@@ -216,11 +216,10 @@ async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
             today=payment.business_date,
             reserve=not is_cash,
         )
-        await record_creation(context, payment, now)
         if is_cash:
             await _collect_cash(context, payment, opened, now)
         else:
-            await add_attempt(payment)
+            await add_attempt(context, payment, now)
     return opened
 
 
@@ -234,13 +233,14 @@ async def _why_not_free(payment: Payment) -> Exception:
 async def _collect_cash(
     context: Context, pending: Payment, success: Payment, now: datetime
 ) -> None:
-    """Post the cash, and enqueue what follows a success; in the caller's transaction."""
+    """Post the cash, record both steps and enqueue what follows; in the caller's transaction."""
     await ledger.post_and_audit(
         "SUCCESS", collected(success, success.money), now, payment_id=success.id
     )
     confirmed = Transition(action="confirmCash", before=pending.status, after=success, at=now)
-    await finalise(context, confirmed)
-    await jobs.enqueue(jobs_after_success(success))
+    await record_transitions(
+        context, creation(pending, now), confirmed, new_jobs=jobs_after_success(success)
+    )
 
 
 def _new(
