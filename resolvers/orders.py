@@ -122,21 +122,21 @@ def visible(order: Order | None, actor: Actor, order_id: str) -> Order:
 
 async def _create(context: Context, actor: Actor, request: CreateOrder, key: CommandKey) -> Created:
     """Claim the key for the order of this reference, new or known. Raises ReferenceTaken."""
-    now = await context.clock()
     known = await orders.by_reference(actor.id, request.reference)
     if known is not None and known.money != Money(request.amount, request.currency):
         raise _mismatch(known, request.amount)
-    order = known or _new(context, actor, request, now)
+    order_id = known.id if known else context.ids.record("ORD")
     async with transaction():
-        await claim(context, key, order.id, now, answered=True)
+        now = await claim(context, key, order_id, answered=True)
+        order = known or _new(order_id, actor, request, now)
         if known is None:
             await _add(context, actor, order, now)
     return Created(order=order, replayed=known is not None)
 
 
-def _new(context: Context, actor: Actor, request: CreateOrder, now: datetime) -> Order:
+def _new(order_id: str, actor: Actor, request: CreateOrder, now: datetime) -> Order:
     return Order(
-        id=context.ids.record("ORD"),
+        id=order_id,
         merchant_id=actor.id,
         merchant_name=actor.name,
         reference=request.reference,
@@ -175,10 +175,10 @@ async def _open(
 
     Raises KeyTaken, ReferenceTaken, and the refusals of `pay`.
     """
-    now = await context.clock()
-    pending = new_payment(context, actor, request.method, request.amount, now)
+    payment_id = context.ids.payment()
     async with transaction():
-        await claim(context, key, pending.id, now, answered=False)
+        now = await claim(context, key, payment_id, answered=False)
+        pending = new_payment(context, payment_id, actor, request.method, request.amount, now)
         order = await _lock_order(context, actor, request, now)
         if request.amount != order.amount:
             raise _mismatch(order, request.amount)
@@ -208,7 +208,7 @@ async def _lock_order(context: Context, actor: Actor, request: PayOrder, now: da
                 reference=request.reference,
                 amount=request.amount,
             )
-            order = _new(context, actor, new, now)
+            order = _new(context.ids.record("ORD"), actor, new, now)
             await _add(context, actor, order, now)
         order_id = order.id
     return visible(await orders.lock(order_id), actor, order_id)

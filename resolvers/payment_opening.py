@@ -21,11 +21,16 @@ FOLLOW_UP = timedelta(seconds=5)  # until the first look at a payment or refund 
 
 
 def new_payment(
-    context: Context, actor: Actor, method: PaymentMethod, amount: int, now: datetime
+    context: Context,
+    payment_id: str,
+    actor: Actor,
+    method: PaymentMethod,
+    amount: int,
+    now: datetime,
 ) -> Payment:
     """Return a PENDING payment of *amount* VND; the operation adds what it is for."""
     return Payment(
-        id=context.ids.payment(),
+        id=payment_id,
         version=1,
         status=PaymentStatus.PENDING,
         method=method,

@@ -67,7 +67,7 @@ async def _start(context: Context, key: CommandKey, start: Start) -> Processed:
         answer = await _send(context, sent, start.gateway, start.purchase)
         applied = await apply(context, attempt_of(sent).reference, answer.evidence)
     finally:
-        await mark_answered(key, await context.clock())
+        await mark_answered(context, key)
     refusals = await gateways.start_refusals(
         context, applied.payment, retry_after_ms=answer.retry_after_ms
     )

@@ -55,6 +55,15 @@ class _Opened:
     start: Start | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """A request under the numbers of the systems' answers, which it fits."""
+
+    actor: Actor
+    request: ProcessPayment
+    customer: Customer
+
+
 @audited(OPERATION)
 async def process(context: Context, request: ProcessPayment) -> Processed:
     """
@@ -129,11 +138,10 @@ async def _read_and_open(
     wallet_token = (
         await _wallet_token(context, actor) if request.method is PaymentMethod.FPT_PAY else None
     )
-    request, customer = await _read_owed(context, actor, request)
+    checked = await _read_owed(context, actor, request)
 
     async def open_payment() -> Payment:
-        now = await context.clock()
-        return await _open(context, key, _new(context, actor, request, customer, gateway, now))
+        return await _open(context, key, checked, gateway)
 
     payment = await retry_when_taken(open_payment)
     if gateway is None:
@@ -143,14 +151,12 @@ async def _read_and_open(
     return _Opened(payment=payment, start=start)
 
 
-async def _read_owed(
-    context: Context, actor: Actor, request: ProcessPayment
-) -> tuple[ProcessPayment, Customer]:
+async def _read_owed(context: Context, actor: Actor, request: ProcessPayment) -> _Checked:
     """
     Read the contract and what it owes afresh; caches are for display, never for taking money.
 
-    Returns the request under the numbers of the systems' answers, and the customer. Raises a
-    refusal where the request does not fit, UpstreamUnavailable where a system does not answer.
+    Raises a refusal where the request does not fit, UpstreamUnavailable where a system does not
+    answer.
     """
     try:
         async with asyncio.timeout(READING_SECONDS):
@@ -169,7 +175,7 @@ async def _read_owed(
         raise await with_payment_times(request, (refusal,)) from refusal
     except Refused as refused:
         raise await with_payment_times(request, refused.refusals) from refused
-    return request, customer
+    return _Checked(actor=actor, request=request, customer=customer)
 
 
 async def _refresh_limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
@@ -196,17 +202,21 @@ async def _wallet_token(context: Context, actor: Actor) -> str:
 # ── the transaction ──────────────────────────────────────────────────────────────────────────────
 
 
-async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
+async def _open(
+    context: Context, key: CommandKey, checked: _Checked, gateway: Gateway | None
+) -> Payment:
     """
     Open the payment in one transaction, before any gateway is called; cash is complete with it.
 
-    Raises KeyTaken, LimitExceeded, TakenMeanwhile, and Refused where its bills are held or paid.
+    Raises KeyTaken, LimitExceeded, TakenMeanwhile, Refused where its bills are held or paid, and
+    Unauthenticated where the session has ended.
     """
-    now = payment.created_at
-    is_cash = payment.attempt is None
-    opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
+    is_cash = gateway is None
+    payment_id = context.ids.payment()
     async with transaction():
-        await claim(context, key, payment.id, now, answered=is_cash)
+        now = await claim(context, key, payment_id, answered=is_cash)
+        payment = _new(context, payment_id, checked, gateway, now)
+        opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
         if not await payments.add(opened):
             raise await _why_not_free(payment)
         await limits.take(
@@ -245,16 +255,16 @@ async def _collect_cash(
 
 def _new(
     context: Context,
-    actor: Actor,
-    request: ProcessPayment,
-    customer: Customer,
+    payment_id: str,
+    checked: _Checked,
     gateway: Gateway | None,
     now: datetime,
 ) -> Payment:
     """Return the payment of the request, with an attempt where it goes through *gateway*."""
+    actor, request, customer = checked.actor, checked.request, checked.customer
     amount = sum(item.amount for item in request.items)
     payment = replace(
-        new_payment(context, actor, request.method, amount, now),
+        new_payment(context, payment_id, actor, request.method, amount, now),
         contract_number=customer.contract_number,
         customer_name=customer.name,
         items=tuple(sorted(request.items)),

@@ -46,9 +46,9 @@ def charge_before_the_commit() -> Generator[None]:
     new, attempts = payments._new, payment_opening.attempts
     seen: dict[str, Any] = {}
 
-    def remember(context: Context, actor: Any, command: Any, customer: Any, gateway: Any, now: Any):
+    def remember(context: Context, payment_id: str, checked: Any, gateway: Any, now: Any):
         seen.update(context=context, gateway=gateway)
-        seen["payment"] = new(context, actor, command, customer, gateway, now)
+        seen["payment"] = new(context, payment_id, checked, gateway, now)
         return seen["payment"]
 
     async def add_and_start(attempt: Any) -> None:
