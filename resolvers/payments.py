@@ -8,13 +8,14 @@ through resolvers/payment_evidence.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from db import bills, ledger, limits, payments, sessions
 from db.transaction import transaction
 from domain import payment_request
-from domain.bills import BillAlreadyPaid
+from domain.bills import BillAlreadyPaid, Fee, ItemType
 from domain.cards import check_token
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
@@ -163,7 +164,7 @@ async def _read_owed(context: Context, actor: Actor, request: ProcessPayment) ->
             customer, owed_bills, owed_fees, _ = await asyncio.gather(
                 context.customers.customer(request.contract_number, fresh=True),
                 context.revenue.bills(request.contract_number),
-                context.revenue.fees(request.contract_number),
+                _fees(context, request),
                 _refresh_limits(context, actor, request.method),
             )
     except TimeoutError:
@@ -178,10 +179,17 @@ async def _read_owed(context: Context, actor: Actor, request: ProcessPayment) ->
     return _Checked(actor=actor, request=request, customer=customer)
 
 
+async def _fees(context: Context, request: ProcessPayment) -> Sequence[Fee]:
+    """Return the contract's fees where the request pays one; a bill needs none of them."""
+    if all(item.type is ItemType.BILL for item in request.items):
+        return ()
+    return await context.revenue.fees(request.contract_number)
+
+
 async def _refresh_limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
     """Read Staff Management's limits where staff money is taken; the transaction decides."""
     if method in STAFF_MONEY:
-        await limit_operations.current(context, actor.id, await context.clock())
+        await limit_operations.refresh(context, actor.id)
 
 
 async def _wallet_token(context: Context, actor: Actor) -> str:
