@@ -10,11 +10,13 @@ import pytest
 from db import sessions as stored
 from integrations.keys import KeyRing, derive_key
 from resolvers import open_sessions, tokens, verified_tokens
+from tests.support.requests.hand_ins import CONFIRM, confirm, submitted
 from tests.support.requests.sessions import LOGOUT, codes
-from tests.support.running_api import PROCESS, Api, key, statements, until
+from tests.support.running_api import CANCEL, PROCESS, Api, key, statements, until
 
 pytest_plugins = ["tests.support.running_api"]
 
+VOTE = "mutation ($input: ResolveCaseInput!) { resolveCase(input: $input) { case { id } } }"
 ME = "query { me { staffId } }"
 
 
@@ -81,6 +83,45 @@ def test_a_session_that_ended_elsewhere_moves_no_money_from_that_moment(
     assert codes(answer) == ["UNAUTHENTICATED"]
     assert api.rows("select from payment where staff = $1", staff_id) == []
     assert api.rows("select from idempotency_key where actor_id = $1", staff_id) == []
+
+
+@pytest.mark.usefixtures("late_looks_are_trusted")
+def test_a_session_that_ended_elsewhere_counts_no_cash_votes_on_no_case_and_cancels_nothing(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by = api.collector()
+    hand_in = submitted(api, by)
+    variance = submitted_with_variance(api)
+    qr = api.new_payment(by, method="VNPAY_QR")
+    vote = {"caseId": variance, "decision": "CLOSE", "reason": "counted again"}
+
+    async def look_at_nothing(ids: Any, _: Any) -> set[str]:
+        return set(ids)
+
+    monkeypatch.setattr(stored, "still_open", look_at_nothing)
+    for staff_id, document, variables in (
+        ("CA001", CONFIRM, {"id": hand_in["id"], "counted": hand_in["expectedAmount"]}),
+        ("FI001", VOTE, {"input": vote}),
+        (by, CANCEL, {"id": qr["id"], "reason": "customer left"}),
+    ):
+        token = token_of(api, staff_id)
+        assert not is_refused(api, token)
+        end_elsewhere(api, session_of(api, token))
+        assert not is_refused(api, token), "the process remembers the session"
+        assert codes(api.execute(document, variables, token=token)) == ["UNAUTHENTICATED"]
+    (row,) = api.rows("select status from hand_in where id = $1", hand_in["id"])
+    assert row["status"] == "SUBMITTED"
+    assert api.rows("select from case_approval where money_case = $1", variance) == []
+    (row,) = api.rows("select status from payment where id = $1", qr["id"])
+    assert row["status"] == "PROCESSING"
+
+
+def submitted_with_variance(api: Api) -> str:
+    """Return the id of the case of a hand-in that was counted short."""
+    hand_in = submitted(api, api.collector())
+    confirm(api, hand_in, hand_in["expectedAmount"] - 1)
+    (row,) = api.rows("select id from money_case where hand_in = $1", hand_in["id"])
+    return row["id"]
 
 
 def test_a_process_whose_looks_fail_reads_each_session(
