@@ -1,4 +1,8 @@
-"""Jobs, enqueued in the business transaction, and so committed or rolled back with it."""
+"""
+Jobs, enqueued in the business transaction, and so committed or rolled back with it.
+
+resolvers/jobs.py has their handlers; mobinet/worker.py runs and retries them.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 What a decision of two people about a payment's case does to its money. All functions are pure.
 
               a held payment         one that ended     one that succeeded
-    APPLY     SUCCESS                LATE_SUCCESS       RECORD_REFUSED: Revenue gets it again
+    APPLY     SUCCESS                SUCCESS, late      Revenue gets it again (RECORD_REFUSED)
     CREDIT    CANCELLED, credited    credited           credited
     REFUND    CANCELLED, refunded    refunded           refunded
     CLOSE     CANCELLED              nothing            nothing
@@ -214,7 +214,7 @@ def _refund(payment: Payment, case: Case, now: datetime) -> Decision:
 
 
 def _end(payment: Payment, case: Case, now: datetime) -> Decision:
-    """Return a held payment cancelled and its bills freed; any other only as a new version."""
+    """Return a held payment cancelled with its bills freed; another one with a new version only."""
     if payment.is_final or case.kind not in HOLDING:
         return Decision(payment=payment.updated(now), attempt=payment.attempt)
     return Decision(

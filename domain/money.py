@@ -34,7 +34,7 @@ class Rate:
     day: date
 
     def is_good(self, today: date) -> bool:
-        """Return whether the rate is neither too old nor of a later day than tomorrow."""
+        """Return whether the rate is at most 7 days old, and of tomorrow at the latest."""
         return self.day <= today + timedelta(days=1) and today - self.day <= RATE_GOOD_FOR
 
     def dollars(self, money: Money) -> Money:

@@ -1,4 +1,4 @@
-"""Notifications: one message per payment, phone and template, by one channel."""
+"""One message per payment, phone and template, by the first channel that takes it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from domain.payments import Notify, Payment
 
 class Channel(StrEnum):
     HIFPT = "HIFPT"
-    ZALO = "ZALO"
+    ZALO = "ZALO"  # not used yet
     SMS = "SMS"
-    EMAIL = "EMAIL"
+    EMAIL = "EMAIL"  # not used yet
 
 
 class NotificationStatus(StrEnum):

@@ -38,10 +38,11 @@ def decide(
     Return what *evidence* about *attempt* changes of *payment*.
 
     `closing` is how an unpaid payment ends. `bills_open` matters for a payment that ended without
-    success: its bills are neither paid nor held by another live payment. `case` is the case that
-    two people decided; only their decision can concern cash and raise a refusal. With a gateway's
-    evidence `case` is the payment's open case about an unreadable sum, which only the exact sum
-    settles.
+    success: its bills are neither paid nor held by another live payment.
+
+    With two people's decision, `case` is theirs; only such a decision can concern cash and raise a
+    refusal. With a gateway's evidence, `case` is the payment's open case about an unreadable sum,
+    which only the exact sum settles.
     """
     decision = _decide(
         payment,

@@ -66,7 +66,7 @@ class ReversalStatus(StrEnum):
 
 UNSETTLED = frozenset({ReversalStatus.PENDING, ReversalStatus.UNKNOWN})
 NOT_BEGUN = frozenset({None, ReversalStatus.AWAITING_APPROVAL})
-OFFICE = "office"
+OFFICE = "office"  # shown to merchants in place of a staff name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +193,7 @@ _NOT_FOUND = Failure(code="NOT_FOUND", message="Cổng thanh toán không nhận
 
 
 def check_voidable(payment: Payment, earlier: Sequence[Reversal], *, remaining: int) -> None:
-    """Raise NotReversible unless *payment* is cash with its collector and unreversed."""
+    """Raise NotReversible unless *payment* is cash that its collector holds, not reversed."""
     if payment.method is not PaymentMethod.CASH:
         raise NotReversible(payment_id=payment.id, reason=ReversalReason.NOT_CASH)
     _check_success(payment)

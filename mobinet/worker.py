@@ -1,4 +1,4 @@
-"""The worker process: it runs jobs, retries webhooks, checks invariants and seals the audit log."""
+"""The worker process: it runs and retries jobs and webhooks, checks invariants and seals."""
 
 from __future__ import annotations
 

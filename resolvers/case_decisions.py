@@ -20,9 +20,9 @@ from domain.staff import Operation, check
 from resolvers import refund_execution, reversals
 from resolvers.audit import audited
 from resolvers.context import Context
+from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import Ending, conclude
-from resolvers.retries import retry_when_taken
 from resolvers.reversals import NewReversal, open_reversal
 
 

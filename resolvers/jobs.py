@@ -2,7 +2,7 @@
 The worker's jobs: each runs at least once after its commit, so each is idempotent.
 
 A handler returns None when it is done, or how long to wait before it runs again. When it raises,
-it is tried again with backoff; after the last try it is a dead letter, for people.
+mobinet/worker.py retries it with backoff for 8 days; then it is a dead letter, for people.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ SHORTEST_WAIT = timedelta(seconds=1)
 
 
 async def follow_up(context: Context, payment_id: str) -> timedelta | None:
-    """Inquire about a payment by the table in domain/payment_inquiry.py."""
+    """Inquire about a payment by the schedule in domain/payment_inquiry.py."""
     return await _wait_until(context, await payment_inquiry.follow_up(context, payment_id))
 
 
 async def refund(context: Context, reversal_id: str) -> timedelta | None:
-    """Send a refund, or inquire about it, by the table in domain/refund_schedule.py."""
+    """Send a refund, or inquire about it, by domain/refund_schedule.py."""
     return await _wait_until(context, await refund_execution.follow_up(context, reversal_id))
 
 

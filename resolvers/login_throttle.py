@@ -36,8 +36,8 @@ class LoginThrottle:
         """
         Enter to let *address* try a password for *name*; InvalidCredentials inside counts as wrong.
 
-        As many tries run at once as may be wrong; the others wait for their results. The counts of
-        the least recent pairs are dropped first. Raises TooManyAttempts.
+        Wrong tries and running ones together are at most MAX_WRONG; further ones wait. The counts
+        of the least recent pairs are dropped first. Raises TooManyAttempts.
         """
         tries = self._tries.setdefault((address, name), _Tries())
         self._tries.move_to_end((address, name))

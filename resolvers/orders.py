@@ -29,9 +29,9 @@ from resolvers import gateways
 from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
+from resolvers.lost_races import retry_when_taken
 from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
-from resolvers.retries import retry_when_taken
 
 CREATE, PAY = "createOrder", "payOrder"
 

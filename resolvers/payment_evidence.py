@@ -25,9 +25,9 @@ from domain.payment_evidence import Closing, Decision, Effect, Evidence, Gateway
 from domain.payments import Payment, PaymentStatus
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
+from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_transitions import Transition, finalise, record_transition
-from resolvers.retries import retry_when_taken
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 

@@ -35,12 +35,12 @@ from resolvers.audit import audited
 from resolvers.bills import refusals_of_held, with_payment_times
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
+from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import jobs_after_success
 from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
 from resolvers.payment_transitions import Transition, finalise
-from resolvers.retries import retry_when_taken
 
 OPERATION = "processPayment"
 # The outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest.

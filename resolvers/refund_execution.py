@@ -103,7 +103,7 @@ async def send(context: Context, reversal_id: str) -> Reversal | None:
     """
     Send the refund to its gateway, once; None where it was sent before or another is under way.
 
-    One refund of an attempt at a time: the gateway's answer about its latest one is about this one.
+    Only one refund of an attempt is under way, so an answer about the latest one means this one.
     """
     now = await context.clock()
     payment_id = await reversals.payment_id_of(reversal_id)
@@ -186,7 +186,7 @@ async def _inquire(context: Context, reversal_id: str) -> None:
     async with transaction():
         payment, reversal = await _locked(payment_id, reversal_id)
         gateway = _gateway(context, reversal)
-        if reversal.status is not ReversalStatus.UNKNOWN or _is_in_quota(reversal, gateway, now):
+        if reversal.status is not ReversalStatus.UNKNOWN or _is_too_soon(reversal, gateway, now):
             return
         reversal = replace(reversal, inquiries=reversal.inquiries + 1, inquired_at=now)
         await reversals.save(reversal)
@@ -196,7 +196,7 @@ async def _inquire(context: Context, reversal_id: str) -> None:
     await apply_evidence(context, reversal_id, evidence)
 
 
-def _is_in_quota(reversal: Reversal, gateway: RefundingGateway, now: datetime) -> bool:
+def _is_too_soon(reversal: Reversal, gateway: RefundingGateway, now: datetime) -> bool:
     """Return whether the gateway was inquired so recently that it would refuse to answer."""
     last = reversal.inquired_at
     if last is None or last <= (reversal.sent_at or now):

@@ -21,7 +21,8 @@ async def seal(context: Context, *, most: int = BATCH) -> int:
     Link and sign up to *most* audit rows; return how many, 0 while another process seals.
 
     The receipts' key signs, because a forged seal would be as bad as a forged receipt. The head is
-    written outside the database after the commit; the next head covers one that a crash loses.
+    written outside the database after the commit. If a crash loses it, the next head covers its
+    rows too. The worker calls this every 3 seconds.
     """
     now = await context.clock()
     async with transaction():

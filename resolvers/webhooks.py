@@ -54,7 +54,7 @@ FINISHED = frozenset(
 RETRY_AFTER = timedelta(seconds=60)
 RETRY_BATCH = 200
 MAX_PAGE_SIZE = 100
-MAX_TRIES = 60  # an hour: a payment is committed before its gateway learns of it
+MAX_TRIES = 60  # one a minute; a payment is committed before its gateway is called
 MAX_NAME_LENGTH, MAX_REFERENCE_LENGTH = 200, 128  # as the columns have them
 MAX_QUARANTINED_PER_MINUTE = 60  # for each gateway and process
 

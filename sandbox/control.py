@@ -79,7 +79,7 @@ class Control:
         order = read(FaultOrder, await request.body())
         if order.system not in self.systems:
             served = ", ".join(self.systems)
-            raise Refused(422, "UNKNOWN_SYSTEM", f"served here: {served}", field="system")
+            raise Refused(422, "UNKNOWN_SYSTEM", f"system must be one of: {served}", field="system")
         self.world.faults.order(**order.model_dump())
         return await self.faults(request)
 
@@ -122,13 +122,13 @@ class Control:
     async def settlement(self, request: Request) -> Response:
         gateway = request.path_params["gateway"]
         if gateway not in self.world.payer.gateways:
-            raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} settles nothing here")
+            raise Refused(404, "UNKNOWN_GATEWAY", f"{gateway} has no settlement files")
         day = request.query_params.get("date") or clock.local_day(clock.now())
         try:
             date.fromisoformat(day)
         except ValueError:
             raise Refused(
-                422, "INVALID_INPUT", "date is written 2025-07-29", field="date"
+                422, "INVALID_INPUT", "date must have the form 2025-07-29", field="date"
             ) from None
         name = f"{gateway}-{day}.csv"
         return PlainTextResponse(
@@ -140,7 +140,7 @@ class Control:
     async def requests(self, request: Request) -> Response:
         since = request.query_params.get("since", "0")
         if not since.isdigit():
-            raise Refused(422, "INVALID_INPUT", "since is the n of a request", field="since")
+            raise Refused(422, "INVALID_INPUT", "since must be the n of a request", field="since")
         log = self.world.log
         entries = log.read(request.query_params.get("system"), int(since))
         return JSONResponse({"requests": entries, "last": log.last})

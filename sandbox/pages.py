@@ -74,8 +74,8 @@ def index(systems: list[str], base: str) -> str:
         "Mobinet sandbox",
         f"""<h1>Mobinet · sandbox</h1>
 <p>Stand-ins for the outer systems, each under its own name: {served}</p>
-<p>Be the customer: pay what the phone shows, by the QR's payload, the payment page's address or
-our reference. Outcomes: <code>paid declined expired</code>, at VNPay also
+<p>Act as the customer: pay a charge by its QR payload, its payment page's address or our
+reference. Outcomes: <code>paid declined expired</code>, at VNPay also
 <code>suspicious reversed</code>.</p>
 <pre>curl -X POST {escape(base)}_sandbox/pay \\
   -d '{{"reference": "…", "outcome": "paid"}}'

@@ -113,7 +113,7 @@ class Payer:
             for gateway in self.gateways.values():
                 found = found or gateway.open_charge(action.payment_url)
         else:
-            raise Refused(422, "INVALID_INPUT", "one of reference, qr and payment_url is needed")
+            raise Refused(422, "INVALID_INPUT", "reference, qr or payment_url is required")
         if found is None:
             raise Refused(404, "UNKNOWN_CHARGE", "no gateway has this charge")
         return found

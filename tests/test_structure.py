@@ -12,6 +12,7 @@ import re
 import secrets
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from importlib.metadata import packages_distributions
@@ -29,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = ("mobinet", "schema", "resolvers", "integrations", "db", "domain")
 OTHER_PACKAGES = ("sandbox", "tests")
 MAX_LINES = 350
-MAX_PROGRAM_MODULES = 20
+MAX_MODULES = 20
 
 
 def tracked_files() -> list[str]:
@@ -91,10 +92,21 @@ def test_no_file_is_too_long() -> None:
     assert long == set()
 
 
+def test_no_folder_holds_too_many_modules() -> None:
+    """`domain`, `resolvers` and `db` are flat: there the nouns of the names group the files."""
+    modules = Counter(
+        str(Path(name).parent)
+        for name in tracked_files()
+        if name.endswith(".py") and not name.endswith("__init__.py")
+    )
+    flat = {"domain", "resolvers", "db"}
+    assert {folder for folder, count in modules.items() if count > MAX_MODULES} - flat == set()
+
+
 def test_the_program_only_assembles_processes() -> None:
     """`mobinet` has few modules, no route and no GraphQL type; import contracts hold the rest."""
     modules = dict(syntax_trees("mobinet"))
-    assert len([tree for tree in modules.values() if tree.body]) <= MAX_PROGRAM_MODULES
+    assert len([tree for tree in modules.values() if tree.body]) <= MAX_MODULES
     imported = {
         name
         for tree in modules.values()

@@ -198,7 +198,7 @@ ROWS = (
     Row(
         key="trips",
         group="cash",
-        title=f"What a cash payment asks of others, {CASH_CLIENTS} clients, no worker",
+        title=f"Round trips and calls of a cash payment, {CASH_CLIENTS} clients, no worker",
         metrics=(
             Metric(
                 key="trips",

@@ -34,7 +34,7 @@ async def _whole_qr(target: Target) -> Sample:
             if answer.status == 200:
                 paid.append(payment["id"])
             else:
-                outcome.kinds[f"the payer's act: {error_code(answer)}"] += 1
+                outcome.kinds[f"paying at the sandbox: {error_code(answer)}"] += 1
 
     async with (
         connections(stack.api, CASH_CLIENTS) as to_api,

@@ -53,7 +53,7 @@ async def _bare_typename(target: Target) -> Sample:
     return await limits.bare(target, request, await _body(target, request), _load(target))
 
 
-# ── one payment ──────────────────────────────────────────────────────────────────────────────────
+# ── a payment by id ──────────────────────────────────────────────────────────────────────────────
 
 
 async def _payment_ids(target: Target) -> list[str]:
@@ -235,7 +235,7 @@ ROWS = (
     Row(
         key="cached",
         group="reads",
-        title=f"CustomerBills of {CACHED_CONTRACTS} contracts again and again",
+        title=f"CustomerBills of {CACHED_CONTRACTS} contracts, repeatedly",
         metrics=_metrics(Goal(words="≥ 500/s, then ≥ 2,000/s; ≥ 0.3 × bare", limits={"bare": 0.3})),
         measure=_cached_bills,
         limits={"bare": _bare_bills},

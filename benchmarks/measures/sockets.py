@@ -89,7 +89,7 @@ async def _sockets(target: Target) -> Sample:
     }
     sample = Sample(values)
     sample.errors["socket refused"] = group.failed
-    sample.errors["event not heard"] = lost
+    sample.errors["event not received"] = lost
     sample.errors = +sample.errors
     return sample
 
@@ -173,10 +173,10 @@ async def _fan_out(target: Target) -> Sample:
     group.abort()
     await stack.wait_until_quiet(seconds=10)
     if event is None:
-        raise NotMeasured("no watcher heard of the change")
+        raise NotMeasured("no watcher received the change")
     sample = _fan_out_sample(times, changed_at(event), cpu)
     sample.errors["socket refused"] = group.failed
-    sample.errors["event not heard"] = len(group.watchers) - heard
+    sample.errors["event not received"] = len(group.watchers) - heard
     sample.errors = +sample.errors
     return sample
 
@@ -252,10 +252,10 @@ ROWS = (
                     pinned_range=(83, 86),
                 ),
             ),
-            Metric(key="up", title="All of them up", unit="s"),
+            Metric(key="up", title="Time until all are open", unit="s"),
             Metric(
                 key="again",
-                title="Memory that more sockets add when all have vanished, each",
+                title="Memory growth after all have reconnected, each",
                 unit="KB",
                 goal=Goal(words="then flat"),
             ),
@@ -273,7 +273,7 @@ ROWS = (
     Row(
         key="fanout",
         group="sockets",
-        title="One payment that all sockets watch changes",
+        title="A change of one payment that all sockets watch",
         metrics=(
             Metric(
                 key="rate",

@@ -114,7 +114,7 @@ ROWS = (
         metrics=(
             Metric(
                 key="last",
-                title="The last answer",
+                title="Last answer",
                 unit="s",
                 goal=Goal(
                     words="≤ 6 s, then ≤ 2.5 s; ≤ 1.5 × direct",
@@ -140,7 +140,9 @@ ROWS = (
             Metric(key="arrivals", title="Arrivals", unit="/s", compared=False),
             Metric(key="p99", title="Admitted, p99", unit="s", goal=Goal(words="≤ 5 s")),
             Metric(key="refused", title="Refused with Retry-After", unit="%"),
-            Metric(key="errors", title="Errors and silence", unit="%", goal=Goal(words="0")),
+            Metric(
+                key="errors", title="Errors and missing answers", unit="%", goal=Goal(words="0")
+            ),
             Metric(
                 key="afterwards",
                 title="One read afterwards",

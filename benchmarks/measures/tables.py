@@ -29,7 +29,7 @@ select coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint from pg_stat
 async def _growth(target: Target) -> Sample:
     """Measure a page and a payment on a small and on a large database."""
     if len(target.options.growth) != 2:
-        raise NotMeasured("it takes minutes: ask for it with --growth 10000 1000000")
+        raise NotMeasured("it takes minutes and needs --growth 10000 1000000")
     small, large = [await _at_size(target, size) for size in target.options.growth]
     return Sample({key: large[key] / max(small[key], 1e-9) for key in small})
 
@@ -100,7 +100,7 @@ ROWS = (
     Row(
         key="growth",
         group="tables",
-        title="A small table against a large one: how many times as much it takes",
+        title="Costs on a large table, as a multiple of those on a small one",
         metrics=(
             Metric(
                 key="page buffers",
@@ -125,7 +125,7 @@ ROWS = (
         key="verify",
         group="tables",
         title="mobinet verify, scaled to a million payments",
-        metrics=(Metric(key="seconds", title="All of it", unit="s", goal=Goal(words="≤ 60 s")),),
+        metrics=(Metric(key="seconds", title="Total time", unit="s", goal=Goal(words="≤ 60 s")),),
         measure=_verify,
         only_ours=True,
         max_rounds=1,

@@ -6,9 +6,11 @@ The circuit breaker: after five failures in a row it stops the calls, then lets 
        └──────────── success ────────────┼────────────────────────────┤
                                          └─ failure of another subject┘
 
-A subject is what a call is about: a contract, a member of staff, a payment. Failures about a single
-subject never open the breaker. A failed probe about the same subject delays only that subject.
-Five failures without a subject open it too, because no particular request can be their reason.
+A subject is what a call is about: a contract, a member of staff, a payment. The breaker opens after
+five failures in a row that are about at least two subjects, or have none. Failures about a single
+subject never open it, and a failed probe about that subject delays only that subject.
+Refusals, answers about another key, our own full pool and cancelled calls are not counted
+(integrations/http/client.py).
 
 The state lives in memory: each process has its own breakers.
 """

@@ -1,4 +1,8 @@
-"""How the end of a call to a message channel becomes a Delivery."""
+"""
+How the end of a call to a message channel becomes a Delivery.
+
+domain/notifications.py has the order of the channels, resolvers/jobs.py what follows a refusal.
+"""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ _REPLY_STATUSES = {
 
 class PayPal(HttpGateway):
     """
-    PayPal takes no VND, so an attempt's money is in dollars.
+    PayPal takes no VND, so an attempt's money is in dollars (resolvers/gateways.py converts it).
 
     `bearer` returns the Authorization header or raises NotConnected. `on_token_refused` is
     called when PayPal refuses that header.

@@ -164,7 +164,7 @@ def event_result(response: str, status: str) -> GatewayResult:
     Return what `vnp_ResponseCode` and `vnp_TransactionStatus` of an IPN say together.
 
     PAID needs 00 in both, DECLINED needs VNPay's own status 02. Contradicting or undocumented codes
-    are UNKNOWN.
+    are UNKNOWN. domain/payment_decisions.py holds a SUSPICIOUS payment for two people.
     """
     if {"04", "07"} & {response, status}:
         return GatewayResult.SUSPICIOUS

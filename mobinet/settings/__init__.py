@@ -164,6 +164,7 @@ class Settings(BaseSettings):
 
     keys: Keys
     qr_lifetime: Seconds = timedelta(seconds=900)
+    """How long a payment may be open; then it expires once its gateway says unpaid."""
     token_lifetime: Seconds = timedelta(seconds=900)
     four_eyes_above: Dong = 5_000_000
     cash_in_hand_limit: Dong | None = None

@@ -62,12 +62,12 @@ class Bank:
         except (KeyError, ValueError):
             return None
         if scheme.get("00") != NAPAS or scheme.get("02") != "QRIBFTTA" or tags.get("53") != "704":
-            raise Refused(422, "NOT_A_TRANSFER", "this QR is no transfer to an account, in VND")
+            raise Refused(422, "NOT_A_TRANSFER", "this QR is not a VND transfer to an account")
         if (receiver.get("00"), receiver.get("01")) != (self.account.bin, self.account.account):
-            raise Refused(422, "UNKNOWN_ACCOUNT", "no account here has this bank and number")
+            raise Refused(422, "UNKNOWN_ACCOUNT", "unknown bank or account number")
         amount = tags.get("54", "")
         if not amount.isdigit() or not 0 < int(amount) < LIMIT:
-            raise Refused(422, "AMOUNT_REFUSED", "one transfer is below 500,000,000 VND")
+            raise Refused(422, "AMOUNT_REFUSED", "a transfer must be below 500,000,000 VND")
         return self._transfer(additional.get("08", ""), int(amount))
 
     def _transfer(self, purpose: str, amount: int) -> Charge:

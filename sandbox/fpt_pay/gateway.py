@@ -111,7 +111,7 @@ class FptPay:
     def init(self, request: Request, body: Init) -> Answer:
         if self.charges.find(gateway=self.name, reference=body.reference):
             raise Refused(
-                409, "REFERENCE_EXISTS", "this reference has a payment", field="reference"
+                409, "REFERENCE_EXISTS", "this reference already has a payment", field="reference"
             )
         payer = self._payer(request)
         assert payer is not None
@@ -158,11 +158,13 @@ class FptPay:
     def refund(self, request: Request, body: Refund) -> Answer:
         charge = self._charge(request)
         if charge.status != "paid":
-            raise Refused(409, "NOT_PAID", "there is nothing to give back")
+            raise Refused(409, "NOT_PAID", "the payment is not paid")
         refunded = self.charges.refunded(charge) + body.amount
         if refunded > charge.current_amount:
             left = charge.current_amount - refunded + body.amount
-            raise Refused(422, "REFUND_EXCEEDS_PAYMENT", f"only {left} is left", refundable=left)
+            raise Refused(
+                422, "REFUND_EXCEEDS_PAYMENT", f"only {left} can still be refunded", refundable=left
+            )
         try:
             refund_id = self.charges.refund(
                 charge, body.refund_reference, body.amount, prefix="FPR"

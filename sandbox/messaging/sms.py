@@ -55,7 +55,9 @@ class SMS:
         if body.sender_id != self.sender:
             raise Refused(422, "UNKNOWN_SENDER", "this sender is not registered")
         if not PLAIN.fullmatch(body.message):
-            raise Refused(422, "MESSAGE_NOT_PLAIN", "only letters of GSM-7, without accents")
+            raise Refused(
+                422, "MESSAGE_NOT_PLAIN", "the text must use GSM-7 characters without accents"
+            )
         if len(body.message) > THREE_PARTS:
             raise Refused(422, "MESSAGE_TOO_LONG", f"at most {THREE_PARTS} letters")
         key = request.headers["idempotency-key"]

@@ -156,7 +156,7 @@ class MerchantApi:
     def expire(self, request: Request, form: Form) -> Json:
         charge = self._session(request)
         if charge.current_status != "pending":
-            raise invalid_parameter("id", "resource_invalid", "this page is not open")
+            raise invalid_parameter("id", "resource_invalid", "this session is not open")
         return session(self._end(charge))
 
     def _session(self, request: Request) -> Charge:
@@ -233,7 +233,7 @@ class MerchantApi:
             raise invalid_parameter("payment_intent", "charge_not_captured", "nothing was charged")
         if left == 0:
             raise invalid_parameter(
-                "payment_intent", "charge_already_refunded", "it has been refunded"
+                "payment_intent", "charge_already_refunded", "the payment is already refunded"
             )
         if amount > left:
             message = f"Refund amount ({amount}) is greater than unrefunded amount ({left})"

@@ -120,7 +120,7 @@ class Revenue:
                     404, "ITEM_NOT_FOUND", f"{contract.number} has no {line.type} {line.id}"
                 )
             if (item.kind, item.id) in lines:
-                raise Refused(422, "ITEM_REPEATED", "an item may be paid once")
+                raise Refused(422, "ITEM_REPEATED", "an item is repeated")
             if item.amount != line.amount:
                 raise Refused(
                     422,

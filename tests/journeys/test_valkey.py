@@ -25,7 +25,7 @@ class Answers:
     def __init__(self, clients: Sequence[Client]) -> None:
         self.counts = [0 for _ in clients]
 
-    async def more(self) -> None:
+    async def wait_for_more(self) -> None:
         """Wait until each API has answered ten more times."""
         before = list(self.counts)
 
@@ -73,7 +73,7 @@ async def test_a_watched_payment_is_seen_paid_though_redis_was_killed(
             async with answering(phone, office) as answers, phone.watch(first["id"]) as events:
                 assert (await events.next())["status"] == "PROCESSING"
                 valkey.kill()
-                await answers.more()
+                await answers.wait_for_more()
                 result = await sandbox.pay(payment_url=first["paymentUrl"])
                 assert [answer["body"] for answer in result["webhooks"]] == [{"code": "00"}]
                 assert (await events.remaining())[-1]["status"] == "SUCCESS"
@@ -82,7 +82,7 @@ async def test_a_watched_payment_is_seen_paid_though_redis_was_killed(
                 async with phone.watch(second["id"]) as more:
                     assert (await more.next())["status"] == "PROCESSING"
                     await valkey.start()
-                    await answers.more()
+                    await answers.wait_for_more()
                     await sandbox.pay(payment_url=second["paymentUrl"])
                     assert (await more.remaining())[-1]["status"] == "SUCCESS"
     finally:

@@ -29,12 +29,12 @@ class ExpectedPayment:
     decided: bool = False  # two people have decided about its money
 
     @property
-    def left(self) -> int:
+    def remaining_amount(self) -> int:
         """Return what can still be refunded."""
         return self.amount - self.refunded
 
     @property
-    def possible(self) -> frozenset[str]:
+    def possible_statuses(self) -> frozenset[str]:
         """Return the statuses that it may have now."""
         if self.cash or self.success:
             return frozenset({"SUCCESS"})
@@ -45,7 +45,7 @@ class ExpectedPayment:
         return OPEN | ENDED | {"SUCCESS"}
 
     @property
-    def in_the_end(self) -> frozenset[str]:
+    def final_statuses(self) -> frozenset[str]:
         """Return the statuses that it may have once nothing is due."""
         if self.cash:
             return frozenset({"SUCCESS"})
@@ -93,5 +93,8 @@ class ExpectedState:
         return [
             payment
             for payment in self.payments.values()
-            if payment.success and not payment.cash and not payment.decided and payment.left > 0
+            if payment.success
+            and not payment.cash
+            and not payment.decided
+            and payment.remaining_amount > 0
         ]

@@ -44,7 +44,9 @@ class ReversalRules(RuleBasedStateMachine):
     def a_success_is_refunded(self, nth: int, part: int, too_much: bool) -> None:
         refundable = self.expected.refundable
         payment = refundable[nth % len(refundable)]
-        amount = payment.left + 1 if too_much else max(1, payment.left // part)
+        amount = (
+            payment.remaining_amount + 1 if too_much else max(1, payment.remaining_amount // part)
+        )
         answer = refund(self.api, {"id": payment.id, "amount": payment.amount}, amount)
         if too_much:
             assert answer["reversal"] is None, answer

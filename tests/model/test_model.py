@@ -213,7 +213,10 @@ class Machine(ReversalRules):
     @invariant()
     def every_payment_has_a_possible_status(self) -> None:
         for payment_id, status in self._statuses().items():
-            assert status in self.expected.payments[payment_id].possible, (payment_id, status)
+            assert status in self.expected.payments[payment_id].possible_statuses, (
+                payment_id,
+                status,
+            )
 
     @invariant()
     def no_rule_of_the_judge_is_broken(self) -> None:
@@ -233,7 +236,10 @@ class Machine(ReversalRules):
             run = self.api.run(run_due_jobs(self.api.context))
             assert run.failed == []
             for payment_id, status in self._statuses().items():
-                assert status in self.expected.payments[payment_id].in_the_end, (payment_id, status)
+                assert status in self.expected.payments[payment_id].final_statuses, (
+                    payment_id,
+                    status,
+                )
             wrong = set(violations(self.api.database, self.sandbox.truth))
             new = wrong - self.known_violations
             self.known_violations |= wrong

@@ -40,29 +40,29 @@ DRAWN_PAIRS = 8  # of each kind, unless all run
 # ── events of an open payment ────────────────────────────────────────────────────────────────────
 
 
-async def paid_by_webhook(backend: Backend, payment: Payment) -> None:
+async def report_paid(backend: Backend, payment: Payment) -> None:
     await apply_evidence(backend, payment, GatewayResult.PAID, EvidenceSource.WEBHOOK)
 
 
-async def found_paid(backend: Backend, payment: Payment) -> None:
+async def inquire_paid(backend: Backend, payment: Payment) -> None:
     await apply_evidence(backend, payment, GatewayResult.PAID, EvidenceSource.INQUIRY)
 
 
-async def declined_by_webhook(backend: Backend, payment: Payment) -> None:
+async def report_declined(backend: Backend, payment: Payment) -> None:
     await apply_evidence(backend, payment, GatewayResult.DECLINED, EvidenceSource.WEBHOOK)
 
 
-async def suspected(backend: Backend, payment: Payment) -> None:
+async def report_suspicious(backend: Backend, payment: Payment) -> None:
     await apply_evidence(backend, payment, GatewayResult.SUSPICIOUS, EvidenceSource.WEBHOOK)
 
 
-async def cancelled(backend: Backend, payment: Payment) -> None:
+async def cancel(backend: Backend, payment: Payment) -> None:
     await payment_inquiry.cancel(
         await backend.as_staff(payment.staff_id), payment.id, reason="customer left"
     )
 
 
-async def expired(backend: Backend, payment: Payment) -> None:
+async def expire(backend: Backend, payment: Payment) -> None:
     async def clock() -> Any:
         return payment.expires_at
 
@@ -70,14 +70,14 @@ async def expired(backend: Backend, payment: Payment) -> None:
 
 
 OPEN: tuple[Act, ...] = (
-    paid_by_webhook,
-    found_paid,
-    declined_by_webhook,
-    suspected,
-    cancelled,
-    expired,
+    report_paid,
+    inquire_paid,
+    report_declined,
+    report_suspicious,
+    cancel,
+    expire,
 )
-PAYING = {paid_by_webhook, found_paid}
+PAYING = {report_paid, inquire_paid}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,9 @@ async def test_two_events_of_an_open_payment_at_once(
         assert booked == payment.amount, "the payment is booked once"
         held = after.hold_reason is not None
         assert after.status is (PaymentStatus.PROCESSING if held else PaymentStatus.SUCCESS)
-        assert held == (suspected in (first, second) and after.status is not PaymentStatus.SUCCESS)
+        assert held == (
+            report_suspicious in (first, second) and after.status is not PaymentStatus.SUCCESS
+        )
     else:
         assert booked == 0
         assert after.status is not PaymentStatus.SUCCESS
@@ -113,17 +115,17 @@ async def test_two_events_of_an_open_payment_at_once(
 # ── events of cash ───────────────────────────────────────────────────────────────────────────────
 
 
-async def voided(backend: Backend, payment: Payment) -> None:
+async def void(backend: Backend, payment: Payment) -> None:
     by = await backend.as_staff(payment.staff_id)
     await reversals.void(by, payment.id, reason="wrong bill", idempotency_key=key())
 
 
-async def handed_in(backend: Backend, payment: Payment) -> None:
+async def hand_in(backend: Backend, payment: Payment) -> None:
     command = SubmitHandIn(idempotency_key=key(), counted_amount=payment.amount, note=None)
     await hand_ins.submit(await backend.as_staff(payment.staff_id), command)
 
 
-async def refunded(backend: Backend, payment: Payment) -> None:
+async def refund(backend: Backend, payment: Payment) -> None:
     await reversals.refund(
         await backend.as_staff("FI001"),
         payment.id,
@@ -133,7 +135,7 @@ async def refunded(backend: Backend, payment: Payment) -> None:
     )
 
 
-CASH: tuple[Act, ...] = (voided, handed_in, refunded, cancelled)
+CASH: tuple[Act, ...] = (void, hand_in, refund, cancel)
 
 
 @pytest.mark.parametrize(
@@ -155,20 +157,20 @@ async def test_two_events_of_a_cash_payment_at_once(
     assert after.status is PaymentStatus.SUCCESS
     assert after.custody is (
         Custody.VOIDED
-        if voided in succeeded
+        if void in succeeded
         else Custody.HANDED_IN
-        if handed_in in succeeded
+        if hand_in in succeeded
         else Custody.HELD_BY_STAFF
     )
-    assert not {voided, handed_in} <= succeeded, "cash is in one place"
-    assert await received(payment) == (0 if voided in succeeded else payment.amount)
-    assert await backend.is_free(payment) == bool({voided, refunded} & succeeded)
+    assert not {void, hand_in} <= succeeded, "cash is in one place"
+    assert await received(payment) == (0 if void in succeeded else payment.amount)
+    assert await backend.is_free(payment) == bool({void, refund} & succeeded)
     assert await violations(backend) == []
 
 
 # ── events of a success by a gateway ─────────────────────────────────────────────────────────────
 
-SUCCESS: tuple[Act, ...] = (refunded, found_paid, paid_by_webhook, declined_by_webhook, cancelled)
+SUCCESS: tuple[Act, ...] = (refund, inquire_paid, report_paid, report_declined, cancel)
 
 
 @pytest.mark.parametrize("second", share(SUCCESS, 3, "success"), ids=lambda act: act.__name__)
@@ -177,8 +179,8 @@ async def test_a_refund_and_another_event_at_once(
     backend: Backend, second: Act, refund_is_first: bool
 ) -> None:
     payment = await backend.new_payment(await backend.collector())
-    await found_paid(backend, payment)
-    acts = [lambda: refunded(backend, payment), lambda: second(backend, payment)]
+    await inquire_paid(backend, payment)
+    acts = [lambda: refund(backend, payment), lambda: second(backend, payment)]
     done = await one_after_the_other(payment.id, acts if refund_is_first else acts[::-1])
     only_refusals(done)
     await run_jobs_of(backend, payment)

@@ -19,7 +19,7 @@ RESOLVED_CASES = 20_000
 
 
 @pytest.fixture
-async def waiting(owner: asyncpg.Connection) -> list[str]:
+async def open_case_ids(owner: asyncpg.Connection) -> list[str]:
     """Add many resolved cases and six older open ones; return the ids of the open ones."""
     await owner.execute(
         """
@@ -47,7 +47,7 @@ async def waiting(owner: asyncpg.Connection) -> list[str]:
 
 
 async def test_open_cases_are_found_by_their_own_index(
-    waiting: list[str], owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+    open_case_ids: list[str], owner: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The plan is the generic one, which PostgreSQL uses for a statement that runs often."""
     statements: list[str] = []
@@ -63,8 +63,8 @@ async def test_open_cases_are_found_by_their_own_index(
     for status in (None, *CaseStatus):
         page = await cases.page(Scope(), status, after=None, most=50, now=now)
         found[status] = [case.id for case in page]
-    assert found[CaseStatus.OPEN] == waiting[::2]
-    assert found[CaseStatus.AWAITING_SECOND] == waiting[1::2]
+    assert found[CaseStatus.OPEN] == open_case_ids[::2]
+    assert found[CaseStatus.AWAITING_SECOND] == open_case_ids[1::2]
     assert len(found[CaseStatus.RESOLVED]) == len(found[None]) == 50
     indexes = ["money_case_by_time", "money_case_open", "money_case_open", "money_case_by_time"]
     await owner.execute("set plan_cache_mode = force_generic_plan")

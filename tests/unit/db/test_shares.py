@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("connected")]
 
 
 async def add_dollar_payment() -> Payment:
-    """Add a success of 200,000 VND that PayPal was asked 770 cents for."""
+    """Add a success of 200,000 VND, for which PayPal charged 770 cents."""
     payment = await add_payment(PaymentStatus.SUCCESS, method=PaymentMethod.PAYPAL)
     assert payment.attempt is not None
     await engine.execute(

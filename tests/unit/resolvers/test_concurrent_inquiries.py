@@ -15,8 +15,7 @@ from domain.attempts import Attempt, AttemptStatus
 from domain.gateways import GatewayUnavailable
 from domain.payment_evidence import Evidence, GatewayResult
 from domain.payments import Payment, PaymentStatus
-from resolvers import jobs, payment_inquiry
-from resolvers import payment_start as asking
+from resolvers import jobs, payment_inquiry, payment_start
 from resolvers.context import Context
 from tests.support.backend import Backend
 
@@ -38,24 +37,24 @@ async def open_inquiry(backend: Backend, payment: Payment) -> AsyncIterator[asyn
     began, answers = asyncio.Event(), asyncio.Event()
     inquire = backend.gateway.inquire
 
-    async def waits(attempt: Attempt, *, now: datetime) -> Evidence:
+    async def answer_late(attempt: Attempt, *, now: datetime) -> Evidence:
         began.set()
         await answers.wait()
         return await inquire(attempt, now=now)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend.gateway, "inquire", waits)
-        asking = asyncio.create_task(jobs.inquire(backend.context, payment.id))
+        patch.setattr(backend.gateway, "inquire", answer_late)
+        inquiry = asyncio.create_task(jobs.inquire(backend.context, payment.id))
         async with asyncio.timeout(20):
             await began.wait()
             try:
                 yield answers
             finally:
                 answers.set()
-                await asking
+                await inquiry
 
 
-async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
+async def new_qr_reported_unpaid(backend: Backend, by: Context) -> Payment:
     """Return a QR that the gateway reported as unpaid one quota ago."""
     qr = await backend.new_payment(by)
     await payment_inquiry.verify(by, qr.id)
@@ -66,7 +65,7 @@ async def unpaid_long_ago(backend: Backend, by: Context) -> Payment:
 async def test_a_cancellation_closes_nothing_on_an_older_unpaid_during_another_inquiry(
     backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(backend, by)
+    qr = await new_qr_reported_unpaid(backend, by)
     async with open_inquiry(backend, qr):
         backend.gateway.inquiry_result = GatewayResult.PAID
         with pytest.raises(GatewayUnavailable):
@@ -81,7 +80,7 @@ async def test_a_cancellation_closes_nothing_on_an_older_unpaid_during_another_i
 async def test_the_cancellation_closes_the_payment_once_the_other_inquiry_answers_unpaid(
     backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(backend, by)
+    qr = await new_qr_reported_unpaid(backend, by)
     async with open_inquiry(backend, qr):
         with pytest.raises(GatewayUnavailable):
             await payment_inquiry.cancel(by, qr.id, reason="customer left")
@@ -94,7 +93,7 @@ async def test_the_cancellation_closes_the_payment_once_the_other_inquiry_answer
 async def test_silence_after_unpaid_prevents_the_cancellation(
     backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(backend, by)
+    qr = await new_qr_reported_unpaid(backend, by)
     backend.gateway.inquiry_result = GatewayResult.UNKNOWN
     async with open_inquiry(backend, qr):
         pass
@@ -107,8 +106,8 @@ async def test_silence_after_unpaid_prevents_the_cancellation(
 async def test_an_inquiry_that_died_leaves_no_older_unpaid_behind(
     backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(backend, by)
-    with raising(backend), pytest.raises(ConnectionResetError):
+    qr = await new_qr_reported_unpaid(backend, by)
+    with failing_inquiry(backend), pytest.raises(ConnectionResetError):
         await jobs.inquire(backend.context, qr.id)
     with pytest.raises(GatewayUnavailable):
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
@@ -118,16 +117,16 @@ async def test_an_inquiry_that_died_leaves_no_older_unpaid_behind(
 async def test_an_expiry_closes_nothing_on_an_older_unpaid_during_another_inquiry(
     backend: Backend, by: Context
 ) -> None:
-    qr = await unpaid_long_ago(backend, by)
+    qr = await new_qr_reported_unpaid(backend, by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
-    async with inquired_meanwhile(backend, qr) as (context, answers):
+    async with concurrent_inquiry(backend, qr) as (make_context, answers):
         backend.gateway.inquiry_result = GatewayResult.PAID
-        again = await jobs.follow_up(context(), qr.id)
+        again = await jobs.follow_up(make_context(), qr.id)
         during = await backend.reload(qr)
         assert (during.status, during.version) == (PaymentStatus.PROCESSING, qr.version)
         assert not await backend.is_free(qr)
-        assert again is not None, "it comes again"
+        assert again is not None, "the job runs again"
         answers.set()
     assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
@@ -136,78 +135,79 @@ async def test_an_expiry_inside_the_quota_closes_on_the_last_unpaid(
     backend: Backend, by: Context
 ) -> None:
     """Another process inquires, and is answered, between our read and our inquiry."""
-    qr = await unpaid_long_ago(backend, by)
+    qr = await new_qr_reported_unpaid(backend, by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
-    async with inquired_meanwhile(backend, qr, answered=True) as (context, _):
-        await jobs.follow_up(context(), qr.id)
+    async with concurrent_inquiry(backend, qr, answered=True) as (make_context, _):
+        await jobs.follow_up(make_context(), qr.id)
         assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(qr)
     assert len(backend.gateway.inquired_at) == 2
 
 
 @asynccontextmanager
-async def inquired_meanwhile(
+async def concurrent_inquiry(
     backend: Backend, payment: Payment, *, answered: bool = False
 ) -> AsyncIterator[tuple[Callable[[], Context], asyncio.Event]]:
     """
-    Yield a context whose first look at the clock lets another asker in, and their answer's event.
+    Yield a function that makes a context, and the event of another inquiry's answer.
 
-    A follow-up looks at the payment, then at the clock, then asks: so it loses the claim.
+    The first reading of the context's clock starts that other inquiry. A follow-up reads the
+    payment, then the clock, and then inquires, so the other inquiry is always first.
     """
-    entered: list[Any] = []
+    started: list[Any] = []
     answers = asyncio.Event()
 
-    def racing() -> Context:
+    def make_context() -> Context:
         async def clock() -> datetime:
-            if not entered:
-                entered.append(open_inquiry(backend, payment))
-                theirs = await entered[0].__aenter__()
+            if not started:
+                started.append(open_inquiry(backend, payment))
+                answer = await started[0].__aenter__()
                 if answered:
-                    theirs.set()
-                    await entered[0].__aexit__(None, None, None)
+                    answer.set()
+                    await started[0].__aexit__(None, None, None)
             return backend.clock.at
 
         return replace(backend.context, clock=clock)
 
-    yield racing, answers
+    yield make_context, answers
     if not answered:
-        await entered[0].__aexit__(None, None, None)
+        await started[0].__aexit__(None, None, None)
 
 
 @contextmanager
-def raising(backend: Backend) -> Any:
-    async def dies(*_: object, **__: object) -> Evidence:
+def failing_inquiry(backend: Backend) -> Any:
+    async def fail(*_: object, **__: object) -> Evidence:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backend.gateway, "inquire", dies)
+        patch.setattr(backend.gateway, "inquire", fail)
         yield
 
 
 # ── a crash after sending ────────────────────────────────────────────────────────────────────────
 
 
-async def died_sending(backend: Backend) -> Payment:
-    """Return a payment whose process died after sending: it is SENT, and no process waits."""
+async def crash_after_sending(backend: Backend) -> Payment:
+    """Crash after sending; return the payment, which is SENT and which no process waits for."""
     opened: list[Payment] = []
 
-    async def dies(_: object, sent: Payment, *__: object) -> Evidence:
+    async def fail(_: object, sent: Payment, *__: object) -> Evidence:
         opened.append(sent)
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "_send", dies)
+        patch.setattr(payment_start, "_send", fail)
         with pytest.raises(ConnectionResetError):
             await backend.new_payment(await backend.collector())
-    left = await backend.reload(opened[0])
-    assert (left.status, attempt_of(left)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
-    assert not left.needs_verification
-    return left
+    crashed = await backend.reload(opened[0])
+    assert (crashed.status, attempt_of(crashed)) == (PaymentStatus.PROCESSING, AttemptStatus.SENT)
+    assert not crashed.needs_verification
+    return crashed
 
 
 @pytest.mark.parametrize(
-    ("says", "becomes"),
+    ("result", "expected"),
     [
         (GatewayResult.UNKNOWN, AttemptStatus.UNKNOWN),
         (GatewayResult.UNPAID, AttemptStatus.ACCEPTED),
@@ -215,20 +215,20 @@ async def died_sending(backend: Backend) -> Payment:
     ids=["still silent", "unpaid, and nobody has its QR"],
 )
 async def test_an_attempt_left_sent_by_a_crash_becomes_needs_verification(
-    backend: Backend, says: GatewayResult, becomes: AttemptStatus
+    backend: Backend, result: GatewayResult, expected: AttemptStatus
 ) -> None:
-    qr = await died_sending(backend)
-    backend.gateway.inquiry_result = says
+    qr = await crash_after_sending(backend)
+    backend.gateway.inquiry_result = result
     backend.clock.move(seconds=35)
     assert await jobs.follow_up(backend.context, qr.id) is not None
     after = await backend.reload(qr)
-    assert (after.status, attempt_of(after)) == (PaymentStatus.PROCESSING, becomes)
+    assert (after.status, attempt_of(after)) == (PaymentStatus.PROCESSING, expected)
     assert after.needs_verification
     assert not await backend.is_free(qr)
 
 
 async def test_a_sent_attempt_of_a_live_process_is_left_alone(backend: Backend) -> None:
-    qr = await died_sending(backend)
+    qr = await crash_after_sending(backend)
     backend.clock.move(seconds=30)
     await jobs.follow_up(backend.context, qr.id)
     after = await backend.reload(qr)
@@ -237,7 +237,7 @@ async def test_a_sent_attempt_of_a_live_process_is_left_alone(backend: Backend) 
 
 
 async def test_a_payment_that_needs_verification_ends_as_any_other(backend: Backend) -> None:
-    qr = await died_sending(backend)
+    qr = await crash_after_sending(backend)
     while not (after := await backend.reload(qr)).is_final:
         again = await jobs.follow_up(backend.context, qr.id)
         assert again is not None

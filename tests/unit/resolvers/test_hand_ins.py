@@ -27,17 +27,17 @@ async def test_cash_at_the_limit_of_cash_in_hand_is_refused_until_a_cashier_conf
     room = max(item.amount, yesterday.amount)
     backend.sandbox.change_staff(by.actor.id, daily_limit=room)
 
-    async def refused() -> LimitKind:
+    async def refused_limit() -> LimitKind:
         with pytest.raises(LimitExceeded) as refusal:
             await backend.new_payment(
                 by, PaymentMethod.CASH, contract_number=contract, items=(item,)
             )
         return refusal.value.kind
 
-    assert await refused() is LimitKind.CASH_IN_HAND
+    assert await refused_limit() is LimitKind.CASH_IN_HAND
     command = SubmitHandIn(idempotency_key=key(), counted_amount=yesterday.amount)
     submitted = await hand_ins.submit(by, command)
-    assert await refused() is LimitKind.CASH_IN_HAND
+    assert await refused_limit() is LimitKind.CASH_IN_HAND
     cashier = await backend.as_staff("CA001")
     await hand_ins.confirm(cashier, submitted.id, counted_amount=yesterday.amount - 1_000)
     taken = await backend.new_payment(

@@ -24,15 +24,15 @@ pytestmark = pytest.mark.anyio
 
 @dataclass
 class Database:
-    """Counts the failed sweeps, and makes sweeps fail until it is back."""
+    """Makes sweeps fail while it is away, and queues whether each sweep succeeded."""
 
     away: bool = False
-    turns: asyncio.Queue[bool] = field(default_factory=asyncio.Queue)
+    sweeps: asyncio.Queue[bool] = field(default_factory=asyncio.Queue)
 
-    async def turn(self) -> bool:
-        """Wait for the end of the next sweep; tell whether it got an answer."""
+    async def sweep_succeeds(self) -> bool:
+        """Wait for the end of the next sweep; return whether it succeeded."""
         async with asyncio.timeout(20):
-            return await self.turns.get()
+            return await self.sweeps.get()
 
 
 @pytest.fixture
@@ -40,27 +40,27 @@ def database(monkeypatch: pytest.MonkeyPatch) -> Database:
     database = Database()
     versions = payments.versions
 
-    async def fails(watched: Sequence[str]) -> dict[str, int]:
+    async def read_versions(watched: Sequence[str]) -> dict[str, int]:
         try:
             if database.away:
                 raise asyncpg.ConnectionDoesNotExistError
             return await versions(watched)
         finally:
-            database.turns.put_nowait(not database.away)
+            database.sweeps.put_nowait(not database.away)
 
-    monkeypatch.setattr(payments, "versions", fails)
+    monkeypatch.setattr(payments, "versions", read_versions)
     monkeypatch.setattr(payment_watch, "SWEEP_SECONDS", 0.01)
     return database
 
 
 @pytest.fixture
-def unheard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hub that receives no hint: only the sweep wakes its watchers."""
+def without_hints(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drop every hint, so that only the sweep wakes watchers."""
 
-    async def lost(*_: object) -> None:
+    async def drop(*_: object) -> None:
         pass
 
-    monkeypatch.setattr(payment_evidence, "announce", lost)
+    monkeypatch.setattr(payment_evidence, "announce", drop)
 
 
 @asynccontextmanager
@@ -75,48 +75,48 @@ async def sweeping(backend: Backend) -> AsyncIterator[None]:
             await asyncio.wait([task])
 
 
-async def seen(events: Any) -> Any:
+async def next_event(events: Any) -> Any:
     async with asyncio.timeout(20):
         return await anext(events)
 
 
-@pytest.mark.usefixtures("unheard")
+@pytest.mark.usefixtures("without_hints")
 async def test_a_watcher_that_missed_a_hint_is_woken_after_the_database_is_back(
     backend: Backend, database: Database
 ) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     events = payment_watch.payment(by, qr.id)
-    assert (await seen(events)).version == qr.version
+    assert (await next_event(events)).version == qr.version
     async with sweeping(backend):
-        assert await database.turn()
+        assert await database.sweep_succeeds()
         database.away = True
-        while await database.turn():
+        while await database.sweep_succeeds():
             pass
         backend.gateway.inquiry_result = GatewayResult.PAID
         await payment_inquiry.verify(by, qr.id)
         for _ in range(3):
-            assert not await database.turn()
+            assert not await database.sweep_succeeds()
         database.away = False
-        after = await seen(events)
+        after = await next_event(events)
         assert (after.id, after.status) == (qr.id, PaymentStatus.SUCCESS)
     assert [event async for event in events] == [], "a final state is the last"
 
 
-@pytest.mark.usefixtures("unheard")
+@pytest.mark.usefixtures("without_hints")
 async def test_a_sweep_that_begins_without_a_database_wakes_its_watchers_later(
     backend: Backend, database: Database
 ) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
     events = payment_watch.payment(by, qr.id)
-    await seen(events)
+    await next_event(events)
     database.away = True
     async with sweeping(backend):
-        assert not await database.turn()
+        assert not await database.sweep_succeeds()
         await payment_inquiry.cancel(by, qr.id, reason="customer left")
         database.away = False
-        assert (await seen(events)).status is PaymentStatus.CANCELLED
+        assert (await next_event(events)).status is PaymentStatus.CANCELLED
     await events.aclose()
 
 
@@ -126,8 +126,8 @@ async def test_without_watchers_nothing_is_read(backend: Backend, database: Data
     async with sweeping(backend):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(20 * payment_watch.SWEEP_SECONDS):
-                await database.turns.get()
+                await database.sweeps.get()
         events = payment_watch.payment(by, qr.id)
-        await seen(events)
-        assert await database.turn()
+        await next_event(events)
+        assert await database.sweep_succeeds()
     await events.aclose()

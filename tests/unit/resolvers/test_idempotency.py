@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idempotency, "_WAITS", (0.01,))
 
 
@@ -51,19 +51,19 @@ async def command(backend: Backend) -> ProcessPayment:
 
 
 @contextmanager
-def never_answered() -> Iterator[None]:
-    """The database goes away before the key is marked as answered; the process lives on."""
+def connection_lost_before_answer() -> Iterator[None]:
+    """Lose the database before the key is marked as answered; the process stays alive."""
 
-    async def dies(*_: object) -> None:
+    async def fail(*_: object) -> None:
         raise ConnectionResetError
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "mark_answered", dies)
+        patch.setattr(keys, "mark_answered", fail)
         with pytest.raises(ConnectionResetError):
             yield
 
 
-async def opened(by: Context) -> list[str]:
+async def payment_ids(by: Context) -> list[str]:
     assert by.actor is not None
     rows = await engine.fetch("select id from payment where staff = $1", by.actor.id)
     return [row["id"] for row in rows]
@@ -72,9 +72,9 @@ async def opened(by: Context) -> list[str]:
 async def test_an_unanswered_key_returns_its_payment_after_half_a_minute(
     backend: Backend, by: Context, command: ProcessPayment
 ) -> None:
-    with never_answered():
+    with connection_lost_before_answer():
         await payments.process(by, command)
-    (first,) = await opened(by)
+    (first,) = await payment_ids(by)
     with pytest.raises(IdempotencyInProgress) as waiting:
         await payments.process(by, command)
     assert waiting.value.payment_id == first
@@ -85,18 +85,18 @@ async def test_an_unanswered_key_returns_its_payment_after_half_a_minute(
     for _ in range(2):
         repeated = await payments.process(by, command)
         assert (repeated.payment.id, repeated.replayed) == (first, True)
-    assert await opened(by) == [first]
+    assert await payment_ids(by) == [first]
 
 
 async def test_an_unanswered_key_still_means_one_request(
     backend: Backend, by: Context, command: ProcessPayment
 ) -> None:
-    with never_answered():
+    with connection_lost_before_answer():
         await payments.process(by, command)
     backend.clock.move(minutes=1)
     with pytest.raises(IdempotencyKeyReused):
         await payments.process(by, replace(command, notify=NotificationChannels(email=True)))
-    assert len(await opened(by)) == 1
+    assert len(await payment_ids(by)) == 1
 
 
 async def test_a_repeat_during_the_first_request_opens_nothing_at_any_time(
@@ -104,12 +104,12 @@ async def test_a_repeat_during_the_first_request_opens_nothing_at_any_time(
 ) -> None:
     began, answers = asyncio.Event(), asyncio.Event()
 
-    async def waits(attempt: Attempt, *_: object, **__: object) -> Evidence:
+    async def answer_late(attempt: Attempt, *_: object, **__: object) -> Evidence:
         began.set()
         await answers.wait()
         return backend.gateway._evidence(GatewayResult.ACCEPTED, attempt)
 
-    monkeypatch.setattr(backend.gateway, "start", waits)
+    monkeypatch.setattr(backend.gateway, "start", answer_late)
     first: asyncio.Task[Any] = asyncio.create_task(payments.process(by, command))
     async with asyncio.timeout(10):
         await began.wait()
@@ -120,4 +120,4 @@ async def test_a_repeat_during_the_first_request_opens_nothing_at_any_time(
         assert (repeated.payment.status, repeated.replayed) == (PaymentStatus.PROCESSING, True)
         answers.set()
         assert (await first).payment.id == repeated.payment.id
-    assert await opened(by) == [repeated.payment.id]
+    assert await payment_ids(by) == [repeated.payment.id]

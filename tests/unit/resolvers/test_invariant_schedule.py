@@ -21,7 +21,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def broken(context: Context) -> set[InvariantName]:
+async def watch_and_find_broken(context: Context) -> set[InvariantName]:
     await invariants.watch(context)
     return {name for name, found in (await stored_checks.latest()).items() if not found.holds}
 
@@ -39,21 +39,21 @@ async def test_a_change_is_found_within_a_minute_and_stays_until_a_full_check(
 ) -> None:
     context = replace(backend.context, heads=Heads(tmp_path / "heads.log"))
     by = await backend.collector()
-    assert await broken(context) == set(), "the first look is at everything"
+    assert await watch_and_find_broken(context) == set(), "the first check covers all rows"
     cash = await backend.new_payment(by, PaymentMethod.CASH)
     await sealing.seal(context)
     backend.clock.move(minutes=1)
-    assert await broken(context) == set(), "then at what changed"
+    assert await watch_and_find_broken(context) == set(), "later checks cover changed rows"
     about = f"where entry = (select id from entry where payment = '{cash.id}')"
     await as_owner(module_database, f"update posting set amount = amount + 1 {about}")
     backend.clock.move(minutes=1)
     found = {InvariantName.LEDGER_AS_WRITTEN, InvariantName.SUCCESS_IS_POSTED}
-    assert found <= await broken(context)
+    assert found <= await watch_and_find_broken(context)
     await as_owner(module_database, f"update posting set amount = amount - 1 {about}")
     backend.clock.move(minutes=1)
-    assert found <= await broken(context), "a look at a part can't say that the whole holds"
+    assert found <= await watch_and_find_broken(context), "a part cannot show that the whole holds"
     backend.clock.move(minutes=10)
-    assert await broken(context) == set()
+    assert await watch_and_find_broken(context) == set()
     names = await engine.fetchval(
         "select count(*) from invariant where fully_checked_at is not null"
     )

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.anyio
 EVENING = datetime(2030, 3, 4, 16, 59, 59, tzinfo=UTC)  # one second before midnight in Vietnam
 
 
-async def daily(by: Context) -> Limit:
+async def daily_limit(by: Context) -> Limit:
     return next(item for item in await limits.of_staff(by) if item.kind is LimitKind.DAILY)
 
 
@@ -34,13 +34,13 @@ async def test_a_payment_counts_on_the_day_on_which_it_was_made(backend: Backend
     backend.clock.at = EVENING
     by = await backend.collector()
     before = await backend.new_payment(by, PaymentMethod.CASH)
-    assert (await daily(by)).used == before.amount
-    assert (await daily(by)).resets_at == datetime(2030, 3, 4, 17, tzinfo=UTC)
+    assert (await daily_limit(by)).used == before.amount
+    assert (await daily_limit(by)).resets_at == datetime(2030, 3, 4, 17, tzinfo=UTC)
     backend.clock.move(seconds=1)
-    assert (await daily(by)).used == 0
+    assert (await daily_limit(by)).used == 0
     after = await backend.new_payment(by, PaymentMethod.CASH)
     assert (before.business_date.day, after.business_date.day) == (4, 5)
-    assert (await daily(by)).used == after.amount
+    assert (await daily_limit(by)).used == after.amount
     in_hand = next(
         item for item in await limits.of_staff(by) if item.kind is LimitKind.CASH_IN_HAND
     )
@@ -51,17 +51,17 @@ async def test_limits_of_staff_management_are_used_for_fifteen_minutes(
     backend: Backend,
 ) -> None:
     by = await backend.collector()
-    assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
+    assert (await daily_limit(by)).source is LimitSource.STAFF_MANAGEMENT
     with backend.sandbox.broken("staff", "refuse"):
         backend.clock.move(seconds=60)
-        assert (await daily(by)).source is LimitSource.STAFF_MANAGEMENT
+        assert (await daily_limit(by)).source is LimitSource.STAFF_MANAGEMENT
         backend.clock.move(minutes=14)
-        assert (await daily(by)).source is LimitSource.CACHED
+        assert (await daily_limit(by)).source is LimitSource.CACHED
         cash = await backend.new_payment(by, PaymentMethod.CASH)
-        assert (await daily(by)).used == cash.amount
+        assert (await daily_limit(by)).used == cash.amount
         backend.clock.move(seconds=1)
         with pytest.raises(UpstreamUnavailable):
-            await daily(by)
+            await daily_limit(by)
         with pytest.raises(UpstreamUnavailable):
             await backend.new_payment(by, PaymentMethod.CASH)
         qr = await backend.new_payment(by)  # no staff money: limits are not requested
@@ -83,10 +83,10 @@ async def test_a_higher_usage_reported_by_staff_management_counts(backend: Backe
     paid = await backend.new_payment(by, PaymentMethod.CASH)
     backend.sandbox.change_staff(by.actor.id, used_today=paid.amount + 3_000_000)
     backend.clock.move(seconds=61)
-    assert (await daily(by)).used == paid.amount + 3_000_000
+    assert (await daily_limit(by)).used == paid.amount + 3_000_000
     backend.sandbox.change_staff(by.actor.id, used_today=0)
     backend.clock.move(seconds=61)
-    assert (await daily(by)).used == paid.amount
+    assert (await daily_limit(by)).used == paid.amount
 
 
 async def test_a_lowered_limit_applies_within_a_minute(backend: Backend) -> None:
@@ -111,12 +111,12 @@ async def test_a_reservation_falls_back_when_a_wallet_payment_ends(backend: Back
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(payments, "_wallet_token", token)
         opened = await backend.new_payment(by, PaymentMethod.FPT_PAY)
-    assert (await daily(by)).reserved == opened.amount
+    assert (await daily_limit(by)).reserved == opened.amount
     await payment_inquiry.cancel(by, opened.id, reason="customer left")
-    assert ((await daily(by)).reserved, (await daily(by)).used) == (0, 0)
+    assert ((await daily_limit(by)).reserved, (await daily_limit(by)).used) == (0, 0)
 
 
-async def drifts(of: Context) -> list[dict[str, int]]:
+async def recorded_drifts(of: Context) -> list[dict[str, int]]:
     assert of.actor is not None
     rows = await engine.fetch(
         "select details from audit_event where action = 'limitDrift' and details->>'staff' = $1"
@@ -134,23 +134,23 @@ async def test_a_drift_of_limits_is_logged_once_and_never_lowers_our_count(
     assert by.actor is not None
     paid = await backend.new_payment(by, PaymentMethod.CASH)
 
-    async def they_say(used_today: int) -> None:
+    async def report_usage(used_today: int) -> None:
         assert by.actor is not None
         backend.sandbox.change_staff(by.actor.id, used_today=used_today)
         backend.clock.move(seconds=61)
-        await daily(by)
+        await daily_limit(by)
 
-    await they_say(paid.amount)
-    assert await drifts(by) == []
+    await report_usage(paid.amount)
+    assert await recorded_drifts(by) == []
     counted = limits.DRIFTS._value.get()
-    await they_say(paid.amount + 1)
-    await they_say(paid.amount + 1)  # no news
-    assert [(drift["reported"], drift["own_used"]) for drift in await drifts(by)] == [
+    await report_usage(paid.amount + 1)
+    await report_usage(paid.amount + 1)  # the same report again
+    assert [(drift["reported"], drift["own_used"]) for drift in await recorded_drifts(by)] == [
         (paid.amount + 1, paid.amount)
     ]
     assert limits.DRIFTS._value.get() == counted + 1
-    await they_say(paid.amount + 2)
-    assert len(await drifts(by)) == 2
+    await report_usage(paid.amount + 2)
+    assert len(await recorded_drifts(by)) == 2
 
 
 @pytest.mark.parametrize(("setting", "expected"), [(None, 7_000_000), (0, 0), (123_000, 123_000)])
@@ -193,7 +193,7 @@ async def test_the_daily_turnover_restarts_with_the_vietnamese_day_in_every_time
         backend.clock.move(seconds=1)
         after = await backend.new_payment(by, PaymentMethod.CASH)
         assert (str(before.business_date), str(after.business_date)) == days
-        assert (await daily(by)).used == after.amount
+        assert (await daily_limit(by)).used == after.amount
     finally:
         monkeypatch.undo()
         time.tzset()

@@ -26,12 +26,12 @@ pytestmark = pytest.mark.anyio
 QUOTA = 300.0  # VNPay's
 
 
-async def failed(backend: Backend, by: Any) -> Payment:
+async def fail_payment(backend: Backend, by: Any) -> Payment:
     backend.gateway.start_result = GatewayResult.DECLINED
     return await backend.new_payment(by)
 
 
-async def expired(backend: Backend, by: Any) -> Payment:
+async def expire_payment(backend: Backend, by: Any) -> Payment:
     qr = await backend.new_payment(by)
     assert qr.expires_at is not None
     backend.clock.at = qr.expires_at
@@ -42,12 +42,12 @@ async def expired(backend: Backend, by: Any) -> Payment:
 
 ENDED = pytest.mark.parametrize(
     ("end", "status"),
-    [(failed, PaymentStatus.FAILED), (expired, PaymentStatus.EXPIRED)],
+    [(fail_payment, PaymentStatus.FAILED), (expire_payment, PaymentStatus.EXPIRED)],
     ids=["failed", "expired"],
 )
 
 
-async def ended(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
+async def end_payment(backend: Backend, end: Any, status: PaymentStatus) -> Payment:
     backend.gateway.inquiry_interval = QUOTA
     payment = await backend.reload(await end(backend, await backend.collector()))
     assert payment.status is status
@@ -77,20 +77,20 @@ async def report(
     await apply(backend.context, payment.attempt.reference, evidence)
 
 
-async def put_again(backend: Backend, payment: Payment, *, until: timedelta) -> bool:
+async def run_inquiries(backend: Backend, payment: Payment, *, until: timedelta) -> bool:
     """Run the inquiry job until its time is over; return whether it ended."""
     end = backend.clock.at + until
     backend.clock.move(seconds=1)
     while backend.clock.at <= end:
-        again = await jobs.inquire(backend.context, payment.id)
-        if again is None:
+        delay = await jobs.inquire(backend.context, payment.id)
+        if delay is None:
             return True
-        assert again > timedelta(0), "a job that comes again at once runs hot"
-        backend.clock.at += again
+        assert delay > timedelta(0), "a job must not repeat at once"
+        backend.clock.at += delay
     return False
 
 
-async def questions(payment: Payment) -> int:
+async def count_inquiry_jobs(payment: Payment) -> int:
     subject = orjson.dumps({"subject": payment.id})
     return await engine.fetchval(
         "select count(*) from pgqueuer where entrypoint = 'inquire' and payload = $1", subject
@@ -113,14 +113,14 @@ async def suspense(payment: Payment) -> list[int]:
 async def test_reported_money_is_inquired_about_until_the_gateway_reports_paid(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(backend, end, status)
+    payment = await end_payment(backend, end, status)
     await report(backend, payment)
-    assert (await backend.reload(payment)).status is status, "a claim proves nothing"
-    assert await questions(payment) == 1
-    assert not await put_again(backend, payment, until=timedelta(hours=2))
+    assert (await backend.reload(payment)).status is status, "a reported success is no proof"
+    assert await count_inquiry_jobs(payment) == 1
+    assert not await run_inquiries(backend, payment, until=timedelta(hours=2))
     assert len(backend.gateway.inquired_at) > 3
     backend.gateway.inquiry_result = GatewayResult.PAID
-    assert await put_again(backend, payment, until=timedelta(hours=6))
+    assert await run_inquiries(backend, payment, until=timedelta(hours=6))
     after = await backend.reload(payment)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await backend.is_free(payment)
@@ -131,9 +131,9 @@ async def test_reported_money_is_inquired_about_until_the_gateway_reports_paid(
 async def test_inquiries_about_reported_money_stay_within_the_quota_and_become_rarer(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(backend, end, status)
+    payment = await end_payment(backend, end, status)
     await report(backend, payment)
-    await put_again(backend, payment, until=timedelta(days=2))
+    await run_inquiries(backend, payment, until=timedelta(days=2))
     gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=QUOTA)
     assert gaps == sorted(gaps)
@@ -144,12 +144,12 @@ async def test_inquiries_about_reported_money_stay_within_the_quota_and_become_r
 async def test_reported_money_that_is_unconfirmed_for_a_day_is_one_case(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(backend, end, status)
-    claimed = backend.clock.at
+    payment = await end_payment(backend, end, status)
+    reported_at = backend.clock.at
     await report(backend, payment)
     await report(backend, payment)
-    assert await put_again(backend, payment, until=timedelta(days=3))
-    assert CONFIRM_FOR <= backend.clock.at - claimed <= CONFIRM_FOR * 2
+    assert await run_inquiries(backend, payment, until=timedelta(days=3))
+    assert CONFIRM_FOR <= backend.clock.at - reported_at <= CONFIRM_FOR * 2
     assert await backend.cases(payment) == ["LATE_MONEY"]
     assert (await backend.reload(payment)).status is status
     for _ in range(3):
@@ -161,19 +161,19 @@ async def test_reported_money_that_is_unconfirmed_for_a_day_is_one_case(
 async def test_the_same_report_under_a_new_event_joins_the_open_case(
     backend: Backend,
 ) -> None:
-    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    payment = await end_payment(backend, fail_payment, PaymentStatus.FAILED)
     for _ in range(2):
         await report(backend, payment)
-        assert await put_again(backend, payment, until=timedelta(days=3))
+        assert await run_inquiries(backend, payment, until=timedelta(days=3))
     assert await backend.cases(payment) == ["LATE_MONEY"]
 
 
 async def test_money_proved_after_the_inquiries_ended_joins_the_same_case(
     backend: Backend,
 ) -> None:
-    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    payment = await end_payment(backend, fail_payment, PaymentStatus.FAILED)
     await report(backend, payment)
-    assert await put_again(backend, payment, until=timedelta(days=3))
+    assert await run_inquiries(backend, payment, until=timedelta(days=3))
     by = await backend.collector()
     await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
@@ -186,7 +186,7 @@ async def test_money_proved_after_the_inquiries_ended_joins_the_same_case(
 
 
 async def test_two_workers_that_give_up_at_once_open_one_case(backend: Backend) -> None:
-    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    payment = await end_payment(backend, fail_payment, PaymentStatus.FAILED)
     await report(backend, payment)
     backend.clock.at += CONFIRM_FOR
     await asyncio.gather(*(jobs.inquire(backend.context, payment.id) for _ in range(4)))
@@ -197,9 +197,9 @@ async def test_two_workers_that_give_up_at_once_open_one_case(backend: Backend) 
 async def test_money_that_the_gateway_confirms_after_the_case_is_still_booked(
     backend: Backend, end: Any, status: PaymentStatus
 ) -> None:
-    payment = await ended(backend, end, status)
+    payment = await end_payment(backend, end, status)
     await report(backend, payment)
-    assert await put_again(backend, payment, until=timedelta(days=3))
+    assert await run_inquiries(backend, payment, until=timedelta(days=3))
     backend.gateway.inquiry_result = GatewayResult.PAID
     backend.clock.move(days=1)
     assert await jobs.inquire(backend.context, payment.id) is None
@@ -212,7 +212,7 @@ async def test_confirmed_money_for_a_bill_that_another_payment_paid_is_one_case(
     backend: Backend, number: str | None
 ) -> None:
     """VNPay's number of a payment may be 0, which is none."""
-    payment = await ended(backend, failed, PaymentStatus.FAILED)
+    payment = await end_payment(backend, fail_payment, PaymentStatus.FAILED)
     by = await backend.collector()
     await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
@@ -220,7 +220,7 @@ async def test_confirmed_money_for_a_bill_that_another_payment_paid_is_one_case(
     await report(backend, payment)
     await report(backend, payment, source=EvidenceSource.INQUIRY, number=number)
     assert await backend.cases(payment) == ["LATE_MONEY"]
-    assert await put_again(backend, payment, until=timedelta(days=3))
+    assert await run_inquiries(backend, payment, until=timedelta(days=3))
     assert await backend.cases(payment) == ["LATE_MONEY"]
     assert await suspense(payment) == [payment.amount]
 
@@ -231,9 +231,9 @@ FRAUD = Failure(code="07", message="Nghi ngờ gian lận.")
 async def test_a_suspicious_result_of_an_expired_payment_is_one_case_however_often_it_comes(
     backend: Backend,
 ) -> None:
-    payment = await ended(backend, expired, PaymentStatus.EXPIRED)
-    for grade in (EvidenceSource.WEBHOOK, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
-        await report(backend, payment, GatewayResult.SUSPICIOUS, source=grade, failure=FRAUD)
+    payment = await end_payment(backend, expire_payment, PaymentStatus.EXPIRED)
+    for source in (EvidenceSource.WEBHOOK, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
+        await report(backend, payment, GatewayResult.SUSPICIOUS, source=source, failure=FRAUD)
     assert await backend.cases(payment) == ["SUSPICIOUS"]
     assert (await backend.reload(payment)).status is PaymentStatus.EXPIRED
     assert await backend.is_free(payment)
@@ -242,11 +242,11 @@ async def test_a_suspicious_result_of_an_expired_payment_is_one_case_however_oft
 async def test_money_after_a_suspicious_result_of_an_expired_payment_is_still_confirmed(
     backend: Backend,
 ) -> None:
-    payment = await ended(backend, expired, PaymentStatus.EXPIRED)
+    payment = await end_payment(backend, expire_payment, PaymentStatus.EXPIRED)
     await report(backend, payment, GatewayResult.SUSPICIOUS, failure=FRAUD)
     await report(backend, payment)
     backend.gateway.inquiry_result = GatewayResult.PAID
-    assert await put_again(backend, payment, until=timedelta(hours=1))
+    assert await run_inquiries(backend, payment, until=timedelta(hours=1))
     assert (await backend.reload(payment)).status is PaymentStatus.SUCCESS
     assert await backend.cases(payment) == ["SUSPICIOUS"]
 
@@ -255,15 +255,15 @@ async def test_money_after_a_suspicious_result_of_an_expired_payment_is_still_co
 
 
 @pytest.mark.parametrize(
-    "grade", [EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY], ids=["webhook", "inquiry"]
+    "source", [EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY], ids=["webhook", "inquiry"]
 )
 async def test_money_of_a_suspicious_payment_is_booked_once_and_waits_with_it(
-    backend: Backend, grade: EvidenceSource
+    backend: Backend, source: EvidenceSource
 ) -> None:
     held = await backend.new_payment(await backend.collector())
     await report(backend, held, GatewayResult.SUSPICIOUS, failure=FRAUD)
-    for again in (grade, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
-        await report(backend, held, source=again)
+    for each in (source, EvidenceSource.WEBHOOK, EvidenceSource.INQUIRY):
+        await report(backend, held, source=each)
     after = await backend.reload(held)
     assert (after.status, after.hold_reason) == (
         PaymentStatus.PROCESSING,

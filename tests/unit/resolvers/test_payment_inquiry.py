@@ -25,7 +25,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def followed(backend: Backend, payment: Payment, *, until: timedelta) -> None:
+async def run_follow_ups(backend: Backend, payment: Payment, *, until: timedelta) -> None:
     """Run the payment's job whenever it is due."""
     end = backend.clock.at + until
     while backend.clock.at <= end:
@@ -57,11 +57,11 @@ async def test_a_qr_whose_gateway_is_silent_at_its_end_stays_and_keeps_its_bill(
     assert (await backend.reload(qr)).status is PaymentStatus.PROCESSING
     assert not await backend.is_free(qr)
     backend.gateway.inquiry_result = GatewayResult.UNPAID
-    await followed(backend, qr, until=timedelta(hours=1))
+    await run_follow_ups(backend, qr, until=timedelta(hours=1))
     assert (await backend.reload(qr)).status is PaymentStatus.EXPIRED
 
 
-async def silent(backend: Backend) -> Payment:
+async def new_unanswered_payment(backend: Backend) -> Payment:
     backend.gateway.start_result = backend.gateway.inquiry_result = GatewayResult.UNKNOWN
     qr = await backend.new_payment(await backend.collector())
     assert (qr.status, qr.needs_verification) == (PaymentStatus.PROCESSING, True)
@@ -71,9 +71,9 @@ async def silent(backend: Backend) -> Payment:
 async def test_a_silent_gateway_is_inquired_by_the_schedule_for_seven_days(
     backend: Backend,
 ) -> None:
-    qr = await silent(backend)
+    qr = await new_unanswered_payment(backend)
     began = backend.clock.at
-    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
+    await run_follow_ups(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
     elapsed = [moment - began for moment in backend.gateway.inquired_at]
     assert elapsed[:6] == [
         timedelta(seconds=5),
@@ -93,8 +93,8 @@ async def test_a_silent_gateway_is_inquired_by_the_schedule_for_seven_days(
 
 
 async def test_seven_days_of_silence_end_in_a_case(backend: Backend) -> None:
-    qr = await silent(backend)
-    await followed(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
+    qr = await new_unanswered_payment(backend)
+    await run_follow_ups(backend, qr, until=GIVE_UP_AFTER + timedelta(days=1))
     assert await backend.cases(qr) == ["UNKNOWN_OUTCOME"]
     after = await backend.reload(qr)
     assert (after.status, after.hold_reason) == (
@@ -108,22 +108,22 @@ async def test_seven_days_of_silence_end_in_a_case(backend: Backend) -> None:
 
 async def test_a_single_inquiry_leaves_silence_to_the_schedule(backend: Backend) -> None:
     """UNKNOWN enqueues `inquire` beside `follow_up`; only one of them repeats."""
-    qr = await silent(backend)
+    qr = await new_unanswered_payment(backend)
     backend.clock.move(seconds=1)
     assert await jobs.inquire(backend.context, qr.id) is None
 
 
 async def test_a_late_answer_of_a_silent_gateway_decides_the_payment(backend: Backend) -> None:
-    qr = await silent(backend)
+    qr = await new_unanswered_payment(backend)
     backend.gateway.inquiry_result = GatewayResult.PAID
-    await followed(backend, qr, until=timedelta(minutes=1))
+    await run_follow_ups(backend, qr, until=timedelta(minutes=1))
     assert (await backend.reload(qr)).status is PaymentStatus.SUCCESS
 
 
 async def test_a_gateway_is_not_inquired_within_its_quota(backend: Backend) -> None:
     backend.gateway.inquiry_interval = 300
-    qr = await silent(backend)
-    await followed(backend, qr, until=timedelta(hours=2))
+    qr = await new_unanswered_payment(backend)
+    await run_follow_ups(backend, qr, until=timedelta(hours=2))
     gaps = [later - item for item, later in pairwise(backend.gateway.inquired_at)]
     assert min(gaps) >= timedelta(seconds=300)
 
@@ -134,18 +134,18 @@ async def test_an_attempt_that_was_never_sent_fails_and_frees_its_bill(
     """The process died between its two commits."""
     opened: list[Payment] = []
 
-    async def dies(_: Any, payment: Payment) -> Payment:
+    async def crash(_: Any, payment: Payment) -> Payment:
         opened.append(payment)
         raise ConnectionResetError
 
-    monkeypatch.setattr(payment_start, "_mark_sent", dies)
+    monkeypatch.setattr(payment_start, "_mark_sent", crash)
     with pytest.raises(ConnectionResetError):
         await backend.new_payment(await backend.collector())
-    (promised,) = opened
-    assert (await backend.reload(promised)).status is PaymentStatus.PENDING
-    await followed(backend, promised, until=timedelta(minutes=2))
-    assert (await backend.reload(promised)).status is PaymentStatus.FAILED
-    assert await backend.is_free(promised)
+    (pending,) = opened
+    assert (await backend.reload(pending)).status is PaymentStatus.PENDING
+    await run_follow_ups(backend, pending, until=timedelta(minutes=2))
+    assert (await backend.reload(pending)).status is PaymentStatus.FAILED
+    assert await backend.is_free(pending)
     assert backend.gateway.inquired_at == []
 
 
@@ -189,7 +189,7 @@ async def test_a_cancelled_qr_is_watched_and_money_that_comes_pays_its_bill_late
     qr = await backend.new_payment(by)
     await payment_inquiry.cancel(by, qr.id, reason="customer left")
     backend.gateway.inquiry_result = GatewayResult.PAID
-    await followed(backend, qr, until=timedelta(days=1))
+    await run_follow_ups(backend, qr, until=timedelta(days=1))
     after = await backend.reload(qr)
     assert (after.status, after.late) == (PaymentStatus.SUCCESS, True)
     assert not await backend.is_free(qr)
@@ -211,7 +211,7 @@ async def test_a_qr_that_cannot_be_revoked_is_inquired_three_times_after_its_end
     ended = (await backend.reload(qr)).completed_at
     assert ended == backend.clock.at
     backend.gateway.inquired_at.clear()
-    await followed(backend, qr, until=timedelta(days=8))
+    await run_follow_ups(backend, qr, until=timedelta(days=8))
     an_hour_on = ended + timedelta(hours=1)
     evening = day_end(business_date(ended))
     expected = [ended + timedelta(minutes=5), an_hour_on]
@@ -230,8 +230,8 @@ async def test_money_that_is_proven_after_a_decline_pays_the_bill_late(backend: 
     )
     await apply(backend.context, qr.attempt.reference, declined)
     assert (await backend.reload(qr)).status is PaymentStatus.FAILED
-    claimed = replace(declined, result=GatewayResult.PAID, money=qr.money, gateway_id="G1")
-    await apply(backend.context, qr.attempt.reference, claimed)
+    reported = replace(declined, result=GatewayResult.PAID, money=qr.money, gateway_id="G1")
+    await apply(backend.context, qr.attempt.reference, reported)
     assert (await backend.reload(qr)).status is PaymentStatus.FAILED
     backend.gateway.inquiry_result = GatewayResult.PAID
     await jobs.inquire(backend.context, qr.id)
@@ -248,7 +248,7 @@ async def test_money_for_a_bill_that_another_payment_paid_is_a_case(backend: Bac
         by, PaymentMethod.CASH, contract_number=qr.contract_number, items=qr.items
     )
     backend.gateway.inquiry_result = GatewayResult.PAID
-    await followed(backend, qr, until=timedelta(days=1))
+    await run_follow_ups(backend, qr, until=timedelta(days=1))
     after = await backend.reload(qr)
     assert after.status is PaymentStatus.CANCELLED
     assert after.attempt is not None

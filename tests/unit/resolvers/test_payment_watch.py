@@ -19,7 +19,7 @@ from tests.support.backend import Backend
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
-S = timedelta(seconds=1)
+SECOND = timedelta(seconds=1)
 
 
 class Turns:
@@ -27,21 +27,21 @@ class Turns:
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self._ended = asyncio.Event()
-        open_questions: dict[int, dict[str, Any]] = {}
+        open_inquiries: dict[int, dict[str, Any]] = {}
         turn = payment_watch._turn
 
-        async def noted(context: Context, due: Any, asking: dict[str, Any]) -> Any:
-            open_questions[id(asking)] = asking
-            due = await turn(context, due, asking)
-            if not any(open_questions.values()):
+        async def record_turn(context: Context, due: Any, inquiring: dict[str, Any]) -> Any:
+            open_inquiries[id(inquiring)] = inquiring
+            due = await turn(context, due, inquiring)
+            if not any(open_inquiries.values()):
                 self._ended.set()
             return due
 
-        patch.setattr(payment_watch, "_turn", noted)
+        patch.setattr(payment_watch, "_turn", record_turn)
         patch.setattr(payment_watch, "TURN_SECONDS", 0.005)
 
-    async def pass_by(self, turns: int = 4) -> None:
-        """Wait for so many turns, from now on, that leave no question open."""
+    async def wait(self, turns: int = 4) -> None:
+        """Wait for this many turns that end without an open inquiry."""
         for _ in range(turns):
             self._ended.clear()
             async with asyncio.timeout(10):
@@ -55,11 +55,11 @@ def turns(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> Turns:
 
 
 @asynccontextmanager
-async def asking(*processes: Context) -> AsyncIterator[None]:
+async def inquiring(*processes: Context) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(payment_watch.inquire(process)) for process in processes]
     try:
         yield
-        assert not any(task.done() for task in tasks), "an asker ended"
+        assert not any(task.done() for task in tasks), "an inquiring task ended"
     finally:
         for task in tasks:
             task.cancel()
@@ -79,16 +79,16 @@ class Watcher:
             self.seen.append(item)
             self._first.set()
 
-    async def watches(self) -> Watcher:
+    async def started(self) -> Watcher:
         async with asyncio.timeout(20):
             await self._first.wait()
         return self
 
-    async def end(self) -> None:
+    async def ended(self) -> None:
         async with asyncio.timeout(20):
             await self._task
 
-    async def gone(self) -> None:
+    async def disconnect(self) -> None:
         self._task.cancel()
         await asyncio.wait([self._task])
 
@@ -99,9 +99,9 @@ async def walk(backend: Backend, turns: Turns, payment: Payment, *, to: int) -> 
     opened = payment.attempt.answered_at
     assert opened is not None
     for second in range(to + 1):
-        backend.clock.at = opened + second * S
-        await turns.pass_by()
-    return [(at - opened) // S for at in backend.gateway.inquired_at]
+        backend.clock.at = opened + second * SECOND
+        await turns.wait()
+    return [(at - opened) // SECOND for at in backend.gateway.inquired_at]
 
 
 async def test_a_watched_qr_is_inquired_about_by_the_schedule(
@@ -109,10 +109,10 @@ async def test_a_watched_qr_is_inquired_about_by_the_schedule(
 ) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
-    watcher = await Watcher(by, qr).watches()
-    async with asking(backend.context):
+    watcher = await Watcher(by, qr).started()
+    async with inquiring(backend.context):
         assert await walk(backend, turns, qr, to=45) == [3, 6, 12, 27, 42]
-    await watcher.gone()
+    await watcher.disconnect()
 
 
 async def test_a_watcher_sees_the_success_whose_webhook_was_lost(
@@ -120,11 +120,11 @@ async def test_a_watcher_sees_the_success_whose_webhook_was_lost(
 ) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
-    watcher = await Watcher(by, qr).watches()
-    async with asking(backend.context):
+    watcher = await Watcher(by, qr).started()
+    async with inquiring(backend.context):
         backend.gateway.inquiry_result = GatewayResult.PAID
         backend.clock.move(seconds=3)
-        await watcher.end()
+        await watcher.ended()
     assert watcher.seen[-1].status is PaymentStatus.SUCCESS
     assert len(backend.gateway.inquired_at) == 1
 
@@ -134,38 +134,38 @@ async def test_any_number_of_watchers_in_any_number_of_processes_cause_one_inqui
 ) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
-    watchers = [await Watcher(by, qr).watches() for _ in range(5)]
-    async with asking(backend.context, backend.context, backend.context):
+    watchers = [await Watcher(by, qr).started() for _ in range(5)]
+    async with inquiring(backend.context, backend.context, backend.context):
         assert await walk(backend, turns, qr, to=30) == [3, 6, 12, 27]
     for watcher in watchers:
-        await watcher.gone()
+        await watcher.disconnect()
 
 
 async def test_inquiries_stay_within_vnpays_five_minutes(backend: Backend, turns: Turns) -> None:
     backend.gateway.inquiry_interval = 300
     by = await backend.collector()
     qr = await backend.new_payment(by)
-    watcher = await Watcher(by, qr).watches()
-    async with asking(backend.context):
+    watcher = await Watcher(by, qr).started()
+    async with inquiring(backend.context):
         assert await walk(backend, turns, qr, to=60) == []
         backend.clock.move(seconds=239)
-        await turns.pass_by()
+        await turns.wait()
         assert backend.gateway.inquired_at == []
         backend.clock.move(seconds=1)
-        await turns.pass_by()
+        await turns.wait()
         assert len(backend.gateway.inquired_at) == 1
-    await watcher.gone()
+    await watcher.disconnect()
 
 
 async def test_an_unwatched_payment_causes_no_inquiry(backend: Backend, turns: Turns) -> None:
     by = await backend.collector()
     qr = await backend.new_payment(by)
-    watcher = await Watcher(by, qr).watches()
-    async with asking(backend.context):
+    watcher = await Watcher(by, qr).started()
+    async with inquiring(backend.context):
         assert await walk(backend, turns, qr, to=7) == [3, 6]
-        await watcher.gone()
+        await watcher.disconnect()
         backend.clock.move(seconds=60)
-        await turns.pass_by()
+        await turns.wait()
         assert len(backend.gateway.inquired_at) == 2
 
 
@@ -188,15 +188,15 @@ async def test_a_thousand_watchers_that_vanish_leave_no_task_and_no_inquiry(
     by = await backend.collector()
     qrs = [await backend.new_payment(by) for _ in range(5)]
     before = len(asyncio.all_tasks())
-    async with asking(backend.context):
+    async with inquiring(backend.context):
         watchers = [Watcher(by, qrs[number % len(qrs)]) for number in range(1000)]
-        await asyncio.gather(*(watcher.watches() for watcher in watchers))
+        await asyncio.gather(*(watcher.started() for watcher in watchers))
         backend.clock.move(seconds=3)
-        await turns.pass_by()
+        await turns.wait()
         assert len(backend.gateway.inquired_at) == len(qrs)
-        await asyncio.gather(*(watcher.gone() for watcher in watchers))
+        await asyncio.gather(*(watcher.disconnect() for watcher in watchers))
         backend.clock.move(minutes=1)
-        await turns.pass_by()
+        await turns.wait()
         assert len(backend.gateway.inquired_at) == len(qrs)
         assert backend.context.hub.watched("payment:") == []
     async with asyncio.timeout(10):
@@ -209,7 +209,7 @@ async def test_closing_the_watch_ends_its_open_inquiries(
 ) -> None:
     started, ended = asyncio.Event(), asyncio.Event()
 
-    async def never(*_: object, **__: object) -> Evidence:
+    async def never_answer(*_: object, **__: object) -> Evidence:
         started.set()
         try:
             await asyncio.Event().wait()
@@ -217,11 +217,11 @@ async def test_closing_the_watch_ends_its_open_inquiries(
             ended.set()
         raise AssertionError
 
-    monkeypatch.setattr(backend.gateway, "inquire", never)
+    monkeypatch.setattr(backend.gateway, "inquire", never_answer)
     by = await backend.collector()
-    watcher = await Watcher(by, await backend.new_payment(by)).watches()
-    async with asking(backend.context), asyncio.timeout(10):
+    watcher = await Watcher(by, await backend.new_payment(by)).started()
+    async with inquiring(backend.context), asyncio.timeout(10):
         backend.clock.move(seconds=3)
         await started.wait()
     assert ended.is_set()
-    await watcher.gone()
+    await watcher.disconnect()

@@ -27,8 +27,8 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-async def a_success(backend: Backend) -> Payment:
-    """Return a success at the stub gateway."""
+async def new_success(backend: Backend) -> Payment:
+    """Make a success at the stub gateway."""
     qr = await backend.new_payment(await backend.collector())
     assert qr.attempt is not None
     paid = Evidence(
@@ -41,7 +41,7 @@ async def a_success(backend: Backend) -> Payment:
     return (await evidence.apply(backend.context, qr.attempt.reference, paid)).payment
 
 
-async def refunded(backend: Backend, payment: Payment, amount: int | None = None) -> Reversal:
+async def refund_payment(backend: Backend, payment: Payment, amount: int | None = None) -> Reversal:
     done = await resolve.refund(
         await backend.as_staff("FI001"),
         payment.id,
@@ -52,7 +52,7 @@ async def refunded(backend: Backend, payment: Payment, amount: int | None = None
     return done.reversal
 
 
-async def followed(backend: Backend, reversal: Reversal, *, until: timedelta) -> Reversal:
+async def run_refund_job(backend: Backend, reversal: Reversal, *, until: timedelta) -> Reversal:
     """Run the refund's job whenever it is due."""
     end = backend.clock.at + until
     while backend.clock.at <= end:
@@ -76,15 +76,15 @@ async def balance(payment: Payment, account: str) -> int:
 async def test_a_refund_without_an_answer_is_inquired_and_never_sent_again(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
-    reversal = await refunded(backend, payment)
+    reversal = await refund_payment(backend, payment)
     assert reversal.status is ReversalStatus.UNKNOWN
     assert await balance(payment, "refunds_payable") == payment.amount
-    await followed(backend, reversal, until=timedelta(hours=2))
+    await run_refund_job(backend, reversal, until=timedelta(hours=2))
     assert len(backend.gateway.inquired_at) > 4
     backend.gateway.refund_inquiry_result = GatewayResult.PAID
-    after = await followed(backend, reversal, until=timedelta(hours=2))
+    after = await run_refund_job(backend, reversal, until=timedelta(hours=2))
     assert after.status is ReversalStatus.DONE
     assert backend.gateway.refunded == [(reversal.id, True)]
     assert await balance(payment, "refunds_payable") == 0
@@ -94,13 +94,13 @@ async def test_a_refund_without_an_answer_is_inquired_and_never_sent_again(
 async def test_a_refund_unknown_to_the_gateway_fails_and_the_money_is_available_again(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result, backend.gateway.refund_inquiry_result = (
         GatewayResult.UNKNOWN,
         GatewayResult.UNPAID,
     )
-    reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=timedelta(hours=1))
+    reversal = await refund_payment(backend, payment)
+    after = await run_refund_job(backend, reversal, until=timedelta(hours=1))
     assert after.status is ReversalStatus.FAILED
     assert await balance(payment, "customer_receivable") == payment.amount
     assert not await backend.is_free(payment)
@@ -109,30 +109,30 @@ async def test_a_refund_unknown_to_the_gateway_fails_and_the_money_is_available_
 async def test_a_refund_that_was_never_sent_is_sent_once_the_gateway_is_back(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
-    reversal = await refunded(backend, payment)
+    reversal = await refund_payment(backend, payment)
     assert (reversal.status, reversal.sent_at) == (ReversalStatus.PENDING, None)
-    await followed(backend, reversal, until=timedelta(minutes=10))
+    await run_refund_job(backend, reversal, until=timedelta(minutes=10))
     backend.gateway.refund_result = GatewayResult.PAID
-    after = await followed(backend, reversal, until=timedelta(hours=1))
+    after = await run_refund_job(backend, reversal, until=timedelta(hours=1))
     assert after.status is ReversalStatus.DONE
     assert backend.gateway.inquired_at == []
 
 
 async def test_a_refund_that_could_never_be_sent_fails_without_a_case(backend: Backend) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
-    reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
+    reversal = await refund_payment(backend, payment)
+    after = await run_refund_job(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.FAILED
     assert await backend.cases(payment) == []
 
 
 async def report(
-    backend: Backend, reversal: Reversal, grade: EvidenceSource, result: GatewayResult
+    backend: Backend, reversal: Reversal, source: EvidenceSource, result: GatewayResult
 ) -> ReversalStatus:
-    evidence = Evidence(source=grade, origin="test", result=result)
+    evidence = Evidence(source=source, origin="test", result=result)
     return (await refund_execution.apply_evidence(backend.context, reversal.id, evidence)).status
 
 
@@ -140,15 +140,15 @@ async def report(
 async def test_only_a_settlement_file_corrects_a_failed_refund(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.DECLINED
-    reversal = await refunded(backend, payment)
-    for grade, result in [
+    reversal = await refund_payment(backend, payment)
+    for source, result in [
         (EvidenceSource.INQUIRY, GatewayResult.PAID),
         (EvidenceSource.FOUR_EYES, GatewayResult.PAID),
         (EvidenceSource.SETTLEMENT, GatewayResult.DECLINED)
     ]:  # fmt: skip
-        assert await report(backend, reversal, grade, result) is ReversalStatus.FAILED
+        assert await report(backend, reversal, source, result) is ReversalStatus.FAILED
     assert await balance(payment, "customer_receivable") == payment.amount
     for _ in range(2):
         assert (
@@ -162,10 +162,10 @@ async def test_only_a_settlement_file_corrects_a_failed_refund(
 
 
 async def test_a_refund_that_was_never_sent_is_not_corrected(backend: Backend) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.NOT_CONNECTED
-    reversal = await refunded(backend, payment)
-    await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
+    reversal = await refund_payment(backend, payment)
+    await run_refund_job(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert (
         await report(backend, reversal, EvidenceSource.SETTLEMENT, GatewayResult.PAID)
         is ReversalStatus.FAILED
@@ -177,10 +177,10 @@ async def test_a_refund_that_was_never_sent_is_not_corrected(backend: Backend) -
 async def test_a_refund_that_stays_unknown_for_a_week_is_one_case(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
-    reversal = await refunded(backend, payment)
-    after = await followed(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
+    reversal = await refund_payment(backend, payment)
+    after = await run_refund_job(backend, reversal, until=GIVE_UP_AFTER + timedelta(days=2))
     assert after.status is ReversalStatus.UNKNOWN
     await jobs.refund(backend.context, reversal.id)
     assert await backend.cases(payment) == ["REFUND_UNKNOWN"]
@@ -189,41 +189,41 @@ async def test_a_refund_that_stays_unknown_for_a_week_is_one_case(
 async def test_a_process_that_dies_while_sending_leaves_an_inquiry_and_no_second_refund(
     backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
 
-    async def dies(*_: object, **__: object) -> Evidence:
+    async def crash(*_: object, **__: object) -> Evidence:
         raise asyncio.CancelledError
 
-    monkeypatch.setattr(backend.gateway, "refund", dies)
+    monkeypatch.setattr(backend.gateway, "refund", crash)
     with pytest.raises(asyncio.CancelledError):
-        await refunded(backend, payment)
+        await refund_payment(backend, payment)
     (reversal,) = await reversals.of_payment(payment.id)
     assert reversal.status is ReversalStatus.PENDING
     assert reversal.sent_at is not None
     backend.gateway.refund_inquiry_result = GatewayResult.PAID
-    after = await followed(backend, reversal, until=timedelta(minutes=5))
+    after = await run_refund_job(backend, reversal, until=timedelta(minutes=5))
     assert after.status is ReversalStatus.DONE
     assert backend.gateway.refunded == []
 
 
 async def test_refunds_of_an_attempt_are_sent_one_at_a_time(backend: Backend) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     backend.gateway.refund_result = GatewayResult.UNKNOWN
-    first = await refunded(backend, payment, 10_000)
+    first = await refund_payment(backend, payment, 10_000)
     backend.gateway.refund_result = GatewayResult.PAID
-    second = await refunded(backend, payment, 20_000)
+    second = await refund_payment(backend, payment, 20_000)
     assert (first.status, second.status) == (ReversalStatus.UNKNOWN, ReversalStatus.PENDING)
     backend.gateway.refund_inquiry_result = GatewayResult.PAID
-    await followed(backend, first, until=timedelta(minutes=1))
-    after = await followed(backend, second, until=timedelta(minutes=5))
+    await run_refund_job(backend, first, until=timedelta(minutes=1))
+    after = await run_refund_job(backend, second, until=timedelta(minutes=5))
     assert after.status is ReversalStatus.DONE
 
 
 @pytest.mark.invariant(17)
 async def test_the_database_refuses_to_refund_more_than_was_paid(backend: Backend) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
 
-    async def take(amount: int) -> bool:
+    async def open_refund(amount: int) -> bool:
         try:
             async with transaction():
                 new = resolve.NewReversal(
@@ -239,7 +239,7 @@ async def test_the_database_refuses_to_refund_more_than_was_paid(backend: Backen
             return False
         return True
 
-    took = await asyncio.gather(*(take(payment.amount) for _ in range(5)))
+    took = await asyncio.gather(*(open_refund(payment.amount) for _ in range(5)))
     assert sum(took) == 1
 
 
@@ -286,7 +286,7 @@ async def test_a_large_void_waits_for_a_second_person_and_changes_nothing_before
 async def test_a_rejected_large_refund_has_no_effect_and_can_be_requested_again(
     backend: Backend,
 ) -> None:
-    payment = await a_success(backend)
+    payment = await new_success(backend)
     finance = await backend.as_staff("FI001")
     careful = replace(finance, terms=replace(finance.terms, four_eyes_above=1))
     reversal = await resolve.refund(
@@ -299,10 +299,10 @@ async def test_a_rejected_large_refund_has_no_effect_and_can_be_requested_again(
         await payments.lock(payment.id)
         rejected = await resolve.reject(backend.context, reversal.reversal.id, now=backend.clock.at)
     assert rejected.status is ReversalStatus.FAILED
-    assert (await refunded(backend, payment)).status is ReversalStatus.DONE
+    assert (await refund_payment(backend, payment)).status is ReversalStatus.DONE
 
 
-# ── Revenue and Debt ─────────────────────────────────────────────────────────────────────────────
+# ── the real VNPay ───────────────────────────────────────────────────────────────────────────────
 
 
 async def test_an_inquiry_at_vnpay_reports_the_latest_refund(

@@ -22,7 +22,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 
-def heard(backend: Backend, since: int) -> list[str]:
+def posted_paths(backend: Backend, since: int) -> list[str]:
     requests = backend.sandbox.requests(since=since)
     return [request["path"] for request in requests if request["method"] == "POST"]
 
@@ -36,21 +36,23 @@ async def test_revenue_and_debt_are_notified_of_a_void_once_in_order_after_the_p
     reversal = (await voided(backend, payment, by)).reversal
     assert reversal.posting_status is PostingStatus.PENDING
     assert await jobs.report_reversal(backend.context, reversal.id) is not None, (
-        "they know no payment"
+        "Revenue and Debt do not know the payment yet"
     )
     again = await backend.new_payment(
         by, PaymentMethod.CASH, contract_number=payment.contract_number, items=payment.items
     )
-    assert await jobs.record_payment(backend.context, again.id) is not None, "it waits its turn"
+    assert await jobs.record_payment(backend.context, again.id) is not None, (
+        "it waits for the reversal"
+    )
     await jobs.record_payment(backend.context, payment.id)
     await jobs.settle_debt(backend.context, payment.id)
     for _ in range(2):
         assert await jobs.report_reversal(backend.context, reversal.id) is None
-        assert await to_unsettle(reversal) == 1
+        assert await count_unsettle_jobs(reversal) == 1
     for _ in range(2):
         assert await jobs.unsettle_debt(backend.context, reversal.id) is None
     assert await jobs.record_payment(backend.context, again.id) is None
-    assert heard(backend, since) == [
+    assert posted_paths(backend, since) == [
         "/api/payments/record", "/api/debts/settle",
         "/api/payments/reverse", "/api/debts/unsettle", "/api/debts/unsettle",
         "/api/payments/record",
@@ -65,7 +67,7 @@ async def test_revenue_and_debt_are_notified_of_a_void_once_in_order_after_the_p
     assert (await backend.reload(again)).posting_status is PostingStatus.DONE
 
 
-async def to_unsettle(reversal: Reversal) -> int:
+async def count_unsettle_jobs(reversal: Reversal) -> int:
     sql = "select count(*) from pgqueuer where entrypoint = 'unsettle_debt' and payload = $1"
     return await engine.fetchval(sql, orjson.dumps({"subject": reversal.id}))
 
@@ -86,7 +88,7 @@ async def test_a_bill_that_is_paid_again_is_recorded_though_debt_does_not_answer
         with pytest.raises(UpstreamUnavailable):
             await jobs.unsettle_debt(backend.context, reversal.id)
     assert (await backend.reload(again)).posting_status is PostingStatus.DONE
-    with pytest.raises(Rejected):  # Debt does not know the payment yet: that is no case
+    with pytest.raises(Rejected):  # Debt does not know the payment yet, which opens no case
         await jobs.unsettle_debt(backend.context, reversal.id)
     assert await backend.cases(payment) == []
 
@@ -144,5 +146,5 @@ async def test_a_payment_that_revenue_refused_needs_no_reversal_there(backend: B
     reversal = (await voided(backend, payment, by)).reversal
     since = backend.sandbox.last_request
     assert await jobs.report_reversal(backend.context, reversal.id) is None
-    assert heard(backend, since) == []
+    assert posted_paths(backend, since) == []
     assert (await now(reversal)).posting_status is PostingStatus.NONE

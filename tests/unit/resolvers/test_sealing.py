@@ -32,7 +32,7 @@ def context(backend: Backend, tmp_path: Path) -> Context:
     return replace(backend.context, heads=Heads(tmp_path / "heads.log"))
 
 
-async def sealed(context: Context) -> int:
+async def seal_all(context: Context) -> int:
     await other_tests_are_done()
     count = 0
     while done := await sealing.seal(context):
@@ -49,8 +49,8 @@ async def links() -> list[Any]:
     )
 
 
-async def check_whole() -> None:
-    """Numbers without a gap, each link on the one before, and each row in it once."""
+async def check_chain() -> None:
+    """Check that numbers have no gap, links follow one another, and each row has one link."""
     found = await links()
     assert [row["number"] for row in found] == list(range(1, len(found) + 1))
     hashes = [BEGINNING, *(row["hash"] for row in found)]
@@ -62,8 +62,8 @@ async def check_whole() -> None:
 
 async def test_audit_rows_are_linked_signed_and_their_head_is_published(context: Context) -> None:
     await engine.execute(WRITE, "one")
-    await sealed(context)
-    await check_whole()
+    await seal_all(context)
+    await check_chain()
     seal = await engine.fetchrow("select * from seal order by id desc limit 1")
     assert seal is not None
     key = context.keys.receipts.find(seal["key_id"])
@@ -78,32 +78,32 @@ async def test_audit_rows_are_linked_signed_and_their_head_is_published(context:
 async def test_no_row_of_an_open_transaction_is_skipped(
     context: Context, module_database: str
 ) -> None:
-    await sealed(context)
+    await seal_all(context)
     async with writer(module_database) as slow:
         open_ = slow.transaction()
         await open_.start()
         older = await slow.fetchval(WRITE, "slow")
         newer = await engine.fetchval(WRITE, "fast")
-        assert await sealed(context) == 0, "the fast one waits for the slow one"
+        assert await seal_all(context) == 0, "the fast one waits for the slow one"
         await open_.commit()
-    assert await sealed(context) == 2
+    assert await seal_all(context) == 2
     assert [row["event"] for row in (await links())[-2:]] == [older, newer]
-    await check_whole()
+    await check_chain()
 
 
 async def test_a_transaction_that_ended_without_its_rows_leaves_no_gap(
     context: Context, module_database: str
 ) -> None:
-    await sealed(context)
-    async with writer(module_database) as undone:
-        open_ = undone.transaction()
+    await seal_all(context)
+    async with writer(module_database) as rolled_back:
+        open_ = rolled_back.transaction()
         await open_.start()
-        await undone.fetchval(WRITE, "undone")
-        row_id = await engine.fetchval(WRITE, "kept")
+        await rolled_back.fetchval(WRITE, "rolled back")
+        row_id = await engine.fetchval(WRITE, "committed")
         await open_.rollback()
-    assert await sealed(context) == 1
+    assert await seal_all(context) == 1
     assert (await links())[-1]["event"] == row_id
-    await check_whole()
+    await check_chain()
 
 
 async def test_fifty_writers_and_five_sealers_at_once_make_one_chain(
@@ -111,7 +111,7 @@ async def test_fifty_writers_and_five_sealers_at_once_make_one_chain(
 ) -> None:
     written = asyncio.Event()
 
-    async def writes(number: int) -> None:
+    async def write(number: int) -> None:
         async with writer(module_database) as connection:
             for round_ in range(8):
                 async with connection.transaction():
@@ -120,27 +120,27 @@ async def test_fifty_writers_and_five_sealers_at_once_make_one_chain(
                         await asyncio.sleep(0)
                         await connection.fetchval(WRITE, f"w{number}")
 
-    async def seals() -> None:
+    async def seal_repeatedly() -> None:
         while not written.is_set():
             await sealing.seal(context, most=7)
 
     before = await engine.fetchval("select count(*) from audit_event")
     async with asyncio.TaskGroup() as sealers:
         for _ in range(5):
-            sealers.create_task(seals())
+            sealers.create_task(seal_repeatedly())
         async with asyncio.TaskGroup() as writers:
             for number in range(50):
-                writers.create_task(writes(number))
+                writers.create_task(write(number))
         written.set()
-    await sealed(context)
+    await seal_all(context)
     assert await engine.fetchval("select count(*) from audit_event") > before + 400
-    await check_whole()
+    await check_chain()
 
 
 @pytest.mark.invariant(28)
 async def test_a_chain_that_would_fork_is_refused_by_the_database(context: Context) -> None:
     await engine.execute(WRITE, "one")
-    await sealed(context)
+    await seal_all(context)
     last = (await links())[-1]
     other = await engine.fetchval(WRITE, "other")
     with pytest.raises(asyncpg.UniqueViolationError):
@@ -151,7 +151,7 @@ async def test_a_chain_that_would_fork_is_refused_by_the_database(context: Conte
             last["prev_hash"],
             b"another",
         )
-    await sealed(context)
+    await seal_all(context)
 
 
 def test_a_line_that_a_crash_truncated_is_no_head(tmp_path: Path) -> None:

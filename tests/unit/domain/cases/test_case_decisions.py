@@ -1,6 +1,5 @@
 """Case × decision of two people → effect on the money, against a table written by hand."""
 
-# ruff: noqa: E501 — a row of a table is one line.
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -43,34 +42,51 @@ DECISIONS = ("APPLY", "CREDIT", "REFUND", "CLOSE")
 # void   DecisionRefused: the cash is still with its collector, who voids it
 # -      the kind does not allow the decision
 TABLE = """
-state    money    kinds                             | APPLY             CREDIT            REFUND            CLOSE
-held     none     AMOUNT_MISMATCH,CURRENCY_MISMATCH | short             no                no                CANCELLED
-held     none     SUSPICIOUS,UNKNOWN_OUTCOME        | SUCCESS+asserted  no                no                CANCELLED
-held     short    AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | short    CANCELLED+credit  CANCELLED+refund  no
-held     exact    AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | SUCCESS+paid CANCELLED+credit CANCELLED+refund no
-held     over     AMOUNT_MISMATCH,SUSPICIOUS,UNKNOWN_OUTCOME | SUCCESS+paid+excess CANCELLED+credit CANCELLED+refund no
-held     foreign  CURRENCY_MISMATCH,SUSPICIOUS      | no                no                CANCELLED+refund  no
-held     exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
-ended    none     LATE_MONEY                        | short             no                no                ·
-ended    none     SUSPICIOUS                        | LATE+asserted     no                no                ·
-undone   none     SUSPICIOUS                        | short             no                no                ·
-ended    short    LATE_MONEY,SUSPICIOUS             | short             ·+credit          ·+refund          no
-ended    exact    LATE_MONEY,SUSPICIOUS             | LATE+paid         ·+credit          ·+refund          no
-ended    over     LATE_MONEY,SUSPICIOUS             | LATE+paid+excess  ·+credit          ·+refund          no
-ended    foreign  LATE_MONEY                        | no                no                ·+refund          no
-ended    exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
-taken    none     LATE_MONEY                        | short             no                no                ·
-taken    none     SUSPICIOUS                        | no                no                no                ·
-taken    exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
-SUCCESS  none     AMOUNT_MISMATCH,LATE_MONEY,SUSPICIOUS,UNKNOWN_OUTCOME | no no           no                ·
-SUCCESS  none     PAID_TWICE                        | -                 no                no                ·
-SUCCESS  exact    PAID_TWICE                        | -                 ·+credit          ·+refund          no
-SUCCESS  exact    LATE_MONEY,SUSPICIOUS             | no                ·+credit          ·+refund          no
-SUCCESS  foreign  PAID_TWICE                        | -                 no                ·+refund          no
-refused  exact    RECORD_REFUSED                            | record            ·+credit          ·+refund          no
-refused  none     RECORD_REFUSED                            | no                no                no                ·
-cash     exact    RECORD_REFUSED                            | record            ·+credit          void              no
-office   exact    RECORD_REFUSED                            | record            ·+credit          ·+refund          no
+state    money   kind              | APPLY               CREDIT           REFUND           CLOSE
+held     none    AMOUNT_MISMATCH   | short               no               no               CANCELLED
+held     none    CURRENCY_MISMATCH | short               no               no               CANCELLED
+held     none    SUSPICIOUS        | SUCCESS+asserted    no               no               CANCELLED
+held     none    UNKNOWN_OUTCOME   | SUCCESS+asserted    no               no               CANCELLED
+held     short   AMOUNT_MISMATCH   | short               CANCELLED+credit CANCELLED+refund no
+held     short   SUSPICIOUS        | short               CANCELLED+credit CANCELLED+refund no
+held     short   UNKNOWN_OUTCOME   | short               CANCELLED+credit CANCELLED+refund no
+held     exact   AMOUNT_MISMATCH   | SUCCESS+paid        CANCELLED+credit CANCELLED+refund no
+held     exact   SUSPICIOUS        | SUCCESS+paid        CANCELLED+credit CANCELLED+refund no
+held     exact   UNKNOWN_OUTCOME   | SUCCESS+paid        CANCELLED+credit CANCELLED+refund no
+held     over    AMOUNT_MISMATCH   | SUCCESS+paid+excess CANCELLED+credit CANCELLED+refund no
+held     over    SUSPICIOUS        | SUCCESS+paid+excess CANCELLED+credit CANCELLED+refund no
+held     over    UNKNOWN_OUTCOME   | SUCCESS+paid+excess CANCELLED+credit CANCELLED+refund no
+held     foreign CURRENCY_MISMATCH | no                  no               CANCELLED+refund no
+held     foreign SUSPICIOUS        | no                  no               CANCELLED+refund no
+held     exact   PAID_TWICE        | -                   ·+credit         ·+refund         no
+ended    none    LATE_MONEY        | short               no               no               ·
+ended    none    SUSPICIOUS        | LATE+asserted       no               no               ·
+undone   none    SUSPICIOUS        | short               no               no               ·
+ended    short   LATE_MONEY        | short               ·+credit         ·+refund         no
+ended    short   SUSPICIOUS        | short               ·+credit         ·+refund         no
+ended    exact   LATE_MONEY        | LATE+paid           ·+credit         ·+refund         no
+ended    exact   SUSPICIOUS        | LATE+paid           ·+credit         ·+refund         no
+ended    over    LATE_MONEY        | LATE+paid+excess    ·+credit         ·+refund         no
+ended    over    SUSPICIOUS        | LATE+paid+excess    ·+credit         ·+refund         no
+ended    foreign LATE_MONEY        | no                  no               ·+refund         no
+ended    exact   PAID_TWICE        | -                   ·+credit         ·+refund         no
+taken    none    LATE_MONEY        | short               no               no               ·
+taken    none    SUSPICIOUS        | no                  no               no               ·
+taken    exact   LATE_MONEY        | no                  ·+credit         ·+refund         no
+taken    exact   SUSPICIOUS        | no                  ·+credit         ·+refund         no
+SUCCESS  none    AMOUNT_MISMATCH   | no                  no               no               ·
+SUCCESS  none    LATE_MONEY        | no                  no               no               ·
+SUCCESS  none    SUSPICIOUS        | no                  no               no               ·
+SUCCESS  none    UNKNOWN_OUTCOME   | no                  no               no               ·
+SUCCESS  none    PAID_TWICE        | -                   no               no               ·
+SUCCESS  exact   PAID_TWICE        | -                   ·+credit         ·+refund         no
+SUCCESS  exact   LATE_MONEY        | no                  ·+credit         ·+refund         no
+SUCCESS  exact   SUSPICIOUS        | no                  ·+credit         ·+refund         no
+SUCCESS  foreign PAID_TWICE        | -                   no               ·+refund         no
+refused  exact   RECORD_REFUSED    | record              ·+credit         ·+refund         no
+refused  none    RECORD_REFUSED    | no                  no               no               ·
+cash     exact   RECORD_REFUSED    | record              ·+credit         void             no
+office   exact   RECORD_REFUSED    | record              ·+credit         ·+refund         no
 """
 
 
@@ -89,10 +105,8 @@ def rows() -> Iterator[Row]:
     _, *lines = TABLE.strip().splitlines()
     for line in lines:
         left, _, right = line.partition("|")
-        state, money, kinds = left.split()
-        cells = dict(zip(DECISIONS, right.split(), strict=True))
-        for kind in kinds.split(","):
-            yield Row(state, money, kind, cells)
+        state, money, kind = left.split()
+        yield Row(state, money, kind, dict(zip(DECISIONS, right.split(), strict=True)))
 
 
 def payment_of(row: Row) -> Payment:

@@ -29,7 +29,7 @@ pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
 
 TRIES = 5
-ENDLESS = 50
+TOO_MANY_TRIES = 50
 
 
 @contextmanager
@@ -37,29 +37,29 @@ def always_taken(module: Any, name: str, error: type[Exception]) -> Iterator[lis
     """Make every try lose the race; yield the tries."""
     tries: list[object] = []
 
-    async def taken(*args: object, **_: object) -> None:
+    async def lose(*args: object, **_: object) -> None:
         tries.append(args)
-        assert len(tries) < ENDLESS, "it tries without end"
+        assert len(tries) < TOO_MANY_TRIES, "it retries without end"
         raise error
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, name, taken)
+        patch.setattr(module, name, lose)
         yield tries
 
 
-async def raises(work: Awaitable[object], error: type[Exception]) -> None:
+async def check_raises(work: Awaitable[object], error: type[Exception]) -> None:
     with pytest.raises(error):
         await work
 
 
-async def cancelled(backend: Backend) -> Payment:
+async def new_cancelled_payment(backend: Backend) -> Payment:
     """Return a payment that was cancelled unpaid, whose bill is free."""
     collector = await backend.collector()
     qr = await backend.new_payment(collector)
     return await payment_inquiry.cancel(collector, qr.id, reason="customer left")
 
 
-def paid(payment: Payment, *, unreadable: str | None = None) -> Evidence:
+def paid_evidence(payment: Payment, *, unreadable: str | None = None) -> Evidence:
     assert payment.attempt is not None
     return Evidence(
         source=EvidenceSource.INQUIRY,
@@ -72,7 +72,7 @@ def paid(payment: Payment, *, unreadable: str | None = None) -> Evidence:
 
 
 @dataclass
-class Caller(StubGateway):
+class WebhookGateway(StubGateway):
     """The stub gateway whose webhooks hold the notices that the test gives it."""
 
     notice: Notice | None = None
@@ -88,10 +88,10 @@ class Caller(StubGateway):
 async def test_an_inquiry_past_the_bound_changes_nothing_and_its_job_tries_again(
     backend: Backend,
 ) -> None:
-    payment = await cancelled(backend)
+    payment = await new_cancelled_payment(backend)
     backend.gateway.inquiry_result = GatewayResult.PAID
     with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
-        await raises(jobs.inquire(backend.context, payment.id), bills.TakenMeanwhile)
+        await check_raises(jobs.inquire(backend.context, payment.id), bills.TakenMeanwhile)
     assert len(tries) == TRIES
     unchanged = await backend.reload(payment)
     assert (unchanged.status, unchanged.version) == (payment.status, payment.version)
@@ -104,10 +104,12 @@ async def test_an_inquiry_past_the_bound_changes_nothing_and_its_job_tries_again
 async def test_a_webhook_past_the_bound_stays_stored_and_the_worker_tries_again(
     backend: Backend,
 ) -> None:
-    payment = await cancelled(backend)
+    payment = await new_cancelled_payment(backend)
     assert payment.attempt is not None
-    gateway = Caller(
-        notice=Notice(event_id=key(), reference=payment.attempt.reference, evidence=paid(payment))
+    gateway = WebhookGateway(
+        notice=Notice(
+            event_id=key(), reference=payment.attempt.reference, evidence=paid_evidence(payment)
+        )
     )
     context = replace(backend.context, gateways=Gateways([gateway]))
     call = Call(method="POST", query="", headers={}, body=b"{}", received_at=backend.clock.at)
@@ -133,16 +135,18 @@ async def outcome(payment: Payment) -> str:
 async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
     backend: Backend,
 ) -> None:
-    payment = await cancelled(backend)
+    payment = await new_cancelled_payment(backend)
     assert payment.attempt is not None
-    await apply(backend.context, payment.attempt.reference, paid(payment, unreadable="243.000"))
+    await apply(
+        backend.context, payment.attempt.reference, paid_evidence(payment, unreadable="243.000")
+    )
     case_id = await engine.fetchval("select id from money_case where payment = $1", payment.id)
     vote = ResolveCase(case_id=case_id, decision=CaseDecision.APPLY, reason="seen at the bank")
     await case_decisions.resolve(await backend.as_staff("FI001"), vote)
     second = await backend.as_staff("FI002")
     before = await backend.reload(payment)
     with always_taken(bills, "lock_again", bills.TakenMeanwhile) as tries:
-        await raises(case_decisions.resolve(second, vote), bills.TakenMeanwhile)
+        await check_raises(case_decisions.resolve(second, vote), bills.TakenMeanwhile)
     assert len(tries) == TRIES
     assert await backend.reload(payment) == before
     count = "select count(*) from case_approval where money_case = $1"
@@ -154,15 +158,15 @@ async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
 async def test_a_bill_that_is_locked_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
     tries: list[object] = []
 
-    async def held(*args: object) -> bool:
+    async def fail_to_lock(*args: object) -> bool:
         tries.append(args)
         return False
 
     collector = await backend.collector()
     assert collector.actor is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bills, "lock", held)
-        await raises(backend.new_payment(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
+        patch.setattr(bills, "lock", fail_to_lock)
+        await check_raises(backend.new_payment(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
     assert len(tries) == TRIES
     count = "select count(*) from payment where staff = $1"
     assert await engine.fetchval(count, collector.actor.id) == 0
@@ -174,6 +178,6 @@ async def test_an_order_whose_reference_is_always_taken_is_not_created(backend: 
     )
     order = CreateOrder(idempotency_key=key(), reference=key(), amount=10_000)
     with always_taken(orders, "add", orders.ReferenceTaken) as tries:
-        await raises(order_commands.create(merchant, order), orders.ReferenceTaken)
+        await check_raises(order_commands.create(merchant, order), orders.ReferenceTaken)
     assert len(tries) == TRIES
     assert not (await order_commands.create(merchant, order)).replayed
