@@ -278,8 +278,8 @@ async def _handle(
         return Verdict.ALREADY_DONE
     outcome, verdict = await _apply(context, event, notice)
     now = await context.clock()
-    await webhooks.conclude(event.id, outcome, now)
-    if outcome is not event.outcome:  # an event that still waits was counted before
+    is_concluded = await webhooks.conclude(event.id, outcome, now)
+    if is_concluded and outcome is not event.outcome:  # one that still waits was counted before
         _count(gateway, outcome)
     if outcome in FINISHED:
         LAG.labels(gateway.name.lower()).observe((now - event.received_at).total_seconds())

@@ -45,13 +45,21 @@ def _payment(event: Event) -> Session | Intent | None:
 
 
 def _unread_reference(event: Event, error: BadCall) -> object:
-    """Return what stands in the place of our reference. Raises *error* if it is no object."""
-    if event.type.startswith("checkout.session."):
-        return event.data.object.get("client_reference_id")
+    """
+    Return what stands in the places of our reference, joined where it stands in two.
+
+    Raises *error* if a place is no object, or one of two references is no text.
+    """
     metadata = event.data.object.get("metadata")
     if not isinstance(metadata, dict | None):
         raise error
-    return cast("dict[str, object]", metadata or {}).get("reference")
+    named = cast("dict[str, object]", metadata or {}).get("reference")
+    if not event.type.startswith("checkout.session."):
+        return named
+    of_page = event.data.object.get("client_reference_id")
+    if not (isinstance(named, str | None) and isinstance(of_page, str | None)):
+        raise error
+    return " ".join(text for text in (of_page, named) if text)
 
 
 def _reference_of(fields: dict[str, Any]) -> str | None:

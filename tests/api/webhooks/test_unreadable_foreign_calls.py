@@ -108,6 +108,10 @@ PERHAPS_OURS = {
         lambda: momo("4711-9", orderInfo="Tea & cake", partnerCode="OTHER"),
     ),
     "Stripe: our page": ("STRIPE", lambda: stripe_page(OURS, id=None)),
+    "Stripe: our page by its metadata": (
+        "STRIPE",
+        lambda: stripe_page(None, id=None, metadata={"reference": OURS}),
+    ),
     "Stripe: a name that is no text": ("STRIPE", lambda: stripe_page(["ORDER-1"])),
     "Stripe: our charge": ("STRIPE", lambda: stripe_charge({"reference": OURS, "basket": 4})),
     "Stripe: metadata that is a list": ("STRIPE", lambda: stripe_charge([{"reference": OURS}])),
