@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from db.clock import Clock
 from domain.methods import GatewayName
 from domain.money import Rate
 from domain.references import is_ours
@@ -68,7 +68,7 @@ class Context:
     expires_at: datetime | None = None
     memo: dict[str, object] = field(default_factory=dict[str, object])
 
-    clock: Callable[[], Awaitable[datetime]]
+    clock: Clock
     ids: Ids
     process: int
     terms: Terms

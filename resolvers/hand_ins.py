@@ -134,10 +134,9 @@ async def _submit(
     context: Context, actor: Actor, request: SubmitHandIn, key: CommandKey
 ) -> _Submitted:
     """Take all the cash of *actor* in one transaction. Raises KeyTaken, InvalidInput for none."""
-    now = await context.clock()
     hand_in_id = context.ids.record("HIN")
     async with transaction():
-        await claim(context, key, hand_in_id, now, answered=True)
+        now = await claim(context, key, hand_in_id, answered=True)
         held = await hand_ins.lock_held(actor.id)
         if not held:
             raise no_cash_held()

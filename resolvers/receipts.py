@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,23 +46,13 @@ async def signatures(context: Context, shown: Sequence[Payment]) -> list[Signatu
     return [
         _signature(records[payment.id])
         if payment.is_final and payment.id in records
-        else _signature(_record(context, payment, payment.updated_at))
+        else _signature(sign(context, payment, payment.updated_at))
         for payment in shown
     ]
 
 
-async def sign_record(context: Context, payment: Payment, now: datetime) -> str:
-    """
-    Sign and store the record of a payment that becomes final, in the transaction that moves it.
-
-    Returns the SHA-256 of the signed text, as hex.
-    """
-    record = _record(context, payment, now)
-    await receipts.add(record)
-    return hashlib.sha256(record.payload.encode()).hexdigest()
-
-
-def _record(context: Context, payment: Payment, at: datetime) -> Record:
+def sign(context: Context, payment: Payment, at: datetime) -> Record:
+    """Return the signed record of the payment as it is."""
     key = context.keys.receipts.signing
     text = payload(payment)
     return Record(
