@@ -25,6 +25,7 @@ from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import Ending, conclude
 from resolvers.reversals import NewReversal, open_reversal
+from resolvers.sessions import require_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ async def resolve(context: Context, request: ResolveCase) -> Case:
 
     async def vote_once() -> tuple[Case, bool]:
         async with transaction():
+            await require_open(context)
             return await _record_vote(context, found, vote, now)
 
     case, is_payment_changed = await retry_when_taken(vote_once)

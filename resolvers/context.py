@@ -23,6 +23,8 @@ from integrations.systems.staff import StaffManagement
 from resolvers.hub import Hub
 from resolvers.ids import Ids
 from resolvers.login_throttle import LoginThrottle
+from resolvers.open_sessions import OpenSessions
+from resolvers.verified_tokens import VerifiedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,8 @@ class Context:
     sms: Sms
     gateways: Gateways
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
+    open_sessions: OpenSessions = field(default_factory=OpenSessions)
 
     def for_actor(
         self,

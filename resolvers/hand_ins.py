@@ -33,6 +33,7 @@ from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
+from resolvers.sessions import require_open
 from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"
@@ -85,6 +86,7 @@ async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> 
     check_counted(counted_amount)
     now = await context.clock()
     async with transaction():
+        await require_open(context)
         before = _visible(await hand_ins.lock(hand_in_id), actor, hand_in_id)
         hand_in = before.confirmed(counted_amount, by=actor.id, now=now)
         if hand_in is before:

@@ -19,6 +19,7 @@ from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.payment_evidence import apply
 from resolvers.payments import visible
+from resolvers.sessions import require_open
 
 CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the inquiry that comes first
 RETRY_AFTER_MS = 5000
@@ -57,6 +58,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     GatewaySilent where the gateway does not say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
+    await require_open(context)
     reason = check_reason(reason)
     payment = visible(await payments.by_id(payment_id), actor, payment_id)
     if payment.status is PaymentStatus.CANCELLED:
