@@ -59,9 +59,13 @@ class OpenSessions:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self, clock: Clock) -> None:
-        """Forget the sessions that have ended, and those that no valid token names."""
+        """
+        Forget the sessions that have ended, and those that no valid token names.
+
+        It reads the clock, so that a request finds a recent reading.
+        """
         began = time.monotonic()
-        now = await clock.recent()
+        now = await clock()
         remembered = [session for session, until in self._until.items() if until > now]
         still_open = await sessions.still_open(remembered, now) if remembered else set[str]()
         looked_at = set(remembered)
