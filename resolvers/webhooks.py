@@ -305,9 +305,14 @@ def _outcome(decision: Decision, evidence: Evidence) -> WebhookOutcome:
 async def _is_foreign(context: Context, gateway: GatewayName, notice: Notice) -> bool:
     """Return whether a notice is about another program's use of a shared account."""
     reference = notice.named if notice.reference is None else notice.reference
-    if reference is None or not context.terms.is_foreign(gateway, reference):
+    if reference is None:
         return False
-    return await attempts.payment_of(reference, gateway) is None
+    for each in (reference, *notice.also_named):
+        if not context.terms.is_foreign(gateway, each):
+            return False
+        if await attempts.payment_of(each, gateway) is not None:
+            return False
+    return True
 
 
 async def _mark_dead(context: Context, event: WebhookEvent, notice: Notice | None) -> None:

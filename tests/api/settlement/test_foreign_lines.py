@@ -181,6 +181,18 @@ def test_another_programs_wrong_year_widens_no_file(api: Api, desk: Desk) -> Non
     assert (row["first_day"], row["last_day"]) == (today - timedelta(days=20), today)
 
 
+@pytest.mark.parametrize("odd", [False, True], ids=["readable", "odd"])
+def test_another_programs_line_of_a_day_that_no_file_covers_imports_no_day(
+    api: Api, desk: Desk, odd: bool
+) -> None:
+    moment = datetime.now(UTC) - timedelta(days=400 + odd)
+    old = line(f"ORDER-old-{odd}", 1_000, at=moment.isoformat(), currency="EUR" if odd else "VND")
+    desk.imports(line(f"ORDER-new-{odd}", 1_000), old, gateway="momo")
+    found = day(api, "MOMO", date=business_date(moment))
+    assert found["status"] == "NOT_IMPORTED"
+    assert [item["count"] for item in found["foreign"]] == [1], "it is counted on its own day"
+
+
 def test_a_file_of_odd_lines_without_any_day_asks_for_its_date(api: Api, desk: Desk) -> None:
     with pytest.raises(BadFile, match="--date"):
         desk.imports(ODD["at"], gateway="momo")
