@@ -13,12 +13,17 @@ from domain.settlement import LineKind, SettlementResult
 
 
 async def is_covered(gateway: GatewayName, day: date) -> bool:
-    """Return whether an imported file covers the day, or has a line of it."""
+    """
+    Return whether an imported file covers the day, or has a line of it.
+
+    Lines of other programs do not count: their days may be wrong, and no line of ours is compared.
+    """
     return await fetchval(
         """
         select exists (select from settlement
                         where gateway = $1 and $2 between first_day and last_day)
-            or exists (select from settlement_line where gateway = $1 and day = $2)
+            or exists (select from settlement_line
+                        where gateway = $1 and day = $2 and result <> 'FOREIGN')
         """,
         gateway,
         day,

@@ -76,16 +76,18 @@ class Notice:
 
     Without a `reference`, money came and the call names no payment. Without `evidence`, the
     event reports no money that came to us and is only stored; `named` is then the reference of its
-    subject: empty if the subject has none, None if it is not known.
+    subject: empty if the subject has none, None if it is not known. `also_named` are further
+    references, which stand in other places where we write ours.
 
-    A `problem` says why the event cannot be read: unless `named` is another program's, the call is
-    refused for it.
+    A `problem` says why the event cannot be read: unless all that is named is another program's,
+    the call is refused for it.
     """
 
     event_id: str
     reference: str | None
     evidence: Evidence | None
     named: str | None = None
+    also_named: tuple[str, ...] = ()
     problem: str | None = None
 
     @property

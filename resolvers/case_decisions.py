@@ -16,6 +16,7 @@ from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Payment
 from domain.refusals import NotFound, check_amount, check_reason
 from domain.reversals import ReversalKind
+from domain.sentences import Noun
 from domain.staff import Operation, check
 from resolvers import refund_execution, reversals
 from resolvers.audit import audited
@@ -58,7 +59,7 @@ async def resolve(context: Context, request: ResolveCase) -> Case:
     now = await context.clock()
     found = await cases.by_id(request.case_id, now)
     if found is None:
-        raise NotFound(what_vi="hồ sơ", what_en="case", id=request.case_id)
+        raise NotFound.of(Noun.CASE, id=request.case_id)
     vote = Approval(
         actor=actor.id, decision=request.decision, reason=reason, at=now, amount=request.amount
     )

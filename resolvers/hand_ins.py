@@ -25,6 +25,7 @@ from domain.idempotency import check_key
 from domain.limits import LimitKind
 from domain.payments import Custody, Payment
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, check, scope
 from resolvers import pages
 from resolvers.audit import audited
@@ -163,7 +164,7 @@ async def _submit(
 
 def _visible(hand_in: HandIn | None, actor: Actor, hand_in_id: str) -> HandIn:
     if hand_in is None or not scope(actor).covers(staff_id=hand_in.staff_id, team=hand_in.team):
-        raise NotFound(what_vi="lần nộp tiền", what_en="hand-in", id=hand_in_id)
+        raise NotFound.of(Noun.HAND_IN, id=hand_in_id)
     return hand_in
 
 

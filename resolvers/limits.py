@@ -17,6 +17,7 @@ from domain.calendar import business_date
 from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_of
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound, UpstreamUnavailable, check_amount
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers.context import Context
 from resolvers.payment_announcement import limit_channel
@@ -143,5 +144,5 @@ async def visible(context: Context, actor: Actor, staff_id: str) -> Staff:
     if person is None:
         person, _ = await context.staff_management.staff(staff_id)
     if not scope(actor).covers(staff_id=person.staff_id, team=person.team):
-        raise NotFound(what_vi="nhân viên", what_en="member of staff", id=staff_id)
+        raise NotFound.of(Noun.STAFF, id=staff_id)
     return person

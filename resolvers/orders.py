@@ -24,6 +24,7 @@ from domain.orders import (
 )
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers import gateways
 from resolvers.audit import audited
@@ -113,7 +114,7 @@ async def payments_of(order: Order) -> list[Payment]:
 def visible(order: Order | None, actor: Actor, order_id: str) -> Order:
     """Return *order*. Raises NotFound where it is missing or not the actor's to see."""
     if order is None or not scope(actor).covers(staff_id=order.merchant_id, team=None):
-        raise NotFound(what_vi="đơn hàng", what_en="order", id=order_id)
+        raise NotFound.of(Noun.ORDER, id=order_id)
     return order
 
 

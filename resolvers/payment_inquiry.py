@@ -24,8 +24,8 @@ from resolvers.sessions import require_open
 CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the inquiry that comes first
 RETRY_AFTER_MS = 5000
 
-NEVER_SENT = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
-NO_ANSWER = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
+NOT_STARTED = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
+SILENCE = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
 GAVE_UP = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
 
 
@@ -68,7 +68,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
         closing = Closing.CANCELLED
-        await apply(context, attempt.reference, NEVER_SENT, closing=closing, reason=reason)
+        await apply(context, attempt.reference, NOT_STARTED, closing=closing, reason=reason)
     else:
         await inquire(context, payment, closing=Closing.CANCELLED, reason=reason)
     after = await payments.get(payment_id)
@@ -110,10 +110,10 @@ async def _inquire_when_due(
     """Inquire about a payment that is due; a payment that was never sent has failed."""
     attempt = attempt_of(payment)
     if payment.status is PaymentStatus.PENDING:
-        await apply(context, attempt.reference, NEVER_SENT)
+        await apply(context, attempt.reference, NOT_STARTED)
         return
     if attempt.status is AttemptStatus.SENT:  # the process that sent it has died
-        await apply(context, attempt.reference, NO_ANSWER)
+        await apply(context, attempt.reference, SILENCE)
     await inquire(context, payment, closing=due.closing or _overdue(payment, now))
 
 

@@ -27,6 +27,7 @@ from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.payment_request import ProcessPayment
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import InvalidInput, NotFound, Refused, UpstreamUnavailable
+from domain.sentences import InputProblem, Noun
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
@@ -101,7 +102,7 @@ async def read(context: Context, payment_id: str) -> Payment:
 def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
     """Return *payment*. Raises NotFound where it is missing or not the actor's to see."""
     if payment is None or not scope(actor).covers(staff_id=payment.staff_id, team=payment.team):
-        raise NotFound(what_vi="giao dịch", what_en="payment", id=payment_id)
+        raise NotFound.of(Noun.PAYMENT, id=payment_id)
     return payment
 
 
@@ -123,11 +124,7 @@ def _phone(text: str | None) -> str | None:
         return None
     number = phones.normalise(text)
     if number is None:
-        raise InvalidInput(
-            field="customerPhone",
-            problem_vi="không phải số di động Việt Nam; hãy nhập như 0987654321.",
-            problem_en="is not a Vietnamese mobile number; write it like 0987654321.",
-        )
+        raise InvalidInput.because(InputProblem.MOBILE_NUMBER, field="customerPhone")
     return number
 
 

@@ -11,6 +11,7 @@ from domain.ledger import Account
 from domain.payments import Payment
 from domain.receipts import Record, Signature, payload
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from integrations.keys import ALGORITHM, encode
 from resolvers.context import Context
 
@@ -28,7 +29,7 @@ async def receipt(context: Context, token: str) -> Receipt:
     """Return the receipt that an unguessable *token* opens. Raises NotFound."""
     payment = await payments.by_receipt(token) if token.isprintable() else None
     if payment is None:
-        raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
+        raise NotFound.of(Noun.RECEIPT, id=token[:8] + "…")
     (signature,) = await signatures(context, [payment])
     given_back = await reversals.reversed_sum(payment.id, Account.CUSTOMER_RECEIVABLE)
     return Receipt(payment=payment, signature=signature, given_back=given_back)

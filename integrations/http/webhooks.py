@@ -66,16 +66,24 @@ def parse_event(model: type[Model], fields: dict[str, Any]) -> Model:
         raise BadCall(str(error)) from None
 
 
-def unreadable_notice(event_id: str, named: object, error: BadCall) -> Notice:
+def notice_without_evidence(
+    event_id: str, named: Sequence[object], *, problem: str | None = None
+) -> Notice:
     """
-    Return the notice of a verified event that cannot be read because of *error*.
+    Return the notice of a verified event that reports no money, or cannot be read for a *problem*.
 
-    *named* is the reference of its subject, None if it has none. Raises *error* if it is no text.
+    *named* has what stands in each place where we write our reference, the usual place first, None
+    if nothing does. If one is no text, the event's reference is not known.
     """
-    if not isinstance(named, str | None):
-        raise error
+    is_known = all(isinstance(value, str | None) for value in named)
+    references = [value if isinstance(value, str) else "" for value in named]
     return Notice(
-        event_id=event_id, reference=None, evidence=None, named=named or "", problem=error.reason
+        event_id=event_id,
+        reference=None,
+        evidence=None,
+        named=references[0] if is_known else None,
+        also_named=tuple(dict.fromkeys(filter(None, references[1:]))),
+        problem=problem,
     )
 
 

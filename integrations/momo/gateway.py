@@ -29,8 +29,10 @@ from integrations.http.gateway import HttpGateway
 from integrations.http.json_text import RawNumber
 from integrations.http.messages import Answer, Request
 from integrations.http.parsing import Text, WireModel, parse, parse_with_raw_numbers
-from integrations.http.webhooks import parse_event, parse_json_object, unreadable_notice
+from integrations.http.webhooks import notice_without_evidence, parse_event, parse_json_object
 from integrations.momo import protocol, refunds
+
+_MAX_EVENT_ID = 180  # characters: an unreadable sum adds 17, and the column has 200
 
 CREATE, QUERY, IPN = "momo:create", "momo:query", "momo:ipn"
 
@@ -154,14 +156,13 @@ class MoMo(HttpGateway):
             raise BadCall("the signature does not verify")
         if signed["partnerCode"] != self._partner_code:
             raise BadCall("it is for another partner")
-        identity = ":".join(signed[name] for name in ("orderId", "transId", "resultCode", "amount"))
-        event_id = identity[:180]
+        event_id = _event_id(signed)
         try:
             event = self._read_event(signed, fields)
         except BadCall as error:
             if is_ours(text):  # cut in another way, the signed text could name an order of ours
                 raise
-            return (unreadable_notice(event_id, signed["orderId"], error),)
+            return (notice_without_evidence(event_id, [signed["orderId"]], problem=error.reason),)
         notice = Notice(
             event_id=event_id,
             reference=event.orderId,
@@ -270,6 +271,15 @@ class MoMo(HttpGateway):
     def _is_about(self, attempt: Attempt, response: _Response) -> bool:
         expected = (self._partner_code, attempt.reference)
         return (response.partnerCode, response.orderId) == expected
+
+
+def _event_id(signed: Mapping[str, str]) -> str:
+    """Return the identity of an IPN; of a long one, its start and the hash of all of it."""
+    identity = ":".join(signed[name] for name in ("orderId", "transId", "resultCode", "amount"))
+    if len(identity) <= _MAX_EVENT_ID:
+        return identity
+    hashed = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+    return f"{identity[: _MAX_EVENT_ID - len(hashed) - 1]}:{hashed}"
 
 
 def _evidence(origin: str, source: EvidenceSource, payment: _QueryResponse | _Event) -> Evidence:

@@ -6,47 +6,39 @@ from typing import Any, cast
 
 from domain.gateways import BadCall, Notice
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
-from integrations.http.webhooks import parse_event, unreadable_notice
+from integrations.http.webhooks import notice_without_evidence, parse_event
 from integrations.paypal.objects import Capture, Event, Order
 
 WEBHOOK = "paypal:webhook"
 
 
 def interpret_event(event: Event) -> Notice:
-    """Return an event as a notice. Raises BadCall."""
+    """Return an event as a notice; one that cannot be read has a problem."""
     try:
         payment = _payment(event)
     except BadCall as error:
-        return unreadable_notice(event.id, _unread_reference(event.resource, error), error)
+        return notice_without_evidence(event.id, _named(event.resource), problem=error.reason)
     if payment is None:
         named = _reference_of(event.resource)
         return Notice(event_id=event.id, reference=None, evidence=None, named=named)
     reference, evidence = payment
     if reference is None:
-        return Notice(event_id=event.id, reference=None, evidence=None, named="")
+        return notice_without_evidence(event.id, _named(event.resource))
     return Notice(event_id=event.id, reference=reference, evidence=evidence)
 
 
-def _unread_reference(resource: dict[str, Any], error: BadCall) -> object:
-    """
-    Return what stands in the place of our reference, joined where there are several.
-
-    Raises *error* if a place is no object, or one of several references is no text.
-    """
+def _named(resource: dict[str, Any]) -> list[object]:
+    """Return what stands where we write the reference of an order; a list is unreadable."""
     units: object = resource.get("purchase_units")
-    if units is None:
-        return resource.get("custom_id")
-    if not isinstance(units, list):
-        raise error
-    references: list[str] = []
-    for unit in cast("list[object]", units):
-        if not isinstance(unit, dict):
-            raise error
-        reference = cast("dict[str, object]", unit).get("custom_id")
-        if not isinstance(reference, str | None):
-            raise error
-        references += [reference] if reference else []
-    return " ".join(references)
+    if not isinstance(units, list | None):
+        return [[units]]
+    named: list[object] = []
+    for place in [resource, *cast("list[object]", units or [])]:
+        if not isinstance(place, dict):
+            return [[place]]
+        fields = cast("dict[str, object]", place)
+        named += [fields.get("custom_id"), fields.get("invoice_id")]
+    return named
 
 
 def _reference_of(resource: dict[str, Any]) -> str | None:

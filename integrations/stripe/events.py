@@ -7,23 +7,23 @@ from typing import Any, cast
 
 from domain.gateways import BadCall, Notice
 from domain.payment_evidence import EvidenceSource, GatewayResult
-from integrations.http.webhooks import parse_event, unreadable_notice
+from integrations.http.webhooks import notice_without_evidence, parse_event
 from integrations.stripe.objects import CardError, Event, Intent, Session
 
 WEBHOOK = "stripe:webhook"
 
 
 def interpret_event(event: Event) -> Notice:
-    """Return an event as a notice. Raises BadCall."""
+    """Return an event as a notice; one that cannot be read has a problem."""
     try:
         payment = _payment(event)
     except BadCall as error:
-        return unreadable_notice(event.id, _unread_reference(event, error), error)
+        return notice_without_evidence(event.id, _named(event.data.object), problem=error.reason)
     if payment is None:
         named = _reference_of(event.data.object)
         return Notice(event_id=event.id, reference=None, evidence=None, named=named)
     if payment.reference is None:
-        return Notice(event_id=event.id, reference=None, evidence=None, named="")
+        return notice_without_evidence(event.id, _named(event.data.object))
     evidence = payment.evidence(WEBHOOK, EvidenceSource.WEBHOOK)
     if event.type == "checkout.session.async_payment_failed":
         evidence = replace(
@@ -44,14 +44,13 @@ def _payment(event: Event) -> Session | Intent | None:
     return parse_event(Intent, fields) if event.type.startswith("payment_intent.") else None
 
 
-def _unread_reference(event: Event, error: BadCall) -> object:
-    """Return what stands in the place of our reference. Raises *error* if it is no object."""
-    if event.type.startswith("checkout.session."):
-        return event.data.object.get("client_reference_id")
-    metadata = event.data.object.get("metadata")
+def _named(fields: dict[str, Any]) -> list[object]:
+    """Return what stands where we write the reference of a page or charge; a list is unreadable."""
+    metadata = fields.get("metadata")
     if not isinstance(metadata, dict | None):
-        raise error
-    return cast("dict[str, object]", metadata or {}).get("reference")
+        return [[metadata]]
+    reference = cast("dict[str, object]", metadata or {}).get("reference")
+    return [fields.get("client_reference_id"), reference]
 
 
 def _reference_of(fields: dict[str, Any]) -> str | None:

@@ -73,6 +73,8 @@ THEIRS = {
     "a very long order of MoMo": ("MOMO", lambda: momo("4711-" + "4" * 1100)),
     "a Stripe page without an id": ("STRIPE", lambda: stripe_page("ORDER-1", id=None)),
     "a Stripe page with another address": ("STRIPE", lambda: stripe_page("ORDER-2", url="app://")),
+    "a very long Stripe reference": ("STRIPE", lambda: stripe_page("ORDER-" + "7" * 300)),
+    "a very long PayPal reference": ("PAYPAL", lambda: paypal_capture("webshop-" + "7" * 300)),
     "a Stripe page of nobody": ("STRIPE", lambda: stripe_page(None, id=5)),
     "a very long Stripe number": (
         "STRIPE",
@@ -96,6 +98,19 @@ THEIRS = {
     ),
 }
 
+# Their sums cannot be read, which alone refuses no call: without sharing it is a case.
+ODD_SUMS = {
+    "a Stripe sum with cents in another currency": (
+        "STRIPE",
+        lambda: stripe_page("ORDER-5", amount_total="19.99", currency="eur"),
+    ),
+    "a Stripe currency that is a number": ("STRIPE", lambda: stripe_page("ORDER-6", currency=978)),
+    "a PayPal amount in euros": (
+        "PAYPAL",
+        lambda: paypal_capture("webshop-6", amount={"currency_code": "EUR", "value": "1,93"}),
+    ),
+}
+
 PERHAPS_OURS = {
     "MoMo: our reference behind a separator": (
         "MOMO",
@@ -108,11 +123,27 @@ PERHAPS_OURS = {
         lambda: momo("4711-9", orderInfo="Tea & cake", partnerCode="OTHER"),
     ),
     "Stripe: our page": ("STRIPE", lambda: stripe_page(OURS, id=None)),
+    "Stripe: our page, known by its metadata": (
+        "STRIPE",
+        lambda: stripe_page(None, id=None, metadata={"reference": OURS}),
+    ),
+    "Stripe: a page with metadata that is a list": (
+        "STRIPE",
+        lambda: stripe_page("ORDER-8", id=None, metadata=[{"reference": OURS}]),
+    ),
     "Stripe: a name that is no text": ("STRIPE", lambda: stripe_page(["ORDER-1"])),
     "Stripe: our charge": ("STRIPE", lambda: stripe_charge({"reference": OURS, "basket": 4})),
     "Stripe: metadata that is a list": ("STRIPE", lambda: stripe_charge([{"reference": OURS}])),
     "Stripe: a name that is a number": ("STRIPE", lambda: stripe_charge({"reference": 4})),
     "PayPal: our capture": ("PAYPAL", lambda: paypal_capture(OURS, id="")),
+    "PayPal: our capture, known by its invoice": (
+        "PAYPAL",
+        lambda: paypal_capture("webshop-8", id="", invoice_id=OURS),
+    ),
+    "PayPal: our order, known by its invoice": (
+        "PAYPAL",
+        lambda: paypal_order([{"invoice_id": OURS, "payments": 5}]),
+    ),
     "PayPal: a name that is no text": ("PAYPAL", lambda: paypal_capture(["webshop-1"])),
     "PayPal: our order is the second": (
         "PAYPAL",
@@ -126,7 +157,7 @@ PERHAPS_OURS = {
     ("gateway", "call"),
     [
         pytest.param(gateway, call, marks=case("foreign reference", COLUMNS[gateway]), id=what)
-        for what, (gateway, call) in THEIRS.items()
+        for what, (gateway, call) in (THEIRS | ODD_SUMS).items()
     ],
 )
 def test_an_unreadable_call_of_another_program_is_taken_and_counted(
@@ -175,6 +206,33 @@ def test_an_unreadable_call_that_nobody_signed_is_refused(
     foreign = counted(api, gateway, "FOREIGN")
     assert send(api, CALLERS[gateway], forged).status_code in REFUSED
     assert counted(api, gateway, "FOREIGN") == foreign
+
+
+@pytest.mark.parametrize(
+    ("gateway", "call"),
+    [
+        ("STRIPE", lambda: stripe_page(None, metadata={"reference": OURS})),
+        ("PAYPAL", lambda: paypal_capture(None, invoice_id=OURS)),
+        ("PAYPAL", lambda: paypal_order([{"invoice_id": OURS}])),
+    ],
+    ids=["a page", "a capture", "an order"],
+)
+def test_a_readable_call_with_our_reference_in_its_second_place_is_not_foreign(
+    api: Api, gateway: str, call: Any
+) -> None:
+    foreign = counted(api, gateway, "FOREIGN")
+    send(api, CALLERS[gateway], call())
+    assert counted(api, gateway, "FOREIGN") == foreign
+    (row,) = api.rows("select * from webhook_event order by received_at desc limit 1")
+    assert (row["gateway"], row["outcome"]) == (gateway, "STALE")
+
+
+def test_long_orders_of_momo_that_differ_at_their_end_are_two_events(api: Api) -> None:
+    foreign = counted(api, "MOMO", "FOREIGN")
+    for end in ("1", "2"):
+        call = momo("4711-" + "5" * 300 + end)
+        assert send(api, CALLERS["MOMO"], call).status_code == 204
+    assert counted(api, "MOMO", "FOREIGN") == foreign + 2
 
 
 def test_the_reference_of_an_attempt_is_ours_in_an_unreadable_call_too(api: Api) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from domain.calendar import business_date
@@ -33,8 +33,11 @@ def line(reference: str, amount: int = 17_470, **but: Any) -> str:
     return ",".join(str(cells[name]) for name in HEADER.split(","))
 
 
-def day(api: Api, gateway: str, results: list[str] | None = None) -> dict[str, Any]:
-    given = {"gateway": gateway, "date": str(business_date(datetime.now(UTC))), "results": results}
+def day(
+    api: Api, gateway: str, results: list[str] | None = None, *, date: date | None = None
+) -> dict[str, Any]:
+    wanted = date or business_date(datetime.now(UTC))
+    given = {"gateway": gateway, "date": str(wanted), "results": results}
     return api.get(FOREIGN, given, token=api.token("FI001"))
 
 
