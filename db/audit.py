@@ -38,16 +38,23 @@ class AuditEvent:
     details: dict[str, object] = field(default_factory=dict[str, object])
 
 
+# Its parameters are `columns`.
+INSERT = """
+insert into audit_event (at, actor, action, outcome, payment_id, from_status, to_status, evidence,
+                         source, event_id, request_id, details)
+select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[],
+                     $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::jsonb[])
+"""
+
+
 async def append(*events: AuditEvent) -> None:
     """Add the events in their order."""
-    await execute(
-        """
-        insert into audit_event (at, actor, action, outcome, payment_id, from_status, to_status,
-                                 evidence, source, event_id, request_id, details)
-        select * from unnest($1::timestamptz[], $2::text[], $3::text[], $4::text[], $5::text[],
-                             $6::text[], $7::text[], $8::text[], $9::text[], $10::text[],
-                             $11::text[], $12::jsonb[])
-        """,
+    await execute(INSERT, *columns(events))
+
+
+def columns(events: Sequence[AuditEvent]) -> tuple[list[object], ...]:
+    """Return the parameters of `INSERT`."""
+    return (
         [event.at for event in events],
         [event.actor for event in events],
         [event.action for event in events],

@@ -1,4 +1,8 @@
-"""Locks on bills and fees: an item is held by at most one live or successful payment."""
+"""
+Locks on bills and fees: an item is held by at most one live or successful payment.
+
+`payments.add` takes the locks.
+"""
 
 from __future__ import annotations
 
@@ -38,26 +42,6 @@ class Collection:
             held_by=self.staff_name,
             until=self.until,
         )
-
-
-async def lock(payment: Payment) -> bool:
-    """Lock the payment's items in sorted order; False where another payment holds one."""
-    items = sorted(payment.items)
-    locked = await fetch(
-        """
-        insert into payment_item (payment, contract_number, type, item_id, amount, locked)
-        select $1, $2, type, item_id, amount, true
-          from unnest($3::text[], $4::text[], $5::bigint[]) as item (type, item_id, amount)
-            on conflict do nothing
-        returning 1
-        """,
-        payment.id,
-        payment.contract_number,
-        [item.type for item in items],
-        [item.id for item in items],
-        [item.amount for item in items],
-    )
-    return len(locked) == len(items)
 
 
 async def release(payment: Payment) -> None:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from db import processes
-from db.engine import execute, fetchrow, fetchval
+from db.engine import execute, fetchrow
+from domain.staff import Unauthenticated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +32,31 @@ async def claim(
     fingerprint: bytes,
     subject_id: str,
     process: int,
-    now: datetime,
+    at: datetime | None,
     answered: bool,
-) -> bool:
+    session: str | None = None,
+) -> datetime | None:
     """
-    Claim the key for *subject_id* in this transaction; False where it was claimed before.
+    Claim the key for *subject_id* in this transaction; return the time, None where it is taken.
 
-    Waits for another transaction that claims the same key. `answered` is true where nothing follows
-    the commit that a repeated request would have to wait for.
+    Waits for another transaction that claims the same key. The time is *at*, or the database's
+    clock. `answered` is true where nothing follows the commit that a repeated request would have to
+    wait for. Raises Unauthenticated where *session* has ended.
     """
-    claimed = await fetchval(
+    row = await fetchrow(
         """
-        insert into idempotency_key (actor_id, operation, key, fingerprint, subject_id, process,
-                                     created_at, answered_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8)
-            on conflict do nothing
-        returning 1
+        with clock as materialized (select coalesce($8, clock_timestamp()) as now),
+        claimed as (
+            insert into idempotency_key (actor_id, operation, key, fingerprint, subject_id, process,
+                                         created_at, answered_at)
+            select $1, $2, $3, $4, $5, $6, now, case when $7 then now end from clock
+                on conflict do nothing
+            returning 1)
+        select now, exists (select from claimed) as claimed,
+               $9::text is null or exists (
+                   select from session
+                    where id = $9 and ended_at is null and expires_at > now) as session_is_open
+          from clock
         """,
         actor_id,
         operation,
@@ -54,21 +64,26 @@ async def claim(
         fingerprint,
         subject_id,
         process,
-        now,
-        now if answered else None,
+        answered,
+        at,
+        session,
     )
-    return claimed is not None
+    assert row is not None, "a select from one row returns one"
+    if not row["session_is_open"]:
+        raise Unauthenticated
+    return row["now"] if row["claimed"] else None
 
 
 # A request answers within 25 s; an older one without an answer has failed.
 MAX_IN_FLIGHT = timedelta(seconds=30)
 
 
-async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim | None:
-    """Return the first use of the key; None where it was not used."""
+async def find(actor_id: str, operation: str, key: str, at: datetime | None) -> Claim | None:
+    """Return the first use of the key as of *at*, by default now; None where it was not used."""
     row = await fetchrow(
         """
-        select k.fingerprint, k.subject_id, k.process, k.created_at, k.answered_at,
+        select k.fingerprint, k.subject_id, k.process, k.answered_at,
+               coalesce($4, clock_timestamp()) - k.created_at as age,
                coalesce(p.id, r.payment) as payment_id
           from idempotency_key k
           left join payment p on p.id = k.subject_id
@@ -78,12 +93,13 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
         actor_id,
         operation,
         key,
+        at,
     )
     if row is None:
         return None
     in_flight = (
         row["answered_at"] is None
-        and now - row["created_at"] < MAX_IN_FLIGHT
+        and row["age"] < MAX_IN_FLIGHT
         and await processes.is_alive(row["process"])
     )
     return Claim(
@@ -94,15 +110,15 @@ async def find(actor_id: str, operation: str, key: str, now: datetime) -> Claim 
     )
 
 
-async def mark_answered(actor_id: str, operation: str, key: str, now: datetime) -> None:
-    """Note that the key's first request has answered."""
+async def mark_answered(actor_id: str, operation: str, key: str, at: datetime | None) -> None:
+    """Note that the key's first request has answered, at *at* or by default now."""
     await execute(
         """
-        update idempotency_key set answered_at = $4
+        update idempotency_key set answered_at = coalesce($4, clock_timestamp())
          where actor_id = $1 and operation = $2 and key = $3 and answered_at is null
         """,
         actor_id,
         operation,
         key,
-        now,
+        at,
     )

@@ -60,20 +60,29 @@ class Result:
     reason: str | None = None
 
 
-async def enqueue(jobs: Sequence[Job]) -> None:
-    """Add the jobs to the current transaction."""
-    if not jobs:
-        return
-    await connection().fetch(
-        """
+def insert(first: int) -> str:
+    """Return the statement that adds jobs; the parameters `columns` begin at number *first*."""
+    return f"""
         insert into pgqueuer (priority, status, entrypoint, payload, execute_after)
         select 0, 'queued', new.name, new.payload, now() + new.after
-          from unnest($1::text[], $2::bytea[], $3::interval[]) as new (name, payload, after)
-        """,
+          from unnest(${first}::text[], ${first + 1}::bytea[], ${first + 2}::interval[])
+               as new (name, payload, after)
+        """
+
+
+def columns(jobs: Sequence[Job]) -> tuple[list[object], ...]:
+    """Return the parameters of `insert`."""
+    return (
         [job.name for job in jobs],
         [orjson.dumps({"subject": job.subject}) for job in jobs],
         [job.after for job in jobs],
     )
+
+
+async def enqueue(jobs: Sequence[Job]) -> None:
+    """Add the jobs to the current transaction."""
+    if jobs:
+        await connection().fetch(insert(first=1), *columns(jobs))
 
 
 def subject(payload: bytes) -> str:

@@ -12,6 +12,16 @@ from domain.refusals import UpstreamUnavailable
 
 # Cash in hand is a balance, not a day's turnover, so that its row has this date on every day.
 _STANDING = date(2000, 1, 1)
+# Locks a person's limits in the order of their kinds, whatever the plan, so that none deadlock.
+_LOCKED = """
+with locked as materialized (
+    select business_date as locked_day, kind as locked_kind
+      from staff_limit
+      join unnest($2::text[], $3::date[]) with ordinality
+           as given (kind, business_date, position) using (kind, business_date)
+     where staff = $1 order by position for no key update of staff_limit)
+"""
+_IS_LOCKED = "staff = $1 and business_date = locked_day and kind = locked_kind"
 _USED = "(first_reported_used + greatest(own_used, reported_used - first_reported_used))"
 
 
@@ -107,28 +117,31 @@ async def take(
     Concurrent calls cannot exceed a limit, because the update's own condition decides. Raises
     LimitExceeded, and UpstreamUnavailable where Staff Management has reported nothing for the day.
     """
+    if not kinds:
+        return
     column = "reserved" if reserve else "own_used"
-    for kind in _in_order(kinds):
-        counts = kind is not LimitKind.PER_TRANSACTION
-        counted = await fetchval(
-            f"""
-            update staff_limit set {column} = {column} + $4
-             where staff = $1 and business_date = $2 and kind = $3
-               and {_USED} + reserved + $5 <= ceiling
-            returning 1
-            """,
-            staff_id,
-            _day(kind, today),
-            kind,
-            amount if counts else 0,
-            amount,
-        )
-        if counted is None:
-            limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
-            limit = next((item for item in limits if item.kind is kind), None)
-            if limit is None:
-                raise UpstreamUnavailable(system="Staff Management")
-            raise LimitExceeded.of(limit, amount)
+    ordered = _in_order(kinds)
+    rows = await fetch(
+        f"""
+        {_LOCKED}
+        update staff_limit
+           set {column} = {column} + case kind when 'PER_TRANSACTION' then 0 else $4 end
+          from locked where {_IS_LOCKED} and {_USED} + reserved + $4 <= ceiling
+        returning kind
+        """,
+        staff_id,
+        ordered,
+        [_day(kind, today) for kind in ordered],
+        amount,
+    )
+    counted = {row["kind"] for row in rows}
+    exceeded = next((kind for kind in ordered if kind not in counted), None)
+    if exceeded is not None:
+        limits = await current(staff_id, today, LimitSource.STAFF_MANAGEMENT)
+        limit = next((item for item in limits if item.kind is exceeded), None)
+        if limit is None:
+            raise UpstreamUnavailable(system="Staff Management")
+        raise LimitExceeded.of(limit, amount)
 
 
 async def use(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, today: date) -> None:
@@ -154,19 +167,21 @@ async def use_late(staff_id: str, kinds: Sequence[LimitKind], amount: int, *, to
 async def _move(
     staff_id: str, kinds: Sequence[LimitKind], today: date, *, reserved: int, own_used: int
 ) -> None:
-    for kind in _in_order(kinds):
-        if kind is not LimitKind.PER_TRANSACTION:
-            await execute(
-                """
-                update staff_limit set reserved = reserved + $4, own_used = own_used + $5
-                 where staff = $1 and business_date = $2 and kind = $3
-                """,
-                staff_id,
-                _day(kind, today),
-                kind,
-                reserved,
-                own_used,
-            )
+    counting = [kind for kind in _in_order(kinds) if kind is not LimitKind.PER_TRANSACTION]
+    if not counting:
+        return
+    await execute(
+        f"""
+        {_LOCKED}
+        update staff_limit set reserved = reserved + $4, own_used = own_used + $5
+          from locked where {_IS_LOCKED}
+        """,
+        staff_id,
+        counting,
+        [_day(kind, today) for kind in counting],
+        reserved,
+        own_used,
+    )
 
 
 def _in_order(kinds: Iterable[LimitKind]) -> list[LimitKind]:

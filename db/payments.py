@@ -33,17 +33,29 @@ select p.*, s.name as staff_name, {attempts.COLUMNS}, {orders.COLUMNS},
 """
 
 
-async def add(payment: Payment) -> None:
-    """Add a payment; `bills.lock` and `attempts.add` add its items and attempt."""
-    await execute(
+async def add(payment: Payment) -> bool:
+    """
+    Add a payment and lock its items; False where another payment holds one of them.
+
+    `attempts.add` adds its attempt.
+    """
+    items = sorted(payment.items)
+    rows = await fetch(
         """
-        insert into payment (
-            id, version, status, method, amount, currency, contract_number, customer_name,
-            customer_name_folded, staff, team, business_date, receipt_token, notify, created_at,
-            updated_at, expires_at, completed_at, custody, hold_reason, needs_verification, late,
-            posting_status, merchant_order, return_url)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-                $19, $20, $21, $22, $23, $24, $25)
+        with added as (
+            insert into payment (
+                id, version, status, method, amount, currency, contract_number, customer_name,
+                customer_name_folded, staff, team, business_date, receipt_token, notify, created_at,
+                updated_at, expires_at, completed_at, custody, hold_reason, needs_verification,
+                late, posting_status, merchant_order, return_url)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+                    $19, $20, $21, $22, $23, $24, $25)
+            returning id, contract_number)
+        insert into payment_item (payment, contract_number, type, item_id, amount, locked)
+        select added.id, added.contract_number, item.*, true
+          from added, unnest($26::text[], $27::text[], $28::bigint[]) as item
+            on conflict do nothing
+        returning 1
         """,
         payment.id,
         payment.version,
@@ -70,7 +82,11 @@ async def add(payment: Payment) -> None:
         payment.posting_status,
         payment.order.id if payment.order else None,
         payment.return_url,
+        [item.type for item in items],
+        [item.id for item in items],
+        [item.amount for item in items],
     )
+    return len(rows) == len(items)
 
 
 async def save(payment: Payment) -> None:

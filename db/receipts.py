@@ -4,23 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from db.engine import execute, fetch
+from db.engine import fetch
 from domain.receipts import Record
-
-
-async def add(record: Record) -> None:
-    await execute(
-        """
-        insert into payment_record (payment, version, payload, key_id, signature, signed_at)
-        values ($1, $2, $3, $4, $5, $6)
-        """,
-        record.payment_id,
-        record.version,
-        record.payload,
-        record.key_id,
-        record.signature,
-        record.signed_at,
-    )
 
 
 async def latest(payment_ids: Sequence[str]) -> dict[str, Record]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from db import staff
-from db.engine import Row, execute, fetchrow, fetchval
+from db.engine import Row, execute, fetch, fetchrow, fetchval
 from domain.staff import Role, Staff
 
 
@@ -79,6 +80,16 @@ async def is_open(session_id: str, now: datetime) -> bool:
         )
         is not None
     )
+
+
+async def still_open(session_ids: Sequence[str], now: datetime) -> set[str]:
+    """Return those of the sessions that are open."""
+    rows = await fetch(
+        "select id from session where id = any($1) and ended_at is null and expires_at > $2",
+        session_ids,
+        now,
+    )
+    return {row["id"] for row in rows}
 
 
 async def wallet_token(session_id: str) -> bytes | None:

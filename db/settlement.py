@@ -141,6 +141,20 @@ async def attempts_of(gateway: GatewayName, references: Sequence[str]) -> dict[s
     return {row["reference"]: row["payment"] for row in rows}
 
 
+async def known_numbers(gateway: GatewayName, numbers: Sequence[str]) -> set[str]:
+    """Return those of the gateway's *numbers* that an attempt or refund of ours has."""
+    rows = await fetch(
+        """
+        select number from unnest($2::text[]) number
+         where exists (select from attempt a where a.gateway_id = number and a.gateway = $1)
+            or exists (select from reversal r where r.gateway_id = number and r.gateway = $1)
+        """,
+        gateway,
+        numbers,
+    )
+    return {row["number"] for row in rows}
+
+
 # The first money that arrived in account $4 for payment p by attempt a. Our books have it in the
 # payment's currency; a gateway that charged another currency took the attempt's amount.
 _ARRIVED = """lateral (

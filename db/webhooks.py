@@ -7,7 +7,7 @@ from datetime import datetime
 
 import orjson
 
-from db.engine import Row, execute, fetch, fetchrow
+from db.engine import Row, execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
 from domain.gateways import Call, WebhookOutcome
 from domain.methods import GatewayName
@@ -46,18 +46,20 @@ async def store(event: WebhookEvent) -> WebhookEvent:
     return _event(row)
 
 
-async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> None:
-    """Write the outcome of an event, unless another process has finished it."""
-    await execute(
+async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> bool:
+    """Write the outcome of an event; False where another process has finished it."""
+    concluded = await fetchval(
         """
         update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1
          where id = $1 and (outcome in ('RECEIVED', 'UNMATCHED')
                             or outcome = 'DEAD' and $2 <> 'UNMATCHED')
+        returning true
         """,
         event_id,
         outcome,
         now,
     )
+    return concluded is not None
 
 
 async def count_try(event_id: str) -> None:

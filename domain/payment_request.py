@@ -113,7 +113,7 @@ def _refusal(item: Item, owed: tuple[int, BillStatus] | None) -> Refusal | None:
     """Return why *item* cannot be collected; *owed* is None if the contract does not owe it."""
     if owed is None:
         noun = Noun.BILL if item.type is ItemType.BILL else Noun.FEE
-        return NotFound(what_vi=noun.vi, what_en=noun.en, id=item.id)
+        return NotFound.of(noun, id=item.id)
     amount, status = owed
     if status is BillStatus.PAID:
         return BillAlreadyPaid(bill_number=item.id, paid_at=None)

@@ -32,7 +32,7 @@ def share_of(
         for item in earlier
         if item.share is not None and item.status is not ReversalStatus.FAILED
     ]
-    before = sum(dong for dong, _ in given)
+    before = sum(amount for amount, _ in given)
     shared = sum(cents for _, cents in given)
     whole, cents = payment.amount, captured.amount
     total = (2 * cents * (before + part) + whole) // (2 * whole)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, cast
 
 from domain.money import MAX_JSON_INTEGER
-from domain.sentences import InputProblem, Language, Reason, fill
+from domain.sentences import InputProblem, Language, Noun, Reason, fill
 
 
 class RefusalCode(StrEnum):
@@ -118,6 +118,11 @@ class NotFound(Refusal):
     what_vi: str
     what_en: str
     id: str
+
+    @classmethod
+    def of(cls, noun: Noun, *, id: str) -> NotFound:
+        """Return the refusal about the *noun* with this id."""
+        return cls(what_vi=noun.vi, what_en=noun.en, id=id)
 
 
 @dataclass(eq=False, kw_only=True)

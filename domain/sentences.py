@@ -95,6 +95,14 @@ class Noun(Reason):
 
     BILL = ("hoá đơn", "bill")
     FEE = ("khoản phí", "fee")
+    CONTRACT = ("hợp đồng", "contract")
+    STAFF = ("nhân viên", "member of staff")
+    PAYMENT = ("giao dịch", "payment")
+    ORDER = ("đơn hàng", "order")
+    CASE = ("hồ sơ", "case")
+    HAND_IN = ("lần nộp tiền", "hand-in")
+    RECEIPT = ("biên nhận", "receipt")
+    CALL = ("cuộc gọi", "call")
 
 
 class InputProblem(Reason):
@@ -109,6 +117,26 @@ class InputProblem(Reason):
         "cần {shortest}–{longest} ký tự ASCII, mỗi giao dịch mới một khoá ngẫu nhiên.",
         "needs {shortest}–{longest} ASCII characters, random for each new payment.",
     )
+    PAGE_SIZE = ("phải từ 1 đến {most}.", "must be from 1 to {most}.")
+    CURSOR = (
+        "con trỏ không hợp lệ cho danh sách này; hãy tải lại từ trang đầu.",
+        "the cursor does not fit this list; load again from the first page.",
+    )
+    OUTSIDE_CALENDAR = ("nằm ngoài lịch.", "lies outside of the calendar.")
+    MOBILE_NUMBER = (
+        "không phải số di động Việt Nam; hãy nhập như 0987654321.",
+        "is not a Vietnamese mobile number; write it like 0987654321.",
+    )
+    NOT_WHOLE = (
+        "phải là số đồng nguyên, không có dấu phân cách.",
+        "must be a whole number of đồng, without separators.",
+    )
+    NOT_ONE_OF = ("phải là một trong: {known}.", "must be one of: {known}.")
+    QUOTED_KEY = (
+        'khoá trong dấu ngoặc kép phải viết theo RFC 8941, như "khoa-ngau-nhien-1".',
+        'a key in quotes is written as RFC 8941 has it, like "a-random-key-0001".',
+    )
+    MISSING_TEXT = ("là chuỗi bắt buộc.", "is a required text.")
     ITEM_COUNT = ("cần từ 1 đến {most} khoản.", "needs 1 to {most} items.")
     ITEM_REPEATED = (
         "{id} bị lặp lại. Hãy chỉ gửi một lần.",
@@ -188,6 +216,18 @@ class InputProblem(Reason):
 class PermissionReason(Reason):
     """Why this person may not do it, though their role may."""
 
+    CALL_MASKED = (
+        "cuộc gọi này có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa."
+        " Hãy yêu cầu cổng gửi lại.",
+        "the call held a card number, was masked and cannot be verified again."
+        " Have the gateway send it again.",
+    )
+    CALL_UNVERIFIED = (
+        "chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính."
+        " Hãy kiểm tra khoá của cổng.",
+        "the call's signature still does not verify, so it counts for nothing."
+        " Check the gateway's secret.",
+    )
     COUNTS_OWN_CASH = (
         "tiền bạn nộp phải do thu ngân khác đếm. Hãy nhờ một thu ngân khác xác nhận.",
         "another cashier must count the cash that you hand in. Ask one to confirm it.",

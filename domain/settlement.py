@@ -134,14 +134,16 @@ class ForeignLine:
     """
     A line of another program that is not written as ours are; what cannot be read is None.
 
-    `problem` says why it is no Line. Equal lines have the same `digest`. `reference` is cut to 128
-    characters. `amount` is in the minor unit, None too if the line lists no money that moved.
+    `problem` says why it is no Line. Equal lines have the same `digest`. `reference` and
+    `gateway_id` are cut to 128 characters, unprintable ones replaced. `amount` is in the minor
+    unit, None too if the line lists no money that moved.
     """
 
     number: int
     problem: str
     digest: bytes
     reference: str
+    gateway_id: str
     kind: LineKind | None
     amount: int | None
     currency: Currency | None

@@ -50,8 +50,8 @@ def read(
     Yield each line of the file without holding the others in memory. Raises BadFile, OSError.
 
     `today` is the last day that a line may be of. `is_foreign` says of a reference whether it is
-    another program's, on an account that we share; such a line may be unreadable. There a line
-    without a reference has its gateway id as reference.
+    another program's, on an account that we share; such a line may be unreadable, or of a later
+    day. There a line without a reference has its gateway id as reference.
     """
     # Bytes that are not UTF-8 become lone surrogates, so that the error can name their cell.
     with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -81,14 +81,12 @@ def _read_line(
     cells = _cells(number, row)
     if is_foreign is not None and not cells["reference"]:
         cells["reference"] = cells["gateway_id"]
-    try:
+    if is_foreign is None or not is_foreign(cells["reference"]):
         return _line(number, cells, today)
+    try:
+        return _line(number, cells, date.max)
     except BadFile as error:
-        if is_foreign is None or not _is_clean(cells["reference"]):
-            raise
-        if not is_foreign(cells["reference"]):
-            raise
-        return _foreign_line(number, cells, today, problem=str(error))
+        return _foreign_line(number, cells, problem=str(error))
 
 
 def _cells(number: int, row: Sequence[str]) -> dict[str, str]:
@@ -125,7 +123,7 @@ def _line(number: int, cells: dict[str, str], today: date) -> Line:
     )
 
 
-def _foreign_line(number: int, cells: dict[str, str], today: date, *, problem: str) -> ForeignLine:
+def _foreign_line(number: int, cells: dict[str, str], *, problem: str) -> ForeignLine:
     """Return what can be read of another program's line."""
 
     def cell(column: str, read: Callable[[str], Value]) -> Value | None:
@@ -136,17 +134,23 @@ def _foreign_line(number: int, cells: dict[str, str], today: date, *, problem: s
 
     moved = cells["status"] == _MOVED
     currency = cell("currency", _currency)
-    at = cell("at", lambda text: _moment(text, today))
+    at = cell("at", lambda text: _moment(text, date.max))
     return ForeignLine(
         number=number,
         problem=problem,
         digest=hashlib.sha256(repr(tuple(cells.values())).encode()).digest(),
-        reference=cells["reference"][:_MAX_NAME],
+        reference=_printable(cells["reference"]),
+        gateway_id=_printable(cells["gateway_id"]),
         kind=cell("kind", _kind),
         amount=cell("amount", _amount) if moved and currency else None,
         currency=currency,
         day=business_date(at) if at else None,
     )
+
+
+def _printable(text: str) -> str:
+    """Return *text* as the database can hold it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_MAX_NAME])
 
 
 def _is_clean(text: str) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 import certifi
 from pydantic import SecretStr
 
-from db import clock, engine, processes
+from db import engine, processes
+from db.clock import Clock
 from integrations.bank.gateway import BankTransfer
 from integrations.fpt_pay.gateway import FPTPay
 from integrations.gateways import Gateways
@@ -50,7 +51,7 @@ async def process_context(settings: Settings, *, pool_size: int = 8) -> AsyncGen
         process = await stack.enter_async_context(processes.hold_process_number())
         hub = await _connect_hub(stack, settings)
         yield Context(
-            clock=clock.now,
+            clock=Clock(),
             ids=Ids(),
             process=process,
             terms=_terms(settings),

@@ -16,6 +16,7 @@ from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.payments import Payment
 from domain.refusals import NotFound, check_amount, check_reason
 from domain.reversals import ReversalKind
+from domain.sentences import Noun
 from domain.staff import Operation, check
 from resolvers import refund_execution, reversals
 from resolvers.audit import audited
@@ -24,6 +25,7 @@ from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import Ending, conclude
 from resolvers.reversals import NewReversal, open_reversal
+from resolvers.sessions import require_open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +59,14 @@ async def resolve(context: Context, request: ResolveCase) -> Case:
     now = await context.clock()
     found = await cases.by_id(request.case_id, now)
     if found is None:
-        raise NotFound(what_vi="hồ sơ", what_en="case", id=request.case_id)
+        raise NotFound.of(Noun.CASE, id=request.case_id)
     vote = Approval(
         actor=actor.id, decision=request.decision, reason=reason, at=now, amount=request.amount
     )
 
     async def vote_once() -> tuple[Case, bool]:
         async with transaction():
+            await require_open(context)
             return await _record_vote(context, found, vote, now)
 
     case, is_payment_changed = await retry_when_taken(vote_once)

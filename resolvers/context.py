@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from db.clock import Clock
 from domain.methods import GatewayName
 from domain.money import Rate
 from domain.references import is_ours
@@ -23,6 +23,8 @@ from integrations.systems.staff import StaffManagement
 from resolvers.hub import Hub
 from resolvers.ids import Ids
 from resolvers.login_throttle import LoginThrottle
+from resolvers.open_sessions import OpenSessions
+from resolvers.verified_tokens import VerifiedTokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +70,7 @@ class Context:
     expires_at: datetime | None = None
     memo: dict[str, object] = field(default_factory=dict[str, object])
 
-    clock: Callable[[], Awaitable[datetime]]
+    clock: Clock
     ids: Ids
     process: int
     terms: Terms
@@ -83,6 +85,8 @@ class Context:
     sms: Sms
     gateways: Gateways
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
+    verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
+    open_sessions: OpenSessions = field(default_factory=OpenSessions)
 
     def for_actor(
         self,

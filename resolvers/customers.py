@@ -12,6 +12,7 @@ from domain import identifiers
 from domain.bills import Bill, BillStatus, Fee, ItemType, PastPayment
 from domain.customers import Customer, Debt
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import Operation, check
 from resolvers.context import Context
 
@@ -48,7 +49,7 @@ async def bill(context: Context, contract_number: str, bill_number: str) -> Bill
     for bill in await all_bills(context, contract_number):
         if identifiers.item_id(bill.bill_number) == number:
             return bill
-    raise NotFound(what_vi="hoá đơn", what_en="bill", id=number)
+    raise NotFound.of(Noun.BILL, id=number)
 
 
 async def fees(context: Context, contract_number: str) -> tuple[Fee, ...]:

@@ -8,6 +8,7 @@ from db import day_close
 from domain.calendar import day_end
 from domain.day_close import DayClose
 from domain.refusals import InvalidInput
+from domain.sentences import InputProblem
 from domain.staff import Operation, check
 from resolvers.context import Context
 from resolvers.limits import visible
@@ -25,11 +26,7 @@ async def of_staff(context: Context, staff_id: str, day: date) -> DayClose:
     try:
         begins, ends = day_end(day - timedelta(days=1)), day_end(day)
     except OverflowError:
-        raise InvalidInput(
-            field="date",
-            problem_vi="nằm ngoài lịch.",
-            problem_en="lies outside of the calendar.",
-        ) from None
+        raise InvalidInput.because(InputProblem.OUTSIDE_CALENDAR, field="date") from None
     collector_id = await id_of(staff_id)
     if collector_id != actor.id:
         collector_id = (await visible(context, actor, collector_id)).staff_id

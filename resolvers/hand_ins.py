@@ -25,6 +25,7 @@ from domain.idempotency import check_key
 from domain.limits import LimitKind
 from domain.payments import Custody, Payment
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, check, scope
 from resolvers import pages
 from resolvers.audit import audited
@@ -32,6 +33,7 @@ from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.payment_announcement import announce
+from resolvers.sessions import require_open
 from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"
@@ -84,6 +86,7 @@ async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> 
     check_counted(counted_amount)
     now = await context.clock()
     async with transaction():
+        await require_open(context)
         before = _visible(await hand_ins.lock(hand_in_id), actor, hand_in_id)
         hand_in = before.confirmed(counted_amount, by=actor.id, now=now)
         if hand_in is before:
@@ -134,10 +137,9 @@ async def _submit(
     context: Context, actor: Actor, request: SubmitHandIn, key: CommandKey
 ) -> _Submitted:
     """Take all the cash of *actor* in one transaction. Raises KeyTaken, InvalidInput for none."""
-    now = await context.clock()
     hand_in_id = context.ids.record("HIN")
     async with transaction():
-        await claim(context, key, hand_in_id, now, answered=True)
+        now = await claim(context, key, hand_in_id, answered=True)
         held = await hand_ins.lock_held(actor.id)
         if not held:
             raise no_cash_held()
@@ -162,7 +164,7 @@ async def _submit(
 
 def _visible(hand_in: HandIn | None, actor: Actor, hand_in_id: str) -> HandIn:
     if hand_in is None or not scope(actor).covers(staff_id=hand_in.staff_id, team=hand_in.team):
-        raise NotFound(what_vi="lần nộp tiền", what_en="hand-in", id=hand_in_id)
+        raise NotFound.of(Noun.HAND_IN, id=hand_in_id)
     return hand_in
 
 

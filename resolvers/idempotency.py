@@ -81,31 +81,34 @@ async def run_once(
     return await finish(opened)
 
 
-async def claim(
-    context: Context, key: CommandKey, subject_id: str, now: datetime, *, answered: bool
-) -> None:
+async def claim(context: Context, key: CommandKey, subject_id: str, *, answered: bool) -> datetime:
     """
-    Take the key for *subject_id*, first of all in the transaction that opens it. Raises KeyTaken.
+    Take the key for *subject_id*, first of all in the transaction that opens it.
 
-    `answered` says that the commit is the answer; otherwise repeats wait until `mark_answered`.
+    Returns the time of the operation, read by the same statement. `answered` says that the commit
+    is the answer; otherwise repeats wait until `mark_answered`. Raises KeyTaken, and
+    Unauthenticated where the actor's session has ended.
     """
-    claimed = await idempotency.claim(
+    now = await idempotency.claim(
         key.actor_id,
         key.operation,
         key.key,
         fingerprint=key.fingerprint,
         subject_id=subject_id,
         process=context.process,
-        now=now,
+        at=await context.clock.override(),
         answered=answered,
+        session=context.actor.session if context.actor else None,
     )
-    if not claimed:
+    if now is None:
         raise KeyTaken
+    return now
 
 
-async def mark_answered(key: CommandKey, now: datetime) -> None:
+async def mark_answered(context: Context, key: CommandKey) -> None:
     """Note that the first request has its answer: repeats no longer wait for it."""
-    await idempotency.mark_answered(key.actor_id, key.operation, key.key, now)
+    at = await context.clock.override()
+    await idempotency.mark_answered(key.actor_id, key.operation, key.key, at)
 
 
 async def _opened_before(context: Context, key: CommandKey) -> str | None:
@@ -116,7 +119,8 @@ async def _opened_before(context: Context, key: CommandKey) -> str | None:
     Raises IdempotencyKeyReused, IdempotencyInProgress.
     """
     for wait in (*_WAITS, None):
-        known = await idempotency.find(key.actor_id, key.operation, key.key, await context.clock())
+        at = await context.clock.override()
+        known = await idempotency.find(key.actor_id, key.operation, key.key, at)
         if known is None:
             return None
         if known.fingerprint != key.fingerprint:

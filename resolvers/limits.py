@@ -17,6 +17,7 @@ from domain.calendar import business_date
 from domain.limits import Limit, LimitPreview, LimitSource, StaffLimits, kinds_of
 from domain.methods import PaymentMethod
 from domain.refusals import NotFound, UpstreamUnavailable, check_amount
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers.context import Context
 from resolvers.payment_announcement import limit_channel
@@ -77,7 +78,7 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
     today = business_date(now)
     read_at = await limits.read_at(staff_id, today)
     source = LimitSource.STAFF_MANAGEMENT
-    if read_at is None or now - read_at > FRESH_FOR:
+    if not _is_fresh(read_at, now):
         try:
             person, given_limits = await context.staff_management.staff(staff_id)
             async with transaction():
@@ -88,6 +89,21 @@ async def current(context: Context, staff_id: str, now: datetime) -> tuple[Limit
                 raise
             source = LimitSource.CACHED
     return await limits.current(staff_id, today, source)
+
+
+async def refresh(context: Context, staff_id: str) -> None:
+    """
+    Read the limits from Staff Management, unless its last answer is fresh.
+
+    Raises UpstreamUnavailable as `current` does.
+    """
+    now = await context.clock.recent()
+    if not _is_fresh(await limits.read_at(staff_id, business_date(now)), now):
+        await current(context, staff_id, await context.clock())
+
+
+def _is_fresh(read_at: datetime | None, now: datetime) -> bool:
+    return read_at is not None and now - read_at <= FRESH_FOR
 
 
 async def record_reported(
@@ -128,5 +144,5 @@ async def visible(context: Context, actor: Actor, staff_id: str) -> Staff:
     if person is None:
         person, _ = await context.staff_management.staff(staff_id)
     if not scope(actor).covers(staff_id=person.staff_id, team=person.team):
-        raise NotFound(what_vi="nhân viên", what_en="member of staff", id=staff_id)
+        raise NotFound.of(Noun.STAFF, id=staff_id)
     return person

@@ -24,13 +24,14 @@ from domain.orders import (
 )
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import Actor, Operation, Staff, check, scope
 from resolvers import gateways
 from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.lost_races import retry_when_taken
-from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
+from resolvers.payment_opening import add_attempt, new_payment, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
 
 CREATE, PAY = "createOrder", "payOrder"
@@ -113,7 +114,7 @@ async def payments_of(order: Order) -> list[Payment]:
 def visible(order: Order | None, actor: Actor, order_id: str) -> Order:
     """Return *order*. Raises NotFound where it is missing or not the actor's to see."""
     if order is None or not scope(actor).covers(staff_id=order.merchant_id, team=None):
-        raise NotFound(what_vi="đơn hàng", what_en="order", id=order_id)
+        raise NotFound.of(Noun.ORDER, id=order_id)
     return order
 
 
@@ -122,21 +123,21 @@ def visible(order: Order | None, actor: Actor, order_id: str) -> Order:
 
 async def _create(context: Context, actor: Actor, request: CreateOrder, key: CommandKey) -> Created:
     """Claim the key for the order of this reference, new or known. Raises ReferenceTaken."""
-    now = await context.clock()
     known = await orders.by_reference(actor.id, request.reference)
     if known is not None and known.money != Money(request.amount, request.currency):
         raise _mismatch(known, request.amount)
-    order = known or _new(context, actor, request, now)
+    order_id = known.id if known else context.ids.record("ORD")
     async with transaction():
-        await claim(context, key, order.id, now, answered=True)
+        now = await claim(context, key, order_id, answered=True)
+        order = known or _new(order_id, actor, request, now)
         if known is None:
             await _add(context, actor, order, now)
     return Created(order=order, replayed=known is not None)
 
 
-def _new(context: Context, actor: Actor, request: CreateOrder, now: datetime) -> Order:
+def _new(order_id: str, actor: Actor, request: CreateOrder, now: datetime) -> Order:
     return Order(
-        id=context.ids.record("ORD"),
+        id=order_id,
         merchant_id=actor.id,
         merchant_name=actor.name,
         reference=request.reference,
@@ -175,10 +176,10 @@ async def _open(
 
     Raises KeyTaken, ReferenceTaken, and the refusals of `pay`.
     """
-    now = await context.clock()
-    pending = new_payment(context, actor, request.method, request.amount, now)
+    payment_id = context.ids.payment()
     async with transaction():
-        await claim(context, key, pending.id, now, answered=False)
+        now = await claim(context, key, payment_id, answered=False)
+        pending = new_payment(context, payment_id, actor, request.method, request.amount, now)
         order = await _lock_order(context, actor, request, now)
         if request.amount != order.amount:
             raise _mismatch(order, request.amount)
@@ -189,8 +190,7 @@ async def _open(
         )
         payment = with_attempt(context, pending, gateway.name, charge, now)
         await payments.add(payment)
-        await record_creation(context, payment, now)
-        await add_attempt(payment)
+        await add_attempt(context, payment, now)
     return payment
 
 
@@ -209,7 +209,7 @@ async def _lock_order(context: Context, actor: Actor, request: PayOrder, now: da
                 reference=request.reference,
                 amount=request.amount,
             )
-            order = _new(context, actor, new, now)
+            order = _new(context.ids.record("ORD"), actor, new, now)
             await _add(context, actor, order, now)
         order_id = order.id
     return visible(await orders.lock(order_id), actor, order_id)

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import orjson
 
 from domain.refusals import InvalidInput
+from domain.sentences import InputProblem
 
 T = TypeVar("T")
 
@@ -36,11 +37,7 @@ def cut(found: Sequence[T], first: int, key: Callable[[T], Iterable[object]]) ->
 def check_first(first: int, *, most: int) -> None:
     """Raise InvalidInput unless the page size is between 1 and *most*."""
     if not 1 <= first <= most:
-        raise InvalidInput(
-            field="first",
-            problem_vi=f"phải từ 1 đến {most}.",
-            problem_en=f"must be from 1 to {most}.",
-        )
+        raise InvalidInput.because(InputProblem.PAGE_SIZE, field="first", most=most)
 
 
 def cursor(key: Iterable[object]) -> str:
@@ -55,11 +52,7 @@ def read(cursor: str, parse: Callable[..., T]) -> T:
         parts: list[Any] = orjson.loads(base64.urlsafe_b64decode(cursor))
         return parse(*parts)
     except (binascii.Error, ValueError, TypeError, OverflowError):
-        raise InvalidInput(
-            field="after",
-            problem_vi="con trỏ không hợp lệ cho danh sách này; hãy tải lại từ trang đầu.",
-            problem_en="the cursor does not fit this list; load again from the first page.",
-        ) from None
+        raise InvalidInput.because(InputProblem.CURSOR, field="after") from None
 
 
 def by_time(at: str, id_: str) -> tuple[datetime, str]:

@@ -21,10 +21,5 @@ async def announce(context: Context, *changed: Payment) -> None:
     await context.hub.publish_all(hints)
 
 
-async def announce_limits(context: Context, staff_id: str) -> None:
-    """Wake the watchers of this member of staff's limits."""
-    await context.hub.publish(limit_channel(staff_id), staff_id)
-
-
 def limit_channel(staff_id: str) -> str:
     return f"limit:{staff_id}"

@@ -27,7 +27,7 @@ from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
 from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
-from resolvers.payment_transitions import Transition, finalise, record_transition
+from resolvers.payment_transitions import Transition, record_transitions
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -196,12 +196,10 @@ async def _write(
         evidence=evidence,
         reason=reason,
     )
-    if transition.makes_final:
-        await finalise(context, transition)
-    else:
-        await record_transition(context, transition)
-    if after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS:
-        await jobs.enqueue(jobs_after_success(after))
+    succeeds = after.status is PaymentStatus.SUCCESS and before.status is not PaymentStatus.SUCCESS
+    await record_transitions(
+        context, transition, new_jobs=jobs_after_success(after) if succeeds else ()
+    )
 
 
 async def _apply_effect(effect: Effect, payment: Payment, evidence: Evidence) -> None:

@@ -19,12 +19,13 @@ from resolvers.audit import audited
 from resolvers.context import Context
 from resolvers.payment_evidence import apply
 from resolvers.payments import visible
+from resolvers.sessions import require_open
 
 CLOSING_SECONDS = 8.0  # of a mutation's 25 s, after the inquiry that comes first
 RETRY_AFTER_MS = 5000
 
-NEVER_SENT = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
-NO_ANSWER = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
+NOT_STARTED = Evidence(source=None, origin="never sent", result=GatewayResult.NOT_STARTED)
+SILENCE = Evidence(source=None, origin="no answer", result=GatewayResult.UNKNOWN)
 GAVE_UP = Evidence(source=None, origin="no answer", result=GatewayResult.GAVE_UP)
 
 
@@ -57,6 +58,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
     GatewaySilent where the gateway does not say whether it was paid: nothing has changed then.
     """
     actor = check(context.actor, Operation.CANCEL)
+    await require_open(context)
     reason = check_reason(reason)
     payment = visible(await payments.by_id(payment_id), actor, payment_id)
     if payment.status is PaymentStatus.CANCELLED:
@@ -66,7 +68,7 @@ async def cancel(context: Context, payment_id: str, *, reason: str) -> Payment:
         raise _cannot_cancel(payment)
     if attempt.status is AttemptStatus.CREATED:
         closing = Closing.CANCELLED
-        await apply(context, attempt.reference, NEVER_SENT, closing=closing, reason=reason)
+        await apply(context, attempt.reference, NOT_STARTED, closing=closing, reason=reason)
     else:
         await inquire(context, payment, closing=Closing.CANCELLED, reason=reason)
     after = await payments.get(payment_id)
@@ -108,10 +110,10 @@ async def _inquire_when_due(
     """Inquire about a payment that is due; a payment that was never sent has failed."""
     attempt = attempt_of(payment)
     if payment.status is PaymentStatus.PENDING:
-        await apply(context, attempt.reference, NEVER_SENT)
+        await apply(context, attempt.reference, NOT_STARTED)
         return
     if attempt.status is AttemptStatus.SENT:  # the process that sent it has died
-        await apply(context, attempt.reference, NO_ANSWER)
+        await apply(context, attempt.reference, SILENCE)
     await inquire(context, payment, closing=due.closing or _overdue(payment, now))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from db import attempts, jobs
+from db import attempts
 from db.jobs import Job
 from domain.attempts import Attempt, AttemptStatus
 from domain.calendar import business_date
@@ -15,17 +15,22 @@ from domain.payments import Notify, Payment, PaymentStatus
 from domain.staff import Actor
 from resolvers.attempts import attempt_of
 from resolvers.context import Context
-from resolvers.payment_transitions import Transition, record_transition
+from resolvers.payment_transitions import Transition, record_transitions
 
 FOLLOW_UP = timedelta(seconds=5)  # until the first look at a payment or refund that was opened
 
 
 def new_payment(
-    context: Context, actor: Actor, method: PaymentMethod, amount: int, now: datetime
+    context: Context,
+    payment_id: str,
+    actor: Actor,
+    method: PaymentMethod,
+    amount: int,
+    now: datetime,
 ) -> Payment:
     """Return a PENDING payment of *amount* VND; the operation adds what it is for."""
     return Payment(
-        id=context.ids.payment(),
+        id=payment_id,
         version=1,
         status=PaymentStatus.PENDING,
         method=method,
@@ -62,13 +67,17 @@ def with_attempt(
     return replace(payment, expires_at=expires_at, attempt=attempt)
 
 
-async def record_creation(context: Context, payment: Payment, now: datetime) -> None:
-    """Write the audit row of a new payment, in the transaction that stores it."""
-    creation = Transition(action="create", before=None, after=payment, at=now)
-    await record_transition(context, creation)
+def creation(payment: Payment, now: datetime) -> Transition:
+    """Return the transition that begins a payment."""
+    return Transition(action="create", before=None, after=payment, at=now)
 
 
-async def add_attempt(payment: Payment) -> None:
-    """Store the payment's attempt and the job that follows it up, in the caller's transaction."""
+async def add_attempt(context: Context, payment: Payment, now: datetime) -> None:
+    """
+    Store the attempt of a new payment, its audit row and the job that follows it up.
+
+    It runs in the transaction that stores the payment.
+    """
     await attempts.add(attempt_of(payment))
-    await jobs.enqueue([Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)])
+    follow_up = Job(name="follow_up", subject=payment.id, after=FOLLOW_UP)
+    await record_transitions(context, creation(payment, now), new_jobs=[follow_up])

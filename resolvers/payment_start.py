@@ -17,7 +17,7 @@ from resolvers.context import Context
 from resolvers.idempotency import CommandKey, mark_answered
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import apply
-from resolvers.payment_transitions import Transition, record_transition
+from resolvers.payment_transitions import Transition, record_transitions
 
 # The gateway's share of a mutation's 25 s; after it the result is UNKNOWN.
 GATEWAY_TIMEOUT_SECONDS = 14.0
@@ -67,7 +67,7 @@ async def _start(context: Context, key: CommandKey, start: Start) -> Processed:
         answer = await _send(context, sent, start.gateway, start.purchase)
         applied = await apply(context, attempt_of(sent).reference, answer.evidence)
     finally:
-        await mark_answered(key, await context.clock())
+        await mark_answered(context, key)
     refusals = await gateways.start_refusals(
         context, applied.payment, retry_after_ms=answer.retry_after_ms
     )
@@ -84,7 +84,7 @@ async def _mark_sent(context: Context, payment: Payment) -> Payment:
         await payments.save(after)
         await attempts.save(attempt)
         sending = Transition(action="send", before=before.status, after=after, at=now)
-        await record_transition(context, sending)
+        await record_transitions(context, sending)
     await announce(context, after)
     return after
 

@@ -1,21 +1,25 @@
 """
 Transitions of a payment: each leaves an audit row, and a final payment also its signed record.
 
-The row is written in the transaction that moves the payment. The hash of the record stands in the
+They are written in the transaction that moves the payment. The hash of the record stands in the
 row, so the record is part of the sealed chain.
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from db import audit
+from db import payment_transitions
 from db.audit import AuditEvent
+from db.jobs import Job
 from domain.payment_evidence import Evidence
 from domain.payments import Payment, PaymentStatus
+from domain.receipts import Record
 from resolvers.context import Context
-from resolvers.receipts import sign_record
+from resolvers.receipts import sign
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,20 +38,25 @@ class Transition:
         return self.after.is_final and self.before is not self.after.status
 
 
-async def record_transition(context: Context, transition: Transition) -> None:
-    """Write the audit row of a transition after which the payment is still open, or was final."""
-    assert not transition.makes_final, "a payment becomes final through `finalise` alone"
-    await _append(context, transition, record_hash=None)
+async def record_transitions(
+    context: Context, *transitions: Transition, new_jobs: Sequence[Job] = ()
+) -> None:
+    """
+    Write the audit rows of a payment's transitions, in their order, and enqueue the jobs.
+
+    A payment that becomes final gets its signed record too; it does so at most once at a time.
+    """
+    final = [transition for transition in transitions if transition.makes_final]
+    assert len(final) <= 1, "a record is signed once, when the payment becomes final"
+    record = sign(context, final[0].after, final[0].at) if final else None
+    events = [
+        _event(context, transition, record if transition.makes_final else None)
+        for transition in transitions
+    ]
+    await payment_transitions.add(events, record=record, new_jobs=new_jobs)
 
 
-async def finalise(context: Context, transition: Transition) -> None:
-    """Sign the record of a payment that becomes final, and write the audit row with its hash."""
-    assert transition.makes_final, "a record is signed once, when the payment becomes final"
-    record_hash = await sign_record(context, transition.after, transition.at)
-    await _append(context, transition, record_hash=record_hash)
-
-
-async def _append(context: Context, transition: Transition, *, record_hash: str | None) -> None:
+def _event(context: Context, transition: Transition, record: Record | None) -> AuditEvent:
     after, evidence = transition.after, transition.evidence
     details: dict[str, object] = {
         "version": after.version,
@@ -58,20 +67,18 @@ async def _append(context: Context, transition: Transition, *, record_hash: str 
         details["unreadable"] = evidence.unreadable
     if transition.reason:
         details["reason"] = transition.reason
-    if record_hash is not None:
-        details["record"] = record_hash
-    await audit.append(
-        AuditEvent(
-            at=transition.at,
-            actor=context.actor_id,
-            action=transition.action,
-            payment_id=after.id,
-            from_status=transition.before,
-            to_status=after.status,
-            evidence=evidence.source if evidence else None,
-            source=evidence.origin if evidence else None,
-            event_id=evidence.event_id if evidence else None,
-            request_id=context.request_id,
-            details=details,
-        )
+    if record is not None:
+        details["record"] = hashlib.sha256(record.payload.encode()).hexdigest()
+    return AuditEvent(
+        at=transition.at,
+        actor=context.actor_id,
+        action=transition.action,
+        payment_id=after.id,
+        from_status=transition.before,
+        to_status=after.status,
+        evidence=evidence.source if evidence else None,
+        source=evidence.origin if evidence else None,
+        event_id=evidence.event_id if evidence else None,
+        request_id=context.request_id,
+        details=details,
     )

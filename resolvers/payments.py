@@ -8,13 +8,14 @@ through resolvers/payment_evidence.py.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from db import bills, jobs, ledger, limits, payments, sessions
+from db import bills, ledger, limits, payments, sessions
 from db.transaction import transaction
 from domain import payment_request
-from domain.bills import BillAlreadyPaid
+from domain.bills import BillAlreadyPaid, Fee, ItemType
 from domain.cards import check_token
 from domain.customers import Customer
 from domain.gateways import Gateway, Purchase, WalletTokenMissing
@@ -26,6 +27,7 @@ from domain.methods import STAFF_MONEY, GatewayName, PaymentMethod
 from domain.payment_request import ProcessPayment
 from domain.payments import Payment, PaymentStatus
 from domain.refusals import InvalidInput, NotFound, Refused, UpstreamUnavailable
+from domain.sentences import InputProblem, Noun
 from domain.staff import Actor, Operation, check, scope
 from integrations import phones
 from integrations.keys import VaultError
@@ -38,9 +40,9 @@ from resolvers.idempotency import CommandKey, claim, command_key, run_once
 from resolvers.lost_races import retry_when_taken
 from resolvers.payment_announcement import announce
 from resolvers.payment_evidence import jobs_after_success
-from resolvers.payment_opening import add_attempt, new_payment, record_creation, with_attempt
+from resolvers.payment_opening import add_attempt, creation, new_payment, with_attempt
 from resolvers.payment_start import Processed, Start, replay_payment, start_at_gateway
-from resolvers.payment_transitions import Transition, finalise
+from resolvers.payment_transitions import Transition, record_transitions
 
 OPERATION = "processPayment"
 # The outer systems' share of a mutation's 25 s; resolvers/payment_start.py has the rest.
@@ -53,6 +55,15 @@ class _Opened:
 
     payment: Payment
     start: Start | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Checked:
+    """A request under the numbers of the systems' answers, which it fits."""
+
+    actor: Actor
+    request: ProcessPayment
+    customer: Customer
 
 
 @audited(OPERATION)
@@ -91,7 +102,7 @@ async def read(context: Context, payment_id: str) -> Payment:
 def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
     """Return *payment*. Raises NotFound where it is missing or not the actor's to see."""
     if payment is None or not scope(actor).covers(staff_id=payment.staff_id, team=payment.team):
-        raise NotFound(what_vi="giao dịch", what_en="payment", id=payment_id)
+        raise NotFound.of(Noun.PAYMENT, id=payment_id)
     return payment
 
 
@@ -113,11 +124,7 @@ def _phone(text: str | None) -> str | None:
         return None
     number = phones.normalise(text)
     if number is None:
-        raise InvalidInput(
-            field="customerPhone",
-            problem_vi="không phải số di động Việt Nam; hãy nhập như 0987654321.",
-            problem_en="is not a Vietnamese mobile number; write it like 0987654321.",
-        )
+        raise InvalidInput.because(InputProblem.MOBILE_NUMBER, field="customerPhone")
     return number
 
 
@@ -129,11 +136,10 @@ async def _read_and_open(
     wallet_token = (
         await _wallet_token(context, actor) if request.method is PaymentMethod.FPT_PAY else None
     )
-    request, customer = await _read_owed(context, actor, request)
+    checked = await _read_owed(context, actor, request)
 
     async def open_payment() -> Payment:
-        now = await context.clock()
-        return await _open(context, key, _new(context, actor, request, customer, gateway, now))
+        return await _open(context, key, checked, gateway)
 
     payment = await retry_when_taken(open_payment)
     if gateway is None:
@@ -143,21 +149,19 @@ async def _read_and_open(
     return _Opened(payment=payment, start=start)
 
 
-async def _read_owed(
-    context: Context, actor: Actor, request: ProcessPayment
-) -> tuple[ProcessPayment, Customer]:
+async def _read_owed(context: Context, actor: Actor, request: ProcessPayment) -> _Checked:
     """
     Read the contract and what it owes afresh; caches are for display, never for taking money.
 
-    Returns the request under the numbers of the systems' answers, and the customer. Raises a
-    refusal where the request does not fit, UpstreamUnavailable where a system does not answer.
+    Raises a refusal where the request does not fit, UpstreamUnavailable where a system does not
+    answer.
     """
     try:
         async with asyncio.timeout(READING_SECONDS):
             customer, owed_bills, owed_fees, _ = await asyncio.gather(
                 context.customers.customer(request.contract_number, fresh=True),
                 context.revenue.bills(request.contract_number),
-                context.revenue.fees(request.contract_number),
+                _fees(context, request),
                 _refresh_limits(context, actor, request.method),
             )
     except TimeoutError:
@@ -169,13 +173,20 @@ async def _read_owed(
         raise await with_payment_times(request, (refusal,)) from refusal
     except Refused as refused:
         raise await with_payment_times(request, refused.refusals) from refused
-    return request, customer
+    return _Checked(actor=actor, request=request, customer=customer)
+
+
+async def _fees(context: Context, request: ProcessPayment) -> Sequence[Fee]:
+    """Return the contract's fees where the request pays one; a bill needs none of them."""
+    if all(item.type is ItemType.BILL for item in request.items):
+        return ()
+    return await context.revenue.fees(request.contract_number)
 
 
 async def _refresh_limits(context: Context, actor: Actor, method: PaymentMethod) -> None:
     """Read Staff Management's limits where staff money is taken; the transaction decides."""
     if method in STAFF_MONEY:
-        await limit_operations.current(context, actor.id, await context.clock())
+        await limit_operations.refresh(context, actor.id)
 
 
 async def _wallet_token(context: Context, actor: Actor) -> str:
@@ -196,19 +207,23 @@ async def _wallet_token(context: Context, actor: Actor) -> str:
 # ── the transaction ──────────────────────────────────────────────────────────────────────────────
 
 
-async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
+async def _open(
+    context: Context, key: CommandKey, checked: _Checked, gateway: Gateway | None
+) -> Payment:
     """
     Open the payment in one transaction, before any gateway is called; cash is complete with it.
 
-    Raises KeyTaken, LimitExceeded, TakenMeanwhile, and Refused where its bills are held or paid.
+    Raises KeyTaken, LimitExceeded, TakenMeanwhile, Refused where its bills are held or paid, and
+    Unauthenticated where the session has ended.
     """
-    now = payment.created_at
-    is_cash = payment.attempt is None
-    opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
+    is_cash = gateway is None
+    payment_id = context.ids.payment()
     async with transaction():
-        await claim(context, key, payment.id, now, answered=is_cash)
-        await payments.add(opened)
-        await _lock_bills(payment)
+        now = await claim(context, key, payment_id, answered=is_cash)
+        payment = _new(context, payment_id, checked, gateway, now)
+        opened = payment.become(PaymentStatus.SUCCESS, now) if is_cash else payment
+        if not await payments.add(opened):
+            raise await _why_not_free(payment)
         await limits.take(
             payment.staff_id,
             kinds_of(payment.method),
@@ -216,47 +231,45 @@ async def _open(context: Context, key: CommandKey, payment: Payment) -> Payment:
             today=payment.business_date,
             reserve=not is_cash,
         )
-        await record_creation(context, payment, now)
         if is_cash:
             await _collect_cash(context, payment, opened, now)
         else:
-            await add_attempt(payment)
+            await add_attempt(context, payment, now)
     return opened
 
 
-async def _lock_bills(payment: Payment) -> None:
-    """Lock the payment's items. Raises Refused, or TakenMeanwhile where they are free again."""
-    if await bills.lock(payment):
-        return
+async def _why_not_free(payment: Payment) -> Exception:
+    """Return Refused for items that are held or paid, TakenMeanwhile where they are free again."""
     assert payment.contract_number is not None, "a payment of bills has a contract"
     refusals = await refusals_of_held(payment.contract_number, payment.items, but=payment.id)
-    raise Refused(refusals) if refusals else bills.TakenMeanwhile
+    return Refused(refusals) if refusals else bills.TakenMeanwhile()
 
 
 async def _collect_cash(
     context: Context, pending: Payment, success: Payment, now: datetime
 ) -> None:
-    """Post the cash, and enqueue what follows a success; in the caller's transaction."""
+    """Post the cash, record both steps and enqueue what follows; in the caller's transaction."""
     await ledger.post_and_audit(
         "SUCCESS", collected(success, success.money), now, payment_id=success.id
     )
     confirmed = Transition(action="confirmCash", before=pending.status, after=success, at=now)
-    await finalise(context, confirmed)
-    await jobs.enqueue(jobs_after_success(success))
+    await record_transitions(
+        context, creation(pending, now), confirmed, new_jobs=jobs_after_success(success)
+    )
 
 
 def _new(
     context: Context,
-    actor: Actor,
-    request: ProcessPayment,
-    customer: Customer,
+    payment_id: str,
+    checked: _Checked,
     gateway: Gateway | None,
     now: datetime,
 ) -> Payment:
     """Return the payment of the request, with an attempt where it goes through *gateway*."""
+    actor, request, customer = checked.actor, checked.request, checked.customer
     amount = sum(item.amount for item in request.items)
     payment = replace(
-        new_payment(context, actor, request.method, amount, now),
+        new_payment(context, payment_id, actor, request.method, amount, now),
         contract_number=customer.contract_number,
         customer_name=customer.name,
         items=tuple(sorted(request.items)),

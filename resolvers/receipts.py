@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +11,7 @@ from domain.ledger import Account
 from domain.payments import Payment
 from domain.receipts import Record, Signature, payload
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from integrations.keys import ALGORITHM, encode
 from resolvers.context import Context
 
@@ -29,7 +29,7 @@ async def receipt(context: Context, token: str) -> Receipt:
     """Return the receipt that an unguessable *token* opens. Raises NotFound."""
     payment = await payments.by_receipt(token) if token.isprintable() else None
     if payment is None:
-        raise NotFound(what_vi="biên nhận", what_en="receipt", id=token[:8] + "…")
+        raise NotFound.of(Noun.RECEIPT, id=token[:8] + "…")
     (signature,) = await signatures(context, [payment])
     given_back = await reversals.reversed_sum(payment.id, Account.CUSTOMER_RECEIVABLE)
     return Receipt(payment=payment, signature=signature, given_back=given_back)
@@ -47,23 +47,13 @@ async def signatures(context: Context, shown: Sequence[Payment]) -> list[Signatu
     return [
         _signature(records[payment.id])
         if payment.is_final and payment.id in records
-        else _signature(_record(context, payment, payment.updated_at))
+        else _signature(sign(context, payment, payment.updated_at))
         for payment in shown
     ]
 
 
-async def sign_record(context: Context, payment: Payment, now: datetime) -> str:
-    """
-    Sign and store the record of a payment that becomes final, in the transaction that moves it.
-
-    Returns the SHA-256 of the signed text, as hex.
-    """
-    record = _record(context, payment, now)
-    await receipts.add(record)
-    return hashlib.sha256(record.payload.encode()).hexdigest()
-
-
-def _record(context: Context, payment: Payment, at: datetime) -> Record:
+def sign(context: Context, payment: Payment, at: datetime) -> Record:
+    """Return the signed record of the payment as it is."""
     key = context.keys.receipts.signing
     text = payload(payment)
     return Record(

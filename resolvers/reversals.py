@@ -301,15 +301,14 @@ async def _open(context: Context, actor: Actor, request: _Request, key: CommandK
 
     Raises KeyTaken, NotReversible, NotPermitted, TooMuchToRefund, TooSmallToShare.
     """
-    now = await context.clock()
     reversal_id = context.ids.record("REV")
     async with transaction():
-        await claim(context, key, reversal_id, now, answered=False)
+        now = await claim(context, key, reversal_id, answered=False)
         payment = await payments.locked(request.payment_id)
         new = await _checked(context, actor, payment, request, now)
         reversal = await open_reversal(context, payment, replace(new, id=reversal_id), now)
         if reversal.status is not ReversalStatus.PENDING:  # the commit is the answer
-            await mark_answered(key, now)
+            await mark_answered(context, key)
     return reversal
 
 
@@ -340,7 +339,7 @@ async def _send(context: Context, key: CommandKey, reversal: Reversal) -> None:
     try:
         await refund_execution.send(context, reversal.id)
     finally:
-        await mark_answered(key, await context.clock())
+        await mark_answered(context, key)
 
 
 async def _reversed(reversal_id: str) -> ReversalResult:

@@ -129,6 +129,7 @@ async def _end(context: Context, session: Session, why: str, now: datetime) -> N
                 details={"why": why},
             )
         )
+    context.open_sessions.forget(session.id)
 
 
 @audited("logout")
@@ -145,6 +146,8 @@ async def logout(context: Context) -> None:
                 at=now, actor=context.actor.id, action="logout", request_id=context.request_id
             )
         )
+    if context.actor.session is not None:
+        context.open_sessions.forget(context.actor.session)
 
 
 async def me(context: Context) -> Staff:
@@ -159,17 +162,31 @@ async def me(context: Context) -> Staff:
 
 async def identify(context: Context, token: str) -> tuple[Actor, datetime]:
     """Return the actor of *token* and its expiry. Raises Unauthenticated, after a logout too."""
-    now = await context.clock()
-    actor, expires_at = tokens.read(context, token, now)
-    if actor.session is not None and not await sessions.is_open(actor.session, now):
+    actor, expires_at = tokens.read(context, token, await context.clock.recent())
+    if actor.session is not None and not await context.open_sessions.is_open(
+        context.clock, actor.session, until=expires_at
+    ):
         raise Unauthenticated
     return actor, expires_at
 
 
 async def is_open(context: Context) -> bool:
-    """Return whether the actor's session is still open."""
+    """Return whether the actor's session is still open; another process's logout shows in 1 s."""
     session = context.actor.session if context.actor else None
-    return session is None or await sessions.is_open(session, await context.clock())
+    if session is None or context.expires_at is None:
+        return session is None
+    return await context.open_sessions.is_open(context.clock, session, until=context.expires_at)
+
+
+async def require_open(context: Context) -> None:
+    """
+    Read the actor's session in the transaction of a command that moves money.
+
+    Raises Unauthenticated where it has ended. Commands with a key have it checked by their claim.
+    """
+    session = context.actor.session if context.actor else None
+    if session is not None and not await sessions.is_open(session, await context.clock.recent()):
+        raise Unauthenticated
 
 
 @audited("token", requester="client_id")

@@ -10,7 +10,7 @@ and opens a case for each difference.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -151,11 +151,15 @@ async def _compare_batch(comparison: _Comparison, lines: Sequence[Line]) -> None
     ours = await settlement.payments_of(gateway, references)
     refunds = await settlement.refunds_of(gateway, references)
     earlier = await earlier_lines(gateway, references)
+    foreign = await _foreign_references(comparison, lines, ours)
     new_lines: list[ReconciliationLine] = []
     for line in lines:
         stored_lines = earlier[line.kind, line.reference]
         payment = ours.get(line.reference)
-        compared = await _compare_line(comparison, line, payment, refunds, stored_lines)
+        is_foreign = line.reference in foreign
+        compared = await _compare_line(
+            comparison, line, payment, refunds, stored_lines, is_foreign=is_foreign
+        )
         if compared is None:
             continue
         if compared.id is None:
@@ -165,6 +169,24 @@ async def _compare_batch(comparison: _Comparison, lines: Sequence[Line]) -> None
             stored_lines[:] = [other for other in stored_lines if other.id != compared.id]
         stored_lines.append(compared)
     await settlement.add_lines(gateway, new_lines)
+
+
+async def _foreign_references(
+    comparison: _Comparison, lines: Sequence[Line], ours: Collection[str]
+) -> set[str]:
+    """Return the references of other programs' lines: neither they nor their numbers are ours."""
+    gateway, terms = comparison.settlement.gateway, comparison.context.terms
+    candidates = [
+        line
+        for line in lines
+        if line.reference not in ours and terms.is_foreign(gateway, line.reference)
+    ]
+    if not candidates:
+        return set()
+    numbers = [line.gateway_id for line in candidates if line.gateway_id]
+    known = await settlement.known_numbers(gateway, numbers)
+    of_ours = {line.reference for line in candidates if line.gateway_id in known}
+    return {line.reference for line in candidates} - of_ours
 
 
 async def _add_foreign(comparison: _Comparison, lines: Sequence[ForeignLine]) -> None:
@@ -191,10 +213,11 @@ async def _compare_line(
     payment: OurPayment | None,
     refunds: dict[str, list[OurRefund]],
     earlier: Sequence[ReconciliationLine],
+    *,
+    is_foreign: bool,
 ) -> ReconciliationLine | None:
     """Return the compared line, None for one that an earlier file had."""
-    imported, terms = comparison.settlement, comparison.context.terms
-    is_foreign = payment is None and terms.is_foreign(imported.gateway, line.reference)
+    imported = comparison.settlement
     is_repeated = comparison.repeats(line, earlier)
     if is_repeated and (is_foreign or line.gateway_id):
         comparison.known += 1

@@ -47,12 +47,13 @@ async def survey(
     file_digest = digest(path, day)
     count, own_days, foreign_days = 0, set[date]() if day is None else {day}, set[date]()
     for lines, foreign_lines in _batches(gateway, path, terms, today):
-        await _check_references(gateway, foreign_lines)
+        await _check_unreadable(gateway, foreign_lines)
         count += len(lines) + len(foreign_lines)
         for line in lines:
             is_foreign = terms.is_foreign(gateway, line.reference)
             (foreign_days if is_foreign else own_days).add(line.day)
         foreign_days |= {line.day for line in foreign_lines if line.day is not None}
+    foreign_days = {day for day in foreign_days if day <= today}
     first_day, last_day = _covered_days(own_days, foreign_days)
     return SettlementFile(
         gateway=gateway,
@@ -78,11 +79,14 @@ def _batches(
         yield lines, [line for line in batch if isinstance(line, ForeignLine)]
 
 
-async def _check_references(gateway: GatewayName, lines: list[ForeignLine]) -> None:
-    """Raise BadFile where an unreadable line has the reference of an attempt."""
-    known = await settlement.attempts_of(gateway, [line.reference for line in lines])
+async def _check_unreadable(gateway: GatewayName, lines: list[ForeignLine]) -> None:
+    """Raise BadFile where an unreadable line has a reference or number of ours."""
+    if not lines:
+        return
+    references = await settlement.attempts_of(gateway, [line.reference for line in lines])
+    numbers = await settlement.known_numbers(gateway, [line.gateway_id for line in lines])
     for line in lines:
-        if line.reference in known:
+        if line.reference in references or line.gateway_id in numbers:
             raise BadFile(line.problem)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 
 import jwt
 
 from domain.staff import Actor, Role, Unauthenticated
 from integrations.keys import VaultError, decode, encode
 from resolvers.context import Context
+from resolvers.verified_tokens import VerifiedToken
 
 ISSUER = "mobinet"
 AUDIENCE = "mobinet-api"
@@ -40,8 +41,22 @@ def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
     """
     Return the actor that *token* proves, and when it expires. Raises Unauthenticated.
 
-    The caller checks in the database that its session has not ended.
+    A token is verified once; later it only needs its key and its time. The caller checks that its
+    session has not ended.
     """
+    token_hash = digest(token)
+    verified = context.verified_tokens.find(token_hash)
+    if verified is None:
+        verified = _verify(context, token)
+        context.verified_tokens.add(token_hash, verified)
+    if verified.expires_at <= now or context.keys.tokens.find(verified.key_id) is None:
+        context.verified_tokens.drop(token_hash)
+        raise Unauthenticated
+    return verified.actor, verified.expires_at
+
+
+def _verify(context: Context, token: str) -> VerifiedToken:
+    """Return what *token* proves, expired or not. Raises Unauthenticated."""
     try:
         key = context.keys.tokens.find(jwt.get_unverified_header(token)["kid"])
         if key is None:
@@ -54,7 +69,6 @@ def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
             audience=AUDIENCE,
             options={"require": REQUIRED, "verify_exp": False, "verify_iat": False},
         )
-        expires_at = datetime.fromtimestamp(claims["exp"], now.tzinfo)
         actor = Actor(
             id=claims["sub"],
             name=claims["name"],
@@ -63,11 +77,10 @@ def read(context: Context, token: str, now: datetime) -> tuple[Actor, datetime]:
             team=claims["team"],
             session=claims["sid"],
         )
+        expires_at = datetime.fromtimestamp(claims["exp"], UTC)
     except (jwt.InvalidTokenError, KeyError, ValueError, TypeError) as error:
         raise Unauthenticated from error
-    if expires_at <= now:
-        raise Unauthenticated
-    return actor, expires_at
+    return VerifiedToken(actor=actor, expires_at=expires_at, key_id=key.id)
 
 
 def refresh_token(context: Context, session_id: str) -> str:

@@ -18,6 +18,7 @@ from domain.methods import GatewayName
 from domain.money import Currency
 from domain.payment_evidence import Decision, Evidence, GatewayResult
 from domain.refusals import NotFound, NotPermitted
+from domain.sentences import Noun, PermissionReason
 from domain.staff import Operation, check
 from domain.verdicts import Verdict
 from domain.webhooks import WebhookEvent
@@ -142,7 +143,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     check(context.actor, Operation.REPLAY_WEBHOOK)
     event = await webhooks.by_id(event_id)
     if event is None or event.gateway not in context.gateways:
-        raise NotFound(what_vi="cuộc gọi", what_en="call", id=event_id)
+        raise NotFound.of(Noun.CALL, id=event_id)
     if event.outcome in FINISHED:
         return event
     gateway = context.gateways[event.gateway]
@@ -165,21 +166,11 @@ async def _verified_again(
 ) -> tuple[Notice, ...]:
     """Return the events of a stored call. Raises NotPermitted where it does not verify."""
     if event.masked:
-        raise NotPermitted(
-            why_vi="cuộc gọi này có chứa số thẻ nên đã được che, không thể kiểm tra lại được nữa."
-            " Hãy yêu cầu cổng gửi lại.",
-            why_en="the call held a card number, was masked and cannot be verified again."
-            " Have the gateway send it again.",
-        )
+        raise NotPermitted.because(PermissionReason.CALL_MASKED)
     try:
         return await _read(context, gateway, event.call)
     except BadCall as error:
-        raise NotPermitted(
-            why_vi="chữ ký của cuộc gọi này vẫn không đúng, nên nó không được tính."
-            " Hãy kiểm tra khoá của cổng.",
-            why_en="the call's signature still does not verify, so it counts for nothing."
-            " Check the gateway's secret.",
-        ) from error
+        raise NotPermitted.because(PermissionReason.CALL_UNVERIFIED) from error
 
 
 async def _audit_replay(context: Context, event: WebhookEvent) -> None:
@@ -278,8 +269,8 @@ async def _handle(
         return Verdict.ALREADY_DONE
     outcome, verdict = await _apply(context, event, notice)
     now = await context.clock()
-    await webhooks.conclude(event.id, outcome, now)
-    if outcome is not event.outcome:  # an event that still waits was counted before
+    is_concluded = await webhooks.conclude(event.id, outcome, now)
+    if is_concluded and outcome is not event.outcome:  # one that still waits was counted before
         _count(gateway, outcome)
     if outcome in FINISHED:
         LAG.labels(gateway.name.lower()).observe((now - event.received_at).total_seconds())

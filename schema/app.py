@@ -91,6 +91,7 @@ async def _background_tasks(context: Context) -> AsyncGenerator[None]:
         first_check,
         asyncio.create_task(payment_watch.sweep(context)),
         asyncio.create_task(payment_watch.inquire(context)),
+        asyncio.create_task(context.open_sessions.watch(context.clock)),
     ]
     yield
     for task in tasks:

@@ -26,8 +26,8 @@ from benchmarks.running import start_targets
 from benchmarks.supply import once
 
 # Upper bounds of a payment or a read. Lower a bound when the code does better; raise none.
-ROUND_TRIPS_OF_A_CASH_PAYMENT = 21
-UPSTREAM_CALLS_OF_A_CASH_PAYMENT = 3
+ROUND_TRIPS_OF_A_CASH_PAYMENT = 9
+UPSTREAM_CALLS_OF_A_CASH_PAYMENT = 2
 UPSTREAM_CALLS_OF_A_READ = 5
 UPSTREAM_CALLS_OF_A_REPEATED_READ = 4
 BYTES_AROUND_A_TYPENAME = 250

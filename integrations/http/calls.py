@@ -16,9 +16,11 @@ class Timeouts:
     """
     Seconds: `read` is the longest silence within an answer, `total` bounds a call with its retries.
 
-    `connect` also bounds the wait for a free place. `total` stays below a mutation's 25 seconds.
+    `place` is the longest wait for a place of the bulkhead, as long as a silent counterpart holds
+    one. `total` stays below the 25 seconds of a mutation.
     """
 
+    place: float = 10.0
     connect: float = 3.0
     read: float = 10.0
     total: float = 24.0

@@ -75,7 +75,7 @@ class Upstream:
                 self._breakers,
                 Metrics(name),
                 redact,
-                Bulkhead(name, places=places, patience=timeouts.connect),
+                Bulkhead(name, places=places, patience=timeouts.place),
                 end_in_time,
             ],
             self._exchange,
@@ -103,8 +103,9 @@ class Upstream:
         """
         Send *request*, with retries, and return what *read* makes of the answer.
 
-        A request that was not sent is always retried. One that was sent is retried if it is
-        `repeatable`. Raises NotConnected, Unanswered, and what *read* raises but Unreadable.
+        A request that was not sent is retried, but not for an open breaker or a lack of places.
+        One that was sent is retried if it is `repeatable`. Raises NotConnected, Unanswered, and
+        what *read* raises but Unreadable.
         """
         call = Call(
             system=self.name,

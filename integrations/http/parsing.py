@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from domain.money import MAX_JSON_INTEGER
 from domain.refusals import NotFound, UpstreamUnavailable
+from domain.sentences import Noun
 from integrations.http.failures import NotConnected, Unanswered, Unreadable, Unusable
 from integrations.http.json_text import RawNumber, decode
 from integrations.http.messages import Answer
@@ -142,10 +143,10 @@ def is_path_segment(id: str) -> bool:
     return _SEGMENT.fullmatch(id) is not None
 
 
-def path_segment(id: str, *, what_vi: str, what_en: str) -> str:
+def path_segment(id: str, *, noun: Noun) -> str:
     """Return *id*. Raises NotFound if it cannot stand in a path: no system has such an id."""
     if not is_path_segment(id):
-        raise NotFound(what_vi=what_vi, what_en=what_en, id=id[:64])
+        raise NotFound.of(noun, id=id[:64])
     return id
 
 

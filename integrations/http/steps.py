@@ -81,7 +81,7 @@ async def _retry(call: Call, first: CallFailure, proceed: Proceed) -> object:
 
 
 def _is_retryable(call: Call, error: CallFailure) -> bool:
-    if isinstance(error, BreakerOpen):
+    if isinstance(error, BreakerOpen | Exhausted):  # it would only wait at the end of the queue
         return False
     return call.request.repeatable or isinstance(error, NotConnected)
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 from domain import identifiers
 from domain.refusals import NotFound
 from domain.reversals import Reversal
+from domain.sentences import Noun
 from integrations.http.client import Upstream
 from integrations.http.failures import Unusable
 from integrations.http.messages import Answer, Request
@@ -30,11 +31,11 @@ async def fetch_of_contract(
 
     *read* gets the answer and the number. Raises NotFound or UpstreamUnavailable.
     """
-    number = path_segment(contract_number, what_vi="hợp đồng", what_en="contract")
+    number = path_segment(contract_number, noun=Noun.CONTRACT)
 
     def read_known(answer: Answer) -> Result:
         if answer.status == 404:
-            raise NotFound(what_vi="hợp đồng", what_en="contract", id=number)
+            raise NotFound.of(Noun.CONTRACT, id=number)
         return read(answer, number)
 
     request = Request(

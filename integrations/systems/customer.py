@@ -9,6 +9,7 @@ from cashews import Cache
 from domain import identifiers
 from domain.customers import ContractStatus, Customer, PhoneNumber
 from domain.refusals import UpstreamUnavailable
+from domain.sentences import Noun
 from integrations.http.client import Upstream
 from integrations.http.messages import Answer
 from integrations.http.parsing import Text, WireModel, parse_success, path_segment
@@ -65,7 +66,7 @@ class CustomerManagement:
         `fresh` skips the cache, for decisions about money. Without it the answer may be five
         minutes old, and up to an hour while Customer Management is down.
         """
-        number = path_segment(contract_number, what_vi="hợp đồng", what_en="contract")
+        number = path_segment(contract_number, noun=Noun.CONTRACT)
         if fresh:
             return await self._fetch(number)
         if (cached := await self._cached("fresh", number)) is not None:

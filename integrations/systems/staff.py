@@ -10,6 +10,7 @@ from pydantic import Field
 from domain.identifiers import staff_number
 from domain.limits import StaffLimits
 from domain.refusals import NotFound
+from domain.sentences import Noun
 from domain.staff import InvalidCredentials, Role, Staff
 from integrations.http.client import Upstream
 from integrations.http.failures import Unusable
@@ -90,11 +91,11 @@ class StaffManagement:
 
     async def staff(self, staff_id: str) -> tuple[Staff, StaffLimits]:
         """Return a member of staff and their limits. Raises NotFound or UpstreamUnavailable."""
-        id = path_segment(staff_id, what_vi="nhân viên", what_en="member of staff")
+        id = path_segment(staff_id, noun=Noun.STAFF)
 
         def read(answer: Answer) -> tuple[Staff, StaffLimits]:
             if answer.status == 404:
-                raise NotFound(what_vi="nhân viên", what_en="member of staff", id=id)
+                raise NotFound.of(Noun.STAFF, id=id)
             staff = parse_success(_Staff, answer)
             _check_staff(staff, id)
             return _staff(staff), _limits(staff)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import strawberry
 
 from domain.refusals import InvalidInput
+from domain.sentences import InputProblem
 from schema.graphql.errors import ApiError
 
 EXAMPLE = "2026-11-30T08:30:00+07:00"
@@ -41,8 +42,4 @@ def in_utc(field: str, value: datetime | None) -> datetime | None:
     try:
         return value and value.astimezone(UTC)
     except OverflowError:
-        raise InvalidInput(
-            field=field,
-            problem_vi="nằm ngoài lịch.",
-            problem_en="lies outside of the calendar.",
-        ) from None
+        raise InvalidInput.because(InputProblem.OUTSIDE_CALENDAR, field=field) from None

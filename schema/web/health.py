@@ -9,7 +9,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from db import clock
 from db.migrate import pending
 from resolvers import cases, invariants
 from resolvers.context import Context
@@ -29,7 +28,7 @@ async def readyz(request: Request) -> Response:
     checks: dict[str, str] = {}
     try:
         async with asyncio.timeout(TIMEOUT_SECONDS):
-            await clock.now()
+            await context.clock()
             missing = await pending()
         checks["database"] = "ok"
         checks["migrations"] = "ok" if not missing else f"lacks {', '.join(missing)}"

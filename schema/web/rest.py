@@ -16,6 +16,7 @@ from domain.idempotency import check_key
 from domain.methods import PaymentMethod
 from domain.orders import PayOrder
 from domain.refusals import InvalidInput, Refusal, Refused
+from domain.sentences import InputProblem
 from domain.staff import Operation, check
 from resolvers import orders
 from resolvers.audit import audited
@@ -131,19 +132,11 @@ async def http_error(request: Request, error: Exception) -> Response:
 def _order(body: dict[str, Any]) -> tuple[str, int, PaymentMethod]:
     amount = body.get("amount")
     if isinstance(amount, bool) or not isinstance(amount, int):
-        raise InvalidInput(
-            field="amount",
-            problem_vi="phải là số đồng nguyên, không có dấu phân cách.",
-            problem_en="must be a whole number of đồng, without separators.",
-        )
+        raise InvalidInput.because(InputProblem.NOT_WHOLE, field="amount")
     method = _text(body, "method").upper()
     if method not in PaymentMethod.__members__:
         known = ", ".join(name.lower() for name in PaymentMethod)
-        raise InvalidInput(
-            field="method",
-            problem_vi=f"phải là một trong: {known}.",
-            problem_en=f"must be one of: {known}.",
-        )
+        raise InvalidInput.because(InputProblem.NOT_ONE_OF, field="method", known=known)
     return _text(body, "order_id"), amount, PaymentMethod(method)
 
 
@@ -153,20 +146,14 @@ def _key(header: str) -> str:
         return header
     quoted = _QUOTED.fullmatch(header)
     if quoted is None:
-        raise InvalidInput(
-            field="idempotencyKey",
-            problem_vi='khoá trong dấu ngoặc kép phải viết theo RFC 8941, như "khoa-ngau-nhien-1".',
-            problem_en='a key in quotes is written as RFC 8941 has it, like "a-random-key-0001".',
-        )
+        raise InvalidInput.because(InputProblem.QUOTED_KEY, field="idempotencyKey")
     return _ESCAPED.sub(r"\1", quoted[1])
 
 
 def _text(body: dict[str, Any], field: str) -> str:
     value = body.get(field)
     if not isinstance(value, str) or not value:
-        raise InvalidInput(
-            field=field, problem_vi="là chuỗi bắt buộc.", problem_en="is a required text."
-        )
+        raise InvalidInput.because(InputProblem.MISSING_TEXT, field=field)
     return value
 
 

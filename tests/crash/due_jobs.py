@@ -16,6 +16,7 @@ from db import engine, jobs
 from resolvers import webhooks
 from resolvers.context import Context
 from resolvers.jobs import HANDLERS
+from tests.support.clocks import SetClock
 
 CONCURRENT_JOBS = 8
 MAX_TRIES = 8  # of a job that fails each time; no outer system fails, so no job should
@@ -23,11 +24,12 @@ MAX_AHEAD = timedelta(days=10)
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass(slots=True)
-class Clock:
-    at: datetime
+class Clock(SetClock):
+    def __init__(self, at: datetime) -> None:
+        super().__init__(self._now)
+        self.at = at
 
-    async def __call__(self) -> datetime:
+    async def _now(self) -> datetime:
         return self.at
 
 

@@ -17,12 +17,14 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Any, TextIO
 
 import uvloop
 
 from db import engine
+from db.clock import Clock
 from db.invariants.checks import open_check_connection
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
@@ -74,9 +76,17 @@ def _run_in_fork(settings: Settings, order: Json) -> Json:
     return {"killed": False} | json.loads(answer)
 
 
+class ReadingClock(Clock):
+    """A clock whose every reading is a statement, so that a flow's steps are always the same."""
+
+    async def recent(self) -> datetime:
+        return await self()
+
+
 def _execute(settings: Settings, order: Json, report: TextIO) -> int:
     async def main() -> Json:
-        async with process_context(settings, pool_size=6) as context:
+        async with process_context(settings, pool_size=6) as opened:
+            context = replace(opened, clock=ReadingClock())
             return await ORDERS[order["order"]](context, order)
 
     try:

@@ -21,7 +21,7 @@ from resolvers.context import Context
 def jobs_after_the_commit() -> Generator[None]:
     """Enqueue the jobs of a success in a transaction of their own; a crash between loses them."""
     late: list[Any] = []
-    open_payment = payments._open
+    open_payment, record_transitions = payments._open, payments.record_transitions
 
     async def open_and_enqueue(*args: Any) -> Any:
         done = await open_payment(*args)
@@ -29,12 +29,13 @@ def jobs_after_the_commit() -> Generator[None]:
             await queue.enqueue(late)
         return done
 
-    async def enqueue_after_commit(new_jobs: Any) -> None:
+    async def record_without_jobs(context: Context, *transitions: Any, new_jobs: Any) -> None:
+        await record_transitions(context, *transitions)
         late.extend(new_jobs)
 
     with (
         mock.patch.object(payments, "_open", open_and_enqueue),
-        mock.patch.object(payments, "jobs", mock.Mock(enqueue=enqueue_after_commit)),
+        mock.patch.object(payments, "record_transitions", record_without_jobs),
     ):
         yield
 
@@ -45,9 +46,9 @@ def charge_before_the_commit() -> Generator[None]:
     new, attempts = payments._new, payment_opening.attempts
     seen: dict[str, Any] = {}
 
-    def remember(context: Context, actor: Any, command: Any, customer: Any, gateway: Any, now: Any):
+    def remember(context: Context, payment_id: str, checked: Any, gateway: Any, now: Any):
         seen.update(context=context, gateway=gateway)
-        seen["payment"] = new(context, actor, command, customer, gateway, now)
+        seen["payment"] = new(context, payment_id, checked, gateway, now)
         return seen["payment"]
 
     async def add_and_start(attempt: Any) -> None:

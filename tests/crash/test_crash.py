@@ -75,10 +75,8 @@ def commit_of(steps: list[str], nth: int) -> int:
 def test_a_job_enqueued_after_its_commit_is_found(harness: Harness) -> None:
     (steps,) = harness.record(["cash"]).values()
     at = commit_of(steps, -1)
-    # The planted fault moves the job's statement after the commit, which comes one step earlier.
-    (killed,) = harness.kill(
-        [Kill("cash", at - 1, "after", "COMMIT")], fault="jobs after the commit"
-    )
+    # The planted fault takes the jobs out of their statement, and adds them after the commit.
+    (killed,) = harness.kill([Kill("cash", at, "after", "COMMIT")], fault="jobs after the commit")
     assert killed.died
     harness.fork_servers[0].order("recover")
     wrong = harness.violations()

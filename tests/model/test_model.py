@@ -33,6 +33,7 @@ from tests.crash.due_jobs import run_due_jobs
 from tests.crash.judge import broken, violations
 from tests.model.expected import OPEN, ExpectedPayment, ExpectedState
 from tests.model.reversal_rules import ReversalRules
+from tests.support.clocks import SetClock
 from tests.support.proof import SEED
 from tests.support.requests.hand_ins import CONFIRM, SUBMIT
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
@@ -64,7 +65,7 @@ class Machine(ReversalRules):
         async def clock() -> datetime:
             return await self.original_context.clock() + self.ahead
 
-        api.app.state.context = replace(self.original_context, clock=clock)
+        api.app.state.context = replace(self.original_context, clock=SetClock(clock))
 
     # ── clients ──────────────────────────────────────────────────────────────────────────────────
 

@@ -27,6 +27,7 @@ from tests.crash.due_jobs import run_due_jobs
 from tests.races.evidence import apply_evidence, violations
 from tests.races.row_lock import one_after_the_other
 from tests.support.backend import Backend
+from tests.support.clocks import SetClock
 from tests.support.proof import share
 from tests.support.running_api import key
 
@@ -66,7 +67,7 @@ async def expire(backend: Backend, payment: Payment) -> None:
     async def clock() -> Any:
         return payment.expires_at
 
-    await jobs.follow_up(replace(backend.context, clock=clock), payment.id)
+    await jobs.follow_up(replace(backend.context, clock=SetClock(clock)), payment.id)
 
 
 OPEN: tuple[Act, ...] = (

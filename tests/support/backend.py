@@ -27,16 +27,18 @@ from mobinet.settings import Settings
 from resolvers import payments, sessions
 from resolvers.context import Context
 from tests.support.builders import bill_item
+from tests.support.clocks import SetClock
 from tests.support.running_api import Sandbox, key
 
 
-@dataclass
-class Clock:
+class Clock(SetClock):
     """A clock that stands still until the test moves it."""
 
-    at: datetime
+    def __init__(self, at: datetime) -> None:
+        super().__init__(self._now)
+        self.at = at
 
-    async def __call__(self) -> datetime:
+    async def _now(self) -> datetime:
         return self.at
 
     def move(self, **by: float) -> None:

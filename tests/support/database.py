@@ -68,8 +68,7 @@ async def add_payment(
         | fields,
     )
     async with transaction():
-        await payments.add(payment)
-        assert await bills.lock(payment)
+        assert await payments.add(payment)
         if payment_attempt is not None:
             await attempts.add(payment_attempt)
             await attempts.save(payment_attempt)

@@ -15,7 +15,7 @@ from tests.support.documents import CANCEL, LOGIN, OWED, PAYMENT, PROCESS, REFUS
 from tests.support.ports import ports, until
 from tests.support.sandbox.process import Sandbox, sandbox
 from tests.support.socket import Socket
-from tests.support.statements import statements
+from tests.support.statements import late_looks_are_trusted, statements
 
 __all__ = [
     "CANCEL",
@@ -33,6 +33,7 @@ __all__ = [
     "api_settings",
     "data_dir",
     "key",
+    "late_looks_are_trusted",
     "module_database",
     "ports",
     "sandbox",

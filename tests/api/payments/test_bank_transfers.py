@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from resolvers import payment_inquiry, webhooks
+from tests.support.clocks import SetClock
 from tests.support.gateways.signing import casso_signature, casso_text, sepay_signature
 from tests.support.running_api import CANCEL, VERIFY, Api, Sandbox
 
@@ -218,7 +219,7 @@ def later(api: Api, **by: int) -> Any:
     async def clock() -> Any:
         return await api.context.clock() + timedelta(**by)
 
-    return replace(api.context, clock=clock)
+    return replace(api.context, clock=SetClock(clock))
 
 
 def test_a_qr_expires_by_the_clock_alone_and_verifying_changes_nothing(

@@ -15,6 +15,7 @@ from domain.attempts import Attempt
 from domain.methods import GatewayName
 from domain.payment_evidence import Evidence
 from resolvers import payment_inquiry, refund_execution
+from tests.support.clocks import SetClock
 from tests.support.gateways.signing import stripe_signature
 from tests.support.requests.reversals import look, refund, truth
 from tests.support.running_api import CANCEL, PROCESS, VERIFY, Api, Sandbox, key
@@ -133,7 +134,7 @@ def test_a_page_is_closed_when_the_time_to_pay_is_over(api: Api, sandbox: Sandbo
     async def later() -> datetime:
         return await api.context.clock() + timedelta(minutes=16)
 
-    api.run(payment_inquiry.follow_up(replace(api.context, clock=later), payment["id"]))
+    api.run(payment_inquiry.follow_up(replace(api.context, clock=SetClock(later)), payment["id"]))
     assert state(api, payment) == ("EXPIRED", None)
     assert charges(sandbox, payment) == ["expired"]
 
@@ -249,6 +250,10 @@ def test_a_refund_whose_answer_was_lost_is_found_and_paid_once(api: Api, sandbox
     async def later() -> datetime:
         return await api.context.clock() + timedelta(seconds=10)
 
-    api.run(refund_execution.follow_up(replace(api.context, clock=later), lost["reversal"]["id"]))
+    api.run(
+        refund_execution.follow_up(
+            replace(api.context, clock=SetClock(later)), lost["reversal"]["id"]
+        )
+    )
     assert look(api, paid)["reversals"][0]["status"] == "DONE"
     assert truth(sandbox, paid) == [paid["amount"]]

@@ -127,10 +127,12 @@ def test_a_sequence_number_may_exceed_32_bits(api: Api) -> None:
     assert history(api, paid)["timeline"][-1]["sequence"] == 2**31
 
 
+@pytest.mark.usefixtures("late_looks_are_trusted")
 def test_the_history_of_a_page_needs_as_many_statements_as_that_of_one_payment(api: Api) -> None:
     for _ in range(10):
         api.new_payment("NV002")
     token = api.token("FI001")
+    api.get(a_page(1), token=token)  # the process now knows the session
     sent: list[int] = []
     for first in (1, 12):
         with statements() as seen:

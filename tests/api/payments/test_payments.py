@@ -172,9 +172,8 @@ def test_a_subscription_matches_a_name_however_it_is_typed(api: Api) -> None:
 
 # ── statements ───────────────────────────────────────────────────────────────────────────────────
 
-AUTHENTICATION_STATEMENTS = 2  # the clock, and whether the session is still open
 
-
+@pytest.mark.usefixtures("late_looks_are_trusted")
 @pytest.mark.parametrize(("document", "more"), [(PAGE, 0), (TOTALS, 1)], ids=["page", "totals"])
 @pytest.mark.parametrize("first", [1, 12])
 def test_a_page_costs_one_statement_and_its_totals_one_more(
@@ -183,9 +182,10 @@ def test_a_page_costs_one_statement_and_its_totals_one_more(
     query(document, first=first)
     with statements() as sent:
         assert len(query(document, first=first)["edges"]) == first
-    assert len(sent) == AUTHENTICATION_STATEMENTS + 1 + more, sent.seen
+    assert len(sent) == 1 + more, sent.seen
 
 
+@pytest.mark.usefixtures("late_looks_are_trusted")
 def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -> None:
     by_bills: dict[int, int] = {}
     token = api.token("NV002")
@@ -196,7 +196,7 @@ def test_a_customer_costs_one_statement_however_many_bills_they_have(api: Api) -
             api.get(CUSTOMER, given, token=token)
         by_bills[bills] = len(sent)
     assert len(by_bills) > 2
-    assert set(by_bills.values()) == {AUTHENTICATION_STATEMENTS + 1}
+    assert set(by_bills.values()) == {1}
 
 
 def test_a_bill_in_collection_is_shown_locked_and_a_paid_one_paid(api: Api) -> None:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from db.invariants import checks as results
 from domain.invariants import InvariantName
 from resolvers import invariants
+from tests.support.clocks import SetClock
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
@@ -34,7 +35,7 @@ def test_a_later_start_serves_the_last_results(api: Api) -> None:
     async def later() -> datetime:
         return await api.context.clock() + timedelta(hours=1)
 
-    api.run(invariants.check_first(replace(api.context, clock=later)))
+    api.run(invariants.check_first(replace(api.context, clock=SetClock(later))))
     assert api.get(INVARIANTS, token=api.token("AU001")) == before
 
 

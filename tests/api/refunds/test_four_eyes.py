@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.clocks import SetClock
 from tests.support.gateways.calls import call, ipn, signed, state
 from tests.support.refusals import both_languages, without_effect
 from tests.support.requests.cases import of
@@ -91,7 +92,7 @@ def a_day_later(api: Api) -> Iterator[None]:
     async def tomorrow() -> datetime:
         return await today.clock() + timedelta(days=1)
 
-    api.app.state.context = replace(today, clock=tomorrow)
+    api.app.state.context = replace(today, clock=SetClock(tomorrow))
     api._tokens.clear()
     yield
     api.app.state.context = today

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from resolvers import refund_execution
+from tests.support.clocks import SetClock
 from tests.support.refusals import both_languages, without_effect
 from tests.support.requests.decisions import decide, is_free
 from tests.support.requests.paypal import charge, state, verify
@@ -45,7 +46,7 @@ def followed(api: Api, reversal: dict[str, Any], **later: float) -> str:
     async def clock() -> datetime:
         return await api.context.clock() + timedelta(**later)
 
-    api.run(refund_execution.follow_up(replace(api.context, clock=clock), reversal["id"]))
+    api.run(refund_execution.follow_up(replace(api.context, clock=SetClock(clock)), reversal["id"]))
     (row,) = api.rows("select status from reversal where id = $1", reversal["id"])
     return row["status"]
 

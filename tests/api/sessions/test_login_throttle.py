@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from resolvers import sessions
+from tests.support.clocks import SetClock
 from tests.support.requests.sessions import LOGOUT, cash, codes
 from tests.support.running_api import LOGIN, PROCESS, Api, Sandbox
 
@@ -103,7 +104,7 @@ def test_a_minute_after_the_first_guess_another_is_allowed(api: Api, guessed_at:
     async def in_a_minute() -> Any:
         return await api.context.clock() + timedelta(minutes=1)
 
-    later = replace(api.context, clock=in_a_minute)
+    later = replace(api.context, clock=SetClock(in_a_minute))
     login = api.run(sessions.login(later, staff_id=guessed_at, password=f"mobinet{guessed_at}"))
     assert login.staff.staff_id == guessed_at
 

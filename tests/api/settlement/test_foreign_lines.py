@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from domain.calendar import business_date
+from domain.settlement import SettlementResult
 from integrations.settlement import BadFile
 from mobinet.verify import verify
 from tests.support.gateways.shared_accounts import (
@@ -60,7 +61,7 @@ def test_odd_lines_are_counted_and_summed_where_they_can_be_read(api: Api, desk:
         ("PAYMENT", "USD", 1, None),  # 17.47
         (None, "VND", 1, 5_000),  # chargeback
         ("PAYMENT", "VND", 1, None),  # failed: no money moved
-        ("PAYMENT", "VND", 5, 20_100),
+        ("PAYMENT", "VND", 4, 15_100),
     }
     assert day(api, "PAYPAL")["status"] == "MATCHED"
 
@@ -111,16 +112,49 @@ def test_an_odd_line_with_the_reference_of_an_attempt_refuses_the_file(
 
 
 @pytest.mark.parametrize(
-    "reference", ["ORDER\x07bell", " ORDER-blank", "ORDER-\udc80", ""], ids=repr
+    "reference",
+    ["ORDER\x07bell", " ORDER-blank", "ORDER-\u00a0", "ORDER-\udc80", "ORDER\x00", ""],
+    ids=repr,
 )
-def test_an_odd_line_whose_reference_cannot_be_read_refuses_the_file(
+def test_a_line_whose_reference_cannot_be_read_is_another_programs(
     api: Api, desk: Desk, reference: str
 ) -> None:
     path = desk.folder / "unreadable.csv"
     text = f"{HEADER}\n{line(reference, currency='EUR', gateway_id='')}\n"
     path.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(BadFile, match="line 2, column reference"):
-        desk.imports_file(path, gateway="stripe")
+    done = desk.imports_file(path, gateway="stripe")
+    assert (done.cases, {str(item): many for item, many in done.results.items()}) == (
+        0, {"FOREIGN": 1},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("reference", ["", "ORDER-of-another"])
+def test_a_line_with_a_number_of_ours_is_never_another_programs(
+    api: Api, desk: Desk, reference: str
+) -> None:
+    paid = api.new_payment(method="CARD")
+    desk.sandbox.pay(reference=paid["gatewayReference"])
+    desk.imports(*desk.file("stripe"), gateway="stripe")
+    (row,) = api.rows(
+        "select gateway_id from attempt where reference = $1", paid["gatewayReference"]
+    )
+    number = row["gateway_id"]
+    done = desk.imports(line(reference, gateway_id=number), gateway="stripe")
+    assert (done.cases, {str(item): many for item, many in done.results.items()}) == (
+        1, {"THEIRS_ONLY": 1},
+    )  # fmt: skip
+    with pytest.raises(BadFile, match="line 2, column currency"):
+        desk.imports(line(reference, gateway_id=number, currency="EUR"), gateway="stripe")
+
+
+def test_another_programs_line_of_a_later_day_is_counted_once(api: Api, desk: Desk) -> None:
+    late = line("ORDER-late", 5_000, at=TOMORROW)
+    done = desk.imports(line("ORDER-now", 100), late, gateway="momo")
+    assert {str(item): many for item, many in done.results.items()} == {"FOREIGN": 2}
+    again = desk.imports(late, line("ORDER-now", 200), gateway="momo")
+    assert (again.known_lines, dict(again.results)) == (1, {SettlementResult.FOREIGN: 1})
+    (row,) = api.rows("select * from settlement order by imported_at desc limit 1")
+    assert row["last_day"] == business_date(datetime.now(UTC))
 
 
 def test_an_odd_line_refuses_the_file_where_the_account_is_ours_alone(

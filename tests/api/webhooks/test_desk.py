@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from resolvers import webhooks
+from tests.support.clocks import SetClock
 from tests.support.gateways.calls import call, events, ipn, retried, signed, state
 from tests.support.running_api import Api
 
@@ -177,7 +178,7 @@ def test_of_many_forged_calls_some_are_stored_and_a_genuine_one_is_handled(
     async def a_minute_later() -> datetime:
         return await now.clock() + timedelta(minutes=1)
 
-    api.app.state.context = replace(now, clock=a_minute_later)
+    api.app.state.context = replace(now, clock=SetClock(a_minute_later))
     try:
         assert call(api, signed(ipn(qr), b"somebody-elses-secret")) == "97"
     finally:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from resolvers import webhooks
+from tests.support.clocks import SetClock
 from tests.support.gateways.signing import fpt_pay_signature, vnpay_signed_query
 from tests.support.running_api import Api
 
@@ -98,7 +99,7 @@ def retried(api: Api) -> None:
     async def later() -> Any:
         return await api.context.clock() + timedelta(minutes=5)
 
-    api.run(webhooks.retry(replace(api.context, clock=later)))
+    api.run(webhooks.retry(replace(api.context, clock=SetClock(later))))
 
 
 def handled_call(api: Api) -> str:

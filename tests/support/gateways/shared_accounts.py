@@ -12,6 +12,7 @@ import pytest
 
 from mobinet.settings import Settings, load
 from resolvers import webhooks
+from tests.support.clocks import SetClock
 from tests.support.gateways.callers import (
     Caller,
     MoMo,
@@ -101,7 +102,7 @@ def an_hour_passes(api: Api) -> None:
     async def later() -> datetime:
         return await api.context.clock() + timedelta(hours=1)
 
-    api.run(webhooks.retry(replace(api.context, clock=later)))
+    api.run(webhooks.retry(replace(api.context, clock=SetClock(later))))
 
 
 def different(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

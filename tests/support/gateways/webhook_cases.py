@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from resolvers import webhooks
+from tests.support.clocks import SetClock
 from tests.support.gateways.callers import (
     Notice,
     new_notice,
@@ -64,4 +65,4 @@ def retried(api: Api) -> None:
     async def later() -> datetime:
         return await api.context.clock() + timedelta(minutes=5)
 
-    api.run(webhooks.retry(replace(api.context, clock=later)))
+    api.run(webhooks.retry(replace(api.context, clock=SetClock(later))))

@@ -10,7 +10,7 @@ import pytest
 from integrations.http.client import Timeouts, Upstream
 from integrations.http.messages import Answer, Request
 
-PATIENT = Timeouts(connect=20, read=20, total=20)
+PATIENT = Timeouts(place=20, connect=20, read=20, total=20)
 SHORT = Timeouts(connect=1.0, read=0.3, total=1.0)
 
 OpenUpstream = Callable[..., Upstream]

@@ -29,8 +29,7 @@ async def add_rival(payment: Payment) -> tuple[Payment, bool]:
         status=PaymentStatus.PENDING,
     )
     async with transaction():
-        await payments.add(rival)
-        return rival, await bills.lock(rival)
+        return rival, await payments.add(rival)
 
 
 @pytest.mark.parametrize("status", PaymentStatus)

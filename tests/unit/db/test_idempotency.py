@@ -21,16 +21,18 @@ DEAD_PROCESS = 999_999_999
 async def claim(
     key: str, subject: str, *, process: int = DEAD_PROCESS, answered: bool = False
 ) -> bool:
-    return await idempotency.claim(
+    claimed_at = await idempotency.claim(
         "NV001",
         "processPayment",
         key,
         fingerprint=FINGERPRINT,
         subject_id=subject,
         process=process,
-        now=NOW,
+        at=NOW,
         answered=answered,
     )
+    assert claimed_at in (NOW, None)
+    return claimed_at is not None
 
 
 async def find(key: str) -> idempotency.Claim | None:

@@ -129,6 +129,29 @@ async def test_late_money_counts_even_past_the_limit() -> None:
     assert refusal.remaining == 0
 
 
+async def test_payments_and_voids_at_once_never_deadlock_and_count_exactly() -> None:
+    collector = await report_limits()
+    assert await take(collector, 1_000_000) is None
+
+    async def void() -> None:
+        async with transaction():
+            await limits.give_back(collector.staff_id, CASH, 10_000, today=TODAY)
+
+    results = await asyncio.gather(
+        *(take(collector, 20_000) for _ in range(25)), *(void() for _ in range(25))
+    )
+    assert results.count(None) == 50
+    for kind in (LimitKind.DAILY, LimitKind.CASH_IN_HAND):
+        assert (await limit_of(collector, kind)).used == 1_000_000 + 25 * 10_000
+
+
+async def test_the_first_exceeded_limit_is_named() -> None:
+    collector = await report_limits(daily=100, cash_in_hand=50)
+    refusal = await take(collector, 200)
+    assert refusal is not None
+    assert refusal.kind is LimitKind.DAILY
+
+
 async def test_more_than_was_reserved_cannot_be_released() -> None:
     collector = await report_limits()
     with pytest.raises(asyncpg.CheckViolationError):

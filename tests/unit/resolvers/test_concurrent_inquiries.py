@@ -18,6 +18,7 @@ from domain.payments import Payment, PaymentStatus
 from resolvers import jobs, payment_inquiry, payment_start
 from resolvers.context import Context
 from tests.support.backend import Backend
+from tests.support.clocks import SetClock
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -168,7 +169,7 @@ async def concurrent_inquiry(
                     await started[0].__aexit__(None, None, None)
             return backend.clock.at
 
-        return replace(backend.context, clock=clock)
+        return replace(backend.context, clock=SetClock(clock))
 
     yield make_context, answers
     if not answered:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from db import bills, engine, orders
+from db import bills, engine, orders, payments
 from domain.cases import CaseDecision
 from domain.gateways import Call, Notice, Reply, Verdict
 from domain.methods import PaymentMethod
@@ -157,15 +157,17 @@ async def test_a_decision_past_the_bound_has_no_effect_and_can_be_made_again(
 
 async def test_a_bill_that_is_locked_and_free_in_turn_opens_no_payment(backend: Backend) -> None:
     tries: list[object] = []
+    add = payments.add
 
-    async def fail_to_lock(*args: object) -> bool:
-        tries.append(args)
+    async def fail_to_lock(payment: Payment) -> bool:
+        tries.append(payment)
+        assert await add(payment)
         return False
 
     collector = await backend.collector()
     assert collector.actor is not None
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bills, "lock", fail_to_lock)
+        patch.setattr(payments, "add", fail_to_lock)
         await check_raises(backend.new_payment(collector, PaymentMethod.CASH), bills.TakenMeanwhile)
     assert len(tries) == TRIES
     count = "select count(*) from payment where staff = $1"

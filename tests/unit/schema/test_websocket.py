@@ -183,11 +183,11 @@ async def test_an_id_in_use_is_4409_with_a_reason_that_fits(served: Served) -> N
 
 
 async def test_a_late_login_is_4408() -> None:
-    async with serving(socket_limits=SocketLimits(init_seconds=0.5)) as served:
+    async with serving(socket_limits=SocketLimits(init_seconds=2)) as served:
         async with client(served, initialised=False) as connection:
             assert await connection.closed() == (4408, "Connection initialisation timeout")
         async with client(served) as other:  # logged in: the deadline is gone
-            await asyncio.sleep(0.6)
+            await asyncio.sleep(2.1)
             await other.send({"type": "ping"})
             assert await other.receive() == {"type": "pong"}
 

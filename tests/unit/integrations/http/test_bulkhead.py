@@ -14,7 +14,7 @@ from integrations.http.failures import Exhausted, NotConnected, Unanswered
 from integrations.http.messages import Answer
 from integrations.http.pool import PooledTransport
 from tests.support.raw.server import OK, Peer, answers, raw_server, reads_and_is_silent
-from tests.support.raw.upstream import both_loops, call
+from tests.support.raw.upstream import PATIENT, both_loops, call
 
 pytest_plugins = ["tests.support.raw.upstream"]
 pytestmark = both_loops
@@ -38,7 +38,7 @@ def transport_of(http: Upstream) -> PooledTransport:
 
 async def test_a_call_waits_for_a_place_and_connections_are_shared() -> None:
     async with raw_server(answers(OK)) as server:
-        http = Upstream("stormed", server.url, places=PLACES, timeouts=Timeouts(connect=30))
+        http = Upstream("stormed", server.url, places=PLACES, timeouts=PATIENT)
         results = await asyncio.gather(*[call(http) for _ in range(200)])
         assert {answer.status for answer in results} == {200}
         assert len(server.requests) == 200
@@ -68,7 +68,7 @@ async def test_calls_make_no_task_and_need_no_further_connection() -> None:
 async def test_a_lack_of_places_is_counted_and_logged_once() -> None:
     before = exhausted_calls()
     async with raw_server(reads_and_is_silent) as server:
-        timeouts = Timeouts(connect=0.05, read=30, total=30)
+        timeouts = Timeouts(place=0.05, read=30, total=30)
         http = Upstream("stormed", server.url, places=2, timeouts=timeouts)
         holders = [asyncio.ensure_future(call(http)) for _ in range(2)]
         while len(server.requests) < 2:
@@ -77,7 +77,7 @@ async def test_a_lack_of_places_is_counted_and_logged_once() -> None:
         with capture_logs() as logs:
             results = await asyncio.gather(*[call(http) for _ in range(3)], return_exceptions=True)
         assert {type(result) for result in results} == {Exhausted}
-        assert exhausted_calls() - before == 3 * 4  # each call is tried four times
+        assert exhausted_calls() - before == 3
         assert [log["event"] for log in logs].count("upstream_places_exhausted") == 1
         with capture_logs() as logs:
             for holder in holders:
@@ -108,7 +108,7 @@ async def test_after_a_storm_every_place_and_connection_is_free() -> None:
             await peer.write(OK if end < 5 else OK + OK)
 
     async with raw_server(serve) as server:
-        timeouts = Timeouts(connect=20, read=0.1, total=20)
+        timeouts = Timeouts(place=20, connect=20, read=0.1, total=20)
         http = Upstream("stormed", server.url, places=PLACES, timeouts=timeouts)
         running = [asyncio.ensure_future(call(http)) for _ in range(500)]
         await asyncio.sleep(0)

@@ -251,7 +251,7 @@ async def test_both_sides_present_their_certificates(tmp_path: Path) -> None:
 async def test_a_lack_of_our_own_connections_counts_in_no_breaker(
     counterpart: Counterpart,
 ) -> None:
-    timeouts = Timeouts(connect=0.1, read=5.0, total=5.0)
+    timeouts = Timeouts(place=0.1, read=5.0, total=5.0)
     http = Upstream("upstream", counterpart.url, timeouts=timeouts, places=1)
     counterpart.always(acts.silence)
     holder = asyncio.ensure_future(call(http))
