@@ -123,7 +123,7 @@ PERHAPS_OURS = {
         lambda: momo("4711-9", orderInfo="Tea & cake", partnerCode="OTHER"),
     ),
     "Stripe: our page": ("STRIPE", lambda: stripe_page(OURS, id=None)),
-    "Stripe: our page by its metadata": (
+    "Stripe: our page, known by its metadata": (
         "STRIPE",
         lambda: stripe_page(None, id=None, metadata={"reference": OURS}),
     ),
