@@ -47,12 +47,17 @@ async def store(event: WebhookEvent) -> WebhookEvent:
 
 
 async def conclude(event_id: str, outcome: WebhookOutcome, now: datetime) -> bool:
-    """Write the outcome of an event; False where another process has finished it."""
+    """
+    Write the outcome of an event; False where another delivery of it has finished it.
+
+    HANDLED prevails: of two simultaneous deliveries, the one that changed nothing may end first.
+    """
     concluded = await fetchval(
         """
         update webhook_event set outcome = $2, handled_at = $3, tries = tries + 1
          where id = $1 and (outcome in ('RECEIVED', 'UNMATCHED')
-                            or outcome = 'DEAD' and $2 <> 'UNMATCHED')
+                            or outcome = 'DEAD' and $2 <> 'UNMATCHED'
+                            or outcome in ('DUPLICATE', 'STALE') and $2 = 'HANDLED')
         returning true
         """,
         event_id,
