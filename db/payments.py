@@ -19,7 +19,7 @@ from domain.payment_search import MAX_COUNTED, PaymentFilter, PaymentOrder, Tota
 from domain.payments import Custody, HoldReason, Notify, Payment, PaymentStatus, PostingStatus
 from domain.staff import Scope
 
-_SELECT = f"""
+SELECT = f"""
 select p.*, s.name as staff_name, {attempts.COLUMNS}, {orders.COLUMNS},
        (select json_agg(json_build_array(i.type, i.item_id, i.amount) order by i.id)
           from payment_item i where i.payment = p.id)::text as items
@@ -31,6 +31,7 @@ select p.*, s.name as staff_name, {attempts.COLUMNS}, {orders.COLUMNS},
       select * from attempt where attempt.payment = p.id order by created_at desc limit 1
   ) a on true
 """
+"""The statement that reads payments, up to its condition."""
 
 
 async def add(payment: Payment) -> bool:
@@ -112,7 +113,7 @@ async def save(payment: Payment) -> None:
 
 
 async def by_id(payment_id: str) -> Payment | None:
-    row = await fetchrow(_SELECT + " where p.id = $1", payment_id)
+    row = await fetchrow(SELECT + " where p.id = $1", payment_id)
     return None if row is None else _payment(row)
 
 
@@ -124,12 +125,12 @@ async def get(payment_id: str) -> Payment:
 
 
 async def by_receipt(token: str) -> Payment | None:
-    row = await fetchrow(_SELECT + " where p.receipt_token = $1", token)
+    row = await fetchrow(SELECT + " where p.receipt_token = $1", token)
     return None if row is None else _payment(row)
 
 
 async def by_ids(payment_ids: Sequence[str]) -> list[Payment]:
-    return [_payment(row) for row in await fetch(_SELECT + " where p.id = any($1)", payment_ids)]
+    return [_payment(row) for row in await fetch(SELECT + " where p.id = any($1)", payment_ids)]
 
 
 async def lock(payment_id: str) -> Payment | None:
@@ -159,7 +160,7 @@ async def versions(payment_ids: Sequence[str]) -> dict[str, int]:
 async def changed_since(moment: datetime, *, most: int) -> list[Payment]:
     """Return the payments that changed at or after *moment*, oldest change first."""
     rows = await fetch(
-        _SELECT + " where p.updated_at >= $1 order by p.updated_at limit $2", moment, most
+        SELECT + " where p.updated_at >= $1 order by p.updated_at limit $2", moment, most
     )
     return [_payment(row) for row in rows]
 
@@ -242,7 +243,7 @@ async def page(
         args += after
     args.append(most)
     keys = ", ".join(f"{column} {direction}" for column in columns)
-    sql = f"{_SELECT} where {' and '.join(where)} order by {keys} limit ${len(args)}"
+    sql = f"{SELECT} where {' and '.join(where)} order by {keys} limit ${len(args)}"
     return [_payment(row) for row in await fetch(sql, *args)]
 
 

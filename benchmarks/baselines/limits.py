@@ -18,6 +18,7 @@ from benchmarks.client.loads import OK, Clients, Outcome, closed, error_code
 from benchmarks.row import NotMeasured, Sample, Target
 from benchmarks.stack import Part, free_ports
 from benchmarks.supply import UPSTREAM_KEYS, Supply
+from db.payments import SELECT
 
 CALLS_OF_A_READ = (
     ("customer", "/customer/api/customers/{}"),
@@ -28,7 +29,8 @@ CALLS_OF_A_READ = (
 )
 """The upstream calls of one CustomerBills, as system and path."""
 
-_STATEMENTS = Path(__file__).parents[1] / "peers"
+PAYMENT_BY_ID = f"{SELECT.strip()} where p.id = $1"
+"""Our own statement of `Payment` by id, which the peers execute too."""
 
 
 def is_ok(response: Response) -> str:
@@ -99,9 +101,8 @@ async def pgbench(target: Target, payment_id: str, clients: Clients) -> Sample:
     """Run the statement of a read with pgbench, to measure PostgreSQL alone."""
     program = _pgbench()
     script = target.stack.folder / "payment.pgbench"
-    statement = (_STATEMENTS / "payment.sql").read_text().strip().rstrip(";")
-    script.write_text(statement.replace("$1", ":id") + ";\n")
-    words = ["--no-vacuum", "--protocol=prepared", f"--define=id='{payment_id}'"]
+    script.write_text(PAYMENT_BY_ID.replace("$1", ":id") + ";\n")
+    words = ["--no-vacuum", "--protocol=prepared", f"--define=id={payment_id}"]
     words += [f"--client={clients.count}", f"--time={max(1, round(clients.seconds))}"]
     process = await asyncio.create_subprocess_exec(
         str(program),

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks.baselines.limits import libpq
+from benchmarks.baselines.limits import PAYMENT_BY_ID, libpq
 from benchmarks.client.http import Address
 from benchmarks.client.loads import Clients, closed, graphql_ok
 from benchmarks.pinned import CACHE
@@ -30,6 +30,7 @@ async def graphql(target: Target, requests: Iterator[bytes], clients: Clients) -
     host, port = target.stack.sandbox
     env = libpq(target.stack.engine.database_url) | {
         "BENCH_SDL": str(sdl),
+        "BENCH_STATEMENT": PAYMENT_BY_ID,
         "BENCH_SANDBOX": f"http://{host}:{port}",
     }
     async with peer(target, "graphql.mjs", env) as (part, address):
