@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from db.case_rows import SELECT, case_of_row
 from db.engine import execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
+from db.keyset import Keyset, in_order
 from domain.cases import (
     SETTLED_BY_A_SUM,
     Approval,
@@ -16,6 +16,7 @@ from domain.cases import (
     CaseKind,
     CaseStatus,
 )
+from domain.pages import PageRange
 from domain.staff import Scope
 
 
@@ -210,35 +211,24 @@ def key(case: Case) -> tuple[datetime, str]:
     return case.opened_at, case.id
 
 
+_KEYSET = Keyset(("c.opened_at", 'c.id collate "C"'))
+
+
 async def page(
-    scope: Scope,
-    status: CaseStatus | None,
-    *,
-    after: Sequence[object] | None,
-    most: int,
-    now: datetime,
+    scope: Scope, status: CaseStatus | None, page: PageRange, *, now: datetime
 ) -> list[Case]:
-    """Return up to *most* cases, newest first, of those after the key *after*."""
-    opened_at, case_id = after or (None, None)
-    # Written as a literal, so that the planner uses the partial index of open cases.
-    waiting = status is not None and status is not CaseStatus.RESOLVED
-    rows = await fetch(
-        SELECT
-        + ("where c.status <> 'RESOLVED' and" if waiting else "where")
-        + """
-               ($1::text is null or c.status = $1)
-           and ($2::text is null or coalesce(p.team, h.team) = $2)
-           and ($3::timestamptz is null or (c.opened_at, c.id collate "C") < ($3, $4::text))
-         order by c.opened_at desc, c.id collate "C" desc
-         limit $5
-        """,
-        status,
-        scope.team,
-        opened_at,
-        case_id,
-        most,
-    )
-    return [case_of_row(row, now) for row in rows]
+    """Return a page of the cases, newest first."""
+    args: list[object] = [status, scope.team]
+    where = [
+        "($1::text is null or c.status = $1)",
+        "($2::text is null or coalesce(p.team, h.team) = $2)",
+    ]
+    if status is not None and status is not CaseStatus.RESOLVED:
+        # Written as a literal, so that the planner uses the partial index of open cases.
+        where.append("c.status <> 'RESOLVED'")
+    where += _KEYSET.conditions(page, args)
+    rows = await fetch(f"{SELECT} where {' and '.join(where)} {_KEYSET.order(page, args)}", *args)
+    return [case_of_row(row, now) for row in in_order(rows, page)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,9 @@ from datetime import datetime
 from db import payments
 from db.engine import Row, execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
+from db.keyset import Keyset, in_order
 from domain.hand_ins import HandIn, HandInStatus
+from domain.pages import PageRange
 from domain.payments import Custody, Payment
 from domain.staff import Scope
 
@@ -128,33 +130,23 @@ def key(hand_in: HandIn) -> tuple[datetime, str]:
     return hand_in.submitted_at, hand_in.id
 
 
+_KEYSET = Keyset(("h.submitted_at", 'h.id collate "C"'))
+
+
 async def page(
-    scope: Scope,
-    *,
-    status: HandInStatus | None,
-    staff_id: str | None,
-    after: tuple[datetime, str] | None,
-    most: int,
+    scope: Scope, page: PageRange, *, status: HandInStatus | None, staff_id: str | None
 ) -> list[HandIn]:
-    """Return up to *most* hand-ins, newest first, of those after the key *after*."""
-    submitted_at, hand_in_id = after or (None, None)
-    rows = await fetch(
-        f"""
-        {_SELECT}
-         where ($1::text is null or h.staff = $1) and ($2::text is null or h.team = $2)
-           and ($3::text is null or h.status = $3) and ($4::text is null or h.staff = $4)
-           and ($5::timestamptz is null or (h.submitted_at, h.id collate "C") < ($5, $6))
-         order by h.submitted_at desc, h.id collate "C" desc limit $7
-        """,
-        scope.staff_id,
-        scope.team,
-        status,
-        staff_id,
-        submitted_at,
-        hand_in_id,
-        most,
-    )
-    return [_hand_in(row) for row in rows]
+    """Return a page of the hand-ins, newest first."""
+    args: list[object] = [scope.staff_id, scope.team, status, staff_id]
+    where = [
+        "($1::text is null or h.staff = $1)",
+        "($2::text is null or h.team = $2)",
+        "($3::text is null or h.status = $3)",
+        "($4::text is null or h.staff = $4)",
+        *_KEYSET.conditions(page, args),
+    ]
+    rows = await fetch(f"{_SELECT} where {' and '.join(where)} {_KEYSET.order(page, args)}", *args)
+    return [_hand_in(row) for row in in_order(rows, page)]
 
 
 def _hand_in(row: Row) -> HandIn:

@@ -12,9 +12,11 @@ import orjson
 from db import attempts, orders
 from db.engine import Row, execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
+from db.keyset import Keyset, in_order
 from domain.bills import Item, ItemType
 from domain.methods import PaymentMethod
 from domain.money import Currency
+from domain.pages import PageRange
 from domain.payment_search import MAX_COUNTED, PaymentFilter, PaymentOrder, Totals, folded
 from domain.payments import Custody, HoldReason, Notify, Payment, PaymentStatus, PostingStatus
 from domain.staff import Scope
@@ -211,10 +213,10 @@ async def set_posting_statuses(
 _BY_TIME = ("p.created_at", 'p.id collate "C"')
 _BY_AMOUNT = ("p.amount", *_BY_TIME)
 _ORDERS = {
-    PaymentOrder.CREATED_DESC: (_BY_TIME, "desc"),
-    PaymentOrder.CREATED_ASC: (_BY_TIME, "asc"),
-    PaymentOrder.AMOUNT_DESC: (_BY_AMOUNT, "desc"),
-    PaymentOrder.AMOUNT_ASC: (_BY_AMOUNT, "asc"),
+    PaymentOrder.CREATED_DESC: Keyset(_BY_TIME),
+    PaymentOrder.CREATED_ASC: Keyset(_BY_TIME, descending=False),
+    PaymentOrder.AMOUNT_DESC: Keyset(_BY_AMOUNT),
+    PaymentOrder.AMOUNT_ASC: Keyset(_BY_AMOUNT, descending=False),
 }
 
 
@@ -226,25 +228,14 @@ def key(payment: Payment, order: PaymentOrder) -> tuple[object, ...]:
 
 
 async def page(
-    scope: Scope,
-    filter: PaymentFilter,
-    *,
-    order: PaymentOrder,
-    after: Sequence[object] | None,
-    most: int,
+    scope: Scope, filter: PaymentFilter, page: PageRange, *, order: PaymentOrder
 ) -> list[Payment]:
-    """Return up to *most* payments in *order*, of those after the key *after*."""
+    """Return a page of the payments that match, in *order*."""
+    keyset = _ORDERS[order]
     where, args = _conditions(scope, filter)
-    columns, direction = _ORDERS[order]
-    if after is not None:
-        parameters = ", ".join(f"${len(args) + n}" for n in range(1, len(after) + 1))
-        comparison = "<" if direction == "desc" else ">"
-        where.append(f"({', '.join(columns)}) {comparison} ({parameters})")
-        args += after
-    args.append(most)
-    keys = ", ".join(f"{column} {direction}" for column in columns)
-    sql = f"{SELECT} where {' and '.join(where)} order by {keys} limit ${len(args)}"
-    return [_payment(row) for row in await fetch(sql, *args)]
+    where += keyset.conditions(page, args)
+    sql = f"{SELECT} where {' and '.join(where)} {keyset.order(page, args)}"
+    return [_payment(row) for row in in_order(await fetch(sql, *args), page)]
 
 
 async def totals(scope: Scope, filter: PaymentFilter) -> Totals:

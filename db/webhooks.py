@@ -9,8 +9,10 @@ import orjson
 
 from db.engine import Row, execute, fetch, fetchrow, fetchval
 from db.errors import RowMissing
+from db.keyset import Keyset, in_order
 from domain.gateways import Call, WebhookOutcome
 from domain.methods import GatewayName
+from domain.pages import PageRange
 from domain.webhooks import WebhookEvent
 
 
@@ -112,29 +114,24 @@ async def unfinished(before: datetime, *, most: int) -> list[WebhookEvent]:
     return [_event(row) for row in rows]
 
 
+_KEYSET = Keyset(("received_at", 'id collate "C"'))
+
+
 async def page(
-    outcome: WebhookOutcome,
-    gateway: GatewayName | None,
-    *,
-    after: Sequence[object] | None,
-    most: int,
+    outcome: WebhookOutcome, gateway: GatewayName | None, page: PageRange
 ) -> list[WebhookEvent]:
-    """Return up to *most* events with *outcome*, newest first, of those after the key *after*."""
-    received_at, event_id = after or (None, None)
+    """Return a page of the events with *outcome*, newest first."""
+    args: list[object] = [outcome, gateway]
+    where = [
+        "outcome = $1",
+        "($2::text is null or gateway = $2)",
+        *_KEYSET.conditions(page, args),
+    ]
     rows = await fetch(
-        """
-        select * from webhook_event
-         where outcome = $1 and ($2::text is null or gateway = $2)
-           and ($3::timestamptz is null or (received_at, id collate "C") < ($3, $4::text))
-         order by received_at desc, id collate "C" desc limit $5
-        """,
-        outcome,
-        gateway,
-        received_at,
-        event_id,
-        most,
+        f"select * from webhook_event where {' and '.join(where)} {_KEYSET.order(page, args)}",
+        *args,
     )
-    return [_event(row) for row in rows]
+    return [_event(row) for row in in_order(rows, page)]
 
 
 def key(event: WebhookEvent) -> tuple[datetime, str]:

@@ -118,6 +118,10 @@ class InputProblem(Reason):
         "needs {shortest}–{longest} ASCII characters, random for each new payment.",
     )
     PAGE_SIZE = ("phải từ 1 đến {most}.", "must be from 1 to {most}.")
+    FIRST_AND_LAST = (
+        "không dùng cùng lúc với first; hãy chọn một trong hai.",
+        "cannot be combined with first; send one of the two.",
+    )
     CURSOR = (
         "con trỏ không hợp lệ cho danh sách này; hãy tải lại từ trang đầu.",
         "the cursor does not fit this list; load again from the first page.",

@@ -15,8 +15,6 @@ from domain.staff import Operation, check, scope
 from resolvers import pages
 from resolvers.context import Context
 
-MAX_PAGE_SIZE = 100
-
 OPEN = Gauge("mobinet_cases_open", "Cases that wait for people", ["kind"])
 OLDEST = Gauge("mobinet_cases_oldest_seconds", "How long the oldest of them has waited", ["kind"])
 
@@ -78,19 +76,17 @@ def _case(context: Context, new: NewCase, now: datetime) -> Case:
 
 
 async def page(
-    context: Context, status: CaseStatus | None, *, first: int, after: str | None
+    context: Context, status: CaseStatus | None, request: pages.PageRequest
 ) -> pages.Page[Case]:
     """
-    Return up to *first* of the cases that the actor may see, newest first, after a cursor.
+    Return a page of the cases that the actor may see, newest first.
 
     A supervisor sees the cases of their team's payments and hand-ins. Raises InvalidInput.
     """
     actor = check(context.actor, Operation.READ_CASES)
-    pages.check_first(first, most=MAX_PAGE_SIZE)
-    key = None if after is None else pages.read(after, pages.by_time)
-    now = await context.clock()
-    found = await cases.page(scope(actor), status, after=key, most=first + 1, now=now)
-    return pages.cut(found, first, cases.key)
+    page = pages.page_range(request, pages.by_time)
+    found = await cases.page(scope(actor), status, page, now=await context.clock())
+    return pages.cut(found, page, cases.key)
 
 
 async def measure(context: Context) -> None:

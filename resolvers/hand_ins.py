@@ -37,7 +37,6 @@ from resolvers.sessions import require_open
 from resolvers.staff import id_of
 
 OPERATION = "submitHandIn"
-MAX_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +115,17 @@ async def confirm(context: Context, hand_in_id: str, *, counted_amount: int) -> 
 
 async def page(
     context: Context,
+    request: pages.PageRequest,
     *,
     status: HandInStatus | None,
     staff_id: str | None,
-    first: int,
-    after: str | None,
 ) -> pages.Page[HandIn]:
-    """Return up to *first* hand-ins that the actor may see, newest first, after a cursor."""
+    """Return a page of the hand-ins that the actor may see, newest first. Raises InvalidInput."""
     actor = check(context.actor, Operation.READ_HAND_INS)
-    pages.check_first(first, most=MAX_PAGE_SIZE)
-    key = None if after is None else pages.read(after, pages.by_time)
+    page = pages.page_range(request, pages.by_time)
     collector_id = None if staff_id is None else await id_of(staff_id)
-    found = await hand_ins.page(
-        scope(actor), status=status, staff_id=collector_id, after=key, most=first + 1
-    )
-    return pages.cut(found, first, hand_ins.key)
+    found = await hand_ins.page(scope(actor), page, status=status, staff_id=collector_id)
+    return pages.cut(found, page, hand_ins.key)
 
 
 async def _submit(

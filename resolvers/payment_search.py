@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from db import payments
@@ -18,7 +19,6 @@ from resolvers.context import Context
 from resolvers.hub import RESYNC
 from resolvers.staff import id_of
 
-MAX_PAGE_SIZE = 100
 # After a lost connection to Redis, changes from this long before are read again.
 OVERLAP = timedelta(seconds=10)
 MAX_RESYNC = 1000  # payments that are read again
@@ -43,29 +43,25 @@ class Page(pages.Page[Payment]):
 
 
 async def page(
-    context: Context,
-    filter: PaymentFilter,
-    *,
-    first: int,
-    after: str | None,
-    order: PaymentOrder,
+    context: Context, filter: PaymentFilter, request: pages.PageRequest, *, order: PaymentOrder
 ) -> Page:
     """
-    Return up to *first* of the payments that the actor may see, after a cursor.
+    Return a page of the payments that the actor may see.
 
     A page is cut by key, never by offset: rows that arrive meanwhile are neither skipped nor
     repeated, and page 1,000 costs what page 1 does. Raises InvalidInput.
     """
     actor = check(context.actor, Operation.READ_PAYMENT)
-    pages.check_first(first, most=MAX_PAGE_SIZE)
+    page = pages.page_range(request, partial(_key, order))
     filter = await _folded(filter)
     actor_scope = scope(actor)
-    key = None if after is None else _key(after, order)
-    found = await payments.page(actor_scope, filter, order=order, after=key, most=first + 1)
+    found = await payments.page(actor_scope, filter, page, order=order)
+    cut = pages.cut(found, page, lambda payment: (order, *payments.key(payment, order)))
     return Page(
-        rows=tuple(found[:first]),
-        has_next=len(found) > first,
-        key=lambda payment: (order, *payments.key(payment, order)),
+        rows=cut.rows,
+        has_next=cut.has_next,
+        has_previous=cut.has_previous,
+        key=cut.key,
         filter=filter,
         scope=actor_scope,
     )
@@ -114,16 +110,12 @@ def _remember(versions: dict[str, int], payment: Payment) -> None:
         del versions[next(iter(versions))]
 
 
-def _key(cursor: str, order: PaymentOrder) -> tuple[object, ...]:
-    """Return the key in a cursor. Raises InvalidInput for a cursor of another list or order."""
-
-    def parse(made_for: str, *key: Any) -> tuple[object, ...]:
-        *amount, created_at, payment_id = key
-        by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
-        numbers = [int(number) for number in amount]
-        fits = made_for == order and len(numbers) == int(by_amount)
-        if not (fits and all(0 < number <= MAX_JSON_INTEGER for number in numbers)):
-            raise ValueError
-        return (*numbers, *pages.by_time(created_at, payment_id))
-
-    return pages.read(cursor, parse)
+def _key(order: PaymentOrder, made_for: str, *key: Any) -> tuple[object, ...]:
+    """Return the key in the parts of a cursor. Raises ValueError for one of another order."""
+    *amount, created_at, payment_id = key
+    by_amount = order in {PaymentOrder.AMOUNT_ASC, PaymentOrder.AMOUNT_DESC}
+    numbers = [int(number) for number in amount]
+    fits = made_for == order and len(numbers) == int(by_amount)
+    if not (fits and all(0 < number <= MAX_JSON_INTEGER for number in numbers)):
+        raise ValueError
+    return (*numbers, *pages.by_time(created_at, payment_id))

@@ -11,7 +11,7 @@ from domain.reconciliation import ForeignLines, Reconciliation, ReconciliationLi
 from domain.settlement import SettlementResult
 from domain.staff import Operation, check
 from resolvers.context import Context
-from resolvers.pages import check_first
+from resolvers.pages import check_size
 
 MAX_PAGE_SIZE = 1000
 
@@ -33,7 +33,7 @@ async def lines(
     day: Reconciliation, *, results: Sequence[SettlementResult] | None, first: int
 ) -> list[ReconciliationLine]:
     """Return up to *first* lines of the *day*, differences first. Raises InvalidInput."""
-    check_first(first, most=MAX_PAGE_SIZE)
+    check_size(first, field="first", most=MAX_PAGE_SIZE)
     return await reconciliation.lines(day.gateway, day.date, results=results, most=first)
 
 

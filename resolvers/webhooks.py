@@ -54,7 +54,6 @@ FINISHED = frozenset(
 )
 RETRY_AFTER = timedelta(seconds=60)
 RETRY_BATCH = 200
-MAX_PAGE_SIZE = 100
 MAX_TRIES = 60  # one a minute; a payment is committed before its gateway is called
 MAX_NAME_LENGTH, MAX_REFERENCE_LENGTH = 200, 128  # as the columns have them
 MAX_QUARANTINED_PER_MINUTE = 60  # for each gateway and process
@@ -116,20 +115,13 @@ async def page(
     context: Context,
     outcome: WebhookOutcome,
     gateway: GatewayName | None,
-    *,
-    first: int,
-    after: str | None,
+    request: pages.PageRequest,
 ) -> pages.Page[WebhookEvent]:
-    """
-    Return up to *first* events with this outcome, newest first, after a cursor.
-
-    Raises InvalidInput.
-    """
+    """Return a page of the events with this outcome, newest first. Raises InvalidInput."""
     check(context.actor, Operation.READ_WEBHOOKS)
-    pages.check_first(first, most=MAX_PAGE_SIZE)
-    key = None if after is None else pages.read(after, pages.by_time)
-    found = await webhooks.page(outcome, gateway, after=key, most=first + 1)
-    return pages.cut(found, first, webhooks.key)
+    page = pages.page_range(request, pages.by_time)
+    found = await webhooks.page(outcome, gateway, page)
+    return pages.cut(found, page, webhooks.key)
 
 
 @audited("replayWebhook")

@@ -11,8 +11,8 @@ from domain.methods import GatewayName
 from domain.staff import Role
 from resolvers import case_decisions
 from resolvers import cases as resolve
-from schema.common import Amount, Info, Refusal, as_payload, non_empty
-from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.common import Amount, Info, Refusal, as_payload, page_request
+from schema.graphql.connections import Connection
 from schema.graphql.publish import publishes
 
 strawberry.enum(cases.CaseKind)
@@ -91,15 +91,13 @@ class CaseQuery:
         self,
         info: Info,
         status: cases.CaseStatus | None = None,
-        first: int | None = DEFAULT_PAGE_SIZE,
+        first: int | None = None,
         after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
     ) -> Connection[Case]:
-        page = await resolve.page(
-            info.context,
-            status,
-            first=DEFAULT_PAGE_SIZE if first is None else first,
-            after=non_empty(after),
-        )
+        request = page_request(first, after, last, before)
+        page = await resolve.page(info.context, status, request)
         return Connection(page=page)
 
 

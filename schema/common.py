@@ -25,6 +25,7 @@ from domain import (
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import MAX_JSON_INTEGER
 from resolvers.context import Context
+from resolvers.pages import PageRequest
 from schema.graphql.date_time import DATE_TIME
 from schema.graphql.errors import ApiError, HasLanguage
 from schema.graphql.errors import format_error as format_graphql_error
@@ -79,6 +80,13 @@ CONFIG = StrawberryConfig(
 def non_empty(text: str | None) -> str | None:
     """Return the text; None if it is empty."""
     return text or None
+
+
+def page_request(
+    first: int | None, after: str | None, last: int | None, before: str | None
+) -> PageRequest:
+    """Return a connection's arguments; an empty cursor counts as absent."""
+    return PageRequest(first=first, after=non_empty(after), last=last, before=non_empty(before))
 
 
 # ── enums of the domain ──────────────────────────────────────────────────────────────────────────

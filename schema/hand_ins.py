@@ -8,8 +8,8 @@ import strawberry
 
 from domain import hand_ins
 from resolvers import hand_ins as resolve
-from schema.common import Amount, Info, Refusal, as_payload, non_empty
-from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.common import Amount, Info, Refusal, as_payload, non_empty, page_request
+from schema.graphql.connections import Connection
 from schema.graphql.publish import publishes
 from schema.payments import Collector, StaffReference
 
@@ -63,15 +63,16 @@ class HandInQuery:
         info: Info,
         status: hand_ins.HandInStatus | None = None,
         staff_id: strawberry.ID | None = None,
-        first: int | None = DEFAULT_PAGE_SIZE,
+        first: int | None = None,
         after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
     ) -> Connection[HandIn]:
         page = await resolve.page(
             info.context,
+            page_request(first, after, last, before),
             status=status,
             staff_id=non_empty(staff_id),
-            first=DEFAULT_PAGE_SIZE if first is None else first,
-            after=non_empty(after),
         )
         return Connection(page=page)
 

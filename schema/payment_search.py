@@ -12,8 +12,8 @@ from domain import payment_search as search
 from domain import payments
 from domain.methods import PaymentMethod
 from resolvers import payment_search
-from schema.common import Amount, Info, non_empty
-from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.common import Amount, Info, page_request
+from schema.graphql.connections import Connection
 from schema.graphql.date_time import in_utc
 from schema.graphql.publish import publishes
 from schema.payments import Payment
@@ -87,15 +87,16 @@ class PaymentSearchQuery:
         self,
         info: Info,
         filter: PaymentFilter | None = None,
-        first: int | None = DEFAULT_PAGE_SIZE,
+        first: int | None = None,
         after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
         order_by: search.PaymentOrder | None = search.PaymentOrder.CREATED_DESC,
     ) -> PaymentConnection:
         page = await payment_search.page(
             info.context,
             (filter or PaymentFilter()).to_domain(),
-            first=DEFAULT_PAGE_SIZE if first is None else first,
-            after=non_empty(after),
+            page_request(first, after, last, before),
             order=order_by or search.PaymentOrder.CREATED_DESC,
         )
         return PaymentConnection(page=page, counted=page.totals)

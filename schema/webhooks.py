@@ -11,8 +11,8 @@ from domain.gateways import WebhookOutcome
 from domain.methods import GatewayName
 from domain.staff import Operation, may
 from resolvers import webhooks as resolve
-from schema.common import Info, Refusal, as_payload, non_empty
-from schema.graphql.connections import DEFAULT_PAGE_SIZE, Connection
+from schema.common import Info, Refusal, as_payload, page_request
+from schema.graphql.connections import Connection
 from schema.graphql.publish import publishes
 
 strawberry.enum(
@@ -91,13 +91,13 @@ class WebhookQuery:
         info: Info,
         outcome: WebhookOutcome,
         gateway: GatewayName | None = None,
-        first: int | None = DEFAULT_PAGE_SIZE,
+        first: int | None = None,
         after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
     ) -> Connection[WebhookEvent]:
-        size = DEFAULT_PAGE_SIZE if first is None else first
-        page = await resolve.page(
-            info.context, outcome, gateway, first=size, after=non_empty(after)
-        )
+        request = page_request(first, after, last, before)
+        page = await resolve.page(info.context, outcome, gateway, request)
         return Connection(page=page)
 
 

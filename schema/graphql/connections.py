@@ -10,12 +10,15 @@ from resolvers.pages import Page
 
 T = TypeVar("T")
 
-DEFAULT_PAGE_SIZE = 50
 
-
-@strawberry.type
+@strawberry.type(
+    description="The place of a page in its list. Rows on the far side of the cursor that was sent"
+    " are not searched: the cursor's own row is known to be there."
+)
 class PageInfo:
     has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
     end_cursor: str | None
 
 
@@ -35,8 +38,10 @@ class Connection(Generic[T]):
 
     @strawberry.field
     def page_info(self) -> PageInfo:
-        last = self.page.rows[-1:]
+        cursors = [self.page.cursor(row) for row in (*self.page.rows[:1], *self.page.rows[-1:])]
         return PageInfo(
             has_next_page=self.page.has_next,
-            end_cursor=self.page.cursor(last[0]) if last else None,
+            has_previous_page=self.page.has_previous,
+            start_cursor=cursors[0] if cursors else None,
+            end_cursor=cursors[-1] if cursors else None,
         )

@@ -26,6 +26,7 @@ from graphql import (
     NamedTypeNode,
     OperationDefinitionNode,
     SelectionSetNode,
+    ValueNode,
     VariableNode,
     is_composite_type,
 )
@@ -237,16 +238,21 @@ class _Measurement:
         return here._replace(cost=1, per_item=self.cost(inner))
 
     def page_size(self, node: FieldNode) -> int | None:
-        """Return the page size of a field's arguments; None without one."""
-        for argument in node.arguments or ():
-            if argument.name.value in PAGE_ARGUMENTS:
-                if isinstance(argument.value, VariableNode):
-                    name = argument.value.name.value
-                    self.page_variables.add(name)
-                    return max(self.limits.largest_page, self.defaults.get(name, 0))
-                if isinstance(argument.value, IntValueNode):
-                    return max(1, _number(argument.value))
-        return None
+        """Return the largest page size among a field's arguments; None without one."""
+        sizes = [
+            self.size(argument.value)
+            for argument in node.arguments or ()
+            if argument.name.value in PAGE_ARGUMENTS
+        ]
+        return max((size for size in sizes if size is not None), default=None)
+
+    def size(self, value: ValueNode) -> int | None:
+        """Return the number in the value of an argument; None where it has no number."""
+        if isinstance(value, VariableNode):
+            name = value.name.value
+            self.page_variables.add(name)
+            return max(self.limits.largest_page, self.defaults.get(name, 0))
+        return max(1, _number(value)) if isinstance(value, IntValueNode) else None
 
 
 def _operations(document: DocumentNode) -> Iterator[OperationDefinitionNode]:

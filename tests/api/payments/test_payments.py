@@ -11,14 +11,19 @@ from tests.support.running_api import Api, Socket, statements, until
 pytest_plugins = ["tests.support.running_api"]
 
 PAGE = """
-query ($filter: PaymentFilter, $first: Int, $after: String, $orderBy: PaymentOrder) {
-  payments(filter: $filter, first: $first, after: $after, orderBy: $orderBy) {
+query (
+  $filter: PaymentFilter, $first: Int, $after: String, $last: Int, $before: String
+  $orderBy: PaymentOrder
+) {
+  payments(
+    filter: $filter, first: $first, after: $after, last: $last, before: $before, orderBy: $orderBy
+  ) {
     edges { cursor node {
       id version status method amount currency contractNumber customerName
       staff { staffId name } order { id } gateway gatewayReference needsVerification holdReason
       custody createdAt updatedAt completedAt items { id }
     } }
-    pageInfo { hasNextPage endCursor }
+    pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   } }
 """
 TOTALS = PAGE.replace("edges {", "totals { count amount exact } totalCount totalAmount edges {", 1)
@@ -67,6 +72,40 @@ def test_the_pages_of_each_sort_order_contain_each_payment_once(
     assert sorted(seen) == sorted(item["id"] for item in payments)
     if order == "CREATED_ASC":
         assert seen == [item["id"] for item in payments]
+
+
+@pytest.mark.parametrize("order", ["CREATED_DESC", "AMOUNT_ASC"])
+def test_a_list_can_be_read_from_its_end(query: Any, order: str) -> None:
+    whole = query(first=50, orderBy=order)
+    cursors = [edge["cursor"] for edge in whole["edges"]]
+    page = query(last=5, orderBy=order)
+    assert page["edges"] == whole["edges"][-5:]
+    assert page["pageInfo"] == {
+        "hasNextPage": False,
+        "hasPreviousPage": True,
+        "startCursor": cursors[-5],
+        "endCursor": cursors[-1],
+    }
+    previous = query(last=5, before=page["pageInfo"]["startCursor"], orderBy=order)
+    assert previous["edges"] == whole["edges"][-10:-5]
+    assert previous["pageInfo"]["hasNextPage"]
+    top = query(last=5, before=previous["pageInfo"]["startCursor"], orderBy=order)
+    assert top["edges"] == whole["edges"][-15:-10]
+    assert not top["pageInfo"]["hasPreviousPage"]
+    assert query(first=3, after=cursors[0], orderBy=order)["pageInfo"]["hasPreviousPage"]
+    between = query(first=50, after=cursors[1], before=cursors[4], orderBy=order)
+    assert between["edges"] == whole["edges"][2:4]
+    assert between["pageInfo"]["hasNextPage"]
+    empty = query(last=5, before=cursors[0], orderBy=order)
+    assert empty["edges"] == []
+    assert empty["pageInfo"]["startCursor"] is empty["pageInfo"]["endCursor"] is None
+
+
+def test_first_and_last_together_are_refused(api: Api, collector: str) -> None:
+    answer = api.execute(PAGE, {"first": 5, "last": 5}, token=api.token(collector))
+    (error,) = answer["errors"]
+    assert error["extensions"]["code"] == "INVALID_INPUT"
+    assert error["message"].startswith("last")
 
 
 def test_the_newest_come_first_by_default(query: Any, payments: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from db import cases, engine
 from domain.cases import CaseStatus
+from domain.pages import PageRange
 from domain.staff import Scope
 from tests.support.builders import NOW
 
@@ -61,7 +62,7 @@ async def test_open_cases_are_found_by_their_own_index(
     now = NOW + timedelta(days=30)
     found: dict[CaseStatus | None, list[str]] = {}
     for status in (None, *CaseStatus):
-        page = await cases.page(Scope(), status, after=None, most=50, now=now)
+        page = await cases.page(Scope(), status, PageRange(size=50), now=now)
         found[status] = [case.id for case in page]
     assert found[CaseStatus.OPEN] == open_case_ids[::2]
     assert found[CaseStatus.AWAITING_SECOND] == open_case_ids[1::2]
@@ -70,7 +71,7 @@ async def test_open_cases_are_found_by_their_own_index(
     await owner.execute("set plan_cache_mode = force_generic_plan")
     for sql, index in zip(statements, indexes, strict=True):
         await owner.execute(f"prepare page as {sql}")
-        rows = await owner.fetch("explain execute page(null, null, null, null, 50)")
+        rows = await owner.fetch("explain execute page(null, null, 50)")
         await owner.execute("deallocate page")
         plan = "\n".join(row[0] for row in rows)
         assert f"using {index} on money_case c" in plan, plan
