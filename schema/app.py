@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
 
 from db.engine import LOST_CONNECTION
@@ -17,6 +18,7 @@ from resolvers import invariants, payment_watch, sessions
 from resolvers.context import Context
 from schema.common import format_error
 from schema.graphql.http import GraphQLEndpoint
+from schema.graphql.request_ids import RequestIds
 from schema.graphql.websocket import GraphQLSockets
 from schema.root import schema
 from schema.web import identity, oauth
@@ -66,6 +68,7 @@ def create_app(
 
     return Starlette(
         lifespan=lifespan,
+        middleware=[Middleware(RequestIds)],
         exception_handlers={HTTPException: http_error},
         routes=[
             Route("/graphql", http),

@@ -27,7 +27,7 @@ from domain.money import MAX_JSON_INTEGER
 from resolvers.context import Context
 from resolvers.pages import PageRequest
 from schema.graphql.date_time import DATE_TIME
-from schema.graphql.errors import ApiError, HasLanguage
+from schema.graphql.errors import ApiError, RequestInfo
 from schema.graphql.errors import format_error as format_graphql_error
 from schema.graphql.publish import publishes
 
@@ -289,5 +289,5 @@ def translate(error: Exception) -> ApiError | None:
             return None
 
 
-def format_error(error: GraphQLError, context: HasLanguage) -> dict[str, Any]:
+def format_error(error: GraphQLError, context: RequestInfo) -> dict[str, Any]:
     return format_graphql_error(error, context, translate=translate)

@@ -40,8 +40,8 @@ from schema.graphql.errors import (
     STATUSES,
     ApiError,
     FormatError,
-    HasLanguage,
     RequestError,
+    RequestInfo,
     format_error,
     malformed,
 )
@@ -50,7 +50,7 @@ from schema.graphql.request import GraphQLRequest, document_of
 
 _core: Any = graphql.execution  # its executors have incomplete type parameters
 
-C = TypeVar("C", bound=HasLanguage)
+C = TypeVar("C", bound=RequestInfo)
 Errors = tuple[GraphQLError, ...]
 
 
@@ -268,25 +268,25 @@ class Engine(Generic[C]):
             async for result in results:
                 yield self._payload(result, context)
 
-    def _payload(self, result: ExecutionResult, context: HasLanguage) -> bytes:
+    def _payload(self, result: ExecutionResult, context: RequestInfo) -> bytes:
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
             body["errors"] = [self._format_error(error, context) for error in result.errors]
-        return orjson.dumps(body)
+        return orjson.dumps(body | _extensions(context))
 
-    def error_response(self, context: HasLanguage, error: Exception) -> GraphQLResponse:
+    def error_response(self, context: RequestInfo, error: Exception) -> GraphQLResponse:
         """Return the response to a request of which nothing ran."""
         formatted = self.format_errors(context, error)
         first = error.errors[0] if isinstance(error, RequestError) else error
         own_status = first.status if isinstance(first, ApiError) else None
         status = own_status or STATUSES.get(formatted[0]["extensions"]["code"], 400)
         return GraphQLResponse(
-            body=orjson.dumps({"errors": formatted}),
+            body=orjson.dumps({"errors": formatted} | _extensions(context)),
             status=status,
             status_in_json=own_status is not None or status >= 500,
         )
 
-    def format_errors(self, context: HasLanguage, error: Exception) -> list[dict[str, Any]]:
+    def format_errors(self, context: RequestInfo, error: Exception) -> list[dict[str, Any]]:
         """Return an exception as the client sees it."""
         if isinstance(error, RequestError):
             errors = error.errors
@@ -295,6 +295,10 @@ class Engine(Generic[C]):
         else:
             errors = (GraphQLError(str(error), original_error=error),)
         return [self._format_error(error, context) for error in errors]
+
+
+def _extensions(context: RequestInfo) -> dict[str, Any]:
+    return {"extensions": {"requestId": context.request_id}} if context.request_id else {}
 
 
 def _rules(introspection: bool) -> tuple[type[ASTValidationRule], ...]:

@@ -15,11 +15,16 @@ log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 Language = Literal["vi", "en"]
 
 
-class HasLanguage(Protocol):
-    """The part of a context that error texts need."""
+class RequestInfo(Protocol):
+    """The part of a context that every response needs."""
 
     @property
     def language(self) -> Language: ...
+
+    @property
+    def request_id(self) -> str:
+        """The id that the response repeats; "": none."""
+        ...
 
 
 TEXTS: Final[Mapping[str, tuple[str, str]]] = {
@@ -100,12 +105,12 @@ class RequestError(Exception):
         self.errors = errors
 
 
-FormatError = Callable[[GraphQLError, HasLanguage], dict[str, Any]]
+FormatError = Callable[[GraphQLError, RequestInfo], dict[str, Any]]
 
 
 def format_error(
     error: GraphQLError,
-    context: HasLanguage,
+    context: RequestInfo,
     *,
     translate: Callable[[Exception], ApiError | None] = lambda _: None,
 ) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from starlette.types import Receive, Scope, Send
 
 from schema.authorization import bearer_challenge
 from schema.graphql.engine import C, Engine, GraphQLResponse
-from schema.graphql.errors import FormatError, HasLanguage, Language, format_error, malformed
+from schema.graphql.errors import FormatError, Language, RequestInfo, format_error, malformed
 from schema.graphql.graphiql import GRAPHIQL
 from schema.graphql.query_limits import Limits
 from schema.graphql.request import GraphQLRequest, document_of
+from schema.graphql.request_ids import request_id_of
 
 JSON: Final = "application/json"
 GRAPHQL: Final = "application/graphql-response+json"
@@ -28,10 +29,11 @@ _DOCUMENT_PARAMETERS: Final = ("query", "documentId", "extensions")
 
 
 @dataclass(frozen=True, slots=True)
-class RequestLanguage:
-    """The language of a request that has no context yet."""
+class Anonymous:
+    """What is known of a request that has no context yet."""
 
     language: Language
+    request_id: str
 
 
 def language_of(headers: Headers) -> Language:
@@ -93,7 +95,7 @@ class GraphQLEndpoint(Generic[C]):
 
     async def _run(self, request: Request, media_type: str | None) -> tuple[GraphQLResponse, str]:
         """Run the request; return the response and, for a 405, the allowed methods."""
-        reader: HasLanguage = RequestLanguage(language_of(request.headers))
+        reader: RequestInfo = Anonymous(language_of(request.headers), request_id_of(request.scope))
         allow = "GET, POST"
         try:
             if media_type is None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
-from schema.graphql.errors import ApiError, HasLanguage, malformed
+from schema.graphql.errors import ApiError, RequestInfo, malformed
 
 NOT_SUPPORTED: Final = "PersistedQueryNotSupported"
 """Apollo's clients compare this message, which is not translated, and then send the document."""
@@ -60,7 +60,7 @@ _PARAMETERS: Final[Mapping[str, type]] = {
 }
 
 
-def document_of(request: GraphQLRequest, _context: HasLanguage) -> str:
+def document_of(request: GraphQLRequest, _context: RequestInfo) -> str:
     """Return the request's own document, its `query`. Raises ApiError without one."""
     if request.query:
         return request.query

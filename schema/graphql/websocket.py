@@ -28,7 +28,7 @@ from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
 from schema.graphql.engine import Engine
-from schema.graphql.errors import ApiError, HasLanguage
+from schema.graphql.errors import ApiError, RequestInfo
 from schema.graphql.http import MAX_BODY_BYTES
 from schema.graphql.request import GraphQLRequest
 
@@ -45,7 +45,7 @@ CONNECTIONS: Final = Gauge("mobinet_websocket_connections", "Open GraphQL WebSoc
 OPERATIONS: Final = Gauge("mobinet_websocket_operations", "Operations running over WebSocket")
 
 
-class SocketContext(HasLanguage, Protocol):
+class SocketContext(RequestInfo, Protocol):
     """The part of a context that a socket needs."""
 
     @property

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Any
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.websockets import WebSocket
 
-from domain.cards import holds_card_number
 from domain.staff import Unauthenticated
+from integrations.http.client import request_id as outgoing_request_id
 from resolvers import sessions
 from resolvers.context import Context
 from schema.authorization import bearer
 from schema.graphql.errors import ApiError
 from schema.graphql.http import language_of
+from schema.graphql.request_ids import request_id_of
 
 
 async def http_context(request: Request) -> Context:
@@ -26,12 +25,13 @@ async def http_context(request: Request) -> Context:
     So a client can still log in with an expired token; other operations refuse it themselves.
     """
     process_context: Context = request.app.state.context
+    outgoing_request_id.set(request_id_of(request.scope))
     token = bearer(request.headers.get("authorization", ""))
     language = language_of(request.headers)
     anonymous = process_context.for_actor(
         None,
         language=language,
-        request_id=_request_id(request.headers),
+        request_id=request_id_of(request.scope),
         client_ip=request.client.host if request.client else "127.0.0.1",
     )
     if token is None:
@@ -63,7 +63,7 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
     return process_context.for_actor(
         actor,
         language=language_of(websocket.headers),
-        request_id=_request_id(websocket.headers),
+        request_id=request_id_of(websocket.scope),
         client_ip=websocket.client.host if websocket.client else "127.0.0.1",
         expires_at=expires_at,
     )
@@ -71,6 +71,7 @@ async def socket_context(websocket: WebSocket, payload: dict[str, Any]) -> Conte
 
 def renew(context: Context) -> Context:
     """Return a socket's context for its next operation or event, without loaded data."""
+    outgoing_request_id.set(context.request_id)
     return context.for_actor(
         context.actor,
         language=context.language,
@@ -87,10 +88,3 @@ async def jwks(request: Request) -> Response:
         {"keys": [*keys.tokens.jwks, *keys.receipts.jwks]},
         headers={"cache-control": "public, max-age=300"},
     )
-
-
-def _request_id(headers: Headers) -> str:
-    """Return the caller's request id if it is short and plain, else a new one: it is stored."""
-    sent = headers.get("x-request-id", "")
-    plain = 0 < len(sent) <= 64 and sent.isascii() and sent.replace("-", "").isalnum()
-    return sent if plain and not holds_card_number(sent) else uuid.uuid4().hex

@@ -8,14 +8,14 @@ from starlette.responses import PlainTextResponse, Response
 from domain.gateways import Call
 from resolvers import webhooks
 from resolvers.context import Context
+from schema.graphql.request_ids import request_id_of
 
 MAX_BODY_BYTES = 64 * 1024
 
 
 async def webhook(request: Request) -> Response:
     process_context: Context = request.app.state.context
-    request_id = f"webhook-{process_context.ids.record('REQ')}"
-    context = process_context.for_actor(None, request_id=request_id)
+    context = process_context.for_actor(None, request_id=request_id_of(request.scope))
     path: str = request.path_params["path"].removesuffix("/")
     gateway = context.gateways.by_path(path)
     if gateway is None:

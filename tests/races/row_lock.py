@@ -10,8 +10,9 @@ from db import engine
 
 WAITING_SESSIONS = """
     select count(*) from pg_stat_activity
-     where datname = current_database() and wait_event_type = 'Lock' and pid <> pg_backend_pid()
+     where datname = current_database() and cardinality(pg_blocking_pids(pid)) > 0
 """
+"""Counts the sessions that wait for another's lock, also while they look for a deadlock."""
 
 
 async def one_after_the_other(
@@ -31,7 +32,7 @@ async def one_after_the_other(
             for act in acts:
                 before = await watcher.fetchval(WAITING_SESSIONS)
                 tasks.append(asyncio.ensure_future(act()))
-                while not tasks[-1].done() and await watcher.fetchval(WAITING_SESSIONS) == before:
+                while not tasks[-1].done() and await watcher.fetchval(WAITING_SESSIONS) <= before:
                     pass
             waiting = [task for task in tasks if not task.done()]
             assert await watcher.fetchval(WAITING_SESSIONS) == len(waiting), (

@@ -63,14 +63,16 @@ class Api:
         token: str | None = None,
         language: str = "vi",
     ) -> dict[str, Any]:
-        """Send one operation; return the whole answer with its errors."""
+        """Send one operation; return the whole answer with its errors, without its request id."""
         headers = {"accept-language": language}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
         answer = self.http.post(
             "/graphql", json={"query": document, "variables": variables or {}}, headers=headers
         )
-        return answer.json()
+        body = answer.json()
+        assert body.pop("extensions") == {"requestId": answer.headers["x-request-id"]}
+        return body
 
     def get(self, document: str, variables: dict[str, Any] | None = None, **how: Any) -> Any:
         """Send one operation that must succeed; return the value of its first field."""

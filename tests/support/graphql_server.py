@@ -53,6 +53,7 @@ class Context:
     stamp: int = 0
     actor_id: str | None = None
     expires_at: datetime | None = None
+    request_id: str = ""
 
 
 def parse_amount(value: object) -> int:

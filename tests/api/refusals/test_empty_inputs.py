@@ -39,11 +39,17 @@ PROCESS = (
 CHANGED = "subscription ($filter: PaymentFilter) { paymentChanged(filter: $filter) { id } }"
 LISTS = {
     "Query.payments(after)": "($x: String) { payments(after: $x, first: 3) { edges { cursor } } }",
+    "Query.payments(before)": "($x: String) { payments(before: $x, last: 3) { edges { cursor } } }",
     "Query.cases(after)": "($x: String) { cases(after: $x) { edges { cursor } } }",
+    "Query.cases(before)": "($x: String) { cases(before: $x, last: 3) { edges { cursor } } }",
     "Query.handIns(after)": "($x: String) { handIns(after: $x) { edges { cursor } } }",
+    "Query.handIns(before)": "($x: String) { handIns(before: $x, last: 3) { edges { cursor } } }",
     "Query.handIns(staffId)": "($x: ID) { handIns(staffId: $x) { edges { cursor } } }",
     "Query.webhookEvents(after)": (
         "($x: String) { webhookEvents(outcome: HANDLED, after: $x) { edges { cursor } } }"
+    ),
+    "Query.webhookEvents(before)": (
+        "($x: String) { webhookEvents(outcome: HANDLED, before: $x, last: 3) { edges { cursor } } }"
     ),
 }
 FILTERS = ["contractNumber", "gatewayReference", "orderId", "search", "staffId"]
@@ -136,7 +142,7 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
         assert socket.next()["id"] == "2"
         assert socket.next()["type"] == "complete"
         paid = api.new_payment("NV002")
-        assert socket.next()["payload"] == {"data": {"paymentChanged": {"id": paid["id"]}}}
+        assert socket.next()["payload"]["data"] == {"paymentChanged": {"id": paid["id"]}}
 
 
 @pytest.mark.parametrize(

@@ -248,7 +248,7 @@ def test_after_its_session_has_ended_an_open_socket_takes_no_money_and_closes(
     api: Api, socket: Socket, session: dict[str, Any], staff_id: str, how: str
 ) -> None:
     socket.execute(ME, {})
-    assert socket.receive()["payload"] == {"data": {"me": {"staffId": staff_id}}}
+    assert socket.receive()["payload"]["data"] == {"me": {"staffId": staff_id}}
     assert socket.receive()["type"] == "complete"
     if how == "logout":
         api.get(LOGOUT, token=session["accessToken"])
@@ -269,7 +269,7 @@ def test_a_logout_over_the_socket_ends_its_permissions(
     socket: Socket,
 ) -> None:
     socket.execute(LOGOUT, {})
-    assert socket.receive()["payload"] == {"data": {"logout": {"ok": True}}}
+    assert socket.receive()["payload"]["data"] == {"logout": {"ok": True}}
     assert socket.receive()["type"] == "complete"
     socket.execute(ME, {}, id="2")
     assert socket.closed() == 4401

@@ -13,14 +13,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from tests.races.row_lock import WAITING_SESSIONS
 from tests.support.running_api import Api
 
 pytest_plugins = ["tests.support.running_api"]
 
-TERMINATE = (
-    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
-    " where wait_event_type = 'Lock' and datname = current_database()"
-)
+TERMINATE = WAITING_SESSIONS.replace("count(*)", "count(pg_terminate_backend(pid))")
 
 
 @contextmanager

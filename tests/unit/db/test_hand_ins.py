@@ -15,6 +15,7 @@ from db.transaction import transaction
 from domain.methods import PaymentMethod
 from domain.payments import Custody, Payment, PaymentStatus
 from domain.staff import Staff
+from tests.races.row_lock import WAITING_SESSIONS
 from tests.support.builders import NOW, a_hand_in
 from tests.support.database import add_collector, add_payment, unique
 
@@ -130,9 +131,6 @@ async def start_blocked(work: Coroutine[Any, Any, T], owner: asyncpg.Connection)
     """Start *work* outside the present transaction, and return when it waits for a lock."""
     task = asyncio.create_task(work, context=contextvars.Context())
     async with asyncio.timeout(10):
-        while not await owner.fetchval(
-            "select exists (select from pg_stat_activity"
-            " where datname = current_database() and wait_event_type = 'Lock')"
-        ):
+        while not await owner.fetchval(WAITING_SESSIONS):
             await asyncio.sleep(0)
     return task

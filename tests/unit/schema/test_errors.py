@@ -8,7 +8,7 @@ import pytest
 from graphql import GraphQLError
 
 from schema.graphql.errors import TEXTS, ApiError, format_error
-from schema.graphql.http import RequestLanguage
+from schema.graphql.http import Anonymous
 from tests.support.graphql_server import GRAPHQL, Served, only_error, post
 
 pytest_plugins = ["tests.support.graphql_server"]
@@ -84,7 +84,7 @@ def test_an_exception_of_a_lower_layer_is_translated() -> None:
         return ApiError("NOT_FOUND") if isinstance(error, LookupError) else None
 
     error = GraphQLError("x", original_error=LookupError("x"))
-    formatted = format_error(error, RequestLanguage("en"), translate=translate)
+    formatted = format_error(error, Anonymous("en", ""), translate=translate)
     assert formatted == {"message": "Not found.", "extensions": {"code": "NOT_FOUND"}}
 
 
