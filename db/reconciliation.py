@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from decimal import Decimal
 
 from db.engine import Row, fetch, fetchrow, fetchval
 from domain.methods import GatewayName
-from domain.money import Currency
+from domain.money import MAX_JSON_INTEGER, Currency
 from domain.reconciliation import ForeignLines, ReconciliationCounts, ReconciliationLine
 from domain.settlement import LineKind, SettlementResult
 
@@ -82,7 +83,7 @@ async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
     """
     rows = await fetch(
         """
-        select kind, currency, count(*) as count, sum(amount)::bigint as amount
+        select kind, currency, count(*) as count, sum(amount) as amount
           from (select kind, currency, reported_amount as amount from settlement_line
                  where gateway = $1 and day = $2 and result = 'FOREIGN'
                  union all
@@ -99,10 +100,14 @@ async def foreign(gateway: GatewayName, day: date) -> list[ForeignLines]:
             kind=LineKind(row["kind"]) if row["kind"] else None,
             currency=Currency(row["currency"]) if row["currency"] else None,
             count=row["count"],
-            amount=row["amount"],
+            amount=_countable(row["amount"]),
         )
         for row in rows
     ]
+
+
+def _countable(amount: Decimal | None) -> int | None:
+    return None if amount is None or amount > MAX_JSON_INTEGER else int(amount)
 
 
 def line_of(row: Row) -> ReconciliationLine:

@@ -165,7 +165,7 @@ class ForeignLines:
     """
     Other programs' lines of one kind and currency; `amount` is their sum in the minor unit.
 
-    What cannot be read of them is None.
+    What cannot be read of them is None, and so is a sum that exceeds MAX_JSON_INTEGER.
     """
 
     kind: LineKind | None

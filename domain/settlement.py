@@ -55,7 +55,7 @@ EXPLAINING_KINDS = frozenset(
 
 
 # Some exports round their times to one of these.
-_ROUNDED_TO = (timedelta(seconds=1), timedelta(minutes=1))
+_ROUNDED_TO = (timedelta(minutes=1), *(timedelta(microseconds=10**n) for n in range(6, 0, -1)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +84,18 @@ class Movement:
 
 
 def _is_rounding(left: datetime, right: datetime) -> bool:
-    """Return whether two times are equal, or one may be the other rounded."""
-    difference = abs(left - right)
-    return not difference or any(
-        difference <= unit and (_is_whole(left, unit) or _is_whole(right, unit))
-        for unit in _ROUNDED_TO
-    )
+    """Return whether two times are equal, or one is the other, cut or rounded to fewer digits."""
+    return left == right or _is_rounded(left, right) or _is_rounded(right, left)
 
 
-def _is_whole(moment: datetime, unit: timedelta) -> bool:
-    return not (moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)) % unit
+def _is_rounded(coarse: datetime, fine: datetime) -> bool:
+    return any(coarse in _cut_and_rounded(fine, unit) for unit in _ROUNDED_TO)
+
+
+def _cut_and_rounded(moment: datetime, unit: timedelta) -> tuple[datetime, datetime]:
+    rest = (moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)) % unit
+    cut = moment - rest
+    return cut, cut + unit if rest * 2 >= unit else cut
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

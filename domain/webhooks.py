@@ -14,7 +14,8 @@ class WebhookEvent:
     """
     One event of a gateway's call; `event_id` is the sender's id of it, None if it did not verify.
 
-    `masked`: a card number in an unverified call was masked, so its signature can never verify.
+    `masked`: a card number in an unverified call was masked; its signature can verify only if it
+    does not cover that part, as a header.
     """
 
     id: str

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 from domain.money import MAX_JSON_INTEGER, Currency, Money
 from domain.payment_evidence import Evidence, GatewayResult
@@ -23,6 +26,16 @@ def whole_number(raw: object) -> int | None:
     match = _WHOLE_NUMBER.fullmatch(raw_text(raw)) if type(raw) in {int, str, RawNumber} else None
     number = None if match is None else int(match[1])
     return number if number is not None and number <= MAX_JSON_INTEGER else None
+
+
+def whole_id(raw: object) -> object:
+    """Return an id that is a whole number as an integer, because 5, 5.0 and "5" are the same id."""
+    number = whole_number(raw)
+    return raw if number is None else number
+
+
+WholeId = Annotated[int, BeforeValidator(whole_id)]
+"""The type of a gateway's numeric id, in any notation."""
 
 
 def raw_text(raw: object) -> str:

@@ -5,7 +5,8 @@ On an account that we share, another program's line may be unreadable: it is a F
 
 CSV in UTF-8 with the header `reference,gateway_id,kind,amount,currency,status,at`. It lists money
 that moved, so its only status is `success`. `at` carries its offset from UTC. Empty lines may end
-the file; an empty line in the middle is refused, because a line may be missing there.
+the file, also of separators alone, a byte order mark or a control-Z, as some exports leave there;
+an empty line in the middle is refused, because a line may be missing there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from domain.calendar import business_date
+from domain.identifiers import folded
 from domain.money import Currency, Money
 from domain.settlement import ForeignLine, Line, LineKind
 from integrations.amounts import whole_number
@@ -27,6 +29,8 @@ COLUMNS = ("reference", "gateway_id", "kind", "amount", "currency", "status", "a
 _MAX_NAME = 128  # characters
 _NAME_RULE = f"must be 1 to {_MAX_NAME} printable characters without blanks around them"
 _MOVED = "success"
+
+_SEPARATORS_AND_END = ";\x1a"
 
 Value = TypeVar("Value")
 
@@ -60,7 +64,7 @@ def read(
             _check_header(next(rows, None))
             empty: tuple[int, Sequence[str]] | None = None
             for row in rows:
-                if not any(cell.strip() for cell in row):
+                if _is_empty(row):
                     empty = empty or (rows.line_num, row)
                     continue
                 if empty is not None:
@@ -95,9 +99,13 @@ def _cells(number: int, row: Sequence[str]) -> dict[str, str]:
             f"line {number}: {len(COLUMNS)} columns are expected, and {len(row)} are there"
         )
     cells: dict[str, str] = dict(zip(COLUMNS, row, strict=True))
-    if not any(cell.strip() for cell in row):
+    if _is_empty(row):
         raise BadFile(f"line {number}, column reference: {_NAME_RULE}")
     return cells
+
+
+def _is_empty(row: Sequence[str]) -> bool:
+    return not any(folded(cell).strip(_SEPARATORS_AND_END) for cell in row)
 
 
 def _line(number: int, cells: dict[str, str], today: date) -> Line:

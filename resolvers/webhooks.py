@@ -130,7 +130,7 @@ async def replay(context: Context, event_id: str) -> WebhookEvent:
     Handle a stored call again: a dead letter, or one from quarantine whose secret was corrected.
 
     A finished event stays as it is. Raises NotFound, and NotPermitted where the call still does
-    not verify, or never will because a card number in it was masked.
+    not verify, or never will because a card number in what is signed was masked.
     """
     check(context.actor, Operation.REPLAY_WEBHOOK)
     event = await webhooks.by_id(event_id)
@@ -157,12 +157,11 @@ async def _verified_again(
     context: Context, gateway: Gateway, event: WebhookEvent
 ) -> tuple[Notice, ...]:
     """Return the events of a stored call. Raises NotPermitted where it does not verify."""
-    if event.masked:
-        raise NotPermitted.because(PermissionReason.CALL_MASKED)
     try:
         return await _read(context, gateway, event.call)
     except BadCall as error:
-        raise NotPermitted.because(PermissionReason.CALL_UNVERIFIED) from error
+        masked, unverified = PermissionReason.CALL_MASKED, PermissionReason.CALL_UNVERIFIED
+        raise NotPermitted.because(masked if event.masked else unverified) from error
 
 
 async def _audit_replay(context: Context, event: WebhookEvent) -> None:

@@ -22,6 +22,7 @@ from domain import (
     refusals,
     staff,
 )
+from domain.identifiers import folded
 from domain.methods import GatewayName, PaymentMethod
 from domain.money import MAX_JSON_INTEGER
 from resolvers.context import Context
@@ -77,16 +78,16 @@ CONFIG = StrawberryConfig(
 )
 
 
-def non_empty(text: str | None) -> str | None:
-    """Return the text; None if it is empty."""
-    return text or None
+def non_blank(text: str | None) -> str | None:
+    """Return the text; None if nothing in it is visible."""
+    return text if text and folded(text) else None
 
 
 def page_request(
     first: int | None, after: str | None, last: int | None, before: str | None
 ) -> PageRequest:
-    """Return a connection's arguments; an empty cursor counts as absent."""
-    return PageRequest(first=first, after=non_empty(after), last=last, before=non_empty(before))
+    """Return a connection's arguments; a blank cursor counts as absent."""
+    return PageRequest(first=first, after=non_blank(after), last=last, before=non_blank(before))
 
 
 # ── enums of the domain ──────────────────────────────────────────────────────────────────────────

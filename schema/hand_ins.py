@@ -8,7 +8,7 @@ import strawberry
 
 from domain import hand_ins
 from resolvers import hand_ins as resolve
-from schema.common import Amount, Info, Refusal, as_payload, non_empty, page_request
+from schema.common import Amount, Info, Refusal, as_payload, non_blank, page_request
 from schema.graphql.connections import Connection
 from schema.graphql.publish import publishes
 from schema.payments import Collector, StaffReference
@@ -72,7 +72,7 @@ class HandInQuery:
             info.context,
             page_request(first, after, last, before),
             status=status,
-            staff_id=non_empty(staff_id),
+            staff_id=non_blank(staff_id),
         )
         return Connection(page=page)
 

@@ -10,7 +10,7 @@ from domain import orders
 from domain.methods import PaymentMethod
 from domain.money import Currency
 from resolvers import orders as resolve
-from schema.common import Amount, Info, Refusal, non_empty, refusal_values, with_refusals
+from schema.common import Amount, Info, Refusal, non_blank, refusal_values, with_refusals
 from schema.payments import Order, Payment
 
 
@@ -28,7 +28,7 @@ class CreateOrderInput:
             reference=self.reference,
             amount=self.amount,
             currency=self.currency or Currency.VND,
-            description=self.description or "",
+            description=non_blank(self.description) or "",
         )
 
 
@@ -49,7 +49,7 @@ class PayOrderInput:
             order_id=self.order_id,
             amount=self.amount,
             method=self.method,
-            return_url=non_empty(self.return_url),
+            return_url=non_blank(self.return_url),
             card_token=self.payment_token,
         )
 

@@ -12,7 +12,7 @@ from domain import payment_search as search
 from domain import payments
 from domain.methods import PaymentMethod
 from resolvers import payment_search
-from schema.common import Amount, Info, page_request
+from schema.common import Amount, Info, non_blank, page_request
 from schema.graphql.connections import Connection
 from schema.graphql.date_time import in_utc
 from schema.graphql.publish import publishes
@@ -23,7 +23,7 @@ strawberry.enum(search.PaymentOrder)
 
 @strawberry.input(
     description="Payments that satisfy every condition set here. A range includes its start and"
-    " excludes its end. An empty text or list sets no condition."
+    " excludes its end. A blank text and an empty list set no condition."
 )
 class PaymentFilter:
     status: list[payments.PaymentStatus] | None = None
@@ -41,7 +41,11 @@ class PaymentFilter:
     search: str | None = None
 
     def to_domain(self) -> search.PaymentFilter:
-        conditions = {name: value for name, value in vars(self).items() if value not in ("", [])}
+        conditions = {
+            name: non_blank(value) if isinstance(value, str) else value
+            for name, value in vars(self).items()
+            if value != []
+        }
         return replace(
             search.PaymentFilter(**conditions),
             created_from=in_utc("filter.createdFrom", self.created_from),

@@ -61,7 +61,8 @@ class ReconciliationLine:
 @publishes(
     reconciliation.ForeignLines,
     description="The lines of other programs that use the same account; `amount` is their sum. What"
-    " we cannot read of them, such as another currency, is null.",
+    " we cannot read of them, such as another currency, is null, and so is a sum that JSON cannot"
+    " hold exactly (above 9007199254740991).",
 )
 class ForeignLines:
     kind: settlement.LineKind | None

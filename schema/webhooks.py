@@ -56,8 +56,8 @@ class WebhookEvent:
     deliveries: int
     tries: int
     masked: bool = strawberry.field(
-        description="Whether a card number was masked. Then it cannot be replayed: the gateway must"
-        " send it again."
+        description="Whether a card number was masked. Where the gateway signs that part, the call"
+        " cannot be replayed: the gateway must send it again."
     )
 
     @strawberry.field(description="Auditors only; null for everyone else.")

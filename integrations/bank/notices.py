@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator
 
 from domain.gateways import BadCall, Call
-from integrations.amounts import raw_text, whole_number
+from integrations.amounts import WholeId, raw_text, whole_id, whole_number
 from integrations.http.json_text import RawNumber, encode
 from integrations.http.parsing import Text, WireModel
 from integrations.http.webhooks import (
@@ -46,13 +46,8 @@ class Transfer:
     texts: tuple[str, ...]
 
 
-def _id(raw: object) -> object:
-    """Return Casso's own numbers as integers: 5.0 and 5 are the same in JavaScript."""
-    return whole_number(raw) if isinstance(raw, RawNumber) else raw
-
-
 class _CassoTransfer(WireModel):
-    id: Annotated[int, BeforeValidator(_id)]
+    id: WholeId
     accountNumber: Text
     virtualAccountNumber: str | None = None
     reference: str | None = None
@@ -63,12 +58,12 @@ class _CassoTransfer(WireModel):
 class _CassoNotice(WireModel):
     """`error` is 0, or the notice holds no transfer."""
 
-    error: Annotated[Literal[0], BeforeValidator(_id)]
+    error: Annotated[Literal[0], BeforeValidator(whole_id)]
     data: _CassoTransfer | list[_CassoTransfer]
 
 
 class _SepayTransfer(WireModel):
-    id: int
+    id: WholeId
     accountNumber: Text
     subAccount: str | None = None
     code: str | None = None

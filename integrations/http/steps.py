@@ -135,8 +135,7 @@ def _record_failure(breaker: Breaker, call: Call, error: CallFailure) -> None:
         breaker.record_failure(
             error.reason if status is None else f"{status} {error.reason}",
             call.progress.seconds,
-            # A request that was not sent cannot have failed because of its subject.
-            call.request.subject if isinstance(error, Unanswered) else None,
+            call.request.subject,
         )
 
 

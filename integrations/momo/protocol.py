@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from domain.attempts import Failure
 from domain.payment_evidence import GatewayResult
+from integrations.amounts import raw_text
 from integrations.http.webhooks import any_signature_matches
 
 # The signed fields, in their order. The access key stands in each signed text but in no body.
@@ -51,6 +52,7 @@ REFUND_FIELDS = (
     "transId",
 )
 
+_NUMBER = re.compile(r"([0-9]{1,19})(?:\.0{1,2})?", re.ASCII)
 _SEPARATORS = re.compile(r"[&=]+")
 SMALLEST_AMOUNT, LARGEST_AMOUNT = 1_000, 50_000_000  # VND
 
@@ -121,8 +123,8 @@ def is_signed(secrets: Sequence[str], text: str, signature: str) -> bool:
 
 def transaction_number(number: object) -> str | None:
     """Return MoMo's number of a payment or refund; None for an absent number or zero."""
-    text = str(number) if type(number) in {int, str} else ""
-    return text if text.strip("0") else None
+    match = _NUMBER.fullmatch(raw_text(number))
+    return match[1] if match and match[1].strip("0") else None
 
 
 def is_create_refused(code: int) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from domain.attempts import Attempt
 from domain.payment_evidence import Evidence, EvidenceSource, GatewayResult
 from domain.reversals import Reversal
-from integrations.amounts import whole_number
+from integrations.amounts import WholeId, whole_number
 from integrations.http.failures import Unusable
 from integrations.http.messages import Answer
 from integrations.http.parsing import WireModel, parse_with_raw_numbers
@@ -34,7 +34,7 @@ class ListedRefund(WireModel):
 
     orderId: str
     amount: Any
-    transId: int
+    transId: WholeId
     resultCode: int
 
 

@@ -19,7 +19,7 @@ from schema.graphql.engine import C, Engine, GraphQLResponse
 from schema.graphql.errors import FormatError, Language, RequestInfo, format_error, malformed
 from schema.graphql.graphiql import GRAPHIQL
 from schema.graphql.query_limits import Limits
-from schema.graphql.request import GraphQLRequest, document_of
+from schema.graphql.request import GraphQLRequest, document_of, is_absent
 from schema.graphql.request_ids import request_id_of
 
 JSON: Final = "application/json"
@@ -133,7 +133,7 @@ async def _read(request: Request) -> GraphQLRequest:
     if request.method == "GET":
         parameters: dict[str, object] = dict(request.query_params)
         for name in ("variables", "extensions"):
-            if parameters.get(name):
+            if not is_absent(parameters.get(name)):
                 parameters[name] = _json(str(parameters[name]))
         return GraphQLRequest.read(parameters)
     if request.method != "POST":

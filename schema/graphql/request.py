@@ -12,9 +12,14 @@ NOT_SUPPORTED: Final = "PersistedQueryNotSupported"
 """Apollo's clients compare this message, which is not translated, and then send the document."""
 
 
+def is_absent(member: object) -> bool:
+    """Return whether a member of a request is null or blank."""
+    return member is None or (isinstance(member, str) and not member.strip())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
-    """A request whose members have the right types; an empty or null member counts as absent."""
+    """A request whose members have the right types; a blank or null member counts as absent."""
 
     query: str | None = None
     operation_name: str | None = None
@@ -32,7 +37,7 @@ class GraphQLRequest:
                 "Yêu cầu phải là một đối tượng JSON.", "The request must be a JSON object."
             )
         members = cast("dict[str, Any]", value)
-        present = {name: member for name, member in members.items() if member not in (None, "")}
+        present = {name: member for name, member in members.items() if not is_absent(member)}
         for name, type_ in _PARAMETERS.items():
             if name in present and not isinstance(present[name], type_):
                 kind = "a string" if type_ is str else "an object"

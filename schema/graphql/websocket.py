@@ -30,7 +30,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDiscon
 from schema.graphql.engine import Engine
 from schema.graphql.errors import ApiError, RequestInfo
 from schema.graphql.http import MAX_BODY_BYTES
-from schema.graphql.request import GraphQLRequest
+from schema.graphql.request import GraphQLRequest, is_absent
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 
@@ -216,9 +216,10 @@ class _Connection(Generic[C]):
         if self.initialised:
             raise Close(4429, "Too many initialisation requests")
         self.initialised = True
-        if payload is not None and not isinstance(payload, dict):
+        given = {} if is_absent(payload) else payload
+        if not isinstance(given, dict):
             raise Close(4400, "Invalid connection init payload")
-        context = await self.authenticate(cast("dict[str, Any]", payload or {}))
+        context = await self.authenticate(cast("dict[str, Any]", given))
         actor = context.actor_id
         if actor is not None:
             if self.sockets.actors[actor] >= self.sockets.limits.connections_per_actor:

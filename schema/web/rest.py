@@ -26,6 +26,7 @@ from schema.common import translate
 from schema.graphql.card_numbers import check_no_card_number
 from schema.graphql.errors import TEXTS, ApiError
 from schema.graphql.http import language_of
+from schema.graphql.request import is_absent
 from schema.web.identity import http_context
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -108,7 +109,7 @@ async def _pay_order_command(context: Context, body: dict[str, Any], key: str) -
         reference=reference,
         amount=amount,
         method=method,
-        return_url=None if body.get("return_url") in (None, "") else _text(body, "return_url"),
+        return_url=None if is_absent(body.get("return_url")) else _text(body, "return_url"),
     )
 
 

@@ -90,7 +90,7 @@ def test_one_reference_paid_by_many_at_once_is_one_order_and_one_payment(
     assert len(rows) == 1
 
 
-@pytest.mark.parametrize("empty", [None, ""])
+@pytest.mark.parametrize("empty", [None, "", " "])
 def test_an_empty_return_address_is_absent(api: Api, shop: str, empty: str | None) -> None:
     body, headers = (
         {"order_id": key(), "amount": 90_000, "method": "vnpay_qr"},

@@ -112,14 +112,14 @@ def test_an_empty_cursor_or_owner_is_the_same_as_none(api: Api, document: str) -
     token = api.token("FI001")
     whole = api.execute(f"query {document}", {}, token=token)
     assert not whole.get("errors"), whole
-    for empty in ("", None):
+    for empty in ("", " ", "\u200b", None):
         assert api.execute(f"query {document}", {"x": empty}, token=token) == whole
 
 
 @pytest.mark.parametrize(
     "filter",
     [
-        *({name: ""} for name in FILTERS),
+        *({name: blank} for name in FILTERS for blank in ("", " \t", "\u200b")),
         *({name: []} for name in FILTER_LISTS),
         {"createdFrom": "", "createdTo": ""},
         EMPTY_FILTER,
@@ -149,6 +149,7 @@ def test_a_watcher_with_an_empty_filter_sees_every_change(api: Api) -> None:
     "empty",
     [
         {"customerPhone": ""},
+        {"customerPhone": " \u200b"},
         {"customerPhone": None, "notify": None, "paymentToken": None},
         {"notify": {"hifpt": None, "smsZalo": None, "email": None}},
     ],
@@ -172,7 +173,9 @@ def test_empty_notification_wishes_are_the_same_payment_as_none(
     assert '"sms": true' in row["notify"]
 
 
-@pytest.mark.parametrize("empty", [{"description": None}, {"description": "", "currency": None}])
+@pytest.mark.parametrize(
+    "empty", [{"description": None}, {"description": "", "currency": None}, {"description": " "}]
+)
 def test_an_order_of_empty_parts_is_the_same_as_without(
     api: Api, shop: str, empty: dict[str, Any]
 ) -> None:
@@ -183,7 +186,7 @@ def test_an_order_of_empty_parts_is_the_same_as_without(
     assert (again["order"], again["replayed"]) == (first["order"], True)
 
 
-@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("empty", ["", " ", None])
 def test_an_order_is_paid_without_an_address_to_return_to(
     api: Api, shop: str, empty: str | None
 ) -> None:

@@ -22,7 +22,7 @@ TERMINATE = WAITING_SESSIONS.replace("count(*)", "count(pg_terminate_backend(pid
 
 
 @contextmanager
-def opened(api: Api, payload: dict[str, Any]) -> Iterator[ClientConnection]:
+def opened(api: Api, payload: Any) -> Iterator[ClientConnection]:
     protocols: list[Any] = ["graphql-transport-ws"]
     with connect(f"{api.url.replace('http', 'ws')}/graphql", subprotocols=protocols) as socket:
         socket.send(json.dumps({"type": "connection_init", "payload": payload}))
@@ -55,6 +55,9 @@ def test_an_empty_name_beside_the_token_counts_as_absent(api: Api, empty: str | 
 @pytest.mark.parametrize(
     "payload",
     [
+        None,
+        "",
+        " ",
         {},
         {"Authorization": ""},
         {"Authorization": None},
@@ -65,7 +68,7 @@ def test_an_empty_name_beside_the_token_counts_as_absent(api: Api, empty: str | 
     ],
     ids=str,
 )
-def test_a_socket_without_a_token_is_4403(api: Api, payload: dict[str, Any]) -> None:
+def test_a_socket_without_a_token_is_4403(api: Api, payload: Any) -> None:
     with opened(api, payload) as socket:
         assert closed(socket) == 4403
 

@@ -81,6 +81,17 @@ def test_a_foreign_line_is_counted_once_whatever_rounds_it_or_gives_it_no_number
     assert sums(api, "PAYPAL") == before == {("PAYMENT", "VND", 1, 7_000)}
 
 
+def test_a_sum_that_json_cannot_hold_is_null_and_its_lines_are_counted(
+    api: Api, desk: Desk
+) -> None:
+    most = 2**53 - 1
+    lines = [line(f"ORDER-most-{number}", most, currency="USD") for number in range(2)]
+    desk.imports(lines[0], gateway="paypal")
+    assert ("PAYMENT", "USD", 1, most) in sums(api, "PAYPAL")
+    desk.imports(lines[1], gateway="paypal")
+    assert ("PAYMENT", "USD", 2, None) in sums(api, "PAYPAL")
+
+
 def test_a_line_that_names_nothing_is_taken_by_its_number(api: Api, desk: Desk) -> None:
     done = desk.imports(line("", 3_000, gateway_id="4088870001"), gateway="momo")
     assert (done.cases, {str(item) for item in done.results}) == (0, {"FOREIGN"})

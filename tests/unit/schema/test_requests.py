@@ -40,13 +40,15 @@ async def with_graphiql() -> AsyncIterator[Served]:
 # ── empty members ────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("empty", [{name: ""} for name in OPTIONAL] + [dict.fromkeys(OPTIONAL, "")])
+@pytest.mark.parametrize(
+    "empty", [{name: ""} for name in OPTIONAL] + [dict.fromkeys(OPTIONAL, " ")]
+)
 async def test_an_empty_parameter_of_get_is_absent(served: Served, empty: dict[str, str]) -> None:
     response = await served.client.get("/graphql", params={"query": "{ hello }"} | empty)
     assert (response.status_code, response.json()) == (200, HELLO)
 
 
-@pytest.mark.parametrize("empty", ["", None])
+@pytest.mark.parametrize("empty", ["", " \t", None])
 @pytest.mark.parametrize("names", [[name] for name in OPTIONAL] + [OPTIONAL])
 async def test_an_empty_member_of_a_request_is_absent(
     served: Served, names: list[str], empty: str | None

@@ -144,6 +144,20 @@ def test_casso_signs_accents_as_they_are_or_escaped(ascii: bool) -> None:
     assert BANK.read_webhook(call)
 
 
+@pytest.mark.parametrize("call", [casso, sepay], ids=["casso", "sepay"])
+@pytest.mark.parametrize("id", [92704, 92704.0, "92704", "92704.0"], ids=ascii)
+def test_a_services_number_is_the_same_in_every_notation(call: Any, id: object) -> None:
+    (notice,) = BANK.read_webhook(call(id=id))
+    assert notice.event_id == f"{call.__name__}:92704"
+
+
+@pytest.mark.parametrize("call", [casso, sepay], ids=["casso", "sepay"])
+@pytest.mark.parametrize("id", [92704.5, "92,704", "9.27e4", "", "x", True], ids=ascii)
+def test_a_services_number_that_is_not_whole_is_refused(call: Any, id: object) -> None:
+    with pytest.raises(BadCall, match="id"):
+        BANK.read_webhook(call(id=id))
+
+
 def test_one_call_may_report_several_transfers() -> None:
     transfers = [casso_transfer(id=id, amount=amount) for id, amount in ((1, 10), (2, -5), (3, 20))]
     notices = BANK.read_webhook(casso_call({"error": 0, "data": transfers}))
@@ -252,7 +266,7 @@ def test_a_call_of_one_service_is_refused_at_the_address_of_the_other() -> None:
     [
         casso_call({"error": 1, "data": casso_transfer()}),
         casso_call({"error": 0}),
-        casso_call({"error": 0, "data": casso_transfer(id="218897")}),
+        casso_call({"error": 0, "data": casso_transfer(id="tx218897")}),
         casso_call({"error": 0, "data": casso_transfer(accountNumber=None)}),
         sepay(transferType="sideways"),
         sepay(id=None),

@@ -137,6 +137,18 @@ async def test_failures_about_two_subjects_refuse_calls_with_a_retry_time(
     assert 0 < refusal.value.retry_after_ms <= 15_000
 
 
+@systems
+async def test_refused_connections_about_one_subject_do_not_stop_others(
+    query: Query, answer: dict[str, Any], http: Upstream, counterpart: Counterpart
+) -> None:
+    await counterpart.close()
+    for number in ("SGFDN2000", "SGFDN2000", "SGFDN2001"):
+        assert http.snapshot() == () or state(http)[0] is BreakerState.CLOSED
+        with pytest.raises(UpstreamUnavailable):
+            await query(http, number)
+    assert state(http)[0] is BreakerState.OPEN, "two subjects cannot reach it"
+
+
 async def test_all_logins_of_a_person_have_one_subject(
     http: Upstream, counterpart: Counterpart
 ) -> None:
@@ -227,14 +239,15 @@ async def test_failures_about_two_contracts_stop_payments(
     assert refusal.value.retry_after_ms
 
 
-async def test_an_unreachable_gateway_stops_payments_of_one_contract_too(
+async def test_an_unreachable_gateway_is_avoided_once_two_contracts_have_failed(
     gateway: RefundingGateway, counterpart: Counterpart
 ) -> None:
-    """Nothing was sent, so the subject cannot be the reason."""
     await counterpart.close()
-    assert await start(gateway, "SGFDN2000", "MB1") is GatewayResult.NOT_CONNECTED  # four attempts
+    for reference in ("MB1", "MB2"):  # four attempts each
+        assert await start(gateway, "SGFDN2000", reference) is GatewayResult.NOT_CONNECTED
+    assert gateway.ready()
     with pytest.raises(GatewayUnavailable):
-        await start(gateway, "SGFDN2000", "MB2")
+        await start(gateway, "SGFDN2001", "MB3")
     assert not gateway.ready()
 
 

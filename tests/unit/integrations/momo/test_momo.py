@@ -285,6 +285,19 @@ def test_an_unreadable_amount_in_a_call_is_paid_without_money(momo: MoMo, amount
     assert (evidence.result, evidence.money) == (GatewayResult.PAID, None)
 
 
+@pytest.mark.parametrize("number", [4088878653, 4088878653.0, "4088878653", "4088878653.00"])
+def test_momos_number_is_the_same_in_every_notation(momo: MoMo, number: Any) -> None:
+    assert evidence_of_call(momo, momo_ipn(OURS.event(0, transId=number))).gateway_id == (
+        "4088878653"
+    )
+
+
+@pytest.mark.parametrize("number", [0, "0", 4088878653.5, "4.1e9", "", "-7", "TX 1"])
+def test_a_number_that_cannot_be_momos_is_no_number(momo: MoMo, number: Any) -> None:
+    evidence = evidence_of_call(momo, momo_ipn(OURS.event(0, transId=number)))
+    assert (evidence.result, evidence.gateway_id) == (GatewayResult.PAID, None)
+
+
 def test_both_keys_verify_during_a_rotation(momo: MoMo) -> None:
     for key in (SECRET_KEY, "the-old-one"):
         assert momo.read_webhook(momo_ipn(OURS.event(0), key))

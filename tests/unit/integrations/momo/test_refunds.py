@@ -93,6 +93,8 @@ async def test_silence_is_unknown_and_a_refund_is_sent_once(
     [
         ([LINE], 0, GatewayResult.PAID),
         ([LINE | {"orderId": "REV_2", "transId": 1}, LINE], 0, GatewayResult.PAID),
+        ([LINE | {"transId": 4088878699.0}], 0, GatewayResult.PAID),
+        ([LINE | {"transId": "4088878699"}], 0, GatewayResult.PAID),
         ([LINE | {"resultCode": 1088}], 0, GatewayResult.DECLINED),
         ([LINE | {"resultCode": 7002}], 60, GatewayResult.UNKNOWN),
         ([LINE | {"amount": 1}], 60, GatewayResult.UNKNOWN),
