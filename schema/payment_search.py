@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import strawberry
 
@@ -41,7 +42,7 @@ class PaymentFilter:
     search: str | None = None
 
     def to_domain(self) -> search.PaymentFilter:
-        conditions = {
+        conditions: dict[str, Any] = {
             name: non_blank(value) if isinstance(value, str) else value
             for name, value in vars(self).items()
             if value != []

@@ -216,10 +216,11 @@ class _Connection(Generic[C]):
         if self.initialised:
             raise Close(4429, "Too many initialisation requests")
         self.initialised = True
-        given = {} if is_absent(payload) else payload
-        if not isinstance(given, dict):
+        if is_absent(payload):
+            payload = {}
+        if not isinstance(payload, dict):
             raise Close(4400, "Invalid connection init payload")
-        context = await self.authenticate(cast("dict[str, Any]", given))
+        context = await self.authenticate(cast("dict[str, Any]", payload))
         actor = context.actor_id
         if actor is not None:
             if self.sockets.actors[actor] >= self.sockets.limits.connections_per_actor:

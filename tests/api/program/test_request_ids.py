@@ -90,14 +90,12 @@ def test_a_socket_has_one_id_for_all_its_operations(api: Api) -> None:
             assert json.loads(socket.recv(timeout=10))["type"] == "complete"
 
 
-def test_the_systems_behind_us_are_told_the_same_id(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    told: list[str | None] = []
+def test_the_systems_behind_us_see_the_same_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str | None] = []
     ask = type(api.context.revenue).bills
 
     async def noted(*args: Any, **options: Any) -> Any:
-        told.append(client.request_id.get())
+        seen.append(client.request_id.get())
         return await ask(*args, **options)
 
     monkeypatch.setattr(type(api.context.revenue), "bills", noted)
@@ -110,4 +108,4 @@ def test_the_systems_behind_us_are_told_the_same_id(
         headers={HEADER: "app-9", "authorization": f"Bearer {api.token('NV001')}"},
     )
     assert "errors" not in answer.json(), answer.text
-    assert set(told) == {"app-9"}
+    assert set(seen) == {"app-9"}

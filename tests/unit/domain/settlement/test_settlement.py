@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -202,14 +202,14 @@ def test_a_repeated_line_is_about_a_refund_that_is_done() -> None:
 
 
 def test_the_line_nearest_in_time_is_repeated_and_each_line_once() -> None:
-    payment = a_payment_of_ours()
+    payment, precise = a_payment_of_ours(), AT.replace(second=7)
     first = replace(
-        compared(a_line(at=NOON.replace(second=0, microsecond=0)), payment=payment), id=1
+        compared(a_line(at=precise.replace(second=0, microsecond=0)), payment=payment), id=1
     )
-    second = replace(compared(a_line(at=NOON), payment=payment), id=2)
-    assert repeated_by(a_line(at=NOON), [first, second], ()) is second
-    assert repeated_by(a_line(at=NOON), [first, second], {2}) is first
-    assert repeated_by(a_line(at=NOON), [first, second], {1, 2}) is None
+    second = replace(compared(a_line(at=precise), payment=payment), id=2)
+    assert repeated_by(a_line(at=precise), [first, second], ()) is second
+    assert repeated_by(a_line(at=precise), [first, second], {2}) is first
+    assert repeated_by(a_line(at=precise), [first, second], {1, 2}) is None
 
 
 def test_an_unknown_refund_is_a_duplicate_when_it_comes_again() -> None:
@@ -224,100 +224,6 @@ def test_a_line_proves_a_refund_that_is_unsure_or_failed() -> None:
     assert not proves_refund(REFUND, a_refund(amount=70_000, done=False, unsure=True))
     assert not proves_refund(REFUND, a_refund())
     assert proves_refund(REFUND, a_refund(done=False, failed=True)), "it was paid after all"
-
-
-# ── repeated lines ────────────────────────────────────────────────────────────────────────────────
-
-NOON = datetime(2026, 3, 4, 5, 6, 7, 250_000, tzinfo=UTC)
-MIDNIGHT = datetime(2026, 3, 4, 17, 0, tzinfo=UTC)  # in Vietnam
-
-
-@pytest.mark.parametrize(
-    ("time", "other"),
-    [
-        (NOON, NOON),
-        (NOON, NOON.replace(microsecond=0)),
-        (NOON, NOON.replace(second=0, microsecond=0)),
-        (NOON.replace(microsecond=500_000), NOON.replace(second=8, microsecond=0)),
-        (NOON.replace(second=30), NOON.replace(minute=7, second=0, microsecond=0)),
-        (NOON.replace(second=59), NOON.replace(second=0, microsecond=0)),
-        (NOON.replace(second=59), NOON.replace(minute=7, second=0, microsecond=0)),
-        (NOON.replace(microsecond=123_456), NOON.replace(microsecond=123_000)),
-        (NOON.replace(microsecond=123_556), NOON.replace(microsecond=124_000)),
-        (NOON.replace(microsecond=123_556), NOON.replace(microsecond=100_000)),
-        (NOON.replace(microsecond=123_456), NOON.replace(microsecond=123_450)),
-        (NOON.replace(microsecond=999_999), NOON.replace(second=8, microsecond=0)),
-    ],
-    ids=[
-        "equal",
-        "to the second",
-        "to the minute",
-        "up to the second",
-        "up",
-        "nearly one",
-        "nearly one up",
-        "to the millisecond",
-        "up to the millisecond",
-        "to a tenth",
-        "to five digits",
-        "up from six digits",
-    ],
-)
-def test_times_that_differ_by_rounding_are_one_movement(time: datetime, other: datetime) -> None:
-    first, second = a_line(at=time).movement, a_line(at=other).movement
-    assert first.repeats(second)
-    assert second.repeats(first)
-
-
-@pytest.mark.parametrize(
-    ("time", "other"),
-    [
-        (NOON, NOON + timedelta(seconds=1)),
-        (NOON.replace(second=7), NOON.replace(second=37)),
-        (NOON, NOON.replace(minute=8, second=0, microsecond=0)),
-        (NOON.replace(second=0, microsecond=0), NOON.replace(minute=7, second=0, microsecond=0)),
-        (NOON.replace(microsecond=0), NOON.replace(second=8, microsecond=0)),
-        (NOON, NOON.replace(microsecond=300_000) + timedelta(microseconds=1)),
-        (NOON, NOON.replace(second=6, microsecond=0)),
-        (NOON, NOON.replace(second=8, microsecond=0)),
-        (NOON.replace(second=0, microsecond=0), NOON.replace(minute=8, second=0, microsecond=0)),
-        (MIDNIGHT - timedelta(seconds=20), MIDNIGHT),
-        (NOON, NOON + timedelta(days=1)),
-        (NOON, NOON.replace(hour=0, minute=0, second=0, microsecond=0)),
-    ],
-    ids=[
-        "a second",
-        "within",
-        "a minute",
-        "the next whole minute",
-        "the next whole second",
-        "within a second",
-        "the second before",
-        "the second after the nearest",
-        "two whole minutes",
-        "over midnight",
-        "a day",
-        "day only",
-    ],
-)
-def test_times_that_differ_by_more_are_two_movements(time: datetime, other: datetime) -> None:
-    assert not a_line(at=time).movement.repeats(a_line(at=other).movement)
-
-
-@pytest.mark.parametrize(
-    "but",
-    [
-        {"kind": LineKind.REFUND},
-        {"reference": "MB0002"},
-        {"gateway_id": "G2"},
-        {"gateway_id": None},
-        {"money": Money(199_999)},
-        {"money": Money(200_000, Currency.USD)},
-    ],
-    ids=["kind", "reference", "number", "no number", "sum", "currency"],
-)
-def test_another_kind_reference_number_or_sum_is_another_movement(but: dict[str, Any]) -> None:
-    assert not a_line().movement.repeats(a_line(**but).movement)
 
 
 def test_a_stored_line_has_the_movement_of_the_file_or_none() -> None:
