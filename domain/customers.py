@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from domain.refusals import Refusal, RefusalCode
@@ -40,6 +41,25 @@ class Debt:
     total_debt: int
     overdue_months: int
     status: str
+
+
+class PartName(StrEnum):
+    """The parts of a customer, each of which one system answers for."""
+
+    CUSTOMER = "CUSTOMER"
+    BILLS = "BILLS"
+    FEES = "FEES"
+    HISTORY = "HISTORY"
+    DEBT = "DEBT"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """When its system was asked for a part; `stale` if it did not answer again since."""
+
+    name: PartName
+    as_of: datetime
+    stale: bool
 
 
 @dataclass(eq=False)

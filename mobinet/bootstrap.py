@@ -58,7 +58,7 @@ async def process_context(settings: Settings, *, pool_size: int = 8) -> AsyncGen
             keys=keys_of(settings),
             hub=hub,
             heads=Heads(settings.data_dir / "heads.log"),
-            customers=_customers(stack, settings),
+            customers=CustomerManagement(_internal(stack, "customer", settings.customer)),
             revenue=Revenue(_internal(stack, "revenue", settings.revenue)),
             staff_management=StaffManagement(_internal(stack, "staff", settings.staff)),
             debts=DebtManagement(_internal(stack, "debt", settings.debt)),
@@ -116,12 +116,6 @@ def _opened(stack: AsyncExitStack, upstream: Upstream) -> Upstream:
     """Return the upstream; the stack closes it."""
     stack.push_async_callback(upstream.aclose)
     return upstream
-
-
-def _customers(stack: AsyncExitStack, settings: Settings) -> CustomerManagement:
-    customers = CustomerManagement(_internal(stack, "customer", settings.customer))
-    stack.push_async_callback(customers.aclose)
-    return customers
 
 
 def _internal(stack: AsyncExitStack, name: str, system: sections.InternalSystem) -> Upstream:

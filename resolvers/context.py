@@ -20,6 +20,7 @@ from integrations.systems.customer import CustomerManagement
 from integrations.systems.debt import DebtManagement
 from integrations.systems.revenue import Revenue
 from integrations.systems.staff import StaffManagement
+from resolvers.display_cache import DisplayCache
 from resolvers.hub import Hub
 from resolvers.ids import Ids
 from resolvers.login_throttle import LoginThrottle
@@ -87,6 +88,7 @@ class Context:
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
     open_sessions: OpenSessions = field(default_factory=OpenSessions)
+    display_cache: DisplayCache = field(default_factory=DisplayCache)
 
     def for_actor(
         self,

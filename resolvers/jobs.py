@@ -34,7 +34,7 @@ from integrations.http.parsing import Rejected
 from resolvers import payment_inquiry, refund_execution
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
-from resolvers.payment_announcement import announce
+from resolvers.payment_announcement import announce, announce_contract
 from resolvers.refund_reporting import report_reversal, unsettle_debt, wait_after
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -183,6 +183,7 @@ async def send_debt(context: Context, payment: Payment) -> None:
         contract_number=payment.contract_number,
         amount=payment.amount,
     )
+    await announce_contract(context, payment.contract_number)
 
 
 # ── the customer ─────────────────────────────────────────────────────────────────────────────────

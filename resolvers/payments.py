@@ -159,13 +159,14 @@ async def _read_owed(context: Context, actor: Actor, request: ProcessPayment) ->
     try:
         async with asyncio.timeout(READING_SECONDS):
             customer, owed_bills, owed_fees, _ = await asyncio.gather(
-                context.customers.customer(request.contract_number, fresh=True),
+                context.customers.customer(request.contract_number),
                 context.revenue.bills(request.contract_number),
                 _fees(context, request),
                 _refresh_limits(context, actor, request.method),
             )
     except TimeoutError:
         raise UpstreamUnavailable(system="Revenue Management") from None
+    context.display_cache.drop(customer.contract_number)  # it may show what no longer holds
     request = payment_request.as_owed(request, customer, bills=owed_bills, fees=owed_fees)
     try:
         payment_request.check_owed(request, customer, bills=owed_bills, fees=owed_fees)

@@ -18,7 +18,7 @@ from domain.reversals import Reversal
 from integrations.http.parsing import Rejected
 from resolvers.cases import NewCase, open_case
 from resolvers.context import Context
-from resolvers.payment_announcement import announce
+from resolvers.payment_announcement import announce, announce_contract
 
 FIRST_WAIT = timedelta(seconds=2)
 LONGEST_WAIT = timedelta(minutes=10)
@@ -67,6 +67,9 @@ async def unsettle_debt(context: Context, reversal_id: str) -> timedelta | None:
                 payment = await payments.locked(reversal.payment_id)
                 await _record_refusal(context, payment, reversal, "Debt", error, now)
         raise
+    payment = await payments.get(reversal.payment_id)
+    if payment.contract_number is not None:
+        await announce_contract(context, payment.contract_number)
     return None
 
 

@@ -95,6 +95,7 @@ async def _background_tasks(context: Context) -> AsyncGenerator[None]:
         asyncio.create_task(payment_watch.sweep(context)),
         asyncio.create_task(payment_watch.inquire(context)),
         asyncio.create_task(context.open_sessions.watch(context.clock)),
+        asyncio.create_task(context.display_cache.follow(context.hub)),
     ]
     yield
     for task in tasks:

@@ -20,11 +20,11 @@ strawberry.enum(bills.BillStatus)
 DEFAULT_HISTORY_SIZE = 10
 # The reads that each field of a customer needs, so that they start together with the customer's.
 READS_BY_FIELD = {
-    "bills": ("bills", "held"),
-    "fees": ("fees", "held"),
-    "totalOutstanding": ("bills", "fees", "held"),
-    "paymentHistory": ("history",),
-    "debt": ("debt",),
+    "bills": (customers.PartName.BILLS, resolve.HELD),
+    "fees": (customers.PartName.FEES, resolve.HELD),
+    "totalOutstanding": (customers.PartName.BILLS, customers.PartName.FEES, resolve.HELD),
+    "paymentHistory": (customers.PartName.HISTORY,),
+    "debt": (customers.PartName.DEBT,),
 }
 
 
@@ -74,6 +74,21 @@ class Debt:
     status: str
 
 
+strawberry.enum(customers.PartName, name="CustomerPartName")
+
+
+@publishes(
+    customers.Part,
+    name="CustomerPart",
+    description="How old a part of this answer is. Parts are shown for up to five minutes, and for"
+    " up to an hour, `stale`, while their system does not answer. A payment reads them anew.",
+)
+class CustomerPart:
+    name: customers.PartName
+    as_of: datetime
+    stale: bool
+
+
 @publishes(bills.PastPayment, description="A payment as Revenue Management recorded it.")
 class PastPayment:
     transaction_id: strawberry.ID
@@ -98,9 +113,16 @@ class Customer:
     service_address: str
     phone_numbers: list[PhoneNumber]
 
+    @strawberry.field(
+        graphql_type=list[CustomerPart],
+        description="The parts that this query reads and whose systems have answered.",
+    )
+    async def parts(self, info: Info, root: Parent) -> list[customers.Part]:
+        return await resolve.parts(info.context, root.contract_number)
+
     @strawberry.field(graphql_type=list[Bill] | None)
     async def bills(self, info: Info, root: Parent) -> tuple[bills.Bill, ...]:
-        return await resolve.all_bills(info.context, root.contract_number)
+        return await resolve.shown_bills(info.context, root.contract_number)
 
     @strawberry.field(graphql_type=list[Fee] | None)
     async def fees(self, info: Info, root: Parent) -> tuple[bills.Fee, ...]:

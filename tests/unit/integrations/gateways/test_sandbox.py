@@ -206,7 +206,6 @@ async def test_the_internal_systems_answer_as_the_contract_says(
     assert (await debt.debt(CONTRACT)).total_debt == 300_000
     with pytest.raises(Rejected):
         await debt.settle(transaction_id="TXN_2", contract_number=CONTRACT, amount=999_999)
-    await customers.aclose()
     for http in https.values():
         await http.aclose()
 

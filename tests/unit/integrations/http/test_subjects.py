@@ -48,14 +48,6 @@ CONTRACTS = [f"SGFDN{number}" for number in range(2000, 2006)]
 Query = Callable[[Upstream, str], Awaitable[object]]
 
 
-async def customer(http: Upstream, contract: str) -> object:
-    customers = CustomerManagement(http)
-    try:
-        return await customers.customer(contract, fresh=True)
-    finally:
-        await customers.aclose()
-
-
 # Each query with its answer about SGFDN9.
 SYSTEMS: dict[str, tuple[Query, dict[str, Any]]] = {
     "authenticate": (
@@ -63,7 +55,10 @@ SYSTEMS: dict[str, tuple[Query, dict[str, Any]]] = {
         STAFF | {"staff_id": "SGFDN9"},
     ),
     "staff": (lambda http, id: StaffManagement(http).staff(id), STAFF | {"staff_id": "SGFDN9"}),
-    "customer": (customer, CUSTOMER | {"contract_number": "SGFDN9"}),
+    "customer": (
+        lambda http, id: CustomerManagement(http).customer(id),
+        CUSTOMER | {"contract_number": "SGFDN9"},
+    ),
     "bills": (lambda http, id: Revenue(http).bills(id), {"contract_number": "SGFDN9", "bills": []}),
     "fees": (lambda http, id: Revenue(http).fees(id), {"contract_number": "SGFDN9", "fees": []}),
     "history": (
