@@ -6,12 +6,14 @@ import asyncio
 import gc
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from db.engine import LOST_CONNECTION
 from resolvers import invariants, payment_watch, sessions
@@ -20,11 +22,12 @@ from schema.common import format_error
 from schema.graphql.http import GraphQLEndpoint
 from schema.graphql.request_ids import RequestIds
 from schema.graphql.websocket import GraphQLSockets
+from schema.lanes import Lanes
 from schema.root import schema
 from schema.web import identity, oauth
 from schema.web.health import healthz, metrics, readyz
 from schema.web.receipts import receipt_page
-from schema.web.rest import http_error, pay_order
+from schema.web.rest import admitted, http_error, pay_order, rest
 from schema.web.webhooks import webhook
 
 FIRST_CHECK_SECONDS = 10.0  # a start waits this long for the first invariant check
@@ -41,16 +44,23 @@ def create_app(
 
     Introspection, GraphiQL and sockets from any origin are allowed in development only.
     """
+    lanes = Lanes()
     http: GraphQLEndpoint[Context] = GraphQLEndpoint(
         schema,
         identity.http_context,
         introspection=development,
         graphiql=development,
         format_error=format_error,
+        lane_of=lanes.of,
     )
+
+    async def log_in(websocket: WebSocket, payload: dict[str, Any]) -> Context:
+        async with lanes.logins.place():
+            return await identity.socket_context(websocket, payload)
+
     sockets: GraphQLSockets[Context] = GraphQLSockets(
         http.engine,
-        identity.socket_context,
+        log_in,
         origins=None if development else {_origin(public_url)},
         renew=identity.renew,
         session_is_open=sessions.is_open,
@@ -60,7 +70,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         async with open_context() as context, _background_tasks(context):
-            app.state.context = context
+            app.state.context, app.state.lanes = context, lanes
             gc.freeze()  # objects made at start live on, so the collector may skip them
             yield
             await sockets.close()
@@ -73,11 +83,11 @@ def create_app(
         routes=[
             Route("/graphql", http),
             WebSocketRoute("/graphql", sockets),
-            Route("/oauth/token", oauth.token, methods=["POST"]),
+            Route("/oauth/token", oauth.endpoint(lanes.urgent), methods=["POST"]),
             Route("/.well-known/jwks.json", identity.jwks),
-            Route("/webhooks/{path:path}", webhook, methods=["GET", "POST"]),
-            Route("/payments", pay_order, methods=["POST"]),
-            Route("/pay/{token}", receipt_page),
+            Route("/webhooks/{path:path}", webhook(lanes.webhooks), methods=["GET", "POST"]),
+            Route("/payments", rest(pay_order, lanes.writes), methods=["POST"]),
+            Route("/pay/{token}", admitted(receipt_page, lanes.reads)),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),

@@ -1,16 +1,14 @@
 """
 The GraphQL engine behind HTTP and WebSocket.
 
-A document is parsed, measured and validated once and cached by its hash. graphql-core executes it
-with Strawberry's executor; a mutation that has begun is finished even when its client leaves.
+graphql-core executes a prepared document (documents.py) with Strawberry's executor, once it has its
+place (admission.py). A mutation that has begun is finished even when its client leaves.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from inspect import isawaitable
@@ -20,22 +18,16 @@ import graphql.execution
 import orjson
 import strawberry
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
-    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
-    parse,
-    specified_rules,
-    validate,
 )
-from graphql.validation import ASTValidationRule, MaxIntrospectionDepthRule
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from schema.graphql.admission import Lane, LaneSize, Overloaded
 from schema.graphql.card_numbers import check_no_card_number
+from schema.graphql.documents import Documents, PreparedDocument
 from schema.graphql.errors import (
     STATUSES,
     ApiError,
@@ -45,22 +37,12 @@ from schema.graphql.errors import (
     format_error,
     malformed,
 )
-from schema.graphql.query_limits import Limits, Measure, measure
+from schema.graphql.query_limits import Limits
 from schema.graphql.request import GraphQLRequest, document_of
 
 _core: Any = graphql.execution  # its executors have incomplete type parameters
 
 C = TypeVar("C", bound=RequestInfo)
-Errors = tuple[GraphQLError, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedDocument:
-    """A parsed, measured and valid document."""
-
-    key: bytes
-    document: DocumentNode
-    operations: Mapping[str | None, tuple[OperationDefinitionNode, Measure]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +61,10 @@ class Operation:
     def type(self) -> OperationType:
         return self.node.operation
 
+    @property
+    def root_names(self) -> frozenset[str]:
+        return self.prepared.root_names[self.name]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLResponse:
@@ -88,6 +74,8 @@ class GraphQLResponse:
     status: int = 200
     status_in_json: bool = False
     """Whether `application/json` uses the status too; otherwise it is 200 there."""
+    retry_after: str | None = None
+    """The value of the header `Retry-After`."""
 
 
 class Engine(Generic[C]):
@@ -101,20 +89,27 @@ class Engine(Generic[C]):
         introspection: bool = False,
         format_error: FormatError = format_error,
         find_document: Callable[[GraphQLRequest, C], str] = document_of,
+        lane_of: Callable[[Operation], Lane] | None = None,
         documents: int = 1_000,
         tokens: int = 100_000,
     ) -> None:
+        """*lane_of* returns the lane in which an operation waits to run; None: nothing waits."""
         if schema.get_extensions():
             raise TypeError("this engine does not run Strawberry's extensions")
         self.limits = limits or Limits()
+        self.documents = Documents(
+            schema._schema,  # pyright: ignore[reportPrivateUsage]
+            self.limits,
+            introspection=introspection,
+            documents=documents,
+            tokens=tokens,
+        )
         self._schema = schema._schema  # pyright: ignore[reportPrivateUsage]
         self._executor = cast("Any", schema).execution_context_class
-        self._rules = _rules(introspection)
         self._format_error = format_error
         self._find_document = find_document
-        self._cache: OrderedDict[bytes, tuple[PreparedDocument | Errors, int]] = OrderedDict()
-        self._capacity = (documents, tokens)
-        self._tokens = 0
+        unbounded = Lane("unbounded", LaneSize(places=1_000_000, line=0))
+        self._lane_of: Callable[[Operation], Lane] = lane_of or (lambda _operation: unbounded)
         self._finishing: set[asyncio.Task[bytes]] = set()
 
     def operation(self, request: GraphQLRequest, context: C) -> Operation:
@@ -122,7 +117,7 @@ class Engine(Generic[C]):
         check_no_card_number(
             [request.variables, request.operation_name, request.extensions, request.document_id]
         )
-        prepared = self.prepare(self._find_document(request, context))
+        prepared = self.documents.prepare(self._find_document(request, context))
         operations = prepared.operations
         if request.operation_name is None and len(operations) > 1:
             raise malformed(
@@ -145,62 +140,20 @@ class Engine(Generic[C]):
             raise ApiError("QUERY_TOO_EXPENSIVE", details=excesses)
         return Operation(prepared=prepared, node=node, variables=request.variables)
 
-    def prepare(self, text: str) -> PreparedDocument:
-        """Return the document parsed, measured and validated. Raises RequestError."""
-        key = hashlib.sha256(text.encode(errors="surrogatepass")).digest()
-        if (cached := self._cache.get(key)) is not None:
-            self._cache.move_to_end(key)
-            prepared = cached[0]
-        else:
-            try:
-                prepared = self._prepare(key, text)
-                weight = prepared.document.token_count
-            except RequestError as error:
-                prepared, weight = error.errors, 10 + len(text) // 4
-            self._remember(key, prepared, weight)
-        if not isinstance(prepared, PreparedDocument):
-            raise RequestError(*prepared)
-        return prepared
-
-    def _remember(self, key: bytes, prepared: PreparedDocument | Errors, weight: int) -> None:
-        """Cache a document, or its errors; evict the least recently used ones."""
-        max_documents, max_tokens = self._capacity
-        self._cache[key] = (prepared, weight)
-        self._tokens += weight
-        while len(self._cache) > max_documents or self._tokens > max_tokens:
-            self._tokens -= self._cache.popitem(last=False)[1][1]
-
-    def _prepare(self, key: bytes, text: str) -> PreparedDocument:
-        limits = self.limits
-        try:
-            check_no_card_number(text)
-            document = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.comments)
-            operations = measure(self._schema, document, limits)
-        except GraphQLError as error:
-            raise RequestError(_parse_error(error, limits)) from None
-        except RecursionError:
-            raise RequestError(ApiError("QUERY_TOO_EXPENSIVE")) from None
-        for _, measured in operations:
-            if excesses := measured.excesses(limits):
-                raise RequestError(ApiError("QUERY_TOO_EXPENSIVE", details=excesses))
-        if errors := validate(self._schema, document, self._rules, max_errors=20):
-            raise RequestError(*errors)
-        by_name = {
-            node.name.value if node.name else None: (node, measured)
-            for node, measured in operations
-        }
-        return PreparedDocument(key=key, document=document, operations=by_name)
-
     async def execute(self, operation: Operation, context: C) -> bytes:
         """
         Run a query or a mutation, and return the response's body.
 
-        A mutation runs to its end even when the caller is cancelled. Raises RequestError when
-        nothing ran, as for a variable of the wrong type.
+        A mutation runs to its end even when the caller is cancelled. Raises Overloaded, and
+        RequestError when nothing ran, as for a variable of the wrong type.
         """
+        lane = self._lane_of(operation)
         if operation.type is not OperationType.MUTATION:
-            return await self._execute(operation, context)
+            async with lane.place():
+                return await self._execute(operation, context)
+        await lane.enter()
         task = asyncio.create_task(self._execute(operation, context))
+        task.add_done_callback(lambda _: lane.leave())
         self._finishing.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -239,10 +192,13 @@ class Engine(Generic[C]):
         self, operation: Operation, context: C, renew: Callable[[C], C] = lambda context: context
     ) -> AsyncGenerator[bytes, None]:
         """
-        Yield the payloads of a subscription. Raises RequestError when it does not begin.
+        Yield the payloads of a subscription. Raises RequestError or Overloaded if it cannot begin.
 
-        *renew* returns each event's context, without the data that the last event loaded.
+        It waits in line like a query, and holds no place while it runs. *renew* returns each
+        event's context, without the data that the last event loaded.
         """
+        async with self._lane_of(operation).place():
+            pass
         executor = self._executor.build(
             self._schema,
             operation.prepared.document,
@@ -284,6 +240,7 @@ class Engine(Generic[C]):
             body=orjson.dumps({"errors": formatted} | _extensions(context)),
             status=status,
             status_in_json=own_status is not None or status >= 500,
+            retry_after=first.retry_after if isinstance(first, Overloaded) else None,
         )
 
     def format_errors(self, context: RequestInfo, error: Exception) -> list[dict[str, Any]]:
@@ -299,16 +256,3 @@ class Engine(Generic[C]):
 
 def _extensions(context: RequestInfo) -> dict[str, Any]:
     return {"extensions": {"requestId": context.request_id}} if context.request_id else {}
-
-
-def _rules(introspection: bool) -> tuple[type[ASTValidationRule], ...]:
-    last = MaxIntrospectionDepthRule if introspection else NoSchemaIntrospectionCustomRule
-    return (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule, last)
-
-
-def _parse_error(error: GraphQLError, limits: Limits) -> GraphQLError:
-    error.__traceback__ = None  # the cached error must not keep the parser's frames alive
-    if "Parsing aborted" in error.message:
-        allowed = {"tokens": limits.tokens, "comments": limits.comments}
-        return ApiError("QUERY_TOO_EXPENSIVE", details={"allowed": allowed})
-    return error

@@ -47,6 +47,11 @@ TEXTS: Final[Mapping[str, tuple[str, str]]] = {
         "Truy vấn yêu cầu quá nhiều dữ liệu. Hãy chọn ít trường hoặc trang nhỏ hơn.",
         "The query asks for too much. Ask for fewer fields, or a smaller page.",
     ),
+    "OVERLOADED": (
+        "Hệ thống đang quá tải và chưa xử lý yêu cầu này. Hãy thử lại sau vài giây.",
+        "There is too much to do just now, and nothing was done for this request."
+        " Try again in a few seconds.",
+    ),
     "PERSISTED_DOCUMENT_REQUIRED": (
         "Chỉ chấp nhận các truy vấn đã đăng ký.",
         "Only registered documents are accepted.",

@@ -15,7 +15,8 @@ from starlette.responses import HTMLResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from schema.authorization import bearer_challenge
-from schema.graphql.engine import C, Engine, GraphQLResponse
+from schema.graphql.admission import Lane
+from schema.graphql.engine import C, Engine, GraphQLResponse, Operation
 from schema.graphql.errors import FormatError, Language, RequestInfo, format_error, malformed
 from schema.graphql.graphiql import GRAPHIQL
 from schema.graphql.query_limits import Limits
@@ -57,6 +58,7 @@ class GraphQLEndpoint(Generic[C]):
         graphiql: bool = False,
         format_error: FormatError = format_error,
         find_document: Callable[[GraphQLRequest, C], str] = document_of,
+        lane_of: Callable[[Operation], Lane] | None = None,
     ) -> None:
         self.engine: Engine[C] = Engine(
             schema,
@@ -64,6 +66,7 @@ class GraphQLEndpoint(Generic[C]):
             introspection=introspection,
             format_error=format_error,
             find_document=find_document,
+            lane_of=lane_of,
         )
         self.context_factory = context_factory
         self.graphiql = graphiql
@@ -91,6 +94,8 @@ class GraphQLEndpoint(Generic[C]):
             headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
         if status == 405:
             headers["allow"] = allow
+        if response.retry_after is not None:
+            headers["retry-after"] = response.retry_after
         return Response(response.body, status, headers)
 
     async def _run(self, request: Request, media_type: str | None) -> tuple[GraphQLResponse, str]:

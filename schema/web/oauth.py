@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -14,6 +15,7 @@ from resolvers import sessions
 from resolvers.context import Context
 from resolvers.sessions import Login
 from schema.authorization import BASIC_CHALLENGE, BadCredentials, basic
+from schema.graphql.admission import Lane, Overloaded
 from schema.web.identity import http_context
 
 MAX_FORM_BYTES = 16 * 1024
@@ -32,8 +34,23 @@ class OAuthError(Exception):
             self.body["error_description"] = description
 
 
-async def token(request: Request) -> Response:
-    """Serve `POST /oauth/token`: a token, or an error of RFC 6749."""
+def endpoint(lane: Lane) -> Callable[[Request], Awaitable[Response]]:
+    """Make `POST /oauth/token`, which waits in *lane*."""
+
+    async def token(request: Request) -> Response:
+        try:
+            async with lane.place():
+                return await _token(request)
+        except Overloaded as error:
+            body = {"error": "temporarily_unavailable", "error_description": error.en}
+            headers = NO_STORE | {"retry-after": error.retry_after}
+            return JSONResponse(body, 503, headers=headers)
+
+    return token
+
+
+async def _token(request: Request) -> Response:
+    """Return a token, or an error of RFC 6749."""
     context = await http_context(request)
     try:
         form = await _form(request)

@@ -23,6 +23,7 @@ from resolvers.audit import audited
 from resolvers.context import Context
 from schema.authorization import bearer_challenge
 from schema.common import translate
+from schema.graphql.admission import Lane, Overloaded
 from schema.graphql.card_numbers import check_no_card_number
 from schema.graphql.errors import TEXTS, ApiError
 from schema.graphql.http import language_of
@@ -53,12 +54,38 @@ STATUSES = {
     "RATE_LIMITED": 429,
     "GATEWAY_UNAVAILABLE": 503,
     "UPSTREAM_UNAVAILABLE": 503,
+    "OVERLOADED": 503,
 }
 
 RestOperation = Callable[[Context, dict[str, Any], str], Awaitable[tuple[int, dict[str, Any]]]]
 
 
-def rest(operation: RestOperation) -> Callable[[Request], Awaitable[Response]]:
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def admitted(endpoint: Endpoint, lane: Lane) -> Endpoint:
+    """Make an endpoint wait in *lane*; it answers 503 and `Retry-After` if it finds no place."""
+
+    async def wait(request: Request) -> Response:
+        try:
+            await lane.enter()
+        except Overloaded as error:
+            message = error.text(language_of(request.headers))
+            return Response(
+                orjson.dumps({"error": {"code": error.code, "message": message}}),
+                503,
+                media_type="application/json",
+                headers={"cache-control": "no-store", "retry-after": error.retry_after},
+            )
+        try:
+            return await endpoint(request)
+        finally:
+            lane.leave()
+
+    return wait
+
+
+def rest(operation: RestOperation, lane: Lane) -> Endpoint:
     """Make an endpoint of an operation from (context, body, idempotency key) to (status, reply)."""
 
     async def endpoint(request: Request) -> Response:
@@ -79,10 +106,9 @@ def rest(operation: RestOperation) -> Callable[[Request], Awaitable[Response]]:
             headers["www-authenticate"] = bearer_challenge(request.headers.get("authorization", ""))
         return Response(orjson.dumps(reply), status, media_type="application/json", headers=headers)
 
-    return endpoint
+    return admitted(endpoint, lane)
 
 
-@rest
 async def pay_order(context: Context, body: dict[str, Any], key: str) -> tuple[int, dict[str, Any]]:
     """Serve `POST /payments`: pay an order by the merchant's reference; create it if it is new."""
     command = await _pay_order_command(context, body, key)

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from domain.gateways import Call
+from domain.verdicts import Verdict
 from resolvers import webhooks
 from resolvers.context import Context
+from schema.graphql.admission import Lane, Overloaded
 from schema.graphql.request_ids import request_id_of
 
 MAX_BODY_BYTES = 64 * 1024
 
 
-async def webhook(request: Request) -> Response:
+def webhook(lane: Lane) -> Callable[[Request], Awaitable[Response]]:
+    """Make the endpoint, whose calls wait in *lane*."""
+
+    async def endpoint(request: Request) -> Response:
+        return await _answer(request, lane)
+
+    return endpoint
+
+
+async def _answer(request: Request, lane: Lane) -> Response:
     process_context: Context = request.app.state.context
     context = process_context.for_actor(None, request_id=request_id_of(request.scope))
     path: str = request.path_params["path"].removesuffix("/")
@@ -39,5 +52,9 @@ async def webhook(request: Request) -> Response:
         received_at=await context.clock(),
         path=path,
     )
-    reply = await webhooks.receive(context, gateway, call)
-    return Response(reply.body, reply.status, media_type=reply.content_type)
+    try:
+        async with lane.place():
+            reply, headers = await webhooks.receive(context, gateway, call), None
+    except Overloaded as error:  # the gateway repeats the call
+        reply, headers = gateway.answer(Verdict.OUR_ERROR), {"retry-after": error.retry_after}
+    return Response(reply.body, reply.status, headers, media_type=reply.content_type)

@@ -228,6 +228,7 @@ async def serving(
     socket_limits: SocketLimits | None = None,
     origins: list[str] | None = None,
     find_document: Any = document_of,
+    lane_of: Any = None,
 ) -> AsyncIterator[Served]:
     toy = Toy()
 
@@ -257,6 +258,7 @@ async def serving(
         introspection=introspection,
         graphiql=graphiql,
         find_document=find_document,
+        lane_of=lane_of,
     )
     stamps = itertools.count(1)
     sockets = GraphQLSockets(

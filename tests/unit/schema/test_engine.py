@@ -47,22 +47,22 @@ async def test_introspection_runs_only_where_it_is_enabled(served: Served) -> No
 
 async def test_a_document_is_prepared_once_and_the_oldest_is_evicted() -> None:
     engine = Engine[Context](toy_schema, documents=2)
-    first = engine.prepare("{ hello }")
-    assert engine.prepare("{ hello }") is first
+    first = engine.documents.prepare("{ hello }")
+    assert engine.documents.prepare("{ hello }") is first
     for text in ("{ nodes { id } }", "{ node { id } }"):
-        engine.prepare(text)
-    assert engine.prepare("{ hello }") is not first
+        engine.documents.prepare(text)
+    assert engine.documents.prepare("{ hello }") is not first
     for _ in range(2):  # a refused document is cached too
         with pytest.raises(RequestError):
-            engine.prepare("{ nothing }")
+            engine.documents.prepare("{ nothing }")
 
 
 async def test_documents_are_evicted_by_their_size_too() -> None:
     engine = Engine[Context](toy_schema, tokens=100)
     for number in range(50):
-        engine.prepare(f"{{ a{number}: hello }}")
-    assert engine._tokens <= 100
-    assert len(engine._cache) < 30
+        engine.documents.prepare(f"{{ a{number}: hello }}")
+    assert engine.documents._tokens <= 100
+    assert len(engine.documents._cache) < 30
 
 
 async def test_a_mutation_is_finished_after_its_client_has_left() -> None:
