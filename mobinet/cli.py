@@ -60,30 +60,13 @@ def run(workers: Workers = 1) -> None:
 @app.command()
 def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
     """Serve the API."""
-    import uvicorn
-
     with _servers() as settings:
         if when_input_ends:
             if workers == 1:
                 importlib.import_module("mobinet.serve")
             sys.stdin.read()
         _check_database(settings)
-        uvicorn.run(
-            "mobinet.serve:create_app" if workers == 1 else "mobinet.cli:create_worker_app",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=workers,
-            loop="uvloop",
-            http="httptools",
-            ws="websockets-sansio",
-            ws_per_message_deflate=False,
-            ws_max_size=256 * 1024,
-            access_log=False,
-            timeout_graceful_shutdown=25,
-            # uvicorn's default of 5 s would kill a worker that still imports on a busy machine.
-            timeout_worker_healthcheck=30,
-        )
+        importlib.import_module("mobinet.http_server").run(settings, workers)
 
 
 @app.command()

@@ -21,7 +21,7 @@ URGENT: Final = frozenset({"cancelPayment", "verifyPayment", "refreshSession", "
 
 class Lanes:
     def __init__(self) -> None:
-        self.reads = Lane("reads", LaneSize(places=256, line=2_000))
+        self.reads = Lane("reads", LaneSize(places=128, line=1_000))
         self.writes = Lane("writes", LaneSize(places=128, line=1_000))
         self.urgent = Lane("urgent", LaneSize(places=64, line=1_000))
         self.webhooks = Lane("webhooks", LaneSize(places=64, line=2_000))
