@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,10 @@ from db.invariants.checks import open_check_connection
 from mobinet.bootstrap import process_context
 from mobinet.settings import Settings
 from tests.crash.fork_server import ReadingClock
-from tests.crash.harness import receive_calls
+from tests.crash.harness import ForkServer, receive_calls
 from tests.crash.preparations import SANDBOX
 from tests.schedules.laboratory import Laboratory
+from tests.schedules.two_processes import TwoProcesses
 from tests.support.running_api import Sandbox
 
 
@@ -41,3 +42,14 @@ async def laboratory(
         with receive_calls(api_settings.port, calls):
             context = replace(opened, clock=ReadingClock())
             yield Laboratory(context, sandbox, fresh_database, calls, checks)
+
+
+@pytest.fixture
+def two_processes(
+    laboratory: Laboratory, api_settings: Settings, tmp_path: Path
+) -> Iterator[TwoProcesses]:
+    settings = api_settings.model_copy(update={"database_url": SecretStr(laboratory.database)})
+    server = ForkServer(settings, laboratory.sandbox, tmp_path / "fork-server.log")
+    server.start()
+    yield TwoProcesses(laboratory, server)
+    server.stop()

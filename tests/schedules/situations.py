@@ -144,11 +144,16 @@ async def prepare_situation(context: Context, name: str, given: Prepared) -> Sit
 _TOKENS: dict[tuple[object, str], str] = {}
 
 
-async def logged_in(context: Context, staff_id: str) -> Context:
-    """Return the context of this member of staff, who logs in once per database."""
+async def token_of(context: Context, staff_id: str) -> str:
+    """Return a token of this member of staff, who logs in once per database."""
     at = (database.DB.config["dsn"], staff_id)
     if at not in _TOKENS:
         login = await sessions.login(context, staff_id=staff_id, password=f"mobinet{staff_id}")
         _TOKENS[at] = login.access_token
-    actor, _ = await sessions.identify(context, _TOKENS[at])
+    return _TOKENS[at]
+
+
+async def logged_in(context: Context, staff_id: str) -> Context:
+    """Return the context of this member of staff."""
+    actor, _ = await sessions.identify(context, await token_of(context, staff_id))
     return context.for_actor(actor)
