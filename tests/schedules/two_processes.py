@@ -73,10 +73,9 @@ class TwoProcesses:
         second, _ = await self._prepared(meeting)
         with capture_logs(), held_steps():
             lane = _lane(meeting, second)
-            taken = await _advance(lane, None)
-        points = sorted({1, taken // 2, max(1, taken - 2)})
+            await _advance(lane, None)
         kills = Kill.all({FLOW_OF[meeting.operations[0]]: answer["steps"]})
-        return [(kill, point) for kill in kills for point in points]
+        return [(kill, point) for kill in kills for point in _points(lane.steps)]
 
     async def kill(self, meeting: Meeting, kill: Kill, point: int) -> Killed:
         """Let the second take *point* steps, kill the first at its step, and let the second end."""
@@ -119,6 +118,13 @@ class TwoProcesses:
         if first in ACTOR_OF:
             token = await token_of(self._laboratory.context, ACTOR_OF[first])
         return at, replace(at.with_key("a").prepared, flow=FLOW_OF[first], token=token)
+
+
+def _points(steps: Sequence[str]) -> list[int]:
+    """Return three numbers of steps: before and after the first commit, and before the last."""
+    commits = [at for at, step in enumerate(steps) if step.startswith("COMMIT")] or [1]
+    last = commits[-1] if len(commits) > 1 else 1
+    return sorted({commits[0], commits[0] + 1, last})
 
 
 def _lane(meeting: Meeting, at: Situation) -> Lane:
