@@ -9,6 +9,7 @@ import pytest
 
 from tests.schedules import planted_faults as plant
 from tests.schedules.laboratory import Counts, Laboratory, Meeting
+from tests.support.proof import share
 
 pytest_plugins = ["tests.support.running_api"]
 pytestmark = pytest.mark.anyio
@@ -21,9 +22,10 @@ FAULTS = [
     (plant.held_cash_before_the_lock, "held cash: hand in, void"),
     (plant.row_count_left_out, "unpaid bill: cash, qr"),
 ]
+DRAWN_FAULTS = 3
 
 
-@pytest.mark.parametrize(("fault", "pair"), FAULTS)
+@pytest.mark.parametrize(("fault", "pair"), share(FAULTS, DRAWN_FAULTS, "planted faults"))
 async def test_a_planted_fault_is_found(
     laboratory: Laboratory, fault: Callable[[], AbstractContextManager[None]], pair: str
 ) -> None:
