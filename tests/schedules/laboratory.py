@@ -162,11 +162,12 @@ class Laboratory:
         return new
 
     async def steps(self, meeting: Meeting) -> tuple[dict[str, int], list[Case]]:
-        """Return the most steps that each operation takes, and the runs without preemption."""
+        """Return the steps that each operation takes when it is the first, and those runs."""
         letters = "abc"[: len(meeting.operations)]
-        orders = [letters, letters[::-1]]
-        cases = [await self.run(meeting, Schedule.parse(order)) for order in orders]
-        return {letter: max(case.ran.steps[letter] for case in cases) for letter in letters}, cases
+        orders = {first: first + letters.replace(first, "") for first in letters}
+        cases = {first: await self.run(meeting, Schedule.parse(orders[first])) for first in letters}
+        steps = {first: case.ran.steps[first] for first, case in cases.items()}
+        return steps, list(cases.values())
 
     async def explore(self, meeting: Meeting, *, most: int | None = None) -> list[Case]:
         """
