@@ -39,8 +39,8 @@ peers: $(INSTALLED)  ## Ask others who speak our protocols whether they agree: l
 	done
 	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL $(BIN)/pytest -q $(PEERS) $(ARGS)
 
-crash: $(INSTALLED)  ## Kill a process at every step of every flow, race every pair, and see that no money is lost
-	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL PROOF=all $(BIN)/pytest -s tests/crash tests/races $(ARGS)
+crash: $(INSTALLED)  ## Kill a process at every step of every flow, interleave every pair, and see that no money is lost
+	@env -u MOBINET_DATABASE_URL -u MOBINET_DATABASE_OWNER_URL -u MOBINET_REDIS_URL PROOF=all $(BIN)/pytest -s tests/crash tests/races tests/schedules $(ARGS)
 
 soak: $(INSTALLED)  ## Ten minutes of load with faults and a dying worker, then everything must agree; `make soak SECONDS=60` is shorter
 	@exec $(BIN)/python -m tests.soak $(SECONDS)

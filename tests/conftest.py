@@ -49,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_report_header() -> str:
-    return f"tests/crash, tests/races and tests/model draw random cases: {REPEAT}"
+    return f"tests/crash, tests/races, tests/schedules and tests/model draw random cases: {REPEAT}"
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

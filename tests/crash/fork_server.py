@@ -17,6 +17,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, TextIO
@@ -26,6 +27,7 @@ import uvloop
 from db import engine
 from db.clock import Clock
 from db.invariants.checks import open_check_connection
+from domain.refusals import Refusal, Refused
 from integrations.embedded.process import die_with_parent
 from integrations.heads import Heads
 from integrations.http import tls
@@ -111,13 +113,18 @@ async def prepare(context: Context, order: Json) -> Json:
 
 
 async def act(context: Context, order: Json) -> Json:
-    """Act and die at the step that the order names; return the steps where it is not reached."""
+    """
+    Act and die at the step that the order names; return the steps where it is not reached.
+
+    A refusal is a fault, unless the order says that it may be refused.
+    """
     prepared = _prepared(order["prepared"])
     by = await context_of(context, prepared)
     kill = KillPoint(**order["kill"]) if order.get("kill") else None
     with PLANTED_FAULTS[order.get("fault") or ""]():
         await engine.execute("select 'the act begins'")
-        with numbered_steps(kill) as steps:
+        refusals = (Refusal, Refused) if order.get("may_be_refused") else ()
+        with numbered_steps(kill) as steps, suppress(*refusals):
             await FLOWS[prepared.flow].act(by, prepared)
         await engine.execute("select 'the act ends'")
     return {"steps": steps.taken}

@@ -247,7 +247,7 @@ def running_harness(
     ]
     calls: list[Json] = []
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_receive_calls(settings.port, calls))
+        stack.enter_context(receive_calls(settings.port, calls))
         for server in fork_servers:
             server.start()
             stack.callback(server.stop)
@@ -255,7 +255,7 @@ def running_harness(
 
 
 @contextlib.contextmanager
-def _receive_calls(port: int, calls: list[Json]) -> Generator[None]:
+def receive_calls(port: int, calls: list[Json]) -> Generator[None]:
     """Receive calls at the API's port, store each unchanged, and answer that it was accepted."""
 
     class Listener(BaseHTTPRequestHandler):

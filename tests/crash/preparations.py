@@ -149,7 +149,11 @@ async def paid_order(context: Context, prepared: Prepared) -> Prepared:
 
 async def settlement_file(context: Context, prepared: Prepared) -> Prepared:
     """Prepare a paid payment without evidence, and a settlement file with its line alone."""
-    prepared = await paid_by(PaymentMethod.VNPAY_QR)(context, prepared)
+    return await settled(context, await paid_by(PaymentMethod.VNPAY_QR)(context, prepared))
+
+
+async def settled(context: Context, prepared: Prepared) -> Prepared:
+    """Write a settlement file with the line of a payment that is paid at VNPay."""
     today = business_date(datetime.now(UTC))
     async with httpx.AsyncClient(trust_env=False, timeout=20) as http:
         answer = await http.get(f"{os.environ[SANDBOX]}/_sandbox/settlement/vnpay?date={today}")
