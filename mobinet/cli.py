@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import os
-import signal
 import sys
 from collections.abc import Generator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from domain.methods import GatewayName
-from integrations.embedded import EmbeddedError, die_with_parent, servers
+from integrations.embedded import EmbeddedError, servers
 from mobinet.settings import Settings, SettingsError, load
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
 
 app = typer.Typer(
     name="mobinet",
@@ -61,12 +56,12 @@ def run(workers: Workers = 1) -> None:
 def serve(workers: Workers = 1, when_input_ends: WhenInputEnds = False) -> None:
     """Serve the API."""
     with _servers() as settings:
+        from mobinet import serve
+
         if when_input_ends:
-            if workers == 1:
-                importlib.import_module("mobinet.serve")
             sys.stdin.read()
         _check_database(settings)
-        importlib.import_module("mobinet.http_server").run(settings, workers)
+        serve.run(settings, workers)
 
 
 @app.command()
@@ -195,14 +190,6 @@ def doctor() -> None:
     else:
         print("\nAll is well.")
     raise typer.Exit(1 if failed else 0)
-
-
-def create_worker_app() -> Starlette:
-    """Return the app of one of uvicorn's processes, which must not outlive a killed parent."""
-    die_with_parent(signal.SIGTERM)
-    from mobinet.serve import create_app
-
-    return create_app()
 
 
 @contextlib.contextmanager

@@ -22,10 +22,10 @@ from schema.common import format_error
 from schema.graphql.http import GraphQLEndpoint
 from schema.graphql.request_ids import RequestIds
 from schema.graphql.websocket import GraphQLSockets
-from schema.lanes import Lanes
 from schema.root import schema
 from schema.web import identity, oauth
 from schema.web.health import healthz, metrics, readyz
+from schema.web.lanes import Lanes
 from schema.web.receipts import receipt_page
 from schema.web.rest import admitted, http_error, pay_order, rest
 from schema.web.webhooks import webhook

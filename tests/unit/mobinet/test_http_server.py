@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import uvloop
 
-from mobinet.http_server import ACCEPTED_A_TURN, listeners
+from mobinet.serve import ACCEPTED_A_TURN, listeners
 
 STORM = 200
 
