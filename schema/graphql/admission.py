@@ -65,8 +65,9 @@ class Lane:
         self._places = asyncio.Semaphore(size.places)  # it serves those who wait in their order
         self._waiting = 0
         self._is_full = False
-        self._running_gauge = RUNNING.labels(name)
-        self._waiting_gauge = WAITING.labels(name)
+        self._running = 0
+        RUNNING.labels(name).set_function(lambda: self._running)
+        WAITING.labels(name).set_function(lambda: self._waiting)
 
     async def enter(self) -> None:
         """Take a place; whoever has it must `leave`. Raises Overloaded."""
@@ -74,11 +75,11 @@ class Lane:
             await self._wait()
         else:
             await self._places.acquire()
-        self._running_gauge.inc()
+        self._running += 1
 
     def leave(self) -> None:
         """Give the place to the next in line."""
-        self._running_gauge.dec()
+        self._running -= 1
         self._places.release()
         if self._is_full and not self._waiting:
             self._is_full = False
@@ -98,7 +99,6 @@ class Lane:
             raise self._refusal("full")
         started = asyncio.get_running_loop().time()
         self._waiting += 1
-        self._waiting_gauge.inc()
         try:
             async with asyncio.timeout(self.size.seconds):
                 await self._places.acquire()
@@ -106,7 +106,6 @@ class Lane:
             raise self._refusal("late") from None
         finally:
             self._waiting -= 1
-            self._waiting_gauge.dec()
             SECONDS.labels(self.name).observe(asyncio.get_running_loop().time() - started)
 
     def _refusal(self, why: str) -> Overloaded:

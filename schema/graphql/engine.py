@@ -148,10 +148,12 @@ class Engine(Generic[C]):
         RequestError when nothing ran, as for a variable of the wrong type.
         """
         lane = self._lane_of(operation)
-        if operation.type is not OperationType.MUTATION:
-            async with lane.place():
-                return await self._execute(operation, context)
         await lane.enter()
+        if operation.type is not OperationType.MUTATION:
+            try:
+                return await self._execute(operation, context)
+            finally:
+                lane.leave()
         task = asyncio.create_task(self._execute(operation, context))
         task.add_done_callback(lambda _: lane.leave())
         self._finishing.add(task)

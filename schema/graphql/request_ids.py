@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import uuid
+import random
 from typing import Final
 
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from domain.cards import holds_card_number
 
-HEADER: Final = "x-request-id"
+HEADER: Final = b"x-request-id"
 _KEY: Final = "request_id"
 _STARTS: Final = frozenset({"http.response.start", "websocket.accept"})
 
@@ -30,17 +29,21 @@ class RequestIds:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        scope[_KEY] = request_id = _plain(Headers(scope=scope).get(HEADER, "")) or uuid.uuid4().hex
+        scope[_KEY] = request_id = _sent(scope) or f"{random.getrandbits(128):032x}"
+        header = (HEADER, request_id.encode())
 
         async def send_with_id(message: Message) -> None:
             if message["type"] in _STARTS:
-                MutableHeaders(scope=message)[HEADER] = request_id
+                message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
         await self.app(scope, receive, send_with_id)
 
 
-def _plain(sent: str) -> str:
+def _sent(scope: Scope) -> str:
     """Return the caller's id if it is short and plain, because it is stored; else ""."""
+    sent = next((value for name, value in scope["headers"] if name == HEADER), b"").decode(
+        "latin-1"
+    )
     plain = len(sent) <= 64 and sent.isascii() and sent.replace("-", "").isalnum()
     return sent if plain and not holds_card_number(sent) else ""
