@@ -130,8 +130,9 @@ class GraphQLEndpoint(Generic[C]):
 
 
 def _wants_page(request: Request, accept: str) -> bool:
-    has_document = any(request.query_params.get(name) for name in _DOCUMENT_PARAMETERS)
-    return request.method == "GET" and not has_document and "text/html" in accept
+    if request.method != "GET" or "text/html" not in accept:
+        return False
+    return not any(request.query_params.get(name) for name in _DOCUMENT_PARAMETERS)
 
 
 async def _read(request: Request) -> GraphQLRequest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -25,26 +26,17 @@ async def http_context(request: Request) -> Context:
     So a client can still log in with an expired token; other operations refuse it themselves.
     """
     process_context: Context = request.app.state.context
-    outgoing_request_id.set(request_id_of(request.scope))
-    token = bearer(request.headers.get("authorization", ""))
-    language = language_of(request.headers)
-    anonymous = process_context.for_actor(
-        None,
-        language=language,
-        request_id=request_id_of(request.scope),
-        client_ip=request.client.host if request.client else "127.0.0.1",
-    )
-    if token is None:
-        return anonymous
-    try:
-        actor, expires_at = await sessions.identify(anonymous, token)
-    except Unauthenticated:
-        return anonymous
-    return anonymous.for_actor(
+    request_id = request_id_of(request.scope)
+    outgoing_request_id.set(request_id)
+    actor = expires_at = None
+    if token := bearer(request.headers.get("authorization", "")):
+        with suppress(Unauthenticated):
+            actor, expires_at = await sessions.identify(process_context, token)
+    return process_context.for_actor(
         actor,
-        language=language,
-        request_id=anonymous.request_id,
-        client_ip=anonymous.client_ip,
+        language=language_of(request.headers),
+        request_id=request_id,
+        client_ip=request.client.host if request.client else "127.0.0.1",
         expires_at=expires_at,
     )
 
