@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -133,6 +133,11 @@ async def by_receipt(token: str) -> Payment | None:
 
 async def by_ids(payment_ids: Sequence[str]) -> list[Payment]:
     return [_payment(row) for row in await fetch(SELECT + " where p.id = any($1)", payment_ids)]
+
+
+async def found(payment_ids: Collection[str]) -> dict[str, Payment]:
+    """Return the payments of these ids that exist, by id."""
+    return {payment.id: payment for payment in await by_ids(list(payment_ids))}
 
 
 async def lock(payment_id: str) -> Payment | None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+from db import payments
 from db.clock import Clock
+from db.together import Together
 from domain.methods import GatewayName
 from domain.money import Rate
+from domain.payments import Payment
 from domain.references import is_ours
 from domain.refusals import Language
 from domain.staff import Actor
@@ -88,6 +91,7 @@ class Context:
     login_throttle: LoginThrottle = field(default_factory=LoginThrottle)
     verified_tokens: VerifiedTokens = field(default_factory=VerifiedTokens)
     open_sessions: OpenSessions = field(default_factory=OpenSessions)
+    payments_by_id: Together[str, Payment] = field(default_factory=lambda: Together(payments.found))
     display_cache: DisplayCache = field(default_factory=DisplayCache)
 
     def for_actor(

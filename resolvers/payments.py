@@ -96,7 +96,7 @@ async def process(context: Context, request: ProcessPayment) -> Processed:
 async def read(context: Context, payment_id: str) -> Payment:
     """Return a payment that the actor may see. Raises NotFound for any other."""
     actor = check(context.actor, Operation.READ_PAYMENT)
-    return visible(await payments.by_id(payment_id), actor, payment_id)
+    return visible(await context.payments_by_id.get(payment_id), actor, payment_id)
 
 
 def visible(payment: Payment | None, actor: Actor, payment_id: str) -> Payment:
